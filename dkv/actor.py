@@ -1,0 +1,83 @@
+"""Actors and turns: the only way in which a part of a node acts on anything.
+
+An actor is a plain object. It receives one message at a time, runs to completion, and touches no clock, socket,
+disk or global randomness: what it wants done it asks of its ``Turn``, which the host carries out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any, NamedTuple, Protocol
+
+ACCEPTOR = "acceptor"
+CATCHUP = "catchup"
+CLIENTS = "clients"
+ELECTOR = "elector"
+GATEWAY = "gateway"
+LEARNER = "learner"
+PROPOSER = "proposer"
+
+ROLES = (ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER)
+
+
+class Address(NamedTuple):
+    """Where an actor lives: the node's id and the actor's role on it."""
+
+    node: int
+    role: str
+
+
+class Turn(Protocol):
+    """What an actor may ask for while it handles one message."""
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds, frozen for the turn."""
+
+    @property
+    def random(self) -> Random:
+        """The node's seeded generator."""
+
+    def send(self, to: Address, message: Any) -> None:
+        """Deliver once all this actor has persisted is on disk: here reliably and in order, to a peer perhaps."""
+
+    def send_early(self, to: Address, message: Any) -> None:
+        """Deliver without waiting for this actor's disk: only for what claims nothing about that disk (ADR 0001)."""
+
+    def persist(self, key: bytes, value: bytes) -> None:
+        """Write before any message that this actor sends in this turn or later is delivered to anyone."""
+
+    def persist_erase(self, key: bytes) -> None:
+        """Erase, under the same promise."""
+
+    def stage(self, key: bytes, value: bytes) -> None:
+        """Write back with a later commit of the host's choosing; holds nothing back."""
+
+    def stage_erase(self, key: bytes) -> None:
+        """Erase, under the same terms."""
+
+    def load(self, key: bytes) -> bytes | None:
+        """The key as this actor last wrote it."""
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """This actor's keys that begin with ``prefix`` and are not below ``start``, in order, as last written."""
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        """Send this actor ``TimerFired(name)`` after ``seconds``; replaces a timer of the same name."""
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget the timer; nothing happens if there is none."""
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Something worth a log line or a metric happened."""
+
+
+class Actor(Protocol):
+    """What the host runs: ``start`` once before anything else, then ``receive`` for each message."""
+
+    def start(self, turn: Turn) -> None:
+        """Load what is on disk, set the first timers."""
+
+    def receive(self, turn: Turn, sender: Address, message: Any) -> None:
+        """React to one message."""

@@ -1,0 +1,80 @@
+"""The keyspace of one node: one-byte prefixes, so that each actor's keys are its own.
+
+=========== =================================== =====================================================
+key         value                               written by
+=========== =================================== =====================================================
+``F``       format version                      ``dkv.storage.identity``
+``I``       identity of the data directory      ``dkv.storage.identity``
+``N``       boot count                          ``dkv.storage.identity``
+``P``       promised ballot                     acceptor
+``R`` slot  slot record                         acceptor
+``C``       chosen_through                      acceptor
+``V`` node  incarnation of a member once seen   acceptor
+``A``       applied_through                     learner
+``B`` name  last batch applied of an origin     learner (state machine)
+``S`` key   state, by generation and key        learner (state machine)
+=========== =================================== =====================================================
+
+``T`` (tokens), ``K`` (compacted_through) and ``G`` (generation) are reserved.
+Slots and node ids are big-endian, so that LevelDB's order is theirs.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+FORMAT = b"F"
+IDENTITY = b"I"
+BOOT = b"N"
+PROMISE = b"P"
+RECORD = b"R"
+CHOSEN_THROUGH = b"C"
+MEMBER = b"V"
+APPLIED_THROUGH = b"A"
+BATCH_MARK = b"B"
+STATE = b"S"
+
+_U64 = Struct(">Q")
+_U32 = Struct(">I")
+_BALLOT = Struct(">QI")
+
+
+def record_key(slot: int) -> bytes:
+    """The key of a slot's record."""
+    return RECORD + _U64.pack(slot)
+
+
+def slot_of(key: bytes) -> int:
+    """The slot that a record's key names."""
+    return int(_U64.unpack(key[1:])[0])
+
+
+def member_key(node: int) -> bytes:
+    """The key under which a member's incarnation is kept."""
+    return MEMBER + _U32.pack(node)
+
+
+def node_of(key: bytes) -> int:
+    """The node that a member's key names."""
+    return int(_U32.unpack(key[1:])[0])
+
+
+def pack_number(number: int) -> bytes:
+    """The stored form of a mark or count: eight bytes, big-endian."""
+    return _U64.pack(number)
+
+
+def unpack_number(data: bytes | None) -> int:
+    """The number stored, or 0 where nothing is."""
+    return 0 if data is None else int(_U64.unpack(data)[0])
+
+
+def pack_ballot(round_: int, node: int) -> bytes:
+    """The stored form of a promised ballot."""
+    return _BALLOT.pack(round_, node)
+
+
+def unpack_ballot(data: bytes) -> tuple[int, int]:
+    """The round and node stored."""
+    round_, node = _BALLOT.unpack(data)
+    return round_, node

@@ -1,0 +1,1 @@
+"""What the commands of the log mean: deterministic, the same on every node."""

@@ -1,0 +1,115 @@
+"""The state machine: batches of commands applied to keys and values, the same on every node (Schneider, 1990).
+
+Apply is total: an unknown, damaged or oversized command answers an error and changes nothing, on every node alike.
+It knows no time, randomness or local setting: a limit that only apply can judge by travels in the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Any
+
+from dkv.actor import Turn
+from dkv.keys import BATCH_MARK, STATE
+from dkv.kv.commands import APPEND, DELETE, GET, PUT
+from dkv.records import Batch, follows
+from dkv.replies import OK, Error
+
+_ORIGIN = Struct(">IQ")  # node, incarnation
+_MARK = Struct(">QQ")  # boot, seq
+GENERATION = b"\0"
+"""Which copy of the state is current; a received snapshot will be written beside it."""
+
+UNKNOWN = Error("ERR the log holds a command that this cluster does not know; it was not applied")
+UNREADABLE = Error("ERR the log holds a batch that cannot be decoded; it was not applied")
+
+
+class Machine:
+    """Keys and values, and the last batch applied of every origin.
+
+    ``decode`` turns a batch's blob into its entries, or None if it cannot.
+    """
+
+    def __init__(self, decode: Callable[[bytes], list[Any] | None]) -> None:
+        self._decode = decode
+        self._marks: dict[tuple[int, int], tuple[int, int]] = {}
+        self._appliers: dict[object, Callable[[Turn, list[Any]], Any]] = {
+            PUT: self._put,
+            APPEND: self._append,
+            DELETE: self._delete,
+            GET: self._get,
+        }
+
+    def start(self, turn: Turn) -> None:
+        """Load the batch marks."""
+        for key, data in turn.scan(BATCH_MARK):
+            node, incarnation = _ORIGIN.unpack(key[len(BATCH_MARK) :])
+            boot, seq = _MARK.unpack(data)
+            self._marks[node, incarnation] = (boot, seq)
+
+    def origins(self) -> tuple[tuple[int, int, int, int], ...]:
+        """The last batch applied of every origin: (node, incarnation, boot, seq)."""
+        return tuple((*origin, *mark) for origin, mark in self._marks.items())
+
+    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Any] | None:
+        """Apply a batch that is its origin's next: a result per entry; None, and nothing done, if it is not.
+
+        Reads in the batch are evaluated only where their client waits (``own``). An unreadable batch counts as
+        applied and has one result.
+        """
+        origin = (batch.node, batch.incarnation)
+        if not follows(self._marks.get(origin, (0, 0)), batch.boot, batch.seq):
+            return None
+        self._marks[origin] = (batch.boot, batch.seq)
+        turn.stage(BATCH_MARK + _ORIGIN.pack(*origin), _MARK.pack(batch.boot, batch.seq))
+        entries = self._decode(batch.blob)
+        if entries is None:
+            return [UNREADABLE]
+        return [self._apply_entry(turn, entry, own) for entry in entries]
+
+    def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
+        """Evaluate read entries."""
+        return [self._get(turn, entry) for entry in entries]
+
+    def _apply_entry(self, turn: Turn, entry: Any, own: bool) -> Any:
+        if type(entry) is not list or not entry or type(entry[0]) is not int:
+            return UNKNOWN
+        if entry[0] == GET and not own:
+            return None
+        applier = self._appliers.get(entry[0])
+        return UNKNOWN if applier is None else applier(turn, entry)
+
+    def _put(self, turn: Turn, entry: list[Any]) -> Any:
+        if len(entry) != 3 or type(entry[1]) is not bytes or type(entry[2]) is not bytes:
+            return UNKNOWN
+        turn.stage(STATE + GENERATION + entry[1], entry[2])
+        return OK
+
+    def _get(self, turn: Turn, entry: list[Any]) -> Any:
+        if len(entry) != 2 or type(entry[1]) is not bytes:
+            return UNKNOWN
+        return turn.load(STATE + GENERATION + entry[1])
+
+    def _append(self, turn: Turn, entry: list[Any]) -> Any:
+        if len(entry) != 4 or [type(field) for field in entry[1:]] != [bytes, bytes, int]:
+            return UNKNOWN
+        _, name, suffix, bytes_max = entry
+        key = STATE + GENERATION + name
+        value = (turn.load(key) or b"") + suffix
+        if len(value) > bytes_max:
+            return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {bytes_max}")
+        turn.stage(key, value)
+        return len(value)
+
+    def _delete(self, turn: Turn, entry: list[Any]) -> Any:
+        names = entry[1:]
+        if not names or any(type(name) is not bytes for name in names):
+            return UNKNOWN
+        deleted = 0
+        for name in names:
+            key = STATE + GENERATION + name
+            if turn.load(key) is not None:
+                turn.stage_erase(key)
+                deleted += 1
+        return deleted

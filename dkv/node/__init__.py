@@ -1,0 +1,1 @@
+"""A node: the host that runs the actors, the gateway to clients, configuration, logs and the service."""

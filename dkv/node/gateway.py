@@ -1,0 +1,361 @@
+"""The gateway: client requests in, replies out.
+
+Writes travel in numbered batches through the log; a batch is resent, the same bytes under the same number and in
+order, until this node's own learner applies it. Reads wait for a barrier of the leader; those of a connection that
+has a write unanswered, or behind them in the same pipeline, ride in the batch instead, so that each connection's
+requests take effect in their order. A write that follows reads still waiting for their barrier waits for them.
+
+A request is answered within ``request_seconds``: refused if its batch has no number yet, ``UNCERTAIN`` if it has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
+from dkv.identity import Identity
+from dkv.kv.machine import UNREADABLE
+from dkv.messages import (
+    Barrier,
+    BarrierRequest,
+    BatchApplied,
+    ClientGone,
+    ClientReplies,
+    ClientRequests,
+    Flush,
+    LeaderIs,
+    PeerUp,
+    QuorumHeard,
+    Read,
+    ReadResults,
+    Replayed,
+    Submit,
+    TimerFired,
+    Want,
+)
+from dkv.node.runs import Run, take_fitting
+from dkv.records import Batch
+from dkv.replies import Error
+from dkv.settings import Limits, Timings
+
+GatewayMessage = (
+    ClientRequests
+    | BatchApplied
+    | Barrier
+    | ReadResults
+    | Flush
+    | ClientGone
+    | Want
+    | LeaderIs
+    | QuorumHeard
+    | Replayed
+    | PeerUp
+    | TimerFired
+)
+
+BARRIERS_ASKED_MAX = 4
+RESEND_SECONDS = 1.0
+DEADLINES_PER_TIMEOUT = 20
+LOADING = Error("LOADING this node is replaying its log; the request was not applied, retry")
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A connection with requests unanswered: how many of its runs wait where, and what waits behind them."""
+
+    in_log: int = 0
+    in_reads: int = 0
+    newest: Run | None = None
+    stalled: deque[Run] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class _Outstanding:
+    """A numbered batch that has not been applied here yet."""
+
+    batch: Batch
+    runs: list[Run]
+    sent_at: float
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Runs of reads that share a barrier, and the number of the request for it."""
+
+    number: int
+    runs: list[Run]
+
+
+class Gateway:
+    """The gateway of the node that ``identity`` names; ``encode`` turns entries into a batch's blob."""
+
+    def __init__(
+        self, identity: Identity, limits: Limits, timings: Timings, encode: Callable[[list[Any]], bytes]
+    ) -> None:
+        self._identity = identity
+        self._limits = limits
+        self._timings = timings
+        self._encode = encode
+        self._loading = True
+        self._leader: Address | None = None
+        self._quorum_lost_at: float | None = None
+        self._lanes: dict[int, _Lane] = {}
+        self._flushing = False
+        self._watching = False
+        self._seq = 0
+        self._to_log: deque[Run] = deque()
+        self._outstanding: deque[_Outstanding] = deque()
+        self._number = 0
+        self._to_read: deque[Run] = deque()
+        self._asked: deque[_Asked] = deque()
+        self._reading: deque[_Asked] = deque()
+
+    def start(self, turn: Turn) -> None:
+        """Nothing to load: the boot count that numbers its batches is part of its identity."""
+
+    def receive(self, turn: Turn, sender: Address, message: GatewayMessage) -> None:
+        """React to one message."""
+        match message:
+            case ClientRequests():
+                self._on_client_requests(turn, message)
+            case BatchApplied():
+                self._on_batch_applied(turn, message)
+            case Barrier():
+                self._on_barrier(turn, message)
+            case ReadResults():
+                self._on_read_results(turn, message)
+            case Flush():
+                self._flushing = False
+                self._number_batches(turn)
+                self._ask_barrier(turn)
+            case ClientGone():
+                self._lanes.pop(message.connection, None)
+            case Want():
+                if message.boot == self._identity.boot:
+                    self._resend(turn, message.seq)
+            case LeaderIs():
+                self._on_leader_is(turn, message)
+            case QuorumHeard():
+                self._quorum_lost_at = None if message.heard else turn.now
+            case Replayed():
+                self._loading = False
+            case PeerUp():
+                if self._leader is not None and self._leader.node == message.node:
+                    self._resend_all(turn)
+            case TimerFired():
+                self._on_timer(turn)
+            case _:
+                assert_never(message)
+
+    # --- requests ---
+
+    def _on_client_requests(self, turn: Turn, message: ClientRequests) -> None:
+        run = Run(message, turn.now)
+        lane = self._lanes.get(message.connection)
+        if lane is None:
+            refusal = self._refusal_at_once(turn.now)
+            if refusal is not None or not run.entries:
+                self._reply(turn, run, [refusal] * run.entries)
+                return
+            lane = self._lanes[message.connection] = _Lane()
+        if lane.stalled:
+            lane.stalled.append(run)
+        else:
+            self._admit(turn, lane, run)
+
+    def _admit(self, turn: Turn, lane: _Lane, run: Run) -> None:
+        """Send a run of requests on its way: by the log or by a barrier, or hold it back behind earlier reads."""
+        if not run.entries:
+            if lane.newest is None:
+                self._reply(turn, run, [])
+            else:
+                lane.newest.take_in(run)
+            return
+        if run.writes or lane.in_log:
+            if lane.in_reads:
+                lane.stalled.append(run)
+                return
+            lane.in_log += 1
+            self._to_log.append(run)
+        else:
+            lane.in_reads += 1
+            self._to_read.append(run)
+        lane.newest = run
+        self._flush_soon(turn)
+        if not self._watching:
+            self._watching = True
+            turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
+
+    def _flush_soon(self, turn: Turn) -> None:
+        """Act once on all requests that are in the mailbox by now: they share a batch, and a barrier."""
+        if not self._flushing:
+            self._flushing = True
+            turn.send(self._here(GATEWAY), Flush())
+
+    # --- writes ---
+
+    def _number_batches(self, turn: Turn) -> None:
+        """Number what waits, only while a leader is known: until then it can still be refused with certainty."""
+        while self._leader is not None and self._to_log:
+            if len(self._outstanding) >= self._limits.batches_outstanding_max:
+                return
+            runs = take_fitting(self._to_log, self._limits.batch_bytes_max)
+            blob = self._encode([entry for run in runs for entry in run.log_entries()])
+            self._seq += 1
+            me = self._identity
+            batch = Batch(me.node, me.incarnation, me.boot, self._seq, blob)
+            self._outstanding.append(_Outstanding(batch, runs, turn.now))
+            turn.send(self._leader, Submit((batch,)))
+
+    def _on_batch_applied(self, turn: Turn, message: BatchApplied) -> None:
+        applied = self._outstanding.popleft()
+        assert applied.batch.seq == message.seq, f"batch {message.seq} applied, {applied.batch.seq} is the oldest"
+        results = message.results
+        if len(results) != sum(run.entries for run in applied.runs):
+            results = [UNREADABLE] * sum(run.entries for run in applied.runs)
+        position = 0
+        for run in applied.runs:
+            self._answer_log(turn, run, results[position : position + run.entries])
+            position += run.entries
+        self._flush_soon(turn)
+
+    def _answer_log(self, turn: Turn, run: Run, results: list[Any]) -> None:
+        lane = self._lanes.get(run.connection)
+        if lane is None or run.answered:
+            return
+        lane.in_log -= 1
+        self._answer(turn, lane, run, results)
+
+    def _resend(self, turn: Turn, from_seq: int) -> None:
+        if self._leader is None:
+            return
+        for outstanding in self._outstanding:
+            if outstanding.batch.seq >= from_seq:
+                outstanding.sent_at = turn.now
+                turn.send(self._leader, Submit((outstanding.batch,)))
+
+    # --- reads ---
+
+    def _ask_barrier(self, turn: Turn) -> None:
+        """One request for all reads that have arrived since the last one; the newest stands for all before it."""
+        if self._leader is None or not self._to_read or len(self._asked) >= BARRIERS_ASKED_MAX:
+            return
+        self._number += 1
+        self._asked.append(_Asked(self._number, list(self._to_read)))
+        self._to_read.clear()
+        turn.send(self._leader, BarrierRequest(self._identity.boot, self._number))
+
+    def _on_barrier(self, turn: Turn, message: Barrier) -> None:
+        if message.boot != self._identity.boot:
+            return
+        while self._asked and self._asked[0].number <= message.number:
+            asked = self._asked.popleft()
+            self._reading.append(asked)
+            entries = [entry for run in asked.runs for entry in run.log_entries()]
+            turn.send(self._here(LEARNER), Read(asked.number, message.through, entries))
+        self._flush_soon(turn)
+
+    def _on_read_results(self, turn: Turn, message: ReadResults) -> None:
+        asked = self._reading.popleft()
+        assert asked.number == message.number, f"read {message.number} answered, {asked.number} is the oldest"
+        position = 0
+        for run in asked.runs:
+            self._answer_read(turn, run, message.results[position : position + run.entries])
+            position += run.entries
+
+    def _answer_read(self, turn: Turn, run: Run, results: list[Any]) -> None:
+        lane = self._lanes.get(run.connection)
+        if lane is None or run.answered:
+            return
+        lane.in_reads -= 1
+        self._answer(turn, lane, run, results)
+
+    # --- replies ---
+
+    def _answer(self, turn: Turn, lane: _Lane, run: Run, results: list[Any]) -> None:
+        run.answered = True
+        self._reply(turn, run, results)
+        if lane.newest is run:
+            lane.newest = None
+        while lane.stalled and not lane.in_reads:
+            self._admit(turn, lane, lane.stalled.popleft())
+        if not (lane.in_log or lane.in_reads):
+            del self._lanes[run.connection]
+
+    def _reply(self, turn: Turn, run: Run, results: list[Any]) -> None:
+        turn.send(self._here(CLIENTS), ClientReplies(run.connection, run.replies(results), run.size))
+
+    # --- leaders ---
+
+    def _on_leader_is(self, turn: Turn, message: LeaderIs) -> None:
+        self._leader = Address(message.node, PROPOSER) if message.node else None
+        self._resend_all(turn)
+        self._flush_soon(turn)
+
+    # --- time ---
+
+    def _on_timer(self, turn: Turn) -> None:
+        """Answer what has waited too long, oldest first; send again what the leader may not have got."""
+        expired = turn.now - self._timings.request_seconds
+        refusal = self._refusal()
+        uncertain = Error(
+            f"UNCERTAIN the request was proposed and no decision came within {self._timings.request_seconds:g} s:"
+            " it may or may not take effect, now or later; read before you retry"
+        )
+        for outstanding in self._outstanding:
+            for run in outstanding.runs:
+                if run.arrived <= expired:
+                    self._answer_log(turn, run, run.outcomes(writes=uncertain, reads=refusal))
+        self._refuse_expired(turn, self._to_log, expired, self._answer_log)
+        for asked in (*self._reading, *self._asked):
+            self._refuse_expired(turn, deque(asked.runs), expired, self._answer_read)
+        self._asked = deque(asked for asked in self._asked if not all(run.answered for run in asked.runs))
+        self._refuse_expired(turn, self._to_read, expired, self._answer_read)
+        if self._outstanding and self._outstanding[0].sent_at <= turn.now - RESEND_SECONDS:
+            self._resend(turn, 1)
+        self._resend_barrier_request(turn)
+        self._watching = bool(self._lanes or self._outstanding)
+        if self._watching:
+            turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
+
+    def _refuse_expired(
+        self, turn: Turn, runs: deque[Run], expired: float, answer: Callable[[Turn, Run, list[Any]], None]
+    ) -> None:
+        """Take off the front of ``runs`` what arrived by ``expired`` and refuse it."""
+        while runs and runs[0].arrived <= expired:
+            run = runs.popleft()
+            answer(turn, run, [self._refusal()] * run.entries)
+
+    def _resend_all(self, turn: Turn) -> None:
+        self._resend(turn, 1)
+        self._resend_barrier_request(turn)
+
+    def _resend_barrier_request(self, turn: Turn) -> None:
+        if self._leader is not None and self._asked:
+            turn.send(self._leader, BarrierRequest(self._identity.boot, self._asked[-1].number))
+
+    def _refusal_at_once(self, now: float) -> Error | None:
+        """Why a request need not even wait: this node is loading, or no quorum was heard for a whole timeout."""
+        if self._loading:
+            return LOADING
+        if self._cluster_is_down() and now - (self._quorum_lost_at or 0.0) >= self._timings.request_seconds:
+            return self._refusal()
+        return None
+
+    def _cluster_is_down(self) -> bool:
+        """No leader is known and no quorum is heard: a leader that is heard has a quorum of its own."""
+        return self._leader is None and self._quorum_lost_at is not None
+
+    def _refusal(self) -> Error:
+        if self._cluster_is_down():
+            return Error("CLUSTERDOWN no majority of the nodes is reachable; the request was not applied")
+        return Error(
+            f"TRYAGAIN no leader answered within {self._timings.request_seconds:g} s;"
+            " the request was not applied, retry"
+        )
+
+    def _here(self, role: str) -> Address:
+        return Address(self._identity.node, role)

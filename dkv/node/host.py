@@ -1,0 +1,317 @@
+"""The host: runs the actors of one node against a clock, a network and a store, and keeps "persist, then send".
+
+It drains the mailbox, one turn a message; joins all that the turns persisted into one commit, one commit under way
+at a time; and lets a message go once everything its actor had persisted by then is on disk. Disk speed sets the
+batch size: there is no batching timer. Clock, network, store and randomness are handed in, so the simulator runs
+this same file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from random import Random
+from typing import Any, Protocol
+
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Actor, Address
+from dkv.messages import PeerDown, PeerHeard, PeerUp, TimerFired
+from dkv.node.layers import Layers
+from dkv.settings import Limits, Timings
+from dkv.storage.store import Store, StoreFailed
+
+TURNS_PER_DRAIN = 2_000
+"""After so many turns the host lets the reactor look at its sockets and timers again."""
+
+
+class Call(Protocol):
+    """A call that the clock will make."""
+
+    def cancel(self) -> None:
+        """Do not make it."""
+
+    def active(self) -> bool:
+        """Whether it is still to be made."""
+
+
+class Clock(Protocol):
+    """Monotonic time: Twisted's reactor and ``task.Clock`` fit."""
+
+    def seconds(self) -> float:
+        """Now, in seconds."""
+
+    def callLater(self, delay: float, call: Callable[..., Any], *args: Any) -> Call:  # noqa: N802 - Twisted's name
+        """Call after ``delay`` seconds."""
+
+
+class Source(Protocol):
+    """Something that reads from peers or clients and can stop for a while."""
+
+    def pause_reading(self) -> None:
+        """Take in nothing more for now."""
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+
+
+class Network(Source, Protocol):
+    """The way to other nodes; what it is given may be lost."""
+
+    def send(self, to: Address, sender: Address, message: Any) -> None:
+        """Send if connected."""
+
+
+class _Turn:
+    """The ``Turn`` of one actor, used again for each message; what is asked of it takes effect when the turn ends."""
+
+    __slots__ = ("_host", "address", "barrier", "note", "now", "outbox", "persisted", "random", "timers")
+
+    def __init__(self, host: Host, address: Address, random: Random, note: Callable[..., None]) -> None:
+        self._host = host
+        self.address = address
+        self.random = random
+        self.note = note
+        self.now = 0.0
+        self.barrier = 0  # the commit that the actor's messages wait for
+        self.persisted = False
+        self.outbox: list[tuple[Address, Any]] = []
+        self.timers: dict[str, Call] = {}
+
+    def send(self, to: Address, message: Any) -> None:
+        self.outbox.append((to, message))
+
+    def send_early(self, to: Address, message: Any) -> None:
+        self._host.post(to, self.address, message)
+
+    def persist(self, key: bytes, value: bytes) -> None:
+        self.persisted = True
+        self._host.layers.persist(key, value)
+
+    def persist_erase(self, key: bytes) -> None:
+        self.persisted = True
+        self._host.layers.persist(key, None)
+
+    def stage(self, key: bytes, value: bytes) -> None:
+        self._host.layers.stage(key, value)
+
+    def stage_erase(self, key: bytes) -> None:
+        self._host.layers.stage(key, None)
+
+    def load(self, key: bytes) -> bytes | None:
+        return self._host.layers.load(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return self._host.layers.scan(prefix, start)
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        self.cancel_timer(name)
+        self.timers[name] = self._host.clock.callLater(seconds, self._fire, name)
+
+    def cancel_timer(self, name: str) -> None:
+        call = self.timers.pop(name, None)
+        if call is not None and call.active():
+            call.cancel()
+
+    def _fire(self, name: str) -> None:
+        del self.timers[name]
+        self._host.deliver(self.address.role, self.address, TimerFired(name))
+
+
+class Host:
+    """Runs the actors of ``node``.
+
+    ``note`` receives (node, actor, event, fields) for logs and metrics. ``fail`` ends the process, with a reason:
+    it is called when the store fails or a handler raises, and nothing is delivered to anyone after that.
+    """
+
+    def __init__(
+        self,
+        node: int,
+        *,
+        clock: Clock,
+        store: Store,
+        random: Random,
+        limits: Limits,
+        timings: Timings,
+        note: Callable[..., None],
+        fail: Callable[[str, BaseException], None],
+    ) -> None:
+        self.clock = clock
+        self.layers = Layers(store)
+        self._node = node
+        self._store = store
+        self._random = random
+        self._limits = limits
+        self._timings = timings
+        self._note = note
+        self._fail = fail
+        self._network: Network | None = None
+        self._sources: tuple[Source, ...] = ()
+        self._actors: dict[str, tuple[Actor, _Turn]] = {}
+        self._mailbox: deque[tuple[str, Address, Any]] = deque()
+        self._draining: Call | None = None
+        self._committing = 0  # the number of the newest commit handed to the store
+        self._durable = 0
+        self._held: defaultdict[int, list[tuple[Address, Address, Any]]] = defaultdict(list)
+        self._written_back_at = clock.seconds()
+        self._write_back: Call | None = None
+        self._reading_paused = False
+        self.failed = False
+        """Whether the node has ended, by a failure or by ``stop``: it does nothing any more."""
+
+    def add(self, role: str, actor: Actor) -> None:
+        """Take in the actor that plays ``role``; before ``start``."""
+        address = Address(self._node, role)
+        self._actors[role] = (actor, _Turn(self, address, self._random, partial(self._note, role)))
+
+    def connect(self, network: Network, *sources: Source) -> None:
+        """Name the way to other nodes, and what else stops reading when the disk lags; before ``start``."""
+        self._network = network
+        self._sources = (network, *sources)
+
+    def start(self) -> None:
+        """Start every actor; their messages wait for the first drain, when all have started."""
+        for actor, turn in self._actors.values():
+            self._run(turn, actor.start)
+        self._drain_soon()
+
+    def stop(self) -> None:
+        """Handle, write and send nothing more; a commit under way may still finish on disk."""
+        self.failed = True
+        self._mailbox.clear()
+        calls = [call for _, turn in self._actors.values() for call in turn.timers.values()]
+        for call in (*calls, self._draining, self._write_back):
+            if call is not None and call.active():
+                call.cancel()
+
+    # --- in ---
+
+    def deliver(self, to_role: str, sender: Address, message: Any) -> None:
+        """Put a message into the mailbox; it is handled soon, not now."""
+        if not self.failed:
+            self._mailbox.append((to_role, sender, message))
+            self._drain_soon()
+
+    def peer_up(self, node: int, incarnation: int, boot: int) -> None:
+        """The mesh has exchanged Hellos with ``node``."""
+        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY):
+            self.deliver(role, Address(node, role), PeerUp(node, incarnation, boot))
+
+    def peer_down(self, node: int) -> None:
+        """The mesh has lost ``node``."""
+        self.deliver(ELECTOR, Address(node, ELECTOR), PeerDown(node))
+
+    def peer_heard(self, node: int) -> None:
+        """Bytes of ``node`` came in."""
+        self.deliver(ELECTOR, Address(node, ELECTOR), PeerHeard(node))
+
+    def post(self, to: Address, sender: Address, message: Any) -> None:
+        """Send a message on its way now: into the mailbox here, or to the network."""
+        if to.node == self._node:
+            self._mailbox.append((to.role, sender, message))
+        elif self._network is not None:
+            self._network.send(to, sender, message)
+
+    # --- turns ---
+
+    def _drain_soon(self) -> None:
+        if self._draining is None and not self.failed:
+            self._draining = self.clock.callLater(0, self._drain)
+
+    def _drain(self) -> None:
+        """Handle what is in the mailbox, and what that sends here; then commit what was persisted."""
+        self._draining = None
+        mailbox, actors = self._mailbox, self._actors
+        for _ in range(TURNS_PER_DRAIN):
+            if not mailbox or self.failed:
+                break
+            role, sender, message = mailbox.popleft()
+            actor, turn = actors[role]
+            self._run(turn, actor.receive, sender, message)
+        if mailbox:
+            self._drain_soon()
+        self._commit()
+        self._balance_reading()
+
+    def _run(self, turn: _Turn, handler: Callable[..., None], *arguments: Any) -> None:
+        turn.now = self.clock.seconds()
+        try:
+            handler(turn, *arguments)
+        except Exception as error:  # A handler's mistake must not be survived: its state may be half changed.
+            self._end(f"the {turn.address.role} failed on {arguments[1] if arguments else 'its start'!r:.200}", error)
+            return
+        if turn.persisted:
+            turn.persisted = False
+            turn.barrier = self._committing + 1
+        outbox = turn.outbox
+        if not outbox:
+            return
+        turn.outbox = []
+        if turn.barrier > self._durable:
+            self._held[turn.barrier].extend((to, turn.address, message) for to, message in outbox)
+        else:
+            for to, message in outbox:
+                self.post(to, turn.address, message)
+
+    def _end(self, reason: str, error: BaseException) -> None:
+        """Nothing is answered or written from here on: what is in memory may not be what the disk will show."""
+        if not self.failed:
+            self.failed = True
+            self._mailbox.clear()
+            self._fail(reason, error)
+
+    # --- commits ---
+
+    def _commit(self) -> None:
+        """Hand everything undurable to the store, unless a commit is under way or there is nothing to write."""
+        if self._committing > self._durable or self.failed:
+            return
+        write_back = self._write_back_due()
+        writes = self.layers.begin_commit(write_back)
+        if not writes:
+            return
+        if write_back:
+            self._written_back_at = self.clock.seconds()
+        self._committing += 1
+        self._store.commit(writes, self._committed)
+
+    def _write_back_due(self) -> bool:
+        """Whether staged writes go with this commit; if not yet, a timer sees to it that they do in time."""
+        if self.layers.staged_bytes > self._limits.write_back_bytes_max:
+            return True
+        wait = self._written_back_at + self._timings.write_back_seconds - self.clock.seconds()
+        if self.layers.staged_bytes == 0 or wait <= 0:
+            return self.layers.staged_bytes > 0
+        if self._write_back is None:
+            self._write_back = self.clock.callLater(wait, self._on_write_back)
+        return False
+
+    def _on_write_back(self) -> None:
+        self._write_back = None
+        self._commit()
+
+    def _committed(self, failure: StoreFailed | None) -> None:
+        if failure is not None:
+            self._end("the store failed", failure)
+        if self.failed:
+            return
+        self._durable = self._committing
+        self.layers.end_commit()
+        for to, sender, message in self._held.pop(self._durable, ()):
+            self.post(to, sender, message)
+        if self._mailbox:
+            self._drain_soon()
+        self._commit()
+        self._balance_reading()
+
+    def _balance_reading(self) -> None:
+        """Stop taking in what the disk cannot keep up with; go on when half of that is done."""
+        undurable, limit = self.layers.undurable_bytes, self._limits.undurable_bytes_max
+        if not self._reading_paused and undurable > limit:
+            self._reading_paused = True
+            for source in self._sources:
+                source.pause_reading()
+        elif self._reading_paused and undurable <= limit // 2:
+            self._reading_paused = False
+            for source in self._sources:
+                source.resume_reading()

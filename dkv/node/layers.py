@@ -1,0 +1,94 @@
+"""What the actors have written and the disk does not hold yet, in front of what it does.
+
+Three layers, newest first: ``staged`` (written back when the host chooses), ``pending`` (goes with the next commit)
+and what is in the commit under way. Reads see the newest. An erased key is a key whose value is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dkv.storage.store import Store
+
+_KEY_OVERHEAD_BYTES = 128  # what an entry of a dict costs beside its bytes, roughly
+_ABSENT: Final = object()
+
+Writes = dict[bytes, bytes | None]
+
+
+class Layers:
+    """The writes of one node on their way to ``store``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._staged: Writes = {}
+        self._pending: Writes = {}
+        self._committing: Writes = {}
+        self._pending_bytes = 0
+        self._committing_bytes = 0
+        self.staged_bytes = 0
+        """An upper bound: a value written again counts again, which only writes back a little earlier."""
+
+    @property
+    def undurable_bytes(self) -> int:
+        """What waits for a commit, or for the end of the one under way, in bytes."""
+        return self._pending_bytes + self._committing_bytes
+
+    def persist(self, key: bytes, value: bytes | None) -> None:
+        """Write with the next commit; replaces what is staged for the key."""
+        self._staged.pop(key, None)
+        self._pending[key] = value
+        self._pending_bytes += len(key) + len(value or b"")
+
+    def stage(self, key: bytes, value: bytes | None) -> None:
+        """Write with a commit of the host's choosing."""
+        self._staged[key] = value
+        self.staged_bytes += _KEY_OVERHEAD_BYTES + len(key) + (0 if value is None else len(value))
+
+    def load(self, key: bytes) -> bytes | None:
+        """The key's newest value."""
+        for layer in (self._staged, self._pending, self._committing):
+            value = layer.get(key, _ABSENT)
+            if value is not _ABSENT:
+                return value  # type: ignore[return-value]  # not _ABSENT, so a value of the layer
+        return self._store.get(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The newest values of the keys with ``prefix`` from ``start`` on, in key order.
+
+        What is staged and pending is looked through whole: for an actor's start, not for the hot path.
+        """
+        merged = {**self._committing, **self._pending, **self._staged}
+        newest = sorted(key for key in merged if key.startswith(prefix) and key >= start)
+        position = 0
+        for key, value in self._store.scan(prefix, start):
+            while position < len(newest) and newest[position] <= key:
+                yield from _pair(newest[position], merged)
+                position += 1
+            if key not in merged:
+                yield key, value
+        for key in newest[position:]:
+            yield from _pair(key, merged)
+
+    def begin_commit(self, write_back: bool) -> Writes:
+        """What the next commit writes: all that is pending, and with ``write_back`` all that is staged."""
+        writes, self._pending = self._pending, {}
+        self._committing_bytes, self._pending_bytes = self._pending_bytes, 0
+        if write_back:
+            writes.update(self._staged)
+            self._staged = {}
+            self.staged_bytes = 0
+        self._committing = writes
+        return writes
+
+    def end_commit(self) -> None:
+        """The commit under way is in the store."""
+        self._committing = {}
+        self._committing_bytes = 0
+
+
+def _pair(key: bytes, merged: Writes) -> Iterator[tuple[bytes, bytes]]:
+    value = merged[key]
+    if value is not None:
+        yield key, value

@@ -1,0 +1,1 @@
+"""Paxos: one role a file. Roles react to messages and touch nothing else."""

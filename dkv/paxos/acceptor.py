@@ -1,0 +1,237 @@
+"""The acceptor: promises, accepts, remembers (Paxos Made Simple, section 2.2; multi-Paxos, section 3).
+
+State: one promised ballot, valid for every slot, and the log. Invariants: the promise never falls (I1); what it
+tells others is on disk before they hear it (I2, the host's doing); a Promise reports every record above
+``chosen_through`` (I4); accepting raises the promise (B5); a chosen slot is never given another value (B7).
+
+It does not vote until it has stored the incarnation of every member, once in the life of its directory: a node
+whose disk was lost and initialised anew is refused by its peers, so it never gets there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from dkv.actor import CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
+from dkv.ballot import ZERO, Ballot
+from dkv.keys import MEMBER, PROMISE, member_key, node_of, pack_ballot, pack_number, unpack_ballot
+from dkv.messages import (
+    Accept,
+    Accepted,
+    Applied,
+    ChosenMark,
+    ChosenOtherwise,
+    ChosenSlots,
+    Confirm,
+    Confirmed,
+    Learn,
+    Learned,
+    Missing,
+    Nack,
+    PeerUp,
+    Prepare,
+    Progress,
+    Promise,
+    PromiseRaised,
+    ReadChosen,
+)
+from dkv.paxos.log import SlotLog
+from dkv.records import SlotRecord, value_bytes
+from dkv.settings import Limits
+
+AcceptorMessage = Prepare | Accept | ChosenMark | Confirm | ReadChosen | Learn | Applied | PeerUp
+
+PROGRESS_SLOTS = 256
+"""How far ``chosen_through`` moves between two reports to the elector, which needs it only roughly."""
+
+
+class Acceptor:
+    """One acceptor of the cluster; ``node`` is its own id, ``members`` are all ids."""
+
+    def __init__(self, node: int, members: Iterable[int], limits: Limits) -> None:
+        self._node = node
+        self._unseen = set(members) - {node}
+        self._limits = limits
+        self._promised = ZERO
+        self._log = SlotLog()
+        self._pushed_through = 0
+        self._reported_through = 0
+        self._behind = False
+        self._withheld = False
+
+    def receive(self, turn: Turn, sender: Address, message: AcceptorMessage) -> None:
+        """React to one message."""
+        match message:
+            case Accept():
+                self._on_accept(turn, sender, message)
+            case ChosenMark():
+                self._on_chosen_mark(turn, sender, message)
+            case Confirm():
+                self._on_confirm(turn, sender, message)
+            case ReadChosen():
+                self._on_read_chosen(turn, sender, message)
+            case Prepare():
+                self._on_prepare(turn, sender, message)
+            case Learn():
+                self._on_learn(turn, sender, message)
+            case Applied():
+                self._log.applied(turn, message.through)
+                self._advance(turn, self._node)
+            case PeerUp():
+                self._on_peer_up(turn, message)
+            case _:
+                assert_never(message)
+
+    def start(self, turn: Turn) -> None:
+        """Load promise, members and log; tell the node's own proposer and elector where they stand."""
+        stored = turn.load(PROMISE)
+        if stored is not None:
+            self._promised = Ballot(*unpack_ballot(stored))
+        for key, _ in turn.scan(MEMBER):
+            self._unseen.discard(node_of(key))
+        self._log.start(turn)
+        self._pushed_through = self._log.chosen_through
+        turn.send(self._here(PROPOSER), PromiseRaised(self._promised))
+        if self._voting:
+            self._report_progress(turn)
+
+    @property
+    def _voting(self) -> bool:
+        return not self._unseen
+
+    def _withhold(self, turn: Turn, ballot: Ballot) -> None:
+        if not self._withheld:
+            self._withheld = True
+            turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._unseen))
+
+    # --- phase 1 ---
+
+    def _on_prepare(self, turn: Turn, sender: Address, message: Prepare) -> None:
+        if not self._voting:
+            self._withhold(turn, message.ballot)
+            return
+        if message.ballot < self._promised:
+            turn.send(sender, Nack(message.ballot, self._promised))
+            return
+        self._raise_promise(turn, message.ballot)
+        chunks = self._report(turn, message.from_slot)
+        for number, records in enumerate(chunks):
+            promise = Promise(message.ballot, self._log.chosen_through, 0, number, len(chunks), tuple(records))
+            turn.send(sender, promise)
+
+    def _report(self, turn: Turn, from_slot: int) -> list[list[tuple[int, SlotRecord]]]:
+        """Every record above ``chosen_through`` from ``from_slot`` on, in chunks of bounded bytes, one at least."""
+        chunks: list[list[tuple[int, SlotRecord]]] = [[]]
+        size = 0
+        for slot in self._log.open_slots(from_slot):
+            record = self._log.record(turn, slot)
+            assert record is not None, f"open slot {slot} has no record"
+            size += value_bytes(record.value)
+            if chunks[-1] and size > self._limits.catchup_bytes_max:
+                chunks.append([])
+                size = value_bytes(record.value)
+            chunks[-1].append((slot, record))
+        return chunks
+
+    def _raise_promise(self, turn: Turn, ballot: Ballot) -> None:
+        assert ballot >= self._promised
+        if ballot == self._promised:
+            return
+        self._promised = ballot
+        turn.persist(PROMISE, pack_ballot(*ballot))
+        if ballot.node != self._node:
+            turn.send_early(self._here(PROPOSER), PromiseRaised(ballot))
+
+    # --- phase 2 ---
+
+    def _on_accept(self, turn: Turn, sender: Address, message: Accept) -> None:
+        if not self._voting:
+            self._withhold(turn, message.ballot)
+            return
+        if message.ballot < self._promised:
+            turn.send(sender, Nack(message.ballot, self._promised))
+            return
+        self._raise_promise(turn, message.ballot)
+        if self._accept(turn, message):
+            turn.send(sender, Accepted(message.ballot, message.slot))
+        else:
+            turn.send(sender, ChosenOtherwise(message.ballot, message.slot))
+        self._log.mark(turn, message.ballot, message.chosen_through)
+        self._log.save_mark(turn)
+        self._advance(turn, sender.node)
+
+    def _accept(self, turn: Turn, message: Accept) -> bool:
+        """Record the vote unless it is recorded already; False if the slot is settled with another value."""
+        held_in = self._log.accepted_in(message.slot)
+        if self._log.is_chosen(message.slot) or held_in == message.ballot:
+            record = self._log.record(turn, message.slot)
+            return record is not None and record.value == message.value
+        self._log.accept(turn, message.slot, message.ballot, message.value)
+        return True
+
+    def _on_chosen_mark(self, turn: Turn, sender: Address, message: ChosenMark) -> None:
+        if self._voting and message.ballot < self._promised:
+            turn.send(sender, Nack(message.ballot, self._promised))
+        self._log.mark(turn, message.ballot, message.chosen_through)
+        self._advance(turn, sender.node)
+
+    def _advance(self, turn: Turn, source: int) -> None:
+        """Hand the learner what became chosen, without waiting for this disk: others hold it. Report a gap."""
+        through = self._log.chosen_through
+        if through > self._pushed_through:
+            values = self._log.chosen_values(turn, self._pushed_through + 1, self._limits.catchup_bytes_max)
+            turn.send_early(self._here(LEARNER), ChosenSlots(self._pushed_through + 1, values, through, 0))
+            self._pushed_through = through
+            if self._voting and through - self._reported_through >= PROGRESS_SLOTS:
+                self._report_progress(turn)
+        behind = through < self._log.marked_through
+        if behind or self._behind:
+            turn.send(self._here(CATCHUP), Missing(through + 1, self._log.marked_through, source))
+        self._behind = behind
+
+    # --- reads ---
+
+    def _on_confirm(self, turn: Turn, sender: Address, message: Confirm) -> None:
+        if not self._voting:
+            return
+        if message.ballot < self._promised:
+            turn.send(sender, Nack(message.ballot, self._promised))
+            return
+        # Early: it says what was not promised, which no loss of this disk's last writes can make untrue.
+        turn.send_early(sender, Confirmed(message.ballot, message.round))
+
+    # --- catch-up ---
+
+    def _on_read_chosen(self, turn: Turn, sender: Address, message: ReadChosen) -> None:
+        values = self._log.chosen_values(turn, message.from_slot, self._limits.catchup_bytes_max)
+        # Early: that a value is chosen rests on a quorum's disks, not on this one.
+        turn.send_early(sender, ChosenSlots(message.from_slot, values, self._log.chosen_through, 0))
+
+    def _on_learn(self, turn: Turn, sender: Address, message: Learn) -> None:
+        for slot, value in enumerate(message.values, message.first_slot):
+            if not self._log.learn(turn, slot, value):
+                turn.note("chosen_value_conflict", slot=slot)
+                break
+        self._log.save_mark(turn)
+        self._advance(turn, self._node)
+        turn.send(sender, Learned(self._log.chosen_through))
+
+    # --- members ---
+
+    def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
+        if message.node not in self._unseen:
+            return
+        self._unseen.discard(message.node)
+        turn.persist(member_key(message.node), pack_number(message.incarnation))
+        if self._voting:
+            turn.note("voting", members="all seen")
+            self._report_progress(turn)
+
+    def _report_progress(self, turn: Turn) -> None:
+        """Tell the elector, which takes no part in elections before it hears this once."""
+        self._reported_through = self._log.chosen_through
+        turn.send(self._here(ELECTOR), Progress(self._log.chosen_through))
+
+    def _here(self, role: str) -> Address:
+        return Address(self._node, role)

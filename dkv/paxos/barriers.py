@@ -1,0 +1,48 @@
+"""Read barriers at the leader: which requests a round of Confirms serves (the read-index of Raft, section 6.4).
+
+A request that arrives while a round is under way waits for the next one: a confirmation counts for a read only
+if its round began after the read arrived.
+"""
+
+from __future__ import annotations
+
+from dkv.actor import Address
+from dkv.messages import BarrierRequest
+
+
+class ReadRounds:
+    """The rounds of one ballot, one at a time."""
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.begun_at = 0.0
+        self.confirmed: set[int] = set()
+        self._asked: dict[Address, BarrierRequest] = {}
+        self._waiting: dict[Address, BarrierRequest] = {}
+
+    def request(self, gateway: Address, request: BarrierRequest) -> None:
+        """A gateway asks; its newest request stands for its earlier ones."""
+        held = self._waiting.get(gateway)
+        if held is None or (request.boot, request.number) > (held.boot, held.number):
+            self._waiting[gateway] = request
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a round waits for confirmations."""
+        return bool(self._asked)
+
+    def begin(self, now: float) -> bool:
+        """Begin the next round if none is under way and somebody waits."""
+        if self._asked or not self._waiting:
+            return False
+        self._asked, self._waiting = self._waiting, {}
+        self.round += 1
+        self.begun_at = now
+        self.confirmed = set()
+        return True
+
+    def end(self) -> list[tuple[Address, BarrierRequest]]:
+        """The round is confirmed: the requests it serves."""
+        served = list(self._asked.items())
+        self._asked = {}
+        return served

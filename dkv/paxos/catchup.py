@@ -1,0 +1,138 @@
+"""Catch-up: fetch from peers the chosen slots that this node missed.
+
+One bounded request at a time; the next follows when the last answer is on this node's disk, so the disk sets the
+pace; another peer is asked when one does not help (B17). A gap is given a moment to close by itself first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from dkv.actor import ACCEPTOR, PROPOSER, Address, Turn
+from dkv.messages import (
+    CatchUp,
+    CaughtUp,
+    ChosenSlots,
+    Learn,
+    Learned,
+    Missing,
+    ReadChosen,
+    TimerFired,
+)
+from dkv.settings import Timings
+
+CatchupMessage = Missing | CatchUp | ChosenSlots | Learned | TimerFired
+
+
+class Catchup:
+    """The catch-up of node ``node``; ``members`` are all ids."""
+
+    def __init__(self, node: int, members: Iterable[int], timings: Timings) -> None:
+        self._node = node
+        self._peers = [member for member in sorted(members) if member != node]
+        self._timings = timings
+        self._next_slot = 1  # the first slot not held here, as last heard from the acceptor
+        self._target = 0
+        self._peer = 0
+        self._fetching = False
+        self._asked_slot = 0  # 0: no request is under way
+        self._noticed_slot = 0  # 0: no gap is being given its moment
+        self._fetched_from = 0
+
+    def start(self, turn: Turn) -> None:
+        """Nothing to load: the acceptor says what is missing."""
+
+    def receive(self, turn: Turn, sender: Address, message: CatchupMessage) -> None:
+        """React to one message."""
+        match message:
+            case Missing():
+                self._on_missing(turn, message)
+            case CatchUp():
+                self._on_catch_up(turn, message)
+            case ChosenSlots():
+                self._on_chosen_slots(turn, sender, message)
+            case Learned():
+                self._on_learned(turn, message)
+            case TimerFired():
+                self._on_timer(turn, message)
+            case _:
+                assert_never(message)
+
+    def _on_missing(self, turn: Turn, message: Missing) -> None:
+        self._next_slot = max(self._next_slot, message.first)
+        self._target = max(self._target, message.through)
+        if self._next_slot > self._target:
+            self._finish(turn)
+        elif not self._fetching and self._noticed_slot == 0:
+            self._noticed_slot = self._next_slot
+            if message.node != self._node:
+                self._peer = message.node
+            turn.set_timer("grace", self._timings.catchup_grace_seconds)
+
+    def _on_catch_up(self, turn: Turn, message: CatchUp) -> None:
+        """The node's proposer waits: no grace, and the node that reported the mark first."""
+        self._target = max(self._target, message.through)
+        self._peer = message.node
+        self._begin(turn)
+
+    def _on_timer(self, turn: Turn, message: TimerFired) -> None:
+        if message.name == "grace" and not self._fetching:
+            noticed, self._noticed_slot = self._noticed_slot, 0
+            if self._next_slot > self._target:
+                return
+            if self._next_slot > noticed:
+                self._noticed_slot = self._next_slot
+                turn.set_timer("grace", self._timings.catchup_grace_seconds)
+            else:
+                self._begin(turn)
+        elif message.name == "retry" and self._fetching:
+            self._turn_to_next_peer()
+            self._ask(turn)
+
+    def _begin(self, turn: Turn) -> None:
+        if not self._fetching:
+            self._fetching = True
+            self._fetched_from = self._next_slot
+            turn.note("catchup_started", from_slot=self._next_slot, through=self._target, peer=self._peer)
+        self._ask(turn)
+
+    def _ask(self, turn: Turn) -> None:
+        if self._peer not in self._peers:
+            self._turn_to_next_peer()
+        self._asked_slot = self._next_slot
+        turn.send(Address(self._peer, ACCEPTOR), ReadChosen(self._next_slot))
+        turn.set_timer("retry", self._timings.catchup_retry_seconds)
+
+    def _turn_to_next_peer(self) -> None:
+        later = [peer for peer in self._peers if peer > self._peer]
+        self._peer = (later or self._peers)[0]
+
+    def _on_chosen_slots(self, turn: Turn, sender: Address, message: ChosenSlots) -> None:
+        if self._asked_slot == 0 or sender.node != self._peer or message.first_slot != self._asked_slot:
+            return  # An answer to a request given up: what it holds has been asked for again.
+        if not message.values:
+            return  # This peer cannot help; the retry timer turns to another.
+        self._asked_slot = 0
+        self._target = max(self._target, message.chosen_through)
+        turn.send(Address(self._node, ACCEPTOR), Learn(message.first_slot, message.values))
+        turn.set_timer("retry", self._timings.catchup_retry_seconds)
+
+    def _on_learned(self, turn: Turn, message: Learned) -> None:
+        self._next_slot = max(self._next_slot, message.chosen_through + 1)
+        turn.send(Address(self._node, PROPOSER), CaughtUp(message.chosen_through))
+        if not self._fetching:
+            return
+        if self._next_slot > self._target:
+            self._finish(turn)
+        else:
+            self._ask(turn)
+
+    def _finish(self, turn: Turn) -> None:
+        self._noticed_slot = 0
+        if not self._fetching:
+            return
+        self._fetching = False
+        self._asked_slot = 0
+        turn.cancel_timer("retry")
+        turn.note("catchup_ended", slots=self._next_slot - self._fetched_from, chosen_through=self._next_slot - 1)

@@ -1,0 +1,123 @@
+"""The learner: chosen slots, in order, into the state machine; and reads, once it has applied far enough.
+
+Invariants: slots apply one after another (I8, B14); what is applied is staged together with ``applied_through`` in
+one turn, so that a commit holds both or neither (B11, B29); a read is evaluated only when its barrier is applied (I11).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol, assert_never
+
+from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, Address, Turn
+from dkv.identity import Identity
+from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
+from dkv.messages import (
+    Applied,
+    BatchApplied,
+    ChosenSlots,
+    Origins,
+    Read,
+    ReadChosen,
+    ReadResults,
+    Replayed,
+    ReportOrigins,
+)
+from dkv.records import Batch, Value
+
+LearnerMessage = ChosenSlots | Read | ReportOrigins
+
+
+class StateMachine(Protocol):
+    """What the learner needs of the state machine (``dkv.kv.machine``); every method is deterministic and total."""
+
+    def start(self, turn: Turn) -> None:
+        """Load what is kept in memory."""
+
+    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Any] | None:
+        """Apply one batch: a result per entry, or None if the batch is not its origin's next and was skipped."""
+
+    def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
+        """Evaluate read entries: a result each."""
+
+    def origins(self) -> tuple[tuple[int, int, int, int], ...]:
+        """The last batch applied of every origin: (node, incarnation, boot, seq)."""
+
+
+class Learner:
+    """The learner of the node that ``identity`` names."""
+
+    def __init__(self, identity: Identity, machine: StateMachine) -> None:
+        self._identity = identity
+        self._machine = machine
+        self._applied_through = 0
+        self._asking = False
+        self._replaying = True
+        self._reads: deque[Read] = deque()
+        self._report: ReportOrigins | None = None
+
+    def start(self, turn: Turn) -> None:
+        """Load the state's mark, then replay what the log holds beyond it."""
+        self._applied_through = unpack_number(turn.load(APPLIED_THROUGH))
+        self._machine.start(turn)
+        turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
+        self._ask(turn)
+
+    def receive(self, turn: Turn, sender: Address, message: LearnerMessage) -> None:
+        """React to one message."""
+        match message:
+            case ChosenSlots():
+                self._on_chosen_slots(turn, message)
+            case Read():
+                self._reads.append(message)
+                self._serve_reads(turn)
+            case ReportOrigins():
+                self._report = message
+                self._send_report(turn)
+            case _:
+                assert_never(message)
+
+    def _on_chosen_slots(self, turn: Turn, message: ChosenSlots) -> None:
+        """Apply what continues the applied prefix; what leaves a gap only shows that there is more to ask for."""
+        self._asking = self._asking and message.first_slot > self._applied_through + 1
+        known = self._applied_through + 1 - message.first_slot
+        if known >= 0:
+            for value in message.values[known:]:
+                self._apply(turn, value)
+            if len(message.values) > known:
+                turn.stage(APPLIED_THROUGH, pack_number(self._applied_through))
+                self._serve_reads(turn)
+                self._send_report(turn)
+        if message.chosen_through > self._applied_through:
+            self._ask(turn)
+        elif self._replaying:
+            self._replaying = False
+            turn.note("replayed", applied_through=self._applied_through)
+            turn.send(self._here(GATEWAY), Replayed(self._applied_through))
+
+    def _apply(self, turn: Turn, value: Value) -> None:
+        me = self._identity
+        self._applied_through += 1
+        for batch in value:
+            own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
+            results = self._machine.apply(turn, batch, own)
+            if own and results is not None:
+                turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
+
+    def _ask(self, turn: Turn) -> None:
+        if not self._asking:
+            self._asking = True
+            turn.send(self._here(ACCEPTOR), ReadChosen(self._applied_through + 1))
+
+    def _serve_reads(self, turn: Turn) -> None:
+        while self._reads and self._reads[0].through <= self._applied_through:
+            read = self._reads.popleft()
+            turn.send(self._here(GATEWAY), ReadResults(read.number, self._machine.read(turn, read.entries)))
+
+    def _send_report(self, turn: Turn) -> None:
+        if self._report is not None and self._report.through <= self._applied_through:
+            turn.send(self._here(PROPOSER), Origins(self._report.ballot, self._machine.origins()))
+            self._report = None
+
+    def _here(self, role: str) -> Address:
+        return Address(self._identity.node, role)

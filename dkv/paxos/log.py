@@ -1,0 +1,150 @@
+"""The acceptor's log: slot records, and how far the contiguous prefix of chosen ones reaches.
+
+Invariants, across restarts:
+
+- a record's ballot never falls, and a chosen record's value never changes;
+- ``chosen_through`` never falls, and every slot up to it has a record whose value is chosen;
+- a mark covers a slot only if this acceptor accepted the slot in the mark's own ballot, or learned its value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dkv.actor import Turn
+from dkv.ballot import ZERO, Ballot
+from dkv.keys import CHOSEN_THROUGH, RECORD, pack_number, record_key, slot_of, unpack_number
+from dkv.records import SlotRecord, Value, pack_record, unpack_record, value_bytes
+
+RECENT_BYTES_MAX = 16 << 20
+"""How much of the newest values is kept in memory: the learner and peers slightly behind ask for these."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What memory keeps of a record above ``chosen_through``: everything but the value."""
+
+    ballot: Ballot
+    chosen: bool
+
+
+class SlotLog:
+    """Records by slot, on disk through the turn, with the newest in memory too."""
+
+    def __init__(self) -> None:
+        self.chosen_through = 0
+        self._saved_through = 0
+        self._mark_ballot = ZERO
+        self._mark_through = 0
+        self.marked_through = 0
+        self._open: dict[int, _Open] = {}
+        self._recent: dict[int, SlotRecord] = {}
+        self._recent_bytes = 0
+
+    def start(self, turn: Turn) -> None:
+        """Read the mark and the records above it."""
+        self.chosen_through = self._saved_through = unpack_number(turn.load(CHOSEN_THROUGH))
+        for key, data in turn.scan(RECORD, record_key(self.chosen_through + 1)):
+            record = unpack_record(data)
+            self._open[slot_of(key)] = _Open(record.ballot, record.chosen)
+        self._extend(turn)
+
+    # --- reading ---
+
+    def is_chosen(self, slot: int) -> bool:
+        """Whether the slot's value is known here to be chosen."""
+        if slot <= self.chosen_through:
+            return True
+        held = self._open.get(slot)
+        return held is not None and held.chosen
+
+    def accepted_in(self, slot: int) -> Ballot:
+        """The ballot in which an open slot was accepted; zero if it was not."""
+        held = self._open.get(slot)
+        return ZERO if held is None else held.ballot
+
+    def record(self, turn: Turn, slot: int) -> SlotRecord | None:
+        """The slot's record, from memory or disk."""
+        recent = self._recent.get(slot)
+        if recent is not None:
+            return recent
+        data = turn.load(record_key(slot))
+        return None if data is None else unpack_record(data)
+
+    def open_slots(self, from_slot: int) -> list[int]:
+        """The slots above ``chosen_through`` and from ``from_slot`` on that have a record, in order."""
+        return sorted(slot for slot in self._open if slot >= from_slot)
+
+    def chosen_values(self, turn: Turn, from_slot: int, bytes_max: int) -> tuple[Value, ...]:
+        """The chosen values from ``from_slot`` on, as many as fit ``bytes_max`` bytes, one at least if any."""
+        values: list[Value] = []
+        size = 0
+        for slot in range(max(from_slot, 1), self.chosen_through + 1):
+            record = self.record(turn, slot)
+            assert record is not None, f"slot {slot} is below chosen_through {self.chosen_through} and has no record"
+            size += value_bytes(record.value)
+            if values and size > bytes_max:
+                break
+            values.append(record.value)
+        return tuple(values)
+
+    # --- writing ---
+
+    def accept(self, turn: Turn, slot: int, ballot: Ballot, value: Value) -> None:
+        """Record that ``value`` was accepted for an open slot in ``ballot``."""
+        assert not self.is_chosen(slot) and ballot >= self.accepted_in(slot)
+        self._put(turn, slot, SlotRecord(ballot, value))
+
+    def learn(self, turn: Turn, slot: int, value: Value) -> bool:
+        """Record that ``value`` is chosen; keeps the ballot. False, and nothing done, if another value is."""
+        if self.is_chosen(slot):
+            record = self.record(turn, slot)
+            return record is not None and record.value == value
+        self._put(turn, slot, SlotRecord(self.accepted_in(slot), value, chosen=True))
+        self._extend(turn)
+        return True
+
+    def mark(self, turn: Turn, ballot: Ballot, through: int) -> None:
+        """The leader of ``ballot`` counted every slot up to ``through`` chosen: extend over what that covers here."""
+        self.marked_through = max(self.marked_through, through)
+        if (ballot, through) > (self._mark_ballot, self._mark_through):
+            self._mark_ballot, self._mark_through = ballot, through
+        self._extend(turn)
+
+    def applied(self, turn: Turn, through: int) -> None:
+        """Everything up to ``through`` has been applied, so it was chosen: the stored mark may be older."""
+        for slot in range(self.chosen_through + 1, through + 1):
+            self._open.pop(slot, None)
+        if through > self.chosen_through:
+            self.chosen_through = through
+            turn.stage(CHOSEN_THROUGH, pack_number(through))
+        self._extend(turn)
+
+    def save_mark(self, turn: Turn) -> None:
+        """Persist ``chosen_through`` if it grew: called in turns that persist anyway, so it costs no commit."""
+        if self._saved_through < self.chosen_through:
+            self._saved_through = self.chosen_through
+            turn.persist(CHOSEN_THROUGH, pack_number(self.chosen_through))
+
+    def _extend(self, turn: Turn) -> None:
+        before = self.chosen_through
+        while (held := self._open.get(self.chosen_through + 1)) is not None:
+            covered = self.chosen_through < self._mark_through and held.ballot == self._mark_ballot
+            if not (held.chosen or covered):
+                break
+            self.chosen_through += 1
+            del self._open[self.chosen_through]
+        if self.chosen_through > before:
+            turn.stage(CHOSEN_THROUGH, pack_number(self.chosen_through))
+
+    def _put(self, turn: Turn, slot: int, record: SlotRecord) -> None:
+        self._open[slot] = _Open(record.ballot, record.chosen)
+        turn.persist(record_key(slot), pack_record(record))
+        replaced = self._recent.pop(slot, None)
+        if replaced is not None:
+            self._recent_bytes -= value_bytes(replaced.value)
+        self._recent[slot] = record
+        self._recent_bytes += value_bytes(record.value)
+        while self._recent_bytes > RECENT_BYTES_MAX:
+            oldest = next(iter(self._recent))
+            self._recent_bytes -= value_bytes(self._recent.pop(oldest).value)

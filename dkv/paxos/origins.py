@@ -1,0 +1,44 @@
+"""Batches on their way into slots: from each origin only the next one, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from dkv.messages import Want
+from dkv.records import Batch, Value, follows, value_bytes
+
+
+class BatchQueue:
+    """Batches taken and not yet proposed, and the last one taken of every origin.
+
+    An origin is (node, incarnation); its mark is (boot, seq), as the state machine keeps it.
+    """
+
+    def __init__(self, marks: tuple[tuple[int, int, int, int], ...]) -> None:
+        self._marks = {(node, incarnation): (boot, seq) for node, incarnation, boot, seq in marks}
+        self._queue: deque[Batch] = deque()
+
+    def take(self, batch: Batch) -> Want | None:
+        """Queue the batch if it is its origin's next; a repeat is dropped; else say which batch is wanted."""
+        origin = (batch.node, batch.incarnation)
+        mark = self._marks.get(origin, (0, 0))
+        if follows(mark, batch.boot, batch.seq):
+            self._marks[origin] = (batch.boot, batch.seq)
+            self._queue.append(batch)
+        elif (batch.boot, batch.seq) > mark:
+            return Want(batch.boot, mark[1] + 1 if batch.boot == mark[0] else 1)
+        return None
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    def next_value(self, slot_bytes_max: int) -> Value:
+        """Batches for one slot: from the oldest on, as many as fit, one at least."""
+        batches = [self._queue.popleft()]
+        size = value_bytes((batches[0],))
+        while self._queue:
+            size += value_bytes((self._queue[0],))
+            if size > slot_bytes_max:
+                break
+            batches.append(self._queue.popleft())
+        return tuple(batches)

@@ -1,0 +1,380 @@
+"""The proposer: runs phase 1 when told to, then leads (Paxos Made Simple, sections 2.2 and 3).
+
+::
+
+    IDLE --Campaign--> RESERVING --own Promise, on disk--> PREPARING --quorum of Promises--> CATCHING_UP --> LEADING
+
+A higher ballot met anywhere leads back to IDLE. Invariants: a ballot's round exceeds every round this node durably
+saw, and its own acceptor has it on disk before a peer hears of it (I5, B3); nothing is proposed before a quorum
+promised *this* ballot (I6); ``chosen_through`` counts the base of phase 1 and then only slots for which this
+proposer counted a quorum of Accepteds in this ballot (B25).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import assert_never
+
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
+from dkv.ballot import ZERO, Ballot
+from dkv.messages import (
+    Accept,
+    Accepted,
+    Barrier,
+    BarrierRequest,
+    Campaign,
+    CatchUp,
+    CaughtUp,
+    ChosenMark,
+    ChosenOtherwise,
+    Confirm,
+    Confirmed,
+    Flush,
+    Leading,
+    Nack,
+    Origins,
+    PeerUp,
+    Prepare,
+    Promise,
+    PromiseRaised,
+    ReportOrigins,
+    StepDown,
+    Stopped,
+    Submit,
+    TimerFired,
+)
+from dkv.paxos.barriers import ReadRounds
+from dkv.paxos.origins import BatchQueue
+from dkv.paxos.phase1 import PromiseTally
+from dkv.paxos.quorum import is_quorum
+from dkv.paxos.window import Window
+from dkv.records import Value
+from dkv.settings import Limits, Timings
+
+ProposerMessage = (
+    Accepted
+    | Submit
+    | BarrierRequest
+    | Confirmed
+    | Flush
+    | Promise
+    | Nack
+    | ChosenOtherwise
+    | PromiseRaised
+    | Campaign
+    | CaughtUp
+    | Origins
+    | StepDown
+    | PeerUp
+    | TimerFired
+)
+
+EARLY_SUBMITS_MAX = 64
+"""Submits kept while a new leader does not know yet what each origin's next batch is; origins resend the rest."""
+
+
+class Phase(Enum):
+    """What the proposer is doing."""
+
+    IDLE = auto()
+    RESERVING = auto()
+    PREPARING = auto()
+    CATCHING_UP = auto()
+    LEADING = auto()
+
+
+class Proposer:
+    """One proposer of the cluster; ``node`` is its own id, ``members`` are all ids."""
+
+    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+        self._node = node
+        self._members = tuple(sorted(members))
+        self._limits = limits
+        self._timings = timings
+        self._highest = ZERO
+        self._ballot = ZERO
+        self._phase = Phase.IDLE
+        self._tally = PromiseTally(ZERO, self._members)
+        self._held_through = 0
+        self._begin_leadership(0)
+
+    def _begin_leadership(self, base: int) -> None:
+        """Set what belongs to one leadership, with everything up to ``base`` known chosen."""
+        self._window = Window(base, self._node, self._members, self._limits.window_slots_max)
+        self._announced_through = 0
+        self._recovered_through = base
+        self._recovery: deque[Value] = deque()
+        self._queue: BatchQueue | None = None
+        self._early: list[tuple[Address, Submit]] = []
+        self._rounds = ReadRounds()
+        self._flushing = False
+
+    def start(self, turn: Turn) -> None:
+        """Nothing is kept on disk: the acceptor says at its start which ballot it has promised."""
+
+    def receive(self, turn: Turn, sender: Address, message: ProposerMessage) -> None:
+        """React to one message."""
+        match message:
+            case Accepted():
+                self._on_accepted(turn, sender, message)
+            case Submit():
+                self._on_submit(turn, sender, message)
+            case BarrierRequest():
+                self._on_barrier_request(turn, sender, message)
+            case Confirmed():
+                self._on_confirmed(turn, sender, message)
+            case Flush():
+                self._on_flush(turn)
+            case Promise():
+                self._on_promise(turn, sender, message)
+            case Nack():
+                self._on_nack(turn, message)
+            case ChosenOtherwise():
+                self._on_chosen_otherwise(turn, message)
+            case PromiseRaised():
+                self._on_promise_raised(turn, message)
+            case Campaign():
+                self._on_campaign(turn)
+            case CaughtUp():
+                self._on_caught_up(turn, message)
+            case Origins():
+                self._on_origins(turn, message)
+            case StepDown():
+                self._stop(turn, self._ballot, message.reason)
+            case PeerUp():
+                self._retransmit(turn, (message.node,))
+            case TimerFired():
+                self._on_timer(turn, message)
+            case _:
+                assert_never(message)
+
+    # --- phase 1 ---
+
+    def _on_campaign(self, turn: Turn) -> None:
+        if self._phase in (Phase.LEADING, Phase.CATCHING_UP):
+            return
+        self._campaign(turn)
+
+    def _campaign(self, turn: Turn) -> None:
+        """Reserve a new ballot: the node's own acceptor has it on disk before anyone else hears of it."""
+        self._ballot = self._highest = self._highest.above(self._node)
+        self._phase = Phase.RESERVING
+        self._tally = PromiseTally(self._ballot, self._members)
+        turn.note("phase1_started", ballot=self._ballot)
+        turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
+        turn.set_timer("retransmit", self._timings.retransmit_seconds)
+
+    def _on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
+        if message.ballot != self._ballot or self._phase not in (Phase.RESERVING, Phase.PREPARING):
+            return
+        self._tally.add(sender.node, message)
+        if self._phase is Phase.RESERVING and self._node in self._tally.reported():
+            self._phase = Phase.PREPARING
+            self._held_through = message.chosen_through
+            for node in self._others():
+                turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
+        if self._phase is Phase.PREPARING and self._tally.complete():
+            self._catch_up_or_lead(turn)
+
+    def _catch_up_or_lead(self, turn: Turn) -> None:
+        base, holder = self._tally.base()
+        if base <= self._held_through:
+            self._lead(turn, max(base, self._held_through))
+            return
+        self._phase = Phase.CATCHING_UP
+        turn.send(Address(self._node, CATCHUP), CatchUp(base, holder))
+        turn.set_timer("catchup", self._timings.election_catchup_seconds)
+
+    def _on_caught_up(self, turn: Turn, message: CaughtUp) -> None:
+        grew = message.chosen_through > self._held_through
+        self._held_through = max(self._held_through, message.chosen_through)
+        if self._phase is not Phase.CATCHING_UP:
+            return
+        if self._held_through >= self._tally.base()[0]:
+            turn.cancel_timer("catchup")
+            self._lead(turn, self._held_through)
+        elif grew:
+            turn.set_timer("catchup", self._timings.election_catchup_seconds)
+
+    def _lead(self, turn: Turn, base: int) -> None:
+        """Phase 1 and its catch-up are done: propose what it found, then what gateways send."""
+        self._begin_leadership(base)
+        self._phase = Phase.LEADING
+        self._recovery.extend(self._tally.choices(base))
+        self._recovered_through = base + len(self._recovery)
+        turn.note("leading", ballot=self._ballot, chosen_through=base, recovering=len(self._recovery))
+        turn.send(Address(self._node, ELECTOR), Leading(self._ballot))
+        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._recovered_through))
+        turn.set_timer("retransmit", self._timings.retransmit_seconds)
+        turn.set_timer("mark", self._timings.heartbeat_seconds)
+        self._propose(turn)
+        self._announce(turn)
+
+    # --- phase 2 ---
+
+    def _on_submit(self, turn: Turn, sender: Address, message: Submit) -> None:
+        if self._phase is not Phase.LEADING:
+            return  # Passing it on could go in circles; its gateway resends when it knows the leader.
+        if self._queue is None:
+            if len(self._early) < EARLY_SUBMITS_MAX:
+                self._early.append((sender, message))
+            return
+        for batch in message.batches:
+            if batch.node != sender.node:
+                turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
+                return
+            want = self._queue.take(batch)
+            if want is not None:
+                turn.send(sender, want)
+                return
+        self._flush_soon(turn)
+
+    def _on_origins(self, turn: Turn, message: Origins) -> None:
+        if self._phase is not Phase.LEADING or message.ballot != self._ballot or self._queue is not None:
+            return
+        self._queue = BatchQueue(message.marks)
+        early, self._early = self._early, []
+        for sender, submit in early:
+            self._on_submit(turn, sender, submit)
+
+    def _on_accepted(self, turn: Turn, sender: Address, message: Accepted) -> None:
+        if self._phase is not Phase.LEADING or message.ballot != self._ballot:
+            return
+        if self._window.accepted(sender.node, message.slot):
+            self._flush_soon(turn)
+
+    def _flush_soon(self, turn: Turn) -> None:
+        """Act once on all that is in the mailbox by now: one slot for many batches, one mark for many slots."""
+        if not self._flushing:
+            self._flushing = True
+            turn.send(Address(self._node, PROPOSER), Flush())
+
+    def _on_flush(self, turn: Turn) -> None:
+        self._flushing = False
+        if self._phase is not Phase.LEADING:
+            return
+        self._propose(turn)
+        if self._announced_through < self._window.chosen_through:
+            self._announce(turn)
+        self._begin_round(turn)
+
+    def _propose(self, turn: Turn) -> None:
+        while self._window.has_room():
+            if self._recovery:
+                value = self._recovery.popleft()
+            elif self._queue:
+                value = self._queue.next_value(self._limits.slot_bytes_max)
+            else:
+                return
+            slot = self._window.propose(value, turn.now)
+            self._announced_through = self._window.chosen_through
+            accept = Accept(self._ballot, slot, value, self._announced_through)
+            for node in self._members:
+                turn.send(self._acceptor(node), accept)
+
+    def _announce(self, turn: Turn) -> None:
+        self._announced_through = self._window.chosen_through
+        mark = ChosenMark(self._ballot, self._announced_through)
+        for node in self._members:
+            turn.send(self._acceptor(node), mark)
+
+    # --- read barriers ---
+
+    def _on_barrier_request(self, turn: Turn, sender: Address, message: BarrierRequest) -> None:
+        if self._phase is not Phase.LEADING:
+            return
+        self._rounds.request(sender, message)
+        self._flush_soon(turn)
+
+    def _begin_round(self, turn: Turn) -> None:
+        """Ask the acceptors, this node's by message like the rest (B27), once everything recovered is chosen."""
+        if self._window.chosen_through >= self._recovered_through and self._rounds.begin(turn.now):
+            self._ask_confirmation(turn, self._members)
+
+    def _ask_confirmation(self, turn: Turn, nodes: Iterable[int]) -> None:
+        confirm = Confirm(self._ballot, self._rounds.round)
+        for node in nodes:
+            turn.send(self._acceptor(node), confirm)
+
+    def _on_confirmed(self, turn: Turn, sender: Address, message: Confirmed) -> None:
+        rounds = self._rounds
+        if self._phase is not Phase.LEADING or message != Confirmed(self._ballot, rounds.round):
+            return
+        rounds.confirmed.add(sender.node)
+        if rounds.under_way and is_quorum(rounds.confirmed, self._members):
+            for gateway, request in rounds.end():
+                turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
+            self._begin_round(turn)
+
+    # --- being overtaken, or stuck ---
+
+    def _on_nack(self, turn: Turn, message: Nack) -> None:
+        self._highest = max(self._highest, message.promised)
+        if message.ballot == self._ballot and message.promised > self._ballot:
+            self._stop(turn, message.promised, "an acceptor has promised a higher ballot")
+
+    def _on_promise_raised(self, turn: Turn, message: PromiseRaised) -> None:
+        self._highest = max(self._highest, message.ballot)
+        if message.ballot > self._ballot:
+            self._stop(turn, message.ballot, "this node's acceptor has promised a higher ballot")
+
+    def _on_chosen_otherwise(self, turn: Turn, message: ChosenOtherwise) -> None:
+        if message.ballot == self._ballot:
+            self._stop(turn, self._ballot, f"slot {message.slot} is chosen with another value")
+
+    def _stop(self, turn: Turn, by: Ballot, reason: str) -> None:
+        if self._phase is Phase.IDLE:
+            return
+        led = self._phase is Phase.LEADING
+        turn.note("stepped_down" if led else "phase1_ended", ballot=self._ballot, by=by, reason=reason)
+        self._phase = Phase.IDLE
+        self._begin_leadership(0)
+        for timer in ("retransmit", "mark", "catchup"):
+            turn.cancel_timer(timer)
+        turn.send(Address(self._node, ELECTOR), Stopped(self._ballot, by, led))
+
+    # --- time ---
+
+    def _on_timer(self, turn: Turn, message: TimerFired) -> None:
+        if message.name == "mark" and self._phase is Phase.LEADING:
+            self._announce(turn)
+            turn.set_timer("mark", self._timings.heartbeat_seconds)
+        elif message.name == "catchup" and self._phase is Phase.CATCHING_UP:
+            self._campaign(turn)
+        elif message.name == "retransmit" and self._phase is not Phase.IDLE:
+            silent = self._window.own_disk_silent_seconds(turn.now)
+            if silent > self._timings.stuck_disk_seconds:
+                self._stop(turn, self._ballot, f"this node's disk has not answered for {silent:.1f} s")
+                return
+            self._retransmit(turn, self._members)
+            turn.set_timer("retransmit", self._timings.retransmit_seconds)
+
+    def _retransmit(self, turn: Turn, nodes: tuple[int, ...]) -> None:
+        """Send again what ``nodes`` have not answered: all of it to a peer that has just come up."""
+        if self._phase is Phase.RESERVING and self._node in nodes:
+            turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
+        elif self._phase is Phase.PREPARING:
+            for node in set(nodes) - self._tally.reported() - {self._node}:
+                turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
+        elif self._phase is Phase.LEADING:
+            self._retransmit_window(turn, nodes)
+
+    def _retransmit_window(self, turn: Turn, nodes: tuple[int, ...]) -> None:
+        everyone = len(nodes) == len(self._members)
+        for slot, proposal in self._window:
+            if everyone and turn.now - proposal.sent_at < self._timings.retransmit_seconds:
+                continue
+            accept = Accept(self._ballot, slot, proposal.value, self._window.chosen_through)
+            for node in sorted(set(nodes) - proposal.voters - {self._node}):
+                turn.send(self._acceptor(node), accept)
+            proposal.sent_at = turn.now
+        if self._rounds.under_way and turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
+            self._ask_confirmation(turn, sorted(set(nodes) - self._rounds.confirmed))
+
+    def _others(self) -> tuple[int, ...]:
+        return tuple(node for node in self._members if node != self._node)
+
+    def _acceptor(self, node: int) -> Address:
+        return Address(node, ACCEPTOR)

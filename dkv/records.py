@@ -1,0 +1,93 @@
+"""What a slot holds: batches of commands, and an acceptor's record of a slot with its stored form."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from dkv.ballot import Ballot
+
+_RECORD = struct.Struct(">BQII")  # flags, ballot round, ballot node, number of batches
+_BATCH = struct.Struct(">IQQQI")  # node, incarnation, boot, seq, length of the blob
+_CHOSEN = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Commands of one gateway, encoded once where they arrived, with the number they happen under.
+
+    (node, incarnation, boot, seq) names ``blob`` for ever: a resend carries the same bytes.
+    ``boot`` and ``seq`` count from 1; ``incarnation`` is 64 random bits that name the data directory.
+    """
+
+    node: int
+    incarnation: int
+    boot: int
+    seq: int
+    blob: bytes
+
+
+Value = tuple[Batch, ...]
+"""What Paxos agrees on for one slot; the empty tuple is the no-op."""
+
+NOOP: Value = ()
+
+
+def follows(mark: tuple[int, int], boot: int, seq: int) -> bool:
+    """Whether batch (boot, seq) is the next of an origin whose last one is ``mark``, (0, 0) if there was none.
+
+    Next is the same boot with seq + 1, or the first of any later boot: what an earlier life left unfinished
+    is given up with that life.
+    """
+    last_boot, last_seq = mark
+    if boot == last_boot:
+        return seq == last_seq + 1
+    return boot > last_boot and seq == 1
+
+
+def value_bytes(value: Value) -> int:
+    """The size of a value as stored or sent, in bytes, to within a few bytes a batch."""
+    return sum(len(batch.blob) + _BATCH.size for batch in value)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRecord:
+    """One slot in an acceptor's log: the ballot it was accepted in, its value, and whether that is known chosen.
+
+    A value that was learned, never accepted here, has the ballot that the slot had before (or zero).
+    """
+
+    ballot: Ballot
+    value: Value
+    chosen: bool = False
+
+
+class RecordDamaged(ValueError):
+    """Stored bytes are not a slot record."""
+
+
+def pack_record(record: SlotRecord) -> bytes:
+    """The stored form of a record: a fixed header, then each batch's numbers, length and blob, big-endian."""
+    parts = [_RECORD.pack(_CHOSEN if record.chosen else 0, *record.ballot, len(record.value))]
+    for batch in record.value:
+        parts.append(_BATCH.pack(batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob)))
+        parts.append(batch.blob)
+    return b"".join(parts)
+
+
+def unpack_record(data: bytes) -> SlotRecord:
+    """The record that ``pack_record`` stored; ``RecordDamaged`` if the bytes are anything else."""
+    try:
+        flags, round_, node, count = _RECORD.unpack_from(data)
+        offset = _RECORD.size
+        batches = []
+        for _ in range(count):
+            origin, incarnation, boot, seq, length = _BATCH.unpack_from(data, offset)
+            offset += _BATCH.size
+            batches.append(Batch(origin, incarnation, boot, seq, data[offset : offset + length]))
+            offset += length
+    except struct.error as error:
+        raise RecordDamaged(f"not a slot record: {error}") from None
+    if offset != len(data) or flags not in (0, _CHOSEN):
+        raise RecordDamaged(f"not a slot record: {len(data)} bytes where {offset} were written")
+    return SlotRecord(Ballot(round_, node), tuple(batches), flags == _CHOSEN)

@@ -1,0 +1,95 @@
+"""Limits and timings of a node: values only. ``dkv.node.config`` reads them; everything else is handed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+KIB = 1024
+MIB = 1024 * KIB
+ENCODING_BYTES = 256 * KIB
+"""Room for what encoding adds to a request (10,000 arguments of a few bytes each) or to a slot, in bytes."""
+
+
+class SettingsError(ValueError):
+    """A limit or timing is out of range or contradicts another; the text names both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Sizes in bytes and counts, all inclusive. A request fits a batch fits a slot fits a frame."""
+
+    key_bytes_max: int = 64 * KIB
+    value_bytes_max: int = 1 * MIB
+    inline_bytes_max: int = 64 * KIB
+    request_bytes_max: int = 8 * MIB
+    request_arguments_max: int = 10_000
+    connections_max: int = 10_000
+    connection_inflight_bytes_max: int = 16 * MIB
+    node_inflight_bytes_max: int = 128 * MIB
+    batch_bytes_max: int = 9 * MIB
+    batches_outstanding_max: int = 4
+    slot_bytes_max: int = 16 * MIB
+    window_slots_max: int = 16
+    frame_bytes_max: int = 32 * MIB
+    peer_queue_bytes_max: int = 64 * MIB
+    catchup_bytes_max: int = 1 * MIB
+    undurable_bytes_max: int = 64 * MIB
+    write_back_bytes_max: int = 4 * MIB
+    poll_lag_slots_max: int = 10_000
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+        ordered = (
+            ("key_bytes_max", 0, "request_bytes_max"),
+            ("value_bytes_max", 0, "request_bytes_max"),
+            ("inline_bytes_max", 0, "request_bytes_max"),
+            ("request_bytes_max", ENCODING_BYTES, "batch_bytes_max"),
+            ("request_bytes_max", 0, "connection_inflight_bytes_max"),
+            ("connection_inflight_bytes_max", 0, "node_inflight_bytes_max"),
+            ("batch_bytes_max", ENCODING_BYTES, "slot_bytes_max"),
+            ("slot_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
+            ("frame_bytes_max", 0, "peer_queue_bytes_max"),
+        )
+        for small, room, large in ordered:
+            if getattr(self, small) + room > getattr(self, large):
+                more = f" plus {room} bytes for encoding" if room else ""
+                raise SettingsError(
+                    f"{small} = {getattr(self, small)}{more} exceeds {large} = {getattr(self, large)}"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Durations in seconds, on the monotonic clock."""
+
+    heartbeat_seconds: float = 0.1
+    election_seconds_min: float = 0.6
+    election_seconds_max: float = 1.2
+    retransmit_seconds: float = 0.3
+    catchup_grace_seconds: float = 0.1
+    catchup_retry_seconds: float = 1.0
+    election_catchup_seconds: float = 5.0
+    stuck_disk_seconds: float = 3.0
+    request_seconds: float = 5.0
+    write_back_seconds: float = 1.0
+    reconnect_seconds_max: float = 1.0
+    silence_seconds: float = 2.0
+    drain_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+        ordered = (
+            ("heartbeat_seconds", 3, "election_seconds_min"),
+            ("election_seconds_min", 1, "election_seconds_max"),
+            ("election_seconds_max", 1, "request_seconds"),
+            ("heartbeat_seconds", 3, "silence_seconds"),
+        )
+        for short, times, long in ordered:
+            if getattr(self, short) * times > getattr(self, long):
+                raise SettingsError(f"{long} = {getattr(self, long)} must be at least {times} x {short}")
+
+
+def _check_positive(settings: Limits | Timings) -> None:
+    for field in fields(settings):
+        if not getattr(settings, field.name) > 0:
+            raise SettingsError(f"{field.name} = {getattr(settings, field.name)} must be greater than 0")
