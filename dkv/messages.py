@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, PROPOSER
 from dkv.ballot import Ballot
 from dkv.records import Batch, SlotRecord, Value
 
@@ -422,3 +423,28 @@ class PeerHeard:
     """Bytes of ``node`` came in; sent at most every few milliseconds for each peer."""
 
     node: int
+
+
+ROUTES: dict[type, tuple[str, str]] = {
+    Prepare: (PROPOSER, ACCEPTOR),
+    Promise: (ACCEPTOR, PROPOSER),
+    Nack: (ACCEPTOR, PROPOSER),
+    Accept: (PROPOSER, ACCEPTOR),
+    Accepted: (ACCEPTOR, PROPOSER),
+    ChosenOtherwise: (ACCEPTOR, PROPOSER),
+    ChosenMark: (PROPOSER, ACCEPTOR),
+    Submit: (GATEWAY, PROPOSER),
+    Want: (PROPOSER, GATEWAY),
+    BarrierRequest: (GATEWAY, PROPOSER),
+    Barrier: (PROPOSER, GATEWAY),
+    Confirm: (PROPOSER, ACCEPTOR),
+    Confirmed: (ACCEPTOR, PROPOSER),
+    ReadChosen: (CATCHUP, ACCEPTOR),
+    ChosenSlots: (ACCEPTOR, CATCHUP),
+    Poll: (ELECTOR, ELECTOR),
+    PollAnswer: (ELECTOR, ELECTOR),
+    Resigned: (ELECTOR, ELECTOR),
+    Heartbeat: (ELECTOR, ELECTOR),
+    HeartbeatAck: (ELECTOR, ELECTOR),
+}
+"""Between nodes each class goes from one role to one other, so a peer cannot hand an actor what it does not know."""

@@ -189,7 +189,7 @@ class Link:
 
     def send(self, to: Address, sender: Address, message: Any) -> None:
         """Encode, and deliver a moment later to the life that the receiver has by then, in order."""
-        self._cluster.transmit(self._node, to, encode(sender, to.role, message))
+        self._cluster.transmit(self._node, to, encode(message))
 
     def pause_reading(self) -> None:
         """Memory does not run out here."""

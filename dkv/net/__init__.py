@@ -1,0 +1,1 @@
+"""Twisted protocols: the connections to peers and to clients."""

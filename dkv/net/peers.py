@@ -1,0 +1,359 @@
+"""The mesh: a node's connections with every other member (DESIGN section 6 and section 4, point 12).
+
+It promises little, as Paxos asks for little: what is sent to a peer arrives once, in order, unless a connection
+is lost, and then it is lost too. What it does promise is who is talking: a message is delivered only from a node
+of this cluster, of this mode, whose incarnation is the one this node knows it by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from twisted.application.internet import ClientService
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger, LogPublisher
+
+from dkv.actor import Address
+from dkv.identity import Identity
+from dkv.net.endpoints import DiallingEndpoint, listening_endpoint
+from dkv.net.links import TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
+from dkv.settings import Limits, Timings
+from dkv.wire.codec import PROTOCOL, Hello, encode
+from dkv.wire.frames import frame
+
+RECONNECT_SECONDS_MIN = 0.05
+"""The wait after the first failed attempt; it doubles up to ``reconnect_seconds_max``."""
+
+STRANGERS_MAX = 64
+"""Accepted connections beyond one per member: enough for reconnects, too few to use up file descriptors."""
+
+LOGGED_MAX = 1024
+"""Complaints remembered so as not to repeat them."""
+
+
+class Inbox(Protocol):
+    """What the mesh tells the host."""
+
+    def deliver(self, to_role: str, sender: Address, message: Any) -> None:
+        """``message`` of ``sender``, on another node, has arrived for the actor ``to_role`` of this one."""
+
+    def peer_up(self, node: int, incarnation: int, boot: int) -> None:
+        """``node`` and this node have accepted each other: what is sent to it can arrive."""
+
+    def peer_down(self, node: int) -> None:
+        """A connection with ``node``, which was up, is lost: said once until it is up again."""
+
+    def peer_heard(self, node: int) -> None:
+        """Bytes of ``node`` have come in; said at most every quarter of ``heartbeat_seconds``."""
+
+
+class Log(Protocol):
+    """What the mesh needs of a structlog logger."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Something that happens in good times too."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something for the operator to look at."""
+
+
+class Peer:
+    """What the mesh knows of one other member."""
+
+    def __init__(self, node: int, incarnation: int | None) -> None:
+        self.node = node
+        self.incarnation = incarnation  # None until its first accepted Hello
+        self.dialled: Dialled | None = None  # connected; usable once its ``peer`` is set
+        self.accepted: Accepted | None = None  # the latest one whose Hello was accepted
+        self.up = False
+        self.heard_at = -1.0
+        self.attempts = 0  # dialled in a row without reaching an accepted Hello
+        self.service: _Dialler
+
+    def redial(self) -> None:
+        """Dial now, whatever the connection dialled before or the wait for the next attempt was."""
+        self.service.stopService()
+        self.service.startService()
+        if self.dialled is not None:
+            self.dialled.abort()
+
+
+class _Dialler(ClientService):
+    """A ClientService that does not log each attempt: a member that is down for a day would fill the log."""
+
+    _observer: Any = LogPublisher()  # which has nobody to publish to
+    _log = Logger(observer=_observer)
+
+
+class _DialledFactory(Factory):
+    noisy = False
+
+    def __init__(self, mesh: Mesh, peer: Peer) -> None:
+        self._mesh = mesh
+        self._peer = peer
+
+    def buildProtocol(self, addr: object) -> Dialled:
+        """A link to this factory's peer."""
+        return Dialled(self._mesh, self._peer)
+
+
+class _AcceptedFactory(Factory):
+    noisy = False
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    def buildProtocol(self, addr: object) -> Accepted | None:
+        """A link for whoever it is, or None, which closes the connection, if there are too many."""
+        return Accepted(self._mesh) if self._mesh.has_room() else None
+
+
+class Mesh(MultiService):
+    """Connections to and from all ``peers``, kept up from ``startService`` to ``stopService``.
+
+    ``listen`` is a server endpoint string; ``peers`` maps every other member to the client endpoint string it is
+    dialled at; ``incarnations`` are those on disk of members met before. Whoever is not in there is known from its
+    first accepted Hello on, until the process ends; the acceptor, told by ``peer_up``, is who stores it.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        identity: Identity,
+        mode: str,
+        listen: str,
+        peers: Mapping[int, str],
+        incarnations: Mapping[int, int],
+        limits: Limits,
+        timings: Timings,
+        inbox: Inbox,
+        log: Log,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._listen = listen
+        self._timings = timings
+        self.limits = limits
+        self.inbox = inbox
+        self.log = log
+        self._me = Hello(PROTOCOL, identity.cluster, identity.node, identity.incarnation, identity.boot, mode)
+        self.hello = mesh_frame(self._me)
+        self.port: Any = None  # an IListeningPort, once there is one
+        self.reading_paused = False
+        self.peers = {node: Peer(node, incarnations.get(node)) for node in peers}
+        for node, peer in self.peers.items():
+            endpoint: Any = DiallingEndpoint(reactor, peers[node], timings.silence_seconds)
+            factory: Any = _DialledFactory(self, peer)
+            peer.service = _Dialler(endpoint, factory, self._retry_policy(peer), clock=reactor)
+            peer.service.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self._links: set[Link] = set()
+        self._links_gone: Deferred[None] | None = None  # waited for by stopService
+        self._ticks = LoopingCall(self._tick)
+        self._ticks.clock = reactor
+        self._logged: set[tuple[str, int | None, str]] = set()
+        self._last_sent: tuple[Any, bytes] = (None, b"")
+
+    @property
+    def connected(self) -> frozenset[int]:
+        """The peers that what is sent now may reach."""
+        return frozenset(node for node, peer in self.peers.items() if peer.dialled and peer.dialled.peer)
+
+    def start_listening(self) -> Deferred[None]:
+        """Listen for the peers; fails with ``CannotListenError`` if the address is taken or not ours."""
+
+        def keep(port: Any) -> None:
+            self.port = port
+
+        listening: Deferred[Any] = listening_endpoint(self._reactor, self._listen).listen(_AcceptedFactory(self))
+        return listening.addCallback(keep)
+
+    def startService(self) -> None:
+        """Begin to dial."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._ticks.start(self._timings.silence_seconds / TICKS_OF_SILENCE, now=False)
+
+    def stopService(self) -> Deferred[Any]:
+        """End every connection, when what was written is sent or ``drain_seconds`` have passed; listen no more.
+
+        Nothing is told to the inbox from here on. The Deferred fires when all is closed, and does not fail.
+        """
+        if self._ticks.running:
+            self._ticks.stop()
+        waits: list[Deferred[Any]] = [super().stopService()]  # type: ignore[no-untyped-call]
+        if self.port is not None:
+            stopping = self.port.stopListening()
+            if stopping is not None:
+                waits.append(stopping)
+        if self._links:
+            self._links_gone = Deferred()
+            waits.append(self._links_gone)
+        late = self._reactor.callLater(self._timings.drain_seconds, self._abort_all)
+        for link in list(self._links):
+            link.close()
+
+        def closed(result: Any) -> None:
+            if late.active():
+                late.cancel()
+
+        return DeferredList(waits, consumeErrors=True).addCallback(closed)
+
+    def _abort_all(self) -> None:
+        for link in list(self._links):
+            link.abort()
+
+    def send(self, to: Address, sender: Address, message: Any) -> None:
+        """Send to an actor of another node, if it is connected; never raises for what a network does.
+
+        One message that goes to several peers, one after the other, is encoded once.
+        """
+        peer = self.peers.get(to.node)
+        if peer is None or peer.dialled is None or peer.dialled.peer is None:
+            return
+        last_message, data = self._last_sent
+        if message is not last_message:
+            body = encode(message)
+            if len(body) > self.limits.frame_bytes_max:
+                # Sent, it would end the connection; the limits' order rules it out but for a bug.
+                self.log.warning("message_too_large", message=type(message).__name__, bytes=len(body))
+                return
+            data = frame(body)
+            self._last_sent = (message, data)
+        peer.dialled.send(data)
+
+    def pause_reading(self) -> None:
+        """Take in no more messages until ``resume_reading``; what is read already may still be delivered."""
+        self.reading_paused = True
+        for link in self._links:
+            if isinstance(link, Accepted):
+                link.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Take in messages again."""
+        self.reading_paused = False
+        for link in self._links:
+            if isinstance(link, Accepted):
+                link.transport.resumeProducing()
+
+    def objection(self, hello: Hello, target: Peer | None = None) -> str | None:
+        """Why this node will not talk to the sender of ``hello``, in words for both operators; None if it will.
+
+        ``target`` is whom this node meant to dial.
+        """
+        me = self._me
+        they, we = f"node {hello.node}", f"node {me.node}"
+        if hello.protocol != PROTOCOL:
+            return f"{they} speaks protocol {hello.protocol}, {we} protocol {PROTOCOL}: run the same version on both"
+        if hello.cluster != me.cluster:
+            return (
+                f"{they} belongs to cluster {hello.cluster!r}, {we} to cluster {me.cluster!r}:"
+                " check the data directories and the addresses in the configurations"
+            )
+        if hello.mode != me.mode:
+            return f"{they} runs in mode {hello.mode!r}, {we} in mode {me.mode!r}: set the same mode for all members"
+        if hello.node == me.node:
+            return f"{they} is this node's own id: two processes run as it, or its address is given to a peer"
+        peer = self.peers.get(hello.node)
+        if peer is None:
+            return f"{they} is not a member in the configuration of {we}: give all members the same configuration"
+        if target is not None and peer is not target:
+            return f"{they} answers at the address of node {target.node}: correct the addresses in the configuration"
+        if peer.incarnation not in (None, hello.incarnation):
+            return (
+                f"{they} has incarnation {hello.incarnation:016x}, {we} knows it as {peer.incarnation:016x}:"
+                " it lost its data directory or runs on a new one; it must be replaced explicitly to take part"
+            )
+        return None
+
+    # --- What links report -------------------------------------------------------------------------------------
+
+    def has_room(self) -> bool:
+        """Whether one more connection may be accepted: not too many, and none before the start or after the end."""
+        accepted = sum(isinstance(link, Accepted) for link in self._links)
+        return bool(self.running) and accepted < len(self.peers) + STRANGERS_MAX
+
+    def opened(self, link: Link) -> None:
+        """A connection is made; nothing is known of the other end."""
+        self._links.add(link)
+        if isinstance(link, Dialled):
+            link.target.dialled = link
+        elif self.reading_paused:
+            link.transport.pauseProducing()
+
+    def accepted(self, link: Accepted, hello: Hello) -> None:
+        """A peer has dialled and its Hello is good, so it is there to be dialled."""
+        peer = self.peers[hello.node]
+        peer.incarnation = hello.incarnation
+        older, peer.accepted = peer.accepted, link
+        if older is not None:
+            older.abort()
+        dialled = peer.dialled
+        if dialled is None or (dialled.peer is not None and dialled.boot != hello.boot):
+            peer.redial()  # not connected, or with a process that is no more
+        elif dialled.peer is not None:
+            self._up(peer, hello)
+
+    def dialled(self, link: Dialled, hello: Hello) -> None:
+        """A peer was dialled, has accepted this node's Hello and answered with a good one."""
+        peer = link.target
+        peer.incarnation = hello.incarnation
+        peer.attempts = 0
+        self._logged = {key for key in self._logged if key[0] != link.host}
+        self._up(peer, hello)
+
+    def lost(self, link: Link) -> None:
+        """A connection has ended."""
+        self._links.discard(link)
+        if isinstance(link, Dialled) and link.target.dialled is link:
+            link.target.dialled = None
+            self._down(link.target)
+        elif link.peer is not None and link.peer.accepted is link:
+            link.peer.accepted = None
+            self._down(link.peer)
+        if self._links_gone is not None and not self._links:
+            gone, self._links_gone = self._links_gone, None
+            gone.callback(None)
+
+    def heard(self, peer: Peer) -> None:
+        """Bytes have come in from ``peer``."""
+        now = self._reactor.seconds()
+        if now - peer.heard_at >= self._timings.heartbeat_seconds / 4:
+            peer.heard_at = now
+            self.inbox.peer_heard(peer.node)
+
+    def log_once(self, key: tuple[str, int | None, str], event: str, **fields: Any) -> None:
+        """Warn, unless it was done for ``key`` (address, node, what) since a dial to that address went well."""
+        if key not in self._logged:
+            if len(self._logged) >= LOGGED_MAX:
+                self._logged.clear()
+            self._logged.add(key)
+            self.log.warning(event, **fields)
+
+    def _up(self, peer: Peer, hello: Hello) -> None:
+        if not peer.up:
+            peer.up = True
+            self.log.info("peer_found", peer=peer.node, boot=hello.boot)
+            self.inbox.peer_up(peer.node, hello.incarnation, hello.boot)
+
+    def _down(self, peer: Peer) -> None:
+        if peer.up:
+            peer.up = False
+            if self.running:
+                self.log.info("peer_lost", peer=peer.node)
+                self.inbox.peer_down(peer.node)
+
+    def _tick(self) -> None:
+        for link in list(self._links):
+            link.tick()
+
+    def _retry_policy(self, peer: Peer) -> Any:
+        """Counts attempts until a good Hello: one that connects and is refused is no success."""
+
+        def seconds(attempt: int) -> float:
+            peer.attempts += 1
+            return min(RECONNECT_SECONDS_MIN * 2.0 ** min(peer.attempts - 1, 30), self._timings.reconnect_seconds_max)
+
+        return seconds

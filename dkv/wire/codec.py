@@ -1,0 +1,271 @@
+"""Messages as bytes: one CBOR array ``[tag, fields...]`` each.
+
+Tags are the protocol: a number is never given another meaning, and a change of a class is a new tag or a new
+``PROTOCOL``. A tag says who it is from and for, too (``dkv.messages.ROUTES``). Encoders and decoders are built
+once, from the type hints of the message classes.
+
+What comes from the network is checked here and nowhere else, so that no handler meets a value its types rule
+out: exact types, no CBOR tags (tag 35 would compile a regular expression), no floats, nothing left over. Numbers
+are counts below 2**63, so that a handler may add to one and still store it in 64 bits; only incarnations, random
+names that nobody counts with, use all 64; node ids use 32, as they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from io import BytesIO
+from operator import attrgetter
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+
+from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
+
+from dkv import messages
+from dkv.ballot import Ballot
+
+PROTOCOL = 1
+"""The version of all that two nodes say to each other; nodes of different versions refuse each other."""
+
+MESH = "mesh"
+"""Both ends of Hello, Refused and Alive, which are said by one mesh to another and by no actor."""
+
+COUNT_MAX = 2**63 - 1
+NODE_MAX = 2**32 - 1
+INCARNATION_MAX = 2**64 - 1
+DEPTH_MAX = 8
+"""Containers within containers: a Promise needs six, an entry of a batch at most as many as here."""
+
+
+class CodecError(ValueError):
+    """Bytes from the network are no message of this protocol; the text says what is wrong, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first frame each way: who I am. ``mode`` is the cluster's way to agree, "leader" or "classic"."""
+
+    protocol: int
+    cluster: str
+    node: int
+    incarnation: int
+    boot: int
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Instead of a Hello: I will not talk to you; ``reason`` says why and what to do, for the other's log."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """Nothing to say, but the connection works."""
+
+
+TAGS: dict[int, type] = {
+    1: Hello,
+    2: Refused,
+    3: Alive,
+    16: messages.Prepare,
+    17: messages.Promise,
+    18: messages.Nack,
+    19: messages.Accept,
+    20: messages.Accepted,
+    21: messages.ChosenOtherwise,
+    22: messages.ChosenMark,
+    23: messages.Submit,
+    24: messages.Want,
+    25: messages.BarrierRequest,
+    26: messages.Barrier,
+    27: messages.Confirm,
+    28: messages.Confirmed,
+    29: messages.ReadChosen,
+    30: messages.ChosenSlots,
+    31: messages.Poll,
+    32: messages.PollAnswer,
+    33: messages.Resigned,
+    34: messages.Heartbeat,
+    35: messages.HeartbeatAck,
+}
+"""Every class that travels between nodes."""
+
+
+def encode(message: Any) -> bytes:
+    """The body of ``message``; ``KeyError`` for a class that never travels, which is a bug of the caller."""
+    tag, pack = _PACKERS[type(message)]
+    return dumps((tag, *pack(message)))
+
+
+def decode(body: bytes) -> tuple[str, str, Any]:
+    """(from_role, to_role, message) of a body; ``CodecError`` if it is anything but one well-formed message."""
+    array = _load(body)
+    if type(array) is not list or not array or type(array[0]) is not int:
+        raise CodecError("a message is an array of a tag, which is a number, and fields")
+    if array[0] not in _UNPACKERS:
+        raise CodecError(f"unknown tag {array[0]}")
+    sender, receiver, unpack = _UNPACKERS[array[0]]
+    return sender, receiver, unpack(array[1:])
+
+
+def encode_entries(entries: list[Any]) -> bytes:
+    """The blob of a batch: its entries as they are, each a list that begins with the number of its command."""
+    return dumps(entries)
+
+
+def decode_entries(blob: bytes) -> list[list[Any]] | None:
+    """The entries of a batch, or None if the blob is not a CBOR array of arrays. Total: the blob may be anything.
+
+    What it answers depends on the bytes alone, so every node judges a slot alike; what the entries mean is not
+    checked here.
+    """
+    try:
+        entries = _load(blob)
+    except CodecError:
+        return None
+    if type(entries) is not list or not all(type(entry) is list for entry in entries):
+        return None
+    return entries
+
+
+def _refuse_tag(*_: Any) -> NoReturn:
+    raise CodecError("CBOR tags are not part of the protocol")
+
+
+_KNOWN_TAGS = (*range(301), 1004, 43000, 55799)  # all that cbor2 6 would decode by itself, and some to spare
+_OPTIONS: dict[str, Any] = {
+    "tag_hook": _refuse_tag,
+    "semantic_decoders": dict.fromkeys(_KNOWN_TAGS, _refuse_tag),
+    "max_depth": DEPTH_MAX,
+    "allow_indefinite": False,
+    "allow_duplicate_keys": False,
+}
+
+
+def _load(data: bytes) -> Any:
+    """The one CBOR item that ``data`` is.
+
+    ``loads`` would ignore bytes that follow the item. The decoder tells, and is given the whole frame in one
+    read: reading on from a stream is where early 6.1 releases of cbor2 went wrong.
+    """
+    decoder = CBORDecoder(BytesIO(data), read_size=len(data) or 1, **_OPTIONS)
+    try:
+        item = decoder.decode()
+    except (CBORDecodeError, CodecError) as error:
+        raise CodecError(f"not CBOR as this protocol uses it: {error}") from None
+    try:
+        decoder.read(1)
+    except CBORDecodeEOF:
+        return item
+    raise CodecError("bytes follow the message")
+
+
+# --- Built from the type hints ----------------------------------------------------------------------------------
+
+Convert = Callable[[Any], Any]
+
+
+def _class_packer(cls: type) -> Convert:
+    """From a message to the sequence of what its fields are encoded as."""
+    hints = get_type_hints(cls)
+    names = [field.name for field in fields(cls)]
+    packers = [(name, _packer(hints[name])) for name in names]
+    if len(names) > 1 and not any(pack for _, pack in packers):
+        return attrgetter(*names)
+    return lambda message: [pack(getattr(message, name)) if pack else getattr(message, name) for name, pack in packers]
+
+
+def _packer(hint: Any) -> Convert | None:
+    """What makes a value of type ``hint`` into something cbor2 encodes; None where it is that already."""
+    if is_dataclass(hint):
+        return _class_packer(hint)  # type: ignore[arg-type]  # a class, since hints are classes
+    if get_origin(hint) is not tuple:
+        return None
+    item, *more = get_args(hint)
+    if more == [...]:
+        pack = _packer(item)
+        return (lambda items: [pack(each) for each in items]) if pack else None
+    packers = [_packer(each) for each in (item, *more)]
+    return lambda items: [pack(each) if pack else each for pack, each in zip(packers, items, strict=True)]
+
+
+def _class_unpacker(cls: type) -> Convert:
+    """From the decoded fields back to the message."""
+    hints = get_type_hints(cls)
+    unpackers = tuple(_unpacker(hints[field.name], field.name) for field in fields(cls))
+    arity = len(unpackers)
+
+    def unpack(items: Any) -> Any:
+        if type(items) is not list or len(items) != arity:
+            raise CodecError(f"{cls.__name__} is {arity} fields")
+        return cls(*[unpack_field(item) for unpack_field, item in zip(unpackers, items, strict=True)])
+
+    return unpack
+
+
+def _unpacker(hint: Any, name: str) -> Convert:
+    """What checks a decoded value against ``hint``, the type of the field ``name``, and converts it."""
+    if hint is int:
+        return _number_unpacker(name)
+    if hint is Ballot:
+        return _unpack_ballot
+    if is_dataclass(hint):
+        return _class_unpacker(hint)  # type: ignore[arg-type]  # a class, since hints are classes
+    if get_origin(hint) is not tuple:
+        return _exact(hint)
+    item, *more = get_args(hint)
+    if more == [...]:
+        unpack = _unpacker(item, name)
+        return lambda items: tuple([unpack(each) for each in _list(items)])
+    unpackers = [_unpacker(each, name) for each in (item, *more)]
+
+    def unpack_fixed(items: Any) -> Any:
+        if len(_list(items)) != len(unpackers):
+            raise CodecError(f"{name} has items of {len(unpackers)} parts")
+        return tuple([unpack_one(each) for unpack_one, each in zip(unpackers, items, strict=True)])
+
+    return unpack_fixed
+
+
+def _number_unpacker(name: str) -> Convert:
+    limit = {"node": NODE_MAX, "incarnation": INCARNATION_MAX}.get(name, COUNT_MAX)
+
+    def unpack_number(item: Any) -> int:
+        if type(item) is int and 0 <= item <= limit:
+            return item
+        raise CodecError(f"{name} is a number from 0 to {limit}")
+
+    return unpack_number
+
+
+def _unpack_ballot(item: Any) -> Ballot:
+    if type(item) is list and len(item) == 2:
+        round_, node = item
+        if type(round_) is int and type(node) is int and 0 <= round_ <= COUNT_MAX and 0 <= node <= NODE_MAX:
+            return Ballot(round_, node)
+    raise CodecError("a ballot is a round and a node")
+
+
+def _exact(cls: type) -> Convert:
+    if cls not in (bool, bytes, str):
+        raise TypeError(f"no encoding for {cls}")
+
+    def check(item: Any) -> Any:
+        if type(item) is cls:
+            return item
+        raise CodecError(f"{cls.__name__} expected, {type(item).__name__} found")
+
+    return check
+
+
+def _list(item: Any) -> list[Any]:
+    if type(item) is list:
+        return item
+    raise CodecError("an array expected")
+
+
+_PACKERS: dict[type, tuple[int, Convert]] = {cls: (tag, _class_packer(cls)) for tag, cls in TAGS.items()}
+_UNPACKERS: dict[int, tuple[str, str, Convert]] = {
+    tag: (*messages.ROUTES.get(cls, (MESH, MESH)), _class_unpacker(cls)) for tag, cls in TAGS.items()
+}

@@ -1,0 +1,94 @@
+"""Meshes as tests make them, and what they are told and say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from dkv.actor import Address
+from dkv.ballot import Ballot
+from dkv.identity import Identity
+from dkv.messages import Heartbeat
+from dkv.net.peers import Mesh
+from dkv.settings import Limits, Timings
+from dkv.wire.codec import PROTOCOL, Hello, decode, encode
+from dkv.wire.frames import FrameReader, frame
+
+LIMITS = Limits()
+TIMINGS = Timings()
+BEAT = Heartbeat(Ballot(3, 1), 7)
+HELLO = Hello(PROTOCOL, "blue", 2, 0xB2, 1, "leader")  # of node 2, as node 1 likes it
+
+
+class Recorder:
+    """An inbox and a log that remember."""
+
+    def __init__(self) -> None:
+        self.delivered: list[tuple[str, Address, Any]] = []
+        self.events: list[tuple[Any, ...]] = []
+        self.heard: list[int] = []
+        self.logged: list[tuple[str, dict[str, Any]]] = []
+        self.changed: Deferred[None] | None = None
+
+    def deliver(self, to_role: str, sender: Address, message: Any) -> None:
+        self.delivered.append((to_role, sender, message))
+        self._change()
+
+    def peer_up(self, node: int, incarnation: int, boot: int) -> None:
+        self.events.append(("up", node, incarnation, boot))
+        self._change()
+
+    def peer_down(self, node: int) -> None:
+        self.events.append(("down", node))
+        self._change()
+
+    def peer_heard(self, node: int) -> None:
+        self.heard.append(node)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.logged.append((event, fields))
+
+    warning = info
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        return [fields for name, fields in self.logged if name == event]
+
+    def _change(self) -> None:
+        if self.changed is not None:
+            changed, self.changed = self.changed, None
+            changed.callback(None)
+
+    def next_change(self) -> Deferred[None]:
+        self.changed = Deferred()
+        return self.changed
+
+
+def mesh_of(
+    reactor: Any,
+    node: int,
+    members: int = 2,
+    cluster: str = "blue",
+    mode: str = "leader",
+    boot: int = 1,
+    incarnation: int | None = None,
+    stored: dict[int, int] | None = None,
+    limits: Limits = LIMITS,
+) -> tuple[Mesh, Recorder]:
+    """Node ``node`` of a cluster whose members listen on 5101, 5102 ...; its incarnation is 0xB0 + its id."""
+    recorder = Recorder()
+    identity = Identity(cluster, node, 0xB0 + node if incarnation is None else incarnation, boot)
+    peers = {peer: f"tcp:127.0.0.1:{5100 + peer}" for peer in range(1, members + 1) if peer != node}
+    listen = f"tcp:{5100 + node}"
+    mesh = Mesh(reactor, identity, mode, listen, peers, stored or {}, limits, TIMINGS, recorder, recorder)
+    return mesh, recorder
+
+
+def said(data: bytes) -> list[Any]:
+    """The messages in what was written."""
+    return [decode(body)[2] for body in FrameReader(LIMITS.frame_bytes_max).feed(data)]
+
+
+def told(message: Any) -> bytes:
+    """The frame of a message."""
+    return frame(encode(message))

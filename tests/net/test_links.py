@@ -1,0 +1,281 @@
+"""What comes in on connections between nodes: the wrong peers, strangers and damage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.actor import ACCEPTOR, ELECTOR, PROPOSER, Address
+from dkv.net.links import HELLO_BYTES_MAX
+from dkv.net.peers import STRANGERS_MAX
+from dkv.wire.codec import PROTOCOL, Hello, Refused
+from dkv.wire.frames import frame
+from tests.net.nodes import BEAT, HELLO, TIMINGS, Recorder, mesh_of, said, told
+from tests.net.wires import Network
+
+
+class Misfits(SynchronousTestCase):
+    """Node 1 meets a node 2 that is not what it knows."""
+
+    def meet(self, **options: Any) -> tuple[Recorder, Recorder]:
+        network = Network()
+        recorders = []
+        for node, given in ((1, {}), (2, options)):
+            mesh, recorder = mesh_of(network.reactor, node, **given)
+            self.successResultOf(mesh.start_listening())
+            mesh.startService()
+            recorders.append(recorder)
+        network.advance(20)
+        one, two = recorders
+        self.assertEqual(one.events + two.events, [])
+        for recorder in recorders:
+            reasons = [fields["reason"] for _, fields in recorder.logged]
+            self.assertTrue(reasons)
+            self.assertEqual(len(reasons), len(set(reasons)), "each reason is logged once")
+            self.assertTrue(all(fields["address"] == "10.0.0.1" for _, fields in recorder.logged))
+        return one, two
+
+    def test_other_cluster(self) -> None:
+        """Two clusters on one set of addresses must not vote in each other's elections."""
+        one, _ = self.meet(cluster="green")
+        self.assertIn("'green'", one.logged[0][1]["reason"])
+
+    def test_other_mode(self) -> None:
+        """Both modes write one acceptor state, but only if all members agree which runs."""
+        one, _ = self.meet(mode="classic")
+        self.assertIn("'classic'", one.logged[0][1]["reason"])
+
+    def test_incarnation_that_node_one_was_told(self) -> None:
+        """B12: a node whose disk was wiped must not vote under its old id; both operators are told what to do."""
+        network = Network()
+        one, inbox_one = mesh_of(network.reactor, 1, stored={2: 0xAA})
+        two, inbox_two = mesh_of(network.reactor, 2)
+        for mesh in (one, two):
+            self.successResultOf(mesh.start_listening())
+            mesh.startService()
+        network.advance(5)
+        self.assertEqual(inbox_one.events + inbox_two.events, [])
+        for inbox in (inbox_one, inbox_two):
+            reasons = {fields["reason"] for _, fields in inbox.logged}
+            self.assertEqual(len(reasons), 1)
+            self.assertEqual(len(inbox.logged), 1)
+            self.assertIn("replaced", reasons.pop())
+
+    def test_protocol_of_another_version(self) -> None:
+        """Versions that would misread each other say so instead."""
+        one, _ = mesh_of(MemoryReactorClock(), 1)
+        self.assertIn("protocol 2", one.objection(Hello(2, "blue", 2, 1, 1, "leader")) or "")
+
+    def test_good_hello(self) -> None:
+        """Who is right is let in."""
+        one, _ = mesh_of(MemoryReactorClock(), 1, stored={2: 0xB2})
+        self.assertIsNone(one.objection(HELLO))
+        self.assertIsNone(one.objection(HELLO, one.peers[2]))
+
+    def test_answers_at_the_wrong_address(self) -> None:
+        """Two addresses swapped in a configuration: a node's messages would reach another."""
+        one, _ = mesh_of(MemoryReactorClock(), 1, members=3)
+        self.assertIn("address of node 3", one.objection(HELLO, one.peers[3]) or "")
+
+
+class Strangers(SynchronousTestCase):
+    """What may come in on the peer port, byte by byte."""
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.mesh, self.inbox = mesh_of(self.reactor, 1)
+        self.successResultOf(self.mesh.start_listening())
+        self.mesh.startService()
+
+    def accept(self, *data: bytes) -> tuple[Any, StringTransport]:
+        """A connection from somewhere that says ``data``."""
+        link = self.reactor.tcpServers[0][1].buildProtocol(None)
+        transport = StringTransport()
+        link.makeConnection(transport)
+        for each in data:
+            link.dataReceived(each)
+        return link, transport
+
+    def assert_refused(self, transport: StringTransport, words: str) -> None:
+        (refused,) = said(transport.value())
+        self.assertIsInstance(refused, Refused)
+        self.assertIn(words, refused.reason)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual([line["reason"] for line in self.inbox.lines("peer_refused")], [refused.reason])
+
+    def test_hello_is_answered(self) -> None:
+        """The handshake: Hello for Hello, and messages from then on."""
+        _, transport = self.accept(told(HELLO), told(BEAT))
+        self.assertEqual(said(transport.value()), [Hello(PROTOCOL, "blue", 1, 0xB1, 1, "leader")])
+        self.assertEqual(self.inbox.delivered, [(ELECTOR, Address(2, ELECTOR), BEAT)])
+        self.assertEqual(self.inbox.heard, [2])
+        self.assertEqual(self.inbox.events, [], "up only when this node's own dial has succeeded")
+
+    def test_one_byte_at_a_time(self) -> None:
+        """Networks cut streams anywhere."""
+        self.accept(*(bytes([byte]) for byte in told(HELLO) + told(BEAT)))
+        self.assertEqual(self.inbox.delivered, [(ELECTOR, Address(2, ELECTOR), BEAT)])
+
+    def test_own_id(self) -> None:
+        """Two processes started as node 1 must not both be it."""
+        _, transport = self.accept(told(Hello(PROTOCOL, "blue", 1, 0xB1, 1, "leader")))
+        self.assert_refused(transport, "own id")
+
+    def test_nothing_more_is_read_after_a_refusal(self) -> None:
+        """A second Hello behind a refused one does not open the door."""
+        _, transport = self.accept(told(Hello(PROTOCOL, "green", 2, 0xB2, 1, "leader")) + told(HELLO) + told(BEAT))
+        self.assert_refused(transport, "green")
+        self.assertEqual((self.inbox.delivered, self.mesh.peers[2].accepted), ([], None))
+
+    def test_not_a_member(self) -> None:
+        """A node that is in its own configuration only is told so."""
+        _, transport = self.accept(told(Hello(PROTOCOL, "blue", 9, 0xB9, 1, "leader")))
+        self.assert_refused(transport, "not a member")
+
+    def test_other_protocol(self) -> None:
+        """A node of a later version is told so."""
+        _, transport = self.accept(told(Hello(2, "blue", 2, 0xB2, 1, "leader")))
+        self.assert_refused(transport, "same version")
+
+    def test_incarnation_is_pinned_by_the_first_hello(self) -> None:
+        """B12: a member met first under one incarnation is refused under another, before any restart."""
+        self.accept(told(HELLO))
+        _, transport = self.accept(told(Hello(PROTOCOL, "blue", 2, 0xBAD, 1, "leader")))
+        self.assert_refused(transport, "incarnation")
+
+    def assert_refused_quietly(self, *data: bytes) -> None:
+        """Closed, logged once though it happens three times, nothing delivered."""
+        for _ in range(3):
+            _, transport = self.accept(*data)
+            self.assertTrue(transport.disconnecting)
+        (line,) = self.inbox.lines("peer_input_refused")
+        self.assertEqual(line["address"], "192.168.1.1")
+        self.assertEqual(self.inbox.delivered, [])
+
+    def test_garbage(self) -> None:
+        """A browser or port scanner on the peer port harms nothing."""
+        self.assert_refused_quietly(b"GET / HTTP/1.1\r\nHost: node1\r\n\r\n")
+
+    def test_bad_checksum(self) -> None:
+        """A bit flipped on the way is not voted on."""
+        data = bytearray(told(HELLO))
+        data[-1] ^= 1
+        self.assert_refused_quietly(bytes(data))
+
+    def test_body_that_is_no_message(self) -> None:
+        """Framing can be right and the content wrong."""
+        self.assert_refused_quietly(frame(b"\x82\x01\x02"))
+
+    def test_long_frame_before_hello(self) -> None:
+        """Who has not said who it is gets little memory."""
+        self.assert_refused_quietly(frame(b"x" * (HELLO_BYTES_MAX + 1)))
+
+    def test_message_before_hello(self) -> None:
+        """A vote of nobody is no vote."""
+        self.assert_refused_quietly(told(BEAT))
+
+    def assert_ends_a_good_connection(self, data: bytes) -> None:
+        _, transport = self.accept(told(HELLO), data, told(BEAT))
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(len(self.inbox.lines("peer_input_refused")), 1)
+        self.assertEqual(self.inbox.delivered, [])
+
+    def test_oversize_frame_after_hello(self) -> None:
+        """A length field of 4 GiB must not be waited for."""
+        self.assert_ends_a_good_connection(b"\xff\xff\xff\xff\0\0\0\0")
+
+    def test_unknown_tag_after_hello(self) -> None:
+        """A message that this version does not know cannot be half-handled."""
+        self.assert_ends_a_good_connection(frame(b"\x83\x18\xfe\x01\x01"))
+
+    def test_second_hello(self) -> None:
+        """A connection does not change hands."""
+        self.assert_ends_a_good_connection(told(HELLO))
+
+    def test_never_says_hello(self) -> None:
+        """A connection that says nothing, or a byte a second, is not kept for ever."""
+        _, silent = self.accept()
+        slow, transport = self.accept()
+        for byte in told(HELLO)[:4]:
+            self.reactor.pump([TIMINGS.silence_seconds / 8] * 3)
+            slow.dataReceived(bytes([byte]))
+        self.assertTrue(silent.disconnecting)
+        self.assertTrue(transport.disconnecting)
+
+    def test_newer_connection_replaces_the_older(self) -> None:
+        """A peer that redials is not heard twice, and the old connection's end is not taken for its death."""
+        older, older_transport = self.accept(told(HELLO))
+        newer, newer_transport = self.accept(told(HELLO))
+        self.assertTrue(older_transport.disconnecting)
+        self.assertFalse(newer_transport.disconnecting)
+        older.dataReceived(told(BEAT))
+        newer.dataReceived(told(BEAT))
+        self.assertEqual(len(self.inbox.delivered), 1)
+
+    def test_too_many_strangers(self) -> None:
+        """A scanner that opens connections without end takes no file descriptors from the disk."""
+        for _ in range(STRANGERS_MAX + 1):
+            self.accept()
+        self.assertIsNone(self.reactor.tcpServers[0][1].buildProtocol(None))
+
+    def test_logged_again_after_it_was_well(self) -> None:
+        """What breaks again after it worked is news."""
+        for _ in range(2):
+            self.accept(b"\xff" * 8)
+            self.accept(b"\xff" * 8)
+            link, _ = self.dial()
+            link.dataReceived(told(HELLO))
+            self.hang_up(link)
+        self.assertEqual(len(self.inbox.lines("peer_input_refused")), 2)
+
+    def test_complaints_remembered_are_bounded(self) -> None:
+        """Strangers that make up reasons do not fill memory."""
+        for number in range(3000):
+            self.accept(told(Hello(PROTOCOL, f"cluster {number}", 2, 1, 1, "leader")))[0].connectionLost(
+                Failure(ConnectionDone())
+            )
+        self.assertLess(len(self.mesh._logged), 1100)
+
+    def dial(self) -> tuple[Any, StringTransport]:
+        """The connection that node 1 dialled, made."""
+        link = self.reactor.tcpClients[-1][2].buildProtocol(None)
+        transport = StringTransport()
+        link.makeConnection(transport)
+        return link, transport
+
+    def hang_up(self, link: Any) -> None:
+        """The connection is lost, and the time to the next attempt passes."""
+        link.connectionLost(Failure(ConnectionDone()))
+        self.reactor.advance(TIMINGS.reconnect_seconds_max)
+
+    def test_message_on_a_dialled_connection(self) -> None:
+        """Messages come on accepted connections only: else a peer could be heard twice and out of order."""
+        link, transport = self.dial()
+        self.assertEqual(said(transport.value()), [Hello(PROTOCOL, "blue", 1, 0xB1, 1, "leader")])
+        link.dataReceived(told(HELLO))
+        self.assertEqual(self.inbox.events, [("up", 2, 0xB2, 1)])
+        link.dataReceived(told(BEAT))
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(self.inbox.delivered, [])
+
+    def test_refused_by_the_peer(self) -> None:
+        """The operator of the refused node is told, once, what the other said; nothing is sent to it."""
+        for _ in range(2):
+            link, transport = self.dial()
+            link.dataReceived(told(Refused("replace me")))
+            self.assertTrue(transport.disconnecting)
+            self.hang_up(link)
+        (line,) = self.inbox.lines("refused_by_peer")
+        self.assertEqual((line["peer"], line["reason"]), (2, "replace me"))
+        self.assertEqual((self.inbox.events, self.mesh.connected), ([], frozenset()))
+
+    def test_nothing_sent_before_the_peers_hello(self) -> None:
+        """What is sent to a node that may refuse us is lost at once, not queued."""
+        _, transport = self.dial()
+        transport.clear()
+        self.mesh.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        self.assertEqual(transport.value(), b"")

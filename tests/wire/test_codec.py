@@ -1,0 +1,288 @@
+"""Messages as bytes: each there and back, each pinned, and nothing else let in."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any, get_args
+
+import cbor2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv import messages as m
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, PROPOSER
+from dkv.ballot import Ballot
+from dkv.node import gateway
+from dkv.paxos import acceptor, catchup, elector, proposer
+from dkv.records import Batch, SlotRecord
+from dkv.wire.codec import (
+    COUNT_MAX,
+    INCARNATION_MAX,
+    MESH,
+    NODE_MAX,
+    PROTOCOL,
+    TAGS,
+    Alive,
+    CodecError,
+    Hello,
+    Refused,
+    decode,
+    decode_entries,
+    encode,
+    encode_entries,
+)
+
+BALLOT = Ballot(300, 2)
+BATCH = Batch(1, INCARNATION_MAX, 4, 70_000, b"blob")
+RECORD = SlotRecord(BALLOT, (BATCH,), True)
+
+STORED = {
+    Hello(
+        PROTOCOL, "blue", 2, INCARNATION_MAX, 3, "leader"
+    ): "87010164626c7565021bffffffffffffffff03666c6561646572",
+    Refused("no"): "8202626e6f",
+    Alive(): "8103",
+    m.Prepare(BALLOT, 5): "83108219012c0205",
+    m.Promise(BALLOT, 9, 8, 0, 1, ((10, RECORD),)): "8711"
+    "8219012c02"
+    "09080001"
+    "81820a83"
+    "8219012c02"
+    "8185011bffffffffffffffff041a0001117044626c6f62"
+    "f5",
+    m.Nack(BALLOT, BALLOT): "83128219012c028219012c02",
+    m.Accept(BALLOT, 6, (BATCH,), 5): "85138219012c02068185011bffffffffffffffff041a0001117044626c6f6205",
+    m.Accepted(BALLOT, 6): "83148219012c0206",
+    m.ChosenOtherwise(BALLOT, 6): "83158219012c0206",
+    m.ChosenMark(BALLOT, 6): "83168219012c0206",
+    m.Submit((BATCH,)): "82178185011bffffffffffffffff041a0001117044626c6f62",
+    m.Want(4, 7): "8318180407",
+    m.BarrierRequest(4, 7): "8318190407",
+    m.Barrier(4, 7, 24): "84181a04071818",
+    m.Confirm(BALLOT, 7): "83181b8219012c0207",
+    m.Confirmed(BALLOT, 7): "83181c8219012c0207",
+    m.ReadChosen(6): "82181d06",
+    m.ChosenSlots(6, ((), (BATCH,)), 7, 0): "85181e0682808185011bffffffffffffffff041a0001117044626c6f620700",
+    m.Poll(1, 6): "83181f0106",
+    m.PollAnswer(1, False): "83182001f4",
+    m.Resigned(BALLOT): "8218218219012c02",
+    m.Heartbeat(BALLOT, 8): "8318228219012c0208",
+    m.HeartbeatAck(BALLOT, 8): "8318238219012c0208",
+}
+"""Every class that travels, and its bytes; whoever edits a line edits the protocol."""
+
+
+counts = st.integers(0, COUNT_MAX)
+nodes = st.integers(0, NODE_MAX)
+st.register_type_strategy(Ballot, st.builds(Ballot, counts, nodes))
+
+
+def of_class(cls: type) -> st.SearchStrategy[Any]:
+    """Any message of ``cls``: whole range of each field."""
+    by_name = {"node": nodes, "incarnation": st.integers(0, INCARNATION_MAX)}
+    given_fields = {field.name: by_name.get(field.name, counts) for field in fields(cls) if field.type == "int"}
+    return st.builds(cls, **given_fields)
+
+
+st.register_type_strategy(int, counts)
+st.register_type_strategy(Batch, of_class(Batch))
+ANY_MESSAGE = st.sampled_from(sorted(TAGS.values(), key=lambda cls: cls.__name__)).flatmap(of_class)
+
+
+class Tags(SynchronousTestCase):
+    """The table of what travels."""
+
+    def test_every_message_between_nodes_has_a_tag(self) -> None:
+        """A class without a tag works on one node and is lost between two."""
+        declared = [cls for _, cls in inspect.getmembers(m, inspect.isclass) if cls.__module__ == m.__name__]
+        last = inspect.getsourcelines(m.HeartbeatAck)[1]
+        travelling = {cls for cls in declared if inspect.getsourcelines(cls)[1] <= last}
+        self.assertEqual(set(TAGS.values()), travelling | {Hello, Refused, Alive})
+
+    def test_numbers_are_unique(self) -> None:
+        """Two classes under one tag would be taken for each other."""
+        self.assertEqual(len(set(TAGS.values())), len(TAGS))
+
+    def test_stored_bytes(self) -> None:
+        """Nodes of two releases talk to each other during an upgrade: not a byte may change unnoticed."""
+        self.assertEqual({type(message) for message in STORED}, set(TAGS.values()))
+        for message, stored in STORED.items():
+            self.assertEqual(encode(message).hex(), stored, message)
+            self.assertEqual(decode(bytes.fromhex(stored))[2], message)
+
+    def test_routes(self) -> None:
+        """A message that reached an actor which does not know it would stop the node."""
+        self.assertEqual(set(m.ROUTES), set(TAGS.values()) - {Hello, Refused, Alive})
+        known = {
+            ACCEPTOR: acceptor.AcceptorMessage,
+            CATCHUP: catchup.CatchupMessage,
+            ELECTOR: elector.ElectorMessage,
+            GATEWAY: gateway.GatewayMessage,
+            PROPOSER: proposer.ProposerMessage,
+        }
+        for cls, (_, to_role) in m.ROUTES.items():
+            self.assertIn(cls, get_args(known[to_role]))
+        self.assertEqual(decode(encode(m.ReadChosen(1)))[:2], (CATCHUP, ACCEPTOR))
+        self.assertEqual(decode(encode(Alive()))[:2], (MESH, MESH))
+
+
+class RoundTrip(SynchronousTestCase):
+    """What one node encodes, another decodes to the same."""
+
+    @settings(max_examples=400)
+    @given(ANY_MESSAGE)
+    def test_every_class(self, message: Any) -> None:
+        """Nothing of a message is lost or altered, at any size of its numbers."""
+        decoded = decode(encode(message))[2]
+        self.assertEqual(decoded, message)
+        self.assertIs(type(decoded), type(message))
+        hash(decoded)  # tuples and Ballots inside, not lists: equal to what this node builds itself
+
+    def test_large_blobs(self) -> None:
+        """Megabytes pass unaltered: early 6.1 releases of cbor2 corrupted long strings when reading streams."""
+        blobs = [bytes(range(256)) * (size // 256) + b"end" for size in (2**16 - 256, 2**16, 2**20, 9 * 2**20)]
+        value = tuple(Batch(1, 2, 3, seq, blob) for seq, blob in enumerate(blobs))
+        message = m.Accept(BALLOT, 1, value, 0)
+        self.assertEqual(decode(encode(message))[2], message)
+
+
+class Refusals(SynchronousTestCase):
+    """What is no message is a CodecError: never another exception, never a message with a wrong value in it."""
+
+    def refuse(self, body: bytes, words: str = "") -> None:
+        error = self.assertRaises(CodecError, decode, body)
+        self.assertIn(words, str(error))
+
+    def refuse_array(self, *items: Any, words: str = "") -> None:
+        self.refuse(cbor2.dumps(items), words)
+
+    @settings(max_examples=1000)
+    @given(st.binary(max_size=60))
+    def test_any_bytes(self, body: bytes) -> None:
+        """Noise ends a connection, not a node."""
+        try:
+            decode(body)
+        except CodecError as error:
+            self.assertNotIn("\n", str(error))
+
+    @settings(max_examples=500)
+    @given(ANY_MESSAGE, st.data())
+    def test_any_damage(self, message: Any, data: st.DataObject) -> None:
+        """Bytes changed, cut or added give another well-formed message or an error."""
+        body = bytearray(encode(message))
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+        try:
+            decoded = decode(bytes(body))[2]
+        except CodecError:
+            return
+        self.assertEqual(decode(encode(decoded))[2], decoded)
+
+    @given(ANY_MESSAGE, st.binary(min_size=1, max_size=5))
+    def test_trailing_bytes(self, message: Any, more: bytes) -> None:
+        """Two messages in one frame are not silently one."""
+        self.refuse(encode(message) + more, "follow")
+
+    def test_every_cut(self) -> None:
+        """A message that ends early is refused wherever it ends."""
+        body = encode(m.Accept(BALLOT, 6, (BATCH,), 5))
+        for length in range(len(body)):
+            self.refuse(body[:length])
+
+    def test_unknown_tags(self) -> None:
+        """A later version's message is refused, as is a tag that is no number."""
+        self.refuse_array(15, words="unknown tag 15")
+        for tag in (True, "1", None, [1], -1, 2**63):
+            self.refuse_array(tag, 2)
+
+    def test_arity(self) -> None:
+        """A field more or less is another protocol."""
+        self.refuse_array(29, words="ReadChosen is 1 fields")
+        self.refuse_array(29, 5, 5)
+        for body in ([], {}, 29, "x", None):
+            self.refuse(cbor2.dumps(body), "array")
+
+    def test_numbers(self) -> None:
+        """A handler can add one to any number and store it: no negatives, floats, booleans, bignums."""
+        self.assertEqual(decode(cbor2.dumps((29, COUNT_MAX)))[2], m.ReadChosen(COUNT_MAX))
+        for number in (-1, COUNT_MAX + 1, 2**64, 1.0, True, None, "5", b"5", [5]):
+            self.refuse_array(29, number)
+
+    def test_nodes(self) -> None:
+        """A node id is stored in 32 bits: a longer one would stop whoever stores it."""
+        for ballot in ([1, NODE_MAX + 1], [COUNT_MAX + 1, 1], [-1, 1], [1], [1, 2, 3], 5, [1, True], [1.0, 1]):
+            self.refuse_array(33, ballot)
+        self.refuse_array(23, [[NODE_MAX + 1, 1, 1, 1, b""]])
+        self.refuse_array(23, [[1, INCARNATION_MAX + 1, 1, 1, b""]])
+
+    def test_other_types(self) -> None:
+        """Each field has its type: text is not bytes, a number is no flag, an array no text."""
+        for blob in ("text", 5, None, [b""]):
+            self.refuse_array(23, [[1, 1, 1, 1, blob]])
+        for batches in (None, 5, {}, [5], [[]], [[1, 1, 1, 1]]):
+            self.refuse_array(23, batches)
+        for granted in (0, 1, None):
+            self.refuse_array(32, 1, granted)
+        self.refuse_array(2, b"bytes")
+        for records in ([[10]], [[10, 5]], [10], [[10, [[1, 1], [], True], 1]]):
+            self.refuse_array(17, [1, 1], 0, 0, 0, 1, records)
+
+    def test_cbor_tags(self) -> None:
+        """No tag is decoded, not even where its value would pass: tag 35 compiles a regular expression."""
+        for tag in (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 260, 1004, 1234, 43000, 55799):
+            head = cbor2.dumps(cbor2.CBORTag(tag, 0))[:-1]
+            for content in (b"\x05", b"\x41a", b"\x61a", b"\x82\x01\x02"):
+                self.refuse(b"\x84\x18\x1d\x01\x01" + head + content, "semantic tag")
+
+    def test_indefinite_lengths(self) -> None:
+        """One message has one shape."""
+        self.refuse(b"\x9f\x18\x1d\x01\x01\x05\xff")
+
+    def test_depth(self) -> None:
+        """A thousand nested arrays are refused before they cost anything."""
+        self.refuse(b"\x81" * 1000 + b"\x01", "depth")
+
+    def test_absurd_lengths(self) -> None:
+        """A length of 2**64 is read, not allocated."""
+        for head in (
+            "9bffffffffffffffff",
+            "5bffffffffffffffff",
+            "7bffffffffffffffff",
+            "bbffffffffffffffff",
+            "9affffffff",
+        ):
+            self.refuse(bytes.fromhex(head))
+
+
+class Entries(SynchronousTestCase):
+    """The blob of a batch."""
+
+    scalars = st.integers(-(2**64), 2**64 - 1) | st.binary() | st.text() | st.booleans() | st.none()
+
+    @given(st.lists(st.lists(scalars)))
+    def test_round_trip(self, entries: list[Any]) -> None:
+        """A command is applied as it was given."""
+        self.assertEqual(decode_entries(encode_entries(entries)), entries)
+
+    @settings(max_examples=1000)
+    @given(st.binary(max_size=60))
+    def test_total(self, blob: bytes) -> None:
+        """A poisoned slot is skipped on every node, and stops none."""
+        entries = decode_entries(blob)
+        self.assertTrue(entries is None or all(type(entry) is list for entry in entries))
+
+    def test_what_is_no_list_of_lists(self) -> None:
+        """As above, for bytes that are CBOR."""
+        for item in (None, 5, {}, [5], [[1], 5], "x", [{}]):
+            self.assertIsNone(decode_entries(cbor2.dumps(item)))
+        self.assertIsNone(decode_entries(b""))
+        self.assertIsNone(decode_entries(cbor2.dumps([[1]]) + b"\0"))
+        self.assertIsNone(decode_entries(cbor2.dumps([[cbor2.CBORTag(35, "(a*)*b")]])))
+        self.assertEqual(decode_entries(cbor2.dumps([])), [])
+
+    def test_stored_bytes(self) -> None:
+        """Blobs lie on disks for years."""
+        self.assertEqual(
+            encode_entries([[1, b"key", b"value"]]).hex(), "81830143" + b"key".hex() + "45" + b"value".hex()
+        )
