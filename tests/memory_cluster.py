@@ -34,20 +34,17 @@ class SlowStore(MemoryStore):
         self._clock = clock
         self._delay = delay
         self._finishing: Any = None
-        self._under_way = False
         self._stuck = False
         self.commits = 0
 
     def commit(self, writes: Any, done: Any) -> None:
         super().commit(writes, done)
         self.commits += 1
-        self._under_way = True
         if not self._stuck:
             self._finishing = self._clock.callLater(self._delay(), self._finish)
 
     def _finish(self) -> None:
         self._finishing = None
-        self._under_way = False
         self.complete()
 
     def stick(self) -> None:
@@ -57,7 +54,7 @@ class SlowStore(MemoryStore):
     def free(self) -> None:
         """Commits end again, the one that was stuck at once."""
         self._stuck = False
-        if self._under_way and self._finishing is None:
+        if self.committing and self._finishing is None:
             self._finish()
 
     def crash(self) -> None:
@@ -65,7 +62,6 @@ class SlowStore(MemoryStore):
         if self._finishing is not None:
             self._finishing.cancel()
             self._finishing = None
-        self._under_way = False
         super().crash()
 
 

@@ -1,0 +1,69 @@
+"""``dkv cluster``: a whole cluster on this machine, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dkv.cli import nodes as processes
+from dkv.cli.data import ENDPOINTS
+from dkv.cli.layout import BASE_PORT, NODES, PEER_PORTS_FROM, Layout, client_endpoint, prepare
+from dkv.cli.nodes import script
+from dkv.cli.output import say
+from dkv.client.blocking import Endpoint
+from dkv.node.config import Member
+
+PORT_MAX = 65_535
+
+
+@click.command(
+    short_help="Run a cluster on this machine.",
+    epilog="Exit status: 0 stopped by Ctrl-C or SIGTERM, 1 a node did not start or all have ended, 2 usage.",
+)
+@click.option(
+    "--nodes", type=click.IntRange(1, PEER_PORTS_FROM), help=f"How many nodes a new cluster has.  [default: {NODES}]"
+)
+@click.option(
+    "--base-port",
+    type=click.IntRange(1, PORT_MAX - 2 * PEER_PORTS_FROM),
+    help=f"The first node's port for clients; the next nodes' ports follow, and those for peers are {PEER_PORTS_FROM} "
+    f"above.  [default: {BASE_PORT}]",
+)
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), default="data", show_default=True, help="Where everything is kept."
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="A config file to use instead of <data-dir>/cluster.toml."
+)
+def cluster(nodes: int | None, base_port: int | None, data_dir: Path, config: Path | None) -> int:
+    """Run all nodes of a cluster on this machine until Ctrl-C, and again on the same data the next time.
+
+    The data directories are <data-dir>/node1 and so on, the logs node1.log beside them. If all are new they are
+    initialised, and a config file is written to <data-dir>/cluster.toml unless --config names one.
+    """
+    with processes.Signals() as signals:  # from here on nothing is left half done by a signal
+        layout = prepare(data_dir, config, nodes, base_port)
+        members = [_node(layout, member) for member in layout.config.members]
+        return processes.run(members, signals, lambda: _welcome([member.endpoint for member in members]))
+
+
+def _node(layout: Layout, member: Member) -> processes.Node:
+    config, directory = str(layout.config_path.absolute()), str(layout.node_directory(member.id).absolute())
+    arguments = ["-n", "--pidfile=", "dkvnode", "--config", config, "--node", str(member.id), "--data-dir", directory]
+    return processes.Node(member.id, arguments, layout.log_path(member.id), client_endpoint(member))
+
+
+def _welcome(endpoints: list[Endpoint]) -> None:
+    """That the cluster serves, and what to type next."""
+    first, second, dkv = endpoints[0], endpoints[1 % len(endpoints)], script("dkv")
+    all_of_them = ",".join(map(str, endpoints))
+    where = "" if all_of_them == ENDPOINTS else f" --endpoints {all_of_them}"
+    say("cluster ready")
+    say("")
+    say("In another terminal, try")
+    say(f"  telnet {first.host} {first.port}            then type: PUT x 1, GET x, HELP, QUIT")
+    say(f"  redis-cli -h {second.host} -p {second.port} get x")
+    say(f"  {dkv} put x 2{where}")
+    say(f"  {dkv} get x{where}")
+    say("Ctrl-C stops all nodes; the same command starts them again on the same data.")

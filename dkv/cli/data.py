@@ -1,0 +1,216 @@
+"""``dkv put``, ``get``, ``append`` and ``delete``: one request to the cluster, and a status that says how it went."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import click
+
+from dkv.cli.output import Failure, Status, answer, bytes_field, complain
+from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
+from dkv.client.failover import Unreachable, ask
+
+ENDPOINTS = "127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003"
+ANSWER_SECONDS = 10.0
+"""Longer than a node takes to give up and say so (``request_seconds``, 5 by default)."""
+
+VALUE_BYTES_MAX = 512 * 1024 * 1024
+"""What is read of a file or of stdin at most, in bytes; nodes refuse far less, but a config may allow more."""
+
+STATUSES = """\b
+Exit status:
+  0    done
+  1    absent: there is no such key (get), or none of them (delete)
+  2    usage: the command line is wrong; nothing was sent
+  3    nobody reachable: no endpoint answered; a write was not sent
+  4    refused: not applied
+  5    outcome unknown: a write was sent and may or may not happen
+  74   the answer, whatever it was, could not be written to stdout
+  130  interrupted"""
+
+KEYS = """Keys and values may be any bytes. Put -- before what begins with a dash."""
+
+VALUES = f"""{KEYS} A VALUE of - is read from stdin and @FILE from a file, both to their last byte, a newline
+included; @@x stands for a literal @x."""
+
+
+# --- what the command line holds ---
+
+
+def word_bytes(_: click.Context, __: click.Parameter, word: str) -> bytes:
+    """The bytes behind the text that Python made of a word."""
+    return os.fsencode(word)
+
+
+def words_bytes(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The bytes of several words."""
+    return tuple(map(os.fsencode, words))
+
+
+def value_bytes(_: click.Context, __: click.Parameter, word: str) -> bytes:
+    """The value that a word is, or says where to read: ``-``, ``@FILE``; ``@@`` for an at sign."""
+    try:
+        if word == "-":
+            if sys.stdin is None:
+                raise ValueError("it is closed")
+            return _read_all(sys.stdin.buffer)
+        if word.startswith("@") and not word.startswith("@@"):
+            with open(word[1:], "rb") as file:
+                return _read_all(file)
+    except (OSError, ValueError) as error:  # ValueError: also of a file's name with a zero byte in it
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise click.BadParameter(f"cannot read {'stdin' if word == '-' else word[1:]}: {reason}") from None
+    return os.fsencode(word[1:] if word.startswith("@@") else word)
+
+
+def _read_all(file: BinaryIO) -> bytes:
+    data = file.read(VALUE_BYTES_MAX + 1)
+    if len(data) > VALUE_BYTES_MAX:
+        raise ValueError(f"it has more than {VALUE_BYTES_MAX} bytes")
+    return data
+
+
+def endpoints_list(_: click.Context, __: click.Parameter, text: str) -> tuple[Endpoint, ...]:
+    """The endpoints in a list separated by commas."""
+    try:
+        return tuple(Endpoint.parse(each.strip()) for each in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The options that every command here has."""
+
+    endpoints: tuple[Endpoint, ...]
+    as_json: bool
+    answer_seconds: float
+
+    def ask(self, *arguments: bytes, writes: bool) -> Reply:
+        """Send one request; a ``Failure`` says what became of it unless it was answered."""
+        try:
+            return ask(self.endpoints, arguments, writes=writes, answer_seconds=self.answer_seconds)
+        except Unreachable as error:
+            raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
+        except NoAnswer as error:
+            raise Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: {error}") from None
+        except ServerError as error:
+            if error.word == "UNCERTAIN":
+                raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error.text}") from None
+            raise Failure(Status.REFUSED, error.word, f"refused: {error.text}") from None
+
+
+def access(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of ``Access``, as its first argument."""
+
+    def run(endpoints: tuple[Endpoint, ...], output: str, timeout: float, **arguments: Any) -> int:
+        return command(Access(endpoints, output == "json", timeout), **arguments)
+
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    options = (
+        click.option(
+            "--endpoints",
+            callback=endpoints_list,
+            metavar="HOST:PORT,...",
+            envvar="DKV_ENDPOINTS",
+            default=ENDPOINTS,
+            show_default=True,
+            show_envvar=True,
+            help="Nodes to ask, in this order. The next one is tried while nothing was sent, after an answer that the "
+            "request was not applied and may be retried, and for a read that got no answer.",
+        ),
+        click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=ANSWER_SECONDS,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long to wait for the answer of one node.",
+        ),
+    )
+    for option in reversed(options):
+        run = option(run)
+    return run
+
+
+# --- the commands ---
+
+
+@click.command(short_help="Set a key.", help=f"Set KEY to VALUE.\n\n{VALUES}", epilog=STATUSES)
+@click.argument("key", callback=word_bytes)
+@click.argument("value", callback=value_bytes)
+@access
+def put(to: Access, key: bytes, value: bytes) -> int:
+    """Set a key."""
+    reply = to.ask(b"PUT", key, value, writes=True)
+    if reply != "OK":
+        raise _unexpected(reply)
+    answer(b"OK", bytes_field("key", key) | {"result": "OK"}, to.as_json)
+    return Status.DONE
+
+
+@click.command(
+    short_help="Print the value of a key.",
+    help=f"""Print the value of KEY and a newline.
+
+    With --output json it is {{"key": ..., "value": ...}}, with null for an absent key; what is not UTF-8 comes in
+    base64, as "key_base64" and "value_base64". {KEYS}""",
+    epilog=STATUSES,
+)
+@click.argument("key", callback=word_bytes)
+@access
+def get(to: Access, key: bytes) -> int:
+    """Print the value of a key."""
+    value = to.ask(b"GET", key, writes=False)
+    if value is not None and not isinstance(value, bytes):
+        raise _unexpected(value)
+    if value is not None or to.as_json:
+        answer(value or b"", bytes_field("key", key) | bytes_field("value", value), to.as_json)
+    if value is None:
+        complain("there is no such key")
+        return Status.ABSENT
+    return Status.DONE
+
+
+@click.command(
+    short_help="Append to the value of a key.",
+    help=f"Append VALUE to the value of KEY, which is empty if absent, and print its new length in bytes.\n\n{VALUES}",
+    epilog=STATUSES,
+)
+@click.argument("key", callback=word_bytes)
+@click.argument("value", callback=value_bytes)
+@access
+def append(to: Access, key: bytes, value: bytes) -> int:
+    """Append to the value of a key."""
+    length = _integer(to.ask(b"APPEND", key, value, writes=True))
+    answer(b"%d" % length, bytes_field("key", key) | {"length": length}, to.as_json)
+    return Status.DONE
+
+
+@click.command(
+    short_help="Delete keys.", help=f"Delete every KEY, and print how many there were.\n\n{KEYS}", epilog=STATUSES
+)
+@click.argument("keys", metavar="KEY...", nargs=-1, required=True, callback=words_bytes)
+@access
+def delete(to: Access, keys: tuple[bytes, ...]) -> int:
+    """Delete keys."""
+    deleted = _integer(to.ask(b"DELETE", *keys, writes=True))
+    answer(b"%d" % deleted, {"deleted": deleted}, to.as_json)
+    return Status.DONE if deleted else Status.ABSENT
+
+
+def _integer(reply: Reply) -> int:
+    if not isinstance(reply, int):
+        raise _unexpected(reply)
+    return reply
+
+
+def _unexpected(reply: Reply) -> Failure:
+    """The program that answered is not dkv, whatever it did with the request."""
+    return Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: a node of dkv would not answer {reply!r:.60}")

@@ -1,0 +1,44 @@
+"""``dkv init``: make an empty directory the data directory of one node."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from dkv.cli.output import Failure, Status, say
+from dkv.node.config import ConfigError, load_config
+from dkv.storage.identity import DirectoryError, initialise
+
+
+@click.command(
+    short_help="Initialise the data directory of one node.",
+    epilog="Exit status: 0 done, 1 nothing was initialised, 2 usage.",
+)
+@click.option("--config", required=True, envvar="DKV_CONFIG", show_envvar=True, help="The cluster's config file.")
+@click.option("--node", required=True, type=int, envvar="DKV_NODE", show_envvar=True, help="Which node of it: its id.")
+@click.option(
+    "--data-dir",
+    envvar="DKV_DATA_DIR",
+    show_envvar=True,
+    help="The directory, new or empty.  [default: ./data/node<ID>]",
+)
+def init(config: str, node: int, data_dir: str | None) -> int:
+    """Initialise the data directory of one node, once, before its first start.
+
+    It writes the cluster's name, the node's id and a random number that tells this directory from any other. A
+    directory that holds anything is refused. A node that lost its directory must not come back by this command:
+    it would vote again on what it had promised and forgotten.
+    """
+    directory = data_dir or os.path.join("data", f"node{node}")
+    try:
+        loaded = load_config(config, os.environ)
+        loaded.member(node)
+    except ConfigError as error:
+        raise Failure(Status.USAGE, "USAGE", str(error)) from None
+    try:
+        initialise(directory, loaded.cluster, node)
+    except DirectoryError as error:
+        raise Failure(Status.FAILED, "DIRECTORY", str(error)) from None
+    say(f"initialised {directory} as the data directory of node {node} of cluster {loaded.cluster!r}")
+    return Status.DONE

@@ -1,0 +1,227 @@
+"""What ``dkv cluster`` runs: a config, one directory and one log per node; prepared all or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from dkv.cli.output import Failure, Status
+from dkv.client.blocking import Endpoint
+from dkv.node.config import Config, ConfigError, Member, load_config, render_config
+from dkv.node.endpoint import parse_endpoint
+from dkv.settings import Limits, Timings
+from dkv.storage.identity import DirectoryError, initialise
+
+NODES = 3
+BASE_PORT = 5001
+PEER_PORTS_FROM = 100
+"""Node n's peers find it this many ports above its clients."""
+
+CLUSTER = "local"
+HOST = "127.0.0.1"
+CONFIG_NAME = "cluster.toml"
+_BIND = re.compile(r"tcp(?P<six>6)?:(port=)?(?P<port>[0-9]+)(:interface=(?P<host>(\\.|[^:\\])+))?(:backlog=[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of a local cluster is."""
+
+    directory: Path
+    config_path: Path
+    config: Config
+
+    def node_directory(self, node: int) -> Path:
+        """The data directory of a node."""
+        return self.directory / f"node{node}"
+
+    def log_path(self, node: int) -> Path:
+        """The file that a node's log goes to."""
+        return self.directory / f"node{node}.log"
+
+
+def prepare(directory: Path, config_path: Path | None, nodes: int | None, base_port: int | None) -> Layout:
+    """The layout under ``directory``, ready to run; ``Failure`` says in one line what is wrong and what to do.
+
+    Without ``config_path`` the config is the one in the directory, which is made if it and all else is new; then
+    ``nodes`` and ``base_port`` must agree with it. New data directories are initialised, all or none of them.
+    """
+    own = directory / CONFIG_NAME
+    make_config = config_path is None and not own.exists()
+    if make_config:
+        layout = Layout(directory, own, new_config(nodes or NODES, base_port or BASE_PORT))
+    else:
+        layout = Layout(directory, config_path or own, _load(config_path or own))
+        _check_agreement(layout, nodes, base_port)
+    new = _all_new(layout)
+    if make_config and not new:
+        raise _wrong(
+            f"{directory} has data directories of nodes but no {CONFIG_NAME}; name the config file that they belong "
+            f"to with --config, or another directory with --data-dir"
+        )
+    check_ports(layout.config)
+    if new:
+        _make(layout, make_config)
+    return layout
+
+
+def new_config(nodes: int, base_port: int) -> Config:
+    """A config of ``nodes`` members on this machine, with clients at ``base_port`` and above."""
+    members = tuple(
+        Member(
+            number,
+            parse_endpoint(f"{HOST}:{base_port + number - 1}"),
+            parse_endpoint(f"{HOST}:{base_port + PEER_PORTS_FROM + number - 1}"),
+        )
+        for number in range(1, nodes + 1)
+    )
+    return Config(CLUSTER, "leader", members, Limits(), Timings())
+
+
+def listening(bind: str) -> Endpoint | None:
+    """The address that a server endpoint string listens on, if it is TCP; a host of "" is every address."""
+    found = _BIND.fullmatch(bind)
+    if found is None:
+        return None
+    host = re.sub(r"\\(.)", r"\1", found["host"] or ("::" if found["six"] else ""))
+    return Endpoint("" if host == "0.0.0.0" else host, int(found["port"]))
+
+
+def client_endpoint(member: Member) -> Endpoint:
+    """Where a client on this machine reaches a member; ``Failure`` if that is no TCP port."""
+    endpoint = listening(member.client.bind)
+    if endpoint is None:
+        raise _wrong(
+            f"node {member.id} takes clients at {member.client.bind!r}, but `dkv cluster` needs host:port; start the "
+            f"nodes of this config by themselves, with twistd dkvnode"
+        )
+    local = {"": HOST, "::": "::1"}
+    return Endpoint(local.get(endpoint.host, endpoint.host), endpoint.port)
+
+
+def check_ports(config: Config) -> None:
+    """``Failure`` if a node could not listen on one of its ports. All are held until all are seen to be free."""
+    with ExitStack() as held:
+        for member in config.members:
+            client_endpoint(member)
+            for bind in (member.client.bind, member.peer.bind):
+                endpoint = listening(bind)
+                if endpoint is not None:
+                    try:
+                        held.enter_context(_bound(endpoint))
+                    except OSError as error:
+                        raise Failure(
+                            Status.FAILED,
+                            "PORT",
+                            f"node {member.id} cannot listen on port {endpoint.port} of "
+                            f"{endpoint.host or 'this machine'}: {error.strerror}; stop what uses it, or choose other "
+                            f"ports (--base-port for a new cluster, or the config file)",
+                        ) from None
+
+
+def _bound(endpoint: Endpoint) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        endpoint.host or "0.0.0.0", endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    stream = socket.socket(family, kind, protocol)
+    try:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the node does: old connections may linger
+        stream.bind(address)
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+# --- checks ---
+
+
+def _load(path: Path) -> Config:
+    try:
+        return load_config(str(path), os.environ)
+    except ConfigError as error:
+        raise _wrong(str(error)) from None
+
+
+def _check_agreement(layout: Layout, nodes: int | None, base_port: int | None) -> None:
+    members = layout.config.members
+    if nodes not in (None, len(members)):
+        raise _disagrees(layout, f"{len(members)} nodes", f"--nodes {nodes}")
+    port = client_endpoint(members[0]).port
+    if base_port not in (None, port):
+        raise _disagrees(layout, f"port {port} for the clients of its first node", f"--base-port {base_port}")
+
+
+def _disagrees(layout: Layout, says: str, option: str) -> Failure:
+    return _wrong(f"{layout.config_path} says {says}; leave out {option}, or start a new cluster in another --data-dir")
+
+
+def _all_new(layout: Layout) -> bool:
+    """Whether no node has data yet; ``Failure`` if only some have."""
+    paths = [layout.node_directory(member.id) for member in layout.config.members]
+    new = [path for path in paths if _is_new(path)]
+    if new and len(new) < len(paths):
+        used = " ".join(str(path) for path in paths if path not in new)
+        raise _wrong(
+            f"no data in {' '.join(map(str, new))}, but in {used}; put back what is missing, for a node must not vote "
+            f"without what it knew; or, to start anew and lose all data, remove {used}"
+        )
+    return bool(new)
+
+
+def _is_new(path: Path) -> bool:
+    try:
+        return not any(path.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise Failure(Status.FAILED, "DIRECTORY", f"cannot read {path}: {error.strerror}") from None
+
+
+def _wrong(message: str) -> Failure:
+    return Failure(Status.USAGE, "USAGE", message)
+
+
+# --- making ---
+
+
+def _make(layout: Layout, make_config: bool) -> None:
+    """Write the config if it is new, then initialise every data directory; after a failure all is as it was."""
+    with ExitStack() as undo:
+        try:
+            _make_directory(layout.directory, undo)
+            if make_config:
+                undo.callback(layout.config_path.unlink, missing_ok=True)
+                with open(layout.config_path, "w", encoding="utf-8") as file:
+                    file.write(render_config(layout.config))
+                    file.flush()
+                    os.fsync(file.fileno())  # the data is of no use without it; initialise syncs its name
+            for member in layout.config.members:
+                path = layout.node_directory(member.id)
+                _make_directory(path, undo)
+                initialise(str(path), layout.config.cluster, member.id)
+                undo.callback(_empty, path)
+        except OSError as error:
+            reason = f"cannot write {error.filename or layout.directory}: {error.strerror}"
+            raise Failure(Status.FAILED, "DIRECTORY", reason) from None
+        except DirectoryError as error:
+            raise Failure(Status.FAILED, "DIRECTORY", str(error)) from None
+        undo.pop_all()
+
+
+def _make_directory(path: Path, undo: ExitStack) -> None:
+    """Make ``path`` and its parents; ``undo`` will remove those that were not there."""
+    for each in (*reversed(path.parents), path):
+        if not each.exists():
+            each.mkdir()
+            undo.callback(each.rmdir)
+
+
+def _empty(path: Path) -> None:
+    """Remove what ``initialise`` put into a directory that was empty."""
+    for entry in path.iterdir():
+        entry.unlink()

@@ -1,0 +1,251 @@
+"""The node processes of ``dkv cluster``: started, watched, and stopped together."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, Self
+
+from dkv.cli.output import Failure, Status, complain, say
+from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError, connect
+
+TWISTD: Sequence[str] = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
+"""The twistd of this very environment, whether or not its script is on the PATH."""
+
+STOP_SECONDS = 10.0
+READY_SECONDS = 30.0
+PROBE_SECONDS = 1.0
+POLL_SECONDS = 0.05
+LOG_TAIL_BYTES = 64 * 1024
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def script(name: str) -> str:
+    """What to type for a command of this environment: its name if the shell finds that one, else its path."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    return str(beside) if beside.exists() and (found is None or not os.path.samefile(found, beside)) else name
+
+
+class Signals:
+    """While it is entered, signals that ask to stop only set ``stop``, and ``wait`` ends early at any signal.
+
+    Once it is left they are ignored: the process is about to end, and an impatient second Ctrl-C in its last moments
+    must not change its status.
+    """
+
+    def __init__(self) -> None:
+        self.stop = False
+
+    def __enter__(self) -> Self:
+        self._reader, self._writer = socket.socketpair()
+        for end in (self._reader, self._writer):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes us
+        self._handled = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is what nohup does
+            self._handled.append(signal.SIGHUP)
+        for number in self._handled:
+            signal.signal(number, self._on_stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._handled:
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        self._writer.close()
+        self._reader.close()
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait for a signal, for ``seconds`` at most."""
+        if select.select([self._reader], [], [], seconds)[0]:
+            self._reader.recv(4096)
+
+    def _on_stop(self, _: int, __: FrameType | None) -> None:
+        self.stop = True
+
+
+class Node:
+    """One node: the command that runs it, the file that its output goes to, and its process once started."""
+
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, number: int, arguments: Sequence[str], log_path: Path, endpoint: Endpoint) -> None:
+        self.number = number
+        self.arguments = arguments
+        self.log_path = log_path
+        self.endpoint = endpoint
+        self.reported = False
+        self._log_start = 0
+
+    def start(self) -> None:
+        """Start the process in a session of its own, so that a Ctrl-C reaches it only through us."""
+        with open(self.log_path, "ab") as log:
+            self._log_start = log.tell()
+            self.process = _start([*TWISTD, *self.arguments], log)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self.process.poll() is None
+
+    def ending(self) -> str:
+        """How the process ended."""
+        status = self.process.wait()
+        return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+
+    def last_words(self) -> str:
+        """The reason that the process gave for ending, else the last line it logged; empty if there is none."""
+        with open(self.log_path, "rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, end - LOG_TAIL_BYTES))
+            lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        reasons = [line for line in lines if line.startswith("dkvnode: ")]
+        return (reasons or lines or [""])[-1].removeprefix("dkvnode: ")
+
+    def by_hand(self) -> str:
+        """The command line that starts it again."""
+        return shlex.join([script("twistd"), *self.arguments])
+
+    def serves(self) -> bool:
+        """Whether it answers a linearizable read now."""
+        try:
+            with connect(self.endpoint, PROBE_SECONDS, PROBE_SECONDS) as connection:
+                connection.call(b"GET", b"ready?")
+        except (NotSent, NoAnswer, ServerError):
+            return False
+        return True
+
+
+def _start(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=_end_with_parent() if sys.platform == "linux" else None,  # we have no other thread
+    )
+
+
+def _end_with_parent() -> Callable[[], None]:
+    """What a child does before it becomes a node: ask Linux for a SIGTERM when we are gone, even by kill -9.
+
+    Nodes left behind would hold the ports and directories that the next ``dkv cluster`` wants. They stop cleanly;
+    that they live in sessions of their own keeps a terminal's signals from them, not this one.
+    """
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # we were gone before it asked
+            os._exit(1)
+
+    return ask
+
+
+# --- all of them ---
+
+
+def run(nodes: Sequence[Node], signals: Signals, welcome: Callable[[], None]) -> Status:
+    """Start ``nodes``, call ``welcome`` when all serve, and watch them until a signal says stop or all have ended.
+
+    A node that ends before all served is a ``Failure``. Whatever happens, no node is left running.
+    """
+    started: list[Node] = []
+    try:
+        for node in nodes:
+            if signals.stop:
+                return Status.DONE
+            node.start()
+            started.append(node)
+            say(f"node {node.number}  pid {node.process.pid}  clients {node.endpoint}  log {node.log_path}")
+        _wait_ready(started, signals)
+        if not signals.stop:
+            welcome()
+        return _watch(started, signals)
+    except OSError as error:
+        raise Failure(Status.FAILED, "NODE", f"cannot start a node: {error.filename}: {error.strerror}") from None
+    finally:
+        stop(started, signals)
+
+
+def _wait_ready(nodes: Sequence[Node], signals: Signals) -> None:
+    """Return when every node serves, or on a signal; say now and then who is waited for."""
+    waiting = list(nodes)
+    complain_at = time.monotonic() + READY_SECONDS
+    while not signals.stop:
+        for node in nodes:
+            if not node.running:
+                words = node.last_words() or "it said nothing"
+                text = f"node {node.number} ended at its start, {node.ending()}: {words} (its log is {node.log_path})"
+                raise Failure(Status.FAILED, "NODE", text)
+        waiting = [node for node in waiting if not node.serves()]
+        if not waiting:
+            return
+        if time.monotonic() > complain_at:
+            who = ", ".join(f"node {node.number} ({node.log_path})" for node in waiting)
+            complain(f"not ready after {READY_SECONDS:g} s more: no answer yet from {who}; waiting on, Ctrl-C stops")
+            complain_at += READY_SECONDS
+        signals.wait(POLL_SECONDS)
+
+
+def _watch(nodes: Sequence[Node], signals: Signals) -> Status:
+    """Report nodes that end by themselves, until none is left or a signal says stop."""
+    while not signals.stop:
+        for node in nodes:
+            if not node.running and not node.reported:
+                node.reported = True
+                reason = node.last_words() if node.process.returncode > 0 else ""
+                say(f"node {node.number} (pid {node.process.pid}) ended: {node.ending()}" + (reason and f": {reason}"))
+                say(f"  start it again with: {node.by_hand()}")
+        if all(node.reported for node in nodes):
+            raise Failure(Status.FAILED, "NODE", "all nodes have ended")
+        signals.wait(None)
+    return Status.DONE
+
+
+def stop(nodes: Sequence[Node], signals: Signals) -> None:
+    """End every node that runs: cleanly, or by force after ``STOP_SECONDS``."""
+    running = [node for node in nodes if node.running]
+    if not running:
+        return
+    for node in running:
+        node.process.terminate()
+        node.process.send_signal(signal.SIGCONT)  # one that was frozen could not end
+    try:
+        say("stopping " + ", ".join(f"node {node.number}" for node in running))
+    finally:  # also when nobody reads what we say any more
+        late = _wait_ended(running, signals)
+    for node in running:
+        if node in late:
+            complain(f"node {node.number} did not end within {STOP_SECONDS:g} s and was killed")
+        elif node.process.returncode not in (0, -signal.SIGTERM):
+            complain(f"node {node.number} ended: {node.ending()}: {node.last_words()}")
+    say("stopped")
+
+
+def _wait_ended(running: Sequence[Node], signals: Signals) -> list[Node]:
+    """Wait until all have ended; the nodes that had to be killed."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(node.running for node in running) and (remaining := deadline - time.monotonic()) > 0:
+        signals.wait(remaining)
+    late = [node for node in running if node.running]
+    for node in late:
+        node.process.kill()
+        node.process.wait()
+    return late

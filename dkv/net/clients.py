@@ -1,0 +1,262 @@
+"""The client port: all connections of clients to one node, and the limits they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from itertools import count
+from typing import Any, Protocol
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.tcp import Server
+from twisted.python.failure import Failure
+
+from dkv.actor import Address, Turn
+from dkv.messages import ClientGone, ClientReplies, ClientRequests
+from dkv.net.connection import ClientConnection
+from dkv.net.large import LargeRequests
+from dkv.replies import Error, Local
+from dkv.settings import Limits
+from dkv.wire.replies import ReplyEncoder
+
+FULL = Error("ERR max number of clients reached")
+STOPPING = Error("TRYAGAIN this node is shutting down")
+
+REFUSED_BYTES = 4096
+"""So much of what a refused client says is read, and ignored."""
+
+LOG_SECONDS = 1.0
+"""Complaints of one kind are logged no more often."""
+
+
+class Session(Protocol):
+    """What a connection needs to know of what its requests mean."""
+
+    @property
+    def reads(self) -> Set[int]:
+        """The first fields of entries that only read."""
+
+    def interpret(self, arguments: list[bytes]) -> list[Any] | Local:
+        """An entry for the log, or the reply to a request that needs none."""
+
+
+class Log(Protocol):
+    """What the port needs of a structlog logger."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Log the event."""
+
+
+class Clients(Factory):
+    """Accepts clients, and is the actor to which the gateway sends their replies.
+
+    ``deliver`` takes what goes to the gateway; it must not answer before it returns. ``new_session`` is given a
+    connection's number and its peer's address.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        reactor: Any,
+        limits: Limits,
+        connections_max: int,
+        deliver: Callable[[ClientRequests | ClientGone], None],
+        new_session: Callable[[int, str], Session],
+        log: Log,
+    ) -> None:
+        self.reactor = reactor
+        self.limits = limits
+        self.deliver = deliver
+        self.large = LargeRequests(reactor, limits)
+        self.paused = False
+        """Whether no connection may read: too much is in flight, or the host says so."""
+        self.connections_refused = 0
+        """How many connections were beyond the cap so far."""
+        self._connections_max = connections_max
+        self._new_session = new_session
+        self._log = log
+        self._numbers = count(1)
+        self._connections: dict[int, ClientConnection] = {}
+        self._inflight = 0
+        self._choked = False
+        self._held = False
+        self._drained: Deferred[None] | None = None
+        self._deadline: Any = None
+        self._complaints: dict[str, _Complaints] = {}
+
+    # --- connections ---
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    def buildProtocol(self, addr: Any) -> TwistedProtocol:
+        """A connection, or a polite refusal."""
+        peer = _text(addr)
+        if self._drained is not None:
+            return _Refusal(STOPPING)
+        if len(self._connections) >= self._connections_max:
+            self.connections_refused += 1
+            self._complain("connections_refused", peer=peer, connections_max=self._connections_max)
+            return _Refusal(FULL)
+        number = next(self._numbers)
+        return ClientConnection(self, number, peer, self._new_session(number, peer))
+
+    def add(self, connection: ClientConnection) -> None:
+        """A connection is made."""
+        self._connections[connection.number] = connection
+        if self.paused:
+            connection.balance()
+
+    def remove(self, connection: ClientConnection, inflight: int) -> None:
+        """A connection is lost, with requests of ``inflight`` bytes unanswered."""
+        if self._connections.pop(connection.number, None) is None:
+            return
+        self.large.forget(connection)
+        self._release(inflight)
+        if self._drained is not None and not self._connections:
+            self._end_drain()
+
+    def refused_input(self, peer: str, reason: str) -> None:
+        """A client sent what is no request."""
+        self._complain("input_refused", peer=peer, reason=reason)
+
+    def _complain(self, event: str, **fields: Any) -> None:
+        complaints = self._complaints.setdefault(event, _Complaints())
+        number = complaints.count(self.reactor.seconds())
+        if number:
+            self._log.warning(event, **fields, count=number)
+
+    # --- the actor ---
+
+    def start(self, turn: Turn) -> None:
+        """Nothing to load: connections do not outlive the process."""
+
+    def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
+        """Hand replies to their connection, if it is still there."""
+        connection = self._connections.get(message.connection)
+        if connection is not None:
+            connection.on_replies(message)
+            self._release(message.size)
+
+    # --- what may be read ---
+
+    def charge(self, size: int) -> None:
+        """Requests of ``size`` bytes went to the gateway."""
+        self._inflight += size
+        if not self._choked and self._inflight > self.limits.node_inflight_bytes_max:
+            self._choked = True
+            self._balance()
+
+    def _release(self, size: int) -> None:
+        self._inflight -= size
+        if self._choked and self._inflight <= self.limits.node_inflight_bytes_max // 2:
+            self._choked = False
+            self._balance()
+
+    def pause_reading(self) -> None:
+        """Take in nothing more for now."""
+        self._held = True
+        self._balance()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        self._held = False
+        self._balance()
+
+    def _balance(self) -> None:
+        """Stop or resume all connections; one that gets to go on is the last to do so the next time."""
+        was_paused, self.paused = self.paused, self._choked or self._held
+        if self.paused and not was_paused:
+            for connection in list(self._connections.values()):
+                connection.balance()
+        elif was_paused and not self.paused:
+            for number, connection in list(self._connections.items()):
+                if self._choked or self._held:
+                    break
+                self._connections[number] = self._connections.pop(number)
+                connection.proceed()
+
+    # --- the end ---
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Take in no more requests; fires when all connections are closed, their requests answered.
+
+        Whoever is still there after ``seconds`` is cut off.
+        """
+        self._drained = Deferred()
+        drained = self._drained
+        self._deadline = self.reactor.callLater(seconds, self._end_drain)
+        for connection in list(self._connections.values()):
+            connection.finish()
+        if not self._connections:
+            self._end_drain()
+        return drained
+
+    def _end_drain(self) -> None:
+        if self._deadline.active():
+            self._deadline.cancel()
+        for connection in list(self._connections.values()):
+            connection.transport.abortConnection()
+        drained = self._drained
+        if drained is not None and not drained.called:
+            drained.callback(None)
+
+
+class _Refusal(TwistedProtocol):
+    """A connection that gets one error and is closed."""
+
+    transport: Any
+
+    def __init__(self, error: Error) -> None:
+        self._error = error
+
+    def connectionMade(self) -> None:
+        """Refuse; over plain TCP in this very moment.
+
+        In a storm the reactor accepts hundreds of connections before it closes the first, and their descriptors
+        would be those that LevelDB needs. What the client has said already, a HELLO mostly, is read first: closing
+        with something unread resets the connection, and the error would be lost.
+        """
+        data = ReplyEncoder().encode([self._error])
+        if not isinstance(self.transport, Server):
+            self.transport.write(data)
+            self.transport.loseConnection()
+            return
+        socket = self.transport.getHandle()
+        try:
+            socket.send(data)
+            socket.recv(REFUSED_BYTES)
+        except OSError:
+            pass  # it has said nothing yet, or is gone
+        self.transport.connectionLost(Failure(ConnectionDone()))  # type: ignore[no-untyped-call]  # Twisted's
+
+
+class _Complaints:
+    """Counts complaints of one kind between the times they are logged."""
+
+    def __init__(self) -> None:
+        self._since_logged = 0
+        self._logged_at: float | None = None
+
+    def count(self, now: float) -> int:
+        """Count one more; how many there were since the last line if it is time for one, else 0."""
+        self._since_logged += 1
+        if self._logged_at is not None and now - self._logged_at < LOG_SECONDS:
+            return 0
+        number, self._since_logged, self._logged_at = self._since_logged, 0, now
+        return number
+
+
+def _text(address: Any) -> str:
+    """A peer's address as people write it."""
+    if isinstance(address, IPv4Address):
+        return f"{address.host}:{address.port}"
+    if isinstance(address, IPv6Address):
+        return f"[{address.host}]:{address.port}"
+    return str(address)

@@ -1,0 +1,247 @@
+"""One client's connection: bytes to requests, replies to bytes, and when to stop reading.
+
+Requests go to the gateway many in a message; replies are written many at once; nothing else is done per operation.
+A connection reads on only while its client reads its replies, and while the requests not answered yet, with the
+replies they may bring, stay within ``connection_inflight_bytes_max``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dkv.messages import ClientGone, ClientReplies, ClientRequests
+from dkv.replies import Error, Local
+from dkv.settings import KIB, MIB
+from dkv.wire.replies import ReplyEncoder
+from dkv.wire.resp import RequestParser
+
+if TYPE_CHECKING:
+    from dkv.net.clients import Clients, Session
+
+REQUESTS_PER_MESSAGE = 128
+BYTES_PER_MESSAGE = 1 * MIB
+"""A message to the gateway holds no more, or a single request."""
+
+REPLY_BYTES_MIN = 1 * KIB
+REPLY_BYTES_AT_FIRST = 64 * KIB
+"""What a reply is expected to take, until this connection's own replies tell."""
+
+LINGER_SECONDS = 5.0
+"""So long may a client take to read its last replies."""
+
+
+@implementer(IPushProducer, IHalfCloseableProtocol)
+class ClientConnection(Protocol):
+    """Connection ``number``, from ``peer``. To its transport it is a push producer, of replies."""
+
+    transport: Any  # an ITCPTransport, or its like for another kind of endpoint; zope's interfaces are no types
+
+    def __init__(self, clients: Clients, number: int, peer: str, session: Session) -> None:
+        self.number = number
+        self.peer = peer
+        self._clients = clients
+        self._limits = clients.limits
+        self._session = session
+        self._parser = RequestParser(clients.limits)
+        self._encoder = ReplyEncoder()
+        self._message_bytes_max = min(BYTES_PER_MESSAGE, clients.limits.request_bytes_max)
+        self._outstanding = 0  # requests at the gateway
+        self._inflight = 0  # their bytes
+        self._reply_bytes = REPLY_BYTES_AT_FIRST
+        self._choked = False  # too much is in flight
+        self._unread = False  # the client does not read its replies
+        self._reading = True
+        self._half_closed = False  # the client sends no more, but may read
+        self._ended = False  # nothing more is taken in
+        self._sends_on = False  # but the client may be in the middle of something
+        self._is_tcp = False
+        self._closing: Any = None  # the call that will end waiting for the client to read
+
+    # --- the transport ---
+
+    def connectionMade(self) -> None:
+        """Join the node's clients."""
+        self._is_tcp = ITCPTransport.providedBy(self.transport)
+        if self._is_tcp:
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+        self._clients.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take in requests."""
+        if not self._ended:
+            self._parser.feed(data)
+            self.proceed()
+
+    def readConnectionLost(self) -> None:
+        """The client sends no more: answer what it sent (``printf 'GET x\\n' | nc -N``), then close."""
+        self._half_closed = True
+        if self._closing is None:
+            self.proceed()
+        else:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing: this side is never half closed by us."""
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Leave: replies under way find nobody."""
+        self._ended = True
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        if self._outstanding:
+            self._clients.deliver(ClientGone(self.number))
+        self._clients.remove(self, self._inflight)
+
+    def pauseProducing(self) -> None:
+        """The client is slow to read: produce no more replies."""
+        self._unread = True
+        self.balance()
+
+    def resumeProducing(self) -> None:
+        """It has read what there was."""
+        self._unread = False
+        self.proceed()
+
+    def stopProducing(self) -> None:
+        """The transport is closed; ``connectionLost`` says so too."""
+
+    # --- requests in ---
+
+    def proceed(self) -> None:
+        """Pass on requests until there are no more, or until something says stop."""
+        parser = self._parser
+        while not self._ended and not self._must_wait():
+            requests = parser.take(self._requests_at_once())
+            if not requests and parser.error is None:
+                if self._half_closed:
+                    self.finish()
+                break
+            self._pass_on(requests)
+        self.balance()
+
+    def balance(self) -> None:
+        """Read on, or stop reading."""
+        reading = not (self._ended or self._must_wait()) and self._clients.large.may_read(self, self._parser.held)
+        if reading != self._reading and self._closing is None:
+            self._reading = reading
+            if reading:
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+
+    def finish(self) -> None:
+        """Take in nothing more; close once all that was taken in is answered."""
+        self._ended = True
+        if self._outstanding:
+            self.balance()
+        else:
+            self._close()
+
+    def give_up(self, text: str) -> None:
+        """Answer the error ``text`` in the place of the request that is arriving, and close."""
+        if not self._ended:
+            self._refuse(text)
+            self.balance()
+
+    def _must_wait(self) -> bool:
+        load = self._inflight + self._outstanding * self._reply_bytes
+        limit = self._limits.connection_inflight_bytes_max
+        if load > limit:
+            self._choked = True
+        elif load <= limit // 2:
+            self._choked = False
+        return self._choked or self._unread or self._clients.paused
+
+    def _requests_at_once(self) -> int:
+        """So many that their replies, if they are like the last ones, stay within the limit."""
+        room = self._limits.connection_inflight_bytes_max // self._reply_bytes - self._outstanding
+        return min(REQUESTS_PER_MESSAGE, max(room, 1))
+
+    def _pass_on(self, requests: list[tuple[list[bytes], int]]) -> None:
+        """Interpret requests and send them to the gateway; answer at once what needs no waiting for others."""
+        interpret, only_read = self._session.interpret, self._session.reads
+        items: list[Any] = []
+        reads = local = size = 0
+        for arguments, wire_bytes in requests:
+            if items and size + wire_bytes > self._message_bytes_max:
+                self._deliver(items, reads, local, size)
+                items = []
+                reads = local = size = 0
+            item = interpret(arguments)
+            items.append(item)
+            size += wire_bytes
+            if isinstance(item, Local):
+                local += 1
+                if item.close:
+                    self._ended = True
+                    if isinstance(item.reply, Error):
+                        self._sends_on = True
+                        self._clients.refused_input(self.peer, item.reply.text)
+                    break
+            elif item[0] in only_read:
+                reads += 1
+        if items:
+            self._deliver(items, reads, local, size)
+        if self._parser.error is not None and not self._ended:
+            self._refuse(self._parser.error)
+
+    def _refuse(self, text: str) -> None:
+        """The client does not speak our language, or too slowly: say so, in its place among the replies, and close."""
+        self._clients.refused_input(self.peer, text)
+        self._ended = self._sends_on = True
+        self._deliver([Local(Error(text), close=True)], 0, 1, 0)
+
+    def _deliver(self, items: list[Any], reads: int, local: int, size: int) -> None:
+        if local == len(items) and not self._outstanding:
+            self._reply(items)
+            return
+        self._outstanding += len(items)
+        self._inflight += size
+        self._clients.deliver(ClientRequests(self.number, items, len(items) - reads - local, reads, size))
+        self._clients.charge(size)
+
+    # --- replies out ---
+
+    def on_replies(self, message: ClientReplies) -> None:
+        """The gateway has answered the oldest requests outstanding."""
+        self._outstanding -= len(message.replies)
+        self._inflight -= message.size
+        if self._closing is not None:
+            return
+        self._reply(message.replies)
+        if not self._ended:
+            self.proceed()
+        elif not self._outstanding:
+            self._close()
+
+    def _reply(self, replies: list[Any]) -> None:
+        data = self._encoder.encode(replies)
+        self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies))
+        self.transport.write(data)
+        if self._encoder.closed:
+            self._close()
+
+    def _close(self) -> None:
+        """Close when the client has read what was written, or has had time to.
+
+        A client in the middle of sending is listened to until it closes, or a while: a connection closed with
+        something unread is reset, and the error that says why would be lost.
+        """
+        self._ended = True
+        if self._closing is not None:
+            return
+        self._clients.large.forget(self)
+        self.transport.unregisterProducer()
+        self._closing = self._clients.reactor.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        if self._sends_on and not self._half_closed and self._is_tcp:
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
+        else:
+            self.transport.loseConnection()

@@ -1,0 +1,108 @@
+"""Where a node listens and where others reach it, from the words of a config file."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.endpoints import clientFromString, serverFromString
+
+_SHORTHAND = re.compile(r"(?P<host>\*|\[[^\[\]]+\]|[^\s:\[\]=\\]+):(?P<port>[0-9]+)")
+_TWISTED_TYPES = frozenset(("tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "systemd", "haproxy", "fd", "stdio"))
+"""Words before a colon that begin an endpoint string of Twisted; any other word is the host of ``host:port``."""
+
+_CHECKED_TYPES = ("tcp:", "tcp6:", "unix:")
+"""Types that can be parsed anywhere; the rest may need another machine's files or its init system."""
+
+_EVERY_ADDRESS = frozenset(("*", "0.0.0.0", "[::]"))
+
+
+class EndpointError(ValueError):
+    """The text does not describe an endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Two endpoint strings of Twisted: the server's to listen on, the client's for others to connect to.
+
+    ``advertise`` is empty where ``bind`` does not tell how others reach it and nobody said.
+    """
+
+    bind: str
+    advertise: str
+
+
+def parse_endpoint(bind: str, advertise: str = "") -> Endpoint:
+    """The endpoint to ``bind``: ``host:port`` or a server endpoint string; and, if it differs, to ``advertise``.
+
+    The shorthand takes a name, an IPv4 address, an IPv6 address in brackets, or ``*`` for every IPv4 address.
+    """
+    short = _shorthand(bind)
+    if short is None:
+        _check(serverFromString, bind)
+        return Endpoint(bind, _client(advertise) if advertise else "")
+    host, port = short
+    if not advertise and host not in _EVERY_ADDRESS:
+        advertise = bind
+    return Endpoint(_server_string(host, port), _client(advertise) if advertise else "")
+
+
+def shortest(endpoint: Endpoint) -> str | None:
+    """The ``host:port`` that means exactly ``endpoint``, if there is one."""
+    found = re.fullmatch(r"tcp:host=(?P<host>.+):port=(?P<port>[0-9]+)", endpoint.advertise)
+    if found is None:
+        return None
+    host = found["host"].replace("\\:", ":")
+    text = f"[{host}]:{found['port']}" if ":" in host else f"{host}:{found['port']}"
+    return text if _shorthand(text) is not None and parse_endpoint(text) == endpoint else None
+
+
+def _shorthand(text: str) -> tuple[str, int] | None:
+    """Host and port, if that is what ``text`` is."""
+    found = _SHORTHAND.fullmatch(text)
+    if found is None or found["host"] in _TWISTED_TYPES:
+        return None
+    port = int(found["port"])
+    if not 1 <= port <= 65_535:
+        raise EndpointError(f"{text!r}: the port must be from 1 to 65535")
+    return found["host"], port
+
+
+def _server_string(host: str, port: int) -> str:
+    if host == "*":
+        return f"tcp:{port}"
+    if host.startswith("["):
+        return f"tcp6:{port}:interface={_escaped(host[1:-1])}"
+    return f"tcp:{port}:interface={host}"
+
+
+def _client(text: str) -> str:
+    """The client endpoint string that ``text``, which may be ``host:port``, stands for."""
+    short = _shorthand(text)
+    if short is None:
+        _check(clientFromString, text)
+        return text
+    host, port = short
+    if host in _EVERY_ADDRESS:
+        raise EndpointError(f"{text!r} is no address that others could connect to")
+    return f"tcp:host={_escaped(host.strip('[]'))}:port={port}"
+
+
+def _escaped(address: str) -> str:
+    """An IPv6 address as a value within an endpoint string."""
+    return address.replace(":", "\\:")
+
+
+def _check(parse: Callable[..., Any], text: str) -> None:
+    """Let Twisted parse ``text``; without a reactor, for nothing is done with the result."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it would rather be given a reactor
+            parse(None, text)
+    except Exception as error:  # parsers of endpoints, which may be plugins, raise what they please
+        unknown = "Unknown endpoint type" in str(error) or ":" not in text
+        if unknown or text.startswith(_CHECKED_TYPES):
+            raise EndpointError(f"{text!r} is neither host:port nor an endpoint string of Twisted: {error}") from None

@@ -1,0 +1,115 @@
+"""What a node tells about itself in Redis's words: COMMAND, CONFIG GET, INFO and HELP, built from the real tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from dkv import __version__
+from dkv.kv import commands
+from dkv.replies import Local, Simple
+from dkv.settings import Limits
+
+REDIS_VERSION = "7.4.0"
+"""The Redis whose behaviour the commands here follow; clients choose by it what they may send."""
+
+PATTERN_BYTES_MAX = 64
+"""No setting has a longer name; a longer pattern finds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCommand:
+    """A command that is answered by the connection, without the log; ``words`` as in ``kv.commands.Command``."""
+
+    name: str
+    words: int
+    arguments: str
+    summary: str
+    answer: Callable[[Any, list[bytes]], Local]
+    last_key: int = 0
+    writes: bool = False
+
+
+Described = commands.Command | ConnectionCommand
+Table = Mapping[bytes, Described]
+
+
+def help_lines(table: Table) -> list[Simple]:
+    """A line for each command; lines without CR or LF read well in telnet and in redis-cli alike."""
+    forms = [(f"{known.name.upper()} {known.arguments}".strip(), known.summary) for known in table.values()]
+    width = max(len(form) for form, _ in forms)
+    intro = 'Commands may be typed in either case. Quote what has spaces: PUT greeting "hello world"'
+    return [Simple(intro), *(Simple(f"{form:<{width}}  {summary}") for form, summary in forms)]
+
+
+def command_info(table: Table, names: Iterable[bytes]) -> list[Any]:
+    """COMMAND INFO: what Redis tells of each command, or nil for a name that is none."""
+    found = (table.get(name.lower()) for name in names)
+    return [None if described is None else _details(described) for described in found]
+
+
+def command_docs(table: Table, names: Iterable[bytes]) -> dict[Any, Any]:
+    """COMMAND DOCS: by name, for those names that are commands."""
+    return {name.lower(): _docs(table[name.lower()]) for name in names if name.lower() in table}
+
+
+def config_get(limits: Limits, patterns: Iterable[bytes]) -> dict[Any, Any]:
+    """CONFIG GET: Redis's names of what is true here, as far as they match one of ``patterns``."""
+    settings = {
+        "appendfsync": "always",
+        "appendonly": "yes",
+        "databases": "1",
+        "maxclients": str(limits.connections_max),
+        "proto-max-bulk-len": str(limits.value_bytes_max),
+        "save": "",
+    }
+    wanted = [pattern.decode("utf-8", "replace").lower() for pattern in patterns if len(pattern) <= PATTERN_BYTES_MAX]
+    return {
+        name.encode(): value.encode()
+        for name, value in settings.items()
+        if any(fnmatchcase(name, pattern) for pattern in wanted)
+    }
+
+
+def info(status: Mapping[str, object], limits: Limits, sections: Iterable[bytes]) -> bytes:
+    """INFO: ``# Section`` heads and ``field:value`` lines, CRLF between; all sections unless some are named.
+
+    ``status`` is the node's own; each of its fields is in the section ``dkv``, and ``loading`` where Redis has it.
+    """
+    known: dict[str, dict[str, object]] = {
+        "Server": {"redis_version": REDIS_VERSION, "redis_mode": "standalone", "dkv_version": __version__},
+        "Clients": {"maxclients": limits.connections_max},
+        "Persistence": {"loading": int(bool(status.get("loading"))), "aof_enabled": 1},
+        "Replication": {"role": "master", "connected_slaves": 0},
+        "Cluster": {"cluster_enabled": 0},
+        "Dkv": {name: int(value) if isinstance(value, bool) else value for name, value in status.items()},
+    }
+    wanted = {section.decode("utf-8", "replace").lower() for section in sections}
+    everything = not wanted or bool(wanted & {"all", "default", "everything"})
+    texts = [
+        "".join([f"# {name}\r\n", *(f"{field}:{value}\r\n" for field, value in fields.items())])
+        for name, fields in known.items()
+        if everything or name.lower() in wanted
+    ]
+    return "\r\n".join(texts).encode("utf-8", "backslashreplace")
+
+
+def _details(described: Described) -> list[Any]:
+    """Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands."""
+    flags = [Simple("write" if described.writes else "readonly")] if described.last_key else [Simple("fast")]
+    first, step = (1, 1) if described.last_key else (0, 0)
+    return [described.name.encode(), described.words, flags, first, described.last_key, step, [], [], [], []]
+
+
+def _docs(described: Described) -> dict[Any, Any]:
+    docs: dict[Any, Any] = {
+        b"summary": described.summary.encode(),
+        b"since": b"1.0.0",
+        b"group": b"string" if described.last_key else b"connection",
+    }
+    if described.arguments:
+        text = described.arguments.encode()
+        docs[b"arguments"] = [{b"name": text, b"type": b"string", b"display_text": text}]
+    return docs

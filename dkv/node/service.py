@@ -1,0 +1,201 @@
+"""The Twisted service of one node: opens the directory, builds the node, listens, and ends the process if it must."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from random import SystemRandom
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
+from twisted.internet.interfaces import IListeningPort
+
+from dkv.actor import GATEWAY, CLIENTS, Address
+from dkv.identity import Identity
+from dkv.net.clients import Clients
+from dkv.net.endpoints import listening_endpoint
+from dkv.net.peers import Mesh
+from dkv.node import logs
+from dkv.node.assembly import add_actors
+from dkv.node.config import Config, Member
+from dkv.node.host import Host
+from dkv.node.journal import Journal
+from dkv.node.notify import notify
+from dkv.node.options import Options
+from dkv.node.session import ClientSession
+from dkv.storage.check import check_log
+from dkv.storage.identity import DirectoryError, load_members, open_directory
+from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
+
+__all__ = ["NodeService", "Options", "makeService"]
+
+DESCRIPTORS_WANTED = 65_536
+DESCRIPTORS_RESERVED = MAX_OPEN_FILES + 128
+"""Kept from clients: LevelDB's files, the connections of peers, listening ports, logs, refusals under way."""
+
+SWITCH_SECONDS = 1e-4
+"""How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files as far as is wanted and allowed; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return DESCRIPTORS_WANTED if soft == resource.RLIM_INFINITY else soft
+
+
+class NodeService(MultiService):
+    """One node. ``end_process(status)`` must not return: it is how a node that cannot go on stops."""
+
+    def __init__(
+        self, reactor: Any, config: Config, member: Member, directory: str, end_process: Callable[[int], None]
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's services have no annotations
+        self._reactor = reactor
+        self._config = config
+        self._member = member
+        self._directory = directory
+        self._end_process = end_process
+        self._log = logs.get_logger(member.id, "service")
+        self._journal = Journal(lambda actor: logs.get_logger(member.id, actor))
+        self._client_port: IListeningPort | None = None
+        self._store: LevelDBStore | None = None
+
+    # --- start ---
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Open the directory and build the node; then listen, and take part once both ports are bound."""
+        super().startService()
+        connections_max = self._connections_max()
+        try:
+            self._store, identity = open_directory(
+                self._directory, self._config.cluster, self._member.id, self._reactor.callFromThread
+            )
+            check_log(self._store)
+            incarnations = load_members(self._store)
+        except DirectoryError as error:
+            self._fail_to_start(str(error))
+            return
+        self._build(identity, incarnations, connections_max)
+        self._listen(identity)
+
+    def _build(self, identity: Identity, incarnations: dict[int, int], connections_max: int) -> None:
+        config, node = self._config, identity.node
+        assert self._store is not None
+        self._host = Host(
+            node,
+            clock=self._reactor,
+            store=self._store,
+            random=SystemRandom(),
+            limits=config.limits,
+            timings=config.timings,
+            note=self._journal.note,
+            fail=self._fail,
+        )
+        self._clients = Clients(
+            self._reactor,
+            config.limits,
+            connections_max,
+            lambda message: self._host.deliver(GATEWAY, Address(node, CLIENTS), message),
+            lambda connection, peer: ClientSession(connection, peer, config.limits, self._journal.status),
+            logs.get_logger(node, CLIENTS),
+        )
+        self._mesh = Mesh(
+            self._reactor,
+            identity,
+            config.mode,
+            self._member.peer.bind,
+            {member.id: member.peer.advertise for member in config.members if member.id != node},
+            incarnations,
+            config.limits,
+            config.timings,
+            self._host,
+            logs.get_logger(node, "mesh"),
+        )
+        members = [member.id for member in config.members]
+        add_actors(self._host, identity, members, config.limits, config.timings, self._clients)
+        self._host.connect(self._mesh, self._clients)
+
+    @inlineCallbacks
+    def _listen(self, identity: Identity) -> Any:
+        try:
+            yield self._mesh.start_listening()
+            endpoint = listening_endpoint(self._reactor, self._member.client.bind)
+            self._client_port = yield endpoint.listen(self._clients)
+        except Exception as error:  # Whatever an endpoint finds wrong with its address, the operator must read.
+            self._fail_to_start(f"cannot listen: {error}")
+            return
+        self._host.start()
+        self._mesh.setServiceParent(self)
+        self._log.info(
+            "started",
+            cluster=identity.cluster,
+            boot=identity.boot,
+            directory=os.path.abspath(self._directory),
+            clients=self._member.client.bind,
+            peers=self._member.peer.bind,
+        )
+        notify("READY=1")
+
+    def _connections_max(self) -> int:
+        """The configured cap, or what the limit of open files leaves if that is less."""
+        allowed = raise_descriptor_limit() - DESCRIPTORS_RESERVED
+        wanted = self._config.limits.connections_max
+        if allowed < wanted:
+            self._log.warning("connections_capped", connections_max=max(allowed, 1), wanted=wanted)
+        return max(min(allowed, wanted), 1)
+
+    # --- stop ---
+
+    @inlineCallbacks
+    def stopService(self) -> Any:  # noqa: N802 - Twisted's name
+        """Answer what is under way, for a moment at most; then close connections, actors and the store, in that order."""
+        notify("STOPPING=1")
+        if self._client_port is not None:
+            yield self._client_port.stopListening()
+            yield self._clients.drain(self._config.timings.drain_seconds)
+        yield super().stopService()
+        if self._store is not None:
+            if self._client_port is not None:
+                self._host.stop()
+            self._store.close()
+        self._log.info("stopped")
+
+    # --- failure ---
+
+    def _fail_to_start(self, reason: str) -> None:
+        """One clear line, and a status that tells."""
+        self._log.error("cannot_start", reason=reason)
+        self._end(f"dkvnode: {reason}")
+
+    def _fail(self, reason: str, error: BaseException) -> None:
+        """The host has stopped: the process ends as it is, for what is in memory may not be what the disk holds."""
+        self._log.critical("node_failed", reason=reason, error=str(error), exc_info=error)
+        self._end(f"dkvnode: {reason}: {error}")
+
+    def _end(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+        self._end_process(1)
+
+
+def end_process(status: int) -> None:
+    """End at once: no handler, no flush of LevelDB, nothing that could still write or answer."""
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that twistd looks for
+    """The service of the node that the command line names. The only function that imports the reactor."""
+    from twisted.internet import reactor
+
+    # Timers must not follow the wall clock: a step of an hour would fire them all, or freeze them for an hour.
+    reactor.seconds = time.monotonic  # type: ignore[attr-defined]  # an attribute that Twisted means to be replaced
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return NodeService(reactor, options.config, options.member, options.data_directory, end_process)

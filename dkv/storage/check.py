@@ -1,0 +1,36 @@
+"""The check of a node's log at start: an acceptor that has forgotten something is an unsafe acceptor."""
+
+from __future__ import annotations
+
+from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, PROMISE, RECORD, record_key, slot_of, unpack_number
+from dkv.records import RecordDamaged, unpack_record
+from dkv.storage.identity import DirectoryError
+from dkv.storage.seal import DAMAGE_ADVICE
+from dkv.storage.store import Store, StoreFailed
+
+
+def check_log(store: Store) -> None:
+    """Read the promise and every record once; ``DirectoryError`` unless the log is whole.
+
+    Whole means: a record for each slot from 1 to what the marks claim chosen or applied (no compaction exists yet),
+    and every record readable, those above too. Gaps above are normal: an Accept was lost on the way. The two marks
+    are written by two actors, so the higher one counts.
+    """
+    try:
+        store.get(PROMISE)  # raises if it is damaged
+        through = max(unpack_number(store.get(CHOSEN_THROUGH)), unpack_number(store.get(APPLIED_THROUGH)))
+        expected = 1
+        for key, data in store.scan(RECORD):
+            if expected <= through and key != record_key(expected):
+                break
+            unpack_record(data)
+            expected += 1
+    except RecordDamaged as error:
+        raise DirectoryError(f"the record of slot {slot_of(key)} is damaged: {error}. {DAMAGE_ADVICE}") from None
+    except StoreFailed as error:
+        raise DirectoryError(str(error)) from None
+    if expected <= through:
+        raise DirectoryError(
+            f"the log has lost slot {expected}, though all up to slot {through} were chosen and on disk. "
+            f"{DAMAGE_ADVICE}"
+        )

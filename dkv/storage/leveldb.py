@@ -1,0 +1,139 @@
+"""The Store on LevelDB: reads on the caller's thread, commits on one thread that does nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+import plyvel
+
+from dkv.storage.seal import DAMAGE_ADVICE, seal, unseal
+from dkv.storage.store import RecordCorrupt, StoreFailed
+
+MAX_OPEN_FILES = 200
+"""Descriptors that LevelDB may hold; clients get what is left of the process's limit."""
+
+_KIB = 1024
+_MIB = 1024 * _KIB
+
+_OPTIONS = {
+    "paranoid_checks": True,  # without it a damaged log is cut short in silence when it is opened
+    "max_open_files": MAX_OPEN_FILES,
+    "max_file_size": 8 * _MIB,  # so that MAX_OPEN_FILES tables are more than a gigabyte
+    "write_buffer_size": 16 * _MIB,  # two of these exist at times
+    "bloom_filter_bits": 10,  # most keys that are looked up and absent cost no disk read
+    "compression": None,  # a node runs out of processor before disk, and large values seldom shrink
+}
+
+Done = Callable[[StoreFailed | None], None]
+_Job = tuple[Any, Done]
+
+
+class LevelDBStore:
+    """The LevelDB in ``directory``, which this process alone may open.
+
+    ``call_from_thread(call, *arguments)`` makes a call on the thread that uses the store; the reactor's
+    ``callFromThread`` in production. ``StoreFailed`` if the directory cannot be opened, ``RecordCorrupt`` if what
+    it holds is damaged.
+    """
+
+    def __init__(self, directory: str, call_from_thread: Callable[..., Any], *, create: bool = False) -> None:
+        self.directory = directory
+        self._call_from_thread = call_from_thread
+        self._failure: StoreFailed | None = None
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        try:
+            self._db = plyvel.DB(directory, create_if_missing=create, error_if_exists=create, **_OPTIONS)
+        except (plyvel.Error, OSError) as error:
+            raise self._failed("cannot be opened", error) from None
+        # A daemon, so that a process which ends without close() does not wait for ever on an empty queue.
+        self._thread = Thread(target=self._write_jobs, name="dkv-storage", daemon=True)
+        self._thread.start()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The committed value, or None; ``RecordCorrupt`` if it is damaged, ``StoreFailed`` if it cannot be read."""
+        try:
+            stored = self._db.get(key, verify_checksums=True)
+        except (plyvel.Error, OSError) as error:
+            raise self._failed("cannot be read", error) from None
+        return None if stored is None else self._unseal(key, stored)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Committed pairs whose key begins with ``prefix`` and is not below ``start``, as of the first one, in order.
+
+        Read as they are asked for: a log need not fit in memory. They stay out of LevelDB's cache, which is for state.
+        """
+        iterator = self._db.iterator(
+            start=max(prefix, start), stop=_end_of(prefix), verify_checksums=True, fill_cache=False
+        )
+        try:
+            for key, stored in iterator:
+                yield key, self._unseal(key, stored)
+        except (plyvel.Error, OSError) as error:
+            raise self._failed("cannot be read", error) from None
+        finally:
+            iterator.close()
+
+    def commit(self, writes: Mapping[bytes, bytes | None], done: Done) -> None:
+        """Write all or nothing with one fsync on the storage thread, then call ``done`` on the caller's."""
+        assert self._thread.is_alive(), "a commit after close() would never end"
+        self._queue.put((self._batch(writes), done))
+
+    def commit_now(self, writes: Mapping[bytes, bytes | None]) -> None:
+        """Commit on the calling thread: for what must be on disk before a node starts. Not while a commit runs."""
+        self._write(self._batch(writes))
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Wait for a commit under way, then release the directory; a second call does nothing."""
+        self._queue.put(None)
+        self._thread.join()  # LevelDB crashes the process when it is closed while a thread is inside
+        self._db.close()
+
+    def _batch(self, writes: Mapping[bytes, bytes | None]) -> Any:
+        """Built on the caller's thread: each call into plyvel from the other one may wait for the interpreter."""
+        batch = self._db.write_batch(sync=True)
+        for key, value in writes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, seal(key, value))
+        return batch
+
+    def _write_jobs(self) -> None:
+        while (job := self._queue.get()) is not None:
+            batch, done = job
+            self._write(batch)
+            self._call_from_thread(done, self._failure)
+
+    def _write(self, batch: Any) -> None:
+        """Write, unless a write failed before: LevelDB would go on into a log that it cannot read back."""
+        if self._failure is not None:
+            return
+        try:
+            batch.write()
+        except Exception as error:  # whatever it was, the commit is not known to be on disk
+            self._failure = self._failed("cannot be written", error)
+
+    def _unseal(self, key: bytes, stored: bytes) -> bytes:
+        try:
+            return unseal(key, stored)
+        except RecordCorrupt as error:
+            raise RecordCorrupt(f"{self.directory}: {error}") from None
+
+    def _failed(self, what: str, error: Exception) -> StoreFailed:
+        """The error of this project's own for one of LevelDB's, whose text comes as bytes."""
+        reason = error.args[0] if error.args else type(error).__name__
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(error)
+        if isinstance(error, plyvel.CorruptionError):
+            return RecordCorrupt(f"{self.directory} is damaged: {text}. {DAMAGE_ADVICE}")
+        return StoreFailed(f"{self.directory} {what}: {text}")
+
+
+def _end_of(prefix: bytes) -> bytes | None:
+    """The first key after all that begin with ``prefix``; None if there is none."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None

@@ -1,0 +1,75 @@
+"""Replies as clients read them: the results of ``dkv.replies`` in RESP 2, or in RESP 3 after ``HELLO 3``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dkv.replies import OK, Error, Local, Simple
+
+_OK = b"+OK\r\n"
+_NIL = {2: b"$-1\r\n", 3: b"_\r\n"}
+_LINE_ENDS = str.maketrans("\r\n", "  ")
+
+
+class ReplyEncoder:
+    """Encodes the replies of one connection, in their order; it begins with RESP 2.
+
+    ``closed`` says that a reply was the last one: nothing behind it is encoded.
+    """
+
+    __slots__ = ("closed", "protocol")
+
+    def __init__(self) -> None:
+        self.protocol = 2
+        self.closed = False
+
+    def encode(self, replies: list[Any]) -> bytes:
+        """The bytes of ``replies``: results, or ``Local`` replies, which may switch the protocol or be the last."""
+        pieces: list[bytes] = []
+        add = pieces.append
+        for reply in replies:
+            if type(reply) is bytes:
+                add(b"$%d\r\n%b\r\n" % (len(reply), reply))
+            elif reply is OK:
+                add(_OK)
+            elif type(reply) is Local:
+                self.protocol = reply.protocol or self.protocol
+                _add_result(add, reply.reply, self.protocol)
+                if reply.close:
+                    self.closed = True
+                    break
+            else:
+                _add_result(add, reply, self.protocol)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _add_result(add: Callable[[bytes], None], result: Any, protocol: int) -> None:
+    if result is None:
+        add(_NIL[protocol])
+        return
+    match result:
+        case bytes():
+            add(b"$%d\r\n%b\r\n" % (len(result), result))
+        case int():
+            add(b":%d\r\n" % result)
+        case Simple(text):
+            add(b"+%b\r\n" % _line(text))
+        case Error(text):
+            add(b"-%b\r\n" % _line(text))
+        case list():
+            add(b"*%d\r\n" % len(result))
+            for item in result:
+                _add_result(add, item, protocol)
+        case dict():
+            add(b"*%d\r\n" % (2 * len(result)) if protocol == 2 else b"%%%d\r\n" % len(result))
+            for key, value in result.items():
+                _add_result(add, key, protocol)
+                _add_result(add, value, protocol)
+        case _:
+            raise TypeError(f"a result cannot be of {type(result).__name__}")
+
+
+def _line(text: str) -> bytes:
+    """``text`` without line ends, which would end the reply too early and let a client read the rest as another."""
+    return text.translate(_LINE_ENDS).encode("utf-8", "backslashreplace")

@@ -1,0 +1,251 @@
+"""Requests as clients send them: RESP arrays of bulk strings, and inline commands, on the same stream.
+
+The stream is parsed lazily: what is not taken yet costs its bytes and no more. Two ways lead through a piece of it.
+Small requests in a pipeline, the common case, are *regular*: the piece is split on CRLF once, and each request is a
+slice whose lengths are compared at C speed. Everything else (inline commands, long values, CRLF inside a value, the
+request that a piece ends in the middle of) is taken *carefully*, one header or bulk at a time, and what was found is
+kept, so that bytes which arrive one by one cost no more than in one piece.
+"""
+
+from __future__ import annotations
+
+from dkv.settings import Limits
+from dkv.wire.inline import split_line
+
+HEADER_BYTES_MAX = 32
+"""The longest header line taken, its CRLF included; what ``*`` or ``$`` can count has 19 digits at most."""
+
+_REGULAR_COUNT_MAX = 16
+_REGULAR_BYTES_MAX = 2_048
+_COUNTS = {b"*%d" % count: count for count in range(1, _REGULAR_COUNT_MAX + 1)}
+_LENGTHS = {b"$%d" % length: length for length in range(_REGULAR_BYTES_MAX + 1)}
+
+
+class RequestParser:
+    """Cuts what a client sends into requests: lists of arguments, at least one each, with their bytes on the wire.
+
+    Holds at most one unfinished request of ``request_bytes_max``, and what was fed beyond and not taken. When the
+    stream cannot be understood or goes beyond a limit, ``error`` becomes the text of the error reply, behind the
+    requests taken before; nothing more will be taken.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_buffer",
+        "_index",
+        "_length",
+        "_limits",
+        "_line_wanted",
+        "_missing",
+        "_needed",
+        "_offset",
+        "_parts",
+        "_pending",
+        "_regular",
+        "_scanned",
+        "_size",
+        "error",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.error: str | None = None
+        self._limits = limits
+        # Received, not looked at before it has _needed bytes, and a line's end if that is what is wanted.
+        self._pending = bytearray()
+        self._needed = 1
+        self._line_wanted = False
+        self._scanned = 0  # there is no line's end in _pending before this
+        # The piece being parsed, how far it is, whether it may be regular, and its parts if it was split.
+        self._buffer = b""
+        self._offset = 0
+        self._regular = True
+        self._parts: list[bytes] = []
+        self._index = 0
+        # The array begun: its arguments, how many are missing, the next one's length (-1: not known), its bytes.
+        self._arguments: list[bytes] = []
+        self._missing = 0
+        self._length = -1
+        self._size = 0
+
+    @property
+    def held(self) -> int:
+        """The bytes fed and not taken, those of the unfinished request included."""
+        return len(self._pending) + len(self._buffer) - self._offset + self._size
+
+    def feed(self, data: bytes) -> None:
+        """Add what has arrived."""
+        if self.error is None:
+            self._pending += data
+
+    def take(self, count_max: int) -> list[tuple[list[bytes], int]]:
+        """The next complete requests, at most ``count_max``: (arguments, bytes on the wire) each."""
+        taken: list[tuple[list[bytes], int]] = []
+        while len(taken) < count_max and self.error is None:
+            if not self._buffer and not self._fill():
+                break
+            if self._regular and not self._missing:
+                self._take_regular(taken, count_max)
+            else:
+                self._take_carefully(taken)
+            if self._offset == len(self._buffer):
+                self._buffer, self._offset, self._parts = b"", 0, []
+        return taken
+
+    # --- pieces ---
+
+    def _fill(self) -> bool:
+        """Begin with what is pending, if there is enough of it to get any further."""
+        pending = self._pending
+        if len(pending) < self._needed:
+            return False
+        may_wait = self._line_wanted and len(pending) < self._limits.inline_bytes_max
+        if may_wait and pending.find(b"\n", self._scanned) < 0:
+            self._scanned = len(pending)
+            return False
+        self._buffer, self._offset, self._regular = bytes(pending), 0, True
+        pending.clear()
+        self._needed, self._line_wanted, self._scanned = 1, False, 0
+        return True
+
+    def _wait(self, needed: int, line: bool = False) -> None:
+        """Put the rest of the piece back until there are ``needed`` bytes from here on, or a ``line``."""
+        rest = self._buffer[self._offset :]
+        self._pending[:0] = rest
+        self._needed, self._line_wanted, self._scanned = needed, line, len(rest)
+        self._buffer, self._offset = b"", 0
+
+    def _refuse(self, text: str) -> None:
+        self.error = f"ERR Protocol error: {text}"
+        self._pending.clear()
+        self._buffer, self._offset, self._parts, self._arguments, self._size = b"", 0, [], [], 0
+
+    # --- regular ---
+
+    def _take_regular(self, taken: list[tuple[list[bytes], int]], count_max: int) -> None:
+        """Take whole requests off a piece split on CRLF, until one is not plain to see."""
+        if not self._parts:
+            if self._buffer[self._offset] != 42:  # b"*"
+                self._regular = False
+                return
+            self._parts, self._index = self._buffer[self._offset :].split(b"\r\n"), 0
+        parts, index, offset = self._parts, self._index, self._offset
+        last = len(parts) - 1  # what follows the last CRLF
+        bytes_max, count_of, length_of = self._limits.request_bytes_max, _COUNTS.get, _LENGTHS.get
+        while len(taken) < count_max:
+            count = count_of(parts[index], last)  # any other header counts as more than there is
+            stop = index + 1 + 2 * count
+            if stop > last:
+                break
+            arguments = parts[index + 2 : stop : 2]
+            if [*map(length_of, parts[index + 1 : stop : 2])] != [*map(len, arguments)]:
+                break
+            size = sum(map(len, parts[index:stop])) + 2 * (stop - index)
+            if size > bytes_max:
+                break
+            taken.append((arguments, size))
+            index, offset = stop, offset + size
+        else:
+            self._index, self._offset = index, offset
+            return
+        self._offset, self._parts, self._regular = offset, [], False
+
+    # --- carefully ---
+
+    def _take_carefully(self, taken: list[tuple[list[bytes], int]]) -> None:
+        """Get on by one request, or as far as the piece goes."""
+        if not self._missing:
+            if self._buffer[self._offset] != 42:  # b"*"
+                self._take_line(taken)
+                return
+            count = self._take_header(b"*", "multibulk")
+            if count is None:
+                return
+            if count > self._limits.request_arguments_max:
+                self._refuse(
+                    f"invalid multibulk length: {count} arguments, limits.request_arguments_max is"
+                    f" {self._limits.request_arguments_max}"
+                )
+                return
+            self._missing = max(count, 0)
+            if not self._missing:
+                self._size = 0
+                return
+        while self._missing:
+            if not self._take_argument():
+                return
+        taken.append((self._arguments, self._size))
+        self._arguments, self._size = [], 0
+
+    def _take_argument(self) -> bool:
+        """Take the next argument of the array begun; False if it is not all there, or refused."""
+        if self._length < 0:
+            length = self._take_header(b"$", "bulk")
+            if length is None:
+                return False
+            if length < 0:
+                self._refuse("invalid bulk length")
+                return False
+            if self._size + length + 2 > self._limits.request_bytes_max:
+                self._refuse(
+                    f"invalid bulk length: {length} bytes more would make a request of"
+                    f" {self._size + length + 2} bytes, limits.request_bytes_max is {self._limits.request_bytes_max}"
+                )
+                return False
+            self._length = length
+        end = self._offset + self._length
+        if end + 2 > len(self._buffer):
+            self._wait(self._length + 2)
+            return False
+        if self._buffer[end : end + 2] != b"\r\n":
+            self._refuse(f"expected CRLF after a bulk of {self._length} bytes")
+            return False
+        self._arguments.append(self._buffer[self._offset : end])
+        self._size += self._length + 2
+        self._offset, self._length = end + 2, -1
+        self._missing -= 1
+        return True
+
+    def _take_header(self, kind: bytes, name: str) -> int | None:
+        """Take a header line; the number in it, or None if the line is not all there, or refused."""
+        start = self._offset
+        end = self._buffer.find(b"\r\n", start, start + HEADER_BYTES_MAX)
+        if start < len(self._buffer) and self._buffer[start : start + 1] != kind:
+            got = chr(self._buffer[start])
+            self._refuse(f"expected '{kind.decode()}', got {got!a}")
+            return None
+        if end < 0:
+            if len(self._buffer) - start >= HEADER_BYTES_MAX:
+                self._refuse(f"too big {name} count string")
+            else:
+                self._wait(len(self._buffer) - start + 1)
+            return None
+        digits = self._buffer[start + 1 : end]
+        if not digits.removeprefix(b"-").isdigit() or b"%d" % int(digits) != digits:
+            self._refuse(f"invalid {name} length")
+            return None
+        self._offset = end + 2
+        self._size += end + 2 - start
+        return int(digits)
+
+    def _take_line(self, taken: list[tuple[list[bytes], int]]) -> None:
+        """Take an inline command, ended by LF or CRLF; a line without words is passed over."""
+        bytes_max = self._limits.inline_bytes_max
+        end = self._buffer.find(b"\n", self._offset, self._offset + bytes_max)
+        if end < 0:
+            if len(self._buffer) - self._offset >= bytes_max:
+                self._refuse(f"too big inline request, limits.inline_bytes_max is {bytes_max}")
+            else:
+                self._wait(len(self._buffer) - self._offset + 1, line=True)
+            return
+        words = split_line(self._buffer[self._offset : end])
+        if words is None:
+            self._refuse("unbalanced quotes in request")
+        elif len(words) > self._limits.request_arguments_max:
+            self._refuse(
+                f"an inline request of {len(words)} words, limits.request_arguments_max is"
+                f" {self._limits.request_arguments_max}"
+            )
+        else:
+            if words:
+                taken.append((words, end + 1 - self._offset))
+            self._offset = end + 1

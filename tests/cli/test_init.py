@@ -1,0 +1,71 @@
+"""dkv init: one directory becomes one node's, or nothing happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.cli.layout import new_config
+from dkv.node.config import render_config
+from dkv.storage.identity import open_directory
+from tests.cli.commands import run
+
+
+class Init(SynchronousTestCase):
+    """``dkv init``."""
+
+    def setUp(self) -> None:
+        self.place = Path(self.mktemp())
+        self.place.mkdir()
+        self.config = self.place / "cluster.toml"
+        self.config.write_text(render_config(new_config(3, 5001)))
+        self.directory = self.place / "data" / "node2"
+
+    def init(self, *words: str) -> Result:
+        return run("init", "--config", str(self.config), "--data-dir", str(self.directory), *words)
+
+    def assert_refused(self, result: Result, status: int, words: str) -> None:
+        self.assertEqual((result.exit_code, result.stdout), (status, ""))
+        self.assertRegex(result.stderr, rf"\Adkv: [^\n]*{words}[^\n]*\n\Z")
+
+    def test_initialises(self) -> None:
+        """The directory is then that node's, and the user reads so."""
+        result = self.init("--node", "2")
+        self.assertEqual(
+            (result.exit_code, result.stdout),
+            (0, f"initialised {self.directory} as the data directory of node 2 of cluster 'local'\n"),
+        )
+        store, identity = open_directory(str(self.directory), "local", 2, lambda *_: None)
+        store.close()
+        self.assertEqual((identity.node, identity.boot), (2, 1))
+
+    def test_environment(self) -> None:
+        """A unit file or a container can say it all in the environment, as for twistd dkvnode."""
+        environment = {"DKV_CONFIG": str(self.config), "DKV_NODE": "2", "DKV_DATA_DIR": str(self.directory)}
+        self.assertEqual(run("init", environment=environment).exit_code, 0)
+        self.assertTrue((self.directory / "CURRENT").exists())
+
+    def test_twice(self) -> None:
+        """Typing it again destroys nothing: the node would forget what it promised."""
+        self.init("--node", "2")
+        held = {path.name: path.read_bytes() for path in self.directory.iterdir()}
+        self.assert_refused(self.init("--node", "2"), 1, "initialised already")
+        self.assertEqual({path.name: path.read_bytes() for path in self.directory.iterdir()}, held)
+
+    def test_directory_of_something_else(self) -> None:
+        """A slip in a path does not mix a database into somebody's files."""
+        self.directory.mkdir(parents=True)
+        (self.directory / "letter").touch()
+        self.assert_refused(self.init("--node", "2"), 1, "'letter'")
+
+    def test_unknown_node(self) -> None:
+        """A node that the config does not have is a slip; nothing is made."""
+        self.assert_refused(self.init("--node", "4"), 2, "node 4 is not a member")
+        self.assertFalse(self.directory.exists())
+
+    def test_no_config(self) -> None:
+        """A config that is not there is one clear line."""
+        self.config.unlink()
+        self.assert_refused(self.init("--node", "2"), 2, "No such file or directory")

@@ -1,0 +1,226 @@
+"""Real nodes for integration tests: ``twistd dkvnode`` processes on free ports of 127.0.0.1, with fsync on.
+
+Everything waits on conditions, with a deadline; everything started is ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dkv.storage.identity import initialise
+
+HOST = "127.0.0.1"
+TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+POLL_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Poll until ``condition()`` is true, and return what it returned; AssertionError after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    pause = 0.002
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(pause)  # between two looks at a condition
+        pause = min(pause * 1.5, POLL_SECONDS)
+    return result
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on at the moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class Refused(Exception):
+    """An error reply; the text is the server's."""
+
+
+class Connection:
+    """A blocking RESP2 connection that shows exactly what the server said."""
+
+    def __init__(self, port: int, seconds: float = 10.0) -> None:
+        self.socket = socket.create_connection((HOST, port), seconds)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self.socket.makefile("rb")
+
+    def send(self, *arguments: bytes | str | int) -> None:
+        """Send one request without waiting for its reply."""
+        encoded = [each if isinstance(each, bytes) else str(each).encode() for each in arguments]
+        parts = [b"*%d\r\n" % len(encoded)] + [b"$%d\r\n%s\r\n" % (len(each), each) for each in encoded]
+        self.socket.sendall(b"".join(parts))
+
+    def read(self) -> Any:
+        """The next reply: bytes, None, int or str; ``Refused`` for an error; ``EOFError`` at the end."""
+        line = self._file.readline()
+        if not line.endswith(b"\r\n"):
+            raise EOFError(f"the connection ended after {line!r}")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"-":
+            raise Refused(rest.decode())
+        if kind == b"+":
+            return rest.decode()
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            size = int(rest)
+            return None if size < 0 else self._file.read(size + 2)[:-2]
+        if kind == b"*":
+            return [self.read() for _ in range(int(rest))]
+        raise ValueError(f"not RESP2: {line!r}")
+
+    def call(self, *arguments: bytes | str | int) -> Any:
+        """One request and its reply."""
+        self.send(*arguments)
+        return self.read()
+
+    def close(self) -> None:
+        """Close at once."""
+        self._file.close()
+        self.socket.close()
+
+
+class RealNode:
+    """One node: its directory, its ports, and its process if it runs."""
+
+    def __init__(self, cluster: RealCluster, number: int, port: int, peer_port: int) -> None:
+        self.cluster = cluster
+        self.number = number
+        self.port = port
+        self.peer_port = peer_port
+        self.directory = cluster.directory / f"node{number}"
+        self.log_path = cluster.directory / f"node{number}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *prefix: str, environment: dict[str, str] | None = None) -> None:
+        """Start the process; ``prefix`` is a command to run it under."""
+        command = [*prefix, *TWISTD, "-n", "--pidfile=", "dkvnode", "--config", str(self.cluster.config_path)]
+        command += ["--node", str(self.number), "--data-dir", str(self.directory)]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})}
+            )
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def stop(self, seconds: float = 15.0) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(seconds)
+        self.process = None
+        return status
+
+    def connect(self, seconds: float = 10.0) -> Connection:
+        """A connection to its client port."""
+        return Connection(self.port, seconds)
+
+    def call(self, *arguments: bytes | str | int) -> Any:
+        """One request on a connection of its own."""
+        connection = self.connect()
+        try:
+            return connection.call(*arguments)
+        finally:
+            connection.close()
+
+    def serves(self) -> bool:
+        """Whether it answers a linearizable read."""
+        try:
+            self.call("GET", "is-it-ready")
+        except (OSError, EOFError, Refused):
+            return False
+        return True
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Its log of all lives, one dict a line; a line that is not JSON fails the test."""
+        lines = self.log_path.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The lines of one event."""
+        return [line for line in self.log_lines() if line["event"] == event]
+
+
+class RealCluster:
+    """``size`` nodes in a temporary directory; use ``addCleanup(cluster.close)``."""
+
+    def __init__(self, size: int = 3, settings: str = "", directory: Path | None = None) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="dkv-test-", dir=directory))
+        self.config_path = self.directory / "cluster.toml"
+        ports = free_ports(2 * size)
+        self.nodes = [RealNode(self, i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(size)]
+        tables = [
+            f'[[node]]\nid = {node.number}\nclient = "{HOST}:{node.port}"\npeer = "{HOST}:{node.peer_port}"\n'
+            for node in self.nodes
+        ]
+        self.config_path.write_text("\n".join(['cluster = "test"\n', *tables, settings]))
+        for node in self.nodes:
+            initialise(str(node.directory), "test", node.number)
+
+    def start(self) -> None:
+        """Start all nodes and wait until each serves."""
+        for node in self.nodes:
+            node.start()
+        self.wait_ready()
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Wait until every node that runs serves."""
+        for node in self.nodes:
+            if node.process is not None:
+                wait_until(node.serves, seconds, f"node {node.number} serves; its log: {self.tail(node)}")
+
+    def tail(self, node: RealNode) -> str:
+        """The end of a node's log, for a failure's text."""
+        return node.log_path.read_text()[-2000:] if node.log_path.exists() else "(none)"
+
+    def leader(self) -> RealNode:
+        """The node that all running nodes take for the leader; waits until they agree."""
+
+        def agreed() -> RealNode | None:
+            leaders = set()
+            for node in self.nodes:
+                if node.process is not None:
+                    info = node.call("INFO").decode()
+                    leaders |= {line.split(":")[1] for line in info.splitlines() if line.startswith("dkv_leader:")}
+            if len(leaders) != 1 or leaders == {"0"}:
+                return None
+            return self.nodes[int(leaders.pop()) - 1]
+
+        leader = wait_until(agreed, 15.0, "all nodes agree on a leader")
+        assert isinstance(leader, RealNode)
+        return leader
+
+    def close(self) -> None:
+        """End every process and remove the directory."""
+        for node in self.nodes:
+            if node.process is not None:
+                node.process.send_signal(signal.SIGCONT)
+            node.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)

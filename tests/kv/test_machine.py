@@ -1,0 +1,298 @@
+"""Commands take effect as they say, once, the same on every node, and nothing in the log can stop a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.keys import BATCH_MARK
+from dkv.kv.commands import APPEND, DELETE, GET, PUT
+from dkv.kv.machine import UNKNOWN, UNREADABLE, Machine
+from dkv.records import Batch
+from dkv.replies import OK, Error
+from dkv.wire.codec import decode_entries, encode_entries
+from tests.turns import FakeTurn
+
+BYTES_MAX = 12
+NAMES = st.sampled_from([b"", b"a", b"b", b"ab", b"\x00", b"\xff\r\n"])
+ENTRIES = st.one_of(
+    st.builds(lambda k, v: [PUT, k, v], NAMES, st.binary(max_size=5)),
+    st.builds(lambda k, v: [APPEND, k, v, BYTES_MAX], NAMES, st.binary(max_size=5)),
+    st.builds(lambda keys: [DELETE, *keys], st.lists(NAMES, min_size=1, max_size=3)),
+    st.builds(lambda k: [GET, k], NAMES),
+)
+SCALARS = st.one_of(
+    st.integers(), st.sampled_from([PUT, APPEND, DELETE, GET]), st.binary(max_size=4), st.text(max_size=4),
+    st.booleans(), st.none(), st.floats(allow_nan=False),
+)  # fmt: skip
+JUNK = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=2), inner, max_size=2)),
+    max_leaves=12,
+)
+SMALL = st.integers(1, 3)
+
+
+def is_a_command(entry: Any) -> bool:
+    """Whether the table in ``dkv.kv.commands`` has the entry: what hypothesis calls junk may be a command."""
+    if type(entry) is not list or not entry or type(entry[0]) is not int:
+        return False
+    kinds = [type(field) for field in entry[1:]]
+    if entry[0] == DELETE:
+        return bool(kinds) and set(kinds) == {bytes}
+    return kinds == {PUT: [bytes, bytes], APPEND: [bytes, bytes, int], GET: [bytes]}.get(entry[0])
+
+
+class Model:
+    """What the commands mean, in a dict."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+
+    def apply(self, entry: list[Any]) -> Any:
+        """The result of one command; -1 stands for an APPEND that is refused."""
+        kind, key = entry[0], entry[1]
+        if kind == PUT:
+            self.values[key] = entry[2]
+            return OK
+        if kind == APPEND:
+            value = self.values.get(key, b"") + entry[2]
+            if len(value) > entry[3]:
+                return -1
+            self.values[key] = value
+            return len(value)
+        if kind == DELETE:
+            return sum(self.values.pop(key, None) is not None for key in entry[1:])
+        return self.values.get(key)
+
+
+class Node:
+    """A machine with its turn; ``decode`` may be replaced, for entries that CBOR would not carry."""
+
+    def __init__(self, decode: Callable[[bytes], list[Any] | None] = decode_entries) -> None:
+        self.turn = FakeTurn()
+        self.machine = Machine(decode)
+        self.machine.start(self.turn)
+
+    def apply(self, batch: Batch, own: bool = True) -> list[Any] | None:
+        """Apply one batch."""
+        return self.machine.apply(self.turn, batch, own)
+
+    def restart(self) -> None:
+        """A new machine over what the old one wrote."""
+        self.machine = Machine(decode_entries)
+        self.machine.start(self.turn)
+
+    def get(self, key: bytes) -> Any:
+        """What a read of ``key`` finds."""
+        return self.machine.read(self.turn, [[GET, key]])[0]
+
+
+def batch(entries: list[Any], boot: int, seq: int, node: int = 1, incarnation: int = 9) -> Batch:
+    """A batch as a gateway makes it."""
+    return Batch(node, incarnation, boot, seq, encode_entries(entries))
+
+
+class CommandTests(SynchronousTestCase):
+    """One machine."""
+
+    def setUp(self) -> None:
+        self.node = Node()
+        self.seq = 0
+
+    def apply(self, *entries: Any) -> list[Any]:
+        """Apply the entries as the next batch."""
+        self.seq += 1
+        results = self.node.apply(batch(list(entries), 1, self.seq))
+        assert results is not None
+        return results
+
+    @given(st.lists(st.lists(ENTRIES, max_size=4), max_size=8))
+    def test_against_a_dict(self, log: list[list[Any]]) -> None:
+        """Any sequence of commands answers what a dict would, and leaves what a dict would hold."""
+        node, model = Node(), Model()
+        for seq, entries in enumerate(log, 1):
+            expected = [model.apply(entry) for entry in entries]
+            results = node.apply(batch(entries, 1, seq))
+            assert results is not None
+            self.assertEqual([-1 if type(result) is Error else result for result in results], expected)
+        for key in (b"", b"a", b"b", b"ab", b"\x00", b"\xff\r\n"):
+            self.assertEqual(node.get(key), model.values.get(key))
+
+    def test_append_beyond_its_limit(self) -> None:
+        """The entry's own limit judges, inclusive; a value refused stays as it was."""
+        self.assertEqual(self.apply([PUT, b"k", b"12"], [APPEND, b"k", b"34", 4]), [OK, 4])
+        (refusal,) = self.apply([APPEND, b"k", b"5", 4])
+        self.assertEqual(refusal, Error("ERR the value would have 5 bytes, limits.value_bytes_max is 4"))
+        self.assertEqual(self.node.get(b"k"), b"1234")
+
+    def test_delete_counts_a_key_once(self) -> None:
+        """``DEL a a`` deletes one key."""
+        self.assertEqual(self.apply([PUT, b"a", b""], [DELETE, b"a", b"a", b"b"]), [OK, 1])
+        self.assertIsNone(self.node.get(b"a"))
+
+    def test_empty_value_is_not_absent(self) -> None:
+        """A value of 0 bytes is a value; an APPEND of nothing makes one."""
+        read = [GET, b"e"]
+        self.assertEqual(self.apply([APPEND, b"e", b"", 9], read, [DELETE, b"e"], read), [0, b"", 1, None])
+
+    def test_reads_of_others(self) -> None:
+        """A read in another node's batch costs nothing here: only where its client waits is it evaluated."""
+        self.apply([PUT, b"k", b"v"])
+        foreign = batch([[GET, b"k"], [PUT, b"l", b"w"]], 1, 1, node=2)
+        with mock.patch.object(self.node.turn, "load") as load:
+            self.assertEqual(self.node.apply(foreign, own=False), [None, OK])
+        load.assert_not_called()
+        self.assertEqual(self.apply([GET, b"k"]), [b"v"])
+
+
+class OnceTests(SynchronousTestCase):
+    """A batch takes effect once (I10), whatever the log repeats, B15."""
+
+    def setUp(self) -> None:
+        self.node = Node()
+
+    def append(self, boot: int, seq: int, node: int = 1, incarnation: int = 9) -> bool:
+        """Whether an append in this batch took effect."""
+        before = len(self.node.get(b"k") or b"")
+        results = self.node.apply(batch([[APPEND, b"k", b".", 1000]], boot, seq, node, incarnation))
+        after = len(self.node.get(b"k") or b"")
+        self.assertEqual(results, None if after == before else [after])
+        return after > before
+
+    def test_repeat(self) -> None:
+        """A batch that a resend brought into two slots appends once."""
+        self.assertEqual([self.append(1, seq) for seq in (1, 1, 2, 1)], [True, False, True, False])
+
+    def test_gap(self) -> None:
+        """A batch that came too early is skipped, not applied out of order: its number stays good for the resend."""
+        self.assertEqual([self.append(1, seq) for seq in (2, 1, 3, 2)], [False, True, False, True])
+
+    def test_new_boot(self) -> None:
+        """After a restart the first batch of the new life is next, any other is not."""
+        self.assertTrue(self.append(1, 1))
+        self.assertFalse(self.append(3, 2))
+        self.assertTrue(self.append(3, 1))
+        self.assertTrue(self.append(3, 2))
+
+    def test_old_boot(self) -> None:
+        """A batch of an earlier life that turns up late is given up with that life."""
+        self.assertTrue(self.append(2, 1))
+        self.assertEqual([self.append(1, 1), self.append(1, 2), self.append(2, 1)], [False] * 3)
+        self.assertTrue(self.append(2, 2))
+
+    def test_origins_do_not_mix(self) -> None:
+        """Another node, or another data directory of the same node, counts for itself."""
+        self.assertTrue(self.append(1, 1))
+        self.assertTrue(self.append(1, 1, node=2))
+        self.assertTrue(self.append(1, 1, incarnation=10))
+        self.assertEqual(set(self.node.machine.origins()), {(1, 9, 1, 1), (2, 9, 1, 1), (1, 10, 1, 1)})
+
+    def test_after_a_restart(self) -> None:
+        """B15: the marks are loaded back, so replaying does not append again."""
+        self.append(1, 1)
+        self.append(1, 2)
+        self.append(4, 1, node=2, incarnation=2**64 - 1)
+        marks = self.node.machine.origins()
+        self.node.restart()
+        self.assertEqual(set(self.node.machine.origins()), set(marks))
+        self.assertFalse(self.append(1, 2))
+        self.assertFalse(self.append(4, 1, node=2, incarnation=2**64 - 1))
+        self.assertTrue(self.append(1, 3))
+
+    @given(st.lists(st.tuples(SMALL, SMALL, SMALL), max_size=40))
+    def test_against_the_rule(self, log: list[tuple[int, int, int]]) -> None:
+        """Whatever order a log holds batches in, those that take effect are each origin's sequence, in order."""
+        node = Node()
+        done: dict[int, list[tuple[int, int]]] = {}
+        for origin, boot, seq in log:
+            marks = done.setdefault(origin, [])
+            boots = [b for b, _ in marks]
+            next_seq = 1 + sum(b == boot for b in boots)
+            expected = seq == next_seq and boot >= max(boots, default=0)
+            applied = node.apply(batch([[APPEND, b"k", b".", 1000]], boot, seq, origin)) is not None
+            self.assertEqual(applied, expected)
+            if applied:
+                marks.append((boot, seq))
+        self.assertEqual(len(node.get(b"k") or b""), sum(map(len, done.values())))
+
+
+class TotalTests(SynchronousTestCase):
+    """Nothing that a slot holds stops a node: one poisoned slot would stop every node for ever."""
+
+    @given(JUNK)
+    def test_poisoned_entry(self, junk: Any) -> None:
+        """Any nested junk between two commands answers an error, changes nothing, and harms neither neighbour."""
+        entries = [[PUT, b"k", b"1"], junk, [APPEND, b"k", b"2", 9]]
+        for own in (True, False):
+            node = Node(lambda blob: entries)
+            results = node.apply(Batch(1, 9, 1, 1, b""), own)
+            assert results is not None
+            self.assertEqual(len(results), 3)
+            if not is_a_command(junk):
+                reads_elsewhere = type(junk) is list and bool(junk) and junk[:1] == [GET] and type(junk[0]) is int
+                self.assertEqual(results, [OK, None if reads_elsewhere and not own else UNKNOWN, 2])
+                self.assertEqual(node.get(b"k"), b"12")
+                self.assertEqual(len(node.turn.staged), 2)
+
+    @given(st.binary(max_size=40))
+    def test_any_blob(self, blob: bytes) -> None:
+        """Any bytes in a batch: an error or results, one batch counted, and the next one applies."""
+        node = Node()
+        results = node.apply(Batch(1, 9, 1, 1, blob))
+        entries = decode_entries(blob)
+        assert results is not None
+        self.assertEqual(len(results), 1 if entries is None else len(entries))
+        self.assertEqual(node.apply(batch([[PUT, b"k", b"v"]], 1, 2)), [OK])
+
+    def test_unreadable_blob(self) -> None:
+        """Neither bytes that are no CBOR nor CBOR that is no list of lists is applied; both use up their number."""
+        node = Node()
+        for seq, blob in enumerate((b"", b"\xff", b"\x9f\xff", encode_entries([PUT, b"k", b"v"]), b"\x80\x80"), 1):
+            self.assertEqual(node.apply(Batch(1, 9, 1, seq, blob)), [UNREADABLE])
+        self.assertEqual([key for key in node.turn.stored if not key.startswith(BATCH_MARK)], [])
+        self.assertEqual(node.machine.origins(), ((1, 9, 1, 5),))
+
+    def test_commands_of_wrong_shape(self) -> None:
+        """Each command with too few, too many or wrongly typed fields is refused and changes nothing."""
+        bad: list[Any] = [
+            [], [PUT], [PUT, b"k"], [PUT, b"k", b"v", b"w"], [PUT, "k", b"v"], [PUT, b"k", 1],
+            [APPEND, b"k", b"v"], [APPEND, b"k", b"v", True], [APPEND, b"k", b"v", "9"], [APPEND, b"k", b"v", 9, 9],
+            [DELETE], [DELETE, b"k", 1], [DELETE, [b"k"]], [GET], [GET, b"k", b"k"], [GET, None],
+            [0, b"k"], [-1], [99, b"k", b"v"], [2**64, b"k"], [True, b"k", b"v"], [1.0, b"k", b"v"], [None], [[PUT]],
+        ]  # fmt: skip
+        node = Node(lambda blob: [[PUT, b"k", b"v"], *bad])
+        self.assertEqual(node.apply(Batch(1, 9, 1, 1, b"")), [OK, *[UNKNOWN] * len(bad)])
+        self.assertEqual(node.get(b"k"), b"v")
+
+
+class AgreementTests(SynchronousTestCase):
+    """Equal state on all nodes after the same slot (I9)."""
+
+    @given(st.lists(st.tuples(SMALL, SMALL, SMALL, st.lists(st.one_of(ENTRIES, JUNK), max_size=4)), max_size=12))
+    def test_two_nodes(self, log: list[tuple[int, int, int, list[Any]]]) -> None:
+        """The node whose clients wait and one that only follows write the same, in the same order."""
+        blobs = [str(index).encode() for index in range(len(log))]
+        contents = dict(zip(blobs, (entries for *_, entries in log), strict=True))
+        here, there = Node(contents.get), Node(contents.get)
+        for blob, (origin, boot, seq, _) in zip(blobs, log, strict=True):
+            one = Batch(origin, 9, boot, seq, blob)
+            skipped = here.apply(one, own=True) is None
+            self.assertEqual(there.apply(one, own=False) is None, skipped)
+            self.assertEqual(list(here.turn.staged.items()), list(there.turn.staged.items()))
+            self.assertEqual(here.machine.origins(), there.machine.origins())
+        self.assertEqual(here.turn.stored, there.turn.stored)
+        self.assertEqual((here.turn.persisted, here.turn.sent, here.turn.early, here.turn.notes), ({}, [], [], []))
+
+    def test_settings_do_not_judge(self) -> None:
+        """The limit in the entry is the same on every node, whatever their configurations say."""
+        entry = [APPEND, b"k", b"1234", 3]
+        nodes = [Node(), Node()]
+        results = [node.apply(batch([entry], 1, 1), own) for node, own in zip(nodes, (True, False), strict=True)]
+        self.assertEqual(results[0], results[1])
+        self.assertEqual(nodes[0].turn.stored, nodes[1].turn.stored)

@@ -1,0 +1,114 @@
+"""A client port without sockets: transports that record, and a gateway that answers when told to."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from zope.interface import implementer
+
+from dkv.actor import GATEWAY, Address
+from dkv.kv.commands import GET
+from dkv.messages import ClientReplies, ClientRequests
+from dkv.net.clients import Clients
+from dkv.node.session import ClientSession
+from dkv.replies import OK, Local
+from dkv.settings import Limits
+from tests.turns import FakeTurn
+
+
+@implementer(ITCPTransport)
+class Transport(StringTransport):
+    """The transport of a client at ``peer``; remembers what was asked of it."""
+
+    def __init__(self, peer: str = "192.0.2.1") -> None:
+        super().__init__(peerAddress=IPv4Address("TCP", peer, 4000))
+        self.aborted = False
+        self.half_closed = False
+        self.no_delay = False
+
+    def getTcpNoDelay(self) -> bool:
+        return self.no_delay
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
+
+    def getTcpKeepAlive(self) -> bool:
+        return False
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Nothing to see."""
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+class Log:
+    """Remembers what was logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.lines.append((event, fields))
+
+
+class Port:
+    """A port with ``limits``, and its gateway: ``answer`` replies to the oldest message it got."""
+
+    def __init__(self, limits: Limits | None = None, connections_max: int = 100) -> None:
+        self.clock = Clock()
+        self.log = Log()
+        self.limits = limits or Limits()
+        self.messages: deque[Any] = deque()
+        """What the gateway got and has not answered: ``ClientRequests`` and ``ClientGone``."""
+        self.clients = Clients(
+            self.clock,
+            self.limits,
+            connections_max,
+            self.messages.append,
+            lambda connection, peer: ClientSession(connection, peer, self.limits, dict),
+            self.log,
+        )
+
+    def connect(self, peer: str = "192.0.2.1") -> tuple[Any, Transport]:
+        """A new connection."""
+        transport = Transport(peer)
+        connection = self.clients.buildProtocol(transport.getPeer())
+        connection.makeConnection(transport)
+        return connection, transport
+
+    def requests(self) -> ClientRequests:
+        """The oldest message that was not answered, taken."""
+        message: ClientRequests = self.messages.popleft()
+        return message
+
+    def answer(self, read: Any = b"value") -> ClientRequests:
+        """Answer the oldest message: OK for writes, ``read`` for reads."""
+        message = self.requests()
+        replies = [item if isinstance(item, Local) else read if item[0] == GET else OK for item in message.items]
+        self.reply(message, replies)
+        return message
+
+    def answer_all(self, read: Any = b"value") -> int:
+        """Answer until nothing waits; how many requests that were."""
+        answered = 0
+        while self.messages:
+            answered += len(self.answer(read).items)
+        return answered
+
+    def reply(self, message: ClientRequests, replies: list[Any]) -> None:
+        """Answer ``message``."""
+        self.clients.receive(FakeTurn(), Address(1, GATEWAY), ClientReplies(message.connection, replies, message.size))
+
+
+def encoded(*arguments: bytes) -> bytes:
+    """A request in RESP."""
+    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in arguments)

@@ -1,0 +1,168 @@
+"""The command line of ``twistd dkvnode``: one clear line for a mistake, and the right node otherwise."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.python.usage import Options as TwistedOptions
+from twisted.trial.unittest import SynchronousTestCase
+
+import dkv
+from dkv.node import logs
+from dkv.node.config import load_config, render_config
+from dkv.node.options import Options
+
+ETC = str(Path(__file__).resolve().parents[2] / "etc" / "cluster.toml")
+
+
+class OptionsTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        before = structlog.get_config()
+        self.addCleanup(lambda: structlog.configure(**before))
+        self.out, self.err = io.StringIO(), io.StringIO()
+        self.patch(sys, "stdout", self.out)
+        self.patch(sys, "stderr", self.err)
+
+    def parse(self, *arguments: str, environment: dict[str, str] | None = None) -> Options:
+        """Parse as twistd does."""
+        options = Options(environment or {})
+        options.parseOptions(list(arguments))
+        return options
+
+    def exits(self, *arguments: str, environment: dict[str, str] | None = None) -> Any:
+        """Parse, see the process end, and return the status."""
+        return self.assertRaises(SystemExit, self.parse, *arguments, environment=environment).code
+
+    def assertMistake(self, word: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        """It ends with status 2 and exactly one line on stderr, which has ``word``."""
+        self.err.truncate(0)
+        self.err.seek(0)
+        self.assertEqual(self.exits(*arguments, environment=environment), 2)
+        self.assertEqual(self.out.getvalue(), "")
+        self.assertRegex(self.err.getvalue(), r"\Adkvnode: [^\n]+\n\Z")
+        self.assertIn(word, self.err.getvalue())
+
+
+class OptionsTests(OptionsTestCase):
+    def test_flags(self) -> None:
+        """The node that is named is the one that runs, on the directory that is named."""
+        options = self.parse("--config", ETC, "--node", "2", "--data-dir", "/srv/two")
+        self.assertEqual(options.config, load_config(ETC))
+        self.assertEqual(options.member, load_config(ETC).member(2))
+        self.assertEqual(options.data_directory, "/srv/two")
+
+    def test_the_default_data_directory(self) -> None:
+        """Each node of a machine has its own."""
+        self.assertEqual(self.parse("--config", ETC, "--node", "3").data_directory, os.path.join("data", "node3"))
+
+    def test_the_environment_stands_in_and_flags_win(self) -> None:
+        """A container is configured by its environment, and a person may still override it."""
+        environment = {"DKV_CONFIG": ETC, "DKV_NODE": "2", "DKV_DATA_DIR": "/e", "DKV_TIMINGS_REQUEST_SECONDS": "6"}
+        options = self.parse(environment=environment)
+        self.assertEqual((options.member.id, options.data_directory), (2, "/e"))
+        self.assertEqual(options.config.timings.request_seconds, 6.0)
+        options = self.parse(
+            "--node=1", "--data-dir=/f", "--set=timings.request_seconds=7", "--set", "limits.key_bytes_max=9",
+            environment=environment,
+        )  # fmt: skip
+        self.assertEqual((options.member.id, options.data_directory), (1, "/f"))
+        self.assertEqual((options.config.timings.request_seconds, options.config.limits.key_bytes_max), (7.0, 9))
+
+    def test_check_config(self) -> None:
+        """A change can be checked before a node is stopped for it."""
+        self.assertEqual(self.exits("--config", ETC, "--check-config"), 0)
+        self.assertEqual(self.out.getvalue(), "ok: cluster 'dkv', 3 nodes\n")
+        self.assertEqual(self.err.getvalue(), "")
+
+    def test_print_config(self) -> None:
+        """What a node would run with, whoever said so."""
+        self.assertEqual(self.exits("--config", ETC, "--set", "limits.key_bytes_max=9", "--print-config"), 0)
+        expected = render_config(load_config(ETC, {}, ["limits.key_bytes_max=9"]))
+        self.assertEqual(self.out.getvalue(), expected)
+
+    def test_version(self) -> None:
+        """A report of a bug should name this program's version, not Twisted's."""
+        self.assertEqual(self.exits("--version"), 0)
+        self.assertEqual(self.out.getvalue(), f"dkv {dkv.__version__}\n")
+
+    def test_mistakes(self) -> None:
+        """twistd would print all its help and report success: a supervisor must see a failure, a person its cause."""
+        self.assertMistake("no config file", "--node", "1")
+        self.assertMistake("which node?", "--config", ETC)
+        self.assertMistake("node 9 is not a member", "--config", ETC, "--node", "9")
+        self.assertMistake("node 9 is not a member", "--config", ETC, "--node", "9", "--check-config")
+        for node in ("one", "0", "-1", "4294967296", "", "²"):
+            self.assertMistake("a node's id is a whole number", "--config", ETC, "--node", node)
+        self.assertMistake("absent.toml", "--config", "absent.toml", "--check-config")
+        self.assertMistake("--confg", "--confg", ETC)
+        self.assertMistake("unexpected argument 'extra'", "--config", ETC, "--node", "1", "extra")
+        self.assertMistake("did you mean 'limits.key_bytes_max'", "--config", ETC, "--set", "limits.key_byte_max=1")
+        self.assertMistake("DKV_LIMITS_NONE", "--config", ETC, "--check-config", environment={"DKV_LIMITS_NONE": "1"})
+
+
+class LogTests(OptionsTestCase):
+    def parse_under(self, parent: dict[str, Any], *arguments: str) -> Options:
+        """Parse as a subcommand of twistd with these options."""
+        options, twistd = Options({}), TwistedOptions()
+        twistd.update(parent)
+        options.parent = twistd
+        options.parseOptions(["--config", ETC, "--node", "2", *arguments])
+        parent.update(twistd)
+        return options
+
+    def test_takes_over_twistds_log(self) -> None:
+        """One line of another form breaks whoever parses the log."""
+        parent: dict[str, Any] = {"nodaemon": True, "logfile": None, "logger": None}
+        self.parse_under(parent)
+        self.assertEqual(parent["logger"], "dkv.node.logs.TwistedObserver")
+        logs.get_logger(2, "service").info("started")
+        logs.TwistedObserver()({"log_format": "hello", "log_namespace": "x"})
+        lines = [json.loads(line) for line in self.out.getvalue().splitlines()]
+        self.assertEqual(
+            [(line["node"], line["actor"], line["event"]) for line in lines],
+            [(2, "service", "started"), (2, "twisted", "hello")],
+        )
+
+    def test_a_logger_of_the_users_own_stays(self) -> None:
+        """--logger is twistd's, and means what it says."""
+        parent: dict[str, Any] = {"nodaemon": True, "logfile": None, "logger": "my.observer"}
+        self.parse_under(parent)
+        self.assertEqual(parent["logger"], "my.observer")
+
+    def test_logfile(self) -> None:
+        """--logfile is twistd's too."""
+        path = self.mktemp()
+        open_stream = logs.open_stream
+
+        def opened(*arguments: Any, **options: Any) -> Any:
+            stream = open_stream(*arguments, **options)
+            self.addCleanup(stream.close)
+            return stream
+
+        self.patch(logs, "open_stream", opened)
+        self.parse_under({"nodaemon": True, "logfile": path, "logger": None})
+        logs.get_logger(2, "service").info("started")
+        self.assertIn('"event": "started"', Path(path).read_text())
+        self.assertEqual(self.out.getvalue(), "")
+
+    def test_a_logfile_that_cannot_be_written(self) -> None:
+        """A mistake like others."""
+        status = self.assertRaises(SystemExit, self.parse_under, {"nodaemon": True, "logfile": "/absent/x"}).code
+        self.assertEqual((status, self.err.getvalue().count("\n")), (2, 1))
+        self.assertIn("cannot write the log file /absent/x", self.err.getvalue())
+
+
+class PluginTests(SynchronousTestCase):
+    def test_twistd_finds_the_command(self) -> None:
+        """`twistd dkvnode` is how every node is started."""
+        (maker,) = [each for each in getPlugins(IServiceMaker) if each.tapname == "dkvnode"]
+        self.assertIs(maker.options, Options)
+        self.assertTrue(callable(maker.makeService))

@@ -1,0 +1,75 @@
+"""The check at start: a log with a hole or a damaged record must not vote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.ballot import Ballot
+from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, PROMISE, pack_ballot, pack_number, record_key
+from dkv.records import Batch, SlotRecord, pack_record
+from dkv.storage.check import check_log
+from dkv.storage.identity import DirectoryError
+from tests.memory_store import MemoryStore
+
+RECORD = pack_record(SlotRecord(Ballot(1, 1), (Batch(1, 2, 3, 4, b"blob"),), True))
+
+
+class CheckLogTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.store = MemoryStore(auto=True)
+
+    def write(self, slots: Iterable[int], chosen_through: int = 0, applied_through: int = 0) -> None:
+        """Store records of ``slots`` and both marks; a mark of 0 is not stored."""
+        marks = {CHOSEN_THROUGH: chosen_through, APPLIED_THROUGH: applied_through}
+        writes: dict[bytes, bytes | None] = {key: pack_number(mark) for key, mark in marks.items() if mark}
+        self.store.commit(writes | {record_key(slot): RECORD for slot in slots}, lambda failure: None)
+
+    def assertRefused(self, *words: str) -> None:
+        """The check fails with one line that has all the words and says what to do."""
+        error = self.assertRaises(DirectoryError, check_log, self.store)
+        self.assertNotIn("\n", str(error))
+        for word in (*words, "must not vote", "leave it stopped"):
+            self.assertIn(word, str(error))
+
+    def test_sound_logs_pass(self) -> None:
+        """A node whose log is whole must start: with nothing, with gaps above the mark, with either mark ahead."""
+        for slots, chosen, applied in (
+            ((), 0, 0),
+            ((1, 2, 3), 3, 3),
+            ((1, 2, 3, 5, 9), 3, 2),
+            ((4, 7), 0, 0),
+            ((1, 2, 3), 1, 3),
+        ):
+            self.setUp()
+            self.write(slots, chosen, applied)
+            check_log(self.store)
+
+    def test_a_lost_slot_is_refused(self) -> None:
+        """A chosen value that this acceptor no longer has could be chosen otherwise with its vote."""
+        for slots, lost in (((2, 3), 1), ((1, 3), 2), ((1, 2), 3), ((), 1), ((1, 2, 4, 5), 3)):
+            self.setUp()
+            self.write(slots, chosen_through=3)
+            self.assertRefused(f"lost slot {lost}", "slot 3")
+
+    def test_applied_counts_as_chosen(self) -> None:
+        """The mark of what is chosen is written later than what was applied: both claim the records."""
+        self.write((1, 2), chosen_through=2, applied_through=3)
+        self.assertRefused("lost slot 3")
+
+    def test_damage_is_refused_wherever_it_is(self) -> None:
+        """Also above the mark: an accepted value that is gone is a broken promise."""
+        for key in (record_key(2), record_key(7), CHOSEN_THROUGH, APPLIED_THROUGH, PROMISE):
+            self.setUp()
+            self.write((1, 2, 3, 7), 3, 2)
+            self.store.commit({PROMISE: pack_ballot(1, 1)}, lambda failure: None)
+            check_log(self.store)
+            self.store.durable[key] = self.store.durable[key][:-1]
+            self.assertRefused("is damaged")
+
+    def test_what_is_no_record_is_refused(self) -> None:
+        """A good checksum over something else is a mistake of a program; voting on it would spread it."""
+        self.write((1, 2), chosen_through=2)
+        self.store.commit({record_key(2): b"not a record"}, lambda failure: None)
+        self.assertRefused("slot 2 is damaged: not a slot record")

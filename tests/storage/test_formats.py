@@ -1,0 +1,117 @@
+"""Directories written by every version of the format, as they were on disk: this version must read them.
+
+``formats/v1`` holds the files of LevelDB themselves. When the format changes, raise ``FORMAT_VERSION``, let
+``write_example`` write the new form into ``formats/v2``, and keep what is there:
+
+    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v2')"
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from unittest.mock import patch
+
+import plyvel
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.ballot import Ballot
+from dkv.identity import Identity
+from dkv.keys import (
+    APPLIED_THROUGH,
+    CHOSEN_THROUGH,
+    PROMISE,
+    RECORD,
+    member_key,
+    pack_ballot,
+    pack_number,
+    record_key,
+    slot_of,
+    unpack_ballot,
+    unpack_number,
+)
+from dkv.kv.commands import APPEND, GET, PUT
+from dkv.kv.machine import Machine
+from dkv.records import NOOP, Batch, SlotRecord, pack_record, unpack_record
+from dkv.storage.check import check_log
+from dkv.storage.identity import FORMAT_VERSION, initialise, load_members, open_directory
+from dkv.wire.codec import decode_entries, encode_entries
+from tests.turns import FakeTurn
+
+FORMATS = Path(__file__).parent / "formats"
+INCARNATION = 0x0123456789ABCDEF
+OTHER = 2**64 - 1
+BATCHES = (
+    Batch(3, INCARNATION, 1, 1, encode_entries([[PUT, b"greeting", b"hello"], [PUT, b"\x00\xff", b""]])),
+    Batch(1, OTHER, 7, 1, encode_entries([[APPEND, b"greeting", b", world", 1_048_576]])),
+)
+RECORDS = {
+    1: SlotRecord(Ballot(1, 3), BATCHES, True),
+    2: SlotRecord(Ballot(0, 0), NOOP, True),
+    4: SlotRecord(Ballot(2**40, 2), BATCHES[:1]),
+}
+
+
+def applied() -> FakeTurn:
+    """A turn in which the machine has applied what is chosen."""
+    turn, machine = FakeTurn(), Machine(decode_entries)
+    for batch in BATCHES:
+        machine.apply(turn, batch, False)
+    return turn
+
+
+def write_example(directory: str) -> None:
+    """Write a data directory with one of everything, in the form of this version."""
+    with patch("os.urandom", lambda count: INCARNATION.to_bytes(count, "big")):
+        initialise(directory, "example", 3)
+    store, _ = open_directory(directory, "example", 3, print)
+    writes = {record_key(slot): pack_record(record) for slot, record in RECORDS.items()}
+    writes |= {member_key(1): pack_number(OTHER), member_key(2): pack_number(2)}
+    writes |= {PROMISE: pack_ballot(2**40, 2), CHOSEN_THROUGH: pack_number(2), APPLIED_THROUGH: pack_number(2)}
+    store.commit_now(writes | applied().staged)
+    store.close()
+
+
+def stored_bytes(directory: str) -> dict[bytes, bytes]:
+    """Everything in a directory, as it is."""
+    database = plyvel.DB(directory)
+    pairs = dict(database)
+    database.close()
+    return pairs
+
+
+class FormatTests(SynchronousTestCase):
+    def copy(self, version: int) -> str:
+        """A copy of the directory of ``version``: opening one writes to it."""
+        directory: str = self.mktemp()
+        shutil.copytree(FORMATS / f"v{version}", directory)
+        return directory
+
+    def test_there_is_a_directory_of_every_version(self) -> None:
+        """A version without one could be unreadable and nobody would know before an upgrade."""
+        versions = [f"v{version}" for version in range(1, FORMAT_VERSION + 1)]
+        self.assertEqual(sorted(path.name for path in FORMATS.iterdir()), versions)
+
+    def test_every_version_is_read(self) -> None:
+        """An upgrade must find identity, promise, log, marks, members and state as the older version left them."""
+        for version in range(1, FORMAT_VERSION + 1):
+            store, identity = open_directory(self.copy(version), "example", 3, print)
+            self.addCleanup(store.close)
+            check_log(store)
+            self.assertEqual(identity, Identity("example", 3, INCARNATION, 2))
+            self.assertEqual(unpack_ballot(store.get(PROMISE) or b""), (2**40, 2))
+            self.assertEqual(unpack_number(store.get(CHOSEN_THROUGH)), 2)
+            self.assertEqual(unpack_number(store.get(APPLIED_THROUGH)), 2)
+            self.assertEqual({slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}, RECORDS)
+            self.assertEqual(load_members(store), {1: OTHER, 2: 2})
+            turn, machine = FakeTurn(stored=dict(store.scan(b""))), Machine(decode_entries)
+            machine.start(turn)
+            self.assertEqual(set(machine.origins()), {(3, INCARNATION, 1, 1), (1, OTHER, 7, 1)})
+            names = [b"greeting", b"\x00\xff", b"absent"]
+            self.assertEqual(machine.read(turn, [[GET, name] for name in names]), [b"hello, world", b"", None])
+
+    def test_what_is_written_today_is_the_newest_version(self) -> None:
+        """Stored bytes that change without a new version are misread by the release before, in silence."""
+        directory = self.mktemp()
+        write_example(directory)
+        self.assertEqual(stored_bytes(directory), stored_bytes(self.copy(FORMAT_VERSION)))

@@ -1,0 +1,167 @@
+"""LevelDB under the Store: what it must do when disks fail, bytes rot, or a process ends."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Mapping
+from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any
+
+import plyvel
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.keys import PROMISE, STATE, record_key
+from dkv.storage.leveldb import LevelDBStore
+from dkv.storage.store import RecordCorrupt, StoreFailed
+from tests.storage.test_store import Calls
+
+
+def flip_a_bit(path: Path, offset: int) -> None:
+    """Damage a file in place."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+class LevelDBStoreTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = self.mktemp()
+        self.calls = Calls()
+        self.outcomes: list[StoreFailed | None] = []
+
+    def open(self, **options: bool) -> LevelDBStore:
+        """The store in the test's directory, closed at the end whatever happens."""
+        store = LevelDBStore(self.directory, self.calls.put, **options)
+        self.addCleanup(store.close)
+        return store
+
+    def commit(self, store: LevelDBStore, writes: Mapping[bytes, bytes | None]) -> StoreFailed | None:
+        """Commit, wait, and return how it ended."""
+        store.commit(writes, self.outcomes.append)
+        self.calls.make_next()
+        return self.outcomes.pop()
+
+    def test_done_is_called_where_the_store_is_used(self) -> None:
+        """Actors run on one thread: an answer on the storage thread would race with them."""
+        threads = []
+        store = self.open(create=True)
+        store.commit({PROMISE: b"1"}, lambda failure: threads.append(current_thread()))
+        self.calls.make_next()
+        self.assertEqual(threads, [main_thread()])
+
+    def test_commits_are_synced_and_written_by_one_call_on_the_storage_thread(self) -> None:
+        """An unsynced write is lost with the power; a second call into plyvel costs milliseconds on a busy node."""
+        made: list[tuple[str, bool]] = []
+        store = self.open(create=True)
+        database = store._db
+
+        class Watched:
+            def write_batch(self, **options: Any) -> Any:
+                made.append((f"write_batch {options}", current_thread() is main_thread()))
+                batch = database.write_batch(**options)
+
+                class WatchedBatch:
+                    def __getattr__(self, name: str) -> Any:
+                        made.append((name, current_thread() is main_thread()))
+                        return getattr(batch, name)
+
+                return WatchedBatch()
+
+        store._db = Watched()
+        self.commit(store, {PROMISE: b"1", b"C": None})
+        store._db = database
+        self.assertEqual(
+            made, [("write_batch {'sync': True}", True), ("put", True), ("delete", True), ("write", False)]
+        )
+
+    def test_close_waits_for_the_commit_under_way(self) -> None:
+        """LevelDB closed while a thread is inside crashes the process; what was handed over is written first."""
+        store = self.open(create=True)
+        store.commit({PROMISE: b"1" * 1_000_000}, self.outcomes.append)
+        store.close()
+        self.calls.make_next()
+        self.assertEqual(self.outcomes, [None])
+        self.assertEqual(self.open().get(PROMISE), b"1" * 1_000_000)
+
+    def test_close_twice(self) -> None:
+        """A node that fails while it stops must still stop."""
+        store = self.open(create=True)
+        store.close()
+        store.close()
+
+    def test_after_a_failed_write_every_commit_fails(self) -> None:
+        """LevelDB goes on into a log that it cannot read back: acknowledged writes would vanish at the next start."""
+        store = self.open(create=True)
+        self.assertIsNone(self.commit(store, {PROMISE: b"1"}))
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        try:
+            failure = self.commit(store, {PROMISE: b"2" * 100_000})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        self.assertIsInstance(failure, StoreFailed)
+        self.assertIn("cannot be written: IO error", str(failure))
+        self.assertIs(self.commit(store, {PROMISE: b"3"}), failure)
+        self.assertRaises(StoreFailed, store.commit_now, {PROMISE: b"4"})
+        self.assertEqual(store.get(PROMISE), b"1")
+
+    def test_an_unforeseen_error_is_a_failed_commit(self) -> None:
+        """A storage thread that dies in silence would leave a node that acknowledges nothing and never says why."""
+
+        class Broken:
+            def put(self, key: bytes, value: bytes) -> None:
+                pass
+
+            def write(self) -> None:
+                raise MemoryError("no memory")
+
+        store = self.open(create=True)
+        self.patch(store, "_batch", lambda writes: Broken())
+        failure = self.commit(store, {PROMISE: b"1"})
+        self.assertIn("no memory", str(failure))
+
+    def test_a_damaged_value_is_an_error_with_advice(self) -> None:
+        """A promise that was damaged outside LevelDB's sight must stop the node, not change its mind."""
+        store = self.open(create=True)
+        store.commit_now({record_key(7): b"accepted", PROMISE: b"p"})
+        store.close()
+        database = plyvel.DB(self.directory)
+        database.put(record_key(7), b"\0\0\0\0accepted")
+        database.close()
+        store = self.open()
+        self.assertEqual(store.get(PROMISE), b"p")
+        for read in (lambda: store.get(record_key(7)), lambda: list(store.scan(b"R"))):
+            error = self.assertRaises(RecordCorrupt, read)
+            self.assertIn(f"{self.directory}: the record of slot 7", str(error))
+            self.assertIn("must not vote", str(error))
+
+    def test_a_damaged_table_is_an_error(self) -> None:
+        """Applied state has no checksum of its own: LevelDB's must be checked, or a wrong value is served."""
+        store = self.open(create=True)
+        store.commit_now({STATE + b"%06d" % number: os.urandom(100) for number in range(5_000)})
+        store._db.compact_range()
+        store.close()
+        (table,) = Path(self.directory).glob("*.ldb")
+        flip_a_bit(table, 2_000)
+        store = self.open()
+        self.assertRaises(RecordCorrupt, store.get, STATE + b"000000")
+        self.assertRaises(RecordCorrupt, list, store.scan(STATE))
+
+    def test_a_damaged_log_is_not_opened(self) -> None:
+        """LevelDB would cut its log short in silence, and with it what the node had promised."""
+        store = self.open(create=True)
+        for number in range(100):
+            store.commit_now({record_key(number): b"x" * 1_000})
+        store.close()
+        (log,) = Path(self.directory).glob("*.log")
+        flip_a_bit(log, 5_000)
+        error = self.assertRaises(RecordCorrupt, self.open)
+        self.assertIn("is damaged: Corruption: checksum mismatch", str(error))
+
+    def test_errors_of_opening_name_the_directory(self) -> None:
+        """One node of three that cannot open its directory must say which."""
+        self.open(create=True)
+        error = self.assertRaises(StoreFailed, self.open)
+        self.assertIn(f"{self.directory} cannot be opened: IO error", str(error))

@@ -1,0 +1,242 @@
+"""Rules of the house that no type or lint checks: who imports whom, how long things are, what nobody finished.
+
+Each rule is a function from a module's name and source to complaints; each is shown to complain about a source that
+breaks it, and then let loose on the project.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 70
+HANDLER_LINES_MAX = 40
+REACTOR_HOME = ("dkv.node.service", "makeService")
+UNFINISHED = re.compile(r"\b(" + "|".join(("TO" "DO", "FIX" "ME", "X" "XX")) + r")\b")
+
+VOCABULARY = frozenset(("actor", "ballot", "identity", "keys", "messages", "records", "replies", "settings"))
+NOT_PURE = frozenset(
+    ("asyncio", "datetime", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid")
+)
+"""What reads a clock, the machine or chance: not for code that the simulator must be able to repeat."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a package may import: ``inside`` dkv (its own room always), ``outside`` (None is anything) beside the
+    standard library, and what of that it may not."""
+
+    inside: frozenset[str]
+    outside: frozenset[str] | None = frozenset()
+    never: frozenset[str] = frozenset()
+
+
+_LOWER = frozenset(("vocabulary", "paxos", "kv", "wire", "storage", "net", "node"))
+ROOMS = {
+    "vocabulary": Room(frozenset(), never=NOT_PURE),
+    "paxos": Room(frozenset(("vocabulary",)), never=NOT_PURE),
+    "kv": Room(frozenset(("vocabulary",)), never=NOT_PURE),
+    "wire": Room(frozenset(("vocabulary", "kv.commands")), frozenset(("cbor2", "google_crc32c"))),
+    "storage": Room(frozenset(("vocabulary",)), frozenset(("plyvel", "google_crc32c", "twisted"))),
+    "net": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
+    "node": Room(_LOWER, None),
+    "client": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
+    "sim": Room(_LOWER, None),
+    "cli": Room(_LOWER | {"client", "sim"}, None),
+    "testing": Room(_LOWER | {"client", "sim"}, None),
+}
+
+
+def room_of(module: str) -> str:
+    """The room of a module of dkv; modules at the top are the vocabulary, or a room of their own."""
+    name = module.split(".")[1] if "." in module else ""
+    return "vocabulary" if name in VOCABULARY or not name else name
+
+
+def imports_of(node: ast.AST) -> Iterator[tuple[int, str, str]]:
+    """(line, module, name) of what one statement imports; the name is empty for ``import module``."""
+    if isinstance(node, ast.Import):
+        yield from ((node.lineno, alias.name, "") for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from ((node.lineno, "." * node.level + (node.module or ""), alias.name) for alias in node.names)
+
+
+def wrong_imports(module: str, source: str) -> list[str]:
+    """Imports against the directions of the house."""
+    home = room_of(module)
+    room = ROOMS[home]
+    wrong = []
+    imports = [each for node in ast.walk(ast.parse(source)) for each in imports_of(node)]
+    for line, imported, name in imports:
+        top = imported.split(".")[0]
+        if top == "dkv":
+            full = f"{imported}.{name}" if imported == "dkv" and name in VOCABULARY | ROOMS.keys() else imported
+            other = room_of(full)
+            allowed = other in room.inside | {home} or full.removeprefix("dkv.") in room.inside
+        elif top in sys.stdlib_module_names:
+            # The class of generators is a type for what is handed in; the module's own functions are global chance.
+            allowed = top not in room.never or (imported, name) == ("random", "Random")
+        else:
+            allowed = not imported.startswith(".") and (room.outside is None or top in room.outside)
+        if not allowed:
+            wrong.append(f"{module}:{line}: {home} may not import {imported} {name}".rstrip())
+    return wrong
+
+
+def reactor_imports(module: str, source: str) -> list[tuple[str, str]]:
+    """(module, function) of every import of the global reactor; the function is empty at the top of a module."""
+    found: list[tuple[str, str]] = []
+
+    def visit(parent: ast.AST, function: str) -> None:
+        for node in ast.iter_child_nodes(parent):
+            names = [f"{imported}.{name}" for _, imported, name in imports_of(node)]
+            found.extend((module, function) for name in names if f"{name}.".startswith("twisted.internet.reactor."))
+            visit(node, node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function)
+
+    visit(ast.parse(source), "")
+    return found
+
+
+def too_long(module: str, source: str) -> list[str]:
+    """Files and functions that nobody reads to their end; handlers of messages must fit on a screen."""
+    wrong = []
+    lines = len(source.splitlines())
+    if lines > FILE_LINES_MAX:
+        wrong.append(f"{module}: {lines} lines, more than {FILE_LINES_MAX}")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            handler = node.name == "receive" or node.name.startswith(("on_", "_on_"))
+            limit = HANDLER_LINES_MAX if handler else FUNCTION_LINES_MAX
+            if length > limit:
+                wrong.append(f"{module}:{node.lineno}: {node.name} has {length} lines, more than {limit}")
+    return wrong
+
+
+def unfinished(module: str, source: str) -> list[str]:
+    """Marks of what was left for later: it is done, or an issue, or dropped."""
+    lines = enumerate(source.splitlines(), 1)
+    return [f"{module}:{number}: {line.strip()}" for number, line in lines if UNFINISHED.search(line)]
+
+
+def modules(*folders: str) -> Iterator[tuple[str, str]]:
+    """(dotted name, source) of every module in the folders."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path.read_text(encoding="utf-8")
+
+
+class ProjectTests(SynchronousTestCase):
+    def test_imports_follow_the_directions(self) -> None:
+        """An actor that imports Twisted or reads a clock cannot be simulated, and its bugs cannot be repeated."""
+        wrong = [line for name, source in modules("dkv") for line in wrong_imports(name, source)]
+        self.assertEqual(wrong, [])
+
+    def test_the_reactor_is_imported_in_one_function(self) -> None:
+        """A second import of the reactor is a second clock and network that no test can replace."""
+        found = [place for name, source in modules("dkv") for place in reactor_imports(name, source)]
+        self.assertEqual(found, [REACTOR_HOME])
+
+    def test_twisted_keeps_its_own_package(self) -> None:
+        """An __init__.py here would hide Twisted itself, or be installed over Twisted's."""
+        self.assertEqual(list((ROOT / "twisted").rglob("__init__.py")), [])
+        self.assertEqual(len(list((ROOT / "twisted" / "plugins").glob("*.py"))), 1)
+
+    def test_nothing_is_too_long_to_read(self) -> None:
+        """The project is meant to be read by those who run it."""
+        wrong = [line for name, source in modules("dkv", "twisted", "tests") for line in too_long(name, source)]
+        self.assertEqual(wrong, [])
+
+    def test_nothing_is_left_for_later(self) -> None:
+        """A promise in a comment is kept by nobody."""
+        wrong = [line for name, source in modules("dkv", "twisted", "tests") for line in unfinished(name, source)]
+        self.assertEqual(wrong, [])
+
+    def test_every_package_has_a_room(self) -> None:
+        """A package that the table does not know would be bound by no rule."""
+        packages = {path.parent.name for path in (ROOT / "dkv").glob("*/__init__.py")}
+        self.assertEqual(packages - ROOMS.keys(), set())
+        self.assertIn("paxos", packages)
+
+    def test_every_package_is_in_the_wheel(self) -> None:
+        """A package that setup.cfg does not list is missing for everyone but its developers."""
+        text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+        listed = set(re.findall(r"^    (dkv(?:\.\w+)?)$", text, re.MULTILINE))
+        packages = {"dkv"} | {f"dkv.{path.parent.name}" for path in (ROOT / "dkv").glob("*/__init__.py")}
+        self.assertEqual(listed, packages)
+
+
+class RuleTests(SynchronousTestCase):
+    """Every rule complains about what breaks it, and only then."""
+
+    def test_imports(self) -> None:
+        """A rule that cannot fail guards nothing."""
+        cases = {
+            ("dkv.paxos.acceptor", "from dkv.ballot import Ballot"): True,
+            ("dkv.paxos.acceptor", "from dkv.paxos.log import Log"): True,
+            ("dkv.paxos.acceptor", "from random import Random"): True,
+            ("dkv.paxos.acceptor", "from random import choice"): False,
+            ("dkv.paxos.acceptor", "import random"): False,
+            ("dkv.paxos.acceptor", "import time"): False,
+            ("dkv.paxos.acceptor", "def f():\n    import os.path"): False,
+            ("dkv.paxos.acceptor", "from twisted.internet import defer"): False,
+            ("dkv.paxos.acceptor", "import cbor2"): False,
+            ("dkv.paxos.acceptor", "from dkv.kv.machine import Machine"): False,
+            ("dkv.kv.machine", "from dkv.paxos import quorum"): False,
+            ("dkv.kv.machine", "from . import commands"): False,
+            ("dkv.messages", "from dkv.records import Value"): True,
+            ("dkv.messages", "from dkv.wire.codec import encode"): False,
+            ("dkv.messages", "import structlog"): False,
+            ("dkv.wire.codec", "import cbor2"): True,
+            ("dkv.wire.codec", "from dkv.kv.commands import PUT"): True,
+            ("dkv.wire.codec", "from dkv.kv.machine import Machine"): False,
+            ("dkv.wire.codec", "from twisted.internet import protocol"): False,
+            ("dkv.storage.leveldb", "import plyvel"): True,
+            ("dkv.storage.leveldb", "from dkv.net.peers import Mesh"): False,
+            ("dkv.net.peers", "from twisted.internet import protocol"): True,
+            ("dkv.net.peers", "from dkv.storage.store import Store"): False,
+            ("dkv.net.peers", "from dkv.kv.machine import Machine"): False,
+            ("dkv.node.service", "import structlog"): True,
+            ("dkv.node.service", "from dkv import sim"): False,
+            ("dkv.node.service", "from dkv.sim.world import World"): False,
+            ("dkv.node.service", "from dkv.cli.main import main"): False,
+            ("dkv.cli.main", "from dkv.sim.world import World"): True,
+        }
+        for (module, source), allowed in cases.items():
+            self.assertEqual(wrong_imports(module, source) == [], allowed, f"{module}: {source}")
+
+    def test_reactor(self) -> None:
+        """Every way to write the import is seen, and where it stands."""
+        for statement in (
+            "from twisted.internet import defer, reactor",
+            "import twisted.internet.reactor",
+            "from twisted.internet.reactor import callLater",
+        ):
+            self.assertEqual(reactor_imports("m", statement), [("m", "")])
+            self.assertEqual(reactor_imports("m", f"class A:\n  def f(self):\n    {statement}"), [("m", "f")])
+        self.assertEqual(reactor_imports("m", "from twisted.internet import defer, interfaces"), [])
+
+    def test_lengths(self) -> None:
+        """At the limit is within it; one line more is not."""
+        limits = {"anything": FUNCTION_LINES_MAX, "receive": HANDLER_LINES_MAX, "_on_accept": HANDLER_LINES_MAX}
+        for name, lines in limits.items():
+            fits = f"def {name}():\n" + "    pass\n" * (lines - 1)
+            self.assertEqual(too_long("m", fits), [])
+            self.assertEqual(len(too_long("m", fits + "    pass\n")), 1)
+        self.assertEqual(too_long("m", "x = 1\n" * FILE_LINES_MAX), [])
+        self.assertEqual(len(too_long("m", "x = 1\n" * (FILE_LINES_MAX + 1))), 1)
+
+    def test_unfinished(self) -> None:
+        """The marks are seen in comments and strings alike; words that contain them are words."""
+        for word in ("TO" "DO", "FIX" "ME", "X" "XX"):
+            self.assertEqual(len(unfinished("m", f"x = 1\ny = 2  # {word}: later\n")), 1)
+        self.assertEqual(unfinished("m", "XXXL = 'METHOD'"), [])

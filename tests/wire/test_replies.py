@@ -1,0 +1,67 @@
+"""Replies are what clients of either protocol can read, and never two replies where one was meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.replies import OK, Error, Local, Simple
+from dkv.wire.replies import ReplyEncoder
+
+
+class ReplyTests(SynchronousTestCase):
+    """Every kind of result, in both protocols."""
+
+    def encoded(self, result: Any, protocol: int) -> bytes:
+        """``result`` as ``protocol`` has it."""
+        encoder = ReplyEncoder()
+        encoder.protocol = protocol
+        return encoder.encode([result])
+
+    def test_resp2(self) -> None:
+        """What telnet users and older clients read."""
+        for result, wire in (
+            (OK, b"+OK\r\n"),
+            (Simple("PONG"), b"+PONG\r\n"),
+            (Error("ERR no"), b"-ERR no\r\n"),
+            (None, b"$-1\r\n"),
+            (-7, b":-7\r\n"),
+            (b"", b"$0\r\n\r\n"),
+            (b"a\r\nb", b"$4\r\na\r\nb\r\n"),
+            ([1, [b"x"], None], b"*3\r\n:1\r\n*1\r\n$1\r\nx\r\n$-1\r\n"),
+            ({b"a": 1, b"b": []}, b"*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*0\r\n"),
+        ):
+            self.assertEqual(self.encoded(result, 2), wire)
+
+    def test_resp3(self) -> None:
+        """After HELLO 3 nil and maps have types of their own."""
+        self.assertEqual(self.encoded(None, 3), b"_\r\n")
+        self.assertEqual(self.encoded({b"a": [None]}, 3), b"%1\r\n$1\r\na\r\n*1\r\n_\r\n")
+
+    def test_unknown_type(self) -> None:
+        """A result that no protocol has is a mistake of ours, found at once."""
+        self.assertRaises(TypeError, self.encoded, "text", 2)
+
+    @given(st.text(), st.sampled_from([Simple, Error]))
+    def test_lines_stay_lines(self, text: str, kind: type[Simple] | type[Error]) -> None:
+        """A client's own words, quoted in an error, cannot forge a second reply."""
+        wire = self.encoded(kind(text), 2)
+        self.assertTrue(wire.endswith(b"\r\n"))
+        self.assertNotIn(b"\r", wire[:-2])
+        self.assertNotIn(b"\n", wire[:-2])
+
+    def test_protocol_switches_in_its_place(self) -> None:
+        """A pipeline with HELLO 3 in the middle gets RESP 2 before it and RESP 3 from it on."""
+        encoder = ReplyEncoder()
+        wire = encoder.encode([None, Local({}, protocol=3), None, Local(None)])
+        self.assertEqual(wire, b"$-1\r\n%0\r\n_\r\n_\r\n")
+        self.assertEqual(encoder.encode([None]), b"_\r\n")
+
+    def test_nothing_after_the_last(self) -> None:
+        """QUIT is answered, and nothing behind it."""
+        encoder = ReplyEncoder()
+        self.assertEqual(encoder.encode([1, Local(OK, close=True), 2]), b":1\r\n+OK\r\n")
+        self.assertTrue(encoder.closed)
