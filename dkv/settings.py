@@ -53,9 +53,7 @@ class Limits:
         for small, room, large in ordered:
             if getattr(self, small) + room > getattr(self, large):
                 more = f" plus {room} bytes for encoding" if room else ""
-                raise SettingsError(
-                    f"{small} = {getattr(self, small)}{more} exceeds {large} = {getattr(self, large)}"
-                )
+                raise SettingsError(f"{small} = {getattr(self, small)}{more} exceeds {large} = {getattr(self, large)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

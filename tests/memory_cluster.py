@@ -13,10 +13,10 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Turn
+from dkv.events import ClientReplies, ClientRequests
 from dkv.identity import Identity
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, DELETE, GET, PUT
-from dkv.messages import ClientReplies, ClientRequests
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
 from dkv.settings import Limits, Timings

@@ -15,7 +15,7 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 from dkv.actor import Address, Turn
-from dkv.messages import ClientGone, ClientReplies, ClientRequests
+from dkv.events import ClientGone, ClientReplies, ClientRequests
 from dkv.net.connection import ClientConnection
 from dkv.net.large import LargeRequests
 from dkv.replies import Error, Local

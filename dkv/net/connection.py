@@ -14,7 +14,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dkv.messages import ClientGone, ClientReplies, ClientRequests
+from dkv.events import ClientGone, ClientReplies, ClientRequests
 from dkv.replies import Error, Local
 from dkv.settings import KIB, MIB
 from dkv.wire.replies import ReplyEncoder

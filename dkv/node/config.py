@@ -127,7 +127,7 @@ def _member(table: Mapping[str, Any], where: str) -> Member:
     if not peer.advertise:
         raise ConfigError(
             f"{where}: peer does not say how the other nodes reach it; "
-            f"write peer = {{ bind = {_quoted(peer.bind)}, advertise = \"host:port\" }}"
+            f'write peer = {{ bind = {_quoted(peer.bind)}, advertise = "host:port" }}'
         )
     return Member(node, _endpoint(table, "client", where), peer)
 

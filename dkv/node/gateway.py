@@ -16,11 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
-from dkv.identity import Identity
-from dkv.kv.machine import UNREADABLE
-from dkv.messages import (
-    Barrier,
-    BarrierRequest,
+from dkv.events import (
     BatchApplied,
     ClientGone,
     ClientReplies,
@@ -32,10 +28,11 @@ from dkv.messages import (
     Read,
     ReadResults,
     Replayed,
-    Submit,
     TimerFired,
-    Want,
 )
+from dkv.identity import Identity
+from dkv.kv.machine import UNREADABLE
+from dkv.messages import Barrier, BarrierRequest, Submit, Want
 from dkv.node.runs import Run, take_fitting
 from dkv.records import Batch
 from dkv.replies import Error
@@ -132,7 +129,7 @@ class Gateway:
                 self._number_batches(turn)
                 self._ask_barrier(turn)
             case ClientGone():
-                self._lanes.pop(message.connection, None)
+                self._on_client_gone(message)
             case Want():
                 if message.boot == self._identity.boot:
                     self._resend(turn, message.seq)
@@ -165,6 +162,12 @@ class Gateway:
             lane.stalled.append(run)
         else:
             self._admit(turn, lane, run)
+
+    def _on_client_gone(self, message: ClientGone) -> None:
+        """Let go of what has no number yet: the client port counts its bytes no more. The rest takes its course."""
+        if self._lanes.pop(message.connection, None) is not None:
+            self._to_log = deque(run for run in self._to_log if run.connection != message.connection)
+            self._to_read = deque(run for run in self._to_read if run.connection != message.connection)
 
     def _admit(self, turn: Turn, lane: _Lane, run: Run) -> None:
         """Send a run of requests on its way: by the log or by a barrier, or hold it back behind earlier reads."""
@@ -309,25 +312,35 @@ class Gateway:
             for run in outstanding.runs:
                 if run.arrived <= expired:
                     self._answer_log(turn, run, run.outcomes(writes=uncertain, reads=refusal))
-        self._refuse_expired(turn, self._to_log, expired, self._answer_log)
         for asked in (*self._reading, *self._asked):
-            self._refuse_expired(turn, deque(asked.runs), expired, self._answer_read)
-        self._asked = deque(asked for asked in self._asked if not all(run.answered for run in asked.runs))
+            for run in asked.runs:
+                if run.arrived <= expired:
+                    self._answer_read(turn, run, [refusal] * run.entries)
+        self._asked = deque(asked for asked in self._asked if not all(map(self._is_settled, asked.runs)))
         self._refuse_expired(turn, self._to_read, expired, self._answer_read)
+        self._refuse_expired(turn, self._to_log, expired, self._answer_log)
         if self._outstanding and self._outstanding[0].sent_at <= turn.now - RESEND_SECONDS:
             self._resend(turn, 1)
         self._resend_barrier_request(turn)
-        self._watching = bool(self._lanes or self._outstanding)
+        self._flush_soon(turn)
+        self._watching = bool(self._lanes or self._outstanding or self._to_log or self._to_read or self._asked)
         if self._watching:
             turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
 
     def _refuse_expired(
         self, turn: Turn, runs: deque[Run], expired: float, answer: Callable[[Turn, Run, list[Any]], None]
     ) -> None:
-        """Take off the front of ``runs`` what arrived by ``expired`` and refuse it."""
-        while runs and runs[0].arrived <= expired:
+        """Take out and refuse what arrived by ``expired``: not only at the front, where later arrivals may stand."""
+        for _ in range(len(runs)):
             run = runs.popleft()
-            answer(turn, run, [self._refusal()] * run.entries)
+            if run.arrived <= expired:
+                answer(turn, run, [self._refusal()] * run.entries)
+            else:
+                runs.append(run)
+
+    def _is_settled(self, run: Run) -> bool:
+        """Whether nobody waits for the run's answer any more."""
+        return run.answered or run.connection not in self._lanes
 
     def _resend_all(self, turn: Turn) -> None:
         self._resend(turn, 1)

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, Protocol
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Actor, Address
-from dkv.messages import PeerDown, PeerHeard, PeerUp, TimerFired
+from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.node.layers import Layers
 from dkv.settings import Limits, Timings
 from dkv.storage.store import Store, StoreFailed
@@ -40,7 +40,7 @@ class Clock(Protocol):
     def seconds(self) -> float:
         """Now, in seconds."""
 
-    def callLater(self, delay: float, call: Callable[..., Any], *args: Any) -> Call:  # noqa: N802 - Twisted's name
+    def callLater(self, delay: float, call: Callable[..., Any], /, *args: Any) -> Call:  # noqa: N802 - Twisted's name
         """Call after ``delay`` seconds."""
 
 
@@ -64,7 +64,7 @@ class Network(Source, Protocol):
 class _Turn:
     """The ``Turn`` of one actor, used again for each message; what is asked of it takes effect when the turn ends."""
 
-    __slots__ = ("_host", "address", "barrier", "note", "now", "outbox", "persisted", "random", "timers")
+    __slots__ = ("_host", "address", "barrier", "due", "note", "now", "outbox", "persisted", "random", "timers")
 
     def __init__(self, host: Host, address: Address, random: Random, note: Callable[..., None]) -> None:
         self._host = host
@@ -76,6 +76,7 @@ class _Turn:
         self.persisted = False
         self.outbox: list[tuple[Address, Any]] = []
         self.timers: dict[str, Call] = {}
+        self.due: set[str] = set()  # fired, and not handled yet
 
     def send(self, to: Address, message: Any) -> None:
         self.outbox.append((to, message))
@@ -108,12 +109,14 @@ class _Turn:
         self.timers[name] = self._host.clock.callLater(seconds, self._fire, name)
 
     def cancel_timer(self, name: str) -> None:
+        self.due.discard(name)
         call = self.timers.pop(name, None)
-        if call is not None and call.active():
+        if call is not None:
             call.cancel()
 
     def _fire(self, name: str) -> None:
         del self.timers[name]
+        self.due.add(name)
         self._host.deliver(self.address.role, self.address, TimerFired(name))
 
 
@@ -172,7 +175,8 @@ class Host:
     def start(self) -> None:
         """Start every actor; their messages wait for the first drain, when all have started."""
         for actor, turn in self._actors.values():
-            self._run(turn, actor.start)
+            if not self.failed:
+                self._run(turn, actor.start)
         self._drain_soon()
 
     def stop(self) -> None:
@@ -227,6 +231,10 @@ class Host:
                 break
             role, sender, message = mailbox.popleft()
             actor, turn = actors[role]
+            if type(message) is TimerFired:
+                if message.name not in turn.due:
+                    continue  # replaced or cancelled while it waited in the mailbox
+                turn.due.remove(message.name)
             self._run(turn, actor.receive, sender, message)
         if mailbox:
             self._drain_soon()
@@ -237,14 +245,17 @@ class Host:
         turn.now = self.clock.seconds()
         try:
             handler(turn, *arguments)
+            self._let_go(turn)
         except Exception as error:  # A handler's mistake must not be survived: its state may be half changed.
             self._end(f"the {turn.address.role} failed on {arguments[1] if arguments else 'its start'!r:.200}", error)
-            return
+
+    def _let_go(self, turn: _Turn) -> None:
+        """What the turn sent goes now, or with the commit that the actor's newest write is in."""
         if turn.persisted:
             turn.persisted = False
             turn.barrier = self._committing + 1
         outbox = turn.outbox
-        if not outbox:
+        if not outbox or self.failed:
             return
         turn.outbox = []
         if turn.barrier > self._durable:
@@ -297,8 +308,12 @@ class Host:
             return
         self._durable = self._committing
         self.layers.end_commit()
-        for to, sender, message in self._held.pop(self._durable, ()):
-            self.post(to, sender, message)
+        try:
+            for to, sender, message in self._held.pop(self._durable, ()):
+                self.post(to, sender, message)
+        except Exception as error:  # As in a turn: a message that cannot be sent must not be missed in silence.
+            self._end("a message could not be sent", error)
+            return
         if self._mailbox:
             self._drain_soon()
         self._commit()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dkv.actor import ELECTOR, PROPOSER
+from dkv.actor import ELECTOR, LEARNER, PROPOSER
 from dkv.ballot import Ballot
 
 WARNINGS = frozenset(
@@ -33,6 +33,7 @@ class Journal:
         self._leader = 0
         self._ballot = Ballot(0, 0)
         self._leading = False
+        self._loading = True
 
     def note(self, actor: str, event: str, **fields: Any) -> None:
         """Log the event; remember who leads."""
@@ -46,12 +47,15 @@ class Journal:
             self._leader, self._ballot = fields["leader"], fields["ballot"]
         elif actor == ELECTOR and event == "leader_lost":
             self._leader = 0
+        elif actor == LEARNER and event == "replayed":
+            self._loading = False
         elif actor == PROPOSER and event in ("leading", "stepped_down"):
             self._leading = event == "leading"
 
     def status(self) -> Mapping[str, object]:
-        """Who leads, as far as this node knows: 0 is nobody."""
+        """Who leads, as far as this node knows (0 is nobody), and whether it still replays its log."""
         return {
+            "loading": int(self._loading),
             "dkv_role": "leader" if self._leading else "follower",
             "dkv_leader": self._leader,
             "dkv_ballot": str(self._ballot),

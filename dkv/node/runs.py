@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from dkv.events import ClientRequests
 from dkv.kv.commands import GET
-from dkv.messages import ClientRequests
 from dkv.replies import Local
 
 

@@ -11,10 +11,10 @@ from random import SystemRandom
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
+from twisted.internet.defer import inlineCallbacks
 from twisted.internet.interfaces import IListeningPort
 
-from dkv.actor import GATEWAY, CLIENTS, Address
+from dkv.actor import CLIENTS, GATEWAY, Address
 from dkv.identity import Identity
 from dkv.net.clients import Clients
 from dkv.net.endpoints import listening_endpoint
@@ -130,6 +130,7 @@ class NodeService(MultiService):
             endpoint = listening_endpoint(self._reactor, self._member.client.bind)
             self._client_port = yield endpoint.listen(self._clients)
         except Exception as error:  # Whatever an endpoint finds wrong with its address, the operator must read.
+            yield self._mesh.stopService()
             self._fail_to_start(f"cannot listen: {error}")
             return
         self._host.start()
@@ -156,7 +157,7 @@ class NodeService(MultiService):
 
     @inlineCallbacks
     def stopService(self) -> Any:  # noqa: N802 - Twisted's name
-        """Answer what is under way, for a moment at most; then close connections, actors and the store, in that order."""
+        """Answer what is under way, for a moment at most; then close connections, actors and store in that order."""
         notify("STOPPING=1")
         if self._client_port is not None:
             yield self._client_port.stopListening()
@@ -181,7 +182,7 @@ class NodeService(MultiService):
         self._end(f"dkvnode: {reason}: {error}")
 
     def _end(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(line, file=sys.__stderr__, flush=True)  # twistd has made sys.stderr a part of the log
         self._end_process(1)
 
 

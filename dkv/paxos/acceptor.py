@@ -15,25 +15,19 @@ from typing import assert_never
 
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import ZERO, Ballot
+from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
 from dkv.keys import MEMBER, PROMISE, member_key, node_of, pack_ballot, pack_number, unpack_ballot
 from dkv.messages import (
     Accept,
     Accepted,
-    Applied,
     ChosenMark,
     ChosenOtherwise,
     ChosenSlots,
     Confirm,
     Confirmed,
-    Learn,
-    Learned,
-    Missing,
     Nack,
-    PeerUp,
     Prepare,
-    Progress,
     Promise,
-    PromiseRaised,
     ReadChosen,
 )
 from dkv.paxos.log import SlotLog

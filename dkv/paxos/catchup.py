@@ -10,16 +10,8 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from dkv.actor import ACCEPTOR, PROPOSER, Address, Turn
-from dkv.messages import (
-    CatchUp,
-    CaughtUp,
-    ChosenSlots,
-    Learn,
-    Learned,
-    Missing,
-    ReadChosen,
-    TimerFired,
-)
+from dkv.events import CatchUp, CaughtUp, Learn, Learned, Missing, TimerFired
+from dkv.messages import ChosenSlots, ReadChosen
 from dkv.settings import Timings
 
 CatchupMessage = Missing | CatchUp | ChosenSlots | Learned | TimerFired

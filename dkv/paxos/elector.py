@@ -13,24 +13,20 @@ from typing import assert_never
 
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address, Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.messages import (
+from dkv.events import (
     Campaign,
-    Heartbeat,
-    HeartbeatAck,
     LeaderIs,
     Leading,
     PeerDown,
     PeerHeard,
     PeerUp,
-    Poll,
-    PollAnswer,
     Progress,
     QuorumHeard,
-    Resigned,
     StepDown,
     Stopped,
     TimerFired,
 )
+from dkv.messages import Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
 from dkv.paxos.quorum import is_quorum
 from dkv.settings import Limits, Timings
 
@@ -270,8 +266,8 @@ class Elector:
     def _forgive_pause(self, turn: Turn, late: float) -> None:
         """This node itself stood still: what it did not hear meanwhile says nothing about the others (B21)."""
         turn.note("paused", seconds=round(late, 3))
-        self._acked_at = {node: turn.now for node in self._acked_at}
-        self._heard_at = {node: turn.now for node in self._heard_at}
+        self._acked_at = dict.fromkeys(self._acked_at, turn.now)
+        self._heard_at = dict.fromkeys(self._heard_at, turn.now)
         self._wait_at_random(turn)
 
     def _watch_quorum(self, turn: Turn) -> None:

@@ -10,19 +10,10 @@ from collections import deque
 from typing import Any, Protocol, assert_never
 
 from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, Address, Turn
+from dkv.events import Applied, BatchApplied, Origins, Read, ReadResults, Replayed, ReportOrigins
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
-from dkv.messages import (
-    Applied,
-    BatchApplied,
-    ChosenSlots,
-    Origins,
-    Read,
-    ReadChosen,
-    ReadResults,
-    Replayed,
-    ReportOrigins,
-)
+from dkv.messages import ChosenSlots, ReadChosen
 from dkv.records import Batch, Value
 
 LearnerMessage = ChosenSlots | Read | ReportOrigins

@@ -19,31 +19,33 @@ from typing import assert_never
 
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import ZERO, Ballot
+from dkv.events import (
+    Campaign,
+    CatchUp,
+    CaughtUp,
+    Flush,
+    Leading,
+    Origins,
+    PeerUp,
+    PromiseRaised,
+    ReportOrigins,
+    StepDown,
+    Stopped,
+    TimerFired,
+)
 from dkv.messages import (
     Accept,
     Accepted,
     Barrier,
     BarrierRequest,
-    Campaign,
-    CatchUp,
-    CaughtUp,
     ChosenMark,
     ChosenOtherwise,
     Confirm,
     Confirmed,
-    Flush,
-    Leading,
     Nack,
-    Origins,
-    PeerUp,
     Prepare,
     Promise,
-    PromiseRaised,
-    ReportOrigins,
-    StepDown,
-    Stopped,
     Submit,
-    TimerFired,
 )
 from dkv.paxos.barriers import ReadRounds
 from dkv.paxos.origins import BatchQueue

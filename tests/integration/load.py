@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 from tests.integration.processes import RealNode, Refused
 
@@ -48,7 +49,7 @@ class Writer:
     def longest_pause(self) -> float:
         """The longest time between two acknowledgements, in seconds."""
         times = [at for at, _ in self.acknowledged]
-        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
 
 def missing(node: RealNode, writers: list[Writer]) -> list[str]:

@@ -72,7 +72,7 @@ class HostileClientsTest(SynchronousTestCase):
     def test_protocol_bombs(self) -> None:
         """Lengths that would take all memory, and lines without end, are refused, and memory stays bounded."""
         before = resident_kib(self.node)
-        for bomb in (b"*2147483647\r\n", b"*1\r\n$99999999999\r\n", b"*-5\r\n$x\r\n", b"*2\r\n!x\r\n", b"x" * 10_000_000):
+        for bomb in (b"*2147483647\r\n", b"*1\r\n$99999999999\r\n", b"*2\r\n!x\r\n", b"x" * 10_000_000):
             connection = self.raw()
             try:
                 connection.socket.sendall(bomb)

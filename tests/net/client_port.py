@@ -12,8 +12,8 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from dkv.actor import GATEWAY, Address
+from dkv.events import ClientReplies, ClientRequests
 from dkv.kv.commands import GET
-from dkv.messages import ClientReplies, ClientRequests
 from dkv.net.clients import Clients
 from dkv.node.session import ClientSession
 from dkv.replies import OK, Local

@@ -6,8 +6,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.events import ClientGone
 from dkv.kv.commands import GET, PUT
-from dkv.messages import ClientGone
 from dkv.net.connection import LINGER_SECONDS, REQUESTS_PER_MESSAGE
 from dkv.replies import OK, Error, Local, Simple
 from dkv.settings import KIB, MIB, Limits

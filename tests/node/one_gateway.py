@@ -7,10 +7,7 @@ from typing import Any
 
 from dkv.actor import CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.identity import Identity
-from dkv.kv.commands import APPEND, GET, PUT
-from dkv.messages import (
-    BarrierRequest,
+from dkv.events import (
     BatchApplied,
     ClientReplies,
     ClientRequests,
@@ -20,9 +17,11 @@ from dkv.messages import (
     QuorumHeard,
     Read,
     Replayed,
-    Submit,
     TimerFired,
 )
+from dkv.identity import Identity
+from dkv.kv.commands import APPEND, GET, PUT
+from dkv.messages import BarrierRequest, Submit
 from dkv.node.gateway import Gateway
 from dkv.records import Batch
 from dkv.replies import Error, Local

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.events import ClientGone, ReadResults, Replayed
 from dkv.kv.machine import UNREADABLE
-from dkv.messages import Barrier, ClientGone, ReadResults, Replayed, Want
+from dkv.messages import Barrier, Want
 from dkv.replies import OK, Local, Simple
 from dkv.settings import Limits
 from tests.node.one_gateway import (

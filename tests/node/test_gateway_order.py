@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import PROPOSER, Address
+from dkv.events import BatchApplied, ClientGone, Read, ReadResults
 from dkv.kv.commands import APPEND
-from dkv.messages import Barrier, BatchApplied, ClientGone, Read, ReadResults, Want
+from dkv.messages import Barrier, Want
 from dkv.records import Batch
 from dkv.replies import Error, Local, Simple
 from dkv.settings import Limits
@@ -85,7 +86,7 @@ class World:
             self.names[name] = next(self.numbers)
         connection = self.names[name]
         mine = self.waiting.setdefault(connection, [])
-        items = []
+        items: list[Any] = []
         for kind in kinds:
             token = len(self.all)
             request = Request(kind, token, self.node.turn.now, set(self.acknowledged))

@@ -6,7 +6,8 @@ from operator import itemgetter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.messages import Barrier, ClientGone, ReadResults
+from dkv.events import ClientGone, ReadResults
+from dkv.messages import Barrier
 from dkv.replies import OK, Local, Simple
 from tests.node.one_gateway import IDENTITY, NODE_2, NODE_3, OneGateway, get, put, requests
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Turn
+from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
-from dkv.messages import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.node.host import TURNS_PER_DRAIN
 from dkv.settings import Limits
 from tests.node.one_host import OUTSIDE, PEER, OneHost, Script, Store, both, here, persist, send, stage

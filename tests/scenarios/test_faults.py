@@ -13,6 +13,7 @@ from tests.memory_cluster import MemoryCluster, Node
 from tests.scenarios.appends import KEYS, Clients, violations
 
 SMALL = Limits(window_slots_max=2, batches_outstanding_max=2, catchup_bytes_max=200, write_back_bytes_max=2_000)
+FAULTS = ("crash", "crash", "start", "start", "isolate", "cut", "one way", "heal", "stick", "free")
 
 
 class FaultyRun:
@@ -41,7 +42,7 @@ class FaultyRun:
     def _fault(self) -> None:
         cluster, random = self.cluster, self.random
         node = random.choice(list(cluster.nodes.values()))
-        fault = random.choice(["crash", "crash", "start", "start", "isolate", "cut", "one way", "heal", "stick", "free"])
+        fault = random.choice(FAULTS)
         if fault == "crash" and node.up:
             self._crash(node)
         elif fault == "start" and not node.up:
@@ -97,3 +98,8 @@ class FaultsTest(SynchronousTestCase):
         states = [node.state() for node in run.cluster.nodes.values()]
         for state in states:
             self.assertEqual(state, states[0], f"seed {seed}: the nodes differ after healing")
+
+    def test_seeds(self) -> None:
+        """Clusters of three and five, with small limits and large ones."""
+        for seed in range(40):
+            self.check(seed)
