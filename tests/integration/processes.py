@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dkv
 from dkv.storage.identity import initialise
 
 HOST = "127.0.0.1"
@@ -25,16 +26,22 @@ TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 POLL_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
     """Poll until ``condition()`` is true, and return what it returned; AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     pause = 0.002
     while not (result := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what if isinstance(what, str) else what()}")
         time.sleep(pause)  # between two looks at a condition
         pause = min(pause * 1.5, POLL_SECONDS)
     return result
+
+
+def child_environment() -> dict[str, str]:
+    """This environment, with the sources under test first on Python's path."""
+    sources = str(Path(dkv.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([sources, os.environ.get("PYTHONPATH", "")])}
 
 
 def free_ports(count: int) -> list[int]:
@@ -109,13 +116,13 @@ class RealNode:
         self.log_path = cluster.directory / f"node{number}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *prefix: str, environment: dict[str, str] | None = None) -> None:
+    def start(self, *prefix: str) -> None:
         """Start the process; ``prefix`` is a command to run it under."""
         command = [*prefix, *TWISTD, "-n", "--pidfile=", "dkvnode", "--config", str(self.cluster.config_path)]
         command += ["--node", str(self.number), "--data-dir", str(self.directory)]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})}
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment()
             )
 
     def signal(self, number: int) -> None:
@@ -194,7 +201,16 @@ class RealCluster:
         """Wait until every node that runs serves."""
         for node in self.nodes:
             if node.process is not None:
-                wait_until(node.serves, seconds, f"node {node.number} serves; its log: {self.tail(node)}")
+                self._wait_for(node, seconds)
+
+    def _wait_for(self, node: RealNode, seconds: float) -> None:
+        def serves() -> bool:
+            assert node.process is not None
+            if node.process.poll() is not None:
+                raise AssertionError(f"node {node.number} ended: {self.tail(node)}")
+            return node.serves()
+
+        wait_until(serves, seconds, lambda: f"node {node.number} serves; its log: {self.tail(node)}")
 
     def tail(self, node: RealNode) -> str:
         """The end of a node's log, for a failure's text."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, Connection, RealCluster, RealNode, Refused
+from tests.integration.processes import HOST, Connection, RealCluster, RealNode, Refused, child_environment
 
 
 def resident_kib(node: RealNode) -> int:
@@ -172,7 +172,11 @@ class ClockTest(SynchronousTestCase):
             command += ["--config", str(cluster.config_path), "--node", str(node.number)]
             with node.log_path.open("ab") as log:
                 node.process = subprocess.Popen(
-                    [*command, "--data-dir", str(node.directory)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                    [*command, "--data-dir", str(node.directory)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=child_environment(),
                 )
         cluster.wait_ready()
         elected = len(cluster.nodes[0].logged("leader_elected"))

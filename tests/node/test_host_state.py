@@ -256,8 +256,10 @@ class LoadTests(SynchronousTestCase):
             node.do(ACCEPTOR, persist(key, bytes(300)))
         self.assertEqual((node.network.paused, node.clients.paused), ([True], [True]))
         node.complete()
+        node.do(ACCEPTOR, persist("R5", bytes(400)))
         self.assertEqual(node.network.paused, [True])
         node.complete()
+        self.assertTrue(node.store.committing)
         self.assertEqual((node.network.paused, node.clients.paused), ([True, False], [True, False]))
 
     def test_staged_state_does_not_stop_reading(self) -> None:
