@@ -72,7 +72,7 @@ class NodeService(MultiService):
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Open the directory and build the node; then listen, and take part once both ports are bound."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]  # as above
         connections_max = self._connections_max()
         try:
             self._store, identity = open_directory(
@@ -134,7 +134,7 @@ class NodeService(MultiService):
             self._fail_to_start(f"cannot listen: {error}")
             return
         self._host.start()
-        self._mesh.setServiceParent(self)
+        self._mesh.setServiceParent(self)  # type: ignore[no-untyped-call]  # as above
         self._log.info(
             "started",
             cluster=identity.cluster,
@@ -162,7 +162,7 @@ class NodeService(MultiService):
         if self._client_port is not None:
             yield self._client_port.stopListening()
             yield self._clients.drain(self._config.timings.drain_seconds)
-        yield super().stopService()
+        yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._store is not None:
             if self._client_port is not None:
                 self._host.stop()
@@ -197,6 +197,6 @@ def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that 
     from twisted.internet import reactor
 
     # Timers must not follow the wall clock: a step of an hour would fire them all, or freeze them for an hour.
-    reactor.seconds = time.monotonic  # type: ignore[attr-defined]  # an attribute that Twisted means to be replaced
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]  # Twisted means it to be replaced
     sys.setswitchinterval(SWITCH_SECONDS)
     return NodeService(reactor, options.config, options.member, options.data_directory, end_process)

@@ -8,7 +8,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.load import Writer, missing
-from tests.integration.processes import RealCluster, Refused, wait_until
+from tests.integration.processes import RealCluster, RealNode, Refused, wait_until
 
 
 def acknowledge(writers: list[Writer], more: int) -> None:
@@ -137,9 +137,9 @@ class CrashTest(SynchronousTestCase):
         self.assertEqual(reader.read(), b"new")
         reader.close()
 
-    def _written(self, node: object) -> bool:
+    def _written(self, node: RealNode) -> bool:
         try:
-            return self.cluster.nodes[node.number - 1].call("PUT", "x", "new") == "OK"  # type: ignore[attr-defined]
+            return bool(node.call("PUT", "x", "new") == "OK")
         except Refused:
             return False
 

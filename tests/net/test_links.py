@@ -93,7 +93,8 @@ class Strangers(SynchronousTestCase):
 
     def accept(self, *data: bytes) -> tuple[Any, StringTransport]:
         """A connection from somewhere that says ``data``."""
-        link = self.reactor.tcpServers[0][1].buildProtocol(None)
+        factory: Any = self.reactor.tcpServers[0][1]
+        link = factory.buildProtocol(None)
         transport = StringTransport()
         link.makeConnection(transport)
         for each in data:
@@ -220,7 +221,8 @@ class Strangers(SynchronousTestCase):
         """A scanner that opens connections without end takes no file descriptors from the disk."""
         for _ in range(STRANGERS_MAX + 1):
             self.accept()
-        self.assertIsNone(self.reactor.tcpServers[0][1].buildProtocol(None))
+        factory: Any = self.reactor.tcpServers[0][1]
+        self.assertIsNone(factory.buildProtocol(None))
 
     def test_logged_again_after_it_was_well(self) -> None:
         """What breaks again after it worked is news."""
@@ -242,7 +244,8 @@ class Strangers(SynchronousTestCase):
 
     def dial(self) -> tuple[Any, StringTransport]:
         """The connection that node 1 dialled, made."""
-        link = self.reactor.tcpClients[-1][2].buildProtocol(None)
+        factory: Any = self.reactor.tcpClients[-1][2]
+        link = factory.buildProtocol(None)
         transport = StringTransport()
         link.makeConnection(transport)
         return link, transport

@@ -76,6 +76,21 @@ class TimeoutTests(SynchronousTestCase):
         self.node.applied(2, b"late")
         self.assertEqual(self.node.answers(), [])
 
+    def test_a_late_result_answers_nobody(self) -> None:
+        """What comes after a refusal must not be taken for the answer to the connection's next request."""
+        self.node.give(requests(1, get("a")), requests(2, put("b")))
+        self.node.give(Barrier(BOOT, 1, 9), sender=NODE_2)
+        self.node.wait(3.0)
+        self.node.give(requests(1, get("a")), requests(2, put("b")))
+        self.node.wait(2.0 + TICK)
+        self.assertEqual(self.node.words(), [(2, ["UNCERTAIN"]), (1, ["TRYAGAIN"])])
+        self.node.give(ReadResults(self.node.reads[0].number, [b"late"]))
+        self.node.applied(1, "late")
+        self.assertEqual(self.node.answers(), [])
+        self.node.give(Barrier(BOOT, 2, 9), ReadResults(2, [b"in time"]))
+        self.node.applied(2, "in time")
+        self.assertEqual(self.node.answers(), [(1, [b"in time"]), (2, ["in time"])])
+
     def test_behind_full_batches(self) -> None:
         """A leader that decides nothing: what has a number is uncertain, what waits behind is not applied."""
         for index in range(6):

@@ -198,7 +198,8 @@ class Refusals(SynchronousTestCase):
         """A field more or less is another protocol."""
         self.refuse_array(29, words="ReadChosen is 1 fields")
         self.refuse_array(29, 5, 5)
-        for body in ([], {}, 29, "x", None):
+        bodies: list[Any] = [[], {}, 29, "x", None]
+        for body in bodies:
             self.refuse(cbor2.dumps(body), "array")
 
     def test_numbers(self) -> None:
@@ -218,7 +219,8 @@ class Refusals(SynchronousTestCase):
         """Each field has its type: text is not bytes, a number is no flag, an array no text."""
         for blob in ("text", 5, None, [b""]):
             self.refuse_array(23, [[1, 1, 1, 1, blob]])
-        for batches in (None, 5, {}, [5], [[]], [[1, 1, 1, 1]]):
+        not_batches: list[Any] = [None, 5, {}, [5], [[]], [[1, 1, 1, 1]]]
+        for batches in not_batches:
             self.refuse_array(23, batches)
         for granted in (0, 1, None):
             self.refuse_array(32, 1, granted)
@@ -272,7 +274,8 @@ class Entries(SynchronousTestCase):
 
     def test_what_is_no_list_of_lists(self) -> None:
         """As above, for bytes that are CBOR."""
-        for item in (None, 5, {}, [5], [[1], 5], "x", [{}]):
+        items: list[Any] = [None, 5, {}, [5], [[1], 5], "x", [{}]]
+        for item in items:
             self.assertIsNone(decode_entries(cbor2.dumps(item)))
         self.assertIsNone(decode_entries(b""))
         self.assertIsNone(decode_entries(cbor2.dumps([[1]]) + b"\0"))

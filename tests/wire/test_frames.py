@@ -77,7 +77,7 @@ class Frames(SynchronousTestCase):
 
         def counting(data: bytes) -> int:
             summed.append(len(data))
-            return value(data)
+            return int(value(data))
 
         size = 16 * 2**20
         data = frame(b"x" * size)
