@@ -198,9 +198,10 @@ class Acceptor:
     # --- catch-up ---
 
     def _on_read_chosen(self, turn: Turn, sender: Address, message: ReadChosen) -> None:
-        values = self._log.chosen_values(turn, message.from_slot, self._limits.catchup_bytes_max)
+        first = max(message.from_slot, 1)
+        values = self._log.chosen_values(turn, first, self._limits.catchup_bytes_max)
         # Early: that a value is chosen rests on a quorum's disks, not on this one.
-        turn.send_early(sender, ChosenSlots(message.from_slot, values, self._log.chosen_through, 0))
+        turn.send_early(sender, ChosenSlots(first, values, self._log.chosen_through, 0))
 
     def _on_learn(self, turn: Turn, sender: Address, message: Learn) -> None:
         for slot, value in enumerate(message.values, message.first_slot):

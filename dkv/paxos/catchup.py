@@ -111,10 +111,11 @@ class Catchup:
         turn.set_timer("retry", self._timings.catchup_retry_seconds)
 
     def _on_learned(self, turn: Turn, message: Learned) -> None:
+        helped = message.chosen_through >= self._next_slot
         self._next_slot = max(self._next_slot, message.chosen_through + 1)
         turn.send(Address(self._node, PROPOSER), CaughtUp(message.chosen_through))
-        if not self._fetching:
-            return
+        if not self._fetching or not helped:
+            return  # What did not help here is not asked for again at once; the retry timer turns to another peer.
         if self._next_slot > self._target:
             self._finish(turn)
         else:

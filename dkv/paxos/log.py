@@ -79,7 +79,7 @@ class SlotLog:
         """The chosen values from ``from_slot`` on, as many as fit ``bytes_max`` bytes, one at least if any."""
         values: list[Value] = []
         size = 0
-        for slot in range(max(from_slot, 1), self.chosen_through + 1):
+        for slot in range(from_slot, self.chosen_through + 1):
             record = self.record(turn, slot)
             assert record is not None, f"slot {slot} is below chosen_through {self.chosen_through} and has no record"
             size += value_bytes(record.value)

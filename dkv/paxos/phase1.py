@@ -20,7 +20,7 @@ class PromiseTally:
 
     def add(self, node: int, promise: Promise) -> None:
         """Take one message; a repeat replaces, and a changed number of chunks starts that node's report anew."""
-        if promise.ballot != self.ballot or node not in self._members:
+        if promise.ballot != self.ballot or node not in self._members or promise.chunk >= promise.chunks:
             return
         chunks = self._chunks.setdefault(node, {})
         if any(held.chunks != promise.chunks for held in chunks.values()):

@@ -30,11 +30,13 @@ SCALARS = st.one_of(
     st.integers(), st.sampled_from([PUT, APPEND, DELETE, GET]), st.binary(max_size=4), st.text(max_size=4),
     st.booleans(), st.none(), st.floats(allow_nan=False),
 )  # fmt: skip
-JUNK = st.recursive(
+NESTED = st.recursive(
     SCALARS,
     lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=2), inner, max_size=2)),
     max_leaves=12,
 )
+HEADED = st.builds(lambda kind, rest: [kind, *rest], st.sampled_from([PUT, APPEND, DELETE, GET]), st.lists(NESTED))
+JUNK = st.one_of(NESTED, HEADED)
 SMALL = st.integers(1, 3)
 
 

@@ -20,7 +20,8 @@ STEPS = st.lists(
         st.tuples(st.just("begin"), st.booleans()),
         st.tuples(st.just("end")),
     ),
-    max_size=30,
+    min_size=10,
+    max_size=40,
 )
 
 
@@ -94,6 +95,20 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(self.begin(False), {b"P": b"promise"})
         self.end()
         self.assertEqual(self.begin(True), {b"S": b"state"})
+
+    def test_written_both_ways(self) -> None:
+        """The last write counts, whichever kind it was, before and after the commits that bring it to the disk."""
+        self.layers.persist(b"S", b"1")
+        self.layers.stage(b"S", b"2")
+        self.assertEqual((self.layers.load(b"S"), list(self.layers.scan(b"S"))), (b"2", [(b"S", b"2")]))
+        self.begin(False)
+        self.assertEqual(self.layers.load(b"S"), b"2")
+        self.layers.persist(b"S", b"3")
+        self.assertEqual((self.layers.load(b"S"), list(self.layers.scan(b"S"))), (b"3", [(b"S", b"3")]))
+        self.end()
+        self.assertEqual(self.begin(True), {b"S": b"3"})
+        self.end()
+        self.assertEqual(self.store.get(b"S"), b"3")
 
     def test_written_during_a_commit(self) -> None:
         """What is written while a commit is under way goes with the next, and is read meanwhile."""
