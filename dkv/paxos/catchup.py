@@ -29,6 +29,7 @@ class Catchup:
         self._peer = 0
         self._fetching = False
         self._asked_slot = 0  # 0: no request is under way
+        self._stored_slot = 0  # where the last answer given to the acceptor begins
         self._noticed_slot = 0  # 0: no gap is being given its moment
         self._fetched_from = 0
 
@@ -106,12 +107,13 @@ class Catchup:
         if not message.values:
             return  # This peer cannot help; the retry timer turns to another.
         self._asked_slot = 0
+        self._stored_slot = message.first_slot
         self._target = max(self._target, message.chosen_through)
         turn.send(Address(self._node, ACCEPTOR), Learn(message.first_slot, message.values))
         turn.set_timer("retry", self._timings.catchup_retry_seconds)
 
     def _on_learned(self, turn: Turn, message: Learned) -> None:
-        helped = message.chosen_through >= self._next_slot
+        helped = message.chosen_through >= self._stored_slot
         self._next_slot = max(self._next_slot, message.chosen_through + 1)
         turn.send(Address(self._node, PROPOSER), CaughtUp(message.chosen_through))
         if not self._fetching or not helped:

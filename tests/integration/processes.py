@@ -113,16 +113,20 @@ class RealNode:
         self.port = port
         self.peer_port = peer_port
         self.directory = cluster.directory / f"node{number}"
+        self.config_path = cluster.config_path
         self.log_path = cluster.directory / f"node{number}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
+    def command(self) -> list[str]:
+        """The command line that runs it in the foreground."""
+        command = [*TWISTD, "-n", "--pidfile=", "dkvnode", "--config", str(self.config_path)]
+        return [*command, "--node", str(self.number), "--data-dir", str(self.directory)]
+
     def start(self, *prefix: str) -> None:
         """Start the process; ``prefix`` is a command to run it under."""
-        command = [*prefix, *TWISTD, "-n", "--pidfile=", "dkvnode", "--config", str(self.cluster.config_path)]
-        command += ["--node", str(self.number), "--data-dir", str(self.directory)]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment()
+                [*prefix, *self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment()
             )
 
     def signal(self, number: int) -> None:
@@ -137,13 +141,18 @@ class RealNode:
             self.process.wait(10)
             self.process = None
 
-    def stop(self, seconds: float = 15.0) -> int:
-        """SIGTERM; the exit status."""
+    def stop(self, seconds: float = 15.0) -> None:
+        """SIGTERM; AssertionError unless it says at its end that it has stopped, and ends as twistd does then.
+
+        twistd ends itself by the signal that it was asked with, once all is shut down; supervisors count that as clean.
+        """
         assert self.process is not None
+        stops = len(self.logged("stopped"))
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(seconds)
         self.process = None
-        return status
+        assert status in (0, -signal.SIGTERM), f"node {self.number} ended with status {status}"
+        assert len(self.logged("stopped")) == stops + 1, f"node {self.number} ended without having stopped"
 
     def connect(self, seconds: float = 10.0) -> Connection:
         """A connection to its client port."""
