@@ -247,7 +247,8 @@ class Host:
             handler(turn, *arguments)
             self._let_go(turn)
         except Exception as error:  # A handler's mistake must not be survived: its state may be half changed.
-            self._end(f"the {turn.address.role} failed on {arguments[1] if arguments else 'its start'!r:.200}", error)
+            what = f"{arguments[1]!r:.200}" if arguments else "its start"
+            self._end(f"the {turn.address.role} failed on {what}", error)
 
     def _let_go(self, turn: _Turn) -> None:
         """What the turn sent goes now, or with the commit that the actor's newest write is in."""

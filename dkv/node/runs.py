@@ -27,7 +27,7 @@ class Run:
     def take_in(self, other: Run) -> None:
         """Let a run that holds no entries be answered behind this one."""
         assert not other.entries
-        self._items = [*self._items, *other._items]
+        self._items.extend(other._items)
         self.size += other.size
 
     def log_entries(self) -> list[Any]:
