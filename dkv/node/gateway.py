@@ -181,6 +181,7 @@ class Gateway:
             if lane.in_reads:
                 lane.stalled.append(run)
                 return
+            run.in_log = True
             lane.in_log += 1
             self._to_log.append(run)
         else:
@@ -219,18 +220,8 @@ class Gateway:
         results = message.results
         if len(results) != sum(run.entries for run in applied.runs):
             results = [UNREADABLE] * sum(run.entries for run in applied.runs)
-        position = 0
-        for run in applied.runs:
-            self._answer_log(turn, run, results[position : position + run.entries])
-            position += run.entries
+        self._share_out(turn, applied.runs, results)
         self._flush_soon(turn)
-
-    def _answer_log(self, turn: Turn, run: Run, results: list[Any]) -> None:
-        lane = self._lanes.get(run.connection)
-        if lane is None or run.answered:
-            return
-        lane.in_log -= 1
-        self._answer(turn, lane, run, results)
 
     def _resend(self, turn: Turn, from_seq: int) -> None:
         if self._leader is None:
@@ -264,22 +255,26 @@ class Gateway:
     def _on_read_results(self, turn: Turn, message: ReadResults) -> None:
         asked = self._reading.popleft()
         assert asked.number == message.number, f"read {message.number} answered, {asked.number} is the oldest"
-        position = 0
-        for run in asked.runs:
-            self._answer_read(turn, run, message.results[position : position + run.entries])
-            position += run.entries
-
-    def _answer_read(self, turn: Turn, run: Run, results: list[Any]) -> None:
-        lane = self._lanes.get(run.connection)
-        if lane is None or run.answered:
-            return
-        lane.in_reads -= 1
-        self._answer(turn, lane, run, results)
+        self._share_out(turn, asked.runs, message.results)
 
     # --- replies ---
 
-    def _answer(self, turn: Turn, lane: _Lane, run: Run, results: list[Any]) -> None:
+    def _share_out(self, turn: Turn, runs: list[Run], results: list[Any]) -> None:
+        position = 0
+        for run in runs:
+            self._answer(turn, run, results[position : position + run.entries])
+            position += run.entries
+
+    def _answer(self, turn: Turn, run: Run, results: list[Any]) -> None:
+        """Answer a run, unless it was answered before or its connection is gone; then let go what waited behind it."""
+        lane = self._lanes.get(run.connection)
+        if lane is None or run.answered:
+            return
         run.answered = True
+        if run.in_log:
+            lane.in_log -= 1
+        else:
+            lane.in_reads -= 1
         self._reply(turn, run, results)
         if lane.newest is run:
             lane.newest = None
@@ -311,14 +306,14 @@ class Gateway:
         for outstanding in self._outstanding:
             for run in outstanding.runs:
                 if run.arrived <= expired:
-                    self._answer_log(turn, run, run.outcomes(writes=uncertain, reads=refusal))
+                    self._answer(turn, run, run.outcomes(writes=uncertain, reads=refusal))
         for asked in (*self._reading, *self._asked):
             for run in asked.runs:
                 if run.arrived <= expired:
-                    self._answer_read(turn, run, [refusal] * run.entries)
+                    self._answer(turn, run, [refusal] * run.entries)
         self._asked = deque(asked for asked in self._asked if not all(map(self._is_settled, asked.runs)))
-        self._refuse_expired(turn, self._to_read, expired, self._answer_read)
-        self._refuse_expired(turn, self._to_log, expired, self._answer_log)
+        self._refuse_expired(turn, self._to_read, expired)
+        self._refuse_expired(turn, self._to_log, expired)
         if self._outstanding and self._outstanding[0].sent_at <= turn.now - RESEND_SECONDS:
             self._resend(turn, 1)
         self._resend_barrier_request(turn)
@@ -327,14 +322,12 @@ class Gateway:
         if self._watching:
             turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
 
-    def _refuse_expired(
-        self, turn: Turn, runs: deque[Run], expired: float, answer: Callable[[Turn, Run, list[Any]], None]
-    ) -> None:
+    def _refuse_expired(self, turn: Turn, runs: deque[Run], expired: float) -> None:
         """Take out and refuse what arrived by ``expired``: not only at the front, where later arrivals may stand."""
         for _ in range(len(runs)):
             run = runs.popleft()
             if run.arrived <= expired:
-                answer(turn, run, [self._refusal()] * run.entries)
+                self._answer(turn, run, [self._refusal()] * run.entries)
             else:
                 runs.append(run)
 

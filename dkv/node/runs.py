@@ -11,9 +11,12 @@ from dkv.replies import Local
 
 
 class Run:
-    """Consecutive requests of one connection, as they came in one message; ``arrived`` is in monotonic seconds."""
+    """Consecutive requests of one connection, as they came in one message; ``arrived`` is in monotonic seconds.
 
-    __slots__ = ("_items", "answered", "arrived", "connection", "entries", "size", "writes")
+    ``in_log`` says that it travels in a batch of the log, else by a read barrier.
+    """
+
+    __slots__ = ("_items", "answered", "arrived", "connection", "entries", "in_log", "size", "writes")
 
     def __init__(self, requests: ClientRequests, arrived: float) -> None:
         self.connection = requests.connection
@@ -21,6 +24,7 @@ class Run:
         self.size = requests.size
         self.writes = requests.writes
         self.entries = requests.writes + requests.reads
+        self.in_log = False
         self.answered = False
         self._items = requests.items
 

@@ -94,19 +94,22 @@ class Acceptor:
     def _voting(self) -> bool:
         return not self._unseen
 
-    def _withhold(self, turn: Turn, ballot: Ballot) -> None:
-        if not self._withheld:
-            self._withheld = True
-            turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._unseen))
+    def _may_vote(self, turn: Turn, sender: Address, ballot: Ballot) -> bool:
+        """Whether this acceptor votes at all, and has promised nothing above ``ballot``; says so to who asked."""
+        if not self._voting:
+            if not self._withheld:
+                self._withheld = True
+                turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._unseen))
+            return False
+        if ballot < self._promised:
+            turn.send(sender, Nack(ballot, self._promised))
+            return False
+        return True
 
     # --- phase 1 ---
 
     def _on_prepare(self, turn: Turn, sender: Address, message: Prepare) -> None:
-        if not self._voting:
-            self._withhold(turn, message.ballot)
-            return
-        if message.ballot < self._promised:
-            turn.send(sender, Nack(message.ballot, self._promised))
+        if not self._may_vote(turn, sender, message.ballot):
             return
         self._raise_promise(turn, message.ballot)
         chunks = self._report(turn, message.from_slot)
@@ -140,11 +143,7 @@ class Acceptor:
     # --- phase 2 ---
 
     def _on_accept(self, turn: Turn, sender: Address, message: Accept) -> None:
-        if not self._voting:
-            self._withhold(turn, message.ballot)
-            return
-        if message.ballot < self._promised:
-            turn.send(sender, Nack(message.ballot, self._promised))
+        if not self._may_vote(turn, sender, message.ballot):
             return
         self._raise_promise(turn, message.ballot)
         if self._accept(turn, message):
@@ -187,10 +186,7 @@ class Acceptor:
     # --- reads ---
 
     def _on_confirm(self, turn: Turn, sender: Address, message: Confirm) -> None:
-        if not self._voting:
-            return
-        if message.ballot < self._promised:
-            turn.send(sender, Nack(message.ballot, self._promised))
+        if not self._may_vote(turn, sender, message.ballot):
             return
         # Early: it says what was not promised, which no loss of this disk's last writes can make untrue.
         turn.send_early(sender, Confirmed(message.ballot, message.round))
