@@ -24,9 +24,13 @@ class Writer:
         self._thread.start()
 
     def _run(self) -> None:
-        number = 0
         try:
             connection = self.node.connect(seconds=15.0)
+        except OSError:
+            self.broken = True
+            return
+        number = 0
+        try:
             while not self._stopping.is_set():
                 key = f"{self.prefix}-{number}"
                 number += 1
@@ -36,9 +40,10 @@ class Writer:
                     self.errors.append(str(error))
                     continue
                 self.acknowledged.append((time.monotonic(), key))
-            connection.close()
         except (OSError, EOFError):
             self.broken = True
+        finally:
+            connection.close()
 
     def stop(self) -> None:
         """Let the write under way finish."""

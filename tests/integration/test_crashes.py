@@ -95,6 +95,7 @@ class CrashTest(SynchronousTestCase):
         connection = other.connect()
         for number in range(3000):  # one at a time, so that each has a slot of its own
             connection.call("PUT", f"k{number}", b"x" * 1000)
+        connection.close()
         absent.start()
         wait_until(absent.serves, 30.0, "the node serves again")
         connection = absent.connect()

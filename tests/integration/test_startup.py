@@ -45,7 +45,9 @@ class OneNodeTest(SynchronousTestCase):
 
     def options(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """``twistd dkvnode`` with the cluster's config and these options."""
-        return run([*TWISTD, "-n", "--pidfile=", "dkvnode", "-c", str(self.cluster.config_path), *options], **environment)
+        return run(
+            [*TWISTD, "-n", "--pidfile=", "dkvnode", "-c", str(self.cluster.config_path), *options], **environment
+        )
 
     def assert_refused(self, *words: str, prefix: tuple[str, ...] = (), status: int = 1) -> None:
         """The node ends at its start with one line on stderr, which holds all ``words``."""
