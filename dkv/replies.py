@@ -19,7 +19,7 @@ class Simple:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """A refusal; its first word (PROTOCOL: ``ERR``, ``TRYAGAIN``, ``UNCERTAIN`` ...) tells what to conclude."""
+    """A refusal; its first word (docs/protocol.md: ``ERR``, ``TRYAGAIN``, ``UNCERTAIN`` ...) tells what to conclude."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""The mesh: a node's connections with every other member (DESIGN section 6 and section 4, point 12).
+"""The mesh: a node's connections with every other member.
 
 It promises little, as Paxos asks for little: what is sent to a peer arrives once, in order, unless a connection
 is lost, and then it is lost too. What it does promise is who is talking: a message is delivered only from a node

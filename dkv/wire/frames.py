@@ -1,4 +1,4 @@
-"""Frames: how a stream of bytes between nodes is cut into bodies, each with a checksum (DESIGN section 6).
+"""Frames: how a stream of bytes between nodes is cut into bodies, each with a checksum.
 
 A frame is the body's length and its CRC32C, both big-endian u32, then the body. TCP's own checksum misses about
 one damaged packet in ten million or more, and a flipped bit in a slot's value would be agreed on for ever.
