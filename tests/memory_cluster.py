@@ -120,7 +120,7 @@ class Node:
             fail=self._failed,
         )
         self.clients = RepliesActor()
-        add_actors(self.host, identity, cluster.numbers, cluster.limits, cluster.timings, self.clients)
+        add_actors(self.host.add, identity, cluster.numbers, cluster.limits, cluster.timings, self.clients)
         self.host.connect(Link(cluster, self.number))
         self.host.start()
         for other in cluster.nodes.values():

@@ -1,4 +1,4 @@
-"""A Store in memory, for tests of everything above it: it seals values as the real one does."""
+"""A Store in memory: it seals values as the real one does, and leaves to its user when a commit ends and how."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class MemoryStore:
     def complete(self) -> None:
         """End the commit under way: durable, and said so; or failed, if one failed before."""
         assert self._under_way is not None, "no commit is under way"
-        (writes, done), self._under_way = self._under_way, None
         if self._failure is None:
-            for key, stored in writes.items():
-                self._put(key, stored)
-        done(self._failure)
+            self._keep()
+        if self._under_way is not None:  # else the process ended at the very moment when the commit was durable
+            (_, done), self._under_way = self._under_way, None
+            done(self._failure)
 
     def fail(self, reason: str = "the disk is full") -> None:
         """End the commit under way as failed, and every later one."""
@@ -70,6 +70,12 @@ class MemoryStore:
     def close(self) -> None:
         """Release nothing; remembered for tests that ask."""
         self.closed = True
+
+    def _keep(self) -> None:
+        """What the commit under way writes is durable."""
+        assert self._under_way is not None
+        for key, stored in self._under_way[0].items():
+            self._put(key, stored)
 
     def _put(self, key: bytes, stored: bytes | None) -> None:
         if stored is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from dkv.actor import ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, Actor
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
 from dkv.node.gateway import Gateway
-from dkv.node.host import Host
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.catchup import Catchup
 from dkv.paxos.elector import Elector
@@ -19,14 +18,19 @@ from dkv.wire.codec import decode_entries, encode_entries
 
 
 def add_actors(
-    host: Host, identity: Identity, members: Iterable[int], limits: Limits, timings: Timings, clients: Actor
+    add: Callable[[str, Actor], None],
+    identity: Identity,
+    members: Iterable[int],
+    limits: Limits,
+    timings: Timings,
+    clients: Actor,
 ) -> None:
-    """Give ``host`` the actors of the node that ``identity`` names; ``clients`` takes the replies."""
+    """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies."""
     ids, node = tuple(members), identity.node
-    host.add(ACCEPTOR, Acceptor(node, ids, limits))
-    host.add(LEARNER, Learner(identity, Machine(decode_entries)))
-    host.add(PROPOSER, Proposer(node, ids, limits, timings))
-    host.add(ELECTOR, Elector(node, ids, limits, timings))
-    host.add(CATCHUP, Catchup(node, ids, timings))
-    host.add(GATEWAY, Gateway(identity, limits, timings, encode_entries))
-    host.add(CLIENTS, clients)
+    add(ACCEPTOR, Acceptor(node, ids, limits))
+    add(LEARNER, Learner(identity, Machine(decode_entries)))
+    add(PROPOSER, Proposer(node, ids, limits, timings))
+    add(ELECTOR, Elector(node, ids, limits, timings))
+    add(CATCHUP, Catchup(node, ids, timings))
+    add(GATEWAY, Gateway(identity, limits, timings, encode_entries))
+    add(CLIENTS, clients)

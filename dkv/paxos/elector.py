@@ -9,6 +9,7 @@ section 9.6 of Ongaro's dissertation). Granting changes nothing at the voter, no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import assert_never
 
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address, Turn
@@ -223,16 +224,19 @@ class Elector:
             turn.send(Address(node, ELECTOR), Heartbeat(self._leading, self._beat))
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:
-        """The proposer stopped. Overtaken as leader: poll at once, lest an orphaned promise lock a voter out."""
+        """The proposer stopped. A leader whom nobody in sight overtook polls at once: see ADR 0003."""
         self._leading = None
         if self._leader == message.ballot:
             self._lose_leader(turn, "this node stepped down")
         if not message.led:
             return
         self._wait_at_random(turn)
+        overtaken = message.by > message.ballot
+        if overtaken and turn.now - self._heard_at.get(message.by.node, -inf) < self._timings.silence_seconds:
+            return  # Who overtook it is about to lead. Overtaking it in turn, both could go on like that for ever.
         for node in self._others():
             turn.send(Address(node, ELECTOR), Resigned(message.ballot))
-        if message.by > message.ballot and not self._hears_leader(turn.now):
+        if overtaken and not self._hears_leader(turn.now):
             self._poll(turn)
 
     def _heard_by_quorum(self, now: float) -> bool:

@@ -1,0 +1,127 @@
+"""What the cluster has agreed on, seen from outside: votes counted on disks, and a state machine of its own.
+
+Nothing here asks an actor what it believes. A value is chosen for a slot when a quorum of acceptors had it on disk in
+one ballot; ``Reference`` applies the chosen values by rules written a second time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from typing import Any
+
+from dkv.ballot import Ballot
+from dkv.kv.commands import APPEND, DELETE, PUT
+from dkv.paxos.quorum import is_quorum
+from dkv.records import Batch, Value
+from dkv.wire.codec import decode_entries
+
+
+class Chosen:
+    """Votes by slot and ballot; ``values`` and ``ballots`` of the slots that are chosen, all up to ``through``."""
+
+    def __init__(self, members: tuple[int, ...]) -> None:
+        self.values: dict[int, Value] = {}
+        self.ballots: dict[int, Ballot] = {}
+        self.batches: dict[tuple[int, int, int, int], int] = {}
+        """The first slot in which each batch is chosen, by (node, incarnation, boot, seq)."""
+        self.through = 0
+        self.reference = Reference()
+        self._members = members
+        self._proposed: dict[tuple[int, Ballot], Value] = {}
+        self._votes: defaultdict[tuple[int, Ballot], set[int]] = defaultdict(set)
+
+    def proposed(self, slot: int, ballot: Ballot, value: Value) -> str | None:
+        """``ballot`` proposes ``value``: what is wrong with that, if anything."""
+        if self._proposed.setdefault((slot, ballot), value) != value:
+            return f"ballot {ballot} proposed two values for slot {slot}"
+        chosen_in = self.ballots.get(slot)
+        if chosen_in is not None and chosen_in < ballot and self.values[slot] != value:
+            return f"ballot {ballot} proposed another value for slot {slot}, which was chosen in ballot {chosen_in}"
+        return None
+
+    def voted(self, node: int, slot: int, ballot: Ballot, value: Value) -> str | None:
+        """``node`` has ``value`` on disk for ``slot``, accepted in ``ballot``."""
+        if self._proposed.get((slot, ballot), value) != value:
+            return f"node {node} holds a value for slot {slot} in ballot {ballot} that this ballot did not propose"
+        votes = self._votes[slot, ballot]
+        votes.add(node)
+        if not is_quorum(votes, self._members):
+            return None
+        if slot not in self.values:
+            self._choose(slot, ballot, value)
+        elif self.values[slot] != value:
+            return f"slot {slot} has two chosen values, of ballots {self.ballots[slot]} and {ballot}"
+        return None
+
+    def _choose(self, slot: int, ballot: Ballot, value: Value) -> None:
+        self.values[slot], self.ballots[slot] = value, ballot
+        for batch in value:
+            name = (batch.node, batch.incarnation, batch.boot, batch.seq)
+            self.batches[name] = min(slot, self.batches.get(name, slot))
+        while self.through + 1 in self.values:
+            self.through += 1
+            self.reference.apply(self.through, self.values[self.through])
+
+    def counted(self, slot: int, ballot: Ballot) -> bool:
+        """Whether a quorum has ``slot`` on disk in ``ballot``."""
+        return is_quorum(self._votes.get((slot, ballot), ()), self._members)
+
+    def proposal(self, slot: int, ballot: Ballot) -> Value | None:
+        """What ``ballot`` proposed for ``slot``."""
+        return self._proposed.get((slot, ballot))
+
+    def has_voted(self, node: int, slot: int, ballot: Ballot) -> bool:
+        """Whether ``node`` ever had ``slot`` on disk in ``ballot``."""
+        return node in self._votes.get((slot, ballot), ())
+
+
+class Reference:
+    """Keys and values after every slot: what each replica must hold once it has applied that far."""
+
+    def __init__(self) -> None:
+        self._marks: dict[tuple[int, int], tuple[int, int]] = {}
+        self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
+
+    def state_at(self, slot: int) -> dict[bytes, bytes]:
+        """Every key and value once all up to ``slot`` is applied."""
+        state = {}
+        for key, slots in self._slots.items():
+            index = bisect_right(slots, slot) - 1
+            value = self._values[key][index] if index >= 0 else None
+            if value is not None:
+                state[key] = value
+        return state
+
+    def apply(self, slot: int, value: Value) -> None:
+        """Apply the next slot."""
+        for batch in value:
+            if self._is_next(batch):
+                self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
+                for entry in decode_entries(batch.blob) or []:
+                    self._apply_entry(slot, entry)
+
+    def _is_next(self, batch: Batch) -> bool:
+        boot, seq = self._marks.get((batch.node, batch.incarnation), (0, 0))
+        return (batch.boot == boot and batch.seq == seq + 1) or (batch.boot > boot and batch.seq == 1)
+
+    def _apply_entry(self, slot: int, entry: list[Any]) -> None:
+        if entry[0] == PUT:
+            self._set(slot, entry[1], entry[2])
+        elif entry[0] == APPEND:
+            value = (self._get(entry[1]) or b"") + entry[2]
+            if len(value) <= entry[3]:
+                self._set(slot, entry[1], value)
+        elif entry[0] == DELETE:
+            for key in entry[1:]:
+                if self._get(key) is not None:
+                    self._set(slot, key, None)
+
+    def _get(self, key: bytes) -> bytes | None:
+        values = self._values.get(key)
+        return values[-1] if values else None
+
+    def _set(self, slot: int, key: bytes, value: bytes | None) -> None:
+        self._slots[key].append(slot)
+        self._values[key].append(value)

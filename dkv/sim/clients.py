@@ -1,0 +1,278 @@
+"""Simulated clients: each sends requests to some node, waits, gives up, goes elsewhere; all is written down.
+
+Written values are unique, so that a read tells which write it saw. A key is left alone when too many writes were
+sent to it whose outcome is not known: each of those makes the search for a linearization longer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from dkv.events import ClientGone, ClientReplies, ClientRequests
+from dkv.kv.commands import interpret
+from dkv.replies import OK, Error
+from dkv.settings import Limits
+from dkv.sim.node import Node
+from dkv.sim.schedule import Event, Schedule
+
+OPEN_WRITES_MAX = 8
+KEY_REQUESTS_MAX = 150
+NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR")
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request of a client, and what became of it. Unanswered, or answered UNCERTAIN, its outcome is unknown."""
+
+    client: int
+    node: int
+    words: list[bytes]
+    called: float
+    returned: float | None = None
+    reply: Any = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was refused as not applied."""
+        return isinstance(self.reply, Error) and self.reply.text.startswith(NOT_APPLIED)
+
+    @property
+    def known(self) -> bool:
+        """Whether its outcome is known and it took effect."""
+        return self.returned is not None and not isinstance(self.reply, Error)
+
+
+@dataclass(slots=True)
+class Habits:
+    """How clients behave; times in seconds."""
+
+    clients: int = 4
+    keys: int = 2
+    think: float = 0.02
+    patience: float = 7.0
+    pipeline_max: int = 1
+    writes: float = 0.6
+
+
+@dataclass(slots=True)
+class _Keys:
+    """The keys in use, replaced one by one: how often each was used, and its writes whose outcome is not known yet."""
+
+    names: list[bytes] = field(default_factory=list)
+    used: list[int] = field(default_factory=list)
+    open_writes: dict[bytes, int] = field(default_factory=dict)
+    made: int = 0
+
+    def renew(self, index: int) -> None:
+        """A fresh key in place of an old one."""
+        self.made += 1
+        name = b"k%d" % self.made
+        self.names[index : index + 1] = [name]
+        self.used[index : index + 1] = [0]
+        self.open_writes[name] = 0
+
+    def choose(self, random: Random) -> bytes:
+        """A key for a request."""
+        index = random.randrange(len(self.names))
+        if self.used[index] >= KEY_REQUESTS_MAX or self.open_writes[self.names[index]] >= OPEN_WRITES_MAX:
+            self.renew(index)
+        self.used[index] += 1
+        return self.names[index]
+
+
+class Client:
+    """One client: a connection to one node at a time, one pipeline of requests at a time."""
+
+    def __init__(self, crowd: Crowd, number: int) -> None:
+        self.number = number
+        self.connection = 0
+        self.node: Node | None = None
+        self.patience = 0.0
+        self._crowd = crowd
+        self._boot = 0
+        self._waiting: deque[Request] = deque()
+        self._timeout: Event | None = None
+        self._next: Event | None = None
+
+    @property
+    def oldest(self) -> Request:
+        """The request that it waits for."""
+        return self._waiting[0]
+
+    @property
+    def busy(self) -> bool:
+        """Whether it waits for a reply."""
+        return bool(self._waiting)
+
+    def go_on_after(self, seconds: float) -> None:
+        """Send the next requests in a moment."""
+        if self._next is not None:
+            self._next.cancel()
+        self._next = self._crowd.schedule.after(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        """Send the next requests, over this connection or a new one."""
+        crowd = self._crowd
+        if self._waiting or crowd.stopped:
+            return
+        node = self.node
+        if node is None or not node.up or node.boot != self._boot or crowd.random.random() < 0.05:
+            node = self._connect()
+        if node is None:
+            self.go_on_after(crowd.random.uniform(0.05, 0.5))
+            return
+        count = crowd.random.randint(1, crowd.habits.pipeline_max)
+        self._send(node, [crowd.invent() for _ in range(count)])
+
+    def ask(self, node: Node, words: list[bytes]) -> Request:
+        """Send one request to ``node`` over a new connection."""
+        self._connect(node)
+        return self._send(node, [words])[0]
+
+    def _send(self, node: Node, pipeline: list[list[bytes]]) -> list[Request]:
+        crowd = self._crowd
+        requests = [Request(self.number, node.number, words, crowd.schedule.now) for words in pipeline]
+        crowd.requests.extend(requests)
+        self._waiting.extend(requests)
+        entries = [interpret(words, crowd.limits) for words in pipeline]
+        reads = sum(words[0] == b"get" for words in pipeline)
+        message = ClientRequests(self.connection, entries, len(entries) - reads, reads, 64 * len(entries))
+        crowd.schedule.after(crowd.delay(), node.run, node.port.take, message)
+        self.patience = crowd.habits.patience
+        self._timeout = crowd.schedule.after(self.patience, self._give_up)
+        return requests
+
+    def take(self, replies: list[Any]) -> None:
+        """The node answers its oldest requests."""
+        crowd = self._crowd
+        for reply in replies:
+            request = self._waiting.popleft()
+            request.reply, request.returned = reply, crowd.schedule.now
+            crowd.answered(request)
+        if not self._waiting and self._timeout is not None:
+            self._timeout.cancel()
+            self.go_on_after(crowd.random.expovariate(1 / crowd.habits.think))
+
+    def hang_up(self) -> None:
+        """Close the connection; what was asked on it has no answer."""
+        crowd = self._crowd
+        self._waiting.clear()
+        if self._timeout is not None:
+            self._timeout.cancel()
+        crowd.connections.pop(self.connection, None)
+        node, self.node = self.node, None
+        if node is not None:
+            crowd.schedule.after(crowd.delay(), node.run, node.port.take, ClientGone(self.connection))
+
+    def lose(self) -> None:
+        """The connection broke: go elsewhere, after a moment."""
+        self.hang_up()
+        self.go_on_after(self._crowd.random.uniform(0.01, 0.3))
+
+    def _give_up(self) -> None:
+        self._crowd.gave_up(self)
+        self.lose()
+
+    def _connect(self, node: Node | None = None) -> Node | None:
+        crowd = self._crowd
+        if self.node is not None:
+            self.hang_up()
+        ups = [each for each in crowd.nodes if each.up]
+        node = node or (crowd.random.choice(ups) if ups else None)
+        if node is not None:
+            crowd.made += 1
+            self.node, self._boot, self.connection = node, node.boot, crowd.made
+            crowd.connections[self.connection] = self
+        return node
+
+
+class Crowd:
+    """All clients of a run, and all their requests in order."""
+
+    def __init__(
+        self, schedule: Schedule, random: Random, nodes: list[Node], habits: Habits, limits: Limits, delay: float
+    ) -> None:
+        self.schedule = schedule
+        self.random = random
+        self.nodes = nodes
+        self.habits = habits
+        self.limits = limits
+        self.requests: list[Request] = []
+        self.connections: dict[int, Client] = {}
+        self.unanswered: list[Request] = []
+        """Those that a node should have answered and did not."""
+        self.made = 0
+        self.stopped = False
+        self.clients = [Client(self, number + 1) for number in range(habits.clients)]
+        self._delay = delay
+        self._keys = _Keys()
+        self._values = 0
+        for index in range(habits.keys):
+            self._keys.renew(index)
+
+    def begin(self) -> None:
+        """Let every client send its first request."""
+        for client in self.clients:
+            client.go_on_after(self.random.random() * self.habits.think)
+
+    def replied(self, replies: ClientReplies) -> None:
+        """A node answers a connection; the bytes take a moment, and are lost if the connection is."""
+        client = self.connections.get(replies.connection)
+        if client is not None:
+            self.schedule.after(self.delay(), self._reach, client, replies)
+
+    def node_ended(self, node: Node) -> None:
+        """Connections to the node break."""
+        for client in self.clients:
+            if client.node is node:
+                self.schedule.after(self.delay(), self._break, client, client.connection)
+
+    def invent(self) -> list[bytes]:
+        """The words of a new request."""
+        key = self._keys.choose(self.random)
+        if self.random.random() >= self.habits.writes:
+            return [b"get", key]
+        self._keys.open_writes[key] += 1
+        self._values += 1
+        kind = self.random.choice((b"put", b"append", b"append", b"delete"))
+        return [kind, key] if kind == b"delete" else [kind, key, b"%d." % self._values]
+
+    def answered(self, request: Request) -> None:
+        """A reply has come."""
+        if request.words[0] != b"get" and (request.known or request.failed):
+            key = request.words[1]
+            self._keys.open_writes[key] = self._keys.open_writes.get(key, 0) - 1
+
+    def gave_up(self, client: Client) -> None:
+        """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""
+        node, request = client.node, client.oldest
+        if node is not None and node.up and not node.clock.paused and node.resumed_at < request.called:
+            if client.patience > 1.5 * node.request_seconds:
+                self.unanswered.append(request)
+
+    def delay(self) -> float:
+        """How long bytes are on their way between a client and a node."""
+        return self.random.uniform(0.2, 1.8) * self._delay
+
+    def _reach(self, client: Client, replies: ClientReplies) -> None:
+        if self.connections.get(replies.connection) is client:
+            client.take(replies.replies)
+
+    def _break(self, client: Client, connection: int) -> None:
+        if self.connections.get(connection) is client:
+            client.lose()
+
+
+def is_fitting(request: Request) -> bool:
+    """Whether a reply is of the kind that its request can have."""
+    word, reply = request.words[0], request.reply
+    if isinstance(reply, Error):
+        return reply.text.startswith(NOT_APPLIED) or (word != b"get" and reply.text.startswith("UNCERTAIN"))
+    if word == b"get":
+        return reply is None or isinstance(reply, bytes)
+    if word == b"put":
+        return bool(reply == OK)
+    return isinstance(reply, int) and (word == b"append" or reply in (0, 1))

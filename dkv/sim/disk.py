@@ -1,0 +1,112 @@
+"""The simulated disk of one node: what is durable outlives its lives, and everything that disks do wrong can be done.
+
+Commits are atomic and take time. A crash during one leaves all of it or nothing (LevelDB cuts a torn commit off its
+log). What was flipped is found by the production checksums when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+from dkv.keys import STATE
+from dkv.sim.memory import MemoryStore
+from dkv.sim.schedule import Event, Schedule
+from dkv.storage.seal import seal
+from dkv.storage.store import StoreFailed
+
+Writes = Mapping[bytes, bytes | None]
+Done = Callable[[StoreFailed | None], None]
+
+
+class Disk(MemoryStore):
+    """``commit_seconds()`` says how long a commit takes; ``run`` makes a call when the node runs.
+
+    ``on_commit()`` hears of each commit before it begins, ``on_durable(writes)`` when it is on disk; both may end
+    the life of the node at that very moment.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        commit_seconds: Callable[[], float],
+        run: Callable[..., None],
+        on_commit: Callable[[], None],
+        on_durable: Callable[[Writes], None],
+    ) -> None:
+        super().__init__()
+        self._schedule = schedule
+        self._commit_seconds = commit_seconds
+        self._run = run
+        self._on_commit = on_commit
+        self._on_durable = on_durable
+        self._finishing: Event | None = None
+        self._writes: Writes = {}
+        self.stuck = False
+        self.full = False
+        self.broken = False
+        """The next commit fails, once."""
+
+    def commit(self, writes: Writes, done: Done) -> None:
+        """Begin a commit."""
+        super().commit(writes, lambda failure: self._run(done, failure))
+        self._writes = writes
+        self._finishing = None
+        self._on_commit()
+        if self.committing and not self.stuck:
+            self._finishing = self._schedule.after(self._commit_seconds(), self._finish)
+
+    def commit_now(self, writes: Writes) -> None:
+        """Commit at once: what a start writes before the node runs."""
+        for key, value in writes.items():
+            self._put(key, None if value is None else seal(key, value))
+        self._on_durable(writes)
+
+    def unstick(self) -> None:
+        """Commits end again, the one under way at once."""
+        self.stuck = False
+        if self.committing:
+            if self._finishing is not None:
+                self._finishing.cancel()
+            self._finish()
+
+    def crash(self, keep: bool = False) -> None:
+        """The process is gone; of a commit under way the disk has all (``keep``) or nothing."""
+        if self._finishing is not None:
+            self._finishing.cancel()
+        if self.committing and keep and not (self.full or self.broken):
+            self._keep()
+        super().crash()
+        self._failure = None
+        self.broken = False
+
+    def flip(self, random: Random) -> bytes | None:
+        """Flip one bit of a stored value that has a checksum; its key, or None if there is none."""
+        keys = [key for key in self._keys if key[:1] != STATE]
+        if not keys:
+            return None
+        key = random.choice(keys)
+        stored = bytearray(self.durable[key])
+        stored[random.randrange(len(stored))] ^= 1 << random.randrange(8)
+        self.durable[key] = bytes(stored)
+        return key
+
+    def wipe(self) -> None:
+        """Everything is lost: what is there now is a new, empty disk."""
+        self.crash()
+        self.durable.clear()
+        self._keys.clear()
+
+    def _finish(self) -> None:
+        self._finishing = None
+        if self.full:
+            self.fail("the disk is full")
+        elif self.broken:
+            self.broken = False
+            self.fail("input/output error")
+        else:
+            self.complete()
+
+    def _keep(self) -> None:
+        super()._keep()
+        self._on_durable(self._writes)

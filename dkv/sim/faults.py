@@ -1,0 +1,235 @@
+"""Faults: what strikes the nodes of a run, when, and how it ends. Everything is drawn from one generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from dkv.actor import Address
+from dkv.messages import Accepted, Promise
+from dkv.sim.clients import Crowd
+from dkv.sim.network import Network
+from dkv.sim.node import Node
+from dkv.sim.plan import Plan
+from dkv.sim.schedule import Schedule
+
+MOMENTS = ("now", "sending", "voting", "committing", "durable")
+"""When a crash happens: at once, or when the node next sends, sends a vote, begins a commit, or has one on disk."""
+
+
+class Faults:
+    """Strikes ``nodes`` as ``plan`` says, until ``stop``; ``lost(node)`` hears of each disk that is lost."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        random: Random,
+        plan: Plan,
+        nodes: list[Node],
+        network: Network,
+        crowd: Crowd,
+        note: Callable[[int, str, str], None],
+        lost: Callable[[int], None],
+    ) -> None:
+        self.slow: dict[int, float] = {}
+        """How many times as long as planned the commits of a node take."""
+        self._schedule = schedule
+        self._random = random
+        self._plan = plan
+        self._nodes = nodes
+        self._network = network
+        self._crowd = crowd
+        self._note = note
+        self._lost = lost
+        self._doomed: dict[int, str] = {}
+        self._stopped = False
+        self._strikes: dict[str, Callable[[Node], None]] = {
+            "clock": self._leap,
+            "crash": self._crash,
+            "flap": self._flap,
+            "flipped-byte": self._flip,
+            "full-disk": self._fill,
+            "hang-up": self._hang_up,
+            "lost-disk": self._lose,
+            "partition": self._partition,
+            "pause": self._pause,
+            "slow-disk": self._slow,
+            "stuck-disk": self._stick,
+            "write-error": self._break,
+        }
+
+    def begin(self) -> None:
+        """Strike now and then from now on."""
+        if self._plan.strikes:
+            self._schedule.after(self._random.expovariate(1 / self._plan.strike_seconds), self._strike)
+
+    def stop(self) -> None:
+        """Strike no more; nothing that lasts is undone by this."""
+        self._stopped = True
+        self._doomed.clear()
+
+    def _strike(self) -> None:
+        if self._stopped:
+            return
+        strikes = self._plan.strikes
+        kind = self._random.choices(list(strikes), list(strikes.values()))[0]
+        self._strikes[kind](self._random.choice(self._nodes))
+        self.begin()
+
+    def _later(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
+        """Undo something, unless all faults have been undone by then."""
+        self._schedule.after(seconds, lambda: None if self._stopped else call(*arguments))
+
+    def _lasting(self) -> float:
+        return self._random.choice((0.05, 0.5, 1.0, 3.0, 8.0)) * self._random.uniform(0.5, 1.5)
+
+    # --- processes ---
+
+    def reached(self, node: Node, moment: str) -> None:
+        """The node is about to do what a crash may have been waiting for."""
+        if self._doomed.get(node.number) == moment and self._random.random() < 0.5:
+            del self._doomed[node.number]
+            self._kill(node)
+
+    def sending(self, node: Node, to: Address, message: object) -> None:
+        """The node is about to send ``message``."""
+        if self._doomed:
+            self.reached(node, "sending")
+            if node.up and isinstance(message, Accepted | Promise):
+                self.reached(node, "voting")
+
+    def _crash(self, node: Node) -> None:
+        writing = [each for each in self._nodes if each.up and each.disk.committing]
+        if writing and self._random.random() < self._plan.bias:
+            node = self._random.choice(writing)
+        if not node.up:
+            return
+        moment = self._random.choice(MOMENTS)
+        if moment == "now":
+            self._kill(node)
+        else:
+            self._doomed[node.number] = moment
+
+    def _kill(self, node: Node) -> None:
+        self._note(node.number, "crash", "kill -9")
+        node.crash(keep=self._random.random() < self._plan.keep_chance)
+        self.restart_later(node)
+
+    def restart_later(self, node: Node) -> None:
+        """Somebody, or systemd, starts the node again, more than once if it must be."""
+        wait = self._random.expovariate(1 / self._plan.restart_seconds)
+        self._later(wait, self._restart, node)
+
+    def _restart(self, node: Node) -> None:
+        if node.disk.full:
+            self.restart_later(node)
+        elif not node.up:
+            node.start()
+
+    def _pause(self, node: Node) -> None:
+        if node.up and not node.clock.paused:
+            self._note(node.number, "pause", "SIGSTOP")
+            node.clock.pause()
+            self._later(self._lasting(), self.resume, node)
+
+    def resume(self, node: Node) -> None:
+        """Let a paused node go on."""
+        if node.up and node.clock.paused:
+            self._note(node.number, "resume", "SIGCONT")
+            node.resumed_at = self._schedule.now
+            node.clock.resume()
+
+    def _leap(self, node: Node) -> None:
+        seconds = self._random.choice((0.3, 2.0, 3600.0))
+        self._note(node.number, "leap", f"the clock leaps {seconds} s ahead")
+        node.clock.leap(seconds)
+
+    # --- disks ---
+
+    def _slow(self, node: Node) -> None:
+        self.slow[node.number] = self._random.choice((5.0, 50.0))
+        self._note(node.number, "slow", f"the disk is {self.slow[node.number]:g} times slower")
+        self._later(self._lasting(), self._hasten, node)
+
+    def _hasten(self, node: Node) -> None:
+        self.slow.pop(node.number, None)
+
+    def _stick(self, node: Node) -> None:
+        self._note(node.number, "stuck", "the disk finishes no commit")
+        node.disk.stuck = True
+        self._later(self._lasting(), node.disk.unstick)
+
+    def _break(self, node: Node) -> None:
+        self._note(node.number, "broken", "the next commit fails")
+        node.disk.broken = True
+
+    def _fill(self, node: Node) -> None:
+        self._note(node.number, "full", "the disk is full")
+        node.disk.full = True
+        self._later(self._lasting(), self._empty, node)
+
+    def _empty(self, node: Node) -> None:
+        node.disk.full = False
+
+    def _may_damage(self, node: Node) -> bool:
+        """A minority's copies at most, and none before every member has met every other: else no cluster could help."""
+        damaged = sum(each.damaged for each in self._nodes)
+        met = all(each.damaged or each.members_seen() for each in self._nodes)
+        return met and not node.damaged and damaged < (len(self._nodes) - 1) // 2
+
+    def _flip(self, node: Node) -> None:
+        if self._may_damage(node):
+            node.damaged = True
+            key = node.disk.flip(self._random)
+            self._note(node.number, "flip", f"one bit of {key!r}")
+
+    def _lose(self, node: Node) -> None:
+        """The disk is replaced and initialised by somebody who knows no better."""
+        if self._may_damage(node):
+            self._note(node.number, "wipe", "the disk is lost and initialised anew")
+            node.crash()
+            node.damaged = True
+            node.disk.wipe()
+            self._lost(node.number)
+            node.initialise()
+            self.restart_later(node)
+
+    # --- connections ---
+
+    def _partition(self, node: Node) -> None:
+        numbers = [each.number for each in self._nodes]
+        kind = self._random.choice(("isolate", "isolate", "split", "one way", "link"))
+        other = self._random.choice([number for number in numbers if number != node.number])
+        if kind == "isolate":
+            cuts = [(node.number, number) for number in numbers if number != node.number]
+        elif kind == "split":
+            side = set(self._random.sample(numbers, self._random.randint(1, len(numbers) - 1)))
+            cuts = [(one, two) for one in numbers for two in numbers if one in side and two not in side]
+        else:
+            cuts = [(node.number, other)]
+        if kind != "one way":
+            cuts += [(two, one) for one, two in cuts]
+        for one, two in cuts:
+            self._network.cut(one, two)
+        self._later(self._lasting(), self._mend, cuts)
+
+    def _mend(self, cuts: list[tuple[int, int]]) -> None:
+        for one, two in cuts:
+            self._network.mend(one, two)
+
+    def _flap(self, node: Node) -> None:
+        other = self._random.choice([each.number for each in self._nodes if each is not node])
+        self._toggle(node.number, other, self._random.randint(2, 20), self._random.choice((0.05, 0.3, 1.0)))
+
+    def _toggle(self, one: int, other: int, times: int, seconds: float) -> None:
+        """Cut and mend a link in turns, mended at the end."""
+        for pair in ((one, other), (other, one)):
+            (self._network.cut if times % 2 else self._network.mend)(*pair)
+        if times:
+            self._later(self._random.uniform(0.5, 1.5) * seconds, self._toggle, one, other, times - 1, seconds)
+
+    def _hang_up(self, node: Node) -> None:
+        client = self._random.choice(self._crowd.clients)
+        if client.node is not None:
+            self._note(0, "hang-up", f"client {client.number}")
+            client.lose()

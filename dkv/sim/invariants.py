@@ -1,0 +1,314 @@
+"""The invariants of the protocol, checked from outside at every message and every commit.
+
+Each check looks at what is on disks and on its way, never at what an actor believes, and says what is wrong in one
+English sentence. I1 to I11 are explained in docs/simulation.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from dkv.actor import ACCEPTOR, CATCHUP, GATEWAY, LEARNER, Address
+from dkv.ballot import ZERO, Ballot
+from dkv.events import BatchApplied
+from dkv.keys import (
+    APPLIED_THROUGH,
+    CHOSEN_THROUGH,
+    PROMISE,
+    RECORD,
+    STATE,
+    slot_of,
+    unpack_ballot,
+    unpack_number,
+)
+from dkv.kv.machine import GENERATION
+from dkv.messages import (
+    Accept,
+    Accepted,
+    Barrier,
+    BarrierRequest,
+    ChosenMark,
+    ChosenSlots,
+    Confirmed,
+    Prepare,
+    Promise,
+)
+from dkv.paxos.quorum import quorum_size
+from dkv.records import SlotRecord, unpack_record
+from dkv.sim.chosen import Chosen
+from dkv.sim.node import Node
+
+
+class _OnDisk:
+    """What one acceptor has on disk, as far as its commits said."""
+
+    def __init__(self) -> None:
+        self.promised = ZERO
+        self.records: dict[int, SlotRecord] = {}
+        self.chosen_through = 0
+        self.applied_through = 0
+
+
+class _Campaign:
+    """What is known of one ballot: which life began it, who promised it, and what its leader may count on."""
+
+    def __init__(self, boot: int) -> None:
+        self.boot = boot
+        self.announced = False
+        self.chunks: defaultdict[int, set[int]] = defaultdict(set)
+        self.promised: set[int] = set()
+        self.marks: dict[int, int] = {}
+        self.base: int | None = None
+        self.announced_through = 0
+
+
+class Invariants:
+    """Told of everything; calls ``violated(sentence)`` for what must not be."""
+
+    def __init__(self, members: tuple[int, ...], window_slots_max: int, violated: Callable[[str], None]) -> None:
+        self.chosen = Chosen(members)
+        self._quorum = quorum_size(len(members))
+        self._window_slots_max = window_slots_max
+        self._violated = violated
+        self._disks = {node: _OnDisk() for node in members}
+        self._wiped: set[int] = set()
+        self._campaigns: dict[Ballot, _Campaign] = {}
+        self._acknowledged_through = 0
+        self._reads_after: dict[tuple[int, int, int], int] = {}
+        self._applied_seq: dict[tuple[int, int], int] = {}
+
+    # --- disks ---
+
+    def wiped(self, node: int) -> None:
+        """The node's disk was lost: its votes were cast, but it remembers nothing."""
+        self._disks[node] = _OnDisk()
+        self._wiped.add(node)
+
+    def durable(self, node: Node, writes: dict[bytes, bytes | None]) -> None:
+        """Check a commit that has just become durable, as a whole."""
+        disk = self._disks[node.number]
+        for key, value in writes.items():
+            if key[:1] == RECORD:
+                self._check_record(node.number, disk, slot_of(key), value)
+            elif key == PROMISE and value is not None:
+                promised = Ballot(*unpack_ballot(value))
+                if promised < disk.promised:
+                    self._violated(f"I1: the promise of node {node.number} fell from {disk.promised} to {promised}")
+                disk.promised = promised
+        if CHOSEN_THROUGH in writes:
+            self._check_chosen_through(node.number, disk, unpack_number(writes[CHOSEN_THROUGH]))
+        if APPLIED_THROUGH in writes:
+            self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))
+        elif any(key[:1] == STATE for key in writes):
+            self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
+
+    def _check_record(self, node: int, disk: _OnDisk, slot: int, value: bytes | None) -> None:
+        if value is None:
+            self._violated(f"I8: node {node} erased the record of slot {slot}")
+            return
+        record, held = unpack_record(value), disk.records.get(slot)
+        disk.records[slot] = record
+        if held is not None and record.ballot < held.ballot:
+            self._violated(f"I1: node {node} lowered the ballot of slot {slot} from {held.ballot} to {record.ballot}")
+        if held is not None and held.chosen and (not record.chosen or record.value != held.value):
+            self._violated(f"I8: node {node} changed the chosen value of slot {slot}")
+        voted = record.ballot != ZERO and (held is None or record.ballot > held.ballot)
+        # A value that was learned has the ballot of a vote that may have been for another value.
+        if voted and (not record.chosen or self.chosen.proposal(slot, record.ballot) == record.value):
+            self._complain(self.chosen.voted(node, slot, record.ballot, record.value))
+        if record.chosen and self.chosen.values.get(slot) != record.value:
+            self._violated(f"I7: node {node} stored slot {slot} as chosen with a value that no majority holds")
+
+    def _check_chosen_through(self, node: int, disk: _OnDisk, through: int) -> None:
+        if through < disk.chosen_through:
+            self._violated(f"I8: chosen_through of node {node} fell from {disk.chosen_through} to {through}")
+        for slot in range(disk.chosen_through + 1, through + 1):
+            record, chosen = disk.records.get(slot), self.chosen.values.get(slot)
+            if record is None or record.value != chosen:
+                what = "nothing" if record is None else "another value"
+                self._violated(f"I7: node {node} counts slot {slot} as chosen and holds {what} for it")
+        disk.chosen_through = through
+
+    def _check_applied_through(self, node: Node, disk: _OnDisk, through: int) -> None:
+        if through < disk.applied_through:
+            self._violated(f"I8: applied_through of node {node.number} fell from {disk.applied_through} to {through}")
+        disk.applied_through = through
+        if through > self.chosen.through:
+            self._violated(f"I8: node {node.number} applied slot {through}, which is not chosen")
+            return
+        self._check_state(node, through)
+
+    def started(self, node: Node) -> None:
+        """What a life begins on is what its marks say."""
+        applied = unpack_number(node.disk.get(APPLIED_THROUGH))
+        if applied > self.chosen.through:
+            self._violated(f"I8: node {node.number} begins with slot {applied} applied, which is not chosen")
+        else:
+            self._check_state(node, applied)
+
+    def _check_state(self, node: Node, through: int) -> None:
+        """The state on disk is what applying every slot up to ``through`` makes (I9), no more and no less."""
+        prefix = STATE + GENERATION
+        held = {key[len(prefix) :]: value for key, value in node.disk.scan(prefix)}
+        expected = self.chosen.reference.state_at(through)
+        if held != expected:
+            keys = sorted(key for key in held.keys() | expected.keys() if held.get(key) != expected.get(key))
+            first = keys[0]
+            self._violated(
+                f"I9: node {node.number} has applied slot {through} and holds {held.get(first)!r} for key {first!r}"
+                f" where {expected.get(first)!r} follows from the log"
+            )
+
+    # --- messages leaving a node ---
+
+    def sending(self, node: Node, to: Address, message: Any) -> None:
+        """Check what a node says to others before it is on its way."""
+        match message:
+            case Promise() | Accepted() if node.number in self._wiped:
+                self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
+            case Accept():
+                self._check_accept(node, message)
+            case ChosenMark():
+                self._check_mark(message.ballot, message.chosen_through)
+            case Prepare():
+                self._check_prepare(node, to, message)
+            case Confirmed():
+                promised = self._disks[node.number].promised
+                if promised > message.ballot:
+                    self._violated(
+                        f"I11: node {node.number} confirmed ballot {message.ballot} though it had promised {promised}"
+                    )
+            case BarrierRequest():
+                self._asked(node.number, message)
+
+    def _check_prepare(self, node: Node, to: Address, message: Prepare) -> None:
+        ballot = message.ballot
+        campaign = self._campaigns.get(ballot)
+        if campaign is None or (campaign.boot != node.boot and not campaign.announced):
+            # Nobody else has heard of a ballot that a crash kept from being reserved.
+            campaign = self._campaigns[ballot] = _Campaign(node.boot)
+        if ballot.node != node.number or campaign.boot != node.boot:
+            self._violated(f"I5: ballot {ballot} was used by two lives of a node, or by a node it does not belong to")
+        if to.node != node.number:
+            campaign.announced = True
+            if self._disks[node.number].promised < ballot:
+                self._violated(f"I5: node {node.number} sent Prepare {ballot} before its own acceptor had promised it")
+
+    def _check_accept(self, node: Node, message: Accept) -> None:
+        ballot, slot = message.ballot, message.slot
+        campaign = self._campaigns.get(ballot)
+        if campaign is None or len(campaign.promised) < self._quorum or campaign.base is None:
+            self._violated(f"I6: an Accept for slot {slot} left in ballot {ballot}, which no quorum has promised")
+            return
+        if slot <= campaign.base:
+            self._violated(f"I6: ballot {ballot} proposed slot {slot}, chosen before it began")
+        if slot > message.chosen_through + self._window_slots_max:
+            self._violated(f"I6: ballot {ballot} proposed slot {slot}, beyond its window")
+        self._complain(self.chosen.proposed(slot, ballot, message.value))
+        self._check_mark(ballot, message.chosen_through)
+
+    def _check_mark(self, ballot: Ballot, through: int) -> None:
+        """A leader announces its base and what it counted itself in its ballot, nothing else."""
+        campaign = self._campaigns.get(ballot)
+        if campaign is None or campaign.base is None:
+            self._violated(f"I6: ballot {ballot} announced chosen slots before a quorum promised it")
+            return
+        for slot in range(max(campaign.announced_through, campaign.base) + 1, through + 1):
+            # Between the quorum's base and where its leader began, it holds values that others had counted.
+            if not self.chosen.counted(slot, ballot) and self.chosen.proposal(slot, ballot) is not None:
+                self._violated(f"I7: the leader of ballot {ballot} announced slot {slot} before a majority held it")
+            elif slot not in self.chosen.values:
+                self._violated(f"I7: the leader of ballot {ballot} announced slot {slot}, which is not chosen")
+        campaign.announced_through = max(campaign.announced_through, through)
+
+    # --- messages about to be handled ---
+
+    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+        """Check what an actor is told, by its own node or another."""
+        match message:
+            case Promise():
+                self._check_promise(sender, message)
+            case Accepted():
+                self._check_accepted(sender, message)
+            case ChosenSlots() if role in (LEARNER, CATCHUP):
+                self._check_chosen_slots(node.number, role, message)
+            case BatchApplied():
+                self._check_batch_applied(node, message)
+            case BarrierRequest() if sender.node == node.number:
+                self._asked(node.number, message)
+            case Barrier() if role == GATEWAY:
+                self._check_barrier(node, message)
+            case Prepare() if role == ACCEPTOR and sender.node == node.number:
+                self._check_prepare(node, Address(node.number, ACCEPTOR), message)
+            case Accept() if sender.node == node.number:
+                self._check_accept(node, message)
+
+    def _check_promise(self, sender: Address, message: Promise) -> None:
+        campaign = self._campaigns.get(message.ballot)
+        if campaign is None:
+            self._violated(f"I6: a Promise for ballot {message.ballot}, which nobody has begun")
+            return
+        # What was on its way when a disk was lost had been on that disk.
+        if self._disks[sender.node].promised < message.ballot and sender.node not in self._wiped:
+            self._violated(f"I2: the Promise {message.ballot} of node {sender.node} was delivered before its commit")
+        campaign.chunks[sender.node].add(message.chunk)
+        campaign.marks.setdefault(sender.node, message.chosen_through)
+        if len(campaign.chunks[sender.node]) == message.chunks:
+            campaign.promised.add(sender.node)
+        if campaign.base is None and len(campaign.promised) >= self._quorum:
+            campaign.base = max(campaign.marks[node] for node in campaign.promised)
+
+    def _check_accepted(self, sender: Address, message: Accepted) -> None:
+        slot, ballot, disk = message.slot, message.ballot, self._disks[sender.node]
+        record, proposal = disk.records.get(slot), self.chosen.proposal(slot, ballot)
+        if proposal is None:
+            self._violated(f"I6: node {sender.node} accepted slot {slot} in ballot {ballot}, which did not propose it")
+        elif sender.node not in self._wiped and not self.chosen.has_voted(sender.node, slot, ballot):
+            settled = record is not None and (record.chosen or slot <= disk.chosen_through)
+            if record is None or not (settled or record.ballot >= ballot):
+                self._violated(
+                    f"I2: the Accepted of node {sender.node} for slot {slot} in ballot {ballot}"
+                    " was delivered before its commit"
+                )
+            elif settled and record.value != proposal:
+                self._violated(f"I8: node {sender.node} accepted another value for slot {slot} than the chosen one")
+            else:  # The same value is known chosen, or a later vote of the same commit stands on the disk.
+                self._complain(self.chosen.voted(sender.node, slot, ballot, proposal))
+
+    def _check_chosen_slots(self, node: int, role: str, message: ChosenSlots) -> None:
+        for slot, value in enumerate(message.values, message.first_slot):
+            chosen = self.chosen.values.get(slot)
+            if chosen != value:
+                why = "which is not chosen" if chosen is None else "with another value than the chosen one"
+                self._violated(f"I7: the {role} of node {node} was told that slot {slot} is chosen, {why}")
+
+    def _check_batch_applied(self, node: Node, message: BatchApplied) -> None:
+        batch, life = f"{node.boot}-{message.seq}", (node.number, node.boot)
+        slot = self.chosen.batches.get((node.number, node.incarnation, node.boot, message.seq), 0)
+        if slot == 0:
+            self._violated(f"node {node.number} is about to acknowledge batch {batch}, which no majority has on disk")
+        if message.seq != self._applied_seq.get(life, 0) + 1:
+            self._violated(f"I10: node {node.number} applied its batch {batch} twice or out of order")
+        self._applied_seq[life] = message.seq
+        self._acknowledged_through = max(self._acknowledged_through, slot)
+
+    def _asked(self, node: int, message: BarrierRequest) -> None:
+        """Reads of request ``number`` arrived before it was sent for the first time."""
+        self._reads_after.setdefault((node, message.boot, message.number), self._acknowledged_through)
+
+    def _check_barrier(self, node: Node, message: Barrier) -> None:
+        if message.boot != node.boot:
+            return  # For an earlier life: it is ignored.
+        after = self._reads_after.get((node.number, message.boot, message.number), 0)
+        if message.through < after:
+            self._violated(
+                f"I11: reads on node {node.number} would be served at slot {message.through},"
+                f" though slot {after} was acknowledged before they arrived"
+            )
+        self._acknowledged_through = max(self._acknowledged_through, message.through)
+
+    def _complain(self, complaint: str | None) -> None:
+        if complaint is not None:
+            self._violated(f"I3: {complaint}")

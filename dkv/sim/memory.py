@@ -1,0 +1,87 @@
+"""A Store in memory: it seals values as the real one does, and leaves to its user when a commit ends and how."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping
+
+from dkv.storage.seal import seal, unseal
+from dkv.storage.store import StoreFailed
+
+
+class MemoryStore:
+    """Commits end when the test calls ``complete`` or ``fail``, or at once with ``auto``; ``crash`` loses one."""
+
+    def __init__(self, auto: bool = False) -> None:
+        self.durable: dict[bytes, bytes] = {}
+        """Sealed values by key: what a crash leaves. A test may damage them."""
+        self.closed = False
+        self._auto = auto
+        self._keys: list[bytes] = []
+        self._failure: StoreFailed | None = None
+        self._under_way: tuple[dict[bytes, bytes | None], Callable[[StoreFailed | None], None]] | None = None
+
+    @property
+    def committing(self) -> bool:
+        """Whether a commit waits for ``complete``, ``fail`` or ``crash``."""
+        return self._under_way is not None
+
+    def get(self, key: bytes) -> bytes | None:
+        """The durable value."""
+        stored = self.durable.get(key)
+        return None if stored is None else unseal(key, stored)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The durable pairs of this moment."""
+        keys = []
+        for index in range(bisect_left(self._keys, max(prefix, start)), len(self._keys)):
+            if not self._keys[index].startswith(prefix):
+                break
+            keys.append(self._keys[index])
+        pairs = [(key, self.durable[key]) for key in keys]
+        return ((key, unseal(key, stored)) for key, stored in pairs)
+
+    def commit(self, writes: Mapping[bytes, bytes | None], done: Callable[[StoreFailed | None], None]) -> None:
+        """Begin a commit; two at a time are the caller's mistake."""
+        assert self._under_way is None, "a commit is under way"
+        sealed = {key: None if value is None else seal(key, value) for key, value in writes.items()}
+        self._under_way = (sealed, done)
+        if self._auto:
+            self.complete()
+
+    def complete(self) -> None:
+        """End the commit under way: durable, and said so; or failed, if one failed before."""
+        assert self._under_way is not None, "no commit is under way"
+        if self._failure is None:
+            self._keep()
+        if self._under_way is not None:  # else the process ended at the very moment when the commit was durable
+            (_, done), self._under_way = self._under_way, None
+            done(self._failure)
+
+    def fail(self, reason: str = "the disk is full") -> None:
+        """End the commit under way as failed, and every later one."""
+        self._failure = StoreFailed(reason)
+        self.complete()
+
+    def crash(self) -> None:
+        """Lose the commit under way; its caller hears nothing any more."""
+        self._under_way = None
+
+    def close(self) -> None:
+        """Release nothing; remembered for tests that ask."""
+        self.closed = True
+
+    def _keep(self) -> None:
+        """What the commit under way writes is durable."""
+        assert self._under_way is not None
+        for key, stored in self._under_way[0].items():
+            self._put(key, stored)
+
+    def _put(self, key: bytes, stored: bytes | None) -> None:
+        if stored is None:
+            if self.durable.pop(key, None) is not None:
+                del self._keys[bisect_left(self._keys, key)]
+            return
+        if key not in self.durable:
+            insort(self._keys, key)
+        self.durable[key] = stored

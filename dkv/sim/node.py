@@ -1,0 +1,272 @@
+"""One simulated node: its disk, which outlives its lives, and the production actors and host of its current life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+from dkv.actor import Actor, Address, Turn
+from dkv.events import ClientGone, ClientReplies, ClientRequests
+from dkv.identity import Identity
+from dkv.keys import BOOT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
+from dkv.node.assembly import add_actors
+from dkv.node.host import Host
+from dkv.settings import Limits, Timings
+from dkv.sim.disk import Disk
+from dkv.sim.network import Network
+from dkv.sim.schedule import NodeClock, Schedule
+from dkv.storage.check import check_log
+from dkv.storage.identity import DirectoryError, load_members
+from dkv.storage.store import RecordCorrupt, StoreFailed
+
+CLUSTER = "simulated"
+
+
+class Watcher(Protocol):
+    """Who is told what a node does, before it takes effect."""
+
+    def started(self, node: Node) -> None:
+        """A life begins, on what the disk holds."""
+
+    def died(self, node: Node) -> None:
+        """A life is over, whatever ended it."""
+
+    def ended(self, node: Node, reason: str, error: BaseException) -> None:
+        """A life ended itself, or could not begin."""
+
+    def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
+        """An actor noted something."""
+
+    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+        """An actor is about to handle a message."""
+
+    def sending(self, node: Node, to: Address, message: Any) -> None:
+        """The node is about to send a message to another."""
+
+    def committing(self, node: Node) -> None:
+        """A commit is about to begin."""
+
+    def durable(self, node: Node, writes: Any) -> None:
+        """A commit is on disk."""
+
+    def replied(self, node: Node, replies: ClientReplies) -> None:
+        """The gateway answers a connection."""
+
+
+class _Watched:
+    """An actor whose messages the watcher sees first."""
+
+    def __init__(self, node: Node, role: str, actor: Actor) -> None:
+        self._node = node
+        self._role = role
+        self._actor = actor
+
+    def start(self, turn: Turn) -> None:
+        self._actor.start(turn)
+
+    def receive(self, turn: Turn, sender: Address, message: Any) -> None:
+        self._node.watcher.delivered(self._node, self._role, sender, message)
+        self._actor.receive(turn, sender, message)
+
+
+class _Port:
+    """Stands for the client port: hands replies to the watcher, and holds requests while reading is paused."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._boot = node.boot
+        self._paused = False
+        self._held: list[ClientRequests | ClientGone] = []
+
+    def start(self, turn: Turn) -> None:
+        """Nothing to load."""
+
+    def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
+        """Answer a client."""
+        self._node.watcher.replied(self._node, message)
+
+    def take(self, message: ClientRequests | ClientGone) -> None:
+        """A client's bytes came in, if this life has not ended meanwhile."""
+        if self._paused:
+            self._held.append(message)
+        elif self._boot == self._node.boot:
+            self._node.host.deliver("gateway", Address(self._node.number, "clients"), message)
+
+    def pause_reading(self) -> None:
+        """Take in nothing more for now."""
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        self._paused = False
+        held, self._held = self._held, []
+        for message in held:
+            self.take(message)
+
+
+class Node:
+    """Node ``number`` of ``members``; down until ``start``."""
+
+    def __init__(
+        self,
+        number: int,
+        members: tuple[int, ...],
+        schedule: Schedule,
+        network: Network,
+        random: Random,
+        commit_seconds: Callable[[], float],
+        limits: Limits,
+        timings: Timings,
+        watcher: Watcher,
+    ) -> None:
+        self.number = number
+        self.watcher = watcher
+        self.up = False
+        self.boot = 0
+        self.incarnation = 0
+        self.damaged = False
+        """Whether its disk was lost or a stored byte flipped: whatever it does, it must not vote again."""
+        self.clock_rate = 1.0
+        self.resumed_at = 0.0
+        """When it last went on after a pause, in simulated seconds."""
+        self.request_seconds = timings.request_seconds
+        self.host: Host
+        self.clock = NodeClock(schedule, 1.0)
+        self.disk = Disk(
+            schedule,
+            commit_seconds,
+            self.run,
+            lambda: watcher.committing(self),
+            lambda writes: watcher.durable(self, writes),
+        )
+        self._members = members
+        self._schedule = schedule
+        self._network = network
+        self._random = random
+        self._limits = limits
+        self._timings = timings
+        self._known: dict[int, int] = {}
+        self.initialise()
+        network.add(self)
+
+    def initialise(self) -> None:
+        """What ``dkv init`` does to an empty disk."""
+        self.incarnation = self._random.getrandbits(63)
+        self.disk.commit_now({IDENTITY: pack_number(self.incarnation), BOOT: pack_number(0)})
+
+    # --- lives ---
+
+    def start(self) -> None:
+        """Begin a life on what the disk holds, checked as a real node checks it; a damaged disk begins none."""
+        assert not self.up
+        try:
+            check_log(self.disk)
+            self._known = load_members(self.disk)
+            self.boot = unpack_number(self.disk.get(BOOT)) + 1
+        except (DirectoryError, RecordCorrupt) as error:
+            self.watcher.ended(self, "cannot start", error)
+            return
+        self.disk.commit_now({BOOT: pack_number(self.boot)})
+        self.up = True
+        self.clock = NodeClock(self._schedule, self.clock_rate)
+        self.host = Host(
+            self.number,
+            clock=self.clock,
+            store=self.disk,
+            random=Random(self._random.getrandbits(64)),
+            limits=self._limits,
+            timings=self._timings,
+            note=lambda actor, event, **fields: self.watcher.noted(self, actor, event, fields),
+            fail=self._failed,
+        )
+        self.port = _Port(self)
+        identity = Identity(CLUSTER, self.number, self.incarnation, self.boot)
+        add_actors(self._add, identity, self._members, self._limits, self._timings, self.port)
+        self.host.connect(_Link(self, self._network), self.port)
+        self.watcher.started(self)
+        self.host.start()
+
+    def _add(self, role: str, actor: Actor) -> None:
+        self.host.add(role, _Watched(self, role, actor))
+
+    def crash(self, keep: bool = False) -> None:
+        """kill -9; of a commit under way the disk keeps all or nothing."""
+        if self.up:
+            self._end(keep)
+
+    def _failed(self, reason: str, error: BaseException) -> None:
+        """The host ends the process, as its store or a handler failed."""
+        if self.up:
+            self._end(keep=self._random.random() < 0.5 and not isinstance(error, StoreFailed))
+            self.watcher.ended(self, reason, error)
+
+    def _end(self, keep: bool) -> None:
+        self.up = False
+        self.host.stop()
+        self.clock.stop()
+        self.disk.crash(keep)
+        self._network.gone(self.number)
+        self.watcher.died(self)
+
+    # --- what the network needs ---
+
+    def run(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Handle now, or when the node goes on after a pause; never, if it is down."""
+        if self.up:
+            self.clock.run(call, *arguments)
+
+    def knows(self, node: int, incarnation: int) -> bool:
+        """Whether ``incarnation`` is the one that is known for ``node``, or none is: the mesh's rule."""
+        return self._known.get(node, incarnation) == incarnation
+
+    def peer_up(self, node: int, incarnation: int, boot: int) -> None:
+        """A session with ``node`` is open."""
+        if self.up:
+            self._known[node] = incarnation
+            self.host.peer_up(node, incarnation, boot)
+
+    def peer_down(self, node: int) -> None:
+        """It has ended."""
+        if self.up:
+            self.host.peer_down(node)
+
+    def peer_heard(self, node: int) -> None:
+        """Bytes came in."""
+        if self.up:
+            self.host.peer_heard(node)
+
+    def deliver(self, to_role: str, sender: Address, message: Any) -> None:
+        """A message came in."""
+        if self.up:
+            self.host.deliver(to_role, sender, message)
+
+    def sending(self, to: Address, message: Any) -> bool:
+        """Tell the watcher, which may end this life at this very moment."""
+        if self.up:
+            self.watcher.sending(self, to, message)
+        return self.up
+
+    def members_seen(self) -> bool:
+        """Whether the disk holds the incarnation of every other member: it votes."""
+        return len({node_of(key) for key, _ in self.disk.scan(MEMBER)}) == len(self._members) - 1
+
+
+class _Link:
+    """The way of one life to the other nodes."""
+
+    def __init__(self, node: Node, network: Network) -> None:
+        self._node = node
+        self._network = network
+        self._boot = node.boot
+
+    def send(self, to: Address, sender: Address, message: Any) -> None:
+        """Send, unless this life is over."""
+        if self._node.boot == self._boot:
+            self._network.send(self._node, to, message)
+
+    def pause_reading(self) -> None:
+        """The limits of the simulation never fill a mailbox."""
+
+    def resume_reading(self) -> None:
+        """So nothing waits."""

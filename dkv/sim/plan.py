@@ -1,0 +1,117 @@
+"""What a seed decides before a run begins: how everything behaves, and which faults strike how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from dkv.settings import Limits, Timings
+from dkv.sim.clients import Habits
+from dkv.sim.network import Weather
+
+FAULTS = (
+    "clock",
+    "crash",
+    "delay",
+    "flap",
+    "flipped-byte",
+    "full-disk",
+    "hang-up",
+    "loss",
+    "lost-disk",
+    "partition",
+    "pause",
+    "repeat",
+    "slow-disk",
+    "stuck-disk",
+    "write-error",
+)
+"""Every kind of fault; ``delay``, ``loss`` and ``repeat`` are the network's weather, the others strike."""
+
+RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
+FREQUENT = {"crash": 3.0, "partition": 1.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One seed's decisions; times in seconds."""
+
+    seconds: float
+    limits: Limits
+    timings: Timings
+    weather: Weather
+    habits: Habits
+    client_delay: float
+    commit_seconds: float
+    slow_commit_chance: float
+    clock_rates: tuple[float, ...]
+    strikes: dict[str, float]
+    """Weights of the faults that strike."""
+    strike_seconds: float
+    """The mean time between two strikes."""
+    restart_seconds: float
+    keep_chance: float
+    """How likely a commit that a crash interrupts is on disk nevertheless."""
+    bias: float
+    """How likely a crash hits a node with a write under way."""
+
+
+def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
+    """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
+    enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
+    return Plan(
+        seconds=seconds,
+        limits=_limits(random),
+        timings=Timings(),
+        weather=_weather(random, enabled),
+        habits=_habits(random),
+        client_delay=random.choice((0.0001, 0.002)),
+        commit_seconds=random.choice((0.0005, 0.003, 0.02, 0.1)),
+        slow_commit_chance=random.choice((0.0, 0.01, 0.1)),
+        clock_rates=tuple(random.uniform(0.9, 1.1) if "clock" in enabled else 1.0 for _ in range(nodes)),
+        strikes={
+            name: RARE.get(name, FREQUENT.get(name, 1.0)) * random.uniform(0.2, 1.0)
+            for name in enabled
+            if name not in ("delay", "loss", "repeat")
+        },
+        strike_seconds=random.choice((0.15, 0.5, 1.5, 4.0)),
+        restart_seconds=random.choice((0.05, 0.5, 2.0)),
+        keep_chance=random.choice((0.1, 0.5, 0.9)),
+        bias=random.choice((0.3, 0.7, 0.95)),
+    )
+
+
+def _limits(random: Random) -> Limits:
+    """Small limits, often: what happens once in a million slots otherwise happens all the time."""
+    if random.random() < 0.3:
+        return Limits()
+    return Limits(
+        window_slots_max=random.choice((1, 2, 4, 16)),
+        batches_outstanding_max=random.choice((1, 2, 4)),
+        catchup_bytes_max=random.choice((100, 500, 1 << 20)),
+        write_back_bytes_max=random.choice((500, 5_000, 1 << 22)),
+        poll_lag_slots_max=random.choice((2, 20, 10_000)),
+    )
+
+
+def _weather(random: Random, enabled: list[str]) -> Weather:
+    weather = Weather(delay=random.choice((0.0002, 0.001, 0.01)))
+    if "delay" in enabled:
+        weather.spike_chance = random.choice((0.001, 0.01, 0.1))
+        weather.spike = random.choice((0.05, 0.5, 2.0))
+    if "loss" in enabled:
+        weather.loss = random.choice((0.001, 0.01, 0.1))
+    if "repeat" in enabled:
+        weather.repeat = random.choice((0.001, 0.01, 0.1))
+    return weather
+
+
+def _habits(random: Random) -> Habits:
+    return Habits(
+        clients=random.choice((1, 3, 6, 10)),
+        keys=random.choice((1, 2, 4)),
+        think=random.choice((0.01, 0.05, 0.2)),
+        patience=random.choice((1.0, 9.0)),
+        pipeline_max=random.choice((1, 1, 3)),
+        writes=random.choice((0.3, 0.6, 0.9)),
+    )

@@ -1,0 +1,168 @@
+"""One run of a seed: a safety phase under faults, then a majority is healed and must finish all work and agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TextIO
+
+from dkv.keys import STATE
+from dkv.kv.machine import GENERATION
+from dkv.paxos.quorum import quorum_size
+from dkv.replies import Error
+from dkv.sim.clients import Client, Request
+from dkv.sim.node import Node
+from dkv.sim.plan import FAULTS
+from dkv.sim.trace import Happening
+from dkv.sim.verdict import judge
+from dkv.sim.world import World
+
+SETTLE_SECONDS = 30.0
+"""How long a healed majority may take for each thing that it must do."""
+QUIET_SECONDS = 3.0
+"""So long nobody else may become leader once leadership has settled."""
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run. ``violation`` is the broken invariant in one sentence, None if all held."""
+
+    seed: int
+    violation: str | None
+    simulated_seconds: float
+    requests: int
+    unknown: int
+    slots: int
+    elections: int
+    events: list[Happening]
+
+
+def run(
+    seed: int, nodes: int, seconds: float, faults: frozenset[str] = frozenset(FAULTS), out: TextIO | None = None
+) -> Outcome:
+    """Run one seed: ``nodes`` nodes, ``seconds`` of faults, the trace written to ``out``."""
+    world = World(seed, nodes, seconds, faults, out)
+    if _begin(world) and world.run(seconds):
+        _heal(world, Random(f"{seed}/heal"))
+    world.check_replies()
+    if world.violation is None:
+        complaint = judge(world.crowd.requests)
+        if complaint is not None:
+            world.violated(complaint)
+    requests = world.crowd.requests
+    return Outcome(
+        seed,
+        world.violation,
+        world.schedule.now,
+        len(requests),
+        sum(not (request.known or request.failed) for request in requests),
+        world.invariants.chosen.through,
+        world.elections,
+        list(world.trace.events),
+    )
+
+
+def _begin(world: World) -> bool:
+    """Start everything. No fault before each member has met every other: until then a cluster needs them all."""
+    loss, world.network.weather.loss = world.network.weather.loss, 0.0
+    for node in world.nodes:
+        node.start()
+    if not world.run_until(lambda: all(node.members_seen() for node in world.nodes), SETTLE_SECONDS):
+        world.violated("the members did not meet though nothing was wrong")
+        return False
+    world.network.weather.loss = loss
+    world.crowd.begin()
+    world.faults.begin()
+    return True
+
+
+def _heal(world: World, random: Random) -> None:
+    """End all faults for a majority whose disks are whole; the others are gone for good, or cut off."""
+    world.faults.stop()
+    whole = [node for node in world.nodes if not node.damaged]
+    size = random.randint(quorum_size(len(world.nodes)), len(whole))
+    healed = sorted(random.sample(whole, size), key=lambda node: node.number)
+    world.note(0, "heal", " ".join(f"node {node.number}" for node in healed))
+    world.network.mend_all()
+    for node in world.nodes:
+        if node not in healed:
+            _put_away(world, node, healed, random)
+    world.network.calm()
+    world.faults.slow.clear()
+    for node in healed:
+        node.disk.full = node.disk.broken = False
+        node.disk.unstick()
+        world.faults.resume(node)
+        if not node.up:
+            node.start()
+    world.crowd.stopped = True
+    world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
+    _finish(world, healed)
+
+
+def _put_away(world: World, node: Node, healed: list[Node], random: Random) -> None:
+    if random.random() < 0.5:
+        node.crash()
+    for other in healed:
+        world.network.cut(node.number, other.number)
+        world.network.cut(other.number, node.number)
+
+
+def _finish(world: World, healed: list[Node]) -> None:
+    """All requests finish, leadership settles, every replica serves and converges."""
+
+    def led() -> bool:
+        return any(node.number in world.leading for node in healed)
+
+    waiting = [client for client in world.crowd.clients if client.node in healed]
+    if not _must(world, lambda: not any(client.busy for client in waiting), "requests were never answered"):
+        return
+    if not _must(world, led, "nobody came to lead"):
+        return
+    for node in healed:
+        if not _serves(world, node):
+            return
+    elections = world.elections
+    if not world.run(QUIET_SECONDS):
+        return
+    if world.elections != elections:
+        world.violated("the healed majority goes on electing leaders")
+        return
+    _must(world, lambda: _converged(world, healed), "the replicas did not converge")
+
+
+def _must(world: World, condition: object, complaint: str) -> bool:
+    if not world.run_until(condition, SETTLE_SECONDS):
+        world.violated(f"a majority was healed {SETTLE_SECONDS:g} s ago, and {complaint}")
+        return False
+    return True
+
+
+def _serves(world: World, node: Node) -> bool:
+    """The node must answer a write and a read, given a few tries."""
+    for words in ([b"append", b"healed", b"%d." % node.number], [b"get", b"healed"]):
+        for _ in range(TRIES):
+            client = Client(world.crowd, -node.number)
+            request = client.ask(node, words)
+            if not _must(world, lambda request=request: request.returned is not None, "a request is not answered"):
+                return False
+            if _succeeded(request):
+                break
+        else:
+            world.violated(f"a majority was healed, and node {node.number} answers {request.reply!r}")
+            return False
+    return True
+
+
+def _succeeded(request: Request) -> bool:
+    return not isinstance(request.reply, Error)
+
+
+def _converged(world: World, healed: list[Node]) -> bool:
+    prefix = STATE + GENERATION
+    chosen = world.invariants.chosen
+    expected = chosen.reference.state_at(chosen.through)
+    return all(
+        {key[len(prefix) :]: value for key, value in node.host.layers.scan(prefix)} == expected for node in healed
+    )

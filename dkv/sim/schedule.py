@@ -1,0 +1,154 @@
+"""Simulated time: what will happen when, and the clock that one node sees."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+
+class Event:
+    """A call that the schedule will make."""
+
+    __slots__ = ("_arguments", "_call", "time")
+
+    def __init__(self, time: float, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.time = time
+        self._call: Callable[..., Any] | None = call
+        self._arguments = arguments
+
+    def cancel(self) -> None:
+        """Do not make it."""
+        self._call = None
+
+    def active(self) -> bool:
+        """Whether it is still to be made."""
+        return self._call is not None
+
+    def happen(self) -> None:
+        """Make the call, once."""
+        call, self._call = self._call, None
+        if call is not None:
+            call(*self._arguments)
+
+
+class Schedule:
+    """Everything that will happen, in order of time, then of scheduling. ``now`` is in simulated seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._heap: list[tuple[float, int, Event]] = []
+        self._count = 0
+
+    def after(self, seconds: float, call: Callable[..., Any], *arguments: Any) -> Event:
+        """Call ``seconds`` from now."""
+        event = Event(self.now + max(seconds, 0.0), call, arguments)
+        self._count += 1
+        heappush(self._heap, (event.time, self._count, event))
+        return event
+
+    def step(self, until: float) -> bool:
+        """Make the next call that is due by ``until``; False, and ``until`` is now, if there is none."""
+        while self._heap and self._heap[0][0] <= until:
+            time, _, event = heappop(self._heap)
+            if event.active():
+                self.now = time
+                event.happen()
+                return True
+        self.now = max(self.now, until)
+        return False
+
+
+class _Timer(Event):
+    """An event at a time of a node's clock."""
+
+    __slots__ = ("armed", "clock")
+
+    def __init__(self, clock: NodeClock, time: float, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        super().__init__(time, call, arguments)
+        self.clock = clock
+        self.armed: Event | None = None
+
+    def cancel(self) -> None:
+        """Do not make it."""
+        super().cancel()
+        if self.armed is not None:
+            self.armed.cancel()
+        self.clock.forget(self)
+
+
+class NodeClock:
+    """The monotonic clock of one life of a node: it may run fast or slow and leap ahead, and the node may be paused.
+
+    A paused node handles nothing; what falls due meanwhile happens when it goes on, in order, as after SIGSTOP and
+    SIGCONT. Its clock runs on.
+    """
+
+    def __init__(self, schedule: Schedule, rate: float) -> None:
+        self.paused = False
+        self._schedule = schedule
+        self._rate = rate
+        self._reading = 1000.0
+        self._read_at = schedule.now
+        self._timers: dict[_Timer, None] = {}
+        self._held: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._stopped = False
+
+    def seconds(self) -> float:
+        """What the clock shows."""
+        return self._reading + (self._schedule.now - self._read_at) * self._rate
+
+    def callLater(self, delay: float, call: Callable[..., Any], /, *args: Any) -> _Timer:  # noqa: N802 - Twisted's name
+        """Call when the clock shows ``delay`` more."""
+        timer = _Timer(self, self.seconds() + delay, call, args)
+        self._timers[timer] = None
+        self._arm(timer)
+        return timer
+
+    def run(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Let the node handle something now, or when it goes on; nothing if its life is over."""
+        if self._stopped:
+            return
+        if self.paused:
+            self._held.append((call, arguments))
+        else:
+            call(*arguments)
+
+    def leap(self, seconds: float) -> None:
+        """Show ``seconds`` more from now on."""
+        self._reading, self._read_at = self.seconds() + seconds, self._schedule.now
+        for timer in list(self._timers):
+            if timer.armed is not None:
+                timer.armed.cancel()
+            self._arm(timer)
+
+    def pause(self) -> None:
+        """Handle nothing."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Handle what fell due meanwhile, then go on."""
+        self.paused = False
+        held, self._held = self._held, deque()
+        for call, arguments in held:
+            self.run(call, *arguments)
+
+    def stop(self) -> None:
+        """The life is over: nothing happens any more."""
+        self._stopped = True
+        self._held.clear()
+        for timer in list(self._timers):
+            timer.cancel()
+
+    def forget(self, timer: _Timer) -> None:
+        """It was cancelled or has happened."""
+        self._timers.pop(timer, None)
+
+    def _arm(self, timer: _Timer) -> None:
+        wait = (timer.time - self.seconds()) / self._rate
+        timer.armed = self._schedule.after(wait, self._due, timer)
+
+    def _due(self, timer: _Timer) -> None:
+        self.forget(timer)
+        self.run(timer.happen)

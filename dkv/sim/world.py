@@ -1,0 +1,176 @@
+"""One simulated cluster: nodes, network, disks and clients made from a seed, and everything they do watched."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, TextIO
+
+from dkv.actor import Address
+from dkv.ballot import Ballot
+from dkv.events import ClientReplies
+from dkv.sim.clients import Crowd, is_fitting
+from dkv.sim.faults import Faults
+from dkv.sim.invariants import Invariants
+from dkv.sim.network import Network
+from dkv.sim.node import Node
+from dkv.sim.plan import draw
+from dkv.sim.schedule import Schedule
+from dkv.sim.trace import Happening, Trace
+from dkv.storage.identity import DirectoryError
+from dkv.storage.store import RecordCorrupt, StoreFailed
+
+
+class World:
+    """A cluster of ``size`` nodes for ``seed``; ``violation`` is set by the first invariant that is broken."""
+
+    def __init__(self, seed: int, size: int, seconds: float, faults: frozenset[str], out: TextIO | None = None) -> None:
+        self.seed = seed
+        self.random = self._generator("world")
+        self.plan = plan = draw(self._generator("plan"), size, seconds, faults)
+        self.violation: str | None = None
+        self.leading: dict[int, Ballot] = {}
+        """The nodes that lead, as far as they say."""
+        self.elections = 0
+        self.schedule = Schedule()
+        self.trace = Trace(out)
+        members = tuple(range(1, size + 1))
+        self.invariants = Invariants(members, plan.limits.window_slots_max, self.violated)
+        self.network = Network(self.schedule, self._generator("network"), plan.timings, self.trace, plan.weather)
+        self.nodes: list[Node] = []
+        self.crowd = Crowd(
+            self.schedule, self._generator("clients"), self.nodes, plan.habits, plan.limits, plan.client_delay
+        )
+        self.faults = Faults(
+            self.schedule,
+            self._generator("faults"),
+            plan,
+            self.nodes,
+            self.network,
+            self.crowd,
+            self.note,
+            self.invariants.wiped,
+        )
+        self._disk_random = self._generator("disk")
+        self.nodes.extend(self._node(number, members) for number in members)
+
+    def _generator(self, name: str) -> Random:
+        """A generator of its own for each part, so that one more draw in one leaves the others as they were."""
+        return Random(f"{self.seed}/{name}")
+
+    def _node(self, number: int, members: tuple[int, ...]) -> Node:
+        node = Node(
+            number,
+            members,
+            self.schedule,
+            self.network,
+            self._generator(f"node {number}"),
+            lambda: self._commit_seconds(number),
+            self.plan.limits,
+            self.plan.timings,
+            self,
+        )
+        node.clock_rate = self.plan.clock_rates[number - 1]
+        return node
+
+    def _commit_seconds(self, number: int) -> float:
+        random, plan = self._disk_random, self.plan
+        slow = 20.0 if random.random() < plan.slow_commit_chance else 1.0
+        return random.uniform(0.3, 1.7) * plan.commit_seconds * slow * self.faults.slow.get(number, 1.0)
+
+    # --- running ---
+
+    def run(self, seconds: float) -> bool:
+        """Let ``seconds`` pass; False if an invariant was broken."""
+        return self.run_until(lambda: False, seconds) or self.violation is None
+
+    def run_until(self, condition: Any, seconds: float) -> bool:
+        """Run until ``condition()``; False if that took longer than ``seconds`` or an invariant was broken."""
+        until = self.schedule.now + seconds
+        while self.violation is None:
+            if condition():
+                return True
+            if not self.schedule.step(until):
+                return bool(condition())
+        return False
+
+    def violated(self, sentence: str) -> None:
+        """An invariant is broken; only the first one counts."""
+        if self.violation is None:
+            self.violation = sentence
+            self.note(0, "violated", sentence)
+
+    def note(self, node: int, kind: str, about: str) -> None:
+        """Add a line to the trace."""
+        self.trace.add(Happening(self.schedule.now, node, kind, about))
+
+    # --- what nodes do (the Watcher of dkv.sim.node) ---
+
+    def started(self, node: Node) -> None:
+        """A life begins: what it finds must be what its marks say."""
+        self.note(node.number, "start", f"boot {node.boot}")
+        self.invariants.started(node)
+
+    def died(self, node: Node) -> None:
+        """A life is over, whatever ended it."""
+        self.leading.pop(node.number, None)
+        self.crowd.node_ended(node)
+
+    def ended(self, node: Node, reason: str, error: BaseException) -> None:
+        """A life ended itself, or could not begin: only for a reason that its disk gave it."""
+        self.note(node.number, "ended", f"{reason}: {error}")
+        if node.damaged and isinstance(error, DirectoryError | RecordCorrupt):
+            return  # It has noticed, and takes no part any more.
+        if isinstance(error, StoreFailed) and not isinstance(error, RecordCorrupt):
+            self.faults.restart_later(node)
+            return
+        self.violated(f"node {node.number} ended itself: {reason}: {type(error).__name__}: {error}")
+
+    def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
+        """An actor noted something."""
+        if event == "leading":
+            self.elections += 1
+            self.leading[node.number] = fields["ballot"]
+        elif event == "stepped_down":
+            self.leading.pop(node.number, None)
+        elif event == "chosen_value_conflict":
+            self.violated(f"I8: node {node.number} was handed a second value for slot {fields['slot']}")
+        words = " ".join(f"{name}={value}" for name, value in fields.items())
+        self.note(node.number, "note", f"{actor} {event} {words}")
+
+    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+        """An actor is about to handle a message."""
+        self.invariants.delivered(node, role, sender, message)
+
+    def sending(self, node: Node, to: Address, message: Any) -> None:
+        """A message is about to leave."""
+        self.faults.sending(node, to, message)
+        if node.up:
+            self.invariants.sending(node, to, message)
+
+    def committing(self, node: Node) -> None:
+        """A commit is about to begin."""
+        self.note(node.number, "commit", "begins")
+        self.faults.reached(node, "committing")
+
+    def durable(self, node: Node, writes: Any) -> None:
+        """A commit is on disk."""
+        self.note(node.number, "durable", f"{len(writes)} keys")
+        before = self.invariants.chosen.through
+        self.invariants.durable(node, writes)
+        for slot in range(before + 1, self.invariants.chosen.through + 1):
+            self.note(0, "chosen", f"slot {slot} in ballot {self.invariants.chosen.ballots[slot]}")
+        self.faults.reached(node, "durable")
+
+    def replied(self, node: Node, replies: ClientReplies) -> None:
+        """The gateway answers a connection."""
+        self.crowd.replied(replies)
+
+    def check_replies(self) -> None:
+        """Every reply is one that its request can have, and every request was answered in time."""
+        for request in self.crowd.requests:
+            if request.returned is not None and not is_fitting(request):
+                self.violated(f"client {request.client} asked {request.words!r} and was answered {request.reply!r}")
+        if self.crowd.unanswered:
+            request = self.crowd.unanswered[0]
+            client = f"client {request.client}, which asked at {request.called:.3f}"
+            self.violated(f"node {request.node} ran all the time and did not answer {client}")
