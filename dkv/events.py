@@ -200,6 +200,13 @@ class ClientGone:
     connection: int
 
 
+@dataclass(frozen=True, slots=True)
+class RepliesUnread:
+    """Whether so many replies wait for clients to read them that no more should be made."""
+
+    full: bool
+
+
 # --- From the host -----------------------------------------------------------------------------------------------
 
 

@@ -26,12 +26,14 @@ class Prepare:
 class Promise:
     """``ballot`` is promised. ``records`` are those above ``chosen_through`` and from ``from_slot`` on.
 
-    A long report comes in ``chunks`` messages numbered ``chunk`` from 0; it counts when all have come.
+    A long report comes in ``chunks`` messages numbered ``chunk`` from 0; it counts when all have come. ``report`` is
+    a number drawn for each report: the chunks of two may differ in where they begin, and must not be joined.
     """
 
     ballot: Ballot
     chosen_through: int
     compacted_through: int
+    report: int
     chunk: int
     chunks: int
     records: tuple[tuple[int, SlotRecord], ...]

@@ -26,10 +26,12 @@ class Limits:
     connections_max: int = 10_000
     connection_inflight_bytes_max: int = 16 * MIB
     node_inflight_bytes_max: int = 128 * MIB
+    node_replies_bytes_max: int = 64 * MIB
     batch_bytes_max: int = 9 * MIB
     batches_outstanding_max: int = 4
     slot_bytes_max: int = 16 * MIB
     window_slots_max: int = 16
+    window_bytes_max: int = 8 * MIB
     frame_bytes_max: int = 32 * MIB
     peer_queue_bytes_max: int = 64 * MIB
     catchup_bytes_max: int = 1 * MIB
@@ -49,6 +51,7 @@ class Limits:
             ("batch_bytes_max", ENCODING_BYTES, "slot_bytes_max"),
             ("slot_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
             ("frame_bytes_max", 0, "peer_queue_bytes_max"),
+            ("window_bytes_max", 0, "undurable_bytes_max"),
         )
         for small, room, large in ordered:
             if getattr(self, small) + room > getattr(self, large):
@@ -66,7 +69,7 @@ class Timings:
     retransmit_seconds: float = 0.3
     catchup_grace_seconds: float = 0.1
     catchup_retry_seconds: float = 1.0
-    election_catchup_seconds: float = 5.0
+    phase1_idle_seconds: float = 5.0
     stuck_disk_seconds: float = 3.0
     request_seconds: float = 5.0
     write_back_seconds: float = 1.0

@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 import dkv as package
+from dkv.cli.check import check
 from dkv.cli.cluster import cluster
 from dkv.cli.data import append, delete, get, put
 from dkv.cli.init import init
 from dkv.cli.output import Failure, Status, complain, emit, say
+from dkv.cli.sim import sim
 
 
 class Group(click.Group):
@@ -65,5 +67,5 @@ def dkv(context: click.Context) -> int:
     return Status.DONE
 
 
-for command in (put, get, append, delete, init, cluster):
+for command in (put, get, append, delete, init, cluster, sim, check):
     dkv.add_command(command)

@@ -15,7 +15,7 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 from dkv.actor import Address, Turn
-from dkv.events import ClientGone, ClientReplies, ClientRequests
+from dkv.events import ClientGone, ClientReplies, ClientRequests, RepliesUnread
 from dkv.net.connection import ClientConnection
 from dkv.net.large import LargeRequests
 from dkv.replies import Error, Local
@@ -64,7 +64,7 @@ class Clients(Factory):
         reactor: Any,
         limits: Limits,
         connections_max: int,
-        deliver: Callable[[ClientRequests | ClientGone], None],
+        deliver: Callable[[ClientRequests | ClientGone | RepliesUnread], None],
         new_session: Callable[[int, str], Session],
         log: Log,
     ) -> None:
@@ -84,6 +84,8 @@ class Clients(Factory):
         self._inflight = 0
         self._choked = False
         self._held = False
+        self._unread = 0
+        self._unread_full = False
         self._drained: Deferred[None] | None = None
         self._deadline: Any = None
         self._complaints: dict[str, _Complaints] = {}
@@ -158,6 +160,15 @@ class Clients(Factory):
         if self._choked and self._inflight <= self.limits.node_inflight_bytes_max // 2:
             self._choked = False
             self._balance()
+
+    def unread(self, size: int) -> None:
+        """Replies of ``size`` bytes wait for their client to read them; below 0: they do no more."""
+        self._unread += size
+        limit = self.limits.node_replies_bytes_max
+        full = self._unread > (limit // 2 if self._unread_full else limit)
+        if full != self._unread_full:
+            self._unread_full = full
+            self.deliver(RepliesUnread(full))
 
     def pause_reading(self) -> None:
         """Take in nothing more for now."""

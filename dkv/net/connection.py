@@ -55,6 +55,7 @@ class ClientConnection(Protocol):
         self._reply_bytes = REPLY_BYTES_AT_FIRST
         self._choked = False  # too much is in flight
         self._unread = False  # the client does not read its replies
+        self._unread_bytes = 0  # of those, roughly
         self._reading = True
         self._half_closed = False  # the client sends no more, but may read
         self._ended = False  # nothing more is taken in
@@ -98,6 +99,7 @@ class ClientConnection(Protocol):
         if self._outstanding:
             self._clients.deliver(ClientGone(self.number))
         self._clients.remove(self, self._inflight)
+        self._have_read()
 
     def pauseProducing(self) -> None:
         """The client is slow to read: produce no more replies."""
@@ -107,7 +109,13 @@ class ClientConnection(Protocol):
     def resumeProducing(self) -> None:
         """It has read what there was."""
         self._unread = False
+        self._have_read()
         self.proceed()
+
+    def _have_read(self) -> None:
+        if self._unread_bytes:
+            self._clients.unread(-self._unread_bytes)
+            self._unread_bytes = 0
 
     def stopProducing(self) -> None:
         """The transport is closed; ``connectionLost`` says so too."""
@@ -223,8 +231,12 @@ class ClientConnection(Protocol):
 
     def _reply(self, replies: list[Any]) -> None:
         data = self._encoder.encode(replies)
-        self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies))
+        # What is expected falls slowly: replies as large as these may come again behind some small ones.
+        self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies), self._reply_bytes // 2)
         self.transport.write(data)
+        if self._unread and self._closing is None:
+            self._unread_bytes += len(data)
+            self._clients.unread(len(data))
         if self._encoder.closed:
             self._close()
 

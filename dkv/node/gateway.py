@@ -25,14 +25,15 @@ from dkv.events import (
     LeaderIs,
     PeerUp,
     QuorumHeard,
-    Read,
     ReadResults,
     Replayed,
+    RepliesUnread,
     TimerFired,
 )
 from dkv.identity import Identity
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, BarrierRequest, Submit, Want
+from dkv.node.readqueue import ReadQueue
 from dkv.node.runs import Run, take_fitting
 from dkv.records import Batch
 from dkv.replies import Error
@@ -45,6 +46,7 @@ GatewayMessage = (
     | ReadResults
     | Flush
     | ClientGone
+    | RepliesUnread
     | Want
     | LeaderIs
     | QuorumHeard
@@ -53,7 +55,6 @@ GatewayMessage = (
     | TimerFired
 )
 
-BARRIERS_ASKED_MAX = 4
 RESEND_SECONDS = 1.0
 DEADLINES_PER_TIMEOUT = 20
 LOADING = Error("LOADING this node is replaying its log; the request was not applied, retry")
@@ -78,14 +79,6 @@ class _Outstanding:
     sent_at: float
 
 
-@dataclass(slots=True)
-class _Asked:
-    """Runs of reads that share a barrier, and the number of the request for it."""
-
-    number: int
-    runs: list[Run]
-
-
 class Gateway:
     """The gateway of the node that ``identity`` names; ``encode`` turns entries into a batch's blob."""
 
@@ -105,10 +98,8 @@ class Gateway:
         self._seq = 0
         self._to_log: deque[Run] = deque()
         self._outstanding: deque[_Outstanding] = deque()
-        self._number = 0
-        self._to_read: deque[Run] = deque()
-        self._asked: deque[_Asked] = deque()
-        self._reading: deque[_Asked] = deque()
+        self._reads = ReadQueue()
+        self._replies_full = False
 
     def start(self, turn: Turn) -> None:
         """Nothing to load: the boot count that numbers its batches is part of its identity."""
@@ -131,14 +122,17 @@ class Gateway:
             case ClientGone():
                 self._on_client_gone(message)
             case Want():
-                if message.boot == self._identity.boot:
-                    self._resend(turn, message.seq)
+                self._on_want(turn, message)
             case LeaderIs():
                 self._on_leader_is(turn, message)
             case QuorumHeard():
                 self._quorum_lost_at = None if message.heard else turn.now
             case Replayed():
                 self._loading = False
+            case RepliesUnread():
+                self._replies_full = message.full
+                self._read_next(turn)
+                self._flush_soon(turn)
             case PeerUp():
                 if self._leader is not None and self._leader.node == message.node:
                     self._resend_all(turn)
@@ -167,7 +161,7 @@ class Gateway:
         """Let go of what has no number yet: the client port counts its bytes no more. The rest takes its course."""
         if self._lanes.pop(message.connection, None) is not None:
             self._to_log = deque(run for run in self._to_log if run.connection != message.connection)
-            self._to_read = deque(run for run in self._to_read if run.connection != message.connection)
+            self._reads.waiting = deque(run for run in self._reads.waiting if run.connection != message.connection)
 
     def _admit(self, turn: Turn, lane: _Lane, run: Run) -> None:
         """Send a run of requests on its way: by the log or by a barrier, or hold it back behind earlier reads."""
@@ -186,7 +180,7 @@ class Gateway:
             self._to_log.append(run)
         else:
             lane.in_reads += 1
-            self._to_read.append(run)
+            self._reads.waiting.append(run)
         lane.newest = run
         self._flush_soon(turn)
         if not self._watching:
@@ -206,6 +200,8 @@ class Gateway:
         while self._leader is not None and self._to_log:
             if len(self._outstanding) >= self._limits.batches_outstanding_max:
                 return
+            if self._replies_full and self._to_log[0].reads:
+                return
             runs = take_fitting(self._to_log, self._limits.batch_bytes_max)
             blob = self._encode([entry for run in runs for entry in run.log_entries()])
             self._seq += 1
@@ -223,6 +219,11 @@ class Gateway:
         self._share_out(turn, applied.runs, results)
         self._flush_soon(turn)
 
+    def _on_want(self, turn: Turn, message: Want) -> None:
+        """Resend from there on; to send what it would refuse again could go on without end, at no distance at all."""
+        if message.boot == self._identity.boot and self._outstanding and self._outstanding[0].batch.seq <= message.seq:
+            self._resend(turn, message.seq)
+
     def _resend(self, turn: Turn, from_seq: int) -> None:
         if self._leader is None:
             return
@@ -235,27 +236,27 @@ class Gateway:
 
     def _ask_barrier(self, turn: Turn) -> None:
         """One request for all reads that have arrived since the last one; the newest stands for all before it."""
-        if self._leader is None or not self._to_read or len(self._asked) >= BARRIERS_ASKED_MAX:
-            return
-        self._number += 1
-        self._asked.append(_Asked(self._number, list(self._to_read)))
-        self._to_read.clear()
-        turn.send(self._leader, BarrierRequest(self._identity.boot, self._number))
+        number = self._reads.ask() if self._leader is not None else 0
+        if self._leader is not None and number:
+            turn.send(self._leader, BarrierRequest(self._identity.boot, number))
 
     def _on_barrier(self, turn: Turn, message: Barrier) -> None:
-        if message.boot != self._identity.boot:
-            return
-        while self._asked and self._asked[0].number <= message.number:
-            asked = self._asked.popleft()
-            self._reading.append(asked)
-            entries = [entry for run in asked.runs for entry in run.log_entries()]
-            turn.send(self._here(LEARNER), Read(asked.number, message.through, entries))
-        self._flush_soon(turn)
+        if message.boot == self._identity.boot:
+            self._reads.barrier(message.number, message.through)
+            self._read_next(turn)
+            self._flush_soon(turn)
+
+    def _read_next(self, turn: Turn) -> None:
+        """Let the learner evaluate the next reads, unless clients do not read what they are sent."""
+        read = None if self._replies_full else self._reads.next_read(self._is_settled)
+        if read is not None:
+            turn.send(self._here(LEARNER), read)
 
     def _on_read_results(self, turn: Turn, message: ReadResults) -> None:
-        asked = self._reading.popleft()
-        assert asked.number == message.number, f"read {message.number} answered, {asked.number} is the oldest"
-        self._share_out(turn, asked.runs, message.results)
+        self._share_out(turn, self._reads.evaluated(message.number), message.results)
+        self._read_next(turn)
+        if self._reads.waiting:
+            self._flush_soon(turn)
 
     # --- replies ---
 
@@ -307,18 +308,17 @@ class Gateway:
             for run in outstanding.runs:
                 if run.arrived <= expired:
                     self._answer(turn, run, run.outcomes(writes=uncertain, reads=refusal))
-        for asked in (*self._reading, *self._asked):
-            for run in asked.runs:
-                if run.arrived <= expired:
-                    self._answer(turn, run, [refusal] * run.entries)
-        self._asked = deque(asked for asked in self._asked if not all(map(self._is_settled, asked.runs)))
-        self._refuse_expired(turn, self._to_read, expired)
+        for run in self._reads.under_way():
+            if run.arrived <= expired:
+                self._answer(turn, run, [refusal] * run.entries)
+        self._reads.forget(self._is_settled)
+        self._refuse_expired(turn, self._reads.waiting, expired)
         self._refuse_expired(turn, self._to_log, expired)
         if self._outstanding and self._outstanding[0].sent_at <= turn.now - RESEND_SECONDS:
             self._resend(turn, 1)
         self._resend_barrier_request(turn)
         self._flush_soon(turn)
-        self._watching = bool(self._lanes or self._outstanding or self._to_log or self._to_read or self._asked)
+        self._watching = bool(self._lanes or self._outstanding or self._to_log or self._reads.asked)
         if self._watching:
             turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
 
@@ -340,8 +340,8 @@ class Gateway:
         self._resend_barrier_request(turn)
 
     def _resend_barrier_request(self, turn: Turn) -> None:
-        if self._leader is not None and self._asked:
-            turn.send(self._leader, BarrierRequest(self._identity.boot, self._asked[-1].number))
+        if self._leader is not None and self._reads.asked:
+            turn.send(self._leader, BarrierRequest(self._identity.boot, self._reads.asked))
 
     def _refusal_at_once(self, now: float) -> Error | None:
         """Why a request need not even wait: this node is loading, or no quorum was heard for a whole timeout."""

@@ -8,6 +8,10 @@ from typing import Any
 from dkv.events import ClientRequests
 from dkv.kv.commands import GET
 from dkv.replies import Local
+from dkv.settings import KIB
+
+READ_BYTES = 256 * KIB
+"""What a read in a batch is taken to bring: values may be larger, but most are not."""
 
 
 class Run:
@@ -27,6 +31,16 @@ class Run:
         self.in_log = False
         self.answered = False
         self._items = requests.items
+
+    @property
+    def reads(self) -> int:
+        """How many of the entries read."""
+        return self.entries - self.writes
+
+    @property
+    def weight(self) -> int:
+        """What the run counts for in a batch, in bytes: its own, and what its reads may bring when they are applied."""
+        return self.size + self.reads * READ_BYTES
 
     def take_in(self, other: Run) -> None:
         """Let a run that holds no entries be answered behind this one."""
@@ -53,10 +67,20 @@ class Run:
 
 
 def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:
-    """Take runs off the front, as many as together fit ``bytes_max`` bytes, one at least."""
+    """Take runs off the front, as many as together fit ``bytes_max`` bytes by their weights, one at least."""
     taken = [runs.popleft()]
-    size = taken[0].size
-    while runs and size + runs[0].size <= bytes_max:
-        size += runs[0].size
+    weight = taken[0].weight
+    while runs and weight + runs[0].weight <= bytes_max:
+        weight += runs[0].weight
+        taken.append(runs.popleft())
+    return taken
+
+
+def take_few(runs: deque[Run], entries_max: int) -> list[Run]:
+    """Take runs off the front, as many as together have ``entries_max`` entries, one at least."""
+    taken = [runs.popleft()]
+    entries = taken[0].entries
+    while runs and entries + runs[0].entries <= entries_max:
+        entries += runs[0].entries
         taken.append(runs.popleft())
     return taken

@@ -112,10 +112,10 @@ class Acceptor:
         if not self._may_vote(turn, sender, message.ballot):
             return
         self._raise_promise(turn, message.ballot)
-        chunks = self._report(turn, message.from_slot)
+        through = self._log.chosen_through
+        chunks, report = self._report(turn, message.from_slot), turn.random.getrandbits(62)
         for number, records in enumerate(chunks):
-            promise = Promise(message.ballot, self._log.chosen_through, 0, number, len(chunks), tuple(records))
-            turn.send(sender, promise)
+            turn.send(sender, Promise(message.ballot, through, 0, report, number, len(chunks), tuple(records)))
 
     def _report(self, turn: Turn, from_slot: int) -> list[list[tuple[int, SlotRecord]]]:
         """Every record above ``chosen_through`` from ``from_slot`` on, in chunks of bounded bytes, one at least."""

@@ -14,6 +14,9 @@ from dkv.events import CatchUp, CaughtUp, Learn, Learned, Missing, TimerFired
 from dkv.messages import ChosenSlots, ReadChosen
 from dkv.settings import Timings
 
+DOUBLINGS_MAX = 3
+"""How often the time allowed for an answer is doubled: what is asked of several peers comes in several times."""
+
 CatchupMessage = Missing | CatchUp | ChosenSlots | Learned | TimerFired
 
 
@@ -28,6 +31,7 @@ class Catchup:
         self._target = 0
         self._peer = 0
         self._fetching = False
+        self._retries = 0  # since the last answer that helped
         self._asked_slot = 0  # 0: no request is under way
         self._stored_slot = 0  # where the last answer given to the acceptor begins
         self._noticed_slot = 0  # 0: no gap is being given its moment
@@ -81,6 +85,7 @@ class Catchup:
                 self._begin(turn)
         elif message.name == "retry" and self._fetching:
             self._turn_to_next_peer()
+            self._retries += 1
             self._ask(turn)
 
     def _begin(self, turn: Turn) -> None:
@@ -95,17 +100,19 @@ class Catchup:
             self._turn_to_next_peer()
         self._asked_slot = self._next_slot
         turn.send(Address(self._peer, ACCEPTOR), ReadChosen(self._next_slot))
-        turn.set_timer("retry", self._timings.catchup_retry_seconds)
+        turn.set_timer("retry", self._timings.catchup_retry_seconds * 2 ** min(self._retries, DOUBLINGS_MAX))
 
     def _turn_to_next_peer(self) -> None:
         later = [peer for peer in self._peers if peer > self._peer]
         self._peer = (later or self._peers)[0]
 
     def _on_chosen_slots(self, turn: Turn, sender: Address, message: ChosenSlots) -> None:
-        if self._asked_slot == 0 or sender.node != self._peer or message.first_slot != self._asked_slot:
-            return  # An answer to a request given up: what it holds has been asked for again.
+        if self._asked_slot == 0 or message.first_slot != self._asked_slot:
+            return  # An answer to an earlier request: what it holds is here by now.
         if not message.values:
             return  # This peer cannot help; the retry timer turns to another.
+        self._peer = sender.node  # Also one that was given up: a large answer takes longer on a slow link.
+        self._retries = 0
         self._asked_slot = 0
         self._stored_slot = message.first_slot
         self._target = max(self._target, message.chosen_through)

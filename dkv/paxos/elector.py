@@ -71,6 +71,7 @@ class Elector:
         self._quorum_heard = True
         self._poll_number = 0
         self._granted: set[int] = set()
+        self._campaigning = False
         self._election_due = 0.0
         self._ticked_at = 0.0
 
@@ -95,7 +96,7 @@ class Elector:
                 if message.ballot == self._leading:
                     self._acked_at[sender.node] = turn.now
             case Poll():
-                turn.send(sender, PollAnswer(message.number, self._would_grant(turn.now, message)))
+                self._on_poll(turn, sender, message)
             case PollAnswer():
                 self._on_poll_answer(turn, sender, message)
             case Resigned():
@@ -121,8 +122,8 @@ class Elector:
     def _on_heartbeat(self, turn: Turn, sender: Address, message: Heartbeat) -> None:
         if message.ballot < self._highest_led or message.ballot.node != sender.node:
             return  # A deposed leader learns of it from the acceptors.
-        if self._leading is not None:
-            self._leading = None
+        if self._leading is not None or self._campaigning:
+            self._leading, self._campaigning = None, False
             turn.send(self._here(PROPOSER), StepDown(f"node {sender.node} leads in ballot {message.ballot}"))
         self._leader_beat_at = self._leader_heard_at = turn.now
         self._follow(turn, message.ballot)
@@ -177,6 +178,11 @@ class Elector:
 
     # --- polling ---
 
+    def _on_poll(self, turn: Turn, sender: Address, message: Poll) -> None:
+        if self._leader is not None and self._leading is None and self._leader.node == sender.node:
+            self._leader_gone(turn, "it polls")
+        turn.send(sender, PollAnswer(message.number, self._would_grant(turn.now, message)))
+
     def _would_grant(self, now: float, poll: Poll) -> bool:
         """Not while a live leader is heard here, and not to one far behind: its catch-up would be an outage."""
         if self._chosen_through is None or self._hears_leader(now):
@@ -204,6 +210,7 @@ class Elector:
     def _campaign_if_granted(self, turn: Turn) -> None:
         if is_quorum(self._granted, self._members) and not self._hears_leader(turn.now):
             self._granted = set()
+            self._campaigning = True
             turn.send(self._here(PROPOSER), Campaign())
 
     # --- leading ---
@@ -212,7 +219,7 @@ class Elector:
         if message.ballot < self._highest_led:
             turn.send(self._here(PROPOSER), StepDown(f"node {self._highest_led.node} leads in {self._highest_led}"))
             return
-        self._leading = message.ballot
+        self._leading, self._campaigning = message.ballot, False
         self._acked_at = dict.fromkeys(self._others(), turn.now)
         self._follow(turn, message.ballot)
         self._send_heartbeats(turn)
@@ -225,7 +232,7 @@ class Elector:
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:
         """The proposer stopped. A leader whom nobody in sight overtook polls at once: see ADR 0003."""
-        self._leading = None
+        self._leading, self._campaigning = None, False
         if self._leader == message.ballot:
             self._lose_leader(turn, "this node stepped down")
         if not message.led:

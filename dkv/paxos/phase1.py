@@ -15,15 +15,18 @@ class PromiseTally:
 
     def __init__(self, ballot: Ballot, members: Iterable[int]) -> None:
         self.ballot = ballot
+        self.began_at = 0.0
+        """When, in monotonic seconds, and ``asked_times`` how often Prepares went out: kept for their sender."""
+        self.asked_times = 1
         self._members = frozenset(members)
         self._chunks: dict[int, dict[int, Promise]] = {}
 
     def add(self, node: int, promise: Promise) -> None:
-        """Take one message; a repeat replaces, and a changed number of chunks starts that node's report anew."""
+        """Take one message; a chunk of another report than the ones held begins that node's report anew."""
         if promise.ballot != self.ballot or node not in self._members or promise.chunk >= promise.chunks:
             return
         chunks = self._chunks.setdefault(node, {})
-        if any(held.chunks != promise.chunks for held in chunks.values()):
+        if any((held.report, held.chunks) != (promise.report, promise.chunks) for held in chunks.values()):
             chunks.clear()
         chunks[promise.chunk] = promise
 

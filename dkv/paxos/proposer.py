@@ -51,7 +51,7 @@ from dkv.paxos.barriers import ReadRounds
 from dkv.paxos.origins import BatchQueue
 from dkv.paxos.phase1 import PromiseTally
 from dkv.paxos.quorum import is_quorum
-from dkv.paxos.window import Window
+from dkv.paxos.window import Window, backoff
 from dkv.records import Value
 from dkv.settings import Limits, Timings
 
@@ -96,6 +96,7 @@ class Proposer:
         self._limits = limits
         self._timings = timings
         self._highest = ZERO
+        self._slot_bytes_max = min(limits.slot_bytes_max, limits.window_bytes_max // 2)
         self._ballot = ZERO
         self._phase = Phase.IDLE
         self._tally = PromiseTally(ZERO, self._members)
@@ -104,7 +105,8 @@ class Proposer:
 
     def _begin_leadership(self, base: int) -> None:
         """Set what belongs to one leadership, with everything up to ``base`` known chosen."""
-        self._window = Window(base, self._node, self._members, self._limits.window_slots_max)
+        limits = self._limits
+        self._window = Window(base, self._node, self._members, limits.window_slots_max, limits.window_bytes_max)
         self._announced_through = 0
         self._recovered_through = base
         self._recovery: deque[Value] = deque()
@@ -146,7 +148,7 @@ class Proposer:
             case StepDown():
                 self._stop(turn, self._ballot, message.reason)
             case PeerUp():
-                self._retransmit(turn, (message.node,))
+                self._on_peer_up(turn, message)
             case TimerFired():
                 self._on_timer(turn, message)
             case _:
@@ -155,9 +157,8 @@ class Proposer:
     # --- phase 1 ---
 
     def _on_campaign(self, turn: Turn) -> None:
-        if self._phase in (Phase.LEADING, Phase.CATCHING_UP):
-            return
-        self._campaign(turn)
+        if self._phase is Phase.IDLE:
+            self._campaign(turn)
 
     def _campaign(self, turn: Turn) -> None:
         """Reserve a new ballot: the node's own acceptor has it on disk before anyone else hears of it."""
@@ -166,12 +167,15 @@ class Proposer:
         self._tally = PromiseTally(self._ballot, self._members)
         turn.note("phase1_started", ballot=self._ballot)
         turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
+        self._tally.began_at = turn.now
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
+        turn.set_timer("progress", self._timings.phase1_idle_seconds)
 
     def _on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
         if message.ballot != self._ballot or self._phase not in (Phase.RESERVING, Phase.PREPARING):
             return
         self._tally.add(sender.node, message)
+        turn.set_timer("progress", self._timings.phase1_idle_seconds)
         if self._phase is Phase.RESERVING and self._node in self._tally.reported():
             self._phase = Phase.PREPARING
             self._held_through = message.chosen_through
@@ -187,23 +191,21 @@ class Proposer:
             return
         self._phase = Phase.CATCHING_UP
         turn.send(Address(self._node, CATCHUP), CatchUp(base, holder))
-        turn.set_timer("catchup", self._timings.election_catchup_seconds)
 
     def _on_caught_up(self, turn: Turn, message: CaughtUp) -> None:
-        grew = message.chosen_through > self._held_through
-        self._held_through = max(self._held_through, message.chosen_through)
+        held, self._held_through = self._held_through, max(self._held_through, message.chosen_through)
         if self._phase is not Phase.CATCHING_UP:
             return
         if self._held_through >= self._tally.base()[0]:
-            turn.cancel_timer("catchup")
             self._lead(turn, self._held_through)
-        elif grew:
-            turn.set_timer("catchup", self._timings.election_catchup_seconds)
+        elif self._held_through > held:
+            turn.set_timer("progress", self._timings.phase1_idle_seconds)
 
     def _lead(self, turn: Turn, base: int) -> None:
         """Phase 1 and its catch-up are done: propose what it found, then what gateways send."""
         self._begin_leadership(base)
         self._phase = Phase.LEADING
+        turn.cancel_timer("progress")
         self._recovery.extend(self._tally.choices(base))
         self._recovered_through = base + len(self._recovery)
         turn.note("leading", ballot=self._ballot, chosen_through=base, recovering=len(self._recovery))
@@ -267,7 +269,7 @@ class Proposer:
             if self._recovery:
                 value = self._recovery.popleft()
             elif self._queue:
-                value = self._queue.next_value(self._limits.slot_bytes_max)
+                value = self._queue.next_value(self._slot_bytes_max)
             else:
                 return
             slot = self._window.propose(value, turn.now)
@@ -296,9 +298,11 @@ class Proposer:
             self._ask_confirmation(turn, self._members)
 
     def _ask_confirmation(self, turn: Turn, nodes: Iterable[int]) -> None:
-        confirm = Confirm(self._ballot, self._rounds.round)
-        for node in nodes:
-            turn.send(self._acceptor(node), confirm)
+        """Ask those who have not confirmed the round under way."""
+        if self._rounds.under_way:
+            confirm = Confirm(self._ballot, self._rounds.round)
+            for node in sorted(set(nodes) - self._rounds.confirmed):
+                turn.send(self._acceptor(node), confirm)
 
     def _on_confirmed(self, turn: Turn, sender: Address, message: Confirmed) -> None:
         rounds = self._rounds
@@ -333,7 +337,7 @@ class Proposer:
         turn.note("stepped_down" if led else "phase1_ended", ballot=self._ballot, by=by, reason=reason)
         self._phase = Phase.IDLE
         self._begin_leadership(0)
-        for timer in ("retransmit", "mark", "catchup"):
+        for timer in ("retransmit", "mark", "progress"):
             turn.cancel_timer(timer)
         turn.send(Address(self._node, ELECTOR), Stopped(self._ballot, by, led))
 
@@ -343,37 +347,51 @@ class Proposer:
         if message.name == "mark" and self._phase is Phase.LEADING:
             self._announce(turn)
             turn.set_timer("mark", self._timings.heartbeat_seconds)
-        elif message.name == "catchup" and self._phase is Phase.CATCHING_UP:
-            self._campaign(turn)
+        elif message.name == "progress" and self._phase is Phase.CATCHING_UP:
+            self._campaign(turn)  # Who reported what is missing may have died: another quorum may know less.
+        elif message.name == "progress" and self._phase is not Phase.LEADING:
+            self._stop(turn, self._ballot, "no quorum promised it in time")
         elif message.name == "retransmit" and self._phase is not Phase.IDLE:
             silent = self._window.own_disk_silent_seconds(turn.now)
             if silent > self._timings.stuck_disk_seconds:
                 self._stop(turn, self._ballot, f"this node's disk has not answered for {silent:.1f} s")
                 return
-            self._retransmit(turn, self._members)
-            turn.set_timer("retransmit", self._timings.retransmit_seconds)
+            if self._phase is Phase.LEADING:
+                self._retransmit_window(turn)
+                turn.set_timer("retransmit", self._timings.retransmit_seconds)
+            else:
+                self._retransmit_prepare(turn, self._members)
+                self._tally.asked_times += 1
+                turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._tally.asked_times))
 
-    def _retransmit(self, turn: Turn, nodes: tuple[int, ...]) -> None:
-        """Send again what ``nodes`` have not answered: all of it to a peer that has just come up."""
+    def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
+        """What was sent to the peer may be lost: send again all that it has not answered."""
+        if self._phase is Phase.LEADING:
+            for slot, proposal in self._window:
+                if message.node not in proposal.voters:
+                    self._send_accept(turn, message.node, slot, proposal.value)
+            self._ask_confirmation(turn, (message.node,))
+        elif turn.now - self._tally.began_at < self._timings.election_seconds_max:
+            # Later, a leader may have been found without this node; the poll that allowed the campaign is too old.
+            self._retransmit_prepare(turn, (message.node,))
+
+    def _retransmit_prepare(self, turn: Turn, nodes: Iterable[int]) -> None:
         if self._phase is Phase.RESERVING and self._node in nodes:
             turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
         elif self._phase is Phase.PREPARING:
-            for node in set(nodes) - self._tally.reported() - {self._node}:
+            for node in sorted(set(nodes) - self._tally.reported() - {self._node}):
                 turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
-        elif self._phase is Phase.LEADING:
-            self._retransmit_window(turn, nodes)
 
-    def _retransmit_window(self, turn: Turn, nodes: tuple[int, ...]) -> None:
-        everyone = len(nodes) == len(self._members)
-        for slot, proposal in self._window:
-            if everyone and turn.now - proposal.sent_at < self._timings.retransmit_seconds:
-                continue
-            accept = Accept(self._ballot, slot, proposal.value, self._window.chosen_through)
-            for node in sorted(set(nodes) - proposal.voters - {self._node}):
-                turn.send(self._acceptor(node), accept)
-            proposal.sent_at = turn.now
-        if self._rounds.under_way and turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
-            self._ask_confirmation(turn, sorted(set(nodes) - self._rounds.confirmed))
+    def _retransmit_window(self, turn: Turn) -> None:
+        for slot, proposal in self._window.take_overdue(turn.now, self._timings.retransmit_seconds):
+            for node in self._others():
+                if node not in proposal.voters:
+                    self._send_accept(turn, node, slot, proposal.value)
+        if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
+            self._ask_confirmation(turn, self._members)
+
+    def _send_accept(self, turn: Turn, node: int, slot: int, value: Value) -> None:
+        turn.send(self._acceptor(node), Accept(self._ballot, slot, value, self._window.chosen_through))
 
     def _others(self) -> tuple[int, ...]:
         return tuple(node for node in self._members if node != self._node)

@@ -6,31 +6,48 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dkv.paxos.quorum import is_quorum
-from dkv.records import Value
+from dkv.records import Value, value_bytes
+
+BACKOFF_MAX = 16
+
+
+def backoff(times: int) -> int:
+    """How many times as long to wait after sending ``times`` times: repetition makes no link or disk faster."""
+    return int(min(2 ** (times - 1), BACKOFF_MAX))
 
 
 @dataclass(slots=True)
 class Proposal:
-    """A value on its way: who has accepted it in this ballot, and when its Accepts last went out."""
+    """A value on its way: its size, who has accepted it in this ballot, and when its Accepts last went out.
+
+    ``sent_times`` counts how often they did.
+    """
 
     value: Value
+    size: int
     sent_at: float
+    sent_times: int = 1
     voters: set[int] = field(default_factory=set)
 
 
 class Window:
-    """The slots above ``chosen_through`` up to ``slots_max`` further on.
+    """The slots above ``chosen_through``: ``slots_max`` at most, and as many as fit ``bytes_max``, one at least.
+
+    The bytes are bounded too, because every acceptor owes them to its disk: a commit that takes many seconds looks
+    like a disk that has died.
 
     ``chosen_through`` is the leader's own count: the base that phase 1 established, then slot after slot for which
     a quorum of Accepteds in this ballot came to this proposer, and never anything it heard otherwise (B25).
     """
 
-    def __init__(self, base: int, node: int, members: Iterable[int], slots_max: int) -> None:
+    def __init__(self, base: int, node: int, members: Iterable[int], slots_max: int, bytes_max: int) -> None:
         self.chosen_through = base
         self._next_slot = base + 1
         self._node = node
         self._members = frozenset(members)
         self._slots_max = slots_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._proposals: dict[int, Proposal] = {}
         self._own_pending: dict[int, float] = {}
 
@@ -39,14 +56,16 @@ class Window:
 
     def has_room(self) -> bool:
         """Whether another slot may be proposed."""
-        return self._next_slot - self.chosen_through <= self._slots_max
+        return self._next_slot - self.chosen_through <= self._slots_max and self._bytes < self._bytes_max
 
     def propose(self, value: Value, now: float) -> int:
         """Take the next slot for ``value``; which one it is."""
         assert self.has_room()
         slot = self._next_slot
         self._next_slot += 1
-        self._proposals[slot] = Proposal(value, now)
+        size = value_bytes(value)
+        self._proposals[slot] = Proposal(value, size, now)
+        self._bytes += size
         self._own_pending[slot] = now
         return slot
 
@@ -61,8 +80,18 @@ class Window:
         before = self.chosen_through
         while (first := self._proposals.get(self.chosen_through + 1)) and is_quorum(first.voters, self._members):
             self.chosen_through += 1
-            del self._proposals[self.chosen_through]
+            self._bytes -= self._proposals.pop(self.chosen_through).size
         return self.chosen_through > before
+
+    def take_overdue(self, now: float, seconds: float) -> list[tuple[int, Proposal]]:
+        """What has been on its way for longer than it should: ``seconds``, doubled each time it is sent again."""
+        overdue = []
+        for slot, proposal in self._proposals.items():
+            if now - proposal.sent_at >= seconds * backoff(proposal.sent_times):
+                proposal.sent_at = now
+                proposal.sent_times += 1
+                overdue.append((slot, proposal))
+        return overdue
 
     def own_disk_silent_seconds(self, now: float) -> float:
         """For how long the node's own acceptor has owed the answer to its oldest unanswered Accept."""

@@ -29,12 +29,16 @@ class Chosen:
         self.reference = Reference()
         self._members = members
         self._proposed: dict[tuple[int, Ballot], Value] = {}
+        self._blobs: dict[tuple[int, int, int, int], bytes] = {}
         self._votes: defaultdict[tuple[int, Ballot], set[int]] = defaultdict(set)
 
     def proposed(self, slot: int, ballot: Ballot, value: Value) -> str | None:
         """``ballot`` proposes ``value``: what is wrong with that, if anything."""
         if self._proposed.setdefault((slot, ballot), value) != value:
             return f"ballot {ballot} proposed two values for slot {slot}"
+        for batch in value:
+            if self._blobs.setdefault((batch.node, batch.incarnation, batch.boot, batch.seq), batch.blob) != batch.blob:
+                return f"node {batch.node} gave the number {batch.boot}-{batch.seq} to two batches"
         chosen_in = self.ballots.get(slot)
         if chosen_in is not None and chosen_in < ballot and self.values[slot] != value:
             return f"ballot {ballot} proposed another value for slot {slot}, which was chosen in ballot {chosen_in}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 
 from dkv.actor import Address
@@ -28,6 +28,7 @@ class Faults:
         nodes: list[Node],
         network: Network,
         crowd: Crowd,
+        leading: Collection[int],
         note: Callable[[int, str, str], None],
         lost: Callable[[int], None],
     ) -> None:
@@ -39,6 +40,7 @@ class Faults:
         self._nodes = nodes
         self._network = network
         self._crowd = crowd
+        self._leading = leading
         self._note = note
         self._lost = lost
         self._doomed: dict[int, str] = {}
@@ -50,9 +52,11 @@ class Faults:
             "flipped-byte": self._flip,
             "full-disk": self._fill,
             "hang-up": self._hang_up,
+            "lossy-link": self._lossy,
             "lost-disk": self._lose,
             "partition": self._partition,
             "pause": self._pause,
+            "rotation": self._rotation,
             "slow-disk": self._slow,
             "stuck-disk": self._stick,
             "write-error": self._break,
@@ -73,8 +77,13 @@ class Faults:
             return
         strikes = self._plan.strikes
         kind = self._random.choices(list(strikes), list(strikes.values()))[0]
-        self._strikes[kind](self._random.choice(self._nodes))
+        self._strikes[kind](self._victim())
         self.begin()
+
+    def _victim(self) -> Node:
+        """Any node, but a leader more often than not."""
+        leading = [node for node in self._nodes if node.number in self._leading]
+        return self._random.choice(leading if leading and self._random.random() < 0.5 else self._nodes)
 
     def _later(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
         """Undo something, unless all faults have been undone by then."""
@@ -216,6 +225,25 @@ class Faults:
     def _mend(self, cuts: list[tuple[int, int]]) -> None:
         for one, two in cuts:
             self._network.mend(one, two)
+
+    def _rotation(self, node: Node) -> None:
+        """Cut off one node after the other, the leader of the moment mostly, each as the one before comes back."""
+        self._rotate([], self._random.randint(2, 6), self._random.choice((0.3, 1.0, 3.0)))
+
+    def _rotate(self, cuts: list[tuple[int, int]], times: int, seconds: float) -> None:
+        self._mend(cuts)
+        if times:
+            node = self._victim().number
+            others = [each.number for each in self._nodes if each.number != node]
+            cuts = [(node, other) for other in others] + [(other, node) for other in others]
+            for one, two in cuts:
+                self._network.cut(one, two)
+            self._later(self._random.uniform(0.5, 1.5) * seconds, self._rotate, cuts, times - 1, seconds)
+
+    def _lossy(self, node: Node) -> None:
+        other = self._random.choice([each.number for each in self._nodes if each is not node])
+        self._network.lose(node.number, other, self._random.choice((0.2, 0.5, 1.0)))
+        self._later(self._lasting(), self._network.lose, node.number, other, 0.0)
 
     def _flap(self, node: Node) -> None:
         other = self._random.choice([each.number for each in self._nodes if each is not node])

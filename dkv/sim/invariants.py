@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from dkv.actor import ACCEPTOR, CATCHUP, GATEWAY, LEARNER, Address
+from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.events import BatchApplied
 from dkv.keys import (
@@ -31,6 +31,7 @@ from dkv.messages import (
     BarrierRequest,
     ChosenMark,
     ChosenSlots,
+    Confirm,
     Confirmed,
     Prepare,
     Promise,
@@ -39,6 +40,7 @@ from dkv.paxos.quorum import quorum_size
 from dkv.records import SlotRecord, unpack_record
 from dkv.sim.chosen import Chosen
 from dkv.sim.node import Node
+from dkv.sim.reads import ReadRules
 
 
 class _OnDisk:
@@ -46,6 +48,8 @@ class _OnDisk:
 
     def __init__(self) -> None:
         self.promised = ZERO
+        self.voted = ZERO
+        """The highest ballot of a vote: voting promises, too."""
         self.records: dict[int, SlotRecord] = {}
         self.chosen_through = 0
         self.applied_through = 0
@@ -75,8 +79,7 @@ class Invariants:
         self._disks = {node: _OnDisk() for node in members}
         self._wiped: set[int] = set()
         self._campaigns: dict[Ballot, _Campaign] = {}
-        self._acknowledged_through = 0
-        self._reads_after: dict[tuple[int, int, int], int] = {}
+        self._reads = ReadRules(members, violated)
         self._applied_seq: dict[tuple[int, int], int] = {}
 
     # --- disks ---
@@ -89,14 +92,16 @@ class Invariants:
     def durable(self, node: Node, writes: dict[bytes, bytes | None]) -> None:
         """Check a commit that has just become durable, as a whole."""
         disk = self._disks[node.number]
+        bound = max(disk.promised, disk.voted)  # as of the commit before: within one, the order is not known
         for key, value in writes.items():
             if key[:1] == RECORD:
-                self._check_record(node.number, disk, slot_of(key), value)
-            elif key == PROMISE and value is not None:
-                promised = Ballot(*unpack_ballot(value))
-                if promised < disk.promised:
-                    self._violated(f"I1: the promise of node {node.number} fell from {disk.promised} to {promised}")
-                disk.promised = promised
+                self._check_record(node.number, disk, slot_of(key), value, bound)
+        stored = writes.get(PROMISE)
+        if stored is not None:
+            promised = Ballot(*unpack_ballot(stored))
+            if promised < disk.promised:
+                self._violated(f"I1: the promise of node {node.number} fell from {disk.promised} to {promised}")
+            disk.promised = promised
         if CHOSEN_THROUGH in writes:
             self._check_chosen_through(node.number, disk, unpack_number(writes[CHOSEN_THROUGH]))
         if APPLIED_THROUGH in writes:
@@ -104,20 +109,27 @@ class Invariants:
         elif any(key[:1] == STATE for key in writes):
             self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
 
-    def _check_record(self, node: int, disk: _OnDisk, slot: int, value: bytes | None) -> None:
+    def _check_record(self, node: int, disk: _OnDisk, slot: int, value: bytes | None, bound: Ballot) -> None:
         if value is None:
             self._violated(f"I8: node {node} erased the record of slot {slot}")
             return
         record, held = unpack_record(value), disk.records.get(slot)
         disk.records[slot] = record
+        if record.ballot == ZERO and not record.chosen:
+            self._violated(f"I7: node {node} stored a value for slot {slot} that was neither accepted nor chosen")
         if held is not None and record.ballot < held.ballot:
             self._violated(f"I1: node {node} lowered the ballot of slot {slot} from {held.ballot} to {record.ballot}")
         if held is not None and held.chosen and (not record.chosen or record.value != held.value):
             self._violated(f"I8: node {node} changed the chosen value of slot {slot}")
+        elif held is not None and held.ballot == record.ballot and held.value != record.value and not record.chosen:
+            self._violated(f"I3: node {node} changed the value of slot {slot} that it had accepted in {record.ballot}")
         voted = record.ballot != ZERO and (held is None or record.ballot > held.ballot)
+        if voted and record.ballot < bound:
+            self._violated(f"I1: node {node} accepted slot {slot} in {record.ballot} after it promised {bound}")
         # A value that was learned has the ballot of a vote that may have been for another value.
         if voted and (not record.chosen or self.chosen.proposal(slot, record.ballot) == record.value):
             self._complain(self.chosen.voted(node, slot, record.ballot, record.value))
+            disk.voted = max(disk.voted, record.ballot)
         if record.chosen and self.chosen.values.get(slot) != record.value:
             self._violated(f"I7: node {node} stored slot {slot} as chosen with a value that no majority holds")
 
@@ -181,7 +193,11 @@ class Invariants:
                         f"I11: node {node.number} confirmed ballot {message.ballot} though it had promised {promised}"
                     )
             case BarrierRequest():
-                self._asked(node.number, message)
+                self._reads.asked(node.number, message)
+            case Confirm():
+                self._reads.round_begun(message)
+            case Barrier():
+                self._reads.answered(node.number, to.node, message)
 
     def _check_prepare(self, node: Node, to: Address, message: Prepare) -> None:
         ballot = message.ballot
@@ -236,10 +252,18 @@ class Invariants:
                 self._check_chosen_slots(node.number, role, message)
             case BatchApplied():
                 self._check_batch_applied(node, message)
-            case BarrierRequest() if sender.node == node.number:
-                self._asked(node.number, message)
-            case Barrier() if role == GATEWAY:
-                self._check_barrier(node, message)
+            case BarrierRequest() if role == PROPOSER:
+                if sender.node == node.number:
+                    self._reads.asked(node.number, message)
+                self._reads.arrived(node.number, sender, message)
+            case Confirm() if sender.node == node.number:
+                self._reads.round_begun(message)
+            case Confirmed() if role == PROPOSER:
+                self._reads.confirmed(sender, message)
+            case Barrier() if message.boot == node.boot:  # One for an earlier life is ignored.
+                if sender.node == node.number:
+                    self._reads.answered(node.number, node.number, message)
+                self._reads.served(node.number, message)
             case Prepare() if role == ACCEPTOR and sender.node == node.number:
                 self._check_prepare(node, Address(node.number, ACCEPTOR), message)
             case Accept() if sender.node == node.number:
@@ -272,9 +296,7 @@ class Invariants:
                     f"I2: the Accepted of node {sender.node} for slot {slot} in ballot {ballot}"
                     " was delivered before its commit"
                 )
-            elif settled and record.value != proposal:
-                self._violated(f"I8: node {sender.node} accepted another value for slot {slot} than the chosen one")
-            else:  # The same value is known chosen, or a later vote of the same commit stands on the disk.
+            else:  # What is known chosen, or was accepted later in the same commit, stands on the disk in its place.
                 self._complain(self.chosen.voted(sender.node, slot, ballot, proposal))
 
     def _check_chosen_slots(self, node: int, role: str, message: ChosenSlots) -> None:
@@ -292,22 +314,7 @@ class Invariants:
         if message.seq != self._applied_seq.get(life, 0) + 1:
             self._violated(f"I10: node {node.number} applied its batch {batch} twice or out of order")
         self._applied_seq[life] = message.seq
-        self._acknowledged_through = max(self._acknowledged_through, slot)
-
-    def _asked(self, node: int, message: BarrierRequest) -> None:
-        """Reads of request ``number`` arrived before it was sent for the first time."""
-        self._reads_after.setdefault((node, message.boot, message.number), self._acknowledged_through)
-
-    def _check_barrier(self, node: Node, message: Barrier) -> None:
-        if message.boot != node.boot:
-            return  # For an earlier life: it is ignored.
-        after = self._reads_after.get((node.number, message.boot, message.number), 0)
-        if message.through < after:
-            self._violated(
-                f"I11: reads on node {node.number} would be served at slot {message.through},"
-                f" though slot {after} was acknowledged before they arrived"
-            )
-        self._acknowledged_through = max(self._acknowledged_through, message.through)
+        self._reads.acknowledged(slot)
 
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:

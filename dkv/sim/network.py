@@ -8,6 +8,7 @@ for ``silence_seconds`` ends the session. Every message is encoded and decoded b
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -95,6 +96,9 @@ class Network:
         self._members: dict[int, Member] = {}
         self._sessions: dict[tuple[int, int], _Session] = {}
         self._cut: set[tuple[int, int]] = set()
+        self._held: defaultdict[tuple[int, int], list[_Session]] = defaultdict(list)
+        """The sessions that hold something back for a direction that is cut."""
+        self._lossy: dict[tuple[int, int], float] = {}
         self._count = 0
 
     def add(self, member: Member) -> None:
@@ -119,11 +123,15 @@ class Network:
             return
         self._cut.discard((one, other))
         self._note(one, "mend", f"to node {other}")
-        session = self._sessions.get(_pair(one, other))
-        if session is not None:
+        for session in self._held.pop((one, other), ()):
             held, session.ends[other].held = session.ends[other].held, []
             for number, body in held:
                 self._carry(session, one, other, number, body)
+
+    def lose(self, one: int, other: int, chance: float) -> None:
+        """Lose messages from ``one`` to ``other`` with this chance, until it is 0."""
+        self._lossy[one, other] = chance
+        self._note(one, "lossy", f"to node {other}, {chance:.0%}")
 
     def mend_all(self) -> None:
         """Every direction is open."""
@@ -133,6 +141,7 @@ class Network:
     def calm(self) -> None:
         """Nothing is lost, repeated or late any more."""
         self.weather.loss = self.weather.repeat = self.weather.spike_chance = 0.0
+        self._lossy.clear()
 
     def gone(self, number: int) -> None:
         """The process of ``number`` has ended: its peers find their connections closed, sooner or later."""
@@ -149,7 +158,8 @@ class Network:
         self._count += 1
         number = self._count
         session = self._sessions.get(_pair(sender.number, to.node))
-        if session is None or not session.ends[sender.number].open or self._random.random() < self.weather.loss:
+        lost = self._random.random() < max(self.weather.loss, self._lossy.get((sender.number, to.node), 0.0))
+        if session is None or not session.ends[sender.number].open or lost:
             self._trace.add(Happening(self._schedule.now, sender.number, "drop", message, number, to.node))
             return
         self._trace.add(Happening(self._schedule.now, sender.number, "send", message, number, to.node))
@@ -162,6 +172,8 @@ class Network:
         end = session.ends[to]
         if (sender, to) in self._cut:
             end.held.append((number, body))
+            if session not in self._held[sender, to]:
+                self._held[sender, to].append(session)
             return
         end.last_arrival = max(end.last_arrival, self._schedule.now + self._delay())
         self._schedule.after(end.last_arrival - self._schedule.now, self._reach, session, sender, to, number, body)
@@ -221,7 +233,8 @@ class Network:
         session.ends[number].open = False
         other = pair[0] if pair[1] == number else pair[1]
         end = session.ends[other]
-        end.held.clear()
+        if not session.lingers:
+            end.held.clear()
         if not end.open or (number, other) in self._cut:
             return
         tail = end.last_arrival - self._schedule.now

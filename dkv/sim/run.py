@@ -10,7 +10,7 @@ from dkv.keys import STATE
 from dkv.kv.machine import GENERATION
 from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
-from dkv.sim.clients import Client, Request
+from dkv.sim.clients import Client
 from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
 from dkv.sim.trace import Happening
@@ -22,6 +22,7 @@ SETTLE_SECONDS = 30.0
 QUIET_SECONDS = 3.0
 """So long nobody else may become leader once leadership has settled."""
 TRIES = 5
+RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +148,13 @@ def _serves(world: World, node: Node) -> bool:
             request = client.ask(node, words)
             if not _must(world, lambda request=request: request.returned is not None, "a request is not answered"):
                 return False
-            if _succeeded(request):
+            if not isinstance(request.reply, Error):
                 break
+            world.run(RETRY_SECONDS)
         else:
             world.violated(f"a majority was healed, and node {node.number} answers {request.reply!r}")
             return False
     return True
-
-
-def _succeeded(request: Request) -> bool:
-    return not isinstance(request.reply, Error)
 
 
 def _converged(world: World, healed: list[Node]) -> bool:

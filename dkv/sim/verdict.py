@@ -19,10 +19,9 @@ def judge(requests: Iterable[Request]) -> str | None:
     verdict = check(history(requests))
     if verdict.linearizable:
         return None
-    if verdict.undecided:
+    if verdict.window is None:
         return f"whether the history of key {verdict.key!r} is linearizable could not be decided"
-    last = verdict.evidence[-1]
-    return f"the history is not linearizable: nothing explains the answer {last.result!r} to {last} on key {last.key!r}"
+    return f"the history is not linearizable: {verdict.window.sentence}"
 
 
 def _operation(request: Request) -> Operation:

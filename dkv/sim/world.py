@@ -19,6 +19,8 @@ from dkv.sim.trace import Happening, Trace
 from dkv.storage.identity import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
+STEPS_AT_ONCE_MAX = 100_000
+
 
 class World:
     """A cluster of ``size`` nodes for ``seed``; ``violation`` is set by the first invariant that is broken."""
@@ -47,6 +49,7 @@ class World:
             self.nodes,
             self.network,
             self.crowd,
+            self.leading,
             self.note,
             self.invariants.wiped,
         )
@@ -86,11 +89,16 @@ class World:
     def run_until(self, condition: Any, seconds: float) -> bool:
         """Run until ``condition()``; False if that took longer than ``seconds`` or an invariant was broken."""
         until = self.schedule.now + seconds
+        moment, steps = self.schedule.now, 0
         while self.violation is None:
             if condition():
                 return True
             if not self.schedule.step(until):
                 return bool(condition())
+            steps = steps + 1 if self.schedule.now == moment else 0
+            moment = self.schedule.now
+            if steps > STEPS_AT_ONCE_MAX:
+                self.violated("the nodes go in circles: there is no end to what happens at one moment")
         return False
 
     def violated(self, sentence: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import ClientGone, ReadResults, Replayed
+from dkv.events import ClientGone, ReadResults, Replayed, RepliesUnread
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, Want
 from dkv.replies import OK, Local, Simple
@@ -202,13 +202,12 @@ class ReadTests(SynchronousTestCase):
         for connection in (1, 2, 3):
             self.node.give(requests(connection, get(f"k{connection}")))
         self.barrier(2, 9)
-        self.assertEqual(
-            [(read.through, read.entries) for read in self.node.reads], [(9, [get("k1")]), (9, [get("k2")])]
-        )
+        self.assertEqual([(read.through, read.entries) for read in self.node.reads], [(9, [get("k1"), get("k2")])])
         self.barrier(1, 4)
-        self.assertEqual(len(self.node.reads), 2)
+        self.assertEqual(len(self.node.reads), 1)
+        self.results(1, 1, 2)
         self.barrier(3, 9)
-        self.assertEqual(len(self.node.reads), 3)
+        self.assertEqual(len(self.node.reads), 2)
 
     def test_barrier_of_an_earlier_boot(self) -> None:
         """An answer to a request of an earlier life began before this read arrived: it would be stale."""
@@ -224,7 +223,32 @@ class ReadTests(SynchronousTestCase):
         self.barrier(4, 1)
         self.assertEqual([number for _, number in self.node.barriers()], [5])
         self.barrier(5, 1)
-        self.assertEqual([len(read.entries) for read in self.node.reads], [1, 1, 1, 1, 4])
+        self.results(1, 1, 2, 3, 4)
+        self.assertEqual([len(read.entries) for read in self.node.reads], [4, 4])
+
+    def test_a_few_reads_at_a_time(self) -> None:
+        """Thousands of reads of large values would fill the memory with what they bring, all at once."""
+        for connection in range(3):
+            self.node.give(requests(connection, *[get("k")] * 40))
+        self.barrier(3, 1)
+        self.assertEqual([len(read.entries) for read in self.node.reads], [40])
+        self.results(1, *range(40))
+        self.assertEqual([len(read.entries) for read in self.node.reads], [40, 40])
+        self.results(2, *range(40))
+        self.results(3, *range(40))
+        self.assertEqual([connection for connection, _ in self.node.answers()], [0, 1, 2])
+
+    def test_nobody_reads_the_replies(self) -> None:
+        """Clients that ask and do not listen would fill the memory with replies: reads wait until they listen."""
+        self.node.give(RepliesUnread(True))
+        self.node.give(requests(1, get("a")))
+        self.node.give(requests(2, put("b", "1"), get("b")), requests(3, put("c", "1")))
+        self.barrier(1, 1)
+        self.assertEqual(self.node.reads, [])
+        self.assertEqual(self.node.submits, [])
+        self.node.give(RepliesUnread(False))
+        self.assertEqual([read.entries for read in self.node.reads], [[get("a")]])
+        self.assertEqual(len(self.node.submits), 1)
 
     def test_asks_again(self) -> None:
         """A new leader, a reconnected one, and one whose answer got lost are asked for the newest barrier again."""

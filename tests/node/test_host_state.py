@@ -249,7 +249,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_stops_reading_when_the_disk_lags(self) -> None:
         """Beyond ``undurable_bytes_max`` neither peers nor clients are read; at half of it both are, once each."""
-        node = OneHost(limits=Limits(undurable_bytes_max=1_000))
+        node = OneHost(limits=Limits(undurable_bytes_max=1_000, window_bytes_max=1_000))
         node.do(ACCEPTOR, persist("R1", bytes(600)))
         self.assertEqual(node.network.paused, [])
         for key in ("R2", "R3", "R4"):
@@ -264,7 +264,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_staged_state_does_not_stop_reading(self) -> None:
         """Applied state has a bound of its own."""
-        node = OneHost(limits=Limits(undurable_bytes_max=1_000))
+        node = OneHost(limits=Limits(undurable_bytes_max=1_000, window_bytes_max=1_000))
         node.do(LEARNER, stage("S", bytes(5_000)))
         self.assertEqual(node.network.paused, [])
 

@@ -43,9 +43,9 @@ STORED = {
     Refused("no"): "8202626e6f",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
-    m.Promise(BALLOT, 9, 8, 0, 1, ((10, RECORD),)): "8711"
+    m.Promise(BALLOT, 9, 8, 77, 0, 1, ((10, RECORD),)): "8811"
     "8219012c02"
-    "09080001"
+    "0908184d0001"
     "81820a83"
     "8219012c02"
     "8185011bffffffffffffffff041a0001117044626c6f62"

@@ -1,0 +1,92 @@
+"""``dkv check``: is a recorded history linearizable, and if not, which operations show it?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from dkv.cli.output import Failure, Status, bytes_field, complain, one_line, say
+from dkv.sim.history import HistoryError, as_fields, read_history, readable
+from dkv.sim.linearize import STEPS_MAX, Verdict
+from dkv.sim.linearize import check as judge
+
+NOT_LINEARIZABLE = 1
+UNDECIDED = 6
+
+
+@click.command(
+    short_help="Check a recorded history of any server.",
+    epilog="""\b
+Exit status:
+  0    linearizable
+  1    not linearizable
+  2    usage: the command line is wrong, or FILE is no history
+  6    undecided: it took more steps than --steps
+  74   the answer, whatever it was, could not be written to stdout
+  130  interrupted""",
+)
+@click.argument("file")
+@click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=STEPS_MAX,
+    show_default=True,
+    help="How long to search for an order, for each key: a million steps take about a second.",
+)
+def check(file: str, output: str, steps: int) -> int:
+    """Check whether the history in FILE is linearizable (- reads it from stdin).
+
+    FILE has one JSON object a line for each operation, such as
+    {"client": 1, "kind": "put", "key": "x", "arguments": ["1"], "called": 0.1, "returned": 0.2}.
+    docs/checking.md describes them, and how to record a history of your own server.
+    """
+    name = "stdin" if file == "-" else file
+    try:
+        with click.open_file(file, "rb") as lines:
+            operations = read_history(lines)
+    except HistoryError as error:
+        raise Failure(Status.USAGE, "HISTORY", f"{name}: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: of a name with a zero byte in it
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Failure(Status.USAGE, "HISTORY", f"cannot read {name}: {reason}") from None
+    size = {"operations": len(operations), "keys": len({operation.key for operation in operations})}
+    verdict = judge(operations, steps)
+    if output == "json":
+        say(json.dumps(_fields(verdict) | size))
+    elif verdict.linearizable:
+        say(f"linearizable: yes ({_count(size['operations'], 'operation')}, {_count(size['keys'], 'key')})")
+    else:
+        _say_why(verdict)
+    if verdict.undecided:
+        assert verdict.key is not None
+        complain(f"undecided: no order for key {readable(verdict.key)} was found or ruled out in {steps} steps")
+        return UNDECIDED
+    return Status.DONE if verdict.linearizable else NOT_LINEARIZABLE
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _say_why(verdict: Verdict) -> None:
+    assert verdict.key is not None
+    if verdict.window is None:
+        say("linearizable: undecided")
+        return
+    since = verdict.window.operations[0].called
+    say(one_line(f"linearizable: no; key {readable(verdict.key)}, times from {since!r} on:"))
+    for line in verdict.window.text.splitlines():
+        say(one_line(line))
+
+
+def _fields(verdict: Verdict) -> dict[str, Any]:
+    fields: dict[str, Any] = {"linearizable": None if verdict.undecided else verdict.linearizable}
+    if verdict.key is not None:
+        fields |= bytes_field("key", verdict.key)
+    if verdict.window is not None:
+        fields["window"] = [as_fields(operation) for operation in verdict.window.operations]
+        fields["message"] = verdict.window.sentence
+    return fields

@@ -1,0 +1,255 @@
+"""``dkv sim``: run whole clusters under simulated faults, and replay any failure from its seed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, count
+from multiprocessing import get_context
+from random import SystemRandom
+from typing import Any
+
+import click
+
+from dkv.cli.output import Failure, Status, complain, one_line, say
+from dkv.sim.picture import picture
+from dkv.sim.plan import FAULTS
+from dkv.sim.run import Outcome, run
+
+LAST_EVENTS = 25
+"""So many events before a failure are printed; the trace has all of them."""
+SECONDS = 20.0
+SEED_MAX = 10**9
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is the same for every seed of a command."""
+
+    nodes: int
+    seconds: float
+    faults: frozenset[str]
+
+
+def _seed_range(_: click.Context, __: click.Parameter, value: str | None) -> range | None:
+    """The seeds of ``A..B``, both included."""
+    if value is None:
+        return None
+    match = _RANGE.fullmatch(value)
+    if match is None or int(match[1]) > int(match[2]):
+        raise click.BadParameter(f"{value!r} is no range such as 1..300")
+    return range(int(match[1]), int(match[2]) + 1)
+
+
+def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
+    """The faults of a list with commas, or of ``all`` or ``none``."""
+    if value in ("all", "none"):
+        return frozenset(FAULTS if value == "all" else ())
+    names = frozenset(name.strip() for name in value.split(","))
+    unknown = sorted(names.difference(FAULTS))
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is no fault; they are all, none, or of {', '.join(FAULTS)}")
+    return names
+
+
+@click.command(
+    short_help="Run simulated clusters under faults.",
+    epilog=f"""\b
+Faults:
+  {", ".join(FAULTS[:8])},
+  {", ".join(FAULTS[8:])}
+
+\b
+Exit status:
+  0    every invariant held, for every seed
+  1    one was broken, for one seed at least
+  2    usage
+  130  interrupted""",
+)
+@click.option("--seed", type=click.IntRange(0), help="Run this seed.")
+@click.option("--seeds", metavar="A..B", callback=_seed_range, help="Run all of these seeds.")
+@click.option("--for", "real_seconds", type=click.FloatRange(0, min_open=True), help="Run fresh seeds so long, in s.")
+@click.option("--nodes", type=click.Choice(("3", "5", "7")), default="3", show_default=True, help="Nodes of a cluster.")
+@click.option(
+    "--time",
+    "seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=SECONDS,
+    show_default=True,
+    help="How long faults strike, in simulated seconds.",
+)
+@click.option(
+    "--faults", metavar="LIST", callback=_fault_set, default="all", show_default=True, help="What may strike."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Seeds that run at once.  [default: one for each processor]")
+@click.option("--trace", type=click.Path(dir_okay=False, writable=True), help="Write every event of --seed here.")
+@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw --seed here: what came last.")
+@click.option("--slot", type=click.IntRange(1), help="Draw what concerns this slot.")
+@click.option("--last", type=click.IntRange(1), default=400, show_default=True, help="Draw so many events.")
+def sim(
+    seed: int | None,
+    seeds: range | None,
+    real_seconds: float | None,
+    nodes: str,
+    seconds: float,
+    faults: frozenset[str],
+    jobs: int | None,
+    trace: str | None,
+    svg: str | None,
+    slot: int | None,
+    last: int,
+) -> int:
+    """Run whole clusters of production code on simulated clocks, networks and disks, under faults.
+
+    Each seed decides everything: the faults, their times, the limits, what clients do. While faults strike, every
+    invariant is checked after every event, and the clients' history must be linearizable. Then a majority is healed,
+    which must finish all requests and agree. The same seed does the same, event for event, on any machine.
+    """
+    if sum(choice is not None for choice in (seed, seeds, real_seconds)) != 1:
+        raise click.UsageError("give one of --seed, --seeds and --for")
+    if seed is None and (trace or svg):
+        raise click.UsageError("--trace and --svg need --seed")
+    options = Options(int(nodes), seconds, faults)
+    if seed is not None:
+        return _one(seed, options, trace, partial(_draw, svg, options.nodes, slot, last) if svg else None)
+    jobs = jobs or os.cpu_count() or 1
+    if seeds is not None:
+        return _many([seeds], len(seeds), options, jobs)
+    assert real_seconds is not None
+    first = SystemRandom().randrange(SEED_MAX)
+    say(f"fresh seeds from {first} on, for {real_seconds:g} s")
+    return _many(_until(time.monotonic() + real_seconds, first, 4 * jobs), None, options, jobs)
+
+
+# --- one seed ---
+
+
+def _one(seed: int, options: Options, trace: str | None, draw: Callable[[Outcome], None] | None) -> int:
+    began = time.monotonic()
+    with ExitStack() as stack:
+        try:
+            out = None if trace is None else stack.enter_context(open(trace, "w", encoding="utf-8"))
+            outcome = run(seed, options.nodes, options.seconds, options.faults, out)
+            if draw is not None:
+                draw(outcome)
+        except OSError as error:
+            raise Failure(Status.OUTPUT, "OUTPUT", f"cannot write {error.filename}: {error.strerror}") from None
+    say(_line(outcome, time.monotonic() - began))
+    if outcome.violation is None:
+        return Status.DONE
+    _report(outcome, options)
+    return Status.FAILED
+
+
+def _draw(path: str, nodes: int, slot: int | None, last: int, outcome: Outcome) -> None:
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(picture(outcome.events, nodes, slot=slot, last=last))
+
+
+def _line(outcome: Outcome, real_seconds: float) -> str:
+    """One seed in one line."""
+    verdict = "ok" if outcome.violation is None else f"FAILED: {one_line(outcome.violation)}"
+    return (
+        f"seed {outcome.seed}: {outcome.simulated_seconds:.0f} s simulated in {real_seconds:.1f} s,"
+        f" {outcome.requests} requests, {outcome.unknown} of unknown outcome, {outcome.slots} slots,"
+        f" {outcome.elections} elections: {verdict}"
+    )
+
+
+def _report(outcome: Outcome, options: Options) -> None:
+    """What led to a failure, and how to see it again."""
+    say("")
+    say(f"the last {LAST_EVENTS} events of seed {outcome.seed}:")
+    for event in outcome.events[-LAST_EVENTS:]:
+        say(one_line(event.line()))
+    again = [f"dkv sim --seed {outcome.seed} --nodes {options.nodes} --time {options.seconds:g}"]
+    if options.faults != frozenset(FAULTS):
+        again.append(f"--faults {','.join(sorted(options.faults)) or 'none'}")
+    say("")
+    say(f"broken: {outcome.violation}")
+    say(f"again:  {' '.join(again)} --trace seed-{outcome.seed}.txt --svg seed-{outcome.seed}.svg")
+    say("")
+
+
+# --- many seeds ---
+
+
+def _until(deadline: float, first: int, size: int) -> Iterator[range]:
+    """Seeds from ``first`` on, ``size`` at a time."""
+    for seed in count(first, size):
+        if time.monotonic() >= deadline:
+            return
+        yield range(seed, seed + size)
+
+
+def _many(batches: Iterable[range], total: int | None, options: Options, jobs: int) -> int:
+    """Run all seeds, ``jobs`` at once; a line for each as it ends, the reports of those that failed at the end."""
+    failed: list[Outcome] = []
+    done = 0
+    with _Bar(total) as bar, _pool(jobs) as pool:
+        outcomes = (pool.imap_unordered(partial(_timed, options), seeds) for seeds in batches)
+        for outcome, real_seconds in chain.from_iterable(outcomes):
+            done += 1
+            bar.clear()
+            say(_line(outcome, real_seconds))
+            if outcome.violation is not None:
+                failed.append(outcome)
+            bar.show(done, len(failed))
+    for outcome in failed:
+        _report(outcome, options)
+    say(f"{done} seeds, {len(failed)} failed")
+    if failed:
+        complain(f"{len(failed)} of {done} seeds broke an invariant")
+        return Status.FAILED
+    return Status.DONE
+
+
+def _timed(options: Options, seed: int) -> tuple[Outcome, float]:
+    began = time.monotonic()
+    outcome = run(seed, options.nodes, options.seconds, options.faults)
+    outcome.events[:-LAST_EVENTS] = []
+    return outcome, time.monotonic() - began
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[Any]:
+    """Processes that leave Ctrl-C to this one."""
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    with get_context("spawn").Pool(jobs, initializer=ignore) as pool:
+        yield pool
+
+
+class _Bar:
+    """A progress bar on stderr, if that is a terminal."""
+
+    WIDTH = 30
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._shown = sys.stderr.isatty()
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, done: int, failed: int) -> None:
+        """Draw it."""
+        if self._shown:
+            full = self.WIDTH * done // self._total if self._total else done % (self.WIDTH + 1)
+            of = f"/{self._total}" if self._total else ""
+            click.echo(f"[{'#' * full}{'.' * (self.WIDTH - full)}] {done}{of}, {failed} failed", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Make place for a line."""
+        if self._shown:
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -1,0 +1,235 @@
+"""Is a history linearizable? And if not: the few operations that show it.
+
+A history is linearizable if every operation can have taken effect at one moment between its call and its return
+(Herlihy & Wing, 1990); it is if each key's history is, so keys are judged one by one. ``dkv.sim.search`` looks for an
+order. A window of a few operations that has none, whatever the key held before, is a proof as well, and a short one:
+it is looked for where the search does not get further, which spares it going through everything that came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import inf
+
+from dkv.sim.history import Operation, readable
+from dkv.sim.model import ANYTHING, State
+from dkv.sim.search import Search, only_reads
+
+STEPS_MAX = 10_000_000
+"""How many steps one key may take by default: some ten seconds, and half a gigabyte of memory."""
+
+PATIENCE_STEPS = 10_000
+"""How long a search may go without a result before a window is looked for where it stands."""
+
+WINDOW_RETURNS = 64
+"""How many returns such a window has at most."""
+
+WINDOW_STEPS = 20_000
+"""For the search through one window, and SHRINKING_STEPS for making one smaller, beyond which it is small enough."""
+SHRINKING_STEPS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Operations on one key, sorted by their calls, which no order explains; without any of them, one would.
+
+    It holds whatever the value was before, if ``whatever``; else the first of them found the key absent. ``others``
+    counts those which may have changed the value at that time; with or without their effects nothing is explained.
+    """
+
+    operations: tuple[Operation, ...]
+    blocked: Operation
+    whatever: bool
+    others: int
+
+    @property
+    def key(self) -> bytes:
+        """The key."""
+        return self.blocked.key
+
+    @property
+    def text(self) -> str:
+        """A line for each operation, times counted from the first call, and what cannot be explained."""
+        rows = [("called", "returned", "client", "")]
+        for each in self.operations:
+            call = f"{each} -> {'ok' if each.kind == 'put' else readable(each.result)}"
+            rows.append((self._time(each.called), self._time(each.returned), readable(each.client), call))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = [
+            "  ".join((*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3])).rstrip()
+            for row in rows
+        ]
+        return "\n".join((*lines, self.sentence))
+
+    @property
+    def sentence(self) -> str:
+        """What cannot be explained."""
+        before = "whatever the key held before" if self.whatever else "the key being absent at first"
+        others = ""
+        if self.others:
+            others = f", and whether or not {self.others} other write{'s' * (self.others > 1)} took effect"
+        return (
+            f"No order of these explains what client {readable(self.blocked.client)} was told at "
+            f"{self._time(self.blocked.returned)}, {before}{others}."
+        )
+
+    def _time(self, time: float | None) -> str:
+        assert time is not None, "an operation of unknown outcome can only help to explain others"
+        return f"+{time - self.operations[0].called:.6f}".rstrip("0").rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of a history.
+
+    If it is not linearizable, ``window`` shows why, on ``key``. If it is ``undecided``, the search for ``key`` took
+    too many steps, and no other key was found wrong.
+    """
+
+    linearizable: bool
+    undecided: bool = False
+    key: bytes | None = None
+    window: Window | None = None
+
+
+def check(operations: Iterable[Operation], steps_max: int = STEPS_MAX) -> Verdict:
+    """Judge a history; the keys with the fewest operations first. ``steps_max`` is for each key."""
+    keys: dict[bytes, list[Operation]] = {}
+    for operation in operations:
+        keys.setdefault(operation.key, []).append(operation)
+    verdict = Verdict(True)
+    for key, history in sorted(keys.items(), key=lambda item: (len(item[1]), item[0])):
+        try:
+            window = _judge(history, steps_max)
+        except _TooManySteps:
+            verdict = Verdict(False, undecided=True, key=key)
+            continue
+        if window is not None:
+            return Verdict(False, key=key, window=window)
+    return verdict
+
+
+class _TooManySteps(Exception):
+    pass
+
+
+def _judge(history: list[Operation], steps_max: int) -> Window | None:
+    """None if the history of one key is linearizable."""
+    search = Search(history)
+    patience = PATIENCE_STEPS
+    while True:
+        found = search.run(min(patience, steps_max - search.steps))
+        if found:
+            return None
+        suffixes = _Suffixes(history, search.blocked)
+        part = suffixes.shortest(WINDOW_RETURNS if found is None else len(suffixes))
+        if part is None and found is False:
+            part = suffixes.part(len(suffixes), None)
+        if part is not None:
+            return part.shrunk()
+        if search.steps >= steps_max:
+            raise _TooManySteps
+        patience *= 2
+
+
+class _Part:
+    """Some operations, and the search for an order of them that leads past the return of ``goal``.
+
+    The ``optional`` ones may have taken effect or not. An operation that was made one of unknown outcome, or a read
+    that was left out, allows more orders and never fewer: if there is still none, it was not needed to show that.
+    """
+
+    def __init__(self, operations: list[Operation], optional: list[Operation], goal: Operation, state: State) -> None:
+        self.operations = operations
+        self.optional = optional
+        self.goal = goal
+        self.state = state
+        self.steps = 0
+
+    def refuted(self) -> bool:
+        """Whether there certainly is no such order."""
+        search = Search(self.operations, self.state, self.goal, self.optional)
+        found = search.run(WINDOW_STEPS)
+        self.steps = search.steps + len(self.operations)  # laying them out takes time too
+        return found is False
+
+    def shrunk(self) -> Window:
+        """What remains of a refuted part when all that is not needed has been loosened."""
+        part, steps = self, 0
+        size = len(self.operations)
+        while size:
+            size = (size + 1) // 2 if size > 1 else 0
+            first = 0
+            while first < len(part.operations) and steps < SHRINKING_STEPS:
+                smaller = part._loosened(first, max(size, 1))
+                refuted = smaller.operations != part.operations and smaller.refuted()
+                steps += smaller.steps
+                if refuted:
+                    first += len(smaller.operations) - len(part.operations)
+                    part = smaller
+                first += max(size, 1)
+        return part._window()
+
+    def _loosened(self, first: int, count: int) -> _Part:
+        chosen = range(first, first + count)
+        numbered = enumerate(self.operations)
+        loose = (each if at not in chosen or each is self.goal else loosened(each) for at, each in numbered)
+        return _Part([each for each in loose if each is not None], self.optional, self.goal, self.state)
+
+    def _window(self) -> Window:
+        known = [each for each in self.operations if each.returned is not None]
+        others = len(self.optional) + sum(each.returned is None and each.kind != "get" for each in self.operations)
+        known.sort(key=lambda each: each.called)
+        return Window(tuple(known), self.goal, self.state == ANYTHING, others)
+
+
+def loosened(operation: Operation) -> Operation | None:
+    """The operation with its outcome unknown; None of a read, which then says nothing."""
+    return None if only_reads(operation) else replace(operation, returned=None, result=None)
+
+
+class _Suffixes:
+    """What is left of a history up to the return of ``goal`` when it begins a number of returns before that.
+
+    What had returned before is left out, and what was open at that time is optional, for it may have taken effect
+    before: if there is no order then, whatever the value was, there is none for the whole history.
+    """
+
+    def __init__(self, history: list[Operation], goal: Operation) -> None:
+        assert goal.returned is not None
+        self._goal = goal
+        self._until = [each for each in history if each.called <= goal.returned]
+        ends = {each.returned for each in self._until if each.returned is not None and each.returned < goal.returned}
+        self._ends = [*sorted(ends, reverse=True), -inf]
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def part(self, returns: int, state: State) -> _Part:
+        """What is left ``returns`` returns before, from the value ``state``."""
+        start = self._ends[returns - 1]
+        left = [each for each in self._until if each.returned is None or each.returned > start]
+        opened = [each for each in left if each.called <= start and each is not self._goal and not only_reads(each)]
+        began = [each for each in left if each.called > start or each is self._goal]
+        return _Part(began, opened, self._goal, state)
+
+    def shortest(self, returns_max: int) -> _Part | None:
+        """The shortest of those that have no order; None if none is refuted."""
+        bottom, top = 0, 1
+        while (found := self._refuted(top)) is None:
+            if top >= min(returns_max, len(self)):
+                return None
+            bottom, top = top, min(2 * top, len(self))
+        while top - bottom > 1:
+            middle = (bottom + top) // 2
+            part = self._refuted(middle)
+            if part is None:
+                bottom = middle
+            else:
+                found, top = part, middle
+        return found
+
+    def _refuted(self, returns: int) -> _Part | None:
+        part = self.part(returns, ANYTHING)
+        return part if part.refuted() else None

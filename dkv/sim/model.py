@@ -1,0 +1,102 @@
+"""What one key does when its operations come one at a time: the sequential model that a history is held against.
+
+The value is bytes, or None where the key is absent. ``Ending`` stands for every value that would do: with it a part
+of a history can be judged without knowing what happened before.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dkv.sim.history import INTEGER_DIGITS_MAX, Operation
+
+_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,%d}" % (INTEGER_DIGITS_MAX - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Any value that ends with ``end``, of ``length`` bytes (None: of any length); or absent, if ``absent``."""
+
+    end: bytes
+    length: int | None
+    absent: bool
+
+    def may_be(self, value: bytes | None) -> bool:
+        """Whether ``value`` is one of these."""
+        if value is None:
+            return self.absent
+        return value.endswith(self.end) and self.length in (None, len(value))
+
+
+ANYTHING = Ending(b"", None, absent=True)
+State = bytes | None | Ending
+
+
+def step(state: State, operation: Operation) -> tuple[bool, State]:
+    """Whether the operation may take effect on ``state`` with its result, and what it leaves.
+
+    Where the outcome is unknown any result will do; what would be an error (an ``incr`` of what is no integer) is
+    then no effect, which is not allowed here: it is the same as leaving the operation out.
+    """
+    known = operation.returned is not None
+    result = operation.result
+    match operation.kind:
+        case "put":
+            return True, operation.arguments[0]
+        case "get":
+            if not known:
+                return True, state
+            fits = state.may_be(result) if isinstance(state, Ending) else state == result  # type: ignore[arg-type]
+            return fits, result if fits else state  # type: ignore[return-value]
+        case "delete":
+            fits = not known or bool(result) == (state is not None) or (state == ANYTHING)
+            return fits, None if fits else state
+        case "append":
+            return _append(state, operation.arguments[0], result if known else None)
+        case "cas":
+            expected, new = operation.arguments
+            return _cas(state, expected, new, result if known else None)
+        case "incr":
+            return _incr(state, operation.arguments[0], result if known else None)
+
+
+def _append(state: State, suffix: bytes, length: Any) -> tuple[bool, State]:
+    if not isinstance(state, Ending):
+        before = state or b""
+        # The length is compared first, since a long value should not be copied in vain.
+        if length not in (None, len(before) + len(suffix)):
+            return False, state
+        return True, before + suffix
+    if state.length is not None:
+        if length not in (None, state.length + len(suffix)):
+            return False, state
+        length = state.length + len(suffix)
+    end = state.end + suffix
+    if length is not None and length < len(end):
+        return False, state
+    return True, end if length == len(end) else Ending(end, length, absent=False)
+
+
+def _cas(state: State, expected: bytes | None, new: bytes, success: Any) -> tuple[bool, State]:
+    if isinstance(state, Ending):
+        # A failure says only what the value was not, which is forgotten: that allows more, and never less.
+        if success is False:
+            return True, state
+        return state.may_be(expected), new if state.may_be(expected) else state
+    fits = state == expected
+    return success in (None, fits), new if fits else state
+
+
+def _incr(state: State, by: int, result: Any) -> tuple[bool, State]:
+    if isinstance(state, Ending):
+        if result is None:
+            return True, Ending(b"", None, absent=False)
+        fits = state.may_be(b"%d" % (result - by)) or (state.absent and result == by)
+        return fits, b"%d" % result if fits else state
+    before = b"0" if state is None else state
+    if not _INTEGER.fullmatch(before):
+        return False, state
+    after = int(before) + by
+    return (True, str(after).encode()) if result in (None, after) else (False, state)

@@ -1,0 +1,5 @@
+"""x"""
+
+
+def picture(*a, **k):
+    return ""

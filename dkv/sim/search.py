@@ -1,0 +1,245 @@
+"""The search for an order of one key's operations: may each take effect at one moment between its call and return?
+
+It is Wing & Gong's (Testing and verifying concurrent objects, 1993) with Lowe's cache (Testing for linearizability,
+2017). It walks a doubly linked list of calls and returns. An operation may take effect next if its call comes before
+the first return left in the list; then both its events are lifted out. At a return which nothing leads past, the
+search goes back: it puts events in again, and tries another operation. A set of operations done and the value that
+they left are not tried twice.
+
+Two rules keep it fast, and change no answer. A read of the present value is done at once: whatever can follow can
+follow then too. An operation of unknown outcome is tried last, and left out where it would change nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from dkv.sim.history import Operation
+from dkv.sim.model import State, step
+
+_NOTHING = object()
+_LONG_BYTES = 64
+"""Longer values are remembered by their digest."""
+
+
+def only_reads(operation: Operation) -> bool:
+    """Whether it certainly changed nothing."""
+    refused = operation.kind in ("cas", "delete") and operation.returned is not None and not operation.result
+    return refused or operation.kind == "get"
+
+
+def _value_seen(operation: Operation) -> object:
+    """The value that the operation found, if its result says so."""
+    return operation.arguments[0] if operation.kind == "cas" and operation.result else operation.result
+
+
+class _Moment:
+    """Where a search stands: every read that fits has been done, and ``moves`` may be next."""
+
+    __slots__ = ("done", "lifted", "maybes", "moves", "state", "stop", "tried")
+
+    def __init__(self, done: int, tried: int, state: State) -> None:
+        self.done = done  # bit set of known operations, by number
+        self.tried = tried  # bit set of those of unknown outcome
+        self.state = state
+        self.lifted: list[int] = []  # calls taken out of the list here, in order
+        self.moves: list[tuple[list[int], State]] = []  # (calls, what they leave), the next one last
+        self.stop = 0  # the first return left
+        self.maybes = 0  # the next operation of unknown outcome to try
+
+
+class Search:
+    """One search through operations of one key, from the value ``state``.
+
+    With a ``goal``, one of the operations, it ends when an order leads past its return: those that return later may
+    take effect, with their results, or not. So may the ``optional`` ones, at any time after their calls.
+    """
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        state: State = None,
+        goal: Operation | None = None,
+        optional: Sequence[Operation] = (),
+    ) -> None:
+        self._known = sorted((each for each in operations if each.returned is not None), key=lambda each: each.called)
+        maybe = [*(each for each in operations if each.returned is None), *optional]
+        self._maybe = sorted((each for each in maybe if not only_reads(each)), key=lambda each: each.called)
+        self._find_viewers()
+        self.steps = 0
+        """How often an operation was tried so far."""
+        self._build()
+        returns = zip((self._return_of[call] for call in self._calls), self._known, strict=True)
+        self._last = max((end for end, each in returns if goal is None or each is goal), default=0)
+        self._visited: set[tuple[int, int, int, object]] = set()
+        self._path = [self._enter(0, 0, state, [])]
+        self._furthest = self._path[0].stop
+
+    def _find_viewers(self) -> None:
+        """How many operations that are not done see which value, if all see just one or none: ``_viewers``.
+
+        Then a value that nobody is left to see is as good as any other such, and a put of it is best done just before
+        another put. An ``append`` or a ``delete`` tells more than one value from another, and so does a failed
+        ``cas``: with any of them ``_simple`` is false.
+        """
+        every = [*self._known, *self._maybe]
+        self._simple = all(
+            each.kind in ("put", "get") or (each.kind == "cas" and (each.returned is None or each.result))
+            for each in every
+        )
+        self._views = [_value_seen(each) if each.kind in ("get", "cas") else _NOTHING for each in self._known]
+        self._viewers = Counter(self._views)
+        self._viewers.update(each.arguments[0] for each in self._maybe if each.kind == "cas")
+        self._maybe = [each for each in self._maybe if not self._is_useless(each)]
+
+    def _is_useless(self, operation: Operation) -> bool:
+        return self._simple and operation.kind in ("put", "cas") and not self._viewers[operation.arguments[-1]]
+
+    def _build(self) -> None:
+        """The list: event 0 is both ends, then calls and returns by time, calls first where times are equal."""
+        events: list[tuple[float, bool, int]] = []
+        for number, operation in enumerate(self._known):
+            assert operation.returned is not None
+            events += ((operation.called, False, number), (operation.returned, True, number))
+        events.sort()
+        count = len(events) + 1
+        self._next = [*range(1, count), 0]
+        self._previous = [count - 1, *range(count - 1)]
+        self._number = [-1] + [number for _, _, number in events]
+        self._return_of = [0] * count  # of a call, its return; of a return, 0
+        self._maybes_before = [0] * count  # of a return, how many operations of unknown outcome were called until then
+        self._calls = calls = [0] * len(self._known)
+        called = [each.called for each in self._maybe]
+        seen_at: dict[object, list[int]] = {}  # returns of those that saw a value, in order
+        for event, (time, is_return, number) in enumerate(events, 1):
+            if is_return:
+                self._return_of[calls[number]] = event
+                seen_at.setdefault(_value_seen(self._known[number]), []).append(event)
+                self._maybes_before[event] = bisect_right(called, time)
+            else:
+                calls[number] = event
+        self._reads = [only_reads(each) for each in self._known]
+        self._urgency = [self._urgency_of(each, call, seen_at) for each, call in zip(self._known, calls, strict=True)]
+
+    def _urgency_of(self, operation: Operation, call: int, seen_at: dict[object, list[int]]) -> int:
+        """Which of two is likely to come first, as the lower number: a guess that only saves time.
+
+        A value that nobody saw was probably overwritten at once; one that was seen is due before that.
+        """
+        if operation.kind not in ("put", "cas"):
+            return self._return_of[call]
+        events = seen_at.get(operation.arguments[-1], [])
+        later = bisect_right(events, call)
+        return min(events[later], self._return_of[call]) if later < len(events) else 0
+
+    def run(self, steps: int) -> bool | None:
+        """Go on for about so many steps; then True if there is an order, False if there is none, None if unknown."""
+        limit = self.steps + steps
+        while self._path:
+            moment = self._path[-1]
+            if not 0 < moment.stop <= self._last:
+                return True
+            if self.steps >= limit:
+                return None
+            following = self._follow(moment)
+            if following is not None:
+                self._path.append(following)
+                self._furthest = max(self._furthest, following.stop)
+                continue
+            self._path.pop()
+            self._leave(moment)
+        return False
+
+    @property
+    def blocked(self) -> Operation:
+        """The operation with the first return that no order led past so far."""
+        return self._known[self._number[self._furthest]]
+
+    def _follow(self, moment: _Moment) -> _Moment | None:
+        """Where the next move leads that was not visited before."""
+        while moment.moves:
+            calls, state = moment.moves.pop()
+            done = moment.done
+            for call in calls:
+                self._lift(call)
+                done |= 1 << self._number[call]
+            if self._is_new(done, moment.tried, state):
+                return self._enter(done, moment.tried, state, [*calls])
+            for call in reversed(calls):
+                self._put_back(call)
+        while moment.maybes < self._maybes_before[moment.stop]:
+            number = moment.maybes
+            moment.maybes += 1
+            if moment.tried >> number & 1:
+                continue
+            self.steps += 1
+            allowed, state = step(moment.state, self._maybe[number])
+            tried = moment.tried | 1 << number
+            if allowed and state != moment.state and self._is_new(moment.done, tried, state):
+                return self._enter(moment.done, tried, state, [])
+        return None
+
+    def _is_new(self, done: int, tried: int, state: State) -> bool:
+        """Whether the search was not here before."""
+        mark: object = state
+        if isinstance(state, bytes):
+            if self._simple and not self._viewers[state]:
+                mark = _NOTHING
+            elif len(state) > _LONG_BYTES:
+                mark = (len(state), blake2b(state, digest_size=16).digest())
+        # Only what is not done by all is remembered: all operations before the first call left are.
+        first = self._number[self._next[0]]
+        place = (first, done >> max(first, 0), tried, mark)
+        if place in self._visited:
+            return False
+        self._visited.add(place)
+        return True
+
+    def _enter(self, done: int, tried: int, state: State, lifted: list[int]) -> _Moment:
+        """Do all that changes nothing, and find what may be next."""
+        moment = _Moment(done, tried, state)
+        moment.lifted = lifted
+        moves: list[tuple[int, State]] = []
+        unseen: list[int] = []
+        event = self._next[0]
+        while self._return_of[event]:
+            number = self._number[event]
+            operation = self._known[number]
+            self.steps += 1
+            allowed, after = step(state, operation)
+            if allowed and self._reads[number] and after == state:
+                self._lift(event)
+                lifted.append(event)
+                moment.done |= 1 << number
+            elif self._simple and operation.kind == "put" and not self._viewers[after]:
+                unseen.append(event)
+            elif allowed:
+                moves.append((event, after))
+            event = self._next[event]
+        moment.stop = event
+        moves.sort(key=lambda move: self._urgency[self._number[move[0]]], reverse=True)
+        if unseen:
+            moment.moves.append((unseen, self._known[self._number[unseen[0]]].arguments[0]))
+        for call, after in moves:
+            first = unseen if self._known[self._number[call]].kind == "put" else []
+            moment.moves.append(([*first, call], after))
+        return moment
+
+    def _leave(self, moment: _Moment) -> None:
+        for call in reversed(moment.lifted):
+            self._put_back(call)
+
+    def _lift(self, call: int) -> None:
+        # The return goes first, so that the call still knows what follows it.
+        for event in (self._return_of[call], call):
+            before, after = self._previous[event], self._next[event]
+            self._next[before], self._previous[after] = after, before
+        self._viewers[self._views[self._number[call]]] -= 1
+
+    def _put_back(self, call: int) -> None:
+        for event in (call, self._return_of[call]):
+            self._next[self._previous[event]] = self._previous[self._next[event]] = event
+        self._viewers[self._views[self._number[call]]] += 1

@@ -1,0 +1,90 @@
+"""``dkv check``: the verdict on a file, as text, as JSON and as a status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.cli import check as command
+from dkv.sim.linearize import Verdict
+from tests.cli.commands import run
+
+PUT = b'{"client": 1, "kind": "put", "key": "x", "arguments": ["1"], "called": 5, "returned": 6}\n'
+READ = b'{"client": 2, "kind": "get", "key": "x", "called": 7, "returned": 8.5, "result": "1"}\n'
+LOST = b'{"client": 2, "kind": "get", "key": "x", "called": 7, "returned": 8.5, "result": null}\n'
+
+
+class Check(SynchronousTestCase):
+    """One history."""
+
+    def test_linearizable(self) -> None:
+        """0, and how much was checked: an empty file is not mistaken for a proof."""
+        path = Path(self.mktemp())
+        path.write_bytes(PUT + READ)
+        result = run("check", str(path))
+        self.assertEqual((result.exit_code, result.stdout), (0, "linearizable: yes (2 operations, 1 key)\n"))
+        self.assertEqual(run("check", "-", stdin=b"").stdout, "linearizable: yes (0 operations, 0 keys)\n")
+
+    def test_not_linearizable(self) -> None:
+        """1, and the operations that show it."""
+        result = run("check", "-", stdin=PUT + LOST)
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(
+            result.stdout.splitlines(),
+            [
+                'linearizable: no; key "x", times from 5.0 on:',
+                "called  returned  client",
+                '    +0        +1       1  put "1" -> ok',
+                "    +2      +3.5       2  get -> null",
+                "No order of these explains what client 2 was told at +3.5, whatever the key held before.",
+            ],
+        )
+
+    def test_undecided(self) -> None:
+        """6: nobody takes a search that was given up for a verdict."""
+        calls = [b'{"kind": "append", "key": "x", "arguments": ["%d"], "called": 0}\n' % at for at in range(30)]
+        result = run("check", "--steps", "5000", "-", stdin=b"".join(calls) + READ)
+        self.assertEqual((result.exit_code, result.stdout), (6, "linearizable: undecided\n"))
+        why = 'undecided: no order for key "x" was found or ruled out in 5000 steps'
+        self.assertEqual(result.stderr, f"dkv: {why}\n")
+
+    def test_json(self) -> None:
+        """A program reads the same, and may check the operations again."""
+        self.assertEqual(
+            json.loads(run("check", "--output", "json", "-", stdin=PUT + READ).stdout),
+            {"linearizable": True, "operations": 2, "keys": 1},
+        )
+        result = run("check", "--output", "json", "-", stdin=PUT + LOST)
+        document = json.loads(result.stdout)
+        self.assertEqual((result.exit_code, document["linearizable"], document["key"]), (1, False, "x"))
+        self.assertIn("client 2 was told at +3.5", document["message"])
+        again = b"".join(json.dumps(each).encode() + b"\n" for each in document["window"])
+        self.assertEqual(run("check", "-", stdin=again).exit_code, 1)
+        self.patch(command, "judge", lambda *_: Verdict(False, undecided=True, key=b"\xff"))
+        result = run("check", "--output", "json", "-", stdin=PUT)
+        expected = {"linearizable": None, "key_base64": "/w==", "operations": 1, "keys": 1}
+        self.assertEqual((result.exit_code, json.loads(result.stdout)), (6, expected))
+
+    def test_bad_file(self) -> None:
+        """2, and one line that says where and why."""
+        result = run("check", "-", stdin=PUT + b"oops\n")
+        self.assertEqual((result.exit_code, result.stdout), (2, ""))
+        self.assertEqual(result.stderr, "dkv: stdin: line 2: not JSON: Expecting value at column 1\n")
+        result = run("check", "--output", "json", "-", stdin=b"oops\n")
+        self.assertEqual(json.loads(result.stdout)["error"], "HISTORY")
+
+    def test_no_file(self) -> None:
+        """2 as well: nothing was checked."""
+        for path in ("/no/such", "/"):
+            result = run("check", path)
+            self.assertEqual((result.exit_code, result.stdout), (2, ""))
+            self.assertRegex(result.stderr, rf"\Adkv: cannot read {path}: [^\n]+\n\Z")
+
+    def test_no_control_characters(self) -> None:
+        """A recorded value cannot take over the terminal."""
+        escape = LOST.replace(b'"client": 2', b'"client": "\\u009b"').replace(b'"x"', b'"\\u009bx"')
+        result = run("check", "-", stdin=PUT.replace(b'"x"', b'"\\u009bx"') + escape)
+        self.assertEqual(result.exit_code, 1)
+        self.assertNotIn("\x9b", result.stdout)
