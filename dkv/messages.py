@@ -179,7 +179,7 @@ class PollAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Resigned:
-    """The leader of ``ballot`` has stepped down: do not wait for its silence."""
+    """The sender leads in ``ballot`` no more, or has given up getting there: do not wait for its silence."""
 
     ballot: Ballot
 

@@ -37,6 +37,10 @@ HELLO_BYTES_MAX = 4096
 REASON_CHARACTERS_MAX = 500
 """Of a refusal as it is sent: it quotes the other's Hello and must fit ``HELLO_BYTES_MAX`` with room to spare."""
 
+FRAME_SILENCES = 15
+"""A frame that is not complete after so many times ``silence_seconds`` never will be: its length was damaged, and
+everything that follows would be taken for a part of it."""
+
 
 def mesh_frame(message: Hello | Refused | Alive) -> bytes:
     """The frame of what one mesh says to another."""
@@ -59,6 +63,7 @@ class Link(Protocol):
         self.host = ""  # the other's address without its port, which differs each time
         self._reader = FrameReader(HELLO_BYTES_MAX)
         self._silent_ticks = 0
+        self._unfinished_ticks = 0
         self._idle_ticks = 0
         self._closing = False
 
@@ -83,7 +88,10 @@ class Link(Protocol):
             self._silent_ticks = 0
             self.mesh.heard(self.peer)
         try:
-            for body in self._reader.feed(data):
+            bodies = self._reader.feed(data)
+            if bodies:
+                self._unfinished_ticks = 0
+            for body in bodies:
                 self.message_received(*decode(body))
                 if self._closing:
                     return
@@ -112,8 +120,12 @@ class Link(Protocol):
         """Called ``TICKS_OF_SILENCE`` times in ``silence_seconds``."""
         self._silent_ticks += 1
         self._idle_ticks += 1
+        self._unfinished_ticks = self._unfinished_ticks + 1 if self._reader.unfinished else 0
         if self._silent_ticks > TICKS_OF_SILENCE:
             self.complain("silent", "peer_silent")
+            self.abort()
+        elif self._unfinished_ticks > FRAME_SILENCES * TICKS_OF_SILENCE:
+            self.complain("unfinished", "peer_frame_unfinished")
             self.abort()
         elif self.peer is not None and self._idle_ticks >= TICKS_IDLE:
             self.write(ALIVE)
@@ -162,7 +174,7 @@ class Accepted(Link):
     def tick(self) -> None:
         """While the node does not read, nothing can be heard."""
         if self.mesh.reading_paused:
-            self._silent_ticks = 0
+            self._silent_ticks = self._unfinished_ticks = 0
         super().tick()
 
 
@@ -222,6 +234,11 @@ class Dialled(Link):
         self.write(data)
         if self._blocked:
             self._unsent_bytes += len(data)
+
+    def close(self) -> None:
+        """As for every link; a transport with a producer would wait for what it produces next, and never close."""
+        self.transport.unregisterProducer()
+        super().close()
 
     def pauseProducing(self) -> None:
         """The transport's buffer has filled."""

@@ -150,7 +150,7 @@ class Mesh(MultiService):
             factory: Any = _DialledFactory(self, peer)
             peer.service = _Dialler(endpoint, factory, self._retry_policy(peer), clock=reactor)
             peer.service.setServiceParent(self)  # type: ignore[no-untyped-call]
-        self._links: set[Link] = set()
+        self._links: dict[Link, None] = {}  # in order, so that a simulation can be repeated
         self._links_gone: Deferred[None] | None = None  # waited for by stopService
         self._ticks = LoopingCall(self._tick)
         self._ticks.clock = reactor
@@ -277,7 +277,7 @@ class Mesh(MultiService):
 
     def opened(self, link: Link) -> None:
         """A connection is made; nothing is known of the other end."""
-        self._links.add(link)
+        self._links[link] = None
         if isinstance(link, Dialled):
             link.target.dialled = link
         elif self.reading_paused:
@@ -306,7 +306,7 @@ class Mesh(MultiService):
 
     def lost(self, link: Link) -> None:
         """A connection has ended."""
-        self._links.discard(link)
+        self._links.pop(link, None)
         if isinstance(link, Dialled) and link.target.dialled is link:
             link.target.dialled = None
             self._down(link.target)

@@ -50,8 +50,10 @@ class ReadQueue:
 
     def under_way(self) -> Iterator[Run]:
         """The runs past ``waiting``, oldest first."""
-        for group in (*self._readable, *self._asked):
-            yield from group.runs
+        for readable in self._readable:
+            yield from readable.runs
+        for asked in self._asked:
+            yield from asked.runs
 
     def ask(self) -> int:
         """Let everything that waits share a barrier: the number to ask for it with, 0 if none is to be asked now."""

@@ -138,7 +138,8 @@ class Acceptor:
         self._promised = ballot
         turn.persist(PROMISE, pack_ballot(*ballot))
         if ballot.node != self._node:
-            turn.send_early(self._here(PROPOSER), PromiseRaised(ballot))
+            for role in (PROPOSER, ELECTOR):
+                turn.send_early(self._here(role), PromiseRaised(ballot))
 
     # --- phase 2 ---
 

@@ -22,6 +22,7 @@ from dkv.events import (
     PeerHeard,
     PeerUp,
     Progress,
+    PromiseRaised,
     QuorumHeard,
     StepDown,
     Stopped,
@@ -40,6 +41,7 @@ ElectorMessage = (
     | Resigned
     | Leading
     | Stopped
+    | PromiseRaised
     | Progress
     | PeerUp
     | PeerDown
@@ -71,7 +73,10 @@ class Elector:
         self._quorum_heard = True
         self._poll_number = 0
         self._granted: set[int] = set()
-        self._campaigning = False
+        self._campaign_began: float | None = None
+        self._given_up: dict[int, Ballot] = {}
+        self._promised = ZERO
+        self._promised_at = -inf
         self._election_due = 0.0
         self._ticked_at = 0.0
 
@@ -100,12 +105,14 @@ class Elector:
             case PollAnswer():
                 self._on_poll_answer(turn, sender, message)
             case Resigned():
-                if message.ballot == self._leader and self._leading is None:
-                    self._leader_gone(turn, "it resigned")
+                self._on_resigned(turn, sender, message)
             case Leading():
                 self._on_leading(turn, message)
             case Stopped():
                 self._on_stopped(turn, message)
+            case PromiseRaised():
+                self._promised, self._promised_at = message.ballot, turn.now
+                self._put_off(turn)
             case Progress():
                 self._chosen_through = message.chosen_through
             case PeerUp():
@@ -122,8 +129,8 @@ class Elector:
     def _on_heartbeat(self, turn: Turn, sender: Address, message: Heartbeat) -> None:
         if message.ballot < self._highest_led or message.ballot.node != sender.node:
             return  # A deposed leader learns of it from the acceptors.
-        if self._leading is not None or self._campaigning:
-            self._leading, self._campaigning = None, False
+        if self._leading is not None or (self._campaign_began is not None and not self._campaigns(turn.now)):
+            self._leading = self._campaign_began = None
             turn.send(self._here(PROPOSER), StepDown(f"node {sender.node} leads in ballot {message.ballot}"))
         self._leader_beat_at = self._leader_heard_at = turn.now
         self._follow(turn, message.ballot)
@@ -154,6 +161,11 @@ class Elector:
         if self._leading is None and self._leader is not None and self._leader.node == message.node:
             self._leader_gone(turn, "its connection was lost")
 
+    def _on_resigned(self, turn: Turn, sender: Address, message: Resigned) -> None:
+        self._given_up[sender.node] = max(message.ballot, self._given_up.get(sender.node, ZERO))
+        if message.ballot == self._leader and self._leading is None:
+            self._leader_gone(turn, "it resigned")
+
     def _follow(self, turn: Turn, ballot: Ballot) -> None:
         if ballot == self._leader:
             return
@@ -181,11 +193,13 @@ class Elector:
     def _on_poll(self, turn: Turn, sender: Address, message: Poll) -> None:
         if self._leader is not None and self._leading is None and self._leader.node == sender.node:
             self._leader_gone(turn, "it polls")
-        turn.send(sender, PollAnswer(message.number, self._would_grant(turn.now, message)))
+        turn.send(sender, PollAnswer(message.number, self._would_grant(turn.now, sender.node, message)))
 
-    def _would_grant(self, now: float, poll: Poll) -> bool:
-        """Not while a live leader is heard here, and not to one far behind: its catch-up would be an outage."""
-        if self._chosen_through is None or self._hears_leader(now):
+    def _would_grant(self, now: float, candidate: int, poll: Poll) -> bool:
+        """Not while a leader is heard, or about to be; nor to one whose catch-up would be an outage."""
+        if self._chosen_through is None or self._hears_leader(now) or self._campaigns(now):
+            return False
+        if candidate != self._promised.node and now - self._promised_at < self._timings.election_seconds_min:
             return False
         return poll.chosen_through + self._limits.poll_lag_slots_max >= self._chosen_through
 
@@ -201,6 +215,10 @@ class Elector:
             turn.send(Address(node, ELECTOR), Poll(self._poll_number, self._chosen_through))
         self._campaign_if_granted(turn)
 
+    def _campaigns(self, now: float) -> bool:
+        """Whether this node's proposer runs phase 1 on the word of a poll that is still fresh."""
+        return self._campaign_began is not None and now - self._campaign_began < self._timings.election_seconds_max
+
     def _on_poll_answer(self, turn: Turn, sender: Address, message: PollAnswer) -> None:
         if message.number != self._poll_number or not message.granted or not self._granted:
             return
@@ -210,7 +228,7 @@ class Elector:
     def _campaign_if_granted(self, turn: Turn) -> None:
         if is_quorum(self._granted, self._members) and not self._hears_leader(turn.now):
             self._granted = set()
-            self._campaigning = True
+            self._campaign_began = turn.now
             turn.send(self._here(PROPOSER), Campaign())
 
     # --- leading ---
@@ -219,7 +237,7 @@ class Elector:
         if message.ballot < self._highest_led:
             turn.send(self._here(PROPOSER), StepDown(f"node {self._highest_led.node} leads in {self._highest_led}"))
             return
-        self._leading, self._campaigning = message.ballot, False
+        self._leading, self._campaign_began = message.ballot, None
         self._acked_at = dict.fromkeys(self._others(), turn.now)
         self._follow(turn, message.ballot)
         self._send_heartbeats(turn)
@@ -232,19 +250,25 @@ class Elector:
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:
         """The proposer stopped. A leader whom nobody in sight overtook polls at once: see ADR 0003."""
-        self._leading, self._campaigning = None, False
+        self._leading = self._campaign_began = None
         if self._leader == message.ballot:
             self._lose_leader(turn, "this node stepped down")
-        if not message.led:
-            return
-        self._wait_at_random(turn)
         overtaken = message.by > message.ballot
-        if overtaken and turn.now - self._heard_at.get(message.by.node, -inf) < self._timings.silence_seconds:
-            return  # Who overtook it is about to lead. Overtaking it in turn, both could go on like that for ever.
+        if message.led:
+            self._wait_at_random(turn)
+        elif overtaken:
+            return
+        if overtaken and self._may_lead(turn.now, message.by):
+            return  # Overtaking it in turn, both could go on like that for ever.
         for node in self._others():
             turn.send(Address(node, ELECTOR), Resigned(message.ballot))
         if overtaken and not self._hears_leader(turn.now):
             self._poll(turn)
+
+    def _may_lead(self, now: float, ballot: Ballot) -> bool:
+        """Whether whoever began ``ballot`` is there and has not given it up, as far as is known."""
+        heard = now - self._heard_at.get(ballot.node, -inf) < self._timings.silence_seconds
+        return heard and ballot > self._given_up.get(ballot.node, ZERO)
 
     def _heard_by_quorum(self, now: float) -> bool:
         acked = {node for node, at in self._acked_at.items() if now - at < self._timings.election_seconds_max}

@@ -77,13 +77,13 @@ class Faults:
             return
         strikes = self._plan.strikes
         kind = self._random.choices(list(strikes), list(strikes.values()))[0]
-        self._strikes[kind](self._victim())
+        self._strikes[kind](self._victim(0.5))
         self.begin()
 
-    def _victim(self) -> Node:
-        """Any node, but a leader more often than not."""
+    def _victim(self, bias: float) -> Node:
+        """Any node, but a leader with the chance ``bias``."""
         leading = [node for node in self._nodes if node.number in self._leading]
-        return self._random.choice(leading if leading and self._random.random() < 0.5 else self._nodes)
+        return self._random.choice(leading if leading and self._random.random() < bias else self._nodes)
 
     def _later(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
         """Undo something, unless all faults have been undone by then."""
@@ -207,10 +207,12 @@ class Faults:
 
     def _partition(self, node: Node) -> None:
         numbers = [each.number for each in self._nodes]
-        kind = self._random.choice(("isolate", "isolate", "split", "one way", "link"))
+        kind = self._random.choice(("isolate", "isolate", "split", "bridge", "bridge", "one way", "link"))
         other = self._random.choice([number for number in numbers if number != node.number])
         if kind == "isolate":
             cuts = [(node.number, number) for number in numbers if number != node.number]
+        elif kind == "bridge":  # the other one sees both sides, which do not see each other
+            cuts = [(node.number, number) for number in numbers if number not in (node.number, other)]
         elif kind == "split":
             side = set(self._random.sample(numbers, self._random.randint(1, len(numbers) - 1)))
             cuts = [(one, two) for one in numbers for two in numbers if one in side and two not in side]
@@ -227,13 +229,17 @@ class Faults:
             self._network.mend(one, two)
 
     def _rotation(self, node: Node) -> None:
-        """Cut off one node after the other, the leader of the moment mostly, each as the one before comes back."""
-        self._rotate([], self._random.randint(2, 6), self._random.choice((0.3, 1.0, 3.0)))
+        """Cut off one node after the other, the leader of the moment mostly, each as the one before comes back.
+
+        A leader that has just been elected, and has agreed on a slot or two, leaves the field to one with other
+        values in the same slots.
+        """
+        self._rotate([], self._random.randint(2, 8), self._random.choice((0.7, 1.0, 1.5)))
 
     def _rotate(self, cuts: list[tuple[int, int]], times: int, seconds: float) -> None:
         self._mend(cuts)
         if times:
-            node = self._victim().number
+            node = self._victim(0.9).number
             others = [each.number for each in self._nodes if each.number != node]
             cuts = [(node, other) for other in others] + [(other, node) for other in others]
             for one, two in cuts:

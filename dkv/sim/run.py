@@ -82,7 +82,7 @@ def _heal(world: World, random: Random) -> None:
     """End all faults for a majority whose disks are whole; the others are gone for good, or cut off."""
     world.faults.stop()
     whole = [node for node in world.nodes if not node.damaged]
-    size = random.randint(quorum_size(len(world.nodes)), len(whole))
+    size = random.randint(quorum_size(len(world.nodes)), len(whole)) if world.plan.strikes else len(whole)
     healed = sorted(random.sample(whole, size), key=lambda node: node.number)
     world.note(0, "heal", " ".join(f"node {node.number}" for node in healed))
     world.network.mend_all()

@@ -35,6 +35,11 @@ class FrameReader:
         self._pending = bytearray()  # the beginning of an unfinished frame
         self._needed = _HEADER.size  # how long it must be before looking at it is worth while
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a part of a frame is held."""
+        return bool(self._pending)
+
     def feed(self, data: bytes) -> list[bytes]:
         """The bodies that ``data`` completes, in order; ``FrameError`` if a frame is too long or damaged."""
         if self._pending:

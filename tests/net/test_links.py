@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, PROPOSER, Address
-from dkv.net.links import HELLO_BYTES_MAX
+from dkv.net.links import FRAME_SILENCES, HELLO_BYTES_MAX, TICKS_OF_SILENCE
 from dkv.net.peers import STRANGERS_MAX
 from dkv.wire.codec import PROTOCOL, Hello, Refused
 from dkv.wire.frames import frame
@@ -206,6 +206,20 @@ class Strangers(SynchronousTestCase):
             slow.dataReceived(bytes([byte]))
         self.assertTrue(silent.disconnecting)
         self.assertTrue(transport.disconnecting)
+
+    def test_a_frame_without_an_end(self) -> None:
+        """A length damaged on its way would swallow a day of heartbeats, and the peer would count as heard."""
+        link, transport = self.accept(told(HELLO))
+        link.dataReceived(b"\0\1\0\0\0\0\0\0")
+        tick = TIMINGS.silence_seconds / TICKS_OF_SILENCE
+        for _ in range(FRAME_SILENCES * TICKS_OF_SILENCE):
+            link.dataReceived(b"x")
+            self.reactor.advance(tick)
+        self.assertFalse(transport.disconnecting)
+        link.dataReceived(b"x")
+        self.reactor.advance(tick)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(len(self.inbox.lines("peer_frame_unfinished")), 1)
 
     def test_newer_connection_replaces_the_older(self) -> None:
         """A peer that redials is not heard twice, and the old connection's end is not taken for its death."""

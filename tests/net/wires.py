@@ -46,6 +46,9 @@ class End:  # type: ignore[misc]  # only those methods that a link uses
         assert streaming
         self.producer = producer
 
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
     def pauseProducing(self) -> None:
         self.paused = True
 

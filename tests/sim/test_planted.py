@@ -11,10 +11,107 @@ SEEDS = 300
 SECONDS = 20.0
 
 
-def seeds_needed(number: str) -> int | None:
-    """How many seeds it takes, from 1 on, to find the planted bug; clusters of three and of five in turn."""
+def find(number: str) -> tuple[int, str]:
+    """The first seed that finds the planted bug, and what is broken; clusters of three and of five in turn."""
     with PLANTS[number]():
         for seed in range(1, SEEDS + 1):
-            if run(seed, 3 if seed % 2 else 5, SECONDS).violation is not None:
-                return seed
-    return None
+            violation = run(seed, 3 if seed % 2 else 5, SECONDS).violation
+            if violation is not None:
+                return seed, violation
+    raise AssertionError(f"{number} was not found in {SEEDS} seeds: the faults are too tame")
+
+
+class PlantedTests(SynchronousTestCase):
+    """A bug that the simulator cannot see may be in the product already."""
+
+    timeout = 600
+
+    def check(self, number: str, *words: str) -> None:
+        """The bug is found, and its sentence names what was promised: one of ``words``."""
+        seed, violation = find(number)
+        self.assertTrue(any(word in violation for word in words), f"seed {seed}: {violation}")
+
+    def test_b1_reply_before_durable(self) -> None:
+        """A promise or vote that a crash undoes: two leaders' values for one slot."""
+        self.check("B1", "I2", "I1")
+
+    def test_b2_acknowledged_by_one_disk(self) -> None:
+        """An acknowledged write that one disk takes with it."""
+        self.check("B2", "majority")
+
+    def test_b3_ballot_reused(self) -> None:
+        """Two leaderships under one name."""
+        self.check("B3", "I5")
+
+    def test_b4_late_promise_counts(self) -> None:
+        """A leader that no quorum promised to."""
+        self.check("B4", "I5", "I6", "I3")
+
+    def test_b5_accepting_raises_no_promise(self) -> None:
+        """A vote below an earlier vote."""
+        self.check("B5", "I1", "acceptor failed")
+
+    def test_b6_one_ballot_for_both(self) -> None:
+        """A new leader that prefers an older value to the chosen one."""
+        self.check("B6", "I3")
+
+    def test_b8_state_not_read_back(self) -> None:
+        """An acceptor that a restart makes forget its promise."""
+        self.check("B8", "I1")
+
+    def test_b10_reads_without_a_quorum(self) -> None:
+        """A deposed leader that shows the past."""
+        self.check("B10", "I11")
+
+    def test_b11_mark_and_data_apart(self) -> None:
+        """Writes that a crash skips for ever."""
+        self.check("B11", "I9")
+
+    def test_b12_lost_disk_votes(self) -> None:
+        """A node that votes against what it had promised before it lost its disk."""
+        self.check("B12", "its disk was lost")
+
+    def test_b14_older_value_taken_for_chosen(self) -> None:
+        """A node that applies what was never chosen."""
+        self.check("B14", "I7")
+
+    def test_b16_taken_for_mine(self) -> None:
+        """Clients acknowledged for each other's writes."""
+        self.check("B16", "acknowledge", "I10", "gateway failed")
+
+    def test_b23_own_answer_early(self) -> None:
+        """A leader that counts its own disk before the disk has it."""
+        self.check("B23", "I2")
+
+    def test_b24_promise_from_a_slot_on(self) -> None:
+        """A promise that a later one takes back for some slots."""
+        self.check("B24", "I1", "I3")
+
+    def test_b25_learners_mark_announced(self) -> None:
+        """Followers that mark their own older value chosen."""
+        self.check("B25", "announced")
+
+    def test_b26_learned_without_chosen(self) -> None:
+        """A chosen value that a later phase 1 overrules."""
+        self.check("B26", "I7", "I3")
+
+    def test_b27_confirmed_without_asking(self) -> None:
+        """A read round that asked nobody."""
+        self.check("B27", "I11")
+
+    def test_b28_numbered_batch_given_up(self) -> None:
+        """A node whose writes are never next again."""
+        self.check("B28", "gateway failed", "I10", "healed")
+
+    def test_b28_batch_number_reused(self) -> None:
+        """A write acknowledged that another one's number carried."""
+        self.check("B28b", "two batches", "gateway failed", "I10")
+
+    def test_b29_erased_at_once(self) -> None:
+        """A replay that computes another answer than the other nodes did."""
+        self.check("B29", "I9")
+
+    def test_all(self) -> None:
+        """A planted bug without a test here would prove nothing."""
+        tested = {name.split("_")[1].upper() for name in dir(self) if name.startswith("test_b")}
+        self.assertEqual({number.rstrip("b") for number in PLANTS}, tested)

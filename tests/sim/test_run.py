@@ -1,0 +1,99 @@
+"""Runs: the same seed is the same run, everywhere; and the cluster as it is breaks nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.sim.plan import FAULTS
+from dkv.sim.run import run
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGEST = """
+import hashlib, io
+from dkv.sim.run import run
+for seed in (3, 4):
+    out = io.StringIO()
+    outcome = run(seed, 3, 5.0, out=out)
+    print(outcome.violation, outcome.requests, hashlib.sha256(out.getvalue().encode()).hexdigest())
+"""
+
+
+class DeterminismTests(SynchronousTestCase):
+    def test_the_same_trace_whatever_the_hash_seed(self) -> None:
+        """A failure that cannot be replayed cannot be understood."""
+        outputs = []
+        for hash_seed in ("0", "1", "4711"):
+            environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+            command = [sys.executable, "-c", DIGEST]
+            outputs.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+        self.assertEqual(len(set(outputs)), 1, outputs)
+        self.assertEqual(len(outputs[0].splitlines()), 2)
+        self.assertTrue(all(line.startswith("None ") for line in outputs[0].splitlines()), outputs[0])
+
+    def test_the_same_trace_twice_in_one_process(self) -> None:
+        """Nothing outlives a run that the next one could trip over."""
+        traces = [StringIO(), StringIO(), StringIO()]
+        for seed, trace in zip((5, 6, 5), traces, strict=True):
+            run(seed, 3, 3.0, out=trace)
+        self.assertEqual(traces[0].getvalue(), traces[2].getvalue())
+        self.assertNotEqual(traces[0].getvalue(), traces[1].getvalue())
+
+
+class SeedTests(SynchronousTestCase):
+    """A user loses data, sees the past or waits for ever if one of these fails."""
+
+    timeout = 600
+
+    def check(self, nodes: int, seeds: range, seconds: float = 10.0) -> None:
+        for seed in seeds:
+            outcome = run(seed, nodes, seconds)
+            self.assertIsNone(outcome.violation, f"dkv sim --seed {seed} --nodes {nodes} --time {seconds:g}")
+            self.assertGreater(outcome.slots, 0)
+
+    def test_three_nodes(self) -> None:
+        """Clusters of three, under everything."""
+        self.check(3, range(20))
+
+    def test_five_nodes(self) -> None:
+        """Clusters of five."""
+        self.check(5, range(10))
+
+    def test_seven_nodes(self) -> None:
+        """Clusters of seven."""
+        self.check(7, range(3))
+
+    def test_no_faults(self) -> None:
+        """Without faults every request succeeds at once, and nobody but the first leader leads."""
+        outcome = run(1, 3, 10.0, frozenset())
+        self.assertEqual((outcome.violation, outcome.unknown, outcome.elections), (None, 0, 1))
+
+    def test_each_fault_alone(self) -> None:
+        """Each kind of fault strikes, and alone it breaks nothing."""
+        marks = {"crash": "crash", "partition": "cut", "pause": "pause", "clock": "leap", "slow-disk": "slow"}
+        marks |= {"stuck-disk": "stuck", "full-disk": "full", "write-error": "broken", "flipped-byte": "flip"}
+        marks |= {"lost-disk": "wipe", "lossy-link": "lossy", "flap": "cut", "rotation": "cut", "hang-up": "hang-up"}
+        for fault in FAULTS:
+            struck = False
+            for seed in range(30):
+                outcome = run(seed, 3, 6.0, frozenset((fault,)))
+                self.assertIsNone(outcome.violation, f"dkv sim --seed {seed} --time 6 --faults {fault}")
+                struck = struck or any(event.kind == marks.get(fault, "drop") for event in outcome.events)
+                if struck:
+                    break
+            self.assertTrue(struck or fault in ("delay", "repeat"), fault)
+
+
+class FoundTests(SynchronousTestCase):
+    """Seeds that found a bug once: each is a scenario for ever."""
+
+    def test_a_duel_of_overtaken_leaders(self) -> None:
+        """Two nodes overtook each other every 40 ms, for ever: a cluster that serves nobody."""
+        outcome = run(79, 3, 20.0)
+        self.assertIsNone(outcome.violation)
+        self.assertLess(outcome.elections, 30)
