@@ -386,7 +386,7 @@ class Stopping(SynchronousTestCase):
         meeting.net.window_bytes, meeting.net.chunk_bytes_max = 65536, 65536
         meeting.net.run(1.0)
         one, two = meeting.members.values()
-        numbers = [one.send(2, BLOB_BYTES_MAX) for _ in range(2 + BUFFER_BYTES // BLOB_BYTES_MAX)]
+        numbers = [one.send(2, BUFFER_BYTES) for _ in range(3)]
         stopped = one.mesh.stopService()
         meeting.net.run(TIMINGS.drain_seconds / 2)
         self.successResultOf(stopped)
