@@ -69,7 +69,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
         habits=_habits(random),
         client_delay=random.choice((0.0001, 0.002)),
         commit_seconds=random.choice((0.0005, 0.003, 0.02, 0.1)),
-        slow_commit_chance=random.choice((0.0, 0.01, 0.1)),
+        slow_commit_chance=random.choice((0.0, 0.01, 0.1)) if "slow-disk" in enabled else 0.0,
         clock_rates=tuple(random.uniform(0.9, 1.1) if "clock" in enabled else 1.0 for _ in range(nodes)),
         strikes={
             name: RARE.get(name, FREQUENT.get(name, 1.0)) * random.uniform(0.2, 1.0)

@@ -32,7 +32,10 @@ class World:
         self.violation: str | None = None
         self.leading: dict[int, Ballot] = {}
         """The nodes that lead, as far as they say."""
-        self.elections = 0
+        self.elected: list[int] = []
+        """Every node that came to lead, each time."""
+        self.calm = False
+        """Whether disks are no slower than planned any more."""
         self.schedule = Schedule()
         self.trace = Trace(out)
         members = tuple(range(1, size + 1))
@@ -77,7 +80,7 @@ class World:
 
     def _commit_seconds(self, number: int) -> float:
         random, plan = self._disk_random, self.plan
-        slow = 20.0 if random.random() < plan.slow_commit_chance else 1.0
+        slow = 20.0 if random.random() < plan.slow_commit_chance and not self.calm else 1.0
         return random.uniform(0.3, 1.7) * plan.commit_seconds * slow * self.faults.slow.get(number, 1.0)
 
     # --- running ---
@@ -136,7 +139,7 @@ class World:
     def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
         """An actor noted something."""
         if event == "leading":
-            self.elections += 1
+            self.elected.append(node.number)
             self.leading[node.number] = fields["ballot"]
         elif event == "stepped_down":
             self.leading.pop(node.number, None)
