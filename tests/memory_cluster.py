@@ -20,8 +20,8 @@ from dkv.kv.commands import APPEND, DELETE, GET, PUT
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
 from dkv.settings import Limits, Timings
+from dkv.sim.memory import MemoryStore
 from dkv.wire.codec import decode, encode
-from tests.memory_store import MemoryStore
 
 STEPS_MAX = 2_000_000
 

@@ -13,10 +13,10 @@ from dkv.kv.commands import APPEND, GET
 from dkv.net.peers import Mesh
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
+from dkv.sim.memory import MemoryStore
 from tests.byte_level.members import LIMITS, PORT, TIMINGS, host_of
 from tests.byte_level.sites import Net, Site
 from tests.memory_cluster import RepliesActor, Waiting
-from tests.memory_store import MemoryStore
 from tests.net.nodes import Recorder
 
 

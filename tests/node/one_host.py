@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
 from dkv.node.host import Host
 from dkv.settings import Limits, Timings
+from dkv.sim.memory import MemoryStore
 from dkv.storage.store import StoreFailed
-from tests.memory_store import MemoryStore
 
 PEER = Address(2, ACCEPTOR)
 OUTSIDE = Address(3, PROPOSER)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.node.layers import Layers
-from tests.memory_store import MemoryStore
+from dkv.sim.memory import MemoryStore
 
 KEYS = st.sampled_from([b"", b"A", b"Aa", b"Ab", b"Aba", b"Ac", b"B", b"Ba", b"\xff", b"\xffz"])
 VALUES = st.one_of(st.none(), st.binary(max_size=3))

@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.ballot import Ballot
 from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, PROMISE, pack_ballot, pack_number, record_key
 from dkv.records import Batch, SlotRecord, pack_record
+from dkv.sim.memory import MemoryStore
 from dkv.storage.check import check_log
 from dkv.storage.identity import DirectoryError
-from tests.memory_store import MemoryStore
 
 RECORD = pack_record(SlotRecord(Ballot(1, 1), (Batch(1, 2, 3, 4, b"blob"),), True))
 

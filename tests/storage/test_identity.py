@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.identity import Identity
 from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
+from dkv.sim.memory import MemoryStore
 from dkv.storage.identity import DirectoryError, initialise, load_members, open_directory
 from dkv.storage.leveldb import LevelDBStore
-from tests.memory_store import MemoryStore
 
 
 def now(call: Any, *arguments: Any) -> None:

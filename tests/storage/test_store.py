@@ -9,9 +9,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import STATE, record_key
+from dkv.sim.memory import MemoryStore
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import Store, StoreFailed
-from tests.memory_store import MemoryStore
 
 WAIT_SECONDS = 30.0
 

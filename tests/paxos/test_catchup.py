@@ -1,0 +1,122 @@
+"""Catch-up: gaps are fetched in bounded steps, from whoever helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.actor import ACCEPTOR, CATCHUP, PROPOSER, Address
+from dkv.events import CatchUp, CaughtUp, Learn, Learned, Missing, TimerFired
+from dkv.messages import ChosenSlots, ReadChosen
+from dkv.paxos.catchup import Catchup
+from dkv.records import NOOP
+from dkv.settings import Timings
+from tests.turns import FakeTurn, inject
+
+TIMINGS = Timings()
+
+
+def acceptor(node: int) -> Address:
+    """An acceptor."""
+    return Address(node, ACCEPTOR)
+
+
+class OneCatchup(SynchronousTestCase):
+    """Catch-up of node 1 of three."""
+
+    def setUp(self) -> None:
+        self.turn = FakeTurn()
+        self.catchup = Catchup(1, (1, 2, 3), TIMINGS)
+        self.catchup.start(self.turn)
+
+    def give(self, sender: Address, message: Any) -> list[tuple[Address, Any]]:
+        """Inject; what is sent."""
+        self.turn.take()
+        return inject(self.catchup, self.turn, sender, message)
+
+    def missing(self, first: int, through: int, node: int = 2) -> list[tuple[Address, Any]]:
+        """The acceptor reports a gap."""
+        return self.give(acceptor(1), Missing(first, through, node))
+
+    def fire(self, name: str) -> list[tuple[Address, Any]]:
+        """A timer."""
+        self.turn.timers.pop(name)
+        return self.give(Address(1, CATCHUP), TimerFired(name))
+
+    def fetch(self, first: int = 1, through: int = 9, node: int = 2) -> None:
+        """A gap that does not close by itself."""
+        self.missing(first, through, node)
+        self.assertEqual(self.fire("grace"), [(acceptor(node), ReadChosen(first))])
+
+    def slots(self, node: int, first: int, count: int, through: int = 9) -> list[tuple[Address, Any]]:
+        """A peer answers."""
+        return self.give(acceptor(node), ChosenSlots(first, (NOOP,) * count, through, 0))
+
+
+class CatchupTests(OneCatchup):
+    def test_a_moment_first(self) -> None:
+        """A slow disk or a late Accept must not cost a fetch for every slot."""
+        self.assertEqual(self.missing(5, 6), [])
+        self.assertEqual(self.turn.timers, {"grace": self.turn.now + TIMINGS.catchup_grace_seconds})
+        self.missing(7, 7)
+        self.assertEqual(self.fire("grace"), [], "it moved by itself")
+        self.missing(8, 7)
+        self.assertEqual(self.turn.noted(), [])
+
+    def test_b17_step_by_step(self) -> None:
+        """One bounded request at a time, the next when the last is on disk: no message of unbounded size."""
+        self.fetch()
+        self.assertEqual(self.slots(2, 1, 4), [(acceptor(1), Learn(1, (NOOP,) * 4))])
+        self.assertEqual(self.slots(2, 1, 4), [], "a repeat")
+        sent = self.give(acceptor(1), Learned(4))
+        self.assertEqual(sent, [(Address(1, PROPOSER), CaughtUp(4)), (acceptor(2), ReadChosen(5))])
+        self.slots(2, 5, 5)
+        self.assertEqual(self.give(acceptor(1), Learned(9)), [(Address(1, PROPOSER), CaughtUp(9))])
+        self.assertEqual((self.turn.timers, self.turn.noted()[-1]), ({}, "catchup_ended"))
+
+    def test_b17_another_peer_when_one_does_not_help(self) -> None:
+        """The first peer may be dead, behind, or broken."""
+        self.fetch()
+        self.assertEqual(self.fire("retry"), [(acceptor(3), ReadChosen(1))])
+        self.assertEqual(self.slots(3, 1, 0), [], "it has nothing: the next retry turns back")
+        self.assertEqual(self.fire("retry"), [(acceptor(2), ReadChosen(1))])
+
+    def test_a_late_answer_is_an_answer(self) -> None:
+        """On a slow link every large answer comes after the next peer was asked: dropped, none would ever count."""
+        self.fetch()
+        self.fire("retry")
+        self.assertEqual(self.slots(2, 1, 4), [(acceptor(1), Learn(1, (NOOP,) * 4))])
+        sent = self.give(acceptor(1), Learned(4))
+        self.assertIn((acceptor(2), ReadChosen(5)), sent, "it goes on with the one that answered")
+        self.assertEqual(self.slots(3, 1, 4), [], "that was asked for, and is here by now")
+
+    def test_waits_longer_each_time(self) -> None:
+        """Requests that pile up on a slow link make it slower."""
+        self.fetch()
+        waits = []
+        for _ in range(5):
+            waits.append(self.turn.timers["retry"] - self.turn.now)
+            self.fire("retry")
+        self.assertEqual(waits, [1.0, 2.0, 4.0, 8.0, 8.0])
+        self.slots(2, 1, 4)
+        self.assertEqual(self.turn.timers["retry"] - self.turn.now, 1.0)
+
+    def test_what_does_not_help_is_not_asked_for_at_once(self) -> None:
+        """A peer whose values are refused here would be asked without end."""
+        self.fetch()
+        self.slots(2, 1, 4)
+        self.assertEqual(self.give(acceptor(1), Learned(0)), [(Address(1, PROPOSER), CaughtUp(0))])
+        self.assertEqual(self.fire("retry"), [(acceptor(3), ReadChosen(1))])
+
+    def test_for_an_election_at_once(self) -> None:
+        """A candidate that waits is an outage: no grace, and the node that knows is asked first."""
+        sent = self.give(Address(1, PROPOSER), CatchUp(7, 3))
+        self.assertEqual(sent, [(acceptor(3), ReadChosen(1))])
+
+    def test_follows_what_grows_meanwhile(self) -> None:
+        """A cluster under load moves on while a node catches up with it."""
+        self.fetch(through=4)
+        self.slots(2, 1, 4, through=20)
+        sent = self.give(acceptor(1), Learned(4))
+        self.assertIn((acceptor(2), ReadChosen(5)), sent)

@@ -1,0 +1,279 @@
+"""The elector: who is alive, when to poll, and when to give the lead away. Nothing here is on disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Address
+from dkv.ballot import Ballot
+from dkv.events import (
+    Campaign,
+    LeaderIs,
+    Leading,
+    PeerDown,
+    PeerHeard,
+    PeerUp,
+    Progress,
+    PromiseRaised,
+    QuorumHeard,
+    StepDown,
+    Stopped,
+    TimerFired,
+)
+from dkv.messages import Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
+from dkv.paxos.elector import Elector
+from dkv.settings import Limits, Timings
+from tests.turns import FakeTurn, inject
+
+B1, B2, B3 = Ballot(1, 1), Ballot(2, 2), Ballot(3, 3)
+TIMINGS = Timings()
+
+
+def elector(node: int) -> Address:
+    """An elector."""
+    return Address(node, ELECTOR)
+
+
+def here(role: str) -> Address:
+    """An actor of node 1."""
+    return Address(1, role)
+
+
+class OneElector(SynchronousTestCase):
+    """Elector 1 of three, whose acceptor votes."""
+
+    members: tuple[int, ...] = (1, 2, 3)
+
+    def setUp(self) -> None:
+        self.turn = FakeTurn()
+        self.elector = Elector(1, self.members, Limits(poll_lag_slots_max=100), TIMINGS)
+        self.elector.start(self.turn)
+        self.give(here(ACCEPTOR), Progress(500))
+        for node in (2, 3):
+            self.give(elector(node), PeerUp(node, 0xB0 + node, 1))
+
+    def give(self, sender: Address, message: Any) -> list[tuple[Address, Any]]:
+        """Inject; what is sent."""
+        self.turn.take()
+        return inject(self.elector, self.turn, sender, message)
+
+    def follow(self, ballot: Ballot = B2) -> list[tuple[Address, Any]]:
+        """A heartbeat of the ballot's leader."""
+        return self.give(elector(ballot.node), Heartbeat(ballot, 1))
+
+    def fire(self, name: str) -> list[tuple[Address, Any]]:
+        """The timer fires when it is due."""
+        self.turn.now = max(self.turn.now, self.turn.timers.pop(name))
+        return self.give(here(ELECTOR), TimerFired(name))
+
+    def poll(self) -> int:
+        """Wait until it polls; the poll's number."""
+        for _ in range(20):
+            for _, message in self.fire("election"):
+                if isinstance(message, Poll):
+                    return message.number
+        raise AssertionError("it never polled")
+
+    def granted(self, node: int, through: int = 500) -> bool:
+        """Whether a poll of ``node`` is granted."""
+        sent = self.give(elector(node), Poll(77, through))
+        (answer,) = [message for to, message in sent if to == elector(node) and isinstance(message, PollAnswer)]
+        return bool(answer.granted)
+
+    def campaign(self) -> None:
+        """Poll, be granted, and so run phase 1."""
+        number = self.poll()
+        self.assertIn((here(PROPOSER), Campaign()), self.give(elector(2), PollAnswer(number, True)))
+
+    def lead(self, ballot: Ballot = B1) -> list[tuple[Address, Any]]:
+        """The proposer leads."""
+        return self.give(here(PROPOSER), Leading(ballot))
+
+
+class FollowTests(OneElector):
+    def test_a_heartbeat_makes_a_leader(self) -> None:
+        """The gateway must know whom to send batches to."""
+        sent = self.follow()
+        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(2, B2)), (elector(2), HeartbeatAck(B2, 1))])
+        self.assertEqual(self.follow(), [(elector(2), HeartbeatAck(B2, 1))])
+
+    def test_a_deposed_leader_is_not_followed(self) -> None:
+        """Two nodes that think they lead must not share their followers."""
+        self.follow(B3)
+        self.assertEqual(self.follow(B2), [])
+
+    def test_hearing_the_leader_puts_elections_off(self) -> None:
+        """Any bytes count: heartbeats may be stuck behind a large frame."""
+        self.follow()
+        for _ in range(5):
+            self.turn.now += TIMINGS.election_seconds_min * 0.9
+            self.give(elector(2), PeerHeard(2))
+            self.assertEqual(self.give(here(ELECTOR), TimerFired("election")), [])
+
+    def test_silence_ends_it(self) -> None:
+        """Killing the leader costs about a second."""
+        self.follow()
+        before = self.turn.now
+        self.poll()
+        self.assertIn("leader_lost", self.turn.noted())
+        self.assertLessEqual(self.turn.now - before, 2 * TIMINGS.election_seconds_max)
+
+    def test_a_lost_connection_ends_it_at_once(self) -> None:
+        """A killed process closes its connections: nobody needs to wait for a timeout."""
+        self.follow()
+        sent = self.give(elector(2), PeerDown(2))
+        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(0, B2))])
+        self.assertLess(self.turn.timers["election"] - self.turn.now, 0.2)
+
+    def test_a_restart_and_a_resignation_end_it(self) -> None:
+        """A leader that was restarted leads no more, nor does one that says so."""
+        for sender, message in ((elector(2), PeerUp(2, 0xB2, 2)), (elector(2), Resigned(B2))):
+            self.setUp()
+            self.follow()
+            self.assertIn((here(GATEWAY), LeaderIs(0, B2)), self.give(sender, message))
+
+    def test_a_leader_that_polls_is_none(self) -> None:
+        """Followers that go on hearing their old leader would refuse it the election that it asks for."""
+        self.follow()
+        self.assertTrue(self.granted(2))
+        self.assertIn("leader_lost", self.turn.noted())
+
+
+class PollTests(OneElector):
+    def test_phase_1_needs_a_majority_that_hears_no_leader(self) -> None:
+        """A node that alone hears nobody must not depose a healthy leader (B19)."""
+        number = self.poll()
+        self.assertEqual(self.give(elector(2), PollAnswer(number, False)), [])
+        self.assertEqual(self.give(elector(2), PollAnswer(number - 1, True)), [])
+        self.assertEqual(self.give(elector(3), PollAnswer(number, True)), [(here(PROPOSER), Campaign())])
+        self.assertEqual(self.give(elector(2), PollAnswer(number, True)), [], "once")
+
+    def test_refused_while_a_leader_is_heard(self) -> None:
+        """One partially connected node would force elections without end (B19)."""
+        self.follow()
+        self.assertFalse(self.granted(3))
+        self.turn.now += TIMINGS.election_seconds_min + 0.01
+        self.assertTrue(self.granted(3))
+
+    def test_refused_to_one_far_behind(self) -> None:
+        """Its catch-up would be an outage."""
+        self.assertFalse(self.granted(2, through=399))
+        self.assertTrue(self.granted(2, through=400))
+
+    def test_refused_while_somebody_is_about_to_lead(self) -> None:
+        """Campaigns that cross end each other: no leader, for ever."""
+        self.campaign()
+        self.assertFalse(self.granted(3))
+        self.turn.now += TIMINGS.election_seconds_max
+        self.assertTrue(self.granted(3))
+        self.give(here(ACCEPTOR), PromiseRaised(B2))
+        self.assertFalse(self.granted(3))
+        self.assertTrue(self.granted(2), "whom the promise was made to")
+        self.turn.now += TIMINGS.election_seconds_min + 0.01
+        self.assertTrue(self.granted(3))
+
+    def test_granting_changes_nothing(self) -> None:
+        """A voter that waits for whom it granted could be kept from ever running itself."""
+        timers = dict(self.turn.timers)
+        self.assertTrue(self.granted(2))
+        self.assertTrue(self.granted(3))
+        self.assertEqual(self.turn.timers, timers)
+
+    def test_a_promise_puts_the_own_election_off(self) -> None:
+        """Whoever got that promise is about to lead."""
+        self.follow()
+        self.give(elector(2), PeerDown(2))
+        self.give(here(ACCEPTOR), PromiseRaised(B3))
+        self.assertEqual(self.fire("election"), [])
+        self.assertGreater(self.turn.timers["election"] - self.turn.now, TIMINGS.election_seconds_min - 0.2)
+
+    def test_b12_a_node_that_does_not_vote_takes_no_part(self) -> None:
+        """It cannot promise, so it can neither lead nor tell others to."""
+        self.elector = Elector(1, self.members, Limits(), TIMINGS)
+        self.elector.start(self.turn)
+        self.assertFalse(self.granted(2, through=10**6))
+        self.assertEqual([message for _, message in self.fire("election")], [])
+
+    def test_a_pause_of_its_own(self) -> None:
+        """A node that was stopped has heard nobody, and that is not the others' fault (B21)."""
+        self.follow()
+        self.turn.now += 30.0
+        self.give(here(ELECTOR), TimerFired("tick"))
+        self.assertEqual(self.give(here(ELECTOR), TimerFired("election")), [])
+        self.assertIn("paused", self.turn.noted())
+
+
+class LeadTests(OneElector):
+    def test_heartbeats(self) -> None:
+        """Who leads says so at once, and at every tick; a peer that comes up hears it too."""
+        sent = self.lead()
+        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(1, B1)), *((elector(n), Heartbeat(B1, 1)) for n in (2, 3))])
+        self.assertEqual(self.fire("tick"), [(elector(node), Heartbeat(B1, 2)) for node in (2, 3)])
+        self.assertEqual(self.give(elector(3), PeerUp(3, 0xB3, 2)), [(elector(3), Heartbeat(B1, 2))])
+
+    def test_steps_down_without_a_quorum(self) -> None:
+        """A leader cut off from the others would keep its clients waiting for nothing."""
+        self.lead()
+        for _ in range(30):
+            self.give(elector(2), HeartbeatAck(B1, 1))
+            self.assertNotIn((here(PROPOSER), StepDown("no quorum answers its heartbeats")), self.fire("tick"))
+        asked = [message for _ in range(20) for to, message in self.fire("tick") if to == here(PROPOSER)]
+        self.assertIn(StepDown("no quorum answers its heartbeats"), asked)
+
+    def test_steps_down_for_a_higher_ballot(self) -> None:
+        """Whoever leads in a higher ballot was promised it by a majority."""
+        self.lead()
+        self.assertIn(StepDown("node 2 leads in ballot 2.2"), [message for _, message in self.follow()])
+
+    def test_an_orphaned_promise(self) -> None:
+        """An acceptor that promised a ballot nobody leads in is locked out until a higher one comes: poll at once."""
+        self.turn.now += 10 * TIMINGS.silence_seconds
+        self.lead()
+        sent = self.give(here(PROPOSER), Stopped(B1, B3, True))
+        kinds = [type(message) for _, message in sent]
+        self.assertEqual((kinds.count(Resigned), kinds.count(Poll)), (2, 2))
+
+    def test_overtaken_by_a_live_node(self) -> None:
+        """Two nodes that overtake each other at once do so for ever: this one lets the other lead."""
+        self.lead()
+        self.give(elector(3), PeerHeard(3))
+        self.assertEqual(self.give(here(PROPOSER), Stopped(B1, B3, True)), [(here(GATEWAY), LeaderIs(0, B1))])
+
+    def test_overtaken_by_who_has_given_up(self) -> None:
+        """A live node that gave its ballot up leaves an orphaned promise like a dead one."""
+        self.lead()
+        self.give(elector(3), Resigned(B3))
+        kinds = [type(message) for _, message in self.give(here(PROPOSER), Stopped(B1, B3, True))]
+        self.assertEqual(kinds.count(Poll), 2)
+
+    def test_a_stale_campaign_gives_way(self) -> None:
+        """A candidate that comes back after a while must not depose the leader that was found without it."""
+        self.campaign()
+        self.assertNotIn(StepDown, [type(message) for _, message in self.follow()], "its poll is fresh")
+        self.setUp()
+        self.campaign()
+        self.turn.now += TIMINGS.election_seconds_max
+        self.assertIn(StepDown("node 2 leads in ballot 2.2"), [message for _, message in self.follow()])
+        sent = self.give(here(PROPOSER), Stopped(B3, B3, False))
+        self.assertEqual(sent, [(elector(node), Resigned(B3)) for node in (2, 3)])
+
+
+class QuorumTests(OneElector):
+    def test_whether_a_majority_is_heard(self) -> None:
+        """Clients are told CLUSTERDOWN only where that is so."""
+        told = []
+        for _ in range(60):
+            told += [message for to, message in self.fire("tick") if to == here(GATEWAY)]
+        self.assertEqual(told, [QuorumHeard(False)])
+        self.give(elector(3), PeerHeard(3))
+        self.assertEqual(self.fire("tick"), [(here(GATEWAY), QuorumHeard(True))])
+
+
+class AloneTests(OneElector):
+    members = (1,)
+
+    def test_a_cluster_of_one_waits_for_nobody(self) -> None:
+        """Its only member elects itself at once."""
+        self.assertEqual(self.fire("election"), [(here(PROPOSER), Campaign())])

@@ -1,0 +1,146 @@
+"""The learner: chosen slots in order into the state machine, and reads once it is far enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.actor import ACCEPTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
+from dkv.ballot import Ballot
+from dkv.events import Applied, BatchApplied, Origins, Read, ReadResults, Replayed, ReportOrigins
+from dkv.identity import Identity
+from dkv.keys import APPLIED_THROUGH, pack_number
+from dkv.messages import ChosenSlots, ReadChosen
+from dkv.paxos.learner import Learner
+from dkv.records import Batch, Value
+from tests.turns import FakeTurn, inject
+
+ME = Identity("blue", 1, 0xB1, 3)
+
+
+def value(*blobs: str, node: int = 2, boot: int = 1) -> Value:
+    """Batches of a node, numbered by their places."""
+    return tuple(Batch(node, 0xB0 + node, boot, seq, blob.encode()) for seq, blob in enumerate(blobs, 1))
+
+
+class Recorder:
+    """A state machine that remembers what it was given. A blob ``skip`` is not its origin's next."""
+
+    def __init__(self) -> None:
+        self.applied: list[bytes] = []
+        self.own: list[bytes] = []
+
+    def start(self, turn: Turn) -> None:
+        self.applied.append(b"started")
+
+    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Any] | None:
+        turn.stage(b"S" + batch.blob, b"")
+        self.applied.append(batch.blob)
+        if own:
+            self.own.append(batch.blob)
+        return None if batch.blob == b"skip" else [batch.blob]
+
+    def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
+        return [(entry, len(self.applied)) for entry in entries]
+
+    def origins(self) -> tuple[tuple[int, int, int, int], ...]:
+        return ((2, 0xB2, 1, len(self.applied)),)
+
+
+class OneLearner(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.begin({})
+
+    def begin(self, stored: dict[bytes, bytes]) -> list[tuple[Address, Any]]:
+        """A life on what is stored; what it says first."""
+        self.machine = Recorder()
+        self.turn = FakeTurn(stored=stored)
+        self.learner = Learner(ME, self.machine)
+        self.learner.start(self.turn)
+        return self.turn.take()
+
+    def give(self, message: Any, role: str = ACCEPTOR) -> list[tuple[str, Any]]:
+        """Inject; (role, message) of what it sends, all within its node."""
+        self.turn.take()
+        sent = inject(self.learner, self.turn, Address(1, role), message)
+        self.assertEqual({to.node for to, _ in sent} - {1}, set())
+        return [(to.role, message) for to, message in sent]
+
+
+class ApplyTests(OneLearner):
+    def test_in_order(self) -> None:
+        """Slot n + 1 before n is another history."""
+        self.give(ChosenSlots(1, (value("a"), value("b")), 2, 0))
+        self.assertEqual(self.machine.applied, [b"started", b"a", b"b"])
+
+    def test_b14_never_over_a_gap(self) -> None:
+        """A slot beyond a gap waits: what is missing is asked for, once."""
+        self.assertEqual(self.begin({})[-1], (Address(1, ACCEPTOR), ReadChosen(1)))
+        self.give(ChosenSlots(1, (), 0, 0))
+        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2, 0)), [(ACCEPTOR, ReadChosen(1))])
+        self.assertEqual(self.give(ChosenSlots(3, (value("c"),), 3, 0)), [])
+        self.assertEqual(self.machine.applied, [b"started"])
+        self.give(ChosenSlots(1, (value("a"), value("b"), value("c")), 3, 0))
+        self.assertEqual(self.machine.applied[1:], [b"a", b"b", b"c"])
+
+    def test_repeats_apply_once(self) -> None:
+        """Pushed and asked for, a slot comes twice."""
+        self.give(ChosenSlots(1, (value("a"), value("b")), 2, 0))
+        self.give(ChosenSlots(2, (value("b"), value("c")), 3, 0))
+        self.assertEqual(self.machine.applied[1:], [b"a", b"b", b"c"])
+
+    def test_b11_b29_the_mark_goes_with_the_data(self) -> None:
+        """A crash between the two loses writes, or applies them twice: both are staged in one turn."""
+        self.give(ChosenSlots(1, (value("a"), value("b")), 2, 0))
+        self.assertEqual(self.turn.staged, {b"Sa": b"", b"Sb": b"", APPLIED_THROUGH: pack_number(2)})
+        self.assertEqual(self.turn.persisted, {})
+
+    def test_b11_begins_where_the_state_ends(self) -> None:
+        """A start applies what the log holds beyond the state, and nothing that the state holds."""
+        sent = self.begin({APPLIED_THROUGH: pack_number(5)})
+        self.assertEqual(sent, [(Address(1, ACCEPTOR), Applied(5)), (Address(1, ACCEPTOR), ReadChosen(6))])
+        self.give(ChosenSlots(4, (value("d"), value("e"), value("f")), 6, 0))
+        self.assertEqual(self.machine.applied, [b"started", b"f"])
+
+    def test_serves_when_it_has_replayed(self) -> None:
+        """A node that answers before it has replayed its log answers from the past."""
+        self.assertEqual(self.give(ChosenSlots(1, (value("a"),), 2, 0)), [(ACCEPTOR, ReadChosen(2))])
+        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2, 0)), [(GATEWAY, Replayed(2))])
+        self.assertEqual(self.give(ChosenSlots(3, (value("c"),), 3, 0)), [])
+
+    def test_b16_answers_its_own_batches_only(self) -> None:
+        """Clients are told of their own writes: those of this node, this directory and this boot."""
+        mine = Batch(1, 0xB1, 3, 4, b"mine")
+        others = (Batch(2, 0xB1, 3, 4, b"x"), Batch(1, 0xC1, 3, 4, b"y"), Batch(1, 0xB1, 2, 4, b"z"))
+        sent = self.give(ChosenSlots(1, ((*others, mine),), 1, 0))
+        self.assertEqual(next(each for each in sent if each[0] == GATEWAY), (GATEWAY, BatchApplied(4, [b"mine"])))
+        self.assertEqual(self.machine.own, [b"mine"])
+
+    def test_b28_a_skipped_batch_is_not_answered(self) -> None:
+        """What was skipped here was skipped everywhere: its gateway sends it again."""
+        skipped = Batch(1, 0xB1, 3, 4, b"skip")
+        self.assertEqual(self.give(ChosenSlots(1, ((skipped,),), 1, 0)), [(GATEWAY, Replayed(1))])
+
+
+class ReadTests(OneLearner):
+    def test_waits_for_the_barrier(self) -> None:
+        """A read served below its barrier shows the past (I11)."""
+        self.assertEqual(self.give(Read(1, 2, ["k"]), GATEWAY), [])
+        sent = self.give(ChosenSlots(1, (value("a"),), 1, 0))
+        self.assertNotIn(ReadResults, [type(message) for _, message in sent])
+        sent = self.give(ChosenSlots(2, (value("b"),), 2, 0))
+        self.assertIn((GATEWAY, ReadResults(1, [("k", 3)])), sent)
+        self.assertEqual(self.give(Read(2, 2, ["k"]), GATEWAY), [(GATEWAY, ReadResults(2, [("k", 3)]))])
+
+    def test_reports_origins_once_it_is_far_enough(self) -> None:
+        """A new leader that is told too early proposes batches which are in the log already."""
+        self.assertEqual(self.give(ReportOrigins(Ballot(4, 1), 1), PROPOSER), [])
+        sent = self.give(ChosenSlots(1, (value("a"),), 1, 0))
+        self.assertIn((PROPOSER, Origins(Ballot(4, 1), ((2, 0xB2, 1, 2),))), sent)
+        sent = self.give(ReportOrigins(Ballot(5, 1), 1), PROPOSER)
+        self.assertEqual([type(message) for _, message in sent], [Origins])
+
+    def test_knows_its_name(self) -> None:
+        """Nothing of a learner goes to another node."""
+        self.assertEqual(self.give(Read(1, 0, []), LEARNER), [(GATEWAY, ReadResults(1, []))])
