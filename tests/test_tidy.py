@@ -241,3 +241,22 @@ class RuleTests(SynchronousTestCase):
         for word in MARKS:
             self.assertEqual(len(unfinished("m", f"x = 1\ny = 2  # {word}: later\n")), 1)
         self.assertEqual(unfinished("m", "XXXL = 'METHOD'"), [])
+
+
+class KnownBugTests(SynchronousTestCase):
+    def test_every_known_bug_has_a_test(self) -> None:
+        """A bug that cost others their data, and that nobody tests for here, comes back."""
+        listed = re.findall(
+            r"^\| (B\d+) \|", (ROOT / "docs" / "known-bugs.md").read_text(encoding="utf-8"), re.MULTILINE
+        )
+        names = [name for _, source in modules("tests") for name in re.findall(r"def test_(\w+)", source)]
+        tested = {part.upper() for name in names for part in name.split("_") if re.fullmatch(r"b\d+", part)}
+        self.assertEqual([number for number in listed if number not in tested], [])
+        self.assertGreater(len(listed), 20)
+
+    def test_every_test_that_is_named_is_there(self) -> None:
+        """A page that names a test which is gone promises what nobody keeps."""
+        page = (ROOT / "docs" / "known-bugs.md").read_text(encoding="utf-8")
+        sources = "\n".join(source for _, source in modules("tests"))
+        missing = [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in sources]
+        self.assertEqual(missing, [])

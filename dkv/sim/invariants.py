@@ -61,8 +61,11 @@ class _Campaign:
     def __init__(self, boot: int) -> None:
         self.boot = boot
         self.announced = False
-        self.chunks: defaultdict[int, set[int]] = defaultdict(set)
+        self.chunks: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+        """Which chunks have come, by node and report."""
         self.promised: set[int] = set()
+        self.from_slots: dict[int, int] = {}
+        self.reported: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
         self.marks: dict[int, int] = {}
         self.base: int | None = None
         self.announced_through = 0
@@ -207,6 +210,7 @@ class Invariants:
             campaign = self._campaigns[ballot] = _Campaign(node.boot)
         if ballot.node != node.number or campaign.boot != node.boot:
             self._violated(f"I5: ballot {ballot} was used by two lives of a node, or by a node it does not belong to")
+        campaign.from_slots[to.node] = max(message.from_slot, campaign.from_slots.get(to.node, 0))
         if to.node != node.number:
             campaign.announced = True
             if self._disks[node.number].promised < ballot:
@@ -277,12 +281,23 @@ class Invariants:
         # What was on its way when a disk was lost had been on that disk.
         if self._disks[sender.node].promised < message.ballot and sender.node not in self._wiped:
             self._violated(f"I2: the Promise {message.ballot} of node {sender.node} was delivered before its commit")
-        campaign.chunks[sender.node].add(message.chunk)
+        report = sender.node, message.report
+        campaign.chunks[report].add(message.chunk)
+        campaign.reported[report].update(slot for slot, _ in message.records)
         campaign.marks.setdefault(sender.node, message.chosen_through)
-        if len(campaign.chunks[sender.node]) == message.chunks:
+        if len(campaign.chunks[report]) == message.chunks:
             campaign.promised.add(sender.node)
+            self._check_report(sender.node, campaign, message)
         if campaign.base is None and len(campaign.promised) >= self._quorum:
             campaign.base = max(campaign.marks[node] for node in campaign.promised)
+
+    def _check_report(self, node: int, campaign: _Campaign, message: Promise) -> None:
+        """A report is whole: everything that was accepted before, and may be chosen, is in it."""
+        reported = campaign.reported[node, message.report]
+        first = max(message.chosen_through + 1, campaign.from_slots.get(node, 0))
+        for slot, record in self._disks[node].records.items():
+            if slot >= first and record.ballot < message.ballot and not record.chosen and slot not in reported:
+                self._violated(f"I4: the Promise {message.ballot} of node {node} does not report slot {slot}")
 
     def _check_accepted(self, sender: Address, message: Accepted) -> None:
         slot, ballot, disk = message.slot, message.ballot, self._disks[sender.node]

@@ -195,7 +195,7 @@ class OnceTests(SynchronousTestCase):
         self.assertTrue(self.append(1, 1, incarnation=10))
         self.assertEqual(set(self.node.machine.origins()), {(1, 9, 1, 1), (2, 9, 1, 1), (1, 10, 1, 1)})
 
-    def test_after_a_restart(self) -> None:
+    def test_b15_after_a_restart(self) -> None:
         """B15: the marks are loaded back, so replaying does not append again."""
         self.append(1, 1)
         self.append(1, 2)

@@ -105,7 +105,7 @@ class PlantedTests(SynchronousTestCase):
 
     def test_b28_batch_number_reused(self) -> None:
         """A write acknowledged that another one's number carried."""
-        self.check("B28b", "two batches", "gateway failed", "I10")
+        self.check("B28b", "two batches", "gateway failed", "I10", "was answered")
 
     def test_b29_erased_at_once(self) -> None:
         """A replay that computes another answer than the other nodes did."""
