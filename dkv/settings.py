@@ -26,7 +26,7 @@ class Limits:
     connections_max: int = 10_000
     connection_inflight_bytes_max: int = 16 * MIB
     node_inflight_bytes_max: int = 128 * MIB
-    node_replies_bytes_max: int = 64 * MIB
+    node_replies_bytes_max: int = 128 * MIB
     batch_bytes_max: int = 9 * MIB
     batches_outstanding_max: int = 4
     slot_bytes_max: int = 16 * MIB

@@ -94,6 +94,7 @@ Exit status:
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw --seed here: what came last.")
 @click.option("--slot", type=click.IntRange(1), help="Draw what concerns this slot.")
 @click.option("--last", type=click.IntRange(1), default=400, show_default=True, help="Draw so many events.")
+@click.option("--around", type=click.FloatRange(0), help="Draw those around this time, in simulated seconds.")
 def sim(
     seed: int | None,
     seeds: range | None,
@@ -106,6 +107,7 @@ def sim(
     svg: str | None,
     slot: int | None,
     last: int,
+    around: float | None,
 ) -> int:
     """Run whole clusters of production code on simulated clocks, networks and disks, under faults.
 
@@ -119,7 +121,7 @@ def sim(
         raise click.UsageError("--trace and --svg need --seed")
     options = Options(int(nodes), seconds, faults)
     if seed is not None:
-        return _one(seed, options, trace, partial(_draw, svg, options.nodes, slot, last) if svg else None)
+        return _one(seed, options, trace, partial(_draw, svg, options.nodes, slot, last, around) if svg else None)
     jobs = jobs or os.cpu_count() or 1
     if seeds is not None:
         return _many([seeds], len(seeds), options, jobs)
@@ -149,9 +151,9 @@ def _one(seed: int, options: Options, trace: str | None, draw: Callable[[Outcome
     return Status.FAILED
 
 
-def _draw(path: str, nodes: int, slot: int | None, last: int, outcome: Outcome) -> None:
+def _draw(path: str, nodes: int, slot: int | None, last: int, around: float | None, outcome: Outcome) -> None:
     with open(path, "w", encoding="utf-8") as out:
-        out.write(picture(outcome.events, nodes, slot=slot, last=last))
+        out.write(picture(outcome.events, nodes, slot=slot, last=last, around=around))
 
 
 def _line(outcome: Outcome, real_seconds: float) -> str:

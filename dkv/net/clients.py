@@ -28,6 +28,12 @@ STOPPING = Error("TRYAGAIN this node is shutting down")
 REFUSED_BYTES = 4096
 """So much of what a refused client says is read, and ignored."""
 
+UNREAD_SECONDS = 2.0
+"""How long too many replies may wait for their clients: well below the request timeout, as others wait meanwhile."""
+
+CUT_SECONDS = 0.1
+"""Between two clients that are cut off: a closed connection's memory is free a moment later."""
+
 LOG_SECONDS = 1.0
 """Complaints of one kind are logged no more often."""
 
@@ -86,6 +92,7 @@ class Clients(Factory):
         self._held = False
         self._unread = 0
         self._unread_full = False
+        self._cutting: Any = None  # the call that looks whether clients have read since
         self._drained: Deferred[None] | None = None
         self._deadline: Any = None
         self._complaints: dict[str, _Complaints] = {}
@@ -162,13 +169,27 @@ class Clients(Factory):
             self._balance()
 
     def unread(self, size: int) -> None:
-        """Replies of ``size`` bytes wait for their client to read them; below 0: they do no more."""
+        """Replies of ``size`` bytes wait for their client to read them; below 0: they do no more.
+
+        Beyond a limit no reads are evaluated, for anybody; so who keeps it there for long is cut off.
+        """
         self._unread += size
         limit = self.limits.node_replies_bytes_max
         full = self._unread > (limit // 2 if self._unread_full else limit)
         if full != self._unread_full:
             self._unread_full = full
             self.deliver(RepliesUnread(full))
+            if full and self._cutting is None:
+                self._cutting = self.reactor.callLater(UNREAD_SECONDS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """Replies still fill the memory: end the connection that has most of them, and look again soon."""
+        self._cutting = None
+        if self._unread_full:
+            worst = max(self._connections.values(), key=lambda connection: connection.unread_bytes)
+            self._complain("client_cut_off", peer=worst.peer, unread_bytes=worst.unread_bytes)
+            worst.transport.abortConnection()
+            self._cutting = self.reactor.callLater(CUT_SECONDS, self._cut_off)
 
     def pause_reading(self) -> None:
         """Take in nothing more for now."""
@@ -210,6 +231,8 @@ class Clients(Factory):
         return drained
 
     def _end_drain(self) -> None:
+        if self._cutting is not None and self._cutting.active():
+            self._cutting.cancel()
         if self._deadline.active():
             self._deadline.cancel()
         for connection in list(self._connections.values()):

@@ -55,7 +55,8 @@ class ClientConnection(Protocol):
         self._reply_bytes = REPLY_BYTES_AT_FIRST
         self._choked = False  # too much is in flight
         self._unread = False  # the client does not read its replies
-        self._unread_bytes = 0  # of those, roughly
+        self.unread_bytes = 0
+        """Of replies that wait for the client to read them, roughly."""
         self._reading = True
         self._half_closed = False  # the client sends no more, but may read
         self._ended = False  # nothing more is taken in
@@ -113,9 +114,9 @@ class ClientConnection(Protocol):
         self.proceed()
 
     def _have_read(self) -> None:
-        if self._unread_bytes:
-            self._clients.unread(-self._unread_bytes)
-            self._unread_bytes = 0
+        if self.unread_bytes:
+            self._clients.unread(-self.unread_bytes)
+            self.unread_bytes = 0
 
     def stopProducing(self) -> None:
         """The transport is closed; ``connectionLost`` says so too."""
@@ -235,7 +236,7 @@ class ClientConnection(Protocol):
         self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies), self._reply_bytes // 2)
         self.transport.write(data)
         if self._unread and self._closing is None:
-            self._unread_bytes += len(data)
+            self.unread_bytes += len(data)
             self._clients.unread(len(data))
         if self._encoder.closed:
             self._close()

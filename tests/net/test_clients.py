@@ -9,7 +9,8 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net.clients import LOG_SECONDS
+from dkv.events import RepliesUnread
+from dkv.net.clients import LOG_SECONDS, UNREAD_SECONDS
 from dkv.settings import MIB, Limits
 from tests.net.client_port import Port, Transport, encoded
 
@@ -111,6 +112,25 @@ class NodeLimitTests(SynchronousTestCase):
         self.assertEqual(len(port.messages), 9)
         self.assertEqual({transport.producerState for _, transport in pairs}, {"producing"})
         self.assertEqual(newcomer.producerState, "producing")
+
+    def test_who_does_not_read_is_cut_off(self) -> None:
+        """Replies that nobody reads cannot fill the memory: no more are made, and those who keep it full have to go."""
+        port = Port(Limits(node_replies_bytes_max=7 * MIB // 2))
+        pairs = [port.connect(f"192.0.2.{number}") for number in range(3)]
+        for number, (connection, _) in enumerate(pairs):
+            connection.dataReceived(encoded(b"GET", b"k") * 2)
+            connection.pauseProducing()
+            port.answer(b"v" * (MIB // 2 * (number + 1)))
+        self.assertEqual(port.messages.popleft(), RepliesUnread(True))
+        port.clock.advance(UNREAD_SECONDS)
+        self.assertEqual([transport.aborted for _, transport in pairs], [False, False, True])
+        lost(pairs[2][0])
+        port.clock.advance(1.0)
+        self.assertEqual([transport.aborted for _, transport in pairs], [False, True, True], "to half of the limit")
+        pairs[0][0].resumeProducing()
+        lost(pairs[1][0])
+        self.assertEqual(list(port.messages), [RepliesUnread(False)])
+        self.assertEqual([fields["peer"] for _, fields in port.log.lines], ["192.0.2.2:4000", "192.0.2.1:4000"])
 
     def test_gone_clients_hold_nothing(self) -> None:
         """Clients that leave with requests under way give their share back."""
