@@ -1,7 +1,8 @@
 """Simulated clients: each sends requests to some node, waits, gives up, goes elsewhere; all is written down.
 
-Written values are unique, so that a read tells which write it saw. A key is left alone when too many writes were
-sent to it whose outcome is not known: each of those makes the search for a linearization longer.
+Written values are unique but for requests that are sent again, so that a read tells which write it saw. A key is left
+alone when too many writes were sent to it whose outcome is not known: each of those makes the search for a
+linearization longer.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Habits:
     patience: float = 7.0
     pipeline_max: int = 1
     writes: float = 0.6
+    retries: float = 0.0
+    """How likely a client sends again, elsewhere, what was not answered."""
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class Client:
         self._waiting: deque[Request] = deque()
         self._timeout: Event | None = None
         self._next: Event | None = None
+        self._again: list[list[bytes]] = []
 
     @property
     def oldest(self) -> Request:
@@ -124,8 +128,9 @@ class Client:
         if node is None:
             self.go_on_after(crowd.random.uniform(0.05, 0.5))
             return
+        again, self._again = self._again, []
         count = crowd.random.randint(1, crowd.habits.pipeline_max)
-        self._send(node, [crowd.invent() for _ in range(count)])
+        self._send(node, [crowd.repeat(words) for words in again] or [crowd.invent() for _ in range(count)])
 
     def ask(self, node: Node, words: list[bytes]) -> Request:
         """Send one request to ``node`` over a new connection."""
@@ -168,7 +173,9 @@ class Client:
             crowd.schedule.after(crowd.delay(), node.run, node.port.take, ClientGone(self.connection))
 
     def lose(self) -> None:
-        """The connection broke: go elsewhere, after a moment."""
+        """The connection broke: go elsewhere, after a moment, maybe with what was not answered, as many clients do."""
+        if self._crowd.random.random() < self._crowd.habits.retries:
+            self._again = [request.words for request in self._waiting]
         self.hang_up()
         self.go_on_after(self._crowd.random.uniform(0.01, 0.3))
 
@@ -239,6 +246,12 @@ class Crowd:
         self._values += 1
         kind = self.random.choice((b"put", b"append", b"append", b"delete"))
         return [kind, key] if kind == b"delete" else [kind, key, b"%d." % self._values]
+
+    def repeat(self, words: list[bytes]) -> list[bytes]:
+        """The words of a request that is sent again: nothing tells the store that it is the same one."""
+        if words[0] != b"get":
+            self._keys.open_writes[words[1]] = self._keys.open_writes.get(words[1], 0) + 1
+        return words
 
     def answered(self, request: Request) -> None:
         """A reply has come."""

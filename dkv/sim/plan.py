@@ -116,4 +116,5 @@ def _habits(random: Random) -> Habits:
         patience=random.choice((1.0, 9.0)),
         pipeline_max=random.choice((1, 1, 3)),
         writes=random.choice((0.3, 0.6, 0.9)),
+        retries=random.choice((0.0, 0.5)),
     )
