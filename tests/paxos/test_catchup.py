@@ -62,7 +62,18 @@ class CatchupTests(OneCatchup):
         self.missing(7, 7)
         self.assertEqual(self.fire("grace"), [], "it moved by itself")
         self.missing(8, 7)
-        self.assertEqual(self.turn.noted(), [])
+        self.assertEqual(self.fire("grace"), [], "it is closed")
+        self.assertEqual((self.turn.timers, self.turn.noted()), ({}, []))
+
+    def test_a_gap_that_closes_meanwhile(self) -> None:
+        """What came another way is not fetched, and what was asked for is not stored twice; the next gap is new."""
+        self.fetch()
+        self.missing(5, 9)
+        self.assertNotIn("grace", self.turn.timers, "a fetch is under way")
+        self.missing(10, 9)
+        self.assertEqual((self.turn.timers, self.turn.noted()[-1]), ({}, "catchup_ended"))
+        self.assertEqual(self.slots(2, 1, 9), [])
+        self.fetch(10, 12, 3)
 
     def test_b17_step_by_step(self) -> None:
         """One bounded request at a time, the next when the last is on disk: no message of unbounded size."""
@@ -113,6 +124,22 @@ class CatchupTests(OneCatchup):
         """A candidate that waits is an outage: no grace, and the node that knows is asked first."""
         sent = self.give(Address(1, PROPOSER), CatchUp(7, 3))
         self.assertEqual(sent, [(acceptor(3), ReadChosen(1))])
+
+    def test_for_an_election_from_who_knows(self) -> None:
+        """A fetch under way may wait for a leader that died: the candidate's question does not wait for it."""
+        self.fetch(node=2)
+        sent = self.give(Address(1, PROPOSER), CatchUp(9, 3))
+        self.assertEqual(sent, [(acceptor(3), ReadChosen(1))])
+
+    def test_b17_never_from_itself(self) -> None:
+        """A gap that the own node reports is one that only others can fill: whoever helped last is asked."""
+        self.fetch(node=3)
+        self.slots(3, 1, 9)
+        self.give(acceptor(1), Learned(9))
+        self.missing(10, 12, node=1)
+        self.assertEqual(self.fire("grace"), [(acceptor(3), ReadChosen(10))])
+        self.setUp()
+        self.assertEqual(self.give(Address(1, PROPOSER), CatchUp(7, 1)), [(acceptor(2), ReadChosen(1))])
 
     def test_follows_what_grows_meanwhile(self) -> None:
         """A cluster under load moves on while a node catches up with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,9 +18,6 @@ from dkv.events import (
     PeerUp,
     Progress,
     PromiseRaised,
-    QuorumHeard,
-    StepDown,
-    Stopped,
     TimerFired,
 )
 from dkv.messages import Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
@@ -69,12 +67,19 @@ class OneElector(SynchronousTestCase):
         return self.give(here(ELECTOR), TimerFired(name))
 
     def poll(self) -> int:
-        """Wait until it polls; the poll's number."""
+        """Wait until it polls, and that is all it does; the poll's number."""
         for _ in range(20):
-            for _, message in self.fire("election"):
-                if isinstance(message, Poll):
-                    return message.number
+            sent = self.fire("election")
+            numbers = {message.number for _, message in sent if isinstance(message, Poll)}
+            if numbers:
+                self.assertNotIn((here(PROPOSER), Campaign()), sent)
+                (number,) = numbers
+                return number
         raise AssertionError("it never polled")
+
+    def answer(self, node: int, number: int, granted: bool = True) -> list[tuple[Address, Any]]:
+        """A voter answers."""
+        return self.give(elector(node), PollAnswer(number, granted))
 
     def granted(self, node: int, through: int = 500) -> bool:
         """Whether a poll of ``node`` is granted."""
@@ -104,6 +109,17 @@ class FollowTests(OneElector):
         self.follow(B3)
         self.assertEqual(self.follow(B2), [])
 
+    def test_nor_one_who_speaks_for_another(self) -> None:
+        """A ballot is led by the node in it; batches sent to anybody else would be dropped."""
+        self.assertEqual(self.give(elector(2), Heartbeat(B3, 1)), [])
+
+    def test_heartbeats_put_elections_off(self) -> None:
+        """A leader that is heard is not deposed."""
+        for _ in range(5):
+            self.follow()
+            self.turn.now += TIMINGS.election_seconds_min * 0.9
+            self.assertEqual(self.give(here(ELECTOR), TimerFired("election")), [])
+
     def test_hearing_the_leader_puts_elections_off(self) -> None:
         """Any bytes count: heartbeats may be stuck behind a large frame."""
         self.follow()
@@ -111,6 +127,27 @@ class FollowTests(OneElector):
             self.turn.now += TIMINGS.election_seconds_min * 0.9
             self.give(elector(2), PeerHeard(2))
             self.assertEqual(self.give(here(ELECTOR), TimerFired("election")), [])
+            self.assertFalse(self.granted(3))
+
+    def test_others_do_not(self) -> None:
+        """A dead leader is dead however much the other followers talk."""
+        self.follow()
+        before = self.turn.now
+        while "leader_lost" not in self.turn.noted():
+            self.give(elector(3), PeerHeard(3))
+            self.give(elector(3), PeerDown(3))
+            self.fire("election")
+            self.assertLessEqual(self.turn.now - before, 2 * TIMINGS.election_seconds_max)
+
+    def test_nor_for_ever_a_node_that_beats_no_more(self) -> None:
+        """One that was leader, and only follows by now, must not keep the cluster waiting by its other messages."""
+        self.follow()
+        before = self.turn.now
+        while "leader_lost" not in self.turn.noted():
+            self.turn.now += 0.5
+            self.give(elector(2), PeerHeard(2))
+            self.give(here(ELECTOR), TimerFired("election"))
+            self.assertLess(self.turn.now - before, 10 * TIMINGS.election_seconds_max)
 
     def test_silence_ends_it(self) -> None:
         """Killing the leader costs about a second."""
@@ -125,7 +162,8 @@ class FollowTests(OneElector):
         self.follow()
         sent = self.give(elector(2), PeerDown(2))
         self.assertEqual(sent, [(here(GATEWAY), LeaderIs(0, B2))])
-        self.assertLess(self.turn.timers["election"] - self.turn.now, 0.2)
+        wait = self.turn.timers["election"] - self.turn.now
+        self.assertTrue(0.0 < wait < 0.2, "soon, and not all at once")
 
     def test_a_restart_and_a_resignation_end_it(self) -> None:
         """A leader that was restarted leads no more, nor does one that says so."""
@@ -133,6 +171,17 @@ class FollowTests(OneElector):
             self.setUp()
             self.follow()
             self.assertIn((here(GATEWAY), LeaderIs(0, B2)), self.give(sender, message))
+
+    def test_news_of_another_time_or_node_does_not(self) -> None:
+        """A healthy leader stays when it is dialled anew, when others go, or when an earlier resignation comes late."""
+        self.follow(B3)
+        for sender, message in (
+            (elector(3), PeerUp(3, 0xB3, 1)),
+            (elector(2), PeerUp(2, 0xB2, 9)),
+            (elector(2), PeerDown(2)),
+            (elector(3), Resigned(Ballot(1, 3))),
+        ):
+            self.assertEqual(self.give(sender, message), [])
 
     def test_a_leader_that_polls_is_none(self) -> None:
         """Followers that go on hearing their old leader would refuse it the election that it asks for."""
@@ -145,10 +194,41 @@ class PollTests(OneElector):
     def test_phase_1_needs_a_majority_that_hears_no_leader(self) -> None:
         """A node that alone hears nobody must not depose a healthy leader (B19)."""
         number = self.poll()
-        self.assertEqual(self.give(elector(2), PollAnswer(number, False)), [])
-        self.assertEqual(self.give(elector(2), PollAnswer(number - 1, True)), [])
-        self.assertEqual(self.give(elector(3), PollAnswer(number, True)), [(here(PROPOSER), Campaign())])
-        self.assertEqual(self.give(elector(2), PollAnswer(number, True)), [], "once")
+        self.assertEqual(self.answer(2, number, granted=False), [])
+        self.assertEqual(self.answer(2, number - 1), [])
+        self.assertEqual(self.answer(3, number), [(here(PROPOSER), Campaign())])
+        for node in (2, 3):
+            self.assertEqual(self.answer(node, number), [], "once")
+
+    def test_asks_again(self) -> None:
+        """A poll that was lost is followed by another, which says how far this node is; each counts by itself."""
+        self.elector = Elector(1, (1, 2, 3, 4, 5), Limits(), TIMINGS)
+        self.elector.start(self.turn)
+        self.give(here(ACCEPTOR), Progress(500))
+        number = self.poll()
+        self.assertEqual(self.answer(2, number), [])
+        sent = self.fire("election")
+        self.assertEqual(sent, [(elector(node), Poll(number + 1, 500)) for node in (2, 3, 4, 5)])
+        self.assertEqual(self.answer(3, number), [])
+        self.assertEqual(self.answer(4, number + 1), [])
+        self.assertEqual(self.answer(5, number + 1), [(here(PROPOSER), Campaign())])
+
+    def test_not_if_a_leader_is_heard_meanwhile(self) -> None:
+        """Answers that come after a leader's heartbeat are of the past."""
+        number = self.poll()
+        self.follow()
+        self.assertEqual(self.answer(3, number), [])
+
+    def test_lives_and_nodes_differ(self) -> None:
+        """Nodes that always wait equally long split the vote for ever; an earlier life's poll must not count."""
+        waits, numbers = set(), set()
+        for seed in range(8):
+            self.turn.random = Random(seed)
+            self.elector.start(self.turn)
+            waits.add(self.turn.timers["election"] - self.turn.now)
+            numbers.add(self.poll())
+        self.assertEqual((len(waits), len(numbers)), (8, 8))
+        self.assertTrue(all(TIMINGS.election_seconds_min <= wait <= TIMINGS.election_seconds_max for wait in waits))
 
     def test_refused_while_a_leader_is_heard(self) -> None:
         """One partially connected node would force elections without end (B19)."""
@@ -177,9 +257,11 @@ class PollTests(OneElector):
     def test_granting_changes_nothing(self) -> None:
         """A voter that waits for whom it granted could be kept from ever running itself."""
         timers = dict(self.turn.timers)
+        self.turn.now = timers["election"]
         self.assertTrue(self.granted(2))
         self.assertTrue(self.granted(3))
         self.assertEqual(self.turn.timers, timers)
+        self.assertIn(Poll, [type(message) for _, message in self.fire("election")])
 
     def test_a_promise_puts_the_own_election_off(self) -> None:
         """Whoever got that promise is about to lead."""
@@ -203,77 +285,3 @@ class PollTests(OneElector):
         self.give(here(ELECTOR), TimerFired("tick"))
         self.assertEqual(self.give(here(ELECTOR), TimerFired("election")), [])
         self.assertIn("paused", self.turn.noted())
-
-
-class LeadTests(OneElector):
-    def test_heartbeats(self) -> None:
-        """Who leads says so at once, and at every tick; a peer that comes up hears it too."""
-        sent = self.lead()
-        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(1, B1)), *((elector(n), Heartbeat(B1, 1)) for n in (2, 3))])
-        self.assertEqual(self.fire("tick"), [(elector(node), Heartbeat(B1, 2)) for node in (2, 3)])
-        self.assertEqual(self.give(elector(3), PeerUp(3, 0xB3, 2)), [(elector(3), Heartbeat(B1, 2))])
-
-    def test_steps_down_without_a_quorum(self) -> None:
-        """A leader cut off from the others would keep its clients waiting for nothing."""
-        self.lead()
-        for _ in range(30):
-            self.give(elector(2), HeartbeatAck(B1, 1))
-            self.assertNotIn((here(PROPOSER), StepDown("no quorum answers its heartbeats")), self.fire("tick"))
-        asked = [message for _ in range(20) for to, message in self.fire("tick") if to == here(PROPOSER)]
-        self.assertIn(StepDown("no quorum answers its heartbeats"), asked)
-
-    def test_steps_down_for_a_higher_ballot(self) -> None:
-        """Whoever leads in a higher ballot was promised it by a majority."""
-        self.lead()
-        self.assertIn(StepDown("node 2 leads in ballot 2.2"), [message for _, message in self.follow()])
-
-    def test_an_orphaned_promise(self) -> None:
-        """An acceptor that promised a ballot nobody leads in is locked out until a higher one comes: poll at once."""
-        self.turn.now += 10 * TIMINGS.silence_seconds
-        self.lead()
-        sent = self.give(here(PROPOSER), Stopped(B1, B3, True))
-        kinds = [type(message) for _, message in sent]
-        self.assertEqual((kinds.count(Resigned), kinds.count(Poll)), (2, 2))
-
-    def test_overtaken_by_a_live_node(self) -> None:
-        """Two nodes that overtake each other at once do so for ever: this one lets the other lead."""
-        self.lead()
-        self.give(elector(3), PeerHeard(3))
-        self.assertEqual(self.give(here(PROPOSER), Stopped(B1, B3, True)), [(here(GATEWAY), LeaderIs(0, B1))])
-
-    def test_overtaken_by_who_has_given_up(self) -> None:
-        """A live node that gave its ballot up leaves an orphaned promise like a dead one."""
-        self.lead()
-        self.give(elector(3), Resigned(B3))
-        kinds = [type(message) for _, message in self.give(here(PROPOSER), Stopped(B1, B3, True))]
-        self.assertEqual(kinds.count(Poll), 2)
-
-    def test_a_stale_campaign_gives_way(self) -> None:
-        """A candidate that comes back after a while must not depose the leader that was found without it."""
-        self.campaign()
-        self.assertNotIn(StepDown, [type(message) for _, message in self.follow()], "its poll is fresh")
-        self.setUp()
-        self.campaign()
-        self.turn.now += TIMINGS.election_seconds_max
-        self.assertIn(StepDown("node 2 leads in ballot 2.2"), [message for _, message in self.follow()])
-        sent = self.give(here(PROPOSER), Stopped(B3, B3, False))
-        self.assertEqual(sent, [(elector(node), Resigned(B3)) for node in (2, 3)])
-
-
-class QuorumTests(OneElector):
-    def test_whether_a_majority_is_heard(self) -> None:
-        """Clients are told CLUSTERDOWN only where that is so."""
-        told = []
-        for _ in range(60):
-            told += [message for to, message in self.fire("tick") if to == here(GATEWAY)]
-        self.assertEqual(told, [QuorumHeard(False)])
-        self.give(elector(3), PeerHeard(3))
-        self.assertEqual(self.fire("tick"), [(here(GATEWAY), QuorumHeard(True))])
-
-
-class AloneTests(OneElector):
-    members = (1,)
-
-    def test_a_cluster_of_one_waits_for_nobody(self) -> None:
-        """Its only member elects itself at once."""
-        self.assertEqual(self.fire("election"), [(here(PROPOSER), Campaign())])

@@ -96,6 +96,13 @@ class ApplyTests(OneLearner):
         self.assertEqual(self.turn.staged, {b"Sa": b"", b"Sb": b"", APPLIED_THROUGH: pack_number(2)})
         self.assertEqual(self.turn.persisted, {})
 
+    def test_b11_the_mark_covers_what_is_applied_only(self) -> None:
+        """A mark that is ahead of the state, with what is known chosen, loses the slots between at the next start."""
+        self.give(ChosenSlots(1, (value("a"),), 9, 0))
+        self.assertEqual(self.turn.staged, {b"Sa": b"", APPLIED_THROUGH: pack_number(1)})
+        self.give(ChosenSlots(3, (value("c"),), 9, 0))
+        self.assertEqual(self.turn.staged, {})
+
     def test_b11_begins_where_the_state_ends(self) -> None:
         """A start applies what the log holds beyond the state, and nothing that the state holds."""
         sent = self.begin({APPLIED_THROUGH: pack_number(5)})
@@ -138,7 +145,8 @@ class ReadTests(OneLearner):
         self.assertEqual(self.give(ReportOrigins(Ballot(4, 1), 1), PROPOSER), [])
         sent = self.give(ChosenSlots(1, (value("a"),), 1, 0))
         self.assertIn((PROPOSER, Origins(Ballot(4, 1), ((2, 0xB2, 1, 2),))), sent)
-        sent = self.give(ReportOrigins(Ballot(5, 1), 1), PROPOSER)
+        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2, 0)), [], "once")
+        sent = self.give(ReportOrigins(Ballot(5, 1), 2), PROPOSER)
         self.assertEqual([type(message) for _, message in sent], [Origins])
 
     def test_knows_its_name(self) -> None:
