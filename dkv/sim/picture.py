@@ -1,324 +1,340 @@
 """A space-time picture of a run, as SVG: a lane for each node, slanted arrows for messages, coloured by ballot.
 
-Time runs from left to right. A thick bar on a lane is a commit under way; a lane is missing while its node is down,
-hatched while it is paused, and in the colour of a ballot while the node leads in it. Dashed verticals are chosen slots.
+Time runs from left to right. ``dkv.sim.picture_scene`` says what is shown, ``dkv.sim.picture_sheet`` how to draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
-from typing import Any
+from textwrap import wrap
 
 from dkv.ballot import Ballot
-from dkv.messages import Accept, Accepted, ChosenMark, ChosenOtherwise, Heartbeat, HeartbeatAck, Prepare, Promise
+from dkv.messages import (
+    Accept,
+    Accepted,
+    ChosenMark,
+    ChosenOtherwise,
+    Nack,
+    Poll,
+    PollAnswer,
+    Prepare,
+    Promise,
+    Resigned,
+)
+from dkv.sim.picture_legend import COLOURS, GREEN, GREY, INK, RED, draw_legend
+from dkv.sim.picture_scene import (
+    CRASHES,
+    Commit,
+    Flight,
+    Scene,
+    Stretch,
+    Trouble,
+    ballot_of,
+    ballots_of,
+    chosen_slot,
+    compose,
+    note_words,
+)
+from dkv.sim.picture_sheet import Axis, Sheet
 from dkv.sim.trace import Happening, describe
 
-COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#8d5a97", "#c77d0a", "#0f8b8d", "#a23b72", "#5c6b73")
-QUIET = "#929ba3"
-LANE_PIXELS, LEFT, TOP, RIGHT, BOTTOM = 110, 70, 64, 30, 74
-GAP_PIXELS_MAX, GAP_PIXELS_MIN, PIXELS_PER_SECOND = 40.0, 5.0, 9_000.0
-LABEL_PIXELS = 70
-MARKS = {
-    "crash": "crash",
-    "start": "start",
+LANE_PIXELS, LEFT, RIGHT, WIDTH_MIN = 118, 92, 46, 1140
+TOP, TITLE_Y = 88, 24
+TROUBLE_PIXELS, STUB_PIXELS = 24, 22.0
+TELLING = (Prepare, Promise, Nack, Accept, Accepted, ChosenOtherwise, ChosenMark, Poll, PollAnswer, Resigned)
+"""Messages of elections and of both phases: drawn thick, and named first if there is no room for all names."""
+FAULT_WORDS = {
     "ended": "ends",
-    "pause": "pause",
-    "resume": "resume",
     "leap": "clock leaps",
-    "stuck": "disk stuck",
-    "slow": "disk slow",
     "broken": "write error",
-    "full": "disk full",
-    "flip": "bit flipped",
     "wipe": "disk lost",
-    "silent": "silence",
-    "heal": "healed",
+    "flip": "bit flipped",
+    "slow": "disk slow",
+    "stuck": "disk stuck",
+    "full": "disk full",
 }
-"""Events that a lane, or the world's line, is marked with."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrow:
-    """A message: sent, and received or lost."""
-
-    sent: Happening
-    arrived: Happening | None
 
 
 def picture(
-    events: Sequence[Happening],
-    nodes: int,
-    *,
-    slot: int | None = None,
-    last: int = 400,
-    around: float | None = None,
+    events: Sequence[Happening], nodes: int, *, slot: int | None = None, last: int = 400, around: float | None = None
 ) -> str:
-    """The last ``last`` events of ``events`` on lanes for ``nodes``, or as many ``around`` a time in simulated seconds.
+    """The last ``last`` events on lanes for ``nodes``, or as many ``around`` a time in simulated seconds; an SVG text.
 
-    Of one slot, if ``slot`` is given. Heartbeats, and marks that say nothing new, are left out. Times are compressed
-    where nothing happens, so distances are no measure: the axis says.
+    Of one slot only, with the ballots that proposed it, if ``slot`` is given. Signs of life are left out.
+    Ballots of a run have the same colours in all its pictures.
     """
-    news = _without_repeated_marks(events)
-    shown = [event for event in news if _is_shown(event, slot)]
-    if around is not None:
-        middle = sum(event.time < around for event in shown)
-        shown = shown[max(middle - last // 2, 0) : middle + last // 2]
-    shown = shown[-last:]
-    return _Drawing(shown, nodes, [event for event in events if shown and event.time <= shown[-1].time]).svg()
-
-
-def _without_repeated_marks(events: Sequence[Happening]) -> list[Happening]:
-    """What a leader repeats to say that it is there."""
-    told: dict[tuple[int, int], ChosenMark] = {}
-    repeated: set[int] = set()
-    kept = []
-    for event in events:
-        if event.kind in ("send", "drop") and isinstance(event.about, ChosenMark):
-            if told.get((event.node, event.peer)) == event.about:
-                repeated.add(event.number)
-            told[event.node, event.peer] = event.about
-        if not event.number or event.number not in repeated:
-            kept.append(event)
-    return kept
-
-
-def _is_shown(event: Happening, slot: int | None) -> bool:
-    about = event.about
-    if isinstance(about, Heartbeat | HeartbeatAck):
-        return False
-    if slot is None or event.kind in MARKS or event.kind in ("violated", "cut", "mend"):
-        return True
-    if event.kind == "chosen":
-        return str(about).startswith(f"slot {slot} ")
-    if isinstance(about, Accept | Accepted | ChosenOtherwise):
-        return about.slot == slot
-    if isinstance(about, ChosenMark):
-        return about.chosen_through == slot
-    return isinstance(about, Prepare | Promise) or (event.kind == "note" and _leads(event) is not None)
-
-
-def _leads(event: Happening) -> bool | None:
-    """Whether a note says that the node leads (True) or does no more (False)."""
-    words = str(event.about).split()
-    if event.kind == "note" and words[:2] == ["proposer", "leading"]:
-        return True
-    return False if event.kind == "note" and words[:2] == ["proposer", "stepped_down"] else None
+    colours = {str(ballot): COLOURS[index % len(COLOURS)] for index, ballot in enumerate(ballots_of(events))}
+    scene = compose(events, nodes, slot, last, around)
+    return _Drawing(scene, nodes, colours).drawn(slot)
 
 
 class _Drawing:
-    def __init__(self, shown: list[Happening], nodes: int, events: list[Happening]) -> None:
-        self._shown = shown
+    def __init__(self, scene: Scene, nodes: int, colours: dict[str, str]) -> None:
+        self._scene = scene
         self._nodes = nodes
-        self._events = events
-        self._parts: list[str] = []
-        self._x: dict[float, float] = {}
-        self._ballots: dict[Ballot, str] = {}
-        self._last_label: dict[tuple[int, int, str], float] = {}
-        x, before = float(LEFT), None
-        for time in sorted({event.time for event in shown}):
-            if before is not None:
-                x += min(max((time - before) * PIXELS_PER_SECOND, GAP_PIXELS_MIN), GAP_PIXELS_MAX)
-            self._x[time] = x
-            before = time
-        self._right = max(x, LEFT + 400.0)
+        self._colours = colours
+        self._sheet = Sheet()
+        self._axis = Axis(scene.times(), LEFT, WIDTH_MIN - LEFT - RIGHT)
+        self._right = max(self._axis.right, WIDTH_MIN - RIGHT)
+        self._complaint = [
+            line
+            for mark in scene.marks
+            if mark.kind == "violated"
+            for line in wrap(str(mark.about), int(self._right - LEFT) // 8)
+        ]
+        self._top = TOP + 17.0 * len(self._complaint)
+        self._chosen_y = self._top - 26
+        self._bottom = self._top + nodes * LANE_PIXELS
+        self._ballots: set[str] = set()
+        self._names: dict[tuple[int, str], float] = {}
 
-    def svg(self) -> str:
-        """The whole picture."""
-        self._lanes()
-        self._arrows()
-        for event in self._shown:
-            self._mark(event)
-        self._axis()
-        self._legend()
-        width, height = self._right + RIGHT, TOP + self._nodes * LANE_PIXELS + BOTTOM
-        head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}"'
-            f' height="{height}" font-family="sans-serif" font-size="11">'
+    def drawn(self, slot: int | None) -> str:
+        """The whole picture: what is drawn first lies below, and what is labelled first has the best place."""
+        self._heading(slot)
+        self._gaps()
+        for stretch in self._scene.stretches:
+            self._stretch(stretch)
+        for commit in self._scene.commits:
+            self._commit(commit)
+        for flight in self._scene.flights:
+            self._arrow(flight)
+        for node in range(1, self._nodes + 1):
+            y = self._y(node)
+            self._sheet.text(LEFT - 14, y + 5, f"node {node}", size=14, anchor="end", bold=True)
+            self._sheet.keep_clear(LEFT, y - 5, self._right, 10)
+        for mark in self._scene.marks:
+            self._mark(mark)
+        for flight in sorted(self._scene.flights, key=lambda flight: not isinstance(flight.event.about, TELLING)):
+            self._name(flight)
+        below = self._time(self._links(self._bottom))
+        shown = {ballot: colour for ballot, colour in self._colours.items() if ballot in self._ballots}
+        height = draw_legend(self._sheet, LEFT, below, self._right, shown)
+        return self._sheet.svg(self._right + RIGHT, height)
+
+    def _y(self, node: int) -> float:
+        return self._top + (node - 0.5) * LANE_PIXELS
+
+    def _x(self, time: float) -> float:
+        return self._axis.x(time)
+
+    def _colour(self, ballot: Ballot | str | None) -> str:
+        """The colour of a ballot, which the legend lists from now on."""
+        if ballot is None:
+            return GREY
+        self._ballots.add(str(ballot))
+        return self._colours[str(ballot)]
+
+    # --- around it ---
+
+    def _heading(self, slot: int | None) -> None:
+        scene = self._scene
+        what = f"{self._nodes} nodes" if slot is None else f"slot {slot} on {self._nodes} nodes"
+        when = (
+            f", from {scene.start:.3f} to {scene.end:.3f} s of simulated time" if scene.flights or scene.marks else ""
         )
-        hatch = (
-            '<defs><pattern id="paused" width="6" height="6" patternUnits="userSpaceOnUse">'
-            '<path d="M0 6L6 0" stroke="#666" stroke-width="1.5"/></pattern></defs>'
-        )
-        background = f'<rect width="{width:.0f}" height="{height}" fill="white"/>'
-        return "\n".join((head, hatch, background, *self._parts, "</svg>", ""))
+        self._sheet.text(LEFT, TITLE_Y, f"{what}{when or ': nothing happened'}", size=14, bold=True)
+        self._sheet.text(LEFT - 14, self._chosen_y + 4, "chosen slots", size=12, anchor="end")
+        self._sheet.line(LEFT, self._chosen_y, self._right, self._chosen_y, "#ddd", 1)
+
+    def _gaps(self) -> None:
+        """Where time is cut."""
+        for gap in self._axis.gaps:
+            middle = (gap.x + gap.to_x) / 2
+            self._sheet.begin("gap", f"{_span(gap.seconds)} in which nothing happened, drawn shorter")
+            self._sheet.box(middle - 9, self._top, 18, self._bottom - self._top, "#f3f3f0")
+            self._sheet.end()
+
+    def _time(self, y: float) -> float:
+        """The axis of time, in seconds; where it ends below."""
+        y += 8
+        self._sheet.begin("axis")
+        self._sheet.line(LEFT, y, self._right, y, INK, 1.2)
+        self._sheet.text(LEFT - 38, y + 18, "time", size=12, anchor="end")
+        for gap in self._axis.gaps:
+            middle = (gap.x + gap.to_x) / 2
+            self._sheet.box(middle - 3, y - 3, 6, 6, "white")
+            for x in (middle - 3, middle + 3):
+                self._sheet.line(x - 2, y + 5, x + 2, y - 5, INK, 1.2)
+            self._sheet.text(middle, y + 32, _span(gap.seconds), colour="#777", size=10, anchor="middle")
+        for time, x in self._axis.ticks(74):
+            self._sheet.line(x, y, x, y + 5, INK, 1.2)
+            self._sheet.text(x, y + 18, f"{time:.4f} s", size=11, anchor="middle")
+        self._sheet.end()
+        return y + 40
+
+    def _links(self, y: float) -> float:
+        """A row for each pair of nodes with a direction that is cut or lossy; where they end below."""
+        pairs = sorted({(min(each.one, each.other), max(each.one, each.other)) for each in self._scene.troubles})
+        for pair in pairs:
+            self._sheet.text(LEFT - 14, y + 16, f"link {pair[0]}\N{EN DASH}{pair[1]}", size=11, anchor="end")
+            for trouble in self._scene.troubles:
+                if {trouble.one, trouble.other} != set(pair):
+                    continue
+                self._trouble(trouble, y + (12 if trouble.one > trouble.other else 2))
+            y += TROUBLE_PIXELS
+        return y
+
+    def _trouble(self, trouble: Trouble, y: float) -> None:
+        x, to_x = self._x(trouble.start), self._x(trouble.end)
+        words = f"{trouble.one} to {trouble.other}: {trouble.what}"
+        self._sheet.begin("trouble", f"{words}, from {trouble.start:.6f} to {trouble.end:.6f} s")
+        self._sheet.box(x, y, max(to_x - x, 2), 9, "#f5b5b0" if trouble.what == "cut" else "#f6dcae")
+        if to_x - x > 6 * len(words):
+            self._sheet.text(x + 3, y + 8, words, colour="#6b1414", size=9)
+        self._sheet.end()
 
     # --- lanes ---
 
-    def _y(self, node: int) -> float:
-        return TOP + (node - 0.5) * LANE_PIXELS
+    def _stretch(self, stretch: Stretch) -> None:
+        x, to_x, y = self._x(stretch.start), self._x(stretch.end), self._y(stretch.node)
+        if stretch.end == self._scene.end:
+            to_x = self._right
+        role = (
+            "" if stretch.ballot is None else f", {'leads' if stretch.leads else 'phase 1'} in ballot {stretch.ballot}"
+        )
+        title = f"node {stretch.node} {stretch.condition}{role}, {stretch.start:.6f} to {stretch.end:.6f} s"
+        self._sheet.begin("lane", title)
+        if stretch.condition == "down":
+            self._sheet.line(x, y, to_x, y, "#aaa", 1.6, "2 5")
+        elif stretch.ballot is None:
+            self._sheet.line(x, y, to_x, y, INK, 1.6)
+        elif stretch.leads:
+            self._sheet.line(x, y, to_x, y, self._colour(stretch.ballot), 7)
+        else:
+            self._sheet.line(x, y, to_x, y, INK, 1.2)
+            self._sheet.line(x, y, to_x, y, self._colour(stretch.ballot), 4, "6 3")
+        if stretch.condition == "paused":
+            self._sheet.box(x, y - 8, to_x - x, 16, "url(#paused)", edge="#bbb")
+        self._sheet.end()
 
-    def _lanes(self) -> None:
-        """Each lane in stretches: up, down, paused, leading; what holds at its left end comes from earlier events."""
-        for node in range(1, self._nodes + 1):
-            y = self._y(node)
-            self._text(LEFT - 12, y + 4, f"node {node}", anchor="end", weight="bold")
-            state: tuple[str, Ballot | None] = ("up", None)
-            x = float(LEFT)
-            for event in self._events:
-                if event.node != node:
-                    continue
-                after = self._after(state, event)
-                if after == state:
-                    continue
-                at = self._x.get(event.time)
-                if at is not None and at > x:
-                    self._stretch(x, at, y, state)
-                    x = at
-                state = after
-            self._stretch(x, self._right, y, state)
-
-    def _after(self, state: tuple[str, Ballot | None], event: Happening) -> tuple[str, Ballot | None]:
-        condition, leading = state
-        if event.kind in ("crash", "ended", "wipe"):
-            return "down", None
-        if event.kind in ("start", "resume", "pause"):
-            return ("paused" if event.kind == "pause" else "up"), (None if event.kind == "start" else leading)
-        leads = _leads(event)
-        if leads is None:
-            return state
-        ballot = next(word for word in str(event.about).split() if word.startswith("ballot="))
-        number, _, node = ballot.removeprefix("ballot=").partition(".")
-        return condition, Ballot(int(number), int(node)) if leads else None
-
-    def _stretch(self, x: float, to: float, y: float, state: tuple[str, Ballot | None]) -> None:
-        condition, leading = state
-        if condition == "down":
-            self._line(x, y, to, y, "#ddd", 1.0, dash="2 6")
-            return
-        colour = "#444" if leading is None else self._colour(leading)
-        self._line(x, y, to, y, colour, 1.2 if leading is None else 5.0, title=leading and f"leads in ballot {leading}")
-        if condition == "paused":
-            self._parts.append(
-                f'<rect x="{x:.1f}" y="{y - 6:.1f}" width="{to - x:.1f}" height="12" fill="url(#paused)"/>'
-            )
+    def _commit(self, commit: Commit) -> None:
+        x, to_x, y = self._x(max(commit.start, self._scene.start)), self._x(commit.end), self._y(commit.node)
+        fate = {"durable": f"durable at {commit.end:.6f}", "lost": f"lost at {commit.end:.6f}"}.get(
+            commit.fate, "pending"
+        )
+        self._sheet.begin("commit", f"node {commit.node}: a commit, begun at {commit.start:.6f}, {fate}")
+        durable = commit.fate == "durable"
+        self._sheet.box(x, y + 4, max(to_x - x, 2), 6, INK if durable else "white", edge=INK)
+        self._sheet.end()
 
     # --- messages ---
 
-    def _arrows(self) -> None:
-        sends = {event.number: event for event in self._shown if event.kind in ("send", "drop")}
-        arrived = set()
-        for event in self._shown:
-            if event.kind == "arrive" and event.number in sends:
-                arrived.add(event.number)
-                self._arrow(_Arrow(sends[event.number], event))
-        for number, event in sends.items():
-            if number not in arrived:
-                self._arrow(_Arrow(event, None))
+    def _ends(self, flight: Flight) -> tuple[float, float, float, float]:
+        """From where to where it is drawn: a stub, if one of its ends is missing."""
+        sender, receiver = flight.way
+        y, to_y = self._y(sender), self._y(receiver)
+        stub = STUB_PIXELS if to_y > y else -STUB_PIXELS
+        aside = STUB_PIXELS / 2 * abs(receiver - sender)  # Stubs to two nodes on the same side lie beside each other.
+        if flight.sent is None:
+            assert flight.arrived is not None
+            x = self._x(flight.arrived.time)
+            return x - aside, to_y - stub, x, to_y
+        x = self._x(flight.sent.time)
+        if flight.arrived is not None:
+            return x, y, self._x(flight.arrived.time), to_y
+        return x, y, x + aside, y + stub
 
-    def _arrow(self, arrow: _Arrow) -> None:
-        sent, arrived = arrow.sent, arrow.arrived
-        x, y, to_y = self._x[sent.time], self._y(sent.node), self._y(sent.peer)
-        colour = self._colour(getattr(sent.about, "ballot", None))
-        title = f"{sent.time:.6f} {describe(sent.about)}"
-        if arrived is None:
-            end_x, end_y = x + 8, y + (to_y - y) * 0.12
-            self._line(x, y, end_x, end_y, colour, 1.0, dash="2 2", title=f"{title} (lost, or not there yet)")
-            self._text(end_x, end_y + 3, "\u00d7", colour=colour, anchor="middle")
+    def _arrow(self, flight: Flight) -> None:
+        x, y, to_x, to_y = self._ends(flight)
+        colour = self._colour(ballot_of(flight.event.about))
+        width = 1.5 if isinstance(flight.event.about, TELLING) else 0.7
+        self._sheet.begin("arrow", self._tale(flight))
+        lost = flight.arrived is None and not flight.pending
+        self._sheet.line(x, y, to_x, to_y, colour, width, "3 2" if lost else "")
+        if lost:
+            self._sheet.cross(to_x, to_y, 3.5, colour, 1.6)
+        elif flight.pending:
+            self._sheet.dot(to_x, to_y, 2.5, colour, "white")
+        else:
+            self._sheet.head(x, y, to_x, to_y, colour)
+        if flight.sent is None:
+            self._sheet.dot(x, y, 2.5, colour, "white")
+        if flight.arrived is None:
+            self._sheet.keep_clear(to_x - 4, to_y - 4, 8, 8)
+        self._sheet.end()
+
+    def _tale(self, flight: Flight) -> str:
+        """All that is known of a message."""
+        sender, receiver = flight.way
+        if flight.sent is None:
+            fate = "sent before the picture, arrived"
+        elif flight.arrived is not None:
+            fate = f"sent {flight.sent.time:.6f}, arrived"
+        elif flight.pending:
+            fate = f"sent {flight.sent.time:.6f}, on its way"
+        else:
+            fate = f"sent {flight.sent.time:.6f}, never arrived"
+        when = f" {flight.arrived.time:.6f}" if flight.arrived is not None else ""
+        return f"{sender} to {receiver}: {describe(flight.event.about)} ({fate}{when})"
+
+    def _name(self, flight: Flight) -> None:
+        """Name a message, unless the same one to another node is named, or a like one just beside it."""
+        about = flight.event.about
+        slot = about.chosen_through if isinstance(about, ChosenMark) else getattr(about, "slot", None)
+        name = type(about).__name__ if slot is None else f"{type(about).__name__} {slot}"
+        sender, _ = flight.way
+        x, y, to_x, to_y = self._ends(flight)
+        if x - self._names.get((sender, name), -1000.0) < 160:
             return
-        end_x = max(self._x[arrived.time], x + 1)
-        self._line(x, y, end_x, to_y, colour, 1.1, title=title)
-        self._parts.append(f'<circle cx="{end_x:.1f}" cy="{to_y:.1f}" r="2" fill="{colour}"/>')
-        self._label(sent, x + (end_x - x) * 0.3, y + (to_y - y) * 0.3, colour)
-
-    def _label(self, sent: Happening, x: float, y: float, colour: str) -> None:
-        """The name of a message, where it is not written just beside already."""
-        name = type(sent.about).__name__
-        slot = getattr(sent.about, "slot", None)
-        key = (sent.node, sent.peer, "")
-        if x - self._last_label.get(key, -LABEL_PIXELS) >= LABEL_PIXELS:
-            self._last_label[key] = x
-            self._text(x + 3, y, name if slot is None else f"{name} {slot}", colour=colour, size=9)
+        if flight.sent is None or flight.arrived is None:
+            to_x, to_y = (x, y) if flight.sent is None else (to_x, to_y)
+            places = [(to_x + 6, to_y + 4), (to_x + 6, to_y + 14)]
+        else:
+            places = [
+                (x + (to_x - x) * share + 5, y + (to_y - y) * share + 4)
+                for share in (0.4, 0.5, 0.3, 0.6, 0.7, 0.22, 0.8)
+            ]
+        edge = self._right + RIGHT - 7 * len(name)
+        self._sheet.begin("name", self._tale(flight))
+        if self._sheet.label([place for place in places if place[0] < edge], name, self._colour(ballot_of(about))):
+            self._names[sender, name] = x
+        self._sheet.end()
 
     # --- marks ---
 
     def _mark(self, event: Happening) -> None:
-        x = self._x[event.time]
-        if event.kind == "commit":
-            end = self._end_of_commit(event)
-            box = f'x="{x:.1f}" y="{self._y(event.node) + 5:.1f}" width="{max(end - x, 1.5):.1f}" height="5"'
-            self._parts.append(f'<rect {box} fill="#777"><title>{event.time:.6f} commit</title></rect>')
-        elif event.kind == "chosen":
-            self._line(x, TOP - 8, x, TOP + self._nodes * LANE_PIXELS, "#999", 0.7, dash="3 3", title=event.line())
-            self._text(x, TOP - 12, str(event.about).split()[1], anchor="middle", size=9)
+        x = self._x(event.time)
+        self._sheet.begin(event.kind, event.line())
+        if event.kind == "chosen":
+            slot, ballot = chosen_slot(event)
+            self._sheet.dot(x, self._chosen_y, 4.5, self._colour(ballot))
+            self._sheet.label(
+                [(x - 3 * len(str(slot)), self._chosen_y - 9)], str(slot), self._colour(ballot), 11, bold=True
+            )
         elif event.kind == "violated":
-            self._line(x, TOP - 20, x, TOP + self._nodes * LANE_PIXELS, "red", 2.0, title=event.line())
-            self._text(LEFT, 16, str(event.about), colour="red", weight="bold")
-        elif event.kind in MARKS and event.node:
-            y = self._y(event.node)
-            self._parts.append(f'<path d="M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10" stroke="red" stroke-width="2"/>')
-            self._text(x + 7, y - 8, MARKS[event.kind], colour="red", size=10)
-        elif event.kind in ("cut", "mend"):
-            peer = int(str(event.about).rpartition(" ")[2])
-            colour, y = ("red" if event.kind == "cut" else "green"), self._y(event.node)
-            towards = y + (12 if peer > event.node else -12)
-            self._line(x, y, x, towards, colour, 3.0, title=f"{event.time:.6f} {event.kind} {event.about}")
+            self._sheet.line(x, self._top - 60, x, self._bottom, RED, 2.5)
+            for row, line in enumerate(self._complaint):
+                self._sheet.text(LEFT, TITLE_Y + 17 * (row + 1), line, colour=RED, size=13, bold=True)
+        elif event.kind == "heal":
+            self._sheet.line(x, self._top, x, self._bottom, GREEN, 1.2, "6 4")
+            self._sheet.label([(x + 4, self._top + 8)], f"healed: {event.about}", GREEN, 11)
+        elif event.node:
+            self._on_lane(event, x, self._y(event.node))
+        self._sheet.end()
 
-    def _end_of_commit(self, event: Happening) -> float:
-        for later in self._shown:
-            if later.time >= event.time and later.node == event.node and later.kind in ("durable", "crash", "ended"):
-                return self._x[later.time]
-        return self._right
+    def _on_lane(self, event: Happening, x: float, y: float) -> None:
+        places = [(x + 6, y + 24), (x + 6, y - 10), (x + 6, y + 36), (x + 6, y - 22), (x - 40, y + 24)]
+        if event.kind in CRASHES:
+            self._sheet.cross(x, y, 7, RED, 3)
+            self._sheet.label(places, FAULT_WORDS.get(event.kind, event.kind), RED, 12, bold=True)
+        elif event.kind == "note":
+            self._sheet.line(x, y - 7, x, y + 7, "#222", 1.2)
+            self._sheet.label(places, note_words(event), "#222", 11, bold=True)
+        elif event.kind in ("start", "pause", "resume"):
+            self._sheet.line(x, y - 9, x, y + 9, GREEN if event.kind != "pause" else RED, 2)
+            self._sheet.label(places, event.kind, GREEN if event.kind != "pause" else RED, 11, bold=True)
+        else:
+            self._sheet.dot(x, y, 5, RED)
+            word = FAULT_WORDS.get(event.kind, event.kind)
+            self._sheet.label(places, word, RED, 11, bold=True)
 
-    # --- around it ---
 
-    def _axis(self) -> None:
-        y = TOP + self._nodes * LANE_PIXELS + 6
-        self._line(LEFT, y, self._right, y, "#444", 1.0)
-        labelled = -100.0
-        for time, x in self._x.items():
-            if x - labelled >= 90:
-                labelled = x
-                self._line(x, y, x, y + 5, "#444", 1.0)
-                self._text(x, y + 17, f"{time:.4f} s", anchor="middle", size=10)
-        self._text(LEFT - 12, TOP - 12, "chosen slot", anchor="end", size=9)
-
-    def _legend(self) -> None:
-        y = TOP + self._nodes * LANE_PIXELS + 46
-        self._text(LEFT, y, "ballots:")
-        x = LEFT + 50.0
-        for ballot, colour in sorted(self._ballots.items()):
-            self._line(x, y - 4, x + 18, y - 4, colour, 4.0)
-            self._text(x + 22, y, str(ballot))
-            x += 64
-        self._line(x, y - 4, x + 18, y - 4, QUIET, 4.0)
-        self._text(x + 22, y, "no ballot; a thick lane leads, a grey bar is a commit, \u00d7 is lost")
-
-    def _colour(self, ballot: Any) -> str:
-        if not isinstance(ballot, Ballot):
-            return QUIET
-        return self._ballots.setdefault(ballot, COLOURS[(ballot.round * 3 + ballot.node) % len(COLOURS)])
-
-    def _line(
-        self,
-        x: float,
-        y: float,
-        to_x: float,
-        to_y: float,
-        colour: str,
-        width: float,
-        *,
-        dash: str = "",
-        title: Any = None,
-    ) -> None:
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        start = f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{to_x:.1f}" y2="{to_y:.1f}" stroke="{colour}"'
-        inner = f"><title>{escape(str(title))}</title></line>" if title else "/>"
-        self._parts.append(f'{start} stroke-width="{width}"{dashed}{inner}')
-
-    def _text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        *,
-        colour: str = "#222",
-        anchor: str = "start",
-        size: int = 11,
-        weight: str = "normal",
-    ) -> None:
-        self._parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}" font-size="{size}"'
-            f' font-weight="{weight}">{escape(text)}</text>'
-        )
+def _span(seconds: float) -> str:
+    """A duration in words."""
+    return (
+        f"{seconds:.2f} s"
+        if seconds >= 1
+        else f"{seconds * 1000:.0f} ms"
+        if seconds >= 0.001
+        else f"{seconds * 1e6:.0f} us"
+    )

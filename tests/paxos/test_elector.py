@@ -134,10 +134,10 @@ class FollowTests(OneElector):
         self.follow()
         before = self.turn.now
         while "leader_lost" not in self.turn.noted():
+            self.turn.now += 0.2
             self.give(elector(3), PeerHeard(3))
-            self.give(elector(3), PeerDown(3))
-            self.fire("election")
-            self.assertLessEqual(self.turn.now - before, 2 * TIMINGS.election_seconds_max)
+            self.give(here(ELECTOR), TimerFired("election"))
+            self.assertLess(self.turn.now - before, 2 * TIMINGS.election_seconds_max)
 
     def test_nor_for_ever_a_node_that_beats_no_more(self) -> None:
         """One that was leader, and only follows by now, must not keep the cluster waiting by its other messages."""
@@ -191,7 +191,7 @@ class FollowTests(OneElector):
 
 
 class PollTests(OneElector):
-    def test_phase_1_needs_a_majority_that_hears_no_leader(self) -> None:
+    def test_b19_phase_1_needs_a_majority_that_hears_no_leader(self) -> None:
         """A node that alone hears nobody must not depose a healthy leader (B19)."""
         number = self.poll()
         self.assertEqual(self.answer(2, number, granted=False), [])
@@ -224,13 +224,15 @@ class PollTests(OneElector):
         waits, numbers = set(), set()
         for seed in range(8):
             self.turn.random = Random(seed)
+            self.elector = Elector(1, self.members, Limits(), TIMINGS)
             self.elector.start(self.turn)
+            self.give(here(ACCEPTOR), Progress(500))
             waits.add(self.turn.timers["election"] - self.turn.now)
             numbers.add(self.poll())
         self.assertEqual((len(waits), len(numbers)), (8, 8))
         self.assertTrue(all(TIMINGS.election_seconds_min <= wait <= TIMINGS.election_seconds_max for wait in waits))
 
-    def test_refused_while_a_leader_is_heard(self) -> None:
+    def test_b19_refused_while_a_leader_is_heard(self) -> None:
         """One partially connected node would force elections without end (B19)."""
         self.follow()
         self.assertFalse(self.granted(3))
@@ -278,7 +280,7 @@ class PollTests(OneElector):
         self.assertFalse(self.granted(2, through=10**6))
         self.assertEqual([message for _, message in self.fire("election")], [])
 
-    def test_a_pause_of_its_own(self) -> None:
+    def test_b21_a_pause_of_its_own(self) -> None:
         """A node that was stopped has heard nobody, and that is not the others' fault (B21)."""
         self.follow()
         self.turn.now += 30.0
