@@ -16,6 +16,7 @@ from dkv.events import BatchApplied
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    GENERATION,
     PROMISE,
     RECORD,
     STATE,
@@ -23,7 +24,6 @@ from dkv.keys import (
     unpack_ballot,
     unpack_number,
 )
-from dkv.kv.machine import GENERATION
 from dkv.messages import (
     Accept,
     Accepted,

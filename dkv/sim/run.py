@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TextIO
 
-from dkv.keys import STATE
-from dkv.kv.machine import GENERATION
+from dkv.keys import GENERATION, STATE
 from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
 from dkv.sim.clients import Client

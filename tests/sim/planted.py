@@ -15,9 +15,9 @@ from unittest.mock import patch
 from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.events import PromiseRaised
-from dkv.keys import APPLIED_THROUGH, STATE, record_key
+from dkv.keys import APPLIED_THROUGH, GENERATION, STATE, record_key
 from dkv.kv.commands import DELETE
-from dkv.kv.machine import GENERATION, Machine
+from dkv.kv.machine import Machine
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
 from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
