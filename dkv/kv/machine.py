@@ -13,7 +13,7 @@ from typing import Any
 from dkv.actor import Turn
 from dkv.keys import BATCH_MARK, GENERATION, STATE
 from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, PUT, WRITES
-from dkv.kv.sessions import NEW, OLD, OP_MAX, PRODUCER_BYTES_MAX, Place, Sessions
+from dkv.kv.sessions import BOUNDS, NEW, OLD, OP_MAX, PRODUCER_BYTES_MAX, Bounds, Place, Sessions
 from dkv.records import Batch, follows
 from dkv.replies import OK, Error
 
@@ -27,13 +27,13 @@ UNREADABLE = Error("ERR the log holds a batch that cannot be decoded; it was not
 class Machine:
     """Keys and values, the last batch applied of every origin, and the answers of writes with a token.
 
-    ``decode`` turns a batch's blob into its entries, or None if it cannot.
+    ``decode`` turns a batch's blob into its entries, or None if it cannot; ``bounds`` are the same on every node.
     """
 
-    def __init__(self, decode: Callable[[bytes], list[Any] | None]) -> None:
+    def __init__(self, decode: Callable[[bytes], list[Any] | None], bounds: Bounds = BOUNDS) -> None:
         self._decode = decode
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
-        self._sessions = Sessions()
+        self._sessions = Sessions(bounds)
         self._place: Place = (0, 0)
         self._repeats = 0
         self._appliers: dict[object, Callable[[Turn, list[Any]], Any]] = {

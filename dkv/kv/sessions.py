@@ -25,12 +25,8 @@ from dkv.actor import Turn
 from dkv.keys import GENERATION, TOKEN
 from dkv.replies import Error, Simple
 
-# Constants of the format: nodes that judged by different ones would not have the same state.
 PRODUCER_BYTES_MAX = 256
 OP_MAX = 2**63 - 1
-ANSWERS_MAX = 1_024
-ANSWER_BYTES_MAX = 1 << 20
-PRODUCERS_MAX = 100_000
 
 LOADED_MAX = 1_000
 """Of so many producers the op ids are kept in memory; those of others are read again when one is to be dropped."""
@@ -50,6 +46,22 @@ NEW: Final = object()
 OLD = Error("IDMPOLD the token is older than what is remembered; the write was not executed by this request")
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is remembered: of each producer so many ``answers`` and bytes of them, and so many ``producers``.
+
+    They are constants of the format, as are the two above: nodes that judged by different ones would not have the
+    same state. The simulator alone makes them small.
+    """
+
+    answers: int = 1_024
+    answer_bytes: int = 1 << 20
+    producers: int = 100_000
+
+
+BOUNDS = Bounds()
+
+
 @dataclass(slots=True)
 class _Producer:
     """What is kept in memory of a producer.
@@ -67,7 +79,8 @@ class _Producer:
 class Sessions:
     """The table of producers, least recently used first; answers are on disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds = BOUNDS) -> None:
+        self._bounds = bounds
         self._producers: OrderedDict[bytes, _Producer] = OrderedDict()
         self._ops: OrderedDict[bytes, array[int]] = OrderedDict()
 
@@ -108,7 +121,7 @@ class Sessions:
         ops = self._ops.get(name)
         if ops is not None:
             ops.insert(bisect_left(ops, op), op)
-        while producer.count > ANSWERS_MAX or producer.size > ANSWER_BYTES_MAX:
+        while producer.count > self._bounds.answers or producer.size > self._bounds.answer_bytes:
             self._drop_lowest(turn, name, producer)
         self._touch(turn, name, producer, place)
 
@@ -118,7 +131,7 @@ class Sessions:
         self._producers.move_to_end(name)
         numbers = (producer.dropped, producer.highest, producer.count, producer.size)
         turn.stage(_PRODUCER + name, _STORED.pack(*place, *numbers))
-        if len(self._producers) > PRODUCERS_MAX:
+        if len(self._producers) > self._bounds.producers:
             evicted, _ = self._producers.popitem(last=False)
             self._ops.pop(evicted, None)
             for op in _stored_ops(turn, evicted):

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import TOKEN
 from dkv.kv import sessions
-from dkv.kv.sessions import NEW, OLD, OP_MAX, Sessions, pack_answer, unpack_answer
+from dkv.kv.sessions import BOUNDS, NEW, OLD, OP_MAX, Bounds, Sessions, pack_answer, unpack_answer
 from dkv.replies import OK, Error, Simple
 from tests.turns import FakeTurn
 
@@ -26,9 +26,10 @@ ANSWERS = st.one_of(
 class Table:
     """A table with its turn; each write comes at the next place of the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds = BOUNDS) -> None:
         self.turn = FakeTurn()
-        self.sessions = Sessions()
+        self.bounds = bounds
+        self.sessions = Sessions(bounds)
         self.sessions.start(self.turn)
         self.slot = 0
 
@@ -53,7 +54,7 @@ class Table:
 
     def restart(self) -> None:
         """A new table over what the old one wrote."""
-        self.sessions = Sessions()
+        self.sessions = Sessions(self.bounds)
         self.sessions.start(self.turn)
 
 
@@ -176,16 +177,16 @@ class LimitTests(SynchronousTestCase):
 
     def test_producers(self) -> None:
         """The least recently used producer is evicted with all it has; a repeat counts as a use."""
-        with mock.patch.object(sessions, "PRODUCERS_MAX", 3):
-            for name in (b"a", b"b", b"c"):
-                self.table.executed(name, 1)
-                self.table.executed(name, 2)
-            self.assertFalse(self.table.executed(b"a", 1))
-            self.table.restart()
-            self.table.executed(b"d", 1)
-            self.assertEqual(self.stored(), 3 + 2 + 2 + 1)
-            self.assertEqual([self.table.executed(name, 1) for name in (b"a", b"c", b"d")], [False] * 3)
-            self.assertTrue(self.table.executed(b"b", 1))
+        self.table = Table(Bounds(producers=3))
+        for name in (b"a", b"b", b"c"):
+            self.table.executed(name, 1)
+            self.table.executed(name, 2)
+        self.assertFalse(self.table.executed(b"a", 1))
+        self.table.restart()
+        self.table.executed(b"d", 1)
+        self.assertEqual(self.stored(), 3 + 2 + 2 + 1)
+        self.assertEqual([self.table.executed(name, 1) for name in (b"a", b"c", b"d")], [False] * 3)
+        self.assertTrue(self.table.executed(b"b", 1))
 
     def test_the_largest_op(self) -> None:
         """An op id of 63 bits is as good as any."""
@@ -201,8 +202,8 @@ class LimitTests(SynchronousTestCase):
     )
     def test_against_the_rules(self, log: list[tuple[bytes, int, Any, bool]]) -> None:
         """Any writes, in any order, with restarts between, are answered as the rules say."""
-        table, model = Table(), Model(3, 20, 3)
-        with mock.patch.multiple(sessions, ANSWERS_MAX=3, ANSWER_BYTES_MAX=20, PRODUCERS_MAX=3, LOADED_MAX=1):
+        table, model = Table(Bounds(3, 20, 3)), Model(3, 20, 3)
+        with mock.patch.object(sessions, "LOADED_MAX", 1):
             name = table.sessions.register(table.turn, table.place())
             model.answers[name] = {}
             for producer, op, answer, restart in log:
