@@ -13,9 +13,10 @@ key         value                               written by
 ``A``       applied_through                     learner
 ``B`` name  last batch applied of an origin     learner (state machine)
 ``S`` key   state, by generation and key        learner (state machine)
+``T`` key   tokens, by generation               learner (state machine)
 =========== =================================== =====================================================
 
-``T`` (tokens), ``K`` (compacted_through) and ``G`` (generation) are reserved.
+``K`` (compacted_through) and ``G`` (generation) are reserved. ``dkv.kv.sessions`` says how the keys of tokens go on.
 Slots and node ids are big-endian, so that LevelDB's order is theirs.
 """
 
@@ -33,6 +34,10 @@ MEMBER = b"V"
 APPLIED_THROUGH = b"A"
 BATCH_MARK = b"B"
 STATE = b"S"
+TOKEN = b"T"
+
+GENERATION = b"\0"
+"""Which copy of the state is current; a received snapshot will be written beside it."""
 
 _U64 = Struct(">Q")
 _U32 = Struct(">I")

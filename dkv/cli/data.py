@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import update_wrapper
 from typing import Any, BinaryIO
 
 import click
@@ -13,6 +14,9 @@ import click
 from dkv.cli.output import Failure, Status, answer, bytes_field, complain
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.failover import Unreachable, ask
+from dkv.client.producer import Token, next_token, producer_path
+from dkv.kv.commands import NEW_PRODUCER
+from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 
 ENDPOINTS = "127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003"
 ANSWER_SECONDS = 10.0
@@ -28,7 +32,7 @@ Exit status:
   2    usage: the command line is wrong; nothing was sent
   3    nobody reachable: no endpoint answered; a write was not sent
   4    refused: not applied
-  5    outcome unknown: a write was sent and may or may not happen
+  5    outcome unknown: a write was sent and may or may not happen; the message says how to send it again safely
   74   the answer, whatever it was, could not be written to stdout
   130  interrupted"""
 
@@ -90,17 +94,41 @@ class Access:
     as_json: bool
     answer_seconds: float
 
-    def ask(self, *arguments: bytes, writes: bool) -> Reply:
-        """Send one request; a ``Failure`` says what became of it unless it was answered."""
+    def read(self, *arguments: bytes) -> Reply:
+        """Send a request that changes nothing; a ``Failure`` says why it was not answered."""
+        return self._ask(arguments, None)
+
+    def write(self, given: Token | None, *arguments: bytes) -> Reply:
+        """Send a write, with a token of this user's if none is ``given``; a ``Failure`` says what became of it."""
+        path = producer_path()
+        token = given or next_token(path)
         try:
+            return self._ask(arguments, token)
+        except Failure as failure:
+            if given is not None or failure.word != "IDMPOLD":
+                raise
+        # Never executed, since it was never sent before: others use our producer, or it was evicted and is no more.
+        return self._ask(arguments, next_token(path, anew=True))
+
+    def order(self, *arguments: bytes) -> Reply:
+        """Send an order to the node itself, without a token; a ``Failure`` says what became of it."""
+        return self._ask(arguments, None, orders=True)
+
+    def _ask(self, arguments: tuple[bytes, ...], token: Token | None, orders: bool = False) -> Reply:
+        again = ""
+        if token is not None:
+            arguments = (b"IDMP", token.producer, b"%d" % token.op, *arguments)
+            again = f"; to send it again safely add --producer {os.fsdecode(token.producer)} --op {token.op}"
+        try:
+            writes = orders or token is not None
             return ask(self.endpoints, arguments, writes=writes, answer_seconds=self.answer_seconds)
         except Unreachable as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
         except NoAnswer as error:
-            raise Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: {error}") from None
+            raise Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: {error}{again}") from None
         except ServerError as error:
             if error.word == "UNCERTAIN":
-                raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error.text}") from None
+                raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error.text}{again}") from None
             raise Failure(Status.REFUSED, error.word, f"refused: {error.text}") from None
 
 
@@ -110,8 +138,7 @@ def access(command: Callable[..., int]) -> Callable[..., int]:
     def run(endpoints: tuple[Endpoint, ...], output: str, timeout: float, **arguments: Any) -> int:
         return command(Access(endpoints, output == "json", timeout), **arguments)
 
-    run.__doc__ = command.__doc__
-    run.__name__ = command.__name__
+    update_wrapper(run, command)
     options = (
         click.option(
             "--endpoints",
@@ -121,8 +148,8 @@ def access(command: Callable[..., int]) -> Callable[..., int]:
             default=ENDPOINTS,
             show_default=True,
             show_envvar=True,
-            help="Nodes to ask, in this order. The next one is tried while nothing was sent, after an answer that the "
-            "request was not applied and may be retried, and for a read that got no answer.",
+            help="Nodes to ask, in this order. The next one is tried if there is no answer, and after an answer that "
+            "the request may be retried; a write happens once all the same.",
         ),
         click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
         click.option(
@@ -139,6 +166,37 @@ def access(command: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
+def tokened(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a write the options of its token, as the argument ``token``: None where none is given."""
+
+    def run(to: Access, producer: bytes | None, op: int | None, **arguments: Any) -> int:
+        if producer is None and op is not None:
+            raise click.UsageError("--op needs --producer: op ids are those of a producer")
+        token = None if producer is None else Token(producer, op or next_token(producer_path()).op)
+        return command(to, token=token, **arguments)
+
+    update_wrapper(run, command)
+    producer = click.option(
+        "--producer",
+        callback=producer_name,
+        metavar="NAME",
+        help="Send the write as this producer's, instead of one of your own that is kept in "
+        "$XDG_STATE_HOME/dkv/producer. A write of the same producer and op happens once, however often it is sent.",
+    )
+    op = click.option(
+        "--op", type=click.IntRange(1, OP_MAX), metavar="N", help="The op id of the write; without it a new one."
+    )
+    return producer(op(run))
+
+
+def producer_name(_: click.Context, __: click.Parameter, word: str | None) -> bytes | None:
+    """The bytes of a producer's name."""
+    name = None if word is None else os.fsencode(word)
+    if name is None or (0 < len(name) <= PRODUCER_BYTES_MAX and (name[:1] != b"#" or NEW_PRODUCER.fullmatch(name))):
+        return name
+    raise click.BadParameter(f"a name has 1 to {PRODUCER_BYTES_MAX} bytes, and no '#' in front unless IDMP NEW made it")
+
+
 # --- the commands ---
 
 
@@ -146,9 +204,10 @@ def access(command: Callable[..., int]) -> Callable[..., int]:
 @click.argument("key", callback=word_bytes)
 @click.argument("value", callback=value_bytes)
 @access
-def put(to: Access, key: bytes, value: bytes) -> int:
+@tokened
+def put(to: Access, token: Token | None, key: bytes, value: bytes) -> int:
     """Set a key."""
-    reply = to.ask(b"PUT", key, value, writes=True)
+    reply = to.write(token, b"PUT", key, value)
     if reply != "OK":
         raise _unexpected(reply)
     answer(b"OK", bytes_field("key", key) | {"result": "OK"}, to.as_json)
@@ -167,7 +226,7 @@ def put(to: Access, key: bytes, value: bytes) -> int:
 @access
 def get(to: Access, key: bytes) -> int:
     """Print the value of a key."""
-    value = to.ask(b"GET", key, writes=False)
+    value = to.read(b"GET", key)
     if value is not None and not isinstance(value, bytes):
         raise _unexpected(value)
     if value is not None or to.as_json:
@@ -186,9 +245,10 @@ def get(to: Access, key: bytes) -> int:
 @click.argument("key", callback=word_bytes)
 @click.argument("value", callback=value_bytes)
 @access
-def append(to: Access, key: bytes, value: bytes) -> int:
+@tokened
+def append(to: Access, token: Token | None, key: bytes, value: bytes) -> int:
     """Append to the value of a key."""
-    length = _integer(to.ask(b"APPEND", key, value, writes=True))
+    length = _integer(to.write(token, b"APPEND", key, value))
     answer(b"%d" % length, bytes_field("key", key) | {"length": length}, to.as_json)
     return Status.DONE
 
@@ -198,9 +258,10 @@ def append(to: Access, key: bytes, value: bytes) -> int:
 )
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True, callback=words_bytes)
 @access
-def delete(to: Access, keys: tuple[bytes, ...]) -> int:
+@tokened
+def delete(to: Access, token: Token | None, keys: tuple[bytes, ...]) -> int:
     """Delete keys."""
-    deleted = _integer(to.ask(b"DELETE", *keys, writes=True))
+    deleted = _integer(to.write(token, b"DELETE", *keys))
     answer(b"%d" % deleted, {"deleted": deleted}, to.as_json)
     return Status.DONE if deleted else Status.ABSENT
 

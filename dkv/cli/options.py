@@ -60,7 +60,7 @@ def ask_first(to: Access, *request: bytes) -> tuple[Access, Reply]:
     for endpoint in to.endpoints:
         one = replace(to, endpoints=(endpoint,))
         try:
-            return one, one.ask(*request, writes=False)
+            return one, one.read(*request)
         except Failure as failure:
             if failure.status != Status.UNREACHABLE and failure.word not in RETRIED_ELSEWHERE:
                 raise

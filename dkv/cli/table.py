@@ -17,7 +17,7 @@ GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text, and the colour that it has on a terminal; None for none. A column with a number is aligned to the right."""
+    """A text, and the colour that it has on a terminal, or None. A column with a number is aligned to the right."""
 
     text: str
     colour: str | None = None

@@ -19,12 +19,13 @@ class Unreachable(Exception):
 def ask(endpoints: Iterable[Endpoint], arguments: tuple[bytes, ...], *, writes: bool, answer_seconds: float) -> Reply:
     """The answer of the first of ``endpoints``, in their order, that executes the request.
 
-    The next one is tried while nothing was sent, and after an answer that it was not applied and may be retried. A
-    request that ``writes`` and got no answer ends it with ``NoAnswer``: the next node might execute it a second
-    time; one that only reads goes on to the next. ``ServerError`` is a refusal, the last one if all refused;
-    ``Unreachable`` if nobody answered at all.
+    The next one is tried unless the answer is final, so a request that ``writes`` must carry a token: it may be sent
+    more than once. ``NoAnswer``, or ``ServerError`` with the word UNCERTAIN, if a write may have been executed and
+    nobody could tell; another ``ServerError`` is a refusal, the last one if all refused; ``Unreachable`` if nobody
+    answered at all.
     """
     refusal: ServerError | None = None
+    unknown: NoAnswer | ServerError | None = None  # what says that a write may have been executed
     reasons = []
     for endpoint in endpoints:
         try:
@@ -33,13 +34,17 @@ def ask(endpoints: Iterable[Endpoint], arguments: tuple[bytes, ...], *, writes: 
         except NotSent as error:
             reasons.append(str(error))
         except NoAnswer as error:
-            if writes:
-                raise
             reasons.append(str(error))
+            unknown = error if writes else unknown
         except ServerError as error:
-            if error.word not in RETRIED_ELSEWHERE:
-                raise
-            refusal = error
+            if error.word == "UNCERTAIN":
+                unknown = error
+            elif error.word in RETRIED_ELSEWHERE:
+                refusal = error
+            else:
+                raise unknown if unknown is not None and error.word == "IDMPOLD" else error from None
+    if unknown is not None:
+        raise unknown
     if refusal is not None:
         raise refusal
     raise Unreachable("; ".join(reasons))

@@ -7,6 +7,8 @@ entry                                  meaning
 ``[APPEND, key, suffix, bytes_max]``   append, if the value then has at most ``bytes_max`` bytes
 ``[DELETE, key, ...]``                 delete; counts those that existed
 ``[GET, key]``                         read
+``[IDMP, producer, op, entry]``         a write with a token: executed once, answered alike each time
+``[IDMP_NEW]``                          make a producer; its name
 ====================================== ==========================================================
 
 The numbers are part of the stored format: an entry of the log keeps its meaning for ever.
@@ -14,17 +16,27 @@ The numbers are part of the stored format: an entry of the log keeps its meaning
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 from dkv.replies import Error
 from dkv.settings import Limits
 
-PUT, APPEND, DELETE, GET = 1, 2, 3, 4
+PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW = 1, 2, 3, 4, 5, 6
+
+_OP = re.compile(rb"[1-9][0-9]{0,18}")
 
 READS = frozenset({GET})
 """The entries that change nothing."""
+
+WRITES = frozenset({PUT, APPEND, DELETE})
+"""The entries that may have a token."""
+
+NEW_PRODUCER = re.compile(rb"#[1-9][0-9]*\.[0-9]+")
+"""What IDMP NEW answers: ``#<slot>.<index in slot>``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,8 @@ class Command:
     """A command as clients know it.
 
     ``words`` counts the words of a request, the name included; -n means n or more, as in Redis. ``last_key`` is the
-    index of the last word that is a key (-1: up to the end); the first is 1. ``build`` makes the entry.
+    index of the last word that is a key (-1: up to the end, 0: none has a fixed place); the first is 1. ``build``
+    makes the entry.
     """
 
     name: str
@@ -79,6 +92,26 @@ def _get(words: list[bytes], limits: Limits) -> list[Any] | Error:
     return [GET, key]
 
 
+def _idmp(words: list[bytes], limits: Limits) -> list[Any] | Error:
+    if len(words) == 2 and words[1].lower() == b"new":
+        return [IDMP_NEW]
+    if len(words) < 4:
+        return wrong_number_of_arguments("idmp")
+    _, producer, op, *write = words
+    if not 1 <= len(producer) <= PRODUCER_BYTES_MAX:
+        return Error(f"ERR the producer has {len(producer)} bytes; 1 to {PRODUCER_BYTES_MAX} are allowed")
+    if producer.startswith(b"#") and not NEW_PRODUCER.fullmatch(producer):
+        return Error("ERR only what IDMP NEW answered may begin with '#': name another producer")
+    if not _OP.fullmatch(op) or int(op) > OP_MAX:
+        return Error(f"ERR the op id must be a whole number from 1 to {OP_MAX}")
+    entry = None if write[0].lower() == b"idmp" else interpret(write, limits)
+    if type(entry) is Error:
+        return entry
+    if type(entry) is not list or entry[0] not in WRITES:
+        return Error("ERR IDMP takes a write command behind producer and op id, as in IDMP alice 7 APPEND k v")
+    return [IDMP, producer, int(op), entry]
+
+
 def _key_too_long(key: bytes, limits: Limits) -> Error:
     return Error(f"ERR the key has {len(key)} bytes, limits.key_bytes_max is {limits.key_bytes_max}")
 
@@ -99,6 +132,7 @@ COMMANDS = _table(
         Command("append", 3, 1, "key value", "Append to the value of a key; its new length.", _append),
         Command("delete", -2, -1, "key [key ...]", "Delete keys; how many existed.", _delete),
         Command("del", -2, -1, "key [key ...]", "Delete keys; how many existed.", _delete),
+        Command("idmp", -2, 0, "producer op write ...|NEW", "A write that happens once, however often sent.", _idmp),
     )
 )
 

@@ -11,38 +11,43 @@ from struct import Struct
 from typing import Any
 
 from dkv.actor import Turn
-from dkv.keys import BATCH_MARK, STATE
-from dkv.kv.commands import APPEND, DELETE, GET, PUT
+from dkv.keys import BATCH_MARK, GENERATION, STATE
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, PUT, WRITES
+from dkv.kv.sessions import BOUNDS, NEW, OLD, OP_MAX, PRODUCER_BYTES_MAX, Bounds, Place, Sessions
 from dkv.records import Batch, follows
 from dkv.replies import OK, Error
 
 _ORIGIN = Struct(">IQ")  # node, incarnation
 _MARK = Struct(">QQ")  # boot, seq
-GENERATION = b"\0"
-"""Which copy of the state is current; a received snapshot will be written beside it."""
 
 UNKNOWN = Error("ERR the log holds a command that this cluster does not know; it was not applied")
 UNREADABLE = Error("ERR the log holds a batch that cannot be decoded; it was not applied")
 
 
 class Machine:
-    """Keys and values, and the last batch applied of every origin.
+    """Keys and values, the last batch applied of every origin, and the answers of writes with a token.
 
-    ``decode`` turns a batch's blob into its entries, or None if it cannot.
+    ``decode`` turns a batch's blob into its entries, or None if it cannot; ``bounds`` are the same on every node.
     """
 
-    def __init__(self, decode: Callable[[bytes], list[Any] | None]) -> None:
+    def __init__(self, decode: Callable[[bytes], list[Any] | None], bounds: Bounds = BOUNDS) -> None:
         self._decode = decode
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
+        self._sessions = Sessions(bounds)
+        self._place: Place = (0, 0)
+        self._repeats = 0
         self._appliers: dict[object, Callable[[Turn, list[Any]], Any]] = {
             PUT: self._put,
             APPEND: self._append,
             DELETE: self._delete,
             GET: self._get,
+            IDMP: self._idmp,
+            IDMP_NEW: self._idmp_new,
         }
 
     def start(self, turn: Turn) -> None:
-        """Load the batch marks."""
+        """Load the batch marks and the producers."""
+        self._sessions.start(turn)
         for key, data in turn.scan(BATCH_MARK):
             node, incarnation = _ORIGIN.unpack(key[len(BATCH_MARK) :])
             boot, seq = _MARK.unpack(data)
@@ -52,11 +57,11 @@ class Machine:
         """The last batch applied of every origin: (node, incarnation, boot, seq)."""
         return tuple((*origin, *mark) for origin, mark in self._marks.items())
 
-    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Any] | None:
-        """Apply a batch that is its origin's next: a result per entry; None, and nothing done, if it is not.
+    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Any] | None:
+        """Apply a batch of ``slot`` if it is its origin's next: a result per entry; None, and nothing done, if not.
 
         Reads in the batch are evaluated only where their client waits (``own``). An unreadable batch counts as
-        applied and has one result.
+        applied and has one result. Repeats of writes with a token are noted where their client waits.
         """
         origin = (batch.node, batch.incarnation)
         if not follows(self._marks.get(origin, (0, 0)), batch.boot, batch.seq):
@@ -66,7 +71,13 @@ class Machine:
         entries = self._decode(batch.blob)
         if entries is None:
             return [UNREADABLE]
-        return [self._apply_entry(turn, entry, own) for entry in entries]
+        if slot != self._place[0]:
+            self._place = (slot, 0)
+        self._repeats = 0
+        results = [self._apply_entry(turn, entry, own) for entry in entries]
+        if own and self._repeats:
+            turn.note("duplicates_suppressed", count=self._repeats)
+        return results
 
     def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
         """Evaluate read entries."""
@@ -113,3 +124,38 @@ class Machine:
                 turn.stage_erase(key)
                 deleted += 1
         return deleted
+
+    # --- tokens ---
+
+    def _idmp(self, turn: Turn, entry: list[Any]) -> Any:
+        """A write with a token: executed unless it has been, its answer stored, deterministic errors too."""
+        if not _is_token(entry):
+            return UNKNOWN
+        _, producer, op, write = entry
+        place = self._next_place()
+        answer = self._sessions.find(turn, producer, op, place)
+        if answer is NEW:
+            answer = self._appliers[write[0]](turn, write)
+            self._sessions.remember(turn, producer, op, answer, place)
+        elif answer is not OLD:
+            self._repeats += 1
+        return answer
+
+    def _idmp_new(self, turn: Turn, entry: list[Any]) -> Any:
+        return UNKNOWN if len(entry) != 1 else self._sessions.register(turn, self._next_place())
+
+    def _next_place(self) -> Place:
+        """A place that no other token in the log has."""
+        slot, index = self._place
+        self._place = (slot, index + 1)
+        return slot, index
+
+
+def _is_token(entry: list[Any]) -> bool:
+    """Whether the entry is a write with a token, as far as its first fields tell."""
+    if len(entry) != 4 or [type(field) for field in entry[1:]] != [bytes, int, list]:
+        return False
+    _, producer, op, write = entry
+    if not 1 <= len(producer) <= PRODUCER_BYTES_MAX or not 1 <= op <= OP_MAX:
+        return False
+    return bool(write) and type(write[0]) is int and write[0] in WRITES

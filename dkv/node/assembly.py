@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dkv.actor import ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, Actor
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
+from dkv.kv.sessions import BOUNDS, Bounds
 from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.catchup import Catchup
@@ -24,11 +25,12 @@ def add_actors(
     limits: Limits,
     timings: Timings,
     clients: Actor,
+    bounds: Bounds = BOUNDS,
 ) -> None:
     """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies."""
     ids, node = tuple(members), identity.node
     add(ACCEPTOR, Acceptor(node, ids, limits))
-    add(LEARNER, Learner(identity, Machine(decode_entries)))
+    add(LEARNER, Learner(identity, Machine(decode_entries, bounds)))
     add(PROPOSER, Proposer(node, ids, limits, timings))
     add(ELECTOR, Elector(node, ids, limits, timings))
     add(CATCHUP, Catchup(node, ids, timings))

@@ -302,7 +302,7 @@ class Gateway:
         refusal = self._refusal()
         uncertain = Error(
             f"UNCERTAIN the request was proposed and no decision came within {self._timings.request_seconds:g} s:"
-            " it may or may not take effect, now or later; read before you retry"
+            " it may or may not take effect, now or later; retry it with the same IDMP token, or read first"
         )
         for outstanding in self._outstanding:
             for run in outstanding.runs:

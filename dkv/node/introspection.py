@@ -98,7 +98,7 @@ def info(status: Mapping[str, object], limits: Limits, sections: Iterable[bytes]
 
 def _details(described: Described) -> list[Any]:
     """Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands."""
-    flags = [Simple("write" if described.writes else "readonly")] if described.last_key else [Simple("fast")]
+    flags = [Simple("write" if described.writes else "readonly" if described.last_key else "fast")]
     first, step = (1, 1) if described.last_key else (0, 0)
     return [described.name.encode(), described.words, flags, first, described.last_key, step, [], [], [], []]
 
@@ -107,7 +107,7 @@ def _docs(described: Described) -> dict[Any, Any]:
     docs: dict[Any, Any] = {
         b"summary": described.summary.encode(),
         b"since": b"1.0.0",
-        b"group": b"string" if described.last_key else b"connection",
+        b"group": b"string" if described.writes or described.last_key else b"connection",
     }
     if described.arguments:
         text = described.arguments.encode()

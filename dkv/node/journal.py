@@ -24,6 +24,10 @@ WARNINGS = frozenset(
 )
 
 
+COUNTED = frozenset({"duplicates_suppressed"})
+"""What is no event for people: too many would come of it."""
+
+
 class Journal:
     """Takes the notes of one node; ``get_logger`` gives the logger of an actor of it."""
 
@@ -37,6 +41,8 @@ class Journal:
 
     def note(self, actor: str, event: str, **fields: Any) -> None:
         """Log the event; remember who leads."""
+        if event in COUNTED:
+            return
         logger = self._loggers.get(actor)
         if logger is None:
             logger = self._loggers[actor] = self._get_logger(actor)

@@ -25,8 +25,8 @@ class StateMachine(Protocol):
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory."""
 
-    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Any] | None:
-        """Apply one batch: a result per entry, or None if the batch is not its origin's next and was skipped."""
+    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Any] | None:
+        """Apply one batch of ``slot``: a result per entry, or None if it is not its origin's next and was skipped."""
 
     def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
         """Evaluate read entries: a result each."""
@@ -91,7 +91,7 @@ class Learner:
         self._applied_through += 1
         for batch in value:
             own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
-            results = self._machine.apply(turn, batch, own)
+            results = self._machine.apply(turn, self._applied_through, batch, own)
             if own and results is not None:
                 turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
 

@@ -11,22 +11,26 @@ from collections import defaultdict
 from typing import Any
 
 from dkv.ballot import Ballot
-from dkv.kv.commands import APPEND, DELETE, PUT
+from dkv.keys import GENERATION, STATE
+from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, PUT
+from dkv.kv.sessions import Bounds
 from dkv.paxos.quorum import is_quorum
 from dkv.records import Batch, Value
+from dkv.replies import OK, Error
+from dkv.sim.tokens import TokenTable
 from dkv.wire.codec import decode_entries
 
 
 class Chosen:
     """Votes by slot and ballot; ``values`` and ``ballots`` of the slots that are chosen, all up to ``through``."""
 
-    def __init__(self, members: tuple[int, ...]) -> None:
+    def __init__(self, members: tuple[int, ...], bounds: Bounds) -> None:
         self.values: dict[int, Value] = {}
         self.ballots: dict[int, Ballot] = {}
         self.batches: dict[tuple[int, int, int, int], int] = {}
         """The first slot in which each batch is chosen, by (node, incarnation, boot, seq)."""
         self.through = 0
-        self.reference = Reference()
+        self.reference = Reference(bounds)
         self._members = members
         self._proposed: dict[tuple[int, Ballot], Value] = {}
         self._blobs: dict[tuple[int, int, int, int], bytes] = {}
@@ -81,15 +85,17 @@ class Chosen:
 
 
 class Reference:
-    """Keys and values after every slot: what each replica must hold once it has applied that far."""
+    """What is on disk of the state after every slot: of each replica, once it has applied that far."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
         self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
+        self._slot = 0
+        self._tokens = TokenTable(bounds, self._write)
 
     def state_at(self, slot: int) -> dict[bytes, bytes]:
-        """Every key and value once all up to ``slot`` is applied."""
+        """Every stored key and value of the state once all up to ``slot`` is applied."""
         state = {}
         for key, slots in self._slots.items():
             index = bisect_right(slots, slot) - 1
@@ -100,32 +106,45 @@ class Reference:
 
     def apply(self, slot: int, value: Value) -> None:
         """Apply the next slot."""
+        self._slot = slot
         for batch in value:
             if self._is_next(batch):
                 self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
                 for entry in decode_entries(batch.blob) or []:
-                    self._apply_entry(slot, entry)
+                    self._apply_entry(entry)
 
     def _is_next(self, batch: Batch) -> bool:
         boot, seq = self._marks.get((batch.node, batch.incarnation), (0, 0))
         return (batch.boot == boot and batch.seq == seq + 1) or (batch.boot > boot and batch.seq == 1)
 
-    def _apply_entry(self, slot: int, entry: list[Any]) -> None:
+    def _apply_entry(self, entry: list[Any]) -> Any:
         if entry[0] == PUT:
-            self._set(slot, entry[1], entry[2])
-        elif entry[0] == APPEND:
+            self._set(entry[1], entry[2])
+            return OK
+        if entry[0] == APPEND:
             value = (self._get(entry[1]) or b"") + entry[2]
-            if len(value) <= entry[3]:
-                self._set(slot, entry[1], value)
-        elif entry[0] == DELETE:
-            for key in entry[1:]:
-                if self._get(key) is not None:
-                    self._set(slot, key, None)
+            if len(value) > entry[3]:
+                return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {entry[3]}")
+            self._set(entry[1], value)
+            return len(value)
+        if entry[0] == DELETE:
+            held = [key for key in dict.fromkeys(entry[1:]) if self._get(key) is not None]
+            for key in held:
+                self._set(key, None)
+            return len(held)
+        if entry[0] == IDMP:
+            self._tokens.judge(self._slot, entry[1], entry[2], lambda: self._apply_entry(entry[3]))
+        elif entry[0] == IDMP_NEW:
+            self._tokens.register(self._slot)
+        return None
 
     def _get(self, key: bytes) -> bytes | None:
-        values = self._values.get(key)
+        values = self._values.get(STATE + GENERATION + key)
         return values[-1] if values else None
 
-    def _set(self, slot: int, key: bytes, value: bytes | None) -> None:
-        self._slots[key].append(slot)
+    def _set(self, key: bytes, value: bytes | None) -> None:
+        self._write(STATE + GENERATION + key, value)
+
+    def _write(self, key: bytes, value: bytes | None) -> None:
+        self._slots[key].append(self._slot)
         self._values[key].append(value)

@@ -3,6 +3,9 @@
 Written values are unique but for requests that are sent again, so that a read tells which write it saw. A key is left
 alone when too many writes were sent to it whose outcome is not known: each of those makes the search for a
 linearization longer.
+
+A write with a token that got no clear answer is sent again until it gets one, elsewhere, and stays one operation of the
+history. Now and then one that was answered is repeated, and must be answered alike.
 """
 
 from __future__ import annotations
@@ -21,24 +24,44 @@ from dkv.sim.schedule import Event, Schedule
 
 OPEN_WRITES_MAX = 8
 KEY_REQUESTS_MAX = 150
-NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR")
+NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR", "IDMPOLD")
+OPS_AT_ONCE = 4
+"""So many op ids are drawn together and used in any order."""
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request of a client, and what became of it. Unanswered, or answered UNCERTAIN, its outcome is unknown."""
+    """One request of a client, and what became of it. Unanswered, or answered UNCERTAIN, its outcome is unknown.
+
+    ``called`` is when it was sent first, ``sent`` when last, in simulated seconds.
+    """
 
     client: int
     node: int
     words: list[bytes]
     called: float
+    sent: float
+    token: tuple[bytes, int] | None = None
+    repeats: Request | None = None
+    """The answered request that this one repeats: no operation of its own."""
+    unsure: bool = False
+    """Whether it was sent before and may have been executed then."""
     returned: float | None = None
     reply: Any = None
 
     @property
     def failed(self) -> bool:
         """Whether it was refused as not applied."""
-        return isinstance(self.reply, Error) and self.reply.text.startswith(NOT_APPLIED)
+        return isinstance(self.reply, Error) and self.reply.text.startswith(NOT_APPLIED) and not self.unsure
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is one for the history."""
+        return self.repeats is None and self.words[0] != b"idmp"
+
+    def on_the_wire(self) -> list[bytes]:
+        """The words that are sent."""
+        return self.words if self.token is None else [b"idmp", self.token[0], b"%d" % self.token[1], *self.words]
 
     @property
     def known(self) -> bool:
@@ -57,7 +80,13 @@ class Habits:
     pipeline_max: int = 1
     writes: float = 0.6
     retries: float = 0.0
-    """How likely a client sends again, elsewhere, what was not answered."""
+    """How likely a client sends again, elsewhere, what was not answered and has no token."""
+    tokens: float = 0.0
+    """How likely a write has a token."""
+    repeats: float = 0.0
+    """How likely a write with a token that was answered is sent once more."""
+    issued: bool = False
+    """Whether producers are those that IDMP NEW issues."""
 
 
 @dataclass(slots=True)
@@ -99,7 +128,10 @@ class Client:
         self._waiting: deque[Request] = deque()
         self._timeout: Event | None = None
         self._next: Event | None = None
-        self._again: list[list[bytes]] = []
+        self._again: list[Request] = []
+        self._producer: bytes | None = None
+        self._ops: list[int] = []
+        self._ops_used = 0
 
     @property
     def oldest(self) -> Request:
@@ -130,25 +162,51 @@ class Client:
             return
         again, self._again = self._again, []
         count = crowd.random.randint(1, crowd.habits.pipeline_max)
-        self._send(node, [crowd.repeat(words) for words in again] or [crowd.invent() for _ in range(count)])
+        self._send(node, again or [self._new_request() for _ in range(count)])
 
     def ask(self, node: Node, words: list[bytes]) -> Request:
         """Send one request to ``node`` over a new connection."""
         self._connect(node)
-        return self._send(node, [words])[0]
+        request = self._request(words)
+        self._send(node, [request])
+        return request
 
-    def _send(self, node: Node, pipeline: list[list[bytes]]) -> list[Request]:
+    def _request(self, words: list[bytes]) -> Request:
+        now = self._crowd.schedule.now
+        request = Request(self.number, 0, words, now, now)
+        self._crowd.requests.append(request)
+        return request
+
+    def _new_request(self) -> Request:
         crowd = self._crowd
-        requests = [Request(self.number, node.number, words, crowd.schedule.now) for words in pipeline]
-        crowd.requests.extend(requests)
+        words = crowd.invent()
+        if words[0] == b"get" or not crowd.habits.tokens or crowd.random.random() >= crowd.habits.tokens:
+            return self._request(words)
+        if self._producer is None and crowd.habits.issued:
+            crowd.forget(words)
+            return self._request([b"idmp", b"new"])
+        request = self._request(words)
+        request.token = (self._producer or b"p%d" % self.number, self._next_op())
+        return request
+
+    def _next_op(self) -> int:
+        if not self._ops:
+            self._ops = list(range(self._ops_used + 1, self._ops_used + OPS_AT_ONCE + 1))
+            self._ops_used += OPS_AT_ONCE
+            self._crowd.random.shuffle(self._ops)
+        return self._ops.pop()
+
+    def _send(self, node: Node, requests: list[Request]) -> None:
+        crowd = self._crowd
+        for request in requests:
+            request.node, request.sent = node.number, crowd.schedule.now
         self._waiting.extend(requests)
-        entries = [interpret(words, crowd.limits) for words in pipeline]
-        reads = sum(words[0] == b"get" for words in pipeline)
+        entries = [interpret(request.on_the_wire(), crowd.limits) for request in requests]
+        reads = sum(request.words[0] == b"get" for request in requests)
         message = ClientRequests(self.connection, entries, len(entries) - reads, reads, 64 * len(entries))
         crowd.schedule.after(crowd.delay(), node.run, node.port.take, message)
         self.patience = crowd.habits.patience
         self._timeout = crowd.schedule.after(self.patience, self._give_up)
-        return requests
 
     def take(self, replies: list[Any]) -> None:
         """The node answers its oldest requests."""
@@ -156,10 +214,29 @@ class Client:
         for reply in replies:
             request = self._waiting.popleft()
             request.reply, request.returned = reply, crowd.schedule.now
-            crowd.answered(request)
+            self._answered(request)
         if not self._waiting and self._timeout is not None:
             self._timeout.cancel()
             self.go_on_after(crowd.random.expovariate(1 / crowd.habits.think))
+
+    def _answered(self, request: Request) -> None:
+        """A clear answer is final; else a write with a token is sent again."""
+        crowd = self._crowd
+        if request.words == [b"idmp", b"new"] and isinstance(request.reply, bytes):
+            self._producer, self._ops_used, self._ops = request.reply, 0, []
+        if request.token is not None and isinstance(request.reply, Error):
+            if request.reply.text.startswith("IDMPOLD"):
+                self._producer = None
+                request.returned = None if request.unsure else request.returned
+            elif request.unsure or request.reply.text.startswith("UNCERTAIN"):
+                request.unsure, request.returned = True, None
+                self._again.append(request)
+                return
+        crowd.answered(request)
+        if request.token is not None and request.known and crowd.random.random() < crowd.habits.repeats:
+            repeat = self._request(request.words)
+            repeat.token, repeat.repeats = request.token, request.repeats or request
+            self._again.append(repeat)
 
     def hang_up(self) -> None:
         """Close the connection; what was asked on it has no answer."""
@@ -174,8 +251,13 @@ class Client:
 
     def lose(self) -> None:
         """The connection broke: go elsewhere, after a moment, maybe with what was not answered, as many clients do."""
-        if self._crowd.random.random() < self._crowd.habits.retries:
-            self._again = [request.words for request in self._waiting]
+        retries = self._crowd.random.random() < self._crowd.habits.retries
+        for request in self._waiting:
+            if request.token is not None:
+                request.unsure = True
+                self._again.append(request)
+            elif retries and request.is_operation:
+                self._again.append(self._request(self._crowd.repeat(request.words)))
         self.hang_up()
         self.go_on_after(self._crowd.random.uniform(0.01, 0.3))
 
@@ -211,6 +293,8 @@ class Crowd:
         self.connections: dict[int, Client] = {}
         self.unanswered: list[Request] = []
         """Those that a node should have answered and did not."""
+        self.unlike: list[Request] = []
+        """Repeats that were answered otherwise than what they repeat."""
         self.made = 0
         self.stopped = False
         self.clients = [Client(self, number + 1) for number in range(habits.clients)]
@@ -247,6 +331,10 @@ class Crowd:
         kind = self.random.choice((b"put", b"append", b"append", b"delete"))
         return [kind, key] if kind == b"delete" else [kind, key, b"%d." % self._values]
 
+    def forget(self, words: list[bytes]) -> None:
+        """The request is not sent."""
+        self._keys.open_writes[words[1]] -= 1
+
     def repeat(self, words: list[bytes]) -> list[bytes]:
         """The words of a request that is sent again: nothing tells the store that it is the same one."""
         if words[0] != b"get":
@@ -255,14 +343,18 @@ class Crowd:
 
     def answered(self, request: Request) -> None:
         """A reply has come."""
-        if request.words[0] != b"get" and (request.known or request.failed):
+        if request.repeats is not None:
+            first = request.repeats.reply
+            if request.known and (type(request.reply), request.reply) != (type(first), first):
+                self.unlike.append(request)
+        elif request.is_operation and request.words[0] != b"get" and (request.known or request.failed):
             key = request.words[1]
             self._keys.open_writes[key] = self._keys.open_writes.get(key, 0) - 1
 
     def gave_up(self, client: Client) -> None:
         """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""
         node, request = client.node, client.oldest
-        if node is not None and node.up and not node.clock.paused and node.resumed_at < request.called:
+        if node is not None and node.up and not node.clock.paused and node.resumed_at < request.sent:
             if client.patience > 1.5 * node.request_seconds:
                 self.unanswered.append(request)
 
@@ -286,6 +378,8 @@ def is_fitting(request: Request) -> bool:
         return reply.text.startswith(NOT_APPLIED) or (word != b"get" and reply.text.startswith("UNCERTAIN"))
     if word == b"get":
         return reply is None or isinstance(reply, bytes)
+    if word == b"idmp":
+        return isinstance(reply, bytes)
     if word == b"put":
         return bool(reply == OK)
     return isinstance(reply, int) and (word == b"append" or reply in (0, 1))

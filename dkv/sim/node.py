@@ -10,6 +10,7 @@ from dkv.actor import Actor, Address, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests
 from dkv.identity import Identity
 from dkv.keys import BOOT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
+from dkv.kv.sessions import Bounds
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
 from dkv.settings import Limits, Timings
@@ -118,6 +119,7 @@ class Node:
         commit_seconds: Callable[[], float],
         limits: Limits,
         timings: Timings,
+        bounds: Bounds,
         watcher: Watcher,
     ) -> None:
         self.number = number
@@ -146,6 +148,7 @@ class Node:
         self._random = random
         self._limits = limits
         self._timings = timings
+        self._bounds = bounds
         self._known: dict[int, int] = {}
         self.initialise()
         network.add(self)
@@ -182,7 +185,7 @@ class Node:
         )
         self.port = _Port(self)
         identity = Identity(CLUSTER, self.number, self.incarnation, self.boot)
-        add_actors(self._add, identity, self._members, self._limits, self._timings, self.port)
+        add_actors(self._add, identity, self._members, self._limits, self._timings, self.port, self._bounds)
         self.host.connect(_Link(self, self._network), self.port)
         self.watcher.started(self)
         self.host.start()

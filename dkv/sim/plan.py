@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from dkv.kv.sessions import Bounds
 from dkv.settings import Limits, Timings
 from dkv.sim.clients import Habits
 from dkv.sim.network import Weather
@@ -41,6 +42,7 @@ class Plan:
     seconds: float
     limits: Limits
     timings: Timings
+    bounds: Bounds
     weather: Weather
     habits: Habits
     client_delay: float
@@ -61,12 +63,14 @@ class Plan:
 def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
+    habits = _habits(random)
     return Plan(
         seconds=seconds,
         limits=_limits(random),
         timings=Timings(),
         weather=_weather(random, enabled),
-        habits=_habits(random),
+        bounds=_bounds(random, habits),
+        habits=habits,
         client_delay=random.choice((0.0001, 0.002)),
         commit_seconds=random.choice((0.0005, 0.003, 0.02, 0.1)),
         slow_commit_chance=random.choice((0.0, 0.01, 0.1)) if "slow-disk" in enabled else 0.0,
@@ -117,4 +121,18 @@ def _habits(random: Random) -> Habits:
         pipeline_max=random.choice((1, 1, 3)),
         writes=random.choice((0.3, 0.6, 0.9)),
         retries=random.choice((0.0, 0.5)),
+        tokens=random.choice((0.0, 0.5, 1.0)),
+        repeats=random.choice((0.0, 0.2)),
+        issued=random.random() < 0.5,
+    )
+
+
+def _bounds(random: Random, habits: Habits) -> Bounds:
+    """Small ones, often. A producer that was evicted may not be one of those that start anew when they return."""
+    if random.random() < 0.3:
+        return Bounds()
+    return Bounds(
+        answers=random.choice((2, 8)),
+        answer_bytes=random.choice((10, 1 << 20)),
+        producers=random.choice((2, 4, 100_000)) if habits.issued else 100_000,
     )

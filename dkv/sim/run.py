@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import TextIO
 
-from dkv.keys import STATE
-from dkv.kv.machine import GENERATION
 from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
 from dkv.sim.clients import Client
+from dkv.sim.invariants import applied_state
 from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
 from dkv.sim.trace import Happening
@@ -160,9 +159,6 @@ def _serves(world: World, node: Node) -> bool:
 
 
 def _converged(world: World, healed: list[Node]) -> bool:
-    prefix = STATE + GENERATION
     chosen = world.invariants.chosen
     expected = chosen.reference.state_at(chosen.through)
-    return all(
-        {key[len(prefix) :]: value for key, value in node.host.layers.scan(prefix)} == expected for node in healed
-    )
+    return all(applied_state(node.host.layers) == expected for node in healed)

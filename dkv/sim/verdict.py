@@ -11,7 +11,7 @@ from dkv.sim.linearize import check
 
 def history(requests: Iterable[Request]) -> list[Operation]:
     """The operations that took effect, or may have."""
-    return [_operation(request) for request in requests if not request.failed]
+    return [_operation(request) for request in requests if request.is_operation and not request.failed]
 
 
 def judge(requests: Iterable[Request]) -> str | None:

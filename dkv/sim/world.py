@@ -39,7 +39,7 @@ class World:
         self.schedule = Schedule()
         self.trace = Trace(out)
         members = tuple(range(1, size + 1))
-        self.invariants = Invariants(members, plan.limits.window_slots_max, self.violated)
+        self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
         self.network = Network(self.schedule, self._generator("network"), plan.timings, self.trace, plan.weather)
         self.nodes: list[Node] = []
         self.crowd = Crowd(
@@ -73,6 +73,7 @@ class World:
             lambda: self._commit_seconds(number),
             self.plan.limits,
             self.plan.timings,
+            self.plan.bounds,
             self,
         )
         node.clock_rate = self.plan.clock_rates[number - 1]
@@ -181,6 +182,11 @@ class World:
         for request in self.crowd.requests:
             if request.returned is not None and not is_fitting(request):
                 self.violated(f"client {request.client} asked {request.words!r} and was answered {request.reply!r}")
+        if self.crowd.unlike:
+            request = self.crowd.unlike[0]
+            token = f"client {request.client} repeated {request.words!r} with token {request.token!r}"
+            first = request.repeats.reply if request.repeats is not None else None
+            self.violated(f"I10: {token} and was answered {request.reply!r}, not {first!r} as at first")
         if self.crowd.unanswered:
             request = self.crowd.unanswered[0]
             client = f"client {request.client}, which asked at {request.called:.3f}"

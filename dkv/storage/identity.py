@@ -13,10 +13,15 @@ from dkv.keys import BOOT, FORMAT, IDENTITY, MEMBER, node_of, pack_number, unpac
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import Store, StoreFailed
 
-FORMAT_VERSION = 1
-"""Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version."""
+FORMAT_VERSION = 2
+"""Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
+
+What an older version wrote means the same in this one: opening makes the directory one of this version, so that the
+older dkv, to which tokens in the log would be unknown commands, refuses it from then on.
+"""
 
 _FORMAT_WORD = b"dkv "
+_FORMAT = _FORMAT_WORD + str(FORMAT_VERSION).encode()
 _IDENTITY = Struct(">QI")  # incarnation, node; the cluster's name follows
 _MARKER = "CURRENT"  # every LevelDB directory has this file
 
@@ -38,7 +43,7 @@ def initialise(directory: str, cluster: str, node: int) -> Identity:
         try:
             store.commit_now(
                 {
-                    FORMAT: _FORMAT_WORD + str(FORMAT_VERSION).encode(),
+                    FORMAT: _FORMAT,
                     IDENTITY: _IDENTITY.pack(identity.incarnation, node) + cluster.encode(),
                     BOOT: pack_number(0),
                 }
@@ -172,9 +177,9 @@ def _check_format(store: LevelDBStore) -> None:
     if stored is None or not stored.startswith(_FORMAT_WORD):
         raise _not_ours(store.directory, "format version")
     version = stored[len(_FORMAT_WORD) :].decode("ascii", "replace")
-    if version != str(FORMAT_VERSION):
+    if version not in map(str, range(1, FORMAT_VERSION + 1)):
         raise DirectoryError(
-            f"the data directory {store.directory} has format version {version} and this dkv knows only "
+            f"the data directory {store.directory} has format version {version} and this dkv knows none beyond "
             f"{FORMAT_VERSION}; run the version of dkv that last used it, or a newer one that reads it"
         )
 
@@ -201,5 +206,5 @@ def _read_identity(store: LevelDBStore, cluster: str, node: int) -> Identity:
 def _count_boot(store: LevelDBStore, identity: Identity) -> Identity:
     """On disk before this start does anything, for its batches are numbered within it."""
     boot = identity.boot + 1
-    store.commit_now({BOOT: pack_number(boot)})
+    store.commit_now({BOOT: pack_number(boot), FORMAT: _FORMAT})
     return Identity(identity.cluster, identity.node, identity.incarnation, boot)

@@ -23,8 +23,8 @@ from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 from dkv import messages
 from dkv.ballot import Ballot
 
-PROTOCOL = 1
-"""The version of all that two nodes say to each other; nodes of different versions refuse each other."""
+PROTOCOL = 2
+"""The version of all that two nodes say to each other, the entries of batches included; other versions are refused."""
 
 MESH = "mesh"
 """Both ends of Hello, Refused and Alive, which are said by one mesh to another and by no actor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from click.testing import CliRunner, Result
@@ -12,6 +13,7 @@ from dkv.cli.commands import dkv
 def run(*words: str, stdin: bytes = b"", environment: dict[str, str] | None = None) -> Result:
     """Run ``dkv`` with ``words``; its exit status, stdout and stderr. What it does not handle is raised here."""
     cleared: dict[str, Any] = {"DKV_ENDPOINTS": None, "DKV_CONFIG": None, "DKV_NODE": None, "DKV_DATA_DIR": None}
+    cleared["XDG_STATE_HOME"] = os.path.abspath("state")  # in the directory that trial runs the tests in
     result = CliRunner().invoke(dkv, list(words), input=stdin, env=cleared | (environment or {}))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ class DataTestCase(SynchronousTestCase):
         self.nodes = FakeNodes(self, a=answer)
         return run(words[0], "--endpoints", "a:1", *words[1:], stdin=stdin)
 
+    def written(self) -> bytes:
+        """The one write that was sent, without its token, which must be there."""
+        (request,) = self.nodes.requests
+        header = rb"\*[67]\r\n\$4\r\nIDMP\r\n\$20\r\ndkv-[0-9a-f]{16}\r\n\$16\r\n[0-9]{16}\r\n"
+        self.assertRegex(request, header)
+        return re.sub(header, b"", request)
+
     def assert_prints(self, result: Result, status: int, stdout: bytes, stderr: str = "") -> None:
         self.assertEqual((result.exit_code, result.stdout_bytes, result.stderr), (status, stdout, stderr))
 
@@ -35,7 +43,7 @@ class Done(DataTestCase):
     def test_put(self) -> None:
         """A write says that it was done."""
         self.assert_prints(self.run_against(b"+OK\r\n", "put", "k", "v"), 0, b"OK\n")
-        self.assertEqual(self.nodes.requests, [b"*3\r\n$3\r\nPUT\r\n$1\r\nk\r\n$1\r\nv\r\n"])
+        self.assertEqual(self.written(), b"$3\r\nPUT\r\n$1\r\nk\r\n$1\r\nv\r\n")
         self.assertEqual(self.as_json(b"+OK\r\n", "put", "k", "v"), (0, {"key": "k", "result": "OK"}))
 
     def test_get(self) -> None:
@@ -52,13 +60,13 @@ class Done(DataTestCase):
     def test_append(self) -> None:
         """The new length is printed."""
         self.assert_prints(self.run_against(b":7\r\n", "append", "k", "v"), 0, b"7\n")
-        self.assertEqual(self.nodes.requests, [b"*3\r\n$6\r\nAPPEND\r\n$1\r\nk\r\n$1\r\nv\r\n"])
+        self.assertEqual(self.written(), b"$6\r\nAPPEND\r\n$1\r\nk\r\n$1\r\nv\r\n")
         self.assertEqual(self.as_json(b":7\r\n", "append", "k", "v"), (0, {"key": "k", "length": 7}))
 
     def test_delete(self) -> None:
         """How many keys there were is printed."""
         self.assert_prints(self.run_against(b":1\r\n", "delete", "k", "l"), 0, b"1\n")
-        self.assertEqual(self.nodes.requests, [b"*3\r\n$6\r\nDELETE\r\n$1\r\nk\r\n$1\r\nl\r\n"])
+        self.assertEqual(self.written(), b"$6\r\nDELETE\r\n$1\r\nk\r\n$1\r\nl\r\n")
         self.assertEqual(self.as_json(b":2\r\n", "delete", "k", "l"), (0, {"deleted": 2}))
 
 
@@ -94,7 +102,9 @@ class NotDone(DataTestCase):
     def test_uncertain(self) -> None:
         """5: it may or may not happen; nobody may take that for either."""
         result = self.run_against(b"-UNCERTAIN no decision\r\n", "delete", "k")
-        self.assert_prints(result, 5, b"", "dkv: outcome unknown: UNCERTAIN no decision\n")
+        self.assertEqual((result.exit_code, result.stdout_bytes), (5, b""))
+        advice = r"; to send it again safely add --producer dkv-[0-9a-f]{16} --op [0-9]{16}\n"
+        self.assertRegex(result.stderr, r"\Adkv: outcome unknown: UNCERTAIN no decision" + advice + r"\Z")
         status, document = self.as_json(b"-UNCERTAIN no decision\r\n", "put", "k", "v")
         self.assertEqual((status, document["error"], document["status"]), (5, "UNCERTAIN", 5))
 
@@ -184,3 +194,72 @@ class Endpoints(SynchronousTestCase):
         self.assertEqual(len(nodes.asked), 3)
         for port in (5001, 5002, 5003):
             self.assertIn(f"127.0.0.1:{port}", result.stderr)
+
+
+class Tokens(DataTestCase):
+    """A write happens once, however often it is sent."""
+
+    def token(self, *words: str, environment: dict[str, str] | None = None) -> tuple[bytes, int]:
+        """The token that a put sends."""
+        nodes = FakeNodes(self, a=b"+OK\r\n")
+        result = run("put", "--endpoints", "a:1", "k", "v", *words, environment=environment)
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        found = re.match(rb"\*6\r\n\$4\r\nIDMP\r\n\$[0-9]+\r\n(.*)\r\n\$[0-9]+\r\n(.*)\r\n", nodes.requests[0])
+        assert found is not None
+        return found[1], int(found[2])
+
+    def test_a_token_each(self) -> None:
+        """Two writes of a user are two, by one producer: nodes remember producers, and not for ever."""
+        (one, first), (two, second) = self.token(), self.token()
+        self.assertEqual(one, two)
+        self.assertGreater(second, first)
+
+    def test_the_same_token_everywhere(self) -> None:
+        """The next node is sent the same bytes, so it knows what the first one has executed."""
+        nodes = FakeNodes(self, a=b"", b=b"-UNCERTAIN no decision\r\n", c=b"+OK\r\n")
+        self.assertEqual(run("put", "--endpoints", "a:1,b:1,c:1", "k", "v").exit_code, 0)
+        self.assertEqual(nodes.asked, ["a", "b", "c"])
+        self.assertEqual(len(set(nodes.requests)), 1)
+
+    def test_given(self) -> None:
+        """A script that retries by itself names the token."""
+        self.assertEqual(self.token("--producer", "é", "--op", "7"), ("é".encode(), 7))
+        self.assertEqual(self.token("--producer", "#12.0", "--op", "1"), (b"#12.0", 1))
+        name, op = self.token("--producer", "alice")
+        self.assertEqual(name, b"alice")
+        self.assertGreater(self.token("--producer", "alice")[1], op)
+
+    def test_given_wrongly(self) -> None:
+        """What no node would take is refused before anything is sent."""
+        for words in (["--op", "7"], ["--producer", "p", "--op", "0"], ["--producer", ""], ["--producer", "#p"]):
+            result = self.run_against(b"+OK\r\n", "put", "k", "v", *words)
+            self.assertEqual((result.exit_code, self.nodes.asked), (2, []), words)
+
+    def test_advice(self) -> None:
+        """What the message of an unknown outcome says to add sends the very same request."""
+        nodes = FakeNodes(self, a=b"")
+        result = run("append", "--endpoints", "a:1", "k", "v")
+        words = result.stderr.rpartition("safely add ")[2].split()
+        again = FakeNodes(self, a=b":1\r\n")
+        self.assertEqual(run("append", "--endpoints", "a:1", "k", "v", *words).exit_code, 0)
+        self.assertEqual(again.requests, nodes.requests)
+
+    def test_forgotten_producer(self) -> None:
+        """A producer of whom nodes know better ops, because its file was copied, is replaced: the write is done."""
+        before = self.token()[0]
+        nodes = FakeNodes(self, a=b"-IDMPOLD too old\r\n")
+        result = run("put", "--endpoints", "a:1", "k", "v")
+        self.assert_prints(result, 4, b"", "dkv: refused: IDMPOLD too old\n")
+        self.assertEqual(nodes.asked, ["a", "a"])
+        self.assertNotIn(self.token()[0], (before, b""))
+
+    def test_a_given_one_is_not_replaced(self) -> None:
+        """A token that the user named is sent as it is, or not at all."""
+        nodes = FakeNodes(self, a=b"-IDMPOLD too old\r\n")
+        self.assertEqual(run("put", "--endpoints", "a:1", "k", "v", "--producer", "p", "--op", "1").exit_code, 4)
+        self.assertEqual(nodes.asked, ["a"])
+
+    def test_no_place_to_keep_it(self) -> None:
+        """A user without a writable home can write all the same."""
+        name = self.token(environment={"XDG_STATE_HOME": "/dev/null"})[0]
+        self.assertNotEqual(self.token(environment={"XDG_STATE_HOME": "/dev/null"})[0], name)

@@ -36,18 +36,28 @@ class Asking(SynchronousTestCase):
             self.assertEqual(self.nodes.asked, ["a", "b"])
 
     def test_unanswered_write(self) -> None:
-        """A write that may have been executed is never sent to a second node, which could execute it again."""
-        with self.assertRaises(NoAnswer):
-            self.ask(True, a=b"", b=b"+OK\r\n")
-        self.assertEqual(self.nodes.asked, ["a"])
+        """A write goes on to the next node, which knows its token if it was executed; so does an UNCERTAIN one."""
+        for first in (b"", b"-UNCERTAIN no decision\r\n"):
+            self.assertEqual(self.ask(True, a=first, b=b"+OK\r\n"), "OK")
+            self.assertEqual(self.nodes.asked, ["a", "b"])
+
+    def test_unknown_in_the_end(self) -> None:
+        """A write that one node may have executed is not called refused, or unreachable, because of the others."""
+        for last in (None, b"-TRYAGAIN later\r\n", b"-IDMPOLD forgotten\r\n"):
+            with self.assertRaises(NoAnswer):
+                self.ask(True, a=b"", b=last)
+            with self.assertRaises(ServerError) as caught:
+                self.ask(True, a=b"-UNCERTAIN no decision\r\n", b=last)
+            self.assertEqual(caught.exception.word, "UNCERTAIN")
+            self.assertEqual(self.nodes.asked, ["a", "b"])
 
     def test_unanswered_read(self) -> None:
         """A read can be repeated, so the next node answers it."""
         self.assertEqual(self.ask(False, a=b"", b=b"$1\r\nv\r\n"), b"v")
 
-    def test_uncertain(self) -> None:
-        """Nor is one sent again of which a node says that it may yet happen; nor one refused for what it is."""
-        for word in ("UNCERTAIN", "ERR", "MISCONF", "WRONGTYPE"):
+    def test_final(self) -> None:
+        """What is refused for what it is, is not sent again."""
+        for word in ("ERR", "IDMPOLD", "MISCONF", "WRONGTYPE"):
             with self.assertRaises(ServerError) as caught:
                 self.ask(True, a=f"-{word} so it is\r\n".encode(), b=b"+OK\r\n")
             self.assertEqual(caught.exception.word, word)

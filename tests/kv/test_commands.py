@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import APPEND, COMMANDS, DELETE, GET, PUT, interpret
+from dkv.kv.commands import APPEND, COMMANDS, DELETE, GET, IDMP, IDMP_NEW, PUT, interpret
 from dkv.replies import Error
 from dkv.settings import Limits
 
@@ -30,7 +30,46 @@ class InterpretTests(SynchronousTestCase):
 
     def test_the_numbers_are_the_format(self) -> None:
         """A log written by an older version keeps its meaning."""
-        self.assertEqual((PUT, APPEND, DELETE, GET), (1, 2, 3, 4))
+        self.assertEqual((PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW), (1, 2, 3, 4, 5, 6))
+
+    def test_tokens(self) -> None:
+        """A token goes in front of any write, in either case."""
+        self.assertEqual(
+            meant(b"IDMP", b"alice", b"7", b"Append", b"k", b"v"), [IDMP, b"alice", 7, [APPEND, b"k", b"v", 20]]
+        )
+        self.assertEqual(
+            meant(b"idmp", b"#12.0", b"9223372036854775807", b"DEL", b"a"), [IDMP, b"#12.0", 2**63 - 1, [DELETE, b"a"]]
+        )
+        self.assertEqual(meant(b"idmp", b"new", b"1", b"put", b"k", b"v"), [IDMP, b"new", 1, [PUT, b"k", b"v"]])
+        self.assertEqual(meant(b"IDMP", b"new"), [IDMP_NEW])
+
+    def test_wrong_tokens(self) -> None:
+        """What could not be judged alike each time is refused before it is proposed, and says why."""
+        put = (b"PUT", b"k", b"v")
+        write = "ERR IDMP takes a write command behind producer and op id, as in IDMP alice 7 APPEND k v"
+        op = f"ERR the op id must be a whole number from 1 to {2**63 - 1}"
+        for words, text in (
+            ((b"p",), "ERR wrong number of arguments for 'idmp' command"),
+            ((b"p", b"1"), "ERR wrong number of arguments for 'idmp' command"),
+            ((b"", b"1", *put), "ERR the producer has 0 bytes; 1 to 256 are allowed"),
+            ((b"p" * 257, b"1", *put), "ERR the producer has 257 bytes; 1 to 256 are allowed"),
+            ((b"#p", b"1", *put), "ERR only what IDMP NEW answered may begin with '#': name another producer"),
+            ((b"p", b"1", b"GET", b"k"), write),
+            ((b"p", b"1", b"PING"), write),
+            ((b"p", b"1", b"IDMP", b"p", b"2", *put), write),
+            ((b"p", b"1", b"IDMP", b"new"), write),
+            ((b"p", b"1", b"PUT", b"k"), "ERR wrong number of arguments for 'put' command"),
+            ((b"p", b"1", b"PUT", b"k", b"v" * 21), "ERR the value has 21 bytes, limits.value_bytes_max is 20"),
+            *(
+                ((b"p", number, *put), op)
+                for number in (b"0", b"-1", b"+1", b"01", b"1.0", b"", b"x", b"9223372036854775808")
+            ),
+        ):
+            self.assertEqual(meant(b"IDMP", *words), Error(text), words)
+
+    def test_nested_tokens_do_not_nest(self) -> None:
+        """A request made of nothing but IDMP is one refusal, however long it is."""
+        self.assertIsInstance(meant(*(b"IDMP", b"p", b"1") * 3_000, b"PUT", b"k", b"v"), Error)
 
     def test_not_of_the_log(self) -> None:
         """Other words are left to the session."""

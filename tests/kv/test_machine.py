@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import BATCH_MARK
-from dkv.kv.commands import APPEND, DELETE, GET, PUT
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, PUT
 from dkv.kv.machine import UNKNOWN, UNREADABLE, Machine
 from dkv.records import Batch
 from dkv.replies import OK, Error
@@ -20,14 +20,19 @@ from tests.turns import FakeTurn
 
 BYTES_MAX = 12
 NAMES = st.sampled_from([b"", b"a", b"b", b"ab", b"\x00", b"\xff\r\n"])
-ENTRIES = st.one_of(
+WRITE_ENTRIES = st.one_of(
     st.builds(lambda k, v: [PUT, k, v], NAMES, st.binary(max_size=5)),
     st.builds(lambda k, v: [APPEND, k, v, BYTES_MAX], NAMES, st.binary(max_size=5)),
     st.builds(lambda keys: [DELETE, *keys], st.lists(NAMES, min_size=1, max_size=3)),
-    st.builds(lambda k: [GET, k], NAMES),
 )
+TOKENS = st.builds(
+    lambda producer, op, write: [IDMP, producer, op, write],
+    st.sampled_from([b"a", b"b", b"#1.0"]), st.integers(1, 4), WRITE_ENTRIES,
+)  # fmt: skip
+ENTRIES = st.one_of(WRITE_ENTRIES, st.builds(lambda k: [GET, k], NAMES), TOKENS)
+KINDS = [PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW]
 SCALARS = st.one_of(
-    st.integers(), st.sampled_from([PUT, APPEND, DELETE, GET]), st.binary(max_size=4), st.text(max_size=4),
+    st.integers(), st.sampled_from(KINDS), st.binary(max_size=4), st.text(max_size=4),
     st.booleans(), st.none(), st.floats(allow_nan=False),
 )  # fmt: skip
 NESTED = st.recursive(
@@ -35,7 +40,7 @@ NESTED = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=2), inner, max_size=2)),
     max_leaves=12,
 )
-HEADED = st.builds(lambda kind, rest: [kind, *rest], st.sampled_from([PUT, APPEND, DELETE, GET]), st.lists(NESTED))
+HEADED = st.builds(lambda kind, rest: [kind, *rest], st.sampled_from(KINDS), st.lists(NESTED))
 JUNK = st.one_of(NESTED, HEADED)
 SMALL = st.integers(1, 3)
 
@@ -47,7 +52,9 @@ def is_a_command(entry: Any) -> bool:
     kinds = [type(field) for field in entry[1:]]
     if entry[0] == DELETE:
         return bool(kinds) and set(kinds) == {bytes}
-    return kinds == {PUT: [bytes, bytes], APPEND: [bytes, bytes, int], GET: [bytes]}.get(entry[0])
+    if entry[0] == IDMP:
+        return kinds == [bytes, int, list] and is_a_command(entry[3]) and entry[3][0] in (PUT, APPEND, DELETE)
+    return kinds == {PUT: [bytes, bytes], APPEND: [bytes, bytes, int], GET: [bytes], IDMP_NEW: []}.get(entry[0])
 
 
 class Model:
@@ -55,10 +62,17 @@ class Model:
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
+        self.answers: dict[tuple[bytes, int], Any] = {}
 
     def apply(self, entry: list[Any]) -> Any:
-        """The result of one command; -1 stands for an APPEND that is refused."""
+        """The result of one command; -1 stands for one that is refused."""
         kind, key = entry[0], entry[1]
+        if kind == IDMP:
+            if key.startswith(b"#"):
+                return -1
+            if (key, entry[2]) not in self.answers:
+                self.answers[key, entry[2]] = self.apply(entry[3])
+            return self.answers[key, entry[2]]
         if kind == PUT:
             self.values[key] = entry[2]
             return OK
@@ -80,10 +94,12 @@ class Node:
         self.turn = FakeTurn()
         self.machine = Machine(decode)
         self.machine.start(self.turn)
+        self.slot = 0
 
     def apply(self, batch: Batch, own: bool = True) -> list[Any] | None:
-        """Apply one batch."""
-        return self.machine.apply(self.turn, batch, own)
+        """Apply one batch, in a slot of its own."""
+        self.slot += 1
+        return self.machine.apply(self.turn, self.slot, batch, own)
 
     def restart(self) -> None:
         """A new machine over what the old one wrote."""
@@ -142,6 +158,37 @@ class CommandTests(SynchronousTestCase):
         """A value of 0 bytes is a value; an APPEND of nothing makes one."""
         read = [GET, b"e"]
         self.assertEqual(self.apply([APPEND, b"e", b"", 9], read, [DELETE, b"e"], read), [0, b"", 1, None])
+
+    def test_token(self) -> None:
+        """A write with a token happens once, and every repeat has its answer; the node where it came counts them."""
+        token = [IDMP, b"alice", 7, [APPEND, b"k", b"xy", 9]]
+        self.assertEqual(self.apply(token, [APPEND, b"k", b"z", 9], token), [2, 3, 2])
+        self.assertEqual(self.node.turn.notes, [("duplicates_suppressed", {"count": 1})])
+        self.node.restart()
+        self.assertEqual(self.apply(token, token), [2, 2])
+        self.assertEqual(self.node.turn.notes[1:], [("duplicates_suppressed", {"count": 2})])
+        self.assertEqual(self.node.get(b"k"), b"xyz")
+
+    def test_repeats_elsewhere_are_not_counted(self) -> None:
+        """A repeat is counted on the node where it arrived, and not by the others that apply it too."""
+        token = [IDMP, b"alice", 7, [PUT, b"k", b"v"]]
+        self.node.apply(batch([token, token], 1, 1), own=False)
+        self.assertEqual(self.node.turn.notes, [])
+
+    def test_refusals_are_answers_too(self) -> None:
+        """A write that apply refused is refused again, though by now it would be possible."""
+        token = [IDMP, b"p", 1, [APPEND, b"k", b"34", 3]]
+        refusal = Error("ERR the value would have 4 bytes, limits.value_bytes_max is 3")
+        self.assertEqual(self.apply([PUT, b"k", b"12"], token, [DELETE, b"k"], token), [OK, refusal, 1, refusal])
+
+    def test_new_producers(self) -> None:
+        """Each IDMP NEW names another producer, by its place in the log; others with '#' are forgotten ones."""
+        self.assertEqual(self.apply([IDMP_NEW], [IDMP_NEW]), [b"#1.0", b"#1.1"])
+        self.assertEqual(self.apply([IDMP_NEW]), [b"#2.0"])
+        write = [APPEND, b"k", b"x", 9]
+        results = self.apply(*([IDMP, name, 1, write] for name in (b"#1.1", b"#2.0", b"#1.1", b"#2.3")))
+        self.assertEqual(results[:3], [1, 2, 1])
+        self.assertTrue(results[3].text.startswith("IDMPOLD "))
 
     def test_reads_of_others(self) -> None:
         """A read in another node's batch costs nothing here: only where its client waits is it evaluated."""
@@ -266,6 +313,11 @@ class TotalTests(SynchronousTestCase):
             [], [PUT], [PUT, b"k"], [PUT, b"k", b"v", b"w"], [PUT, "k", b"v"], [PUT, b"k", 1],
             [APPEND, b"k", b"v"], [APPEND, b"k", b"v", True], [APPEND, b"k", b"v", "9"], [APPEND, b"k", b"v", 9, 9],
             [DELETE], [DELETE, b"k", 1], [DELETE, [b"k"]], [GET], [GET, b"k", b"k"], [GET, None],
+            [IDMP, b"p", 1], [IDMP, b"p", 1, [PUT, b"k", b"v"], 1], [IDMP, b"", 1, [PUT, b"k", b"v"]],
+            [IDMP, b"p" * 257, 1, [PUT, b"k", b"v"]], [IDMP, b"p", 0, [PUT, b"k", b"v"]], [IDMP_NEW, 1],
+            [IDMP, b"p", 2**63, [PUT, b"k", b"v"]], [IDMP, b"p", True, [PUT, b"k", b"v"]], [IDMP, b"p", 1, []],
+            [IDMP, b"p", 1, [GET, b"k"]], [IDMP, b"p", 1, [IDMP, b"p", 2, [PUT, b"k", b"v"]]], [IDMP, b"p", 1, [[1]]],
+            [IDMP, b"p", 1, [IDMP_NEW]], [IDMP, b"p", 1, [99]], [IDMP, "p", 1, [PUT, b"k", b"v"]],
             [0, b"k"], [-1], [99, b"k", b"v"], [2**64, b"k"], [True, b"k", b"v"], [1.0, b"k", b"v"], [None], [[PUT]],
         ]  # fmt: skip
         node = Node(lambda blob: [[PUT, b"k", b"v"], *bad])

@@ -68,7 +68,7 @@ class Misfits(SynchronousTestCase):
     def test_protocol_of_another_version(self) -> None:
         """Versions that would misread each other say so instead."""
         one, _ = mesh_of(MemoryReactorClock(), 1)
-        self.assertIn("protocol 2", one.objection(Hello(2, "blue", 2, 1, 1, "leader")) or "")
+        self.assertIn("protocol 9", one.objection(Hello(9, "blue", 2, 1, 1, "leader")) or "")
 
     def test_good_hello(self) -> None:
         """Who is right is let in."""
@@ -139,7 +139,7 @@ class Strangers(SynchronousTestCase):
 
     def test_other_protocol(self) -> None:
         """A node of a later version is told so."""
-        _, transport = self.accept(told(Hello(2, "blue", 2, 0xB2, 1, "leader")))
+        _, transport = self.accept(told(Hello(9, "blue", 2, 0xB2, 1, "leader")))
         self.assert_refused(transport, "same version")
 
     def test_incarnation_is_pinned_by_the_first_hello(self) -> None:

@@ -34,7 +34,7 @@ class Recorder:
     def start(self, turn: Turn) -> None:
         self.applied.append(b"started")
 
-    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Any] | None:
+    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Any] | None:
         turn.stage(b"S" + batch.blob, b"")
         self.applied.append(batch.blob)
         if own:

@@ -15,9 +15,9 @@ from unittest.mock import patch
 from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.events import PromiseRaised
-from dkv.keys import APPLIED_THROUGH, STATE, record_key
+from dkv.keys import APPLIED_THROUGH, GENERATION, STATE, record_key
 from dkv.kv.commands import DELETE
-from dkv.kv.machine import GENERATION, Machine
+from dkv.kv.machine import Machine
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
 from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
@@ -33,7 +33,9 @@ PLANTS: dict[str, Plant] = {}
 """Every planted bug by its number."""
 
 
-def _plant(number: str) -> Callable[[Callable[[], Iterator[None]]], Plant]:
+def plant(number: str) -> Callable[[Callable[[], Iterator[None]]], Plant]:
+    """Register a bug under its number."""
+
     def register(function: Callable[[], Iterator[None]]) -> Plant:
         PLANTS[number] = contextmanager(function)
         return PLANTS[number]
@@ -80,21 +82,21 @@ def _hasty_acceptor(hasty: Callable[[Acceptor, Address, Any], bool]) -> Any:
     return patch.object(Acceptor, "receive", hasty_receive)
 
 
-@_plant("B1")
+@plant("B1")
 def reply_before_durable() -> Iterator[None]:
     """A promise or vote leaves for other nodes before it is on disk."""
     with _hasty_acceptor(lambda self, to, message: isinstance(message, Promise | Accepted) and to.node != self._node):
         yield
 
 
-@_plant("B2")
+@plant("B2")
 def acknowledged_by_one_disk() -> Iterator[None]:
     """A write counts as chosen when one disk has it."""
     with patch("dkv.paxos.window.is_quorum", lambda voters, members: bool(voters)):
         yield
 
 
-@_plant("B3")
+@plant("B3")
 def ballot_reused() -> Iterator[None]:
     """A ballot is announced before it is on the proposer's own disk, so that a restart may use it again."""
     reserve = Proposer._campaign
@@ -109,7 +111,7 @@ def ballot_reused() -> Iterator[None]:
         yield
 
 
-@_plant("B4")
+@plant("B4")
 def late_promise_counts() -> Iterator[None]:
     """A Promise counts whatever ballot it is for."""
     on_promise = Proposer._on_promise
@@ -121,7 +123,7 @@ def late_promise_counts() -> Iterator[None]:
         yield
 
 
-@_plant("B5")
+@plant("B5")
 def accepting_raises_no_promise() -> Iterator[None]:
     """An acceptor that has accepted in a ballot may still promise, and accept in, a lower one."""
     on_accept = Acceptor._on_accept
@@ -134,7 +136,7 @@ def accepting_raises_no_promise() -> Iterator[None]:
         yield
 
 
-@_plant("B6")
+@plant("B6")
 def one_ballot_for_both() -> Iterator[None]:
     """A Promise reports what was accepted under the ballot that is promised."""
     report = Acceptor._report
@@ -147,7 +149,7 @@ def one_ballot_for_both() -> Iterator[None]:
         yield
 
 
-@_plant("B8")
+@plant("B8")
 def state_not_read_back() -> Iterator[None]:
     """An acceptor begins each life with no promise."""
     start = Acceptor.start
@@ -160,7 +162,7 @@ def state_not_read_back() -> Iterator[None]:
         yield
 
 
-@_plant("B10")
+@plant("B10")
 def reads_without_a_quorum() -> Iterator[None]:
     """Whoever believes to lead serves reads."""
 
@@ -173,7 +175,7 @@ def reads_without_a_quorum() -> Iterator[None]:
         yield
 
 
-@_plant("B11")
+@plant("B11")
 def mark_and_data_apart() -> Iterator[None]:
     """The mark of what is applied goes to disk before what it claims."""
     on_chosen_slots = Learner._on_chosen_slots
@@ -195,14 +197,14 @@ def mark_and_data_apart() -> Iterator[None]:
         yield
 
 
-@_plant("B12")
+@plant("B12")
 def lost_disk_votes() -> Iterator[None]:
     """Nobody looks at the incarnation of a node whose disk was lost."""
     with patch.object(Node, "knows", lambda self, node, incarnation: True):
         yield
 
 
-@_plant("B14")
+@plant("B14")
 def older_value_taken_for_chosen() -> Iterator[None]:
     """A mark covers what was accepted in whatever ballot."""
 
@@ -217,7 +219,7 @@ def older_value_taken_for_chosen() -> Iterator[None]:
         yield
 
 
-@_plant("B16")
+@plant("B16")
 def taken_for_mine() -> Iterator[None]:
     """A batch counts as one's own by an id that others use too: its number, without the node and the boot."""
     apply = Learner._apply
@@ -236,14 +238,14 @@ def taken_for_mine() -> Iterator[None]:
         yield
 
 
-@_plant("B23")
+@plant("B23")
 def own_answer_early() -> Iterator[None]:
     """An acceptor's answer reaches the proposer of its own node before its commit."""
     with _hasty_acceptor(lambda self, to, message: isinstance(message, Promise | Accepted) and to.node == self._node):
         yield
 
 
-@_plant("B24")
+@plant("B24")
 def promise_from_a_slot_on() -> Iterator[None]:
     """A promise holds from its Prepare's slot on only, and a later Prepare replaces that slot."""
     on_prepare, on_accept = Acceptor._on_prepare, Acceptor._on_accept
@@ -266,7 +268,7 @@ def promise_from_a_slot_on() -> Iterator[None]:
         yield
 
 
-@_plant("B25")
+@plant("B25")
 def learners_mark_announced() -> Iterator[None]:
     """A leader announces what its node has learned as if it had counted that in its own ballot."""
     apply, announce = Learner._apply, Proposer._announce
@@ -286,7 +288,7 @@ def learners_mark_announced() -> Iterator[None]:
         yield
 
 
-@_plant("B26")
+@plant("B26")
 def learned_without_chosen() -> Iterator[None]:
     """A value that was fetched is stored as if it had been accepted, in the low ballot that the slot had before."""
     put = SlotLog._put
@@ -299,7 +301,7 @@ def learned_without_chosen() -> Iterator[None]:
         yield
 
 
-@_plant("B27")
+@plant("B27")
 def confirmed_without_asking() -> Iterator[None]:
     """A proposer confirms a read round for the acceptor of its node, which tells it nothing of its promises."""
     begin = ReadRounds.begin
@@ -324,7 +326,7 @@ def confirmed_without_asking() -> Iterator[None]:
         yield
 
 
-@_plant("B28")
+@plant("B28")
 def numbered_batch_given_up() -> Iterator[None]:
     """A gateway that has answered UNCERTAIN forgets the batch, and numbers the next one."""
     on_timer = Gateway._on_timer
@@ -338,7 +340,7 @@ def numbered_batch_given_up() -> Iterator[None]:
         yield
 
 
-@_plant("B28b")
+@plant("B28b")
 def batch_number_reused() -> Iterator[None]:
     """A gateway that has answered UNCERTAIN gives the batch's number to other bytes."""
     on_timer = Gateway._on_timer
@@ -353,7 +355,7 @@ def batch_number_reused() -> Iterator[None]:
         yield
 
 
-@_plant("B29")
+@plant("B29")
 def erased_at_once() -> Iterator[None]:
     """A DELETE erases on disk before the slot that it belongs to counts as applied there."""
 
@@ -365,8 +367,8 @@ def erased_at_once() -> Iterator[None]:
 
     init = Machine.__init__
 
-    def wire(self: Machine, decode: Any) -> None:
-        init(self, decode)
+    def wire(self: Machine, *arguments: Any) -> None:
+        init(self, *arguments)
         self._appliers[DELETE] = lambda turn, entry: delete(self, turn, entry)
 
     with patch.object(Machine, "__init__", wire):

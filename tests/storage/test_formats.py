@@ -1,7 +1,7 @@
 """Directories written by every version of the format, as they were on disk: this version must read them.
 
 ``formats/v1`` holds the files of LevelDB themselves. When the format changes, raise ``FORMAT_VERSION``, let
-``write_example`` write the new form into ``formats/v2``, and keep what is there:
+``write_example`` write the new form into a directory beside it, and keep what is there:
 
     python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v2')"
 """
@@ -20,6 +20,7 @@ from dkv.identity import Identity
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    FORMAT,
     PROMISE,
     RECORD,
     member_key,
@@ -32,6 +33,7 @@ from dkv.keys import (
 )
 from dkv.kv.commands import APPEND, GET, PUT
 from dkv.kv.machine import Machine
+from dkv.kv.sessions import NEW, Sessions
 from dkv.records import NOOP, Batch, SlotRecord, pack_record, unpack_record
 from dkv.storage.check import check_log
 from dkv.storage.identity import FORMAT_VERSION, initialise, load_members, open_directory
@@ -56,7 +58,8 @@ def applied() -> FakeTurn:
     """A turn in which the machine has applied what is chosen."""
     turn, machine = FakeTurn(), Machine(decode_entries)
     for batch in BATCHES:
-        machine.apply(turn, batch, False)
+        machine.apply(turn, 1, batch, False)
+    Sessions().remember(turn, b"alice", 7, 12, (1, 0))
     return turn
 
 
@@ -104,11 +107,15 @@ class FormatTests(SynchronousTestCase):
             self.assertEqual(unpack_number(store.get(APPLIED_THROUGH)), 2)
             self.assertEqual({slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}, RECORDS)
             self.assertEqual(load_members(store), {1: OTHER, 2: 2})
+            self.assertEqual(store.get(FORMAT), b"dkv %d" % FORMAT_VERSION)  # which the older dkv refuses
             turn, machine = FakeTurn(stored=dict(store.scan(b""))), Machine(decode_entries)
             machine.start(turn)
             self.assertEqual(set(machine.origins()), {(3, INCARNATION, 1, 1), (1, OTHER, 7, 1)})
             names = [b"greeting", b"\x00\xff", b"absent"]
             self.assertEqual(machine.read(turn, [[GET, name] for name in names]), [b"hello, world", b"", None])
+            sessions = Sessions()
+            sessions.start(turn)
+            self.assertEqual(sessions.find(turn, b"alice", 7, (2, 0)), NEW if version < 2 else 12)
 
     def test_what_is_written_today_is_the_newest_version(self) -> None:
         """Stored bytes that change without a new version are misread by the release before, in silence."""

@@ -1,0 +1,206 @@
+"""Producers and the answers of their newest writes: how a repeated write is known, and answered as it was at first.
+
+A *token* is a producer's name and an op id. The table is part of the replicated state, so every node knows every
+answer, after a restart too; all that decides here is a constant of the format or travels in the log, and recency is
+the place in the log, (slot, index in the slot), so all nodes forget the same (Ongaro 2014, section 6.3).
+
+============================ ===================================================================================
+key                          value
+============================ ===================================================================================
+``T`` generation ``P`` name  the producer: recency, highest op dropped and executed, count and bytes of answers
+``T`` generation ``A`` ...   an answer; the key goes on with the length of the name, the name and the op id
+============================ ===================================================================================
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import OrderedDict
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any, Final
+
+from dkv.actor import Turn
+from dkv.keys import GENERATION, TOKEN
+from dkv.replies import Error, Simple
+
+PRODUCER_BYTES_MAX = 256
+OP_MAX = 2**63 - 1
+
+LOADED_MAX = 1_000
+"""Of so many producers the op ids are kept in memory; those of others are read again when one is to be dropped."""
+
+_PRODUCER = TOKEN + GENERATION + b"P"
+_ANSWER = TOKEN + GENERATION + b"A"
+_STORED = Struct(">QIQQII")  # slot, index, dropped, highest, count, size
+_NAME_LENGTH = Struct(">H")
+_OP = Struct(">Q")
+
+Place = tuple[int, int]
+"""Where in the log: (slot, index in the slot). Later places are greater."""
+
+NEW: Final = object()
+"""What ``find`` says of a write that has not been executed."""
+
+OLD = Error("IDMPOLD the token is older than what is remembered; the write was not executed by this request")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is remembered: of each producer so many ``answers`` and bytes of them, and so many ``producers``.
+
+    They are constants of the format, as are the two above: nodes that judged by different ones would not have the
+    same state. The simulator alone makes them small.
+    """
+
+    answers: int = 1_024
+    answer_bytes: int = 1 << 20
+    producers: int = 100_000
+
+
+BOUNDS = Bounds()
+
+
+@dataclass(slots=True)
+class _Producer:
+    """What is kept in memory of a producer.
+
+    ``dropped`` is the highest op whose answer was dropped, ``highest`` the highest executed, 0 for none; ``count``
+    and ``size`` are those of the answers kept.
+    """
+
+    dropped: int = 0
+    highest: int = 0
+    count: int = 0
+    size: int = 0
+
+
+class Sessions:
+    """The table of producers, least recently used first; answers are on disk."""
+
+    def __init__(self, bounds: Bounds = BOUNDS) -> None:
+        self._bounds = bounds
+        self._producers: OrderedDict[bytes, _Producer] = OrderedDict()
+        self._ops: OrderedDict[bytes, array[int]] = OrderedDict()
+
+    def start(self, turn: Turn) -> None:
+        """Load the producers."""
+        found = []
+        for key, data in turn.scan(_PRODUCER):
+            slot, index, *rest = _STORED.unpack(data)
+            found.append(((slot, index), key[len(_PRODUCER) :], _Producer(*rest)))
+        found.sort(key=lambda each: each[0])
+        self._producers = OrderedDict((name, producer) for _, name, producer in found)
+
+    def register(self, turn: Turn, place: Place) -> bytes:
+        """Make a producer of which nobody has heard before; its name."""
+        name = b"#%d.%d" % place
+        self._touch(turn, name, _Producer(), place)
+        return name
+
+    def find(self, turn: Turn, name: bytes, op: int, place: Place) -> Any:
+        """The stored answer of a write; ``OLD`` if it would be forgotten by now, ``NEW`` if it is to be executed."""
+        producer = self._producers.get(name)
+        if producer is None:
+            return OLD if name.startswith(b"#") else NEW
+        self._touch(turn, name, producer, place)
+        if op <= producer.dropped:
+            return OLD
+        stored = turn.load(_answer_key(name, op)) if op <= producer.highest else None
+        return NEW if stored is None else unpack_answer(stored)
+
+    def remember(self, turn: Turn, name: bytes, op: int, answer: Any, place: Place) -> None:
+        """Store the answer of a write that was just executed; what goes beyond a limit is forgotten."""
+        producer = self._producers.get(name) or _Producer()
+        stored = pack_answer(answer)
+        turn.stage(_answer_key(name, op), stored)
+        producer.highest = max(producer.highest, op)
+        producer.count += 1
+        producer.size += len(stored)
+        ops = self._ops.get(name)
+        if ops is not None:
+            ops.insert(bisect_left(ops, op), op)
+        while producer.count > self._bounds.answers or producer.size > self._bounds.answer_bytes:
+            self._drop_lowest(turn, name, producer)
+        self._touch(turn, name, producer, place)
+
+    def _touch(self, turn: Turn, name: bytes, producer: _Producer, place: Place) -> None:
+        """The producer is the one used last; another one may have to go."""
+        self._producers[name] = producer
+        self._producers.move_to_end(name)
+        numbers = (producer.dropped, producer.highest, producer.count, producer.size)
+        turn.stage(_PRODUCER + name, _STORED.pack(*place, *numbers))
+        if len(self._producers) > self._bounds.producers:
+            evicted, _ = self._producers.popitem(last=False)
+            self._ops.pop(evicted, None)
+            for op in _stored_ops(turn, evicted):
+                turn.stage_erase(_answer_key(evicted, op))
+            turn.stage_erase(_PRODUCER + evicted)
+
+    def _drop_lowest(self, turn: Turn, name: bytes, producer: _Producer) -> None:
+        op = self._loaded_ops(turn, name).pop(0)
+        key = _answer_key(name, op)
+        stored = turn.load(key)
+        assert stored is not None, f"the answer of op {op} is counted and not stored"
+        turn.stage_erase(key)
+        producer.dropped = op
+        producer.count -= 1
+        producer.size -= len(stored)
+
+    def _loaded_ops(self, turn: Turn, name: bytes) -> array[int]:
+        """The op ids whose answers are kept, in order."""
+        ops = self._ops.get(name)
+        if ops is None:
+            ops = self._ops[name] = _stored_ops(turn, name)
+            if len(self._ops) > LOADED_MAX:
+                self._ops.popitem(last=False)
+        else:
+            self._ops.move_to_end(name)
+        return ops
+
+
+def _stored_ops(turn: Turn, name: bytes) -> array[int]:
+    prefix = _answers_prefix(name)
+    return array("Q", [_OP.unpack(key[len(prefix) :])[0] for key, _ in turn.scan(prefix)])
+
+
+def _answers_prefix(name: bytes) -> bytes:
+    return _ANSWER + _NAME_LENGTH.pack(len(name)) + name
+
+
+def _answer_key(name: bytes, op: int) -> bytes:
+    return _answers_prefix(name) + _OP.pack(op)
+
+
+def pack_answer(answer: Any) -> bytes:
+    """The stored form of what a write answers: a letter for the kind, then the text or the bytes."""
+    match answer:
+        case None:
+            return b"n"
+        case int():
+            return b"i%d" % answer
+        case bytes():
+            return b"b" + answer
+        case Simple():
+            return b"s" + answer.text.encode()
+        case Error():
+            return b"e" + answer.text.encode()
+    raise TypeError(f"no write answers {type(answer).__name__}")
+
+
+def unpack_answer(stored: bytes) -> Any:
+    """The answer that ``pack_answer`` stored."""
+    kind, content = stored[:1], stored[1:]
+    match kind:
+        case b"n":
+            return None
+        case b"i":
+            return int(content)
+        case b"b":
+            return content
+        case b"s":
+            return Simple(content.decode())
+        case b"e":
+            return Error(content.decode())
+    raise ValueError(f"no answer is stored as {kind!r}")

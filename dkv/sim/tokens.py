@@ -1,0 +1,80 @@
+"""The rules of tokens, written a second time and in the plainest form, to hold the state machine's table against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from struct import pack
+from typing import Any
+
+from dkv.keys import GENERATION, TOKEN
+from dkv.kv.sessions import Bounds, pack_answer
+
+
+@dataclass(slots=True)
+class _Producer:
+    name: bytes
+    used: tuple[int, int]
+    dropped: int = 0
+    highest: int = 0
+    answers: dict[int, Any] = field(default_factory=dict)
+
+
+class TokenTable:
+    """Every producer with its answers; ``write(key, value)`` takes what must be on disk for it, None where nothing."""
+
+    def __init__(self, bounds: Bounds, write: Callable[[bytes, bytes | None], None]) -> None:
+        self._bounds = bounds
+        self._write = write
+        self._producers: dict[bytes, _Producer] = {}
+        self._place = (0, 0)
+
+    def register(self, slot: int) -> None:
+        """IDMP NEW."""
+        place = self._next_place(slot)
+        self._store(_Producer(b"#%d.%d" % place, place))
+
+    def judge(self, slot: int, name: bytes, op: int, execute: Callable[[], Any]) -> None:
+        """A write with a token: ``execute`` is called, and answers, if it is neither a repeat nor forgotten."""
+        place = self._next_place(slot)
+        producer = self._producers.get(name)
+        if producer is None:
+            if name.startswith(b"#"):
+                return
+            producer = _Producer(name, place)
+        producer.used = place
+        if op > producer.dropped and op not in producer.answers:
+            producer.answers[op] = execute()
+            producer.highest = max(producer.highest, op)
+            self._write(self._answer_key(name, op), pack_answer(producer.answers[op]))
+            while len(producer.answers) > self._bounds.answers or _size(producer) > self._bounds.answer_bytes:
+                producer.dropped = min(producer.answers)
+                del producer.answers[producer.dropped]
+                self._write(self._answer_key(name, producer.dropped), None)
+        self._store(producer)
+
+    def _next_place(self, slot: int) -> tuple[int, int]:
+        last_slot, index = self._place
+        self._place = (slot, index + 1 if slot == last_slot else 0)
+        return self._place
+
+    def _store(self, producer: _Producer) -> None:
+        self._producers[producer.name] = producer
+        numbers = (producer.dropped, producer.highest, len(producer.answers), _size(producer))
+        self._write(self._producer_key(producer.name), pack(">QIQQII", *producer.used, *numbers))
+        if len(self._producers) > self._bounds.producers:
+            oldest = min(self._producers.values(), key=lambda each: each.used)
+            del self._producers[oldest.name]
+            for op in oldest.answers:
+                self._write(self._answer_key(oldest.name, op), None)
+            self._write(self._producer_key(oldest.name), None)
+
+    def _producer_key(self, name: bytes) -> bytes:
+        return TOKEN + GENERATION + b"P" + name
+
+    def _answer_key(self, name: bytes, op: int) -> bytes:
+        return TOKEN + GENERATION + b"A" + pack(">H", len(name)) + name + pack(">Q", op)
+
+
+def _size(producer: _Producer) -> int:
+    return sum(len(pack_answer(answer)) for answer in producer.answers.values())
