@@ -4,7 +4,8 @@ Invariants, across restarts:
 
 - a record's ballot never falls, and a chosen record's value never changes;
 - ``chosen_through`` never falls, and every slot up to it has a record whose value is chosen;
-- a mark covers a slot only if this acceptor accepted the slot in the mark's own ballot, or learned its value.
+- a mark covers a slot only if this acceptor accepted the slot in the mark's own ballot, or learned its value; so does
+  the word that a single slot is chosen.
 """
 
 from __future__ import annotations
@@ -110,6 +111,18 @@ class SlotLog:
         if (ballot, through) > (self._mark_ballot, self._mark_through):
             self._mark_ballot, self._mark_through = ballot, through
         self._extend(turn)
+
+    def choose(self, turn: Turn, ballot: Ballot, slot: int) -> None:
+        """A quorum accepted ``slot`` in ``ballot``, says who counted: chosen here if this acceptor did so, too."""
+        self.marked_through = max(self.marked_through, slot)
+        held = self._open.get(slot)
+        if held is not None and held.ballot == ballot:
+            self._open[slot] = _Open(ballot, True)
+        self._extend(turn)
+
+    def hear_of(self, through: int) -> None:
+        """Somebody holds the chosen values of all slots up to ``through``."""
+        self.marked_through = max(self.marked_through, through)
 
     def applied(self, turn: Turn, through: int) -> None:
         """Everything up to ``through`` has been applied, so it was chosen: the stored mark may be older."""
