@@ -120,9 +120,7 @@ class NodeService(MultiService):
             logs.get_logger(node, "mesh"),
         )
         members = [member.id for member in config.members]
-        add_actors(
-            self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode
-        )
+        add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
         self._host.connect(self._mesh, self._clients)
 
     @inlineCallbacks

@@ -105,19 +105,20 @@ class ClassicAcceptor(Acceptor):
         if not self._voting:
             self._withhold(turn, ballot)
             return
-        if self._log.is_chosen(slot) or self._log.accepted_in(slot) == ballot:
-            record = self._log.record(turn, slot)
-            if record is None or record.value != message.value:
-                if self._log.is_chosen(slot):
-                    self._send_settled(turn, sender, slot)
-                return
-        else:
-            promised = self._promised_for(slot)
-            if ballot < promised:
-                turn.send(sender, NackSlot(ballot, slot, promised, self._promised))
-                return
+        held, accepted_in = self._log.record(turn, slot), self._log.accepted_in(slot)
+        otherwise = held is not None and held.value != message.value
+        if slot <= self._log.chosen_through or (otherwise and self._log.is_chosen(slot)):
+            self._send_settled(turn, sender, slot)  # B7
+            return
+        promised = self._promised_for(slot)
+        if ballot < promised:
+            turn.send(sender, NackSlot(ballot, slot, promised, self._promised))
+            return
+        if ballot > accepted_in:
             self._log.accept(turn, slot, ballot, message.value)
             self._slots.accepted(turn, ballot)
+        elif otherwise:
+            return  # No proposer has two values for one ballot.
         turn.send(sender, AcceptedSlot(ballot, slot))
         self._log.save_mark(turn)
 

@@ -92,9 +92,9 @@ class SlotLog:
     # --- writing ---
 
     def accept(self, turn: Turn, slot: int, ballot: Ballot, value: Value) -> None:
-        """Record that ``value`` was accepted for an open slot in ``ballot``."""
-        assert not self.is_chosen(slot) and ballot >= self.accepted_in(slot)
-        self._put(turn, slot, SlotRecord(ballot, value))
+        """Record that ``value`` was accepted for an open slot in ``ballot``: if one is known chosen, that one."""
+        assert slot > self.chosen_through and ballot >= self.accepted_in(slot)
+        self._put(turn, slot, SlotRecord(ballot, value, self.is_chosen(slot)))
 
     def learn(self, turn: Turn, slot: int, value: Value) -> bool:
         """Record that ``value`` is chosen; keeps the ballot. False, and nothing done, if another value is."""

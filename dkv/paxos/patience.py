@@ -59,7 +59,7 @@ class Patience:
     def wait(self, random: Random) -> float:
         """How long to leave a slot to whoever is at work in it."""
         seconds = max(WAIT_SLOTS * self._slot_seconds, WAIT_SECONDS_MIN) * 2 ** min(self.try_again() - 1, 16)
-        return min(seconds, WAIT_SECONDS_MAX) * random.uniform(1, 2)
+        return float(min(seconds, WAIT_SECONDS_MAX)) * random.uniform(1, 2)
 
     def pause(self, now: float, random: Random, won: bool) -> float:
         """How long to wait before the next slot: not at all while nobody else is met, and longer after winning."""

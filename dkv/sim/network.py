@@ -31,6 +31,7 @@ class Member(Protocol):
     boot: int
     incarnation: int
     up: bool
+    mode: str
 
     def run(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Handle now, or when the node goes on after a pause."""
@@ -209,7 +210,7 @@ class Network:
             return
         reachable = pair not in self._cut and pair[::-1] not in self._cut and self._random.random() >= self.weather.loss
         known = one.knows(other.number, other.incarnation) and other.knows(one.number, one.incarnation)
-        if one.up and other.up and reachable and known:
+        if one.up and other.up and reachable and known and one.mode == other.mode:
             if session is not None:
                 for node, peer in ((one, other), (other, one)):  # whoever had not noticed that it is over does so now
                     node.run(self._closed, session, node.number, peer.number)

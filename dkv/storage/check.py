@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, PROMISE, RECORD, SLOT_BALLOT, SLOT_PROMISE, record_key, slot_of, unpack_number
+from dkv.keys import (
+    APPLIED_THROUGH,
+    CHOSEN_THROUGH,
+    PROMISE,
+    RECORD,
+    SLOT_BALLOT,
+    SLOT_PROMISE,
+    record_key,
+    slot_of,
+    unpack_number,
+)
 from dkv.records import RecordDamaged, unpack_record
 from dkv.storage.identity import DirectoryError
 from dkv.storage.seal import DAMAGE_ADVICE
