@@ -106,7 +106,7 @@ class PromiseSlot:
 
 @dataclass(frozen=True, slots=True)
 class NackSlot:
-    """``ballot`` is refused for ``slot``: the acceptor has promised ``promised`` there, and ``floor`` for every slot."""
+    """``ballot`` is refused for ``slot``: ``promised`` is promised there, and ``floor`` for every slot."""
 
     ballot: Ballot
     slot: int

@@ -105,9 +105,7 @@ class SlotRules:
             return
         attempt.announced = True
         if not self._disks[node.number].has_promised(slot, ballot):
-            self._violated(
-                f"I5: node {node.number} sent a Prepare in {ballot} for slot {slot} before its own acceptor had promised it"
-            )
+            self._violated(f"I5: node {node.number} sent a Prepare in {ballot} for slot {slot} before its own promise")
 
     def _reserved(self, node: Node, slot: int, ballot: Ballot) -> None:
         """The node's own acceptor has promised it."""
