@@ -31,9 +31,13 @@ from dkv.messages import (
 )
 from dkv.paxos.acceptor import Acceptor, AcceptorMessage
 from dkv.paxos.slot_promises import SlotPromises
+from dkv.records import Value
 from dkv.settings import Limits, Timings
 
 ClassicAcceptorMessage = PrepareSlot | AcceptSlot | SlotChosen | ChosenThrough | TimerFired | AcceptorMessage
+
+OFFERS_MAX = 4
+"""Proposals kept for slots that are not known to be chosen."""
 
 
 class ClassicAcceptor(Acceptor):
@@ -45,6 +49,7 @@ class ClassicAcceptor(Acceptor):
         self._others = tuple(member for member in sorted(members) if member != node)
         self._timings = timings
         self._slots = SlotPromises()
+        self._offered: dict[tuple[int, Ballot], Value] = {}
         self._asked_slot = 0  # the slot that the node's own proposer is at; 0: it knows that it is settled
 
     def start(self, turn: Turn) -> None:
@@ -60,8 +65,7 @@ class ClassicAcceptor(Acceptor):
             case AcceptSlot():
                 self._on_accept_slot(turn, sender, message)
             case SlotChosen():
-                self._log.choose(turn, message.ballot, message.slot)
-                self._advance(turn, sender.node)
+                self._on_slot_chosen(turn, sender, message)
             case ChosenThrough():
                 self._log.hear_of(message.through)
                 self._advance(turn, sender.node)
@@ -111,6 +115,7 @@ class ClassicAcceptor(Acceptor):
             self._send_settled(turn, sender, slot)  # B7
             return
         promised = self._promised_for(slot)
+        self._remember(message)
         if ballot < promised:
             turn.send(sender, NackSlot(ballot, slot, promised, self._promised))
             return
@@ -128,10 +133,30 @@ class ClassicAcceptor(Acceptor):
 
     # --- what is chosen ---
 
+    def _remember(self, message: AcceptSlot) -> None:
+        """Keep what a ballot proposed, accepted or not: the word that it was chosen may be next."""
+        self._offered[message.slot, message.ballot] = message.value
+        if len(self._offered) > OFFERS_MAX:
+            del self._offered[next(iter(self._offered))]
+
+    def _on_slot_chosen(self, turn: Turn, sender: Address, message: SlotChosen) -> None:
+        """Believed if the value of that very ballot is known, which has only one (I3); else it is fetched (B14)."""
+        ballot, slot = message.ballot, message.slot
+        value = self._offered.get((slot, ballot))
+        if value is None and self._log.accepted_in(slot) == ballot:
+            record = self._log.record(turn, slot)
+            value = None if record is None else record.value
+        if value is not None and not self._log.choose(turn, slot, value):
+            turn.note("chosen_value_conflict", slot=slot)
+        self._log.hear_of(slot)
+        self._advance(turn, sender.node)
+
     def _advance(self, turn: Turn, source: int) -> None:
         super()._advance(turn, source)
         through = self._log.chosen_through
         self._slots.settle(turn, through)
+        for offer in [offer for offer in self._offered if offer[0] <= through]:
+            del self._offered[offer]
         if 0 < self._asked_slot <= through:
             self._send_settled(turn, self._here(PROPOSER), self._asked_slot)
             self._asked_slot = 0

@@ -4,8 +4,7 @@ Invariants, across restarts:
 
 - a record's ballot never falls, and a chosen record's value never changes;
 - ``chosen_through`` never falls, and every slot up to it has a record whose value is chosen;
-- a mark covers a slot only if this acceptor accepted the slot in the mark's own ballot, or learned its value; so does
-  the word that a single slot is chosen.
+- a mark covers a slot only if this acceptor accepted the slot in the mark's own ballot, or learned its value.
 """
 
 from __future__ import annotations
@@ -112,13 +111,14 @@ class SlotLog:
             self._mark_ballot, self._mark_through = ballot, through
         self._extend(turn)
 
-    def choose(self, turn: Turn, ballot: Ballot, slot: int) -> None:
-        """A quorum accepted ``slot`` in ``ballot``, says who counted: chosen here if this acceptor did so, too."""
-        self.marked_through = max(self.marked_through, slot)
-        held = self._open.get(slot)
-        if held is not None and held.ballot == ballot:
-            self._open[slot] = _Open(ballot, True)
+    def choose(self, turn: Turn, slot: int, value: Value) -> bool:
+        """As ``learn``; but where ``value`` was accepted nothing is written, as for a mark."""
+        record = None if self.is_chosen(slot) else self.record(turn, slot)
+        if record is None or record.value != value:
+            return self.learn(turn, slot, value)
+        self._open[slot] = _Open(record.ballot, True)
         self._extend(turn)
+        return True
 
     def hear_of(self, through: int) -> None:
         """Somebody holds the chosen values of all slots up to ``through``."""

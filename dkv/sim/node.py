@@ -169,6 +169,11 @@ class Node:
 
     # --- lives ---
 
+    @property
+    def life(self) -> tuple[int, int]:
+        """The incarnation and the boot: no other life, of whatever disk, has both."""
+        return self.incarnation, self.boot
+
     def start(self) -> None:
         """Begin a life on what the disk holds, checked as a real node checks it; a damaged disk begins none."""
         assert not self.up
