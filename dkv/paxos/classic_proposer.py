@@ -4,7 +4,7 @@
 
     IDLE --batches--> ASKING --Origins--> RESERVING --own promise, on disk--> PREPARING --quorum--> ACCEPTING
       ^                 ^                                                                              |quorum
-      |                 +--a random moment-- WAITING <--refused                                        v
+      |                 +---in a while------ WAITING <--refused                                        v
       +-------nothing left-------- the own acceptor says that the slot is settled <---------------- SETTLING
 
 The slot is the one after those its own acceptor holds as chosen. Invariants: its own acceptor has promised (slot,
@@ -13,8 +13,8 @@ ballot), durably, before a peer hears of it (I5, B3); nothing is proposed before
 accepted it in this ballot, by their word (B2, B23).
 
 Nobody leads, so all may want one slot. Two rules keep them from overtaking each other for ever: who finds somebody
-at work in the slot waits for that, for a random and growing time, before it takes a higher round; and a slot that
-was fought for is followed by a random pause, longer for who has just won.
+at work in the slot waits for that, for a random and growing time, before it takes a higher round; and who has lost
+slots to others begins the next one in a round higher by as many, so that all have their turn (ADR 0004).
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ class ClassicProposer:
 
     def _ask(self, turn: Turn) -> None:
         """Ask what is applied by now: no batch is proposed twice without need."""
-        self._ballot = Ballot(max(self._floor.round, self._met.round, self._ballot.round) + 1, self._node)
+        lowest = max(self._floor.round + self._patience.rank, self._met.round, self._ballot.round)
+        self._ballot = Ballot(lowest + 1, self._node)
         self._phase = Phase.ASKING
         self._begin_ballot()
         turn.cancel_timer("again")
@@ -229,19 +230,17 @@ class ClassicProposer:
         elif self._phase in (Phase.PREPARING, Phase.ACCEPTING):
             # The own acceptor hears of it soon, or fetches it; then it says so.
             self._known_through = max(self._known_through, message.chosen_through)
-            self._wait(turn, Phase.BEHIND, self._timings.retransmit_seconds * backoff(self._patience.try_again()))
+            self._wait(turn, Phase.BEHIND, self._timings.retransmit_seconds + self._patience.wait(turn.random))
 
     def _settled(self, turn: Turn, through: int) -> None:
         """Go on behind ``through``, which the own acceptor holds."""
-        won, late = self._phase is Phase.SETTLING, self._phase is Phase.RESERVING
-        if won:
+        if self._phase is Phase.SETTLING:
             self._patience.won(turn.now)
             for batch in self._value:
                 if batch.node == self._node:
                     self._batches.pop((batch.boot, batch.seq), None)
         elif self._phase in (Phase.PREPARING, Phase.ACCEPTING, Phase.WAITING):
-            self._patience.lost(turn.now)
-        pause = 0.0 if late else self._patience.pause(turn.now, turn.random, won)
+            self._patience.lost()
         self._begin_slot(through + 1)
         if not self._batches:
             self._phase = Phase.IDLE
@@ -249,8 +248,6 @@ class ClassicProposer:
             turn.cancel_timer("retransmit")
         elif self._known_through > through:
             self._wait(turn, Phase.BEHIND, self._timings.retransmit_seconds)
-        elif pause > 0:
-            self._wait(turn, Phase.WAITING, pause)
         else:
             self._ask(turn)
 
@@ -262,26 +259,13 @@ class ClassicProposer:
             return
         self._met = max(self._met, message.promised)
         self._refused.add(sender.node)
-        alone = message.promised.node == self._node or message.promised == message.floor
-        if not alone:
-            self._patience.met(turn.now)
-        if self._phase is Phase.RESERVING:
-            if alone or self._patience.is_exhausted:
-                self._ask(turn)
-            else:
-                self._wait_for_others(turn)
-        elif len(self._members) - len(self._refused) < quorum_size(len(self._members)):
-            if alone:
-                self._ask(turn)
-            else:
-                self._wait_for_others(turn)
+        enough = len(self._members) - len(self._refused) >= quorum_size(len(self._members))
+        if self._phase is not Phase.RESERVING and enough:
+            turn.set_timer("again", self._patience.wait(turn.random))  # the others will do, unless they are dead
+        elif message.promised.node == self._node or message.promised == message.floor:
+            self._ask(turn)  # nobody is at work: an earlier life was, or a leader before the mode was switched
         else:
-            # The others may be enough, or may be dead.
-            turn.set_timer("again", self._patience.wait(turn.random))
-
-    def _wait_for_others(self, turn: Turn) -> None:
-        """Somebody is at work in the slot: leave it alone for a while."""
-        self._wait(turn, Phase.WAITING, self._patience.wait(turn.random))
+            self._wait(turn, Phase.WAITING, self._patience.wait(turn.random))
 
     def _wait(self, turn: Turn, phase: Phase, seconds: float) -> None:
         self._phase = phase
