@@ -7,6 +7,8 @@ key         value                               written by
 ``I``       identity of the data directory      ``dkv.storage.identity``
 ``N``       boot count                          ``dkv.storage.identity``
 ``P``       promised ballot                     acceptor
+``Q`` slot  ballot promised for one slot        acceptor (classic mode)
+``H``       highest ballot of any slot          acceptor (classic mode)
 ``R`` slot  slot record                         acceptor
 ``C``       chosen_through                      acceptor
 ``V`` node  incarnation of a member once seen   acceptor
@@ -28,6 +30,8 @@ FORMAT = b"F"
 IDENTITY = b"I"
 BOOT = b"N"
 PROMISE = b"P"
+SLOT_PROMISE = b"Q"
+SLOT_BALLOT = b"H"
 RECORD = b"R"
 CHOSEN_THROUGH = b"C"
 MEMBER = b"V"
@@ -49,8 +53,13 @@ def record_key(slot: int) -> bytes:
     return RECORD + _U64.pack(slot)
 
 
+def slot_promise_key(slot: int) -> bytes:
+    """The key of what is promised for a slot by itself."""
+    return SLOT_PROMISE + _U64.pack(slot)
+
+
 def slot_of(key: bytes) -> int:
-    """The slot that a record's key names."""
+    """The slot that the key of a record, or of a slot's promise, names."""
     return int(_U64.unpack(key[1:])[0])
 
 

@@ -84,6 +84,76 @@ class ChosenMark:
     chosen_through: int
 
 
+# --- Classic mode: both phases for each slot by itself ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSlot:
+    """Promise me ``ballot`` for ``slot``, and report what you hold for it."""
+
+    ballot: Ballot
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseSlot:
+    """``ballot`` is promised for ``slot``; ``record`` is what was accepted or learned there before, None if nothing."""
+
+    ballot: Ballot
+    slot: int
+    record: SlotRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class NackSlot:
+    """``ballot`` is refused for ``slot``: ``promised`` is promised there, and ``floor`` for every slot."""
+
+    ballot: Ballot
+    slot: int
+    promised: Ballot
+    floor: Ballot
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptSlot:
+    """Accept ``value`` for ``slot`` in ``ballot``, which a quorum has promised for this slot."""
+
+    ballot: Ballot
+    slot: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedSlot:
+    """``slot`` is accepted in ``ballot`` and on this acceptor's disk."""
+
+    ballot: Ballot
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSettled:
+    """No vote is needed: ``slot`` is chosen. The sender holds the chosen values of all up to ``chosen_through``."""
+
+    slot: int
+    chosen_through: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotChosen:
+    """The proposer of ``ballot`` counted a quorum for ``slot`` in it; it held every slot below."""
+
+    ballot: Ballot
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenThrough:
+    """The sender holds the chosen values of every slot up to ``through``: whoever does not may fetch them."""
+
+    through: int
+
+
 # --- Batches on their way to the leader, read barriers ---------------------------------------------------------
 
 
@@ -208,6 +278,14 @@ ROUTES: dict[type, tuple[str, str]] = {
     Accepted: (ACCEPTOR, PROPOSER),
     ChosenOtherwise: (ACCEPTOR, PROPOSER),
     ChosenMark: (PROPOSER, ACCEPTOR),
+    PrepareSlot: (PROPOSER, ACCEPTOR),
+    PromiseSlot: (ACCEPTOR, PROPOSER),
+    NackSlot: (ACCEPTOR, PROPOSER),
+    AcceptSlot: (PROPOSER, ACCEPTOR),
+    AcceptedSlot: (ACCEPTOR, PROPOSER),
+    SlotSettled: (ACCEPTOR, PROPOSER),
+    SlotChosen: (PROPOSER, ACCEPTOR),
+    ChosenThrough: (ACCEPTOR, ACCEPTOR),
     Submit: (GATEWAY, PROPOSER),
     Want: (PROPOSER, GATEWAY),
     BarrierRequest: (GATEWAY, PROPOSER),
@@ -223,3 +301,12 @@ ROUTES: dict[type, tuple[str, str]] = {
     HeartbeatAck: (ELECTOR, ELECTOR),
 }
 """Between nodes each class goes from one role to one other, so a peer cannot hand an actor what it does not know."""
+
+_CLASSIC = frozenset(
+    (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen, ChosenThrough)
+)
+SPOKEN: dict[str, frozenset[type]] = {
+    "leader": frozenset(ROUTES) - _CLASSIC,
+    "classic": _CLASSIC | {ReadChosen, ChosenSlots},
+}
+"""What nodes of each mode say to each other: whatever else a peer sends, no actor of that mode would know."""

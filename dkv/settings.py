@@ -9,6 +9,11 @@ MIB = 1024 * KIB
 ENCODING_BYTES = 256 * KIB
 """Room for what encoding adds to a request (10,000 arguments of a few bytes each) or to a slot, in bytes."""
 
+LEADER = "leader"
+CLASSIC = "classic"
+MODES = (LEADER, CLASSIC)
+"""The ways in which a cluster can agree; all its nodes have the same."""
+
 
 class SettingsError(ValueError):
     """A limit or timing is out of range or contradicts another; the text names both."""

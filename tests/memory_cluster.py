@@ -19,7 +19,7 @@ from dkv.keys import STATE
 from dkv.kv.commands import APPEND, DELETE, GET, PUT
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
-from dkv.settings import Limits, Timings
+from dkv.settings import LEADER, Limits, Timings
 from dkv.sim.memory import MemoryStore
 from dkv.wire.codec import decode, encode
 
@@ -99,6 +99,7 @@ class Node:
         self.boot = 0
         self.incarnation = cluster.random.getrandbits(64)
         self.up = False
+        self.mode = cluster.mode
         self.failure: BaseException | None = None
         self.notes: list[tuple[str, str, dict[str, Any]]] = []
 
@@ -120,7 +121,9 @@ class Node:
             fail=self._failed,
         )
         self.clients = RepliesActor()
-        add_actors(self.host.add, identity, cluster.numbers, cluster.limits, cluster.timings, self.clients)
+        add_actors(
+            self.host.add, identity, cluster.numbers, cluster.limits, cluster.timings, self.clients, mode=self.mode
+        )
         self.host.connect(Link(cluster, self.number))
         self.host.start()
         for other in cluster.nodes.values():
@@ -198,12 +201,18 @@ class MemoryCluster:
     """``size`` nodes numbered from 1, started."""
 
     def __init__(
-        self, size: int = 3, seed: int = 1, limits: Limits | None = None, timings: Timings | None = None
+        self,
+        size: int = 3,
+        seed: int = 1,
+        limits: Limits | None = None,
+        timings: Timings | None = None,
+        mode: str = LEADER,
     ) -> None:
         self.clock = Clock()
         self.random = Random(seed)
         self.limits = limits or Limits()
         self.timings = timings or Timings()
+        self.mode = mode
         self.commit_seconds = 0.002
         self.loss = 0.0
         self.connections = 0
@@ -219,7 +228,7 @@ class MemoryCluster:
 
     def transmit(self, sender: int, to: Address, body: bytes) -> None:
         """Carry one frame, in order with the others of its direction, unless it is lost."""
-        if (sender, to.node) in self._cut or self.random.random() < self.loss:
+        if self.is_cut(sender, to.node) or self.random.random() < self.loss:
             return
         receiver = self.nodes[to.node]
         life = receiver.boot
@@ -228,7 +237,7 @@ class MemoryCluster:
         self._last_arrival[sender, to.node] = arrival
 
         def arrive() -> None:
-            if receiver.up and receiver.boot == life and (sender, to.node) not in self._cut:
+            if receiver.up and receiver.boot == life and not self.is_cut(sender, to.node):
                 role, to_role, message = decode(body)
                 receiver.host.peer_heard(sender)
                 receiver.host.deliver(to_role, Address(sender, role), message)
@@ -245,8 +254,8 @@ class MemoryCluster:
         self.clock.callLater(self.timings.silence_seconds / 4, self._give_signs_of_life)
 
     def is_cut(self, one: int, other: int) -> bool:
-        """Whether nothing passes from ``one`` to ``other``."""
-        return (one, other) in self._cut
+        """Whether nothing passes from ``one`` to ``other``; between nodes of two modes nothing ever does."""
+        return (one, other) in self._cut or self.nodes[one].mode != self.nodes[other].mode
 
     def introduce(self, one: Node, other: Node) -> None:
         """Each hears that the other is up."""
@@ -270,7 +279,7 @@ class MemoryCluster:
         healed = {(min(pair), max(pair)) for pair in self._cut}
         self._cut.clear()
         for one, other in sorted(healed):
-            if self.nodes[one].up and self.nodes[other].up:
+            if self.nodes[one].up and self.nodes[other].up and not self.is_cut(one, other):
                 self.introduce(self.nodes[one], self.nodes[other])
 
     # --- time ---

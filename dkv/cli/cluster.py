@@ -13,6 +13,7 @@ from dkv.cli.nodes import script
 from dkv.cli.output import say
 from dkv.client.blocking import Endpoint
 from dkv.node.config import Member
+from dkv.settings import LEADER, MODES
 
 PORT_MAX = 65_535
 
@@ -31,19 +32,24 @@ PORT_MAX = 65_535
     f"above.  [default: {BASE_PORT}]",
 )
 @click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    help=f"How a new cluster agrees: by a leader, or each node by itself.  [default: {LEADER}]",
+)
+@click.option(
     "--data-dir", type=click.Path(path_type=Path), default="data", show_default=True, help="Where everything is kept."
 )
 @click.option(
     "--config", type=click.Path(path_type=Path), help="A config file to use instead of <data-dir>/cluster.toml."
 )
-def cluster(nodes: int | None, base_port: int | None, data_dir: Path, config: Path | None) -> int:
+def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir: Path, config: Path | None) -> int:
     """Run all nodes of a cluster on this machine until Ctrl-C, and again on the same data the next time.
 
     The data directories are <data-dir>/node1 and so on, the logs node1.log beside them. If all are new they are
     initialised, and a config file is written to <data-dir>/cluster.toml unless --config names one.
     """
     with processes.Signals() as signals:  # from here on nothing is left half done by a signal
-        layout = prepare(data_dir, config, nodes, base_port)
+        layout = prepare(data_dir, config, nodes, base_port, mode)
         members = [_node(layout, member) for member in layout.config.members]
         return processes.run(members, signals, lambda: _welcome([member.endpoint for member in members]))
 

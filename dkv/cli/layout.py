@@ -13,7 +13,7 @@ from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
 from dkv.node.config import Config, ConfigError, Member, load_config, render_config
 from dkv.node.endpoint import parse_endpoint
-from dkv.settings import Limits, Timings
+from dkv.settings import LEADER, Limits, Timings
 from dkv.storage.identity import DirectoryError, initialise
 
 NODES = 3
@@ -44,19 +44,21 @@ class Layout:
         return self.directory / f"node{node}.log"
 
 
-def prepare(directory: Path, config_path: Path | None, nodes: int | None, base_port: int | None) -> Layout:
+def prepare(
+    directory: Path, config_path: Path | None, nodes: int | None, base_port: int | None, mode: str | None = None
+) -> Layout:
     """The layout under ``directory``, ready to run; ``Failure`` says in one line what is wrong and what to do.
 
     Without ``config_path`` the config is the one in the directory, which is made if it and all else is new; then
-    ``nodes`` and ``base_port`` must agree with it. New data directories are initialised, all or none of them.
+    ``nodes``, ``base_port`` and ``mode`` must agree with it. New data directories are initialised, all or none of them.
     """
     own = directory / CONFIG_NAME
     make_config = config_path is None and not own.exists()
     if make_config:
-        layout = Layout(directory, own, new_config(nodes or NODES, base_port or BASE_PORT))
+        layout = Layout(directory, own, new_config(nodes or NODES, base_port or BASE_PORT, mode or LEADER))
     else:
         layout = Layout(directory, config_path or own, _load(config_path or own))
-        _check_agreement(layout, nodes, base_port)
+        _check_agreement(layout, nodes, base_port, mode)
     new = _all_new(layout)
     if make_config and not new:
         raise _wrong(
@@ -69,8 +71,8 @@ def prepare(directory: Path, config_path: Path | None, nodes: int | None, base_p
     return layout
 
 
-def new_config(nodes: int, base_port: int) -> Config:
-    """A config of ``nodes`` members on this machine, with clients at ``base_port`` and above."""
+def new_config(nodes: int, base_port: int, mode: str = LEADER) -> Config:
+    """A config of ``nodes`` members on this machine that agree by ``mode``, with clients at ``base_port`` and above."""
     members = tuple(
         Member(
             number,
@@ -79,7 +81,7 @@ def new_config(nodes: int, base_port: int) -> Config:
         )
         for number in range(1, nodes + 1)
     )
-    return Config(CLUSTER, "leader", members, Limits(), Timings())
+    return Config(CLUSTER, mode, members, Limits(), Timings())
 
 
 def listening(bind: str) -> Endpoint | None:
@@ -147,13 +149,18 @@ def _load(path: Path) -> Config:
         raise _wrong(str(error)) from None
 
 
-def _check_agreement(layout: Layout, nodes: int | None, base_port: int | None) -> None:
+def _check_agreement(layout: Layout, nodes: int | None, base_port: int | None, mode: str | None) -> None:
     members = layout.config.members
     if nodes not in (None, len(members)):
         raise _disagrees(layout, f"{len(members)} nodes", f"--nodes {nodes}")
     port = client_endpoint(members[0]).port
     if base_port not in (None, port):
         raise _disagrees(layout, f"port {port} for the clients of its first node", f"--base-port {base_port}")
+    if mode not in (None, layout.config.mode):
+        raise _wrong(
+            f"{layout.config_path} says mode = {layout.config.mode!r}; to switch this cluster, stop it, write "
+            f'mode = "{mode}" into that file and start it again'
+        )
 
 
 def _disagrees(layout: Layout, says: str, option: str) -> Failure:

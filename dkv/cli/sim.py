@@ -19,9 +19,11 @@ from typing import Any
 import click
 
 from dkv.cli.output import Failure, Status, complain, one_line, say
+from dkv.settings import LEADER, MODES
 from dkv.sim.picture import picture
 from dkv.sim.plan import FAULTS
 from dkv.sim.run import Outcome, run
+from dkv.sim.world import MIXED
 
 LAST_EVENTS = 25
 """So many events before a failure are printed; the trace has all of them."""
@@ -37,6 +39,7 @@ class Options:
     nodes: int
     seconds: float
     faults: frozenset[str]
+    mode: str
 
 
 def _seed_range(_: click.Context, __: click.Parameter, value: str | None) -> range | None:
@@ -79,6 +82,13 @@ Exit status:
 @click.option("--for", "real_seconds", type=click.FloatRange(0, min_open=True), help="Run fresh seeds so long, in s.")
 @click.option("--nodes", type=click.Choice(("3", "5", "7")), default="3", show_default=True, help="Nodes of a cluster.")
 @click.option(
+    "--mode",
+    type=click.Choice((*MODES, MIXED)),
+    default=LEADER,
+    show_default=True,
+    help="The cluster's way to agree; in mixed, nodes that restart change it now and then.",
+)
+@click.option(
     "--time",
     "seconds",
     type=click.FloatRange(0, min_open=True),
@@ -100,6 +110,7 @@ def sim(
     seeds: range | None,
     real_seconds: float | None,
     nodes: str,
+    mode: str,
     seconds: float,
     faults: frozenset[str],
     jobs: int | None,
@@ -119,7 +130,7 @@ def sim(
         raise click.UsageError("give one of --seed, --seeds and --for")
     if seed is None and (trace or svg):
         raise click.UsageError("--trace and --svg need --seed")
-    options = Options(int(nodes), seconds, faults)
+    options = Options(int(nodes), seconds, faults, mode)
     if seed is not None:
         return _one(seed, options, trace, partial(_draw, svg, options.nodes, slot, last, around) if svg else None)
     jobs = jobs or os.cpu_count() or 1
@@ -139,7 +150,7 @@ def _one(seed: int, options: Options, trace: str | None, draw: Callable[[Outcome
     with ExitStack() as stack:
         try:
             out = None if trace is None else stack.enter_context(open(trace, "w", encoding="utf-8"))
-            outcome = run(seed, options.nodes, options.seconds, options.faults, out)
+            outcome = run(seed, options.nodes, options.seconds, options.faults, out, options.mode)
             if draw is not None:
                 draw(outcome)
         except OSError as error:
@@ -173,6 +184,8 @@ def _report(outcome: Outcome, options: Options) -> None:
     for event in outcome.events[-LAST_EVENTS:]:
         say(one_line(event.line()))
     again = [f"dkv sim --seed {outcome.seed} --nodes {options.nodes} --time {options.seconds:g}"]
+    if options.mode != LEADER:
+        again.append(f"--mode {options.mode}")
     if options.faults != frozenset(FAULTS):
         again.append(f"--faults {','.join(sorted(options.faults)) or 'none'}")
     say("")
@@ -216,7 +229,7 @@ def _many(batches: Iterable[range], total: int | None, options: Options, jobs: i
 
 def _timed(options: Options, seed: int) -> tuple[Outcome, float]:
     began = time.monotonic()
-    outcome = run(seed, options.nodes, options.seconds, options.faults)
+    outcome = run(seed, options.nodes, options.seconds, options.faults, mode=options.mode)
     outcome.events[:-LAST_EVENTS] = []
     return outcome, time.monotonic() - began
 

@@ -157,6 +157,8 @@ class Accepted(Link):
         elif isinstance(message, (Hello, Refused)):
             raise CodecError(f"{type(message).__name__} after Hello")
         elif not isinstance(message, Alive):
+            if type(message) not in self.mesh.spoken:
+                raise CodecError(f"{type(message).__name__} is not said in this mode")
             self.mesh.inbox.deliver(to_role, Address(self.peer.node, from_role), message)
 
     def _hello_received(self, hello: Hello) -> None:

@@ -19,6 +19,7 @@ from twisted.logger import Logger, LogPublisher
 
 from dkv.actor import Address
 from dkv.identity import Identity
+from dkv.messages import SPOKEN
 from dkv.net.endpoints import DiallingEndpoint, listening_endpoint
 from dkv.net.links import TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
 from dkv.settings import Limits, Timings
@@ -142,6 +143,7 @@ class Mesh(MultiService):
         self.log = log
         self._me = Hello(PROTOCOL, identity.cluster, identity.node, identity.incarnation, identity.boot, mode)
         self.hello = mesh_frame(self._me)
+        self.spoken = SPOKEN[mode]
         self.port: Any = None  # an IListeningPort, once there is one
         self.reading_paused = False
         self.peers = {node: Peer(node, incarnations.get(node)) for node in peers}

@@ -11,10 +11,13 @@ from dkv.kv.sessions import BOUNDS, Bounds
 from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.catchup import Catchup
+from dkv.paxos.classic_acceptor import ClassicAcceptor
+from dkv.paxos.classic_proposer import ClassicProposer
 from dkv.paxos.elector import Elector
 from dkv.paxos.learner import Learner
+from dkv.paxos.presence import Presence
 from dkv.paxos.proposer import Proposer
-from dkv.settings import Limits, Timings
+from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.wire.codec import decode_entries, encode_entries
 
 
@@ -26,13 +29,17 @@ def add_actors(
     timings: Timings,
     clients: Actor,
     bounds: Bounds = BOUNDS,
+    mode: str = LEADER,
 ) -> None:
-    """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies."""
-    ids, node = tuple(members), identity.node
-    add(ACCEPTOR, Acceptor(node, ids, limits))
+    """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies.
+
+    ``mode`` is the cluster's way to agree; in classic mode nobody leads, and other actors play three of the roles.
+    """
+    ids, node, classic = tuple(members), identity.node, mode == CLASSIC
+    add(ACCEPTOR, ClassicAcceptor(node, ids, limits, timings) if classic else Acceptor(node, ids, limits))
     add(LEARNER, Learner(identity, Machine(decode_entries, bounds)))
-    add(PROPOSER, Proposer(node, ids, limits, timings))
-    add(ELECTOR, Elector(node, ids, limits, timings))
+    add(PROPOSER, ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, ids, limits, timings))
+    add(ELECTOR, Presence(node, ids, timings) if classic else Elector(node, ids, limits, timings))
     add(CATCHUP, Catchup(node, ids, timings))
-    add(GATEWAY, Gateway(identity, limits, timings, encode_entries))
+    add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
     add(CLIENTS, clients)

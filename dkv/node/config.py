@@ -15,14 +15,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, get_type_hints
 
 from dkv.node.endpoint import Endpoint, EndpointError, parse_endpoint, shortest
-from dkv.settings import Limits, SettingsError, Timings
+from dkv.settings import CLASSIC, LEADER, MODES, Limits, SettingsError, Timings
 
 NODE_ID_MAX = 2**32 - 1
 _SECTIONS: dict[str, type[Limits] | type[Timings]] = {"limits": Limits, "timings": Timings}
+_TOP = ""
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Settings = dict[str, dict[str, Any]]
-"""By section, the settings that were given."""
+"""By section, the settings that were given; ``mode``, which is in none, under ``_TOP``."""
 
 
 class ConfigError(ValueError):
@@ -60,7 +61,8 @@ class Config:
 def load_config(path: str, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()) -> Config:
     """Read the file at ``path``, then let ``environment``, then ``overrides``, replace single settings.
 
-    The environment names a setting ``DKV_LIMITS_KEY_BYTES_MAX``, an override ``limits.key_bytes_max=4096``.
+    The environment names a setting ``DKV_LIMITS_KEY_BYTES_MAX``, an override ``limits.key_bytes_max=4096``; the mode
+    is ``DKV_MODE`` and ``mode=classic``.
     """
     try:
         with open(path, "rb") as file:
@@ -82,9 +84,7 @@ def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) ->
     cluster = _text(document, "cluster", "at the top level")
     if not _CLUSTER.fullmatch(cluster):
         raise ConfigError(f"cluster = {cluster!r}: use up to 64 letters, digits, '.', '_' and '-'")
-    mode = document.get("mode", "leader")
-    if mode != "leader":
-        raise ConfigError(f"mode = {mode!r}: this version knows only 'leader'")
+    mode = _mode(document.get("mode", LEADER), "mode")
     tables = document.get("node", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError("node must be a list of tables, each under its own [[node]]")
@@ -94,6 +94,7 @@ def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) ->
     _check_distinct(members)
     given = {section: _section(document, section) for section in _SECTIONS}
     for settings in later:
+        mode = settings.get(_TOP, {}).get("mode", mode)
         for section in _SECTIONS:
             given[section] |= settings.get(section, {})
     try:
@@ -112,6 +113,13 @@ def render_config(config: Config) -> str:
         lines += ["", f"[{section}]"]
         lines += [f"{name} = {value!r}" for name, value in asdict(settings).items()]
     return "\n".join(lines) + "\n"
+
+
+def _mode(value: Any, where: str) -> str:
+    if not isinstance(value, str) or value not in MODES:
+        suggestion = _suggestion(value, MODES) if isinstance(value, str) else ""
+        raise ConfigError(f"{where} = {value!r} must be {LEADER!r} or {CLASSIC!r}{suggestion}")
+    return value
 
 
 # --- members ---
@@ -199,7 +207,7 @@ def _setting(section: str, name: str, text: str, source: str) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> Settings:
-    settings: Settings = {section: {} for section in _SECTIONS}
+    settings: Settings = {section: {} for section in (_TOP, *_SECTIONS)}
     known = {
         f"DKV_{section}_{field.name}".upper(): (section, field.name)
         for section, cls in _SECTIONS.items()
@@ -209,20 +217,25 @@ def _from_environment(environment: Mapping[str, str]) -> Settings:
         if variable in known:
             section, name = known[variable]
             settings[section] |= _setting(section, name, text, f"environment variable {variable}")
+        elif variable == "DKV_MODE":
+            settings[_TOP] = {"mode": _mode(text, "environment variable DKV_MODE")}
         elif variable.startswith(("DKV_LIMITS_", "DKV_TIMINGS_")):
             raise ConfigError(f"unknown environment variable {variable}{_suggestion(variable, known)}")
     return settings
 
 
 def _from_overrides(overrides: Iterable[str]) -> Settings:
-    settings: Settings = {section: {} for section in _SECTIONS}
-    known = {f"{section}.{field.name}" for section, cls in _SECTIONS.items() for field in fields(cls)}
+    settings: Settings = {section: {} for section in (_TOP, *_SECTIONS)}
+    known = {"mode", *(f"{section}.{field.name}" for section, cls in _SECTIONS.items() for field in fields(cls))}
     for override in overrides:
         path, equals, text = override.partition("=")
         if path not in known:
             raise ConfigError(f"--set {override}: unknown setting {path!r}{_suggestion(path, known)}")
         if not equals:
             raise ConfigError(f"--set {override}: write --set {path}=VALUE")
+        if path == "mode":
+            settings[_TOP] = {"mode": _mode(text, "--set mode")}
+            continue
         section, name = path.split(".")
         settings[section] |= _setting(section, name, text, f"--set {override}")
     return settings

@@ -5,6 +5,9 @@ order, until this node's own learner applies it. Reads wait for a barrier of the
 has a write unanswered, or behind them in the same pipeline, ride in the batch instead, so that each connection's
 requests take effect in their order. A write that follows reads still waiting for their barrier waits for them.
 
+In classic mode the "leader" is this node itself, which proposes its own batches, and the barrier of reads is a batch
+numbered after they arrived: of writes, if there are any, or without entries (a NOOP).
+
 A request is answered within ``request_seconds``: refused if its batch has no number yet, ``UNCERTAIN`` if it has.
 """
 
@@ -77,18 +80,28 @@ class _Outstanding:
     batch: Batch
     runs: list[Run]
     sent_at: float
+    barrier: int  # the request for a barrier that it answers; 0 if none
 
 
 class Gateway:
-    """The gateway of the node that ``identity`` names; ``encode`` turns entries into a batch's blob."""
+    """The gateway of the node that ``identity`` names; ``encode`` turns entries into a batch's blob.
+
+    ``classic`` says that no leader answers for barriers.
+    """
 
     def __init__(
-        self, identity: Identity, limits: Limits, timings: Timings, encode: Callable[[list[Any]], bytes]
+        self,
+        identity: Identity,
+        limits: Limits,
+        timings: Timings,
+        encode: Callable[[list[Any]], bytes],
+        classic: bool = False,
     ) -> None:
         self._identity = identity
         self._limits = limits
         self._timings = timings
         self._encode = encode
+        self._classic = classic
         self._loading = True
         self._leader: Address | None = None
         self._quorum_lost_at: float | None = None
@@ -203,12 +216,16 @@ class Gateway:
             if self._replies_full and self._to_log[0].reads:
                 return
             runs = take_fitting(self._to_log, self._limits.batch_bytes_max)
-            blob = self._encode([entry for run in runs for entry in run.log_entries()])
-            self._seq += 1
-            me = self._identity
-            batch = Batch(me.node, me.incarnation, me.boot, self._seq, blob)
-            self._outstanding.append(_Outstanding(batch, runs, turn.now))
-            turn.send(self._leader, Submit((batch,)))
+            self._submit(turn, self._leader, runs, self._reads.ask() if self._classic else 0)
+
+    def _submit(self, turn: Turn, leader: Address, runs: list[Run], barrier: int) -> None:
+        """Number a batch of these runs, and send it; it answers the request ``barrier``, if that is not 0."""
+        blob = self._encode([entry for run in runs for entry in run.log_entries()])
+        self._seq += 1
+        me = self._identity
+        batch = Batch(me.node, me.incarnation, me.boot, self._seq, blob)
+        self._outstanding.append(_Outstanding(batch, runs, turn.now, barrier))
+        turn.send(leader, Submit((batch,)))
 
     def _on_batch_applied(self, turn: Turn, message: BatchApplied) -> None:
         applied = self._outstanding.popleft()
@@ -217,6 +234,9 @@ class Gateway:
         if len(results) != sum(run.entries for run in applied.runs):
             results = [UNREADABLE] * sum(run.entries for run in applied.runs)
         self._share_out(turn, applied.runs, results)
+        if applied.barrier:
+            self._reads.barrier(applied.barrier, 0)  # what is applied by now is enough
+            self._read_next(turn)
         self._flush_soon(turn)
 
     def _on_want(self, turn: Turn, message: Want) -> None:
@@ -236,8 +256,12 @@ class Gateway:
 
     def _ask_barrier(self, turn: Turn) -> None:
         """One request for all reads that have arrived since the last one; the newest stands for all before it."""
-        number = self._reads.ask() if self._leader is not None else 0
-        if self._leader is not None and number:
+        if self._leader is None or (self._classic and len(self._outstanding) >= self._limits.batches_outstanding_max):
+            return
+        number = self._reads.ask()
+        if number and self._classic:
+            self._submit(turn, self._leader, [], number)
+        elif number:
             turn.send(self._leader, BarrierRequest(self._identity.boot, number))
 
     def _on_barrier(self, turn: Turn, message: Barrier) -> None:
@@ -340,7 +364,7 @@ class Gateway:
         self._resend_barrier_request(turn)
 
     def _resend_barrier_request(self, turn: Turn) -> None:
-        if self._leader is not None and self._reads.asked:
+        if self._leader is not None and self._reads.asked and not self._classic:
             turn.send(self._leader, BarrierRequest(self._identity.boot, self._reads.asked))
 
     def _refusal_at_once(self, now: float) -> Error | None:
@@ -359,8 +383,8 @@ class Gateway:
         if self._cluster_is_down():
             return Error("CLUSTERDOWN no majority of the nodes is reachable; the request was not applied")
         return Error(
-            f"TRYAGAIN no leader answered within {self._timings.request_seconds:g} s;"
-            " the request was not applied, retry"
+            f"TRYAGAIN no {'majority' if self._classic else 'leader'} answered within"
+            f" {self._timings.request_seconds:g} s; the request was not applied, retry"
         )
 
     def _here(self, role: str) -> Address:

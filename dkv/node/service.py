@@ -120,7 +120,7 @@ class NodeService(MultiService):
             logs.get_logger(node, "mesh"),
         )
         members = [member.id for member in config.members]
-        add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients)
+        add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
         self._host.connect(self._mesh, self._clients)
 
     @inlineCallbacks
@@ -138,6 +138,7 @@ class NodeService(MultiService):
         self._log.info(
             "started",
             cluster=identity.cluster,
+            mode=self._config.mode,
             boot=identity.boot,
             directory=os.path.abspath(self._directory),
             clients=self._member.client.bind,

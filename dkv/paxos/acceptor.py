@@ -16,7 +16,17 @@ from typing import assert_never
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
-from dkv.keys import MEMBER, PROMISE, member_key, node_of, pack_ballot, pack_number, unpack_ballot
+from dkv.keys import (
+    MEMBER,
+    PROMISE,
+    SLOT_BALLOT,
+    SLOT_PROMISE,
+    member_key,
+    node_of,
+    pack_ballot,
+    pack_number,
+    unpack_ballot,
+)
 from dkv.messages import (
     Accept,
     Accepted,
@@ -86,9 +96,22 @@ class Acceptor:
             self._unseen.discard(node_of(key))
         self._log.start(turn)
         self._pushed_through = self._log.chosen_through
+        self._load_slot_promises(turn)
         turn.send(self._here(PROPOSER), PromiseRaised(self._promised))
         if self._voting:
             self._report_progress(turn)
+
+    def _load_slot_promises(self, turn: Turn) -> None:
+        """What was promised and accepted slot by slot, in classic mode: the promise for every slot now covers it.
+
+        All of it, that for chosen slots too: a leader that was here before must not go on (ADR 0004).
+        """
+        stored = turn.load(SLOT_BALLOT)
+        if stored is not None and Ballot(*unpack_ballot(stored)) > self._promised:
+            self._promised = Ballot(*unpack_ballot(stored))
+            turn.persist(PROMISE, stored)
+        for key, _ in list(turn.scan(SLOT_PROMISE)):
+            turn.persist_erase(key)
 
     @property
     def _voting(self) -> bool:
@@ -97,14 +120,17 @@ class Acceptor:
     def _may_vote(self, turn: Turn, sender: Address, ballot: Ballot) -> bool:
         """Whether this acceptor votes at all, and has promised nothing above ``ballot``; says so to who asked."""
         if not self._voting:
-            if not self._withheld:
-                self._withheld = True
-                turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._unseen))
+            self._withhold(turn, ballot)
             return False
         if ballot < self._promised:
             turn.send(sender, Nack(ballot, self._promised))
             return False
         return True
+
+    def _withhold(self, turn: Turn, ballot: Ballot) -> None:
+        if not self._withheld:
+            self._withheld = True
+            turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._unseen))
 
     # --- phase 1 ---
 

@@ -91,9 +91,9 @@ class SlotLog:
     # --- writing ---
 
     def accept(self, turn: Turn, slot: int, ballot: Ballot, value: Value) -> None:
-        """Record that ``value`` was accepted for an open slot in ``ballot``."""
-        assert not self.is_chosen(slot) and ballot >= self.accepted_in(slot)
-        self._put(turn, slot, SlotRecord(ballot, value))
+        """Record that ``value`` was accepted for an open slot in ``ballot``: if one is known chosen, that one."""
+        assert slot > self.chosen_through and ballot >= self.accepted_in(slot)
+        self._put(turn, slot, SlotRecord(ballot, value, self.is_chosen(slot)))
 
     def learn(self, turn: Turn, slot: int, value: Value) -> bool:
         """Record that ``value`` is chosen; keeps the ballot. False, and nothing done, if another value is."""
@@ -110,6 +110,19 @@ class SlotLog:
         if (ballot, through) > (self._mark_ballot, self._mark_through):
             self._mark_ballot, self._mark_through = ballot, through
         self._extend(turn)
+
+    def choose(self, turn: Turn, slot: int, value: Value) -> bool:
+        """As ``learn``; but where ``value`` was accepted nothing is written, as for a mark."""
+        record = None if self.is_chosen(slot) else self.record(turn, slot)
+        if record is None or record.value != value:
+            return self.learn(turn, slot, value)
+        self._open[slot] = _Open(record.ballot, True)
+        self._extend(turn)
+        return True
+
+    def hear_of(self, through: int) -> None:
+        """Somebody holds the chosen values of all slots up to ``through``."""
+        self.marked_through = max(self.marked_through, through)
 
     def applied(self, turn: Turn, through: int) -> None:
         """Everything up to ``through`` has been applied, so it was chosen: the stored mark may be older."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from random import Random
 
 from dkv.actor import Address
-from dkv.messages import Accepted, Promise
+from dkv.messages import Accepted, AcceptedSlot, Promise, PromiseSlot
 from dkv.sim.clients import Crowd
 from dkv.sim.network import Network
 from dkv.sim.node import Node
@@ -104,7 +104,7 @@ class Faults:
         """The node is about to send ``message``."""
         if self._doomed:
             self.reached(node, "sending")
-            if node.up and isinstance(message, Accepted | Promise):
+            if node.up and isinstance(message, Accepted | Promise | AcceptedSlot | PromiseSlot):
                 self.reached(node, "voting")
 
     def _crash(self, node: Node) -> None:

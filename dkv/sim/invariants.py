@@ -20,6 +20,7 @@ from dkv.keys import (
     RECORD,
     STATE,
     TOKEN,
+    record_key,
     slot_of,
     unpack_ballot,
     unpack_number,
@@ -28,6 +29,7 @@ from dkv.kv.sessions import Bounds
 from dkv.messages import (
     Accept,
     Accepted,
+    AcceptedSlot,
     Barrier,
     BarrierRequest,
     ChosenMark,
@@ -39,23 +41,13 @@ from dkv.messages import (
 )
 from dkv.node.layers import Layers
 from dkv.paxos.quorum import quorum_size
-from dkv.records import SlotRecord, unpack_record
+from dkv.records import unpack_record
 from dkv.sim.chosen import Chosen
 from dkv.sim.node import Node
+from dkv.sim.ondisk import OnDisk
 from dkv.sim.reads import ReadRules
+from dkv.sim.slots import SlotRules
 from dkv.storage.store import Store
-
-
-class _OnDisk:
-    """What one acceptor has on disk, as far as its commits said."""
-
-    def __init__(self) -> None:
-        self.promised = ZERO
-        self.voted = ZERO
-        """The highest ballot of a vote: voting promises, too."""
-        self.records: dict[int, SlotRecord] = {}
-        self.chosen_through = 0
-        self.applied_through = 0
 
 
 class _Campaign:
@@ -89,8 +81,9 @@ class Invariants:
         self._quorum = quorum_size(len(members))
         self._window_slots_max = window_slots_max
         self._violated = violated
-        self._disks = {node: _OnDisk() for node in members}
+        self._disks = {node: OnDisk() for node in members}
         self._wiped: set[int] = set()
+        self._slots = SlotRules(self._disks, self._wiped, self.chosen, self._quorum, violated)
         self._campaigns: dict[Ballot, _Campaign] = {}
         self._reads = ReadRules(members, violated)
         self._applied_seq: dict[tuple[int, int], int] = {}
@@ -99,16 +92,16 @@ class Invariants:
 
     def wiped(self, node: int) -> None:
         """The node's disk was lost: its votes were cast, but it remembers nothing."""
-        self._disks[node] = _OnDisk()
+        self._disks[node] = OnDisk()
         self._wiped.add(node)
 
     def durable(self, node: Node, writes: dict[bytes, bytes | None]) -> None:
         """Check a commit that has just become durable, as a whole."""
         disk = self._disks[node.number]
-        bound = max(disk.promised, disk.voted)  # as of the commit before: within one, the order is not known
-        for key, value in writes.items():
-            if key[:1] == RECORD:
-                self._check_record(node.number, disk, slot_of(key), value, bound)
+        # The bounds are as of the commit before: within one, the order is not known.
+        bounds = {slot_of(key): disk.bound(slot_of(key), node.classic) for key in writes if key[:1] == RECORD}
+        for slot, bound in bounds.items():
+            self._check_record(node, disk, slot, writes[record_key(slot)], bound)
         stored = writes.get(PROMISE)
         if stored is not None:
             promised = Ballot(*unpack_ballot(stored))
@@ -121,8 +114,10 @@ class Invariants:
             self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))
         elif any(key[:1] in (STATE, TOKEN) for key in writes):
             self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
+        self._slots.durable(node.number, writes)
 
-    def _check_record(self, node: int, disk: _OnDisk, slot: int, value: bytes | None, bound: Ballot) -> None:
+    def _check_record(self, life: Node, disk: OnDisk, slot: int, value: bytes | None, bound: Ballot) -> None:
+        node = life.number
         if value is None:
             self._violated(f"I8: node {node} erased the record of slot {slot}")
             return
@@ -142,11 +137,14 @@ class Invariants:
         # A value that was learned has the ballot of a vote that may have been for another value.
         if voted and (not record.chosen or self.chosen.proposal(slot, record.ballot) == record.value):
             self._complain(self.chosen.voted(node, slot, record.ballot, record.value))
-            disk.voted = max(disk.voted, record.ballot)
+            if life.classic:
+                disk.slot_ballot = max(disk.slot_ballot, record.ballot)
+            else:
+                disk.voted = max(disk.voted, record.ballot)
         if record.chosen and self.chosen.values.get(slot) != record.value:
             self._violated(f"I7: node {node} stored slot {slot} as chosen with a value that no majority holds")
 
-    def _check_chosen_through(self, node: int, disk: _OnDisk, through: int) -> None:
+    def _check_chosen_through(self, node: int, disk: OnDisk, through: int) -> None:
         if through < disk.chosen_through:
             self._violated(f"I8: chosen_through of node {node} fell from {disk.chosen_through} to {through}")
         for slot in range(disk.chosen_through + 1, through + 1):
@@ -156,7 +154,7 @@ class Invariants:
                 self._violated(f"I7: node {node} counts slot {slot} as chosen and holds {what} for it")
         disk.chosen_through = through
 
-    def _check_applied_through(self, node: Node, disk: _OnDisk, through: int) -> None:
+    def _check_applied_through(self, node: Node, disk: OnDisk, through: int) -> None:
         if through < disk.applied_through:
             self._violated(f"I8: applied_through of node {node.number} fell from {disk.applied_through} to {through}")
         disk.applied_through = through
@@ -192,7 +190,7 @@ class Invariants:
     def sending(self, node: Node, to: Address, message: Any) -> None:
         """Check what a node says to others before it is on its way."""
         match message:
-            case Promise() | Accepted() if node.number in self._wiped:
+            case Promise() | Accepted() | AcceptedSlot() if node.number in self._wiped:
                 self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
             case Accept():
                 self._check_accept(node, message)
@@ -201,7 +199,7 @@ class Invariants:
             case Prepare():
                 self._check_prepare(node, to, message)
             case Confirmed():
-                promised = self._disks[node.number].promised
+                promised = self._disks[node.number].bound(0, False)
                 if promised > message.ballot:
                     self._violated(
                         f"I11: node {node.number} confirmed ballot {message.ballot} though it had promised {promised}"
@@ -212,6 +210,8 @@ class Invariants:
                 self._reads.round_begun(message)
             case Barrier():
                 self._reads.answered(node.number, to.node, message)
+            case _:
+                self._slots.sending(node, to, message)
 
     def _check_prepare(self, node: Node, to: Address, message: Prepare) -> None:
         ballot = message.ballot
@@ -261,7 +261,7 @@ class Invariants:
         match message:
             case Promise():
                 self._check_promise(sender, message)
-            case Accepted():
+            case Accepted() | AcceptedSlot():
                 self._check_accepted(sender, message)
             case ChosenSlots() if role in (LEARNER, CATCHUP):
                 self._check_chosen_slots(node.number, role, message)
@@ -283,6 +283,8 @@ class Invariants:
                 self._check_prepare(node, Address(node.number, ACCEPTOR), message)
             case Accept() if sender.node == node.number:
                 self._check_accept(node, message)
+            case _:
+                self._slots.delivered(node, role, sender, message)
 
     def _check_promise(self, sender: Address, message: Promise) -> None:
         campaign = self._campaigns.get(message.ballot)
@@ -310,7 +312,7 @@ class Invariants:
             if slot >= first and record.ballot < message.ballot and not record.chosen and slot not in reported:
                 self._violated(f"I4: the Promise {message.ballot} of node {node} does not report slot {slot}")
 
-    def _check_accepted(self, sender: Address, message: Accepted) -> None:
+    def _check_accepted(self, sender: Address, message: Accepted | AcceptedSlot) -> None:
         slot, ballot, disk = message.slot, message.ballot, self._disks[sender.node]
         record, proposal = disk.records.get(slot), self.chosen.proposal(slot, ballot)
         if proposal is None:

@@ -31,6 +31,11 @@ class Member(Protocol):
     boot: int
     incarnation: int
     up: bool
+    mode: str
+
+    @property
+    def life(self) -> tuple[int, int]:
+        """The incarnation and the boot: no other life, of whatever disk, has both."""
 
     def run(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Handle now, or when the node goes on after a pause."""
@@ -79,7 +84,7 @@ class _End:
 @dataclass(slots=True, eq=False)
 class _Session:
     ends: dict[int, _End]
-    boots: dict[int, int]
+    lives: dict[int, tuple[int, int]]
     lingers: bool
     """Whether what is on its way when an end closes still arrives there."""
 
@@ -186,12 +191,12 @@ class Network:
     def _reach(self, session: _Session, sender: int, to: int, number: int, body: bytes) -> None:
         """The bytes are at the machine; its process reads them when it runs."""
         receiver = self._members[to]
-        if receiver.boot == session.boots[to]:
+        if receiver.life == session.lives[to]:
             receiver.run(self._arrive, session, sender, to, number, body)
 
     def _arrive(self, session: _Session, sender: int, to: int, number: int, body: bytes) -> None:
         end = session.ends[to]
-        if not (end.open or session.lingers) or self._members[to].boot != session.boots[to]:
+        if not (end.open or session.lingers) or self._members[to].life != session.lives[to]:
             return
         role, to_role, message = decode(body)
         self._trace.add(Happening(self._schedule.now, to, "arrive", message, number, sender))
@@ -209,19 +214,19 @@ class Network:
             return
         reachable = pair not in self._cut and pair[::-1] not in self._cut and self._random.random() >= self.weather.loss
         known = one.knows(other.number, other.incarnation) and other.knows(one.number, one.incarnation)
-        if one.up and other.up and reachable and known:
+        if one.up and other.up and reachable and known and one.mode == other.mode:
             if session is not None:
                 for node, peer in ((one, other), (other, one)):  # whoever had not noticed that it is over does so now
                     node.run(self._closed, session, node.number, peer.number)
             ends = {number: _End(heard_at=self._schedule.now) for number in pair}
-            session = _Session(ends, {one.number: one.boot, other.number: other.boot}, self._random.random() < 0.5)
+            session = _Session(ends, {one.number: one.life, other.number: other.life}, self._random.random() < 0.5)
             self._sessions[pair] = session
             for node, peer in ((one, other), (other, one)):
                 arguments = (session, node.number, peer.number, peer.incarnation, peer.boot)
                 self._schedule.after(self._delay(), node.run, self._opened, *arguments)
 
     def _opened(self, session: _Session, node: int, peer: int, incarnation: int, boot: int) -> None:
-        if session.ends[node].open and self._members[node].boot == session.boots[node]:
+        if session.ends[node].open and self._members[node].life == session.lives[node]:
             self._note(node, "open", f"session with node {peer}")
             session.ends[node].heard_at = self._schedule.now
             self._members[node].peer_up(peer, incarnation, boot)
@@ -242,7 +247,7 @@ class Network:
         self._schedule.after(wait, self._members[other].run, self._closed, session, other, number)
 
     def _closed(self, session: _Session, number: int, peer: int) -> None:
-        if session.ends[number].open and self._members[number].boot == session.boots[number]:
+        if session.ends[number].open and self._members[number].life == session.lives[number]:
             session.ends[number].open = False
             self._note(number, "closed", f"session with node {peer}")
             self._members[number].peer_down(peer)
@@ -263,19 +268,19 @@ class Network:
             self._members[to].run(self._listen, session, sender, to)
 
     def _sign(self, session: _Session, sender: int, to: int) -> None:
-        if self._members[sender].boot == session.boots[sender] and (sender, to) not in self._cut:
+        if self._members[sender].life == session.lives[sender] and (sender, to) not in self._cut:
             self._schedule.after(self._delay(), self._members[to].run, self._hear, session, sender, to)
 
     def _hear(self, session: _Session, sender: int, to: int) -> None:
         end = session.ends[to]
-        if end.open and self._members[to].boot == session.boots[to]:
+        if end.open and self._members[to].life == session.lives[to]:
             end.heard_at = self._schedule.now
             self._members[to].peer_heard(sender)
 
     def _listen(self, session: _Session, sender: int, to: int) -> None:
         """End a session that has been silent for too long."""
         end = session.ends[to]
-        if not end.open or self._members[to].boot != session.boots[to]:
+        if not end.open or self._members[to].life != session.lives[to]:
             return
         if self._schedule.now - end.heard_at > self._timings.silence_seconds:
             self._note(to, "silent", f"session with node {sender}")

@@ -13,7 +13,7 @@ from dkv.keys import BOOT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
 from dkv.kv.sessions import Bounds
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
-from dkv.settings import Limits, Timings
+from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.sim.disk import Disk
 from dkv.sim.network import Network
 from dkv.sim.schedule import NodeClock, Schedule
@@ -120,6 +120,7 @@ class Node:
         limits: Limits,
         timings: Timings,
         bounds: Bounds,
+        choose_mode: Callable[[], str],
         watcher: Watcher,
     ) -> None:
         self.number = number
@@ -149,6 +150,9 @@ class Node:
         self._limits = limits
         self._timings = timings
         self._bounds = bounds
+        self._choose_mode = choose_mode
+        self.mode = LEADER
+        """The way to agree that its present life knows."""
         self._known: dict[int, int] = {}
         self.initialise()
         network.add(self)
@@ -158,7 +162,17 @@ class Node:
         self.incarnation = self._random.getrandbits(63)
         self.disk.commit_now({IDENTITY: pack_number(self.incarnation), BOOT: pack_number(0)})
 
+    @property
+    def classic(self) -> bool:
+        """Whether its present life runs in classic mode."""
+        return self.mode == CLASSIC
+
     # --- lives ---
+
+    @property
+    def life(self) -> tuple[int, int]:
+        """The incarnation and the boot: no other life, of whatever disk, has both."""
+        return self.incarnation, self.boot
 
     def start(self) -> None:
         """Begin a life on what the disk holds, checked as a real node checks it; a damaged disk begins none."""
@@ -171,6 +185,7 @@ class Node:
             self.watcher.ended(self, "cannot start", error)
             return
         self.disk.commit_now({BOOT: pack_number(self.boot)})
+        self.mode = self._choose_mode()
         self.up = True
         self.clock = NodeClock(self._schedule, self.clock_rate)
         self.host = Host(
@@ -185,7 +200,7 @@ class Node:
         )
         self.port = _Port(self)
         identity = Identity(CLUSTER, self.number, self.incarnation, self.boot)
-        add_actors(self._add, identity, self._members, self._limits, self._timings, self.port, self._bounds)
+        add_actors(self._add, identity, self._members, self._limits, self._timings, self.port, self._bounds, self.mode)
         self.host.connect(_Link(self, self._network), self.port)
         self.watcher.started(self)
         self.host.start()

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
+from dkv.settings import LEADER
 from dkv.sim.clients import Client
 from dkv.sim.invariants import applied_state
 from dkv.sim.node import Node
@@ -39,10 +40,15 @@ class Outcome:
 
 
 def run(
-    seed: int, nodes: int, seconds: float, faults: frozenset[str] = frozenset(FAULTS), out: TextIO | None = None
+    seed: int,
+    nodes: int,
+    seconds: float,
+    faults: frozenset[str] = frozenset(FAULTS),
+    out: TextIO | None = None,
+    mode: str = LEADER,
 ) -> Outcome:
     """Run one seed: ``nodes`` nodes, ``seconds`` of faults, the trace written to ``out``."""
-    world = World(seed, nodes, seconds, faults, out)
+    world = World(seed, nodes, seconds, faults, out, mode)
     if _begin(world) and world.run(seconds):
         _heal(world, Random(f"{seed}/heal"))
     world.check_replies()
@@ -72,6 +78,7 @@ def _begin(world: World) -> bool:
         world.violated("the members did not meet though nothing was wrong")
         return False
     world.network.weather.loss = loss
+    world.mode.begin_changes()
     world.crowd.begin()
     world.faults.begin()
     return True
@@ -91,11 +98,15 @@ def _heal(world: World, random: Random) -> None:
     world.network.calm()
     world.faults.slow.clear()
     world.calm = True
+    mode = world.mode.settle()
     for node in healed:
         node.disk.full = node.disk.broken = False
         node.disk.unstick()
         world.faults.resume(node)
         if not node.up:
+            node.start()
+        elif node.mode != mode:
+            node.crash()
             node.start()
     world.crowd.stopped = True
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
@@ -114,7 +125,7 @@ def _finish(world: World, healed: list[Node]) -> None:
     """All requests finish, leadership settles, every replica serves and converges."""
 
     def led() -> bool:
-        return any(node.number in world.leading for node in healed)
+        return healed[0].classic or any(node.number in world.leading for node in healed)
 
     waiting = [client for client in world.crowd.clients if client.node in healed]
     if not _must(world, lambda: not any(client.busy for client in waiting), "requests were never answered"):

@@ -8,27 +8,69 @@ from typing import Any, TextIO
 from dkv.actor import Address
 from dkv.ballot import Ballot
 from dkv.events import ClientReplies
+from dkv.settings import CLASSIC, LEADER, MODES
 from dkv.sim.clients import Crowd, is_fitting
 from dkv.sim.faults import Faults
 from dkv.sim.invariants import Invariants
 from dkv.sim.network import Network
 from dkv.sim.node import Node
-from dkv.sim.plan import draw
+from dkv.sim.plan import FREQUENT, draw
 from dkv.sim.schedule import Schedule
 from dkv.sim.trace import Happening, Trace
 from dkv.storage.identity import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
 STEPS_AT_ONCE_MAX = 100_000
+CHANGE_CHANCE = 0.25
+
+
+MIXED = "mixed"
+"""A cluster whose operators change its mode again and again, one node after the other, and not always all of them."""
+
+
+class ModeOfLives:
+    """In which mode a node that starts runs: always ``mode``, but for ``MIXED``."""
+
+    def __init__(self, mode: str, random: Random) -> None:
+        self._mixed = mode == MIXED
+        self._changing = False
+        self._random = random
+        self._mode = random.choice(MODES) if self._mixed else mode
+
+    def begin_changes(self) -> None:
+        """From now on the operators are at work."""
+        self._changing = self._mixed
+
+    def of_next_life(self) -> str:
+        """The mode of a life that begins now."""
+        if self._changing and self._random.random() < CHANGE_CHANCE:
+            self._mode = CLASSIC if self._mode == LEADER else LEADER
+        return self._mode
+
+    def settle(self) -> str:
+        """Let it be one mode from now on; which one."""
+        self._changing = False
+        return self._mode
 
 
 class World:
     """A cluster of ``size`` nodes for ``seed``; ``violation`` is set by the first invariant that is broken."""
 
-    def __init__(self, seed: int, size: int, seconds: float, faults: frozenset[str], out: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        size: int,
+        seconds: float,
+        faults: frozenset[str],
+        out: TextIO | None = None,
+        mode: str = LEADER,
+    ) -> None:
         self.seed = seed
+        self.mode = ModeOfLives(mode, self._generator("mode"))
         self.random = self._generator("world")
         self.plan = plan = draw(self._generator("plan"), size, seconds, faults)
+        if mode == MIXED and plan.strikes:
+            plan.strikes["crash"] = FREQUENT["crash"]  # without restarts no mode is changed
         self.violation: str | None = None
         self.leading: dict[int, Ballot] = {}
         """The nodes that lead, as far as they say."""
@@ -74,6 +116,7 @@ class World:
             self.plan.limits,
             self.plan.timings,
             self.plan.bounds,
+            self.mode.of_next_life,
             self,
         )
         node.clock_rate = self.plan.clock_rates[number - 1]

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, PROMISE, RECORD, record_key, slot_of, unpack_number
+from dkv.keys import (
+    APPLIED_THROUGH,
+    CHOSEN_THROUGH,
+    PROMISE,
+    RECORD,
+    SLOT_BALLOT,
+    SLOT_PROMISE,
+    record_key,
+    slot_of,
+    unpack_number,
+)
 from dkv.records import RecordDamaged, unpack_record
 from dkv.storage.identity import DirectoryError
 from dkv.storage.seal import DAMAGE_ADVICE
@@ -10,14 +20,15 @@ from dkv.storage.store import Store, StoreFailed
 
 
 def check_log(store: Store) -> None:
-    """Read the promise and every record once; ``DirectoryError`` unless the log is whole.
+    """Read every promise and every record once; ``DirectoryError`` unless the log is whole.
 
     Whole means: a record for each slot from 1 to what the marks claim chosen or applied (no compaction exists yet),
     and every record readable, those above too. Gaps above are normal: an Accept was lost on the way. The two marks
     are written by two actors, so the higher one counts.
     """
     try:
-        store.get(PROMISE)  # raises if it is damaged
+        for _ in (store.get(PROMISE), store.get(SLOT_BALLOT), *store.scan(SLOT_PROMISE)):
+            pass  # the store raises if one of them is damaged
         through = max(unpack_number(store.get(CHOSEN_THROUGH)), unpack_number(store.get(APPLIED_THROUGH)))
         expected = 1
         for key, data in store.scan(RECORD):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from io import BytesIO
 from operator import attrgetter
+from types import NoneType, UnionType
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
@@ -88,6 +89,14 @@ TAGS: dict[int, type] = {
     33: messages.Resigned,
     34: messages.Heartbeat,
     35: messages.HeartbeatAck,
+    36: messages.PrepareSlot,
+    37: messages.PromiseSlot,
+    38: messages.NackSlot,
+    39: messages.AcceptSlot,
+    40: messages.AcceptedSlot,
+    41: messages.SlotSettled,
+    42: messages.SlotChosen,
+    43: messages.ChosenThrough,
 }
 """Every class that travels between nodes."""
 
@@ -178,6 +187,9 @@ def _class_packer(cls: type) -> Convert:
 
 def _packer(hint: Any) -> Convert | None:
     """What makes a value of type ``hint`` into something cbor2 encodes; None where it is that already."""
+    if get_origin(hint) is UnionType:
+        pack_some = _packer(_of_optional(hint))
+        return (lambda item: None if item is None else pack_some(item)) if pack_some else None
     if is_dataclass(hint):
         return _class_packer(hint)  # type: ignore[arg-type]  # a class, since hints are classes
     if get_origin(hint) is not tuple:
@@ -210,6 +222,9 @@ def _unpacker(hint: Any, name: str) -> Convert:
         return _number_unpacker(name)
     if hint is Ballot:
         return _unpack_ballot
+    if get_origin(hint) is UnionType:
+        unpack_some = _unpacker(_of_optional(hint), name)
+        return lambda item: None if item is None else unpack_some(item)
     if is_dataclass(hint):
         return _class_unpacker(hint)  # type: ignore[arg-type]  # a class, since hints are classes
     if get_origin(hint) is not tuple:
@@ -226,6 +241,14 @@ def _unpacker(hint: Any, name: str) -> Convert:
         return tuple([unpack_one(each) for unpack_one, each in zip(unpackers, items, strict=True)])
 
     return unpack_fixed
+
+
+def _of_optional(hint: Any) -> Any:
+    """What ``hint`` is when it is not None; no other unions travel."""
+    some = [each for each in get_args(hint) if each is not NoneType]
+    if len(some) != 1 or len(get_args(hint)) != 2:
+        raise TypeError(f"no encoding for {hint}")
+    return some[0]
 
 
 def _number_unpacker(name: str) -> Convert:

@@ -103,7 +103,10 @@ class LoadConfigTests(SynchronousTestCase):
         self.assertWrong(ONE.replace('cluster = "c"', ""), "cluster is missing")
         self.assertWrong(ONE.replace('"c"', '""'), "cluster = ''")
         self.assertWrong(ONE.replace('"c"', '"a b"'), "cluster = 'a b'", "letters, digits")
-        self.assertWrong('mode = "classic"\n' + ONE, "mode = 'classic'", "only 'leader'")
+        self.assertWrong(
+            'mode = "clasic"\n' + ONE, "mode = 'clasic'", "'leader' or 'classic'", "did you mean 'classic'?"
+        )
+        self.assertWrong("mode = 1\n" + ONE, "mode = 1", "'leader' or 'classic'")
         self.assertWrong(ONE.replace("id = 1", ""), "in [[node]] number 1: id is missing")
         for value in ("0", "4294967296", "-1", "1.0", "true", '"1"'):
             self.assertWrong(ONE.replace("id = 1", f"id = {value}"), "must be a whole number from 1 to 4294967295")

@@ -15,8 +15,9 @@ from dkv import messages as m
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, PROPOSER
 from dkv.ballot import Ballot
 from dkv.node import gateway
-from dkv.paxos import acceptor, catchup, elector, proposer
+from dkv.paxos import acceptor, catchup, classic_acceptor, classic_proposer, elector, presence, proposer
 from dkv.records import Batch, SlotRecord
+from dkv.settings import MODES
 from dkv.wire.codec import (
     COUNT_MAX,
     INCARNATION_MAX,
@@ -68,6 +69,15 @@ STORED = {
     m.Resigned(BALLOT): "8218218219012c02",
     m.Heartbeat(BALLOT, 8): "8318228219012c0208",
     m.HeartbeatAck(BALLOT, 8): "8318238219012c0208",
+    m.PrepareSlot(BALLOT, 6): "8318248219012c0206",
+    m.PromiseSlot(BALLOT, 6, None): "8418258219012c0206f6",
+    m.PromiseSlot(BALLOT, 6, RECORD): "8418258219012c0206838219012c028185011bffffffffffffffff041a0001117044626c6f62f5",
+    m.NackSlot(BALLOT, 6, BALLOT, BALLOT): "8518268219012c02068219012c028219012c02",
+    m.AcceptSlot(BALLOT, 6, (BATCH,)): "8418278219012c02068185011bffffffffffffffff041a0001117044626c6f62",
+    m.AcceptedSlot(BALLOT, 6): "8318288219012c0206",
+    m.SlotSettled(6, 7): "8318290607",
+    m.SlotChosen(BALLOT, 6): "83182a8219012c0206",
+    m.ChosenThrough(7): "82182b07",
 }
 """Every class that travels, and its bytes; whoever edits a line edits the protocol."""
 
@@ -113,15 +123,23 @@ class Tags(SynchronousTestCase):
     def test_routes(self) -> None:
         """A message that reached an actor which does not know it would stop the node."""
         self.assertEqual(set(m.ROUTES), set(TAGS.values()) - {Hello, Refused, Alive})
-        known = {
+        shared = {CATCHUP: catchup.CatchupMessage, GATEWAY: gateway.GatewayMessage}
+        leader = {
             ACCEPTOR: acceptor.AcceptorMessage,
-            CATCHUP: catchup.CatchupMessage,
             ELECTOR: elector.ElectorMessage,
-            GATEWAY: gateway.GatewayMessage,
             PROPOSER: proposer.ProposerMessage,
         }
-        for cls, (_, to_role) in m.ROUTES.items():
-            self.assertIn(cls, get_args(known[to_role]))
+        classic = {
+            ACCEPTOR: classic_acceptor.ClassicAcceptorMessage,
+            ELECTOR: presence.PresenceMessage,
+            PROPOSER: classic_proposer.ClassicProposerMessage,
+        }
+        known = {"leader": shared | leader, "classic": shared | classic}
+        self.assertEqual(set(m.SPOKEN), set(MODES))
+        self.assertEqual(set(m.ROUTES), frozenset().union(*m.SPOKEN.values()))
+        for mode, spoken in m.SPOKEN.items():
+            for cls in spoken:
+                self.assertIn(cls, get_args(known[mode][m.ROUTES[cls][1]]), mode)
         self.assertEqual(decode(encode(m.ReadChosen(1)))[:2], (CATCHUP, ACCEPTOR))
         self.assertEqual(decode(encode(Alive()))[:2], (MESH, MESH))
 

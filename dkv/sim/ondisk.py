@@ -1,0 +1,35 @@
+"""What one acceptor has on disk, as far as its commits said: what the invariants compare its words with."""
+
+from __future__ import annotations
+
+from dkv.ballot import ZERO, Ballot
+from dkv.records import SlotRecord
+
+
+class OnDisk:
+    """Promises, records and marks of one acceptor."""
+
+    def __init__(self) -> None:
+        self.promised = ZERO
+        """For every slot."""
+        self.voted = ZERO
+        """The highest ballot of a vote in leader mode: voting promises, too."""
+        self.slot_promises: dict[int, Ballot] = {}
+        """In classic mode, of open slots."""
+        self.slot_ballot = ZERO
+        """The highest ballot promised or voted for in classic mode, in whatever slot."""
+        self.records: dict[int, SlotRecord] = {}
+        self.chosen_through = 0
+        self.applied_through = 0
+
+    def bound(self, slot: int, classic: bool) -> Ballot:
+        """Below which ballot there is no vote for ``slot``, by who runs in classic mode or not."""
+        if classic:
+            return max(self.promised, self.voted, self.slot_promises.get(slot, ZERO))
+        return max(self.promised, self.voted, self.slot_ballot)
+
+    def has_promised(self, slot: int, ballot: Ballot) -> bool:
+        """Whether ``ballot`` is promised for ``slot``, or the slot accepted in it or above, or known to be chosen."""
+        record = self.records.get(slot)
+        voted = ZERO if record is None else record.ballot
+        return slot <= self.chosen_through or max(self.bound(slot, True), voted) >= ballot
