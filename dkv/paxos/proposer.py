@@ -274,6 +274,7 @@ class Proposer:
                 return
             slot = self._window.propose(value, turn.now)
             self._announced_through = self._window.chosen_through
+            turn.note("proposed")
             accept = Accept(self._ballot, slot, value, self._announced_through)
             for node in self._members:
                 turn.send(self._acceptor(node), accept)
