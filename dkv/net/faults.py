@@ -159,5 +159,3 @@ class Faults:
             self._reactor.callLater(held[0][0] - now, self._let_go, link)
         else:
             del self._held[link]
-
-

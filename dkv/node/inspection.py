@@ -43,7 +43,7 @@ class Inspection:
         config: Config,
         host: Host,
         mesh: Mesh,
-        clients: Callable[[], Clients],
+        clients: Clients,
         journal: Journal,
         now: Callable[[], float],
     ) -> None:
@@ -76,7 +76,7 @@ class Inspection:
         return self._metrics.text()
 
     def _readings(self) -> Readings:
-        clients = self._clients()
+        clients = self._clients
         return Readings(
             len(self._mesh.connected),
             clients.connections,
@@ -103,7 +103,9 @@ class Inspection:
             Condition("replayed", metrics.replayed, "it is replaying its log"),
             *leader,
             Condition("quorum_heard", self._journal.quorum_heard, "no majority of the members is heard"),
-            Condition("disk", self._host.commit_seconds < stuck, f"a commit has taken {self._host.commit_seconds:.1f} s"),
+            Condition(
+                "disk", self._host.commit_seconds < stuck, f"a commit has taken {self._host.commit_seconds:.1f} s"
+            ),
         ]
 
     @property
@@ -134,7 +136,7 @@ class Inspection:
             "catchup_entries_applied": metrics.catchup_entries_applied,
             "duplicates_suppressed": metrics.duplicates_suppressed,
             "applied_ops": metrics.applied_ops,
-            "connections": self._clients().connections,
+            "connections": self._clients.connections,
             "uptime_seconds": round(self._now() - self._began_at, 3),
             "clients": shortest(member.client) or member.client.bind,
             "admin": None if member.admin is None else shortest(member.admin) or member.admin.bind,

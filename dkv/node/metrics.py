@@ -174,7 +174,7 @@ class Metrics:
         yield _histogram("dkv_commit_seconds", "Synced writes to disk", {(): self._commits})
         yield _histogram("dkv_batch_commands", "Commands of the batches that this node numbered", {(): self._batches})
         help = "Time of requests: queue until numbered, agree until applied, read until evaluated; oldest of its group"
-        stages = {(stage,): histogram for stage, histogram in self._stages.items()}
+        stages: dict[tuple[str, ...], Histogram] = {(stage,): histogram for stage, histogram in self._stages.items()}
         yield _histogram("dkv_client_seconds", help, stages, ("stage",))
         refused = self._refused + Counter({"CONNECTIONS": reading.connections_refused, "INPUT": reading.inputs_refused})
         help = "Requests refused by the first word of the error, connections beyond the cap, and what is no request"

@@ -117,7 +117,9 @@ ORDERS = {
     command.name.encode(): command
     for command in (
         ConnectionCommand("dkv.status", 1, "", "The state of this node, as JSON.", _answered(_status)),
-        ConnectionCommand("dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)),
+        ConnectionCommand(
+            "dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)
+        ),
         ConnectionCommand("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log)),
         ConnectionCommand(
             "dkv.fault",
