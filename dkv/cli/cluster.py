@@ -28,8 +28,8 @@ PORT_MAX = 65_535
 @click.option(
     "--base-port",
     type=click.IntRange(1, PORT_MAX - ADMIN_PORTS_FROM - PEER_PORTS_FROM),
-    help=f"The first node's port for clients; the next nodes' ports follow, and those for peers are {PEER_PORTS_FROM} above, those for operators {ADMIN_PORTS_FROM} "
-    f"above.  [default: {BASE_PORT}]",
+    help="The first node's port for clients; the next nodes' ports follow. Those for peers are "
+    f"{PEER_PORTS_FROM} above, those for operators {ADMIN_PORTS_FROM}.  [default: {BASE_PORT}]",
 )
 @click.option(
     "--mode",

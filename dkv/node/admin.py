@@ -115,6 +115,6 @@ def admin_site(node: Inspection) -> WrappingFactory:
         b"metrics": lambda _: (OK, PROMETHEUS, node.metrics()),
     }
     for path, answer in pages.items():
-        root.putChild(path, _Page(answer))  # type: ignore[no-untyped-call]  # as above
+        root.putChild(path, _Page(answer))
     site = _Site(root, requestFactory=_Request, timeout=IDLE_SECONDS)  # type: ignore[no-untyped-call]  # as above
     return _Bounded(site)  # type: ignore[no-untyped-call]  # as above

@@ -97,15 +97,14 @@ class Inspection:
     def conditions(self) -> list[Condition]:
         """What must hold for a node to be ready."""
         metrics, stuck = self._metrics, self._config.timings.stuck_disk_seconds
+        commit = self._host.commit_seconds
         leader = [] if self._is_classic else [Condition("leader_known", metrics.leader > 0, "no leader is known")]
         return [
             Condition("voting", metrics.votes, "it has not met every other member yet, and does not vote before"),
             Condition("replayed", metrics.replayed, "it is replaying its log"),
             *leader,
             Condition("quorum_heard", self._journal.quorum_heard, "no majority of the members is heard"),
-            Condition(
-                "disk", self._host.commit_seconds < stuck, f"a commit has taken {self._host.commit_seconds:.1f} s"
-            ),
+            Condition("disk", commit < stuck, f"a commit has been under way for {commit:.1f} s"),
         ]
 
     @property

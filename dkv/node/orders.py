@@ -124,7 +124,7 @@ ORDERS = {
         ConnectionCommand(
             "dkv.fault",
             -2,
-            "DROP node rate|DELAY node ms|CLEAR ...",
+            "DROP|DELAY|CLEAR ...",
             "Drop or delay messages to a peer, for a while.",
             _answered(_fault),
         ),

@@ -38,7 +38,7 @@ __all__ = ["NodeService", "Options", "makeService"]
 
 DESCRIPTORS_WANTED = 65_536
 DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
-"""Kept from clients: LevelDB's files, the connections of peers and operators, listening ports, logs, refusals under way."""
+"""Kept from clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
 
 SWITCH_SECONDS = 1e-4
 """How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
