@@ -16,6 +16,7 @@ from dkv.node.inspection import Inspection
 CONNECTIONS_MAX = 64
 """More are closed at once: descriptors are for clients, and most of all for LevelDB."""
 IDLE_SECONDS = 15
+BODY_BYTES_MAX = 4_096
 TEXT = b"text/plain; charset=utf-8"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 JSON = b"application/json"
@@ -26,13 +27,14 @@ Answer = tuple[int, bytes, bytes]
 
 
 class _Request(Request):
-    """A request without a body: nobody has anything to send here, and what is sent would fill memory or disk."""
+    """A request with a small body, if any: nobody has anything to send here, and it would fill memory or disk."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         """Twisted says how long the body will be; None where it cannot tell."""
-        if length != 0:
+        if length is None or length > BODY_BYTES_MAX:
             self.channel.loseConnection()  # type: ignore[no-untyped-call]  # Twisted's requests have no annotations
-        super().gotLength(0)  # type: ignore[no-untyped-call]  # as above
+            length = 0
+        super().gotLength(length)  # type: ignore[no-untyped-call]  # as above
 
 
 class _Page(Resource):
@@ -70,6 +72,12 @@ def _not_found(_: Any) -> Answer:
 
 def _livez(_: Any) -> Answer:
     return OK, TEXT, b"ok\n"
+
+
+def _asks(request: Any, name: bytes) -> bool:
+    """Whether the query has ``name``, with a value or without: Twisted forgets names without one."""
+    words = request.uri.partition(b"?")[2].split(b"&")
+    return any(word.partition(b"=")[0] == name for word in words)
 
 
 def readyz(node: Inspection, verbose: bool) -> Answer:
@@ -110,7 +118,7 @@ def admin_site(node: Inspection) -> WrappingFactory:
     root = _Root()  # type: ignore[no-untyped-call]  # as above
     pages: dict[bytes, Callable[[Any], Answer]] = {
         b"livez": _livez,
-        b"readyz": lambda request: readyz(node, b"verbose" in request.args),
+        b"readyz": lambda request: readyz(node, _asks(request, b"verbose")),
         b"status": lambda _: (OK, JSON, json.dumps(node.status()).encode() + b"\n"),
         b"metrics": lambda _: (OK, PROMETHEUS, node.metrics()),
     }
