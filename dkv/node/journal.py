@@ -10,6 +10,7 @@ from typing import Any
 
 from dkv.actor import ELECTOR, LEARNER, PROPOSER
 from dkv.ballot import Ballot
+from dkv.settings import CLASSIC, LEADER
 
 WARNINGS = frozenset(
     {
@@ -29,9 +30,10 @@ COUNTED = frozenset({"duplicates_suppressed"})
 
 
 class Journal:
-    """Takes the notes of one node; ``get_logger`` gives the logger of an actor of it."""
+    """Takes the notes of one node; ``get_logger`` gives the logger of an actor of it. In classic mode nobody leads."""
 
-    def __init__(self, get_logger: Callable[[str], Any]) -> None:
+    def __init__(self, get_logger: Callable[[str], Any], mode: str = LEADER) -> None:
+        self._follower = "peer" if mode == CLASSIC else "follower"
         self._get_logger = get_logger
         self._loggers: dict[str, Any] = {}
         self._leader = 0
@@ -62,7 +64,7 @@ class Journal:
         """Who leads, as far as this node knows (0 is nobody), and whether it still replays its log."""
         return {
             "loading": int(self._loading),
-            "dkv_role": "leader" if self._leading else "follower",
+            "dkv_role": "leader" if self._leading else self._follower,
             "dkv_leader": self._leader,
             "dkv_ballot": str(self._ballot),
         }

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import dkv
+from dkv.settings import LEADER
 from dkv.storage.identity import initialise
 
 HOST = "127.0.0.1"
@@ -187,7 +188,7 @@ class RealNode:
 class RealCluster:
     """``size`` nodes in a temporary directory; use ``addCleanup(cluster.close)``."""
 
-    def __init__(self, size: int = 3, settings: str = "", directory: Path | None = None) -> None:
+    def __init__(self, size: int = 3, settings: str = "", directory: Path | None = None, mode: str = LEADER) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-test-", dir=directory))
         self.config_path = self.directory / "cluster.toml"
         ports = free_ports(2 * size)
@@ -196,9 +197,16 @@ class RealCluster:
             f'[[node]]\nid = {node.number}\nclient = "{HOST}:{node.port}"\npeer = "{HOST}:{node.peer_port}"\n'
             for node in self.nodes
         ]
-        self.config_path.write_text("\n".join(['cluster = "test"\n', *tables, settings]))
+        self._tables = "\n".join([*tables, settings])
+        self.set_mode(mode)
         for node in self.nodes:
             initialise(str(node.directory), "test", node.number)
+
+    def set_mode(self, mode: str, name: str = "cluster.toml") -> Path:
+        """Write the config with this mode, for nodes that are started from now on; where it is."""
+        path = self.directory / name
+        path.write_text(f'cluster = "test"\nmode = "{mode}"\n\n{self._tables}')
+        return path
 
     def start(self) -> None:
         """Start all nodes and wait until each serves."""
