@@ -123,7 +123,7 @@ class Inspection:
             "version": __version__,
             "boot": me.boot,
             "incarnation": f"{me.incarnation:016x}",
-            "role": "peer" if self._is_classic else self._journal.role,
+            "role": self._journal.role,
             "leader": metrics.leader,
             "ballot": str(metrics.promised),
             "chosen_through": metrics.chosen_through,

@@ -11,6 +11,7 @@ from typing import Any
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, MEASURES, PROPOSER
 from dkv.ballot import Ballot
 from dkv.node.metrics import Metrics
+from dkv.settings import CLASSIC, LEADER
 
 WARNINGS = frozenset(
     {
@@ -35,9 +36,9 @@ _ROLES = {
 
 
 class Journal:
-    """Takes the notes of one node; ``get_logger`` gives the logger of an actor of it."""
+    """Takes the notes of one node; ``get_logger`` gives the logger of an actor of it. In classic mode nobody leads."""
 
-    def __init__(self, get_logger: Callable[[str], Any]) -> None:
+    def __init__(self, get_logger: Callable[[str], Any], mode: str = LEADER) -> None:
         self._get_logger = get_logger
         self._loggers: dict[str, Any] = {}
         self._leader = 0
@@ -45,7 +46,7 @@ class Journal:
         self._loading = True
         self.metrics: Metrics | None = None
         """What counts the notes, once there is something."""
-        self.role = "follower"
+        self.role = "peer" if mode == CLASSIC else "follower"
         self.quorum_heard = True  # until the elector says otherwise, which it does at its first look
         self.catching_up = False
 
@@ -78,7 +79,7 @@ class Journal:
         """Who leads, as far as this node knows (0 is nobody), and whether it still replays its log."""
         return {
             "loading": int(self._loading),
-            "dkv_role": "leader" if self.role == "leader" else "follower",
+            "dkv_role": "follower" if self.role == "candidate" else self.role,
             "dkv_leader": self._leader,
             "dkv_ballot": str(self._ballot),
         }

@@ -67,7 +67,7 @@ class NodeService(MultiService):
         self._directory = directory
         self._end_process = end_process
         self._log = logs.get_logger(member.id, "service")
-        self._journal = Journal(lambda actor: logs.get_logger(member.id, actor))
+        self._journal = Journal(lambda actor: logs.get_logger(member.id, actor), config.mode)
         self._client_port: IListeningPort | None = None
         self._admin_port: IListeningPort | None = None
         self._store: LevelDBStore | None = None

@@ -24,6 +24,7 @@ from dkv.messages import (
 from dkv.sim.picture_legend import COLOURS, GREEN, GREY, INK, RED, draw_legend
 from dkv.sim.picture_scene import (
     CRASHES,
+    OF_ONE_SLOT,
     Commit,
     Flight,
     Scene,
@@ -41,7 +42,8 @@ from dkv.sim.trace import Happening, describe
 LANE_PIXELS, LEFT, RIGHT, WIDTH_MIN = 118, 92, 46, 1140
 TOP, TITLE_Y = 88, 24
 TROUBLE_PIXELS, STUB_PIXELS = 24, 22.0
-TELLING = (Prepare, Promise, Nack, Accept, Accepted, ChosenOtherwise, ChosenMark, Poll, PollAnswer, Resigned)
+_LEADERS = (Prepare, Promise, Nack, Accept, Accepted, ChosenOtherwise, ChosenMark, Poll, PollAnswer, Resigned)
+TELLING = (*_LEADERS, *OF_ONE_SLOT)
 """Messages of elections and of both phases: drawn thick, and named first if there is no room for all names."""
 FAULT_WORDS = {
     "ended": "ends",

@@ -10,14 +10,22 @@ from dkv.ballot import Ballot
 from dkv.messages import (
     Accept,
     Accepted,
+    AcceptedSlot,
+    AcceptSlot,
     ChosenMark,
     ChosenOtherwise,
     ChosenSlots,
+    ChosenThrough,
     Heartbeat,
     HeartbeatAck,
     Nack,
+    NackSlot,
     Prepare,
+    PrepareSlot,
     Promise,
+    PromiseSlot,
+    SlotChosen,
+    SlotSettled,
 )
 from dkv.sim.trace import Happening
 
@@ -33,6 +41,8 @@ NOTES = {
     "elector quorum_lost": "quorum lost",
 }
 """The notes of actors that are shown, in a word or two."""
+OF_ONE_SLOT = (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen)
+"""The messages of classic mode, but for the one that says how far a log is whole."""
 _STEPS = tuple(note for note in NOTES if note.startswith("proposer "))
 _MARKS = (*FAULTS, *LINKS, "start", "pause", "resume", "heal", "violated", "chosen")
 _SENT = ("send", "drop")
@@ -157,12 +167,12 @@ def _of_slot(events: Sequence[Happening], slot: int | None) -> list[Happening]:
 
 def _noise(events: Sequence[Happening]) -> set[int]:
     """The numbers of signs of life, and of marks that a leader repeats."""
-    told: dict[tuple[int, int], ChosenMark] = {}
+    told: dict[tuple[int, int], ChosenMark | ChosenThrough] = {}
     noise = set()
     for event in events:
         if isinstance(event.about, Heartbeat | HeartbeatAck):
             noise.add(event.number)
-        elif isinstance(event.about, ChosenMark) and event.kind in _SENT:
+        elif isinstance(event.about, ChosenMark | ChosenThrough) and event.kind in _SENT:
             if told.get((event.node, event.peer)) == event.about:
                 noise.add(event.number)
             told[event.node, event.peer] = event.about
@@ -181,12 +191,14 @@ def _is_fault(event: Happening) -> bool:
 
 def _is_about(event: Happening, slot: int, ballots: set[Ballot]) -> bool:
     message = event.about
-    if isinstance(message, Accept | Accepted | ChosenOtherwise):
-        return message.slot == slot
+    if isinstance(message, (Accept, Accepted, ChosenOtherwise, *OF_ONE_SLOT)):
+        return bool(message.slot == slot)
     if isinstance(message, Prepare | Promise | Nack):
         return message.ballot in ballots
     if isinstance(message, ChosenMark):
         return message.chosen_through == slot
+    if isinstance(message, ChosenThrough):
+        return message.through == slot
     if isinstance(message, ChosenSlots):
         return message.first_slot <= slot < message.first_slot + len(message.values)
     if event.kind == "note":

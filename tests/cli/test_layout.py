@@ -35,8 +35,14 @@ class LayoutTestCase(SynchronousTestCase):
         self.place.mkdir()
         self.data = self.place / "data"
 
-    def prepare(self, config_path: Path | None = None, nodes: int | None = None, port: int | None = None) -> Layout:
-        return prepare(self.data, config_path, nodes, port)
+    def prepare(
+        self,
+        config_path: Path | None = None,
+        nodes: int | None = None,
+        port: int | None = None,
+        mode: str | None = None,
+    ) -> Layout:
+        return prepare(self.data, config_path, nodes, port, mode)
 
     def assert_fails(self, status: Status, words: str, *arguments: Any, **options: Any) -> None:
         with self.assertRaises(Failure) as caught:
@@ -98,6 +104,19 @@ class Refused(LayoutTestCase):
         self.prepare()
         self.assert_fails(Status.USAGE, "says 3 nodes; leave out --nodes 5", nodes=5)
         self.assert_fails(Status.USAGE, "leave out --base-port 7001", port=7001)
+
+    def test_other_mode(self) -> None:
+        """Nor its way to agree: that is written where all nodes read it, and the refusal says where."""
+        self.prepare()
+        path = self.data / "cluster.toml"
+        self.assert_fails(Status.USAGE, f"{path} says mode = 'leader'; to switch", mode="classic")
+        self.assert_fails(Status.USAGE, 'write mode = "classic" into that file', mode="classic")
+        self.assertEqual(self.prepare(mode="leader").config.mode, "leader")
+
+    def test_new_in_classic_mode(self) -> None:
+        """A new cluster has the mode that was asked for, and keeps it."""
+        self.assertEqual(self.prepare(mode="classic").config.mode, "classic")
+        self.assertEqual(self.prepare().config.mode, "classic")
 
     def test_some_missing(self) -> None:
         """A node whose data is gone is not made anew in silence: it would vote on what it forgot."""

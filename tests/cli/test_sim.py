@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cli.commands import run
 from tests.sim.planted import PLANTS
+from tests.sim.planted_classic import CLASSIC_PLANTS
 
 
 class SimTests(SynchronousTestCase):
@@ -31,6 +32,17 @@ class SimTests(SynchronousTestCase):
         self.assertIn("\nbroken: I9: node", result.stdout)
         self.assertIn("\nagain:  dkv sim --seed 1 --nodes 5 --time 3 --faults crash,loss --trace", result.stdout)
         self.assertIn(" violated ", result.stdout)
+
+    def test_modes(self) -> None:
+        """The command that runs a failure again has its mode, without which it is another run."""
+        result = run("sim", "--seed", "7", "--time", "2", "--mode", "classic")
+        self.assertEqual(result.exit_code, 0)
+        self.assertIn(" 0 elections: ok", result.stdout)
+        with CLASSIC_PLANTS["B1"]():
+            result = run("sim", "--seed", "1", "--time", "3", "--mode", "classic")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("\nagain:  dkv sim --seed 1 --nodes 3 --time 3 --mode classic --trace", result.stdout)
+        self.assertEqual(run("sim", "--seed", "1", "--mode", "none").exit_code, 2)
 
     def test_many_seeds(self) -> None:
         """Each seed has its line, in whatever order they end; the last line counts."""

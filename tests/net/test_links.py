@@ -10,6 +10,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, PROPOSER, Address
+from dkv.ballot import Ballot
+from dkv.messages import PrepareSlot
 from dkv.net.links import FRAME_SILENCES, HELLO_BYTES_MAX, TICKS_OF_SILENCE
 from dkv.net.peers import STRANGERS_MAX
 from dkv.wire.codec import PROTOCOL, Hello, Refused
@@ -174,6 +176,10 @@ class Strangers(SynchronousTestCase):
     def test_long_frame_before_hello(self) -> None:
         """Who has not said who it is gets little memory."""
         self.assert_refused_quietly(frame(b"x" * (HELLO_BYTES_MAX + 1)))
+
+    def test_words_of_the_other_mode(self) -> None:
+        """No actor of this mode knows them: a node that took one in would end."""
+        self.assert_refused_quietly(told(HELLO) + told(PrepareSlot(Ballot(1, 2), 1)))
 
     def test_message_before_hello(self) -> None:
         """A vote of nobody is no vote."""

@@ -69,11 +69,11 @@ def word(reply: Any) -> str:
 class OneGateway:
     """The gateway of node 1 in its third boot. What it sends lands in the lists here, by kind."""
 
-    def __init__(self, limits: Limits | None = None, ready: bool = True) -> None:
+    def __init__(self, limits: Limits | None = None, ready: bool = True, classic: bool = False) -> None:
         self.limits = limits or Limits()
         self.timings = Timings()
         self.turn = FakeTurn()
-        self.gateway = Gateway(IDENTITY, self.limits, self.timings, encode_entries)
+        self.gateway = Gateway(IDENTITY, self.limits, self.timings, encode_entries, classic)
         self.gateway.start(self.turn)
         self.submits: list[tuple[Address, Batch]] = []
         self.barrier_requests: list[tuple[Address, BarrierRequest]] = []
@@ -82,7 +82,7 @@ class OneGateway:
         self._rounds = count(1)
         if ready:
             self.give(Replayed(0))
-            self.leader(2)
+            self.leader(IDENTITY.node if classic else 2)
 
     def give(self, *messages: Any, sender: Address | None = None) -> None:
         """Let the gateway handle messages, then what it sent to itself."""

@@ -169,6 +169,19 @@ class PrecedenceTests(SynchronousTestCase):
         ]
         self.assertEqual(seen, [Timings().request_seconds, 7.0, 8.5, 9.0])
 
+    def test_the_mode_too(self) -> None:
+        """A cluster can be tried in the other mode without a change of its file."""
+        environment = {"DKV_MODE": "classic"}
+        seen = [
+            self.load().mode,
+            self.load("", environment).mode,
+            self.load("", environment, ("mode=leader",)).mode,
+        ]
+        self.assertEqual(seen, ["leader", "classic", "leader"])
+        for variables, overrides in (({"DKV_MODE": "classical"}, ()), ({}, ("mode=classical",))):
+            error = self.assertRaises(ConfigError, self.load, "", variables, overrides)
+            self.assertIn("'classical' must be 'leader' or 'classic'; did you mean 'classic'?", str(error))
+
     def test_settings_are_judged_together(self) -> None:
         """Two settings that only fit together may come from two places."""
         with self.assertRaises(ConfigError):

@@ -211,15 +211,15 @@ def own_answer_early() -> Iterator[None]:
 
 
 @_plant("B31")
-def weakest_value_wins() -> Iterator[None]:
+def own_value_always() -> Iterator[None]:
     """A proposer insists on its own value though a quorum reported another."""
 
-    def own_value_always(self: ClassicProposer, turn: Any) -> None:
+    def insist(self: ClassicProposer, turn: Any) -> None:
         self._promises = dict.fromkeys(self._promises)
         propose(self, turn)
 
     propose = ClassicProposer._propose
-    with patch.object(ClassicProposer, "_propose", own_value_always):
+    with patch.object(ClassicProposer, "_propose", insist):
         yield
 
 

@@ -8,7 +8,19 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
-from dkv.messages import Accept, Accepted, ChosenMark, ChosenSlots, Heartbeat, Prepare, Promise
+from dkv.messages import (
+    Accept,
+    Accepted,
+    ChosenMark,
+    ChosenSlots,
+    ChosenThrough,
+    Heartbeat,
+    Prepare,
+    PrepareSlot,
+    Promise,
+    PromiseSlot,
+    SlotChosen,
+)
 from dkv.sim.picture import picture
 from dkv.sim.picture_legend import COLOURS
 from dkv.sim.picture_sheet import GAP_PIXELS_MAX, Axis, Sheet
@@ -71,7 +83,27 @@ class PictureCase(SynchronousTestCase):
         return [group.findtext(f"{SVG}title") or "" for group in groups]
 
 
+CLASSIC_EVENTS = [
+    Happening(1.000, 1, "send", PrepareSlot(B, 4), 1, 2),
+    Happening(1.001, 2, "arrive", PrepareSlot(B, 4), 1, 1),
+    Happening(1.001, 2, "send", PromiseSlot(B, 4, None), 2, 1),
+    Happening(1.002, 1, "arrive", PromiseSlot(B, 4, None), 2, 2),
+    Happening(1.002, 3, "send", PrepareSlot(C, 5), 3, 2),
+    Happening(1.003, 3, "send", ChosenThrough(4), 4, 2),
+    Happening(1.004, 3, "send", ChosenThrough(4), 5, 2),
+    Happening(1.005, 1, "send", SlotChosen(B, 4), 6, 2),
+]
+
+
 class PictureTests(PictureCase):
+    def test_classic_mode(self) -> None:
+        """Its messages are named by their slots; those of one slot can be drawn alone; what is repeated is left out."""
+        self.assertEqual(len(self.titles(self.draw(CLASSIC_EVENTS))), 5)
+        of_slot = self.titles(self.draw(CLASSIC_EVENTS, slot=4))
+        self.assertEqual(len(of_slot), 4)
+        self.assertFalse([title for title in of_slot if "slot=5" in title])
+        self.assertIn("PrepareSlot 4", self.texts(self.draw(CLASSIC_EVENTS)))
+
     def test_what_is_written(self) -> None:
         """Nodes, messages, the crash, the chosen slot and the violation, whatever characters it has."""
         texts = self.texts(self.draw(EVENTS))

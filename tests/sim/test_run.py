@@ -10,16 +10,18 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.settings import CLASSIC, LEADER
 from dkv.sim.plan import FAULTS
 from dkv.sim.run import run
+from dkv.sim.world import MIXED
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGEST = """
 import hashlib, io
 from dkv.sim.run import run
-for seed in (3, 4):
+for seed, mode in ((3, "leader"), (4, "leader"), (3, "classic"), (4, "mixed")):
     out = io.StringIO()
-    outcome = run(seed, 3, 5.0, out=out)
+    outcome = run(seed, 3, 5.0, out=out, mode=mode)
     print(outcome.violation, outcome.requests, hashlib.sha256(out.getvalue().encode()).hexdigest())
 """
 
@@ -33,7 +35,7 @@ class DeterminismTests(SynchronousTestCase):
             command = [sys.executable, "-c", DIGEST]
             outputs.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
         self.assertEqual(len(set(outputs)), 1, outputs)
-        self.assertEqual(len(outputs[0].splitlines()), 2)
+        self.assertEqual(len(outputs[0].splitlines()), 4)
         self.assertTrue(all(line.startswith("None ") for line in outputs[0].splitlines()), outputs[0])
 
     def test_the_same_trace_twice_in_one_process(self) -> None:
@@ -50,10 +52,11 @@ class SeedTests(SynchronousTestCase):
 
     timeout = 600
 
-    def check(self, nodes: int, seeds: range, seconds: float = 10.0) -> None:
+    def check(self, nodes: int, seeds: range, seconds: float = 10.0, mode: str = LEADER) -> None:
         for seed in seeds:
-            outcome = run(seed, nodes, seconds)
-            self.assertIsNone(outcome.violation, f"dkv sim --seed {seed} --nodes {nodes} --time {seconds:g}")
+            outcome = run(seed, nodes, seconds, mode=mode)
+            again = f"dkv sim --seed {seed} --nodes {nodes} --mode {mode} --time {seconds:g}"
+            self.assertIsNone(outcome.violation, again)
             self.assertGreater(outcome.slots, 0)
 
     def test_three_nodes(self) -> None:
@@ -67,6 +70,21 @@ class SeedTests(SynchronousTestCase):
     def test_seven_nodes(self) -> None:
         """Clusters of seven."""
         self.check(7, range(3))
+
+    def test_classic_mode(self) -> None:
+        """Clusters in which nobody leads."""
+        self.check(3, range(20), mode=CLASSIC)
+        self.check(5, range(10), mode=CLASSIC)
+
+    def test_mixed_modes(self) -> None:
+        """Clusters whose nodes are switched, one after the other, again and again."""
+        self.check(3, range(20), mode=MIXED)
+        self.check(5, range(10), mode=MIXED)
+
+    def test_no_faults_in_classic_mode(self) -> None:
+        """Without faults every request succeeds, and nobody leads."""
+        outcome = run(1, 3, 10.0, frozenset(), mode=CLASSIC)
+        self.assertEqual((outcome.violation, outcome.unknown, outcome.elections), (None, 0, 0))
 
     def test_no_faults(self) -> None:
         """Without faults every request succeeds at once, and nobody but the first leader leads."""

@@ -1,0 +1,99 @@
+"""The simulator finds the bugs of classic mode, each planted into the product, within 300 seeds."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.settings import CLASSIC
+from dkv.sim.run import run
+from dkv.sim.world import MIXED
+from tests.sim.planted_classic import CLASSIC_PLANTS
+
+SEEDS = 300
+SECONDS = 20.0
+
+
+def find(number: str, mode: str = CLASSIC) -> tuple[int, str]:
+    """The first seed that finds the planted bug, and what is broken; clusters of three and of five in turn."""
+    with CLASSIC_PLANTS[number]():
+        for seed in range(1, SEEDS + 1):
+            violation = run(seed, 3 if seed % 2 else 5, SECONDS, mode=mode).violation
+            if violation is not None:
+                return seed, violation
+    raise AssertionError(f"{number} was not found in {SEEDS} seeds: the faults are too tame")
+
+
+class PlantedTests(SynchronousTestCase):
+    """A bug that the simulator cannot see may be in the product already."""
+
+    timeout = 600
+
+    def check(self, number: str, *words: str, mode: str = CLASSIC) -> None:
+        """The bug is found, and its sentence names what was promised: one of ``words``."""
+        seed, violation = find(number, mode)
+        self.assertTrue(any(word in violation for word in words), f"seed {seed}: {violation}")
+
+    def test_b1_reply_before_durable(self) -> None:
+        """A promise or vote that a crash undoes."""
+        self.check("B1", "I2", "I1")
+
+    def test_b2_acknowledged_by_one_disk(self) -> None:
+        """An acknowledged write that one disk takes with it."""
+        self.check("B2", "I7")
+
+    def test_b3_ballot_reused(self) -> None:
+        """Two lives under one name, as the first one's reservation was not on disk."""
+        self.check("B3", "I5")
+
+    def test_b3_reservation_not_strict(self) -> None:
+        """Two lives under one name, though the first one's reservation was on disk."""
+        self.check("B3b", "I5", "I3")
+
+    def test_b4_late_promise_counts(self) -> None:
+        """A proposer that no quorum promised to."""
+        self.check("B4", "I6", "I3")
+
+    def test_b5_accepting_raises_no_promise(self) -> None:
+        """A vote below an earlier vote."""
+        self.check("B5", "I1", "I3")
+
+    def test_b6_one_ballot_for_both(self) -> None:
+        """A proposer that prefers an older value to the chosen one."""
+        self.check("B6", "I3")
+
+    def test_b8_promises_not_read_back(self) -> None:
+        """An acceptor that a restart makes forget its promises."""
+        self.check("B8", "I1", "I5")
+
+    def test_b8_promises_not_written(self) -> None:
+        """An acceptor that has nothing to remember them by."""
+        self.check("B8b", "I2")
+
+    def test_b10_read_before_its_batch(self) -> None:
+        """A read that shows the past."""
+        self.check("B10", "linearizable")
+
+    def test_b14_own_value_taken_for_chosen(self) -> None:
+        """A node that applies what was never chosen."""
+        self.check("B14", "I7")
+
+    def test_b23_own_answer_early(self) -> None:
+        """A proposer that counts its own disk before the disk has it."""
+        self.check("B23", "I2")
+
+    def test_b30_leader_ignores_slots(self) -> None:
+        """A leader that overrules what was chosen in classic mode."""
+        self.check("B30", "I1", "I3", "I11", mode=MIXED)
+
+    def test_b30_leader_ignores_chosen_slots(self) -> None:
+        """A leader that slept through a switch of modes, and serves what was true before it."""
+        self.check("B30b", "I1", "I3", "I11", mode=MIXED)
+
+    def test_b31_own_value_always(self) -> None:
+        """A proposer that overrules what others may have chosen."""
+        self.check("B31", "I6", "I3")
+
+    def test_all(self) -> None:
+        """A planted bug without a test here would prove nothing."""
+        tested = {name.split("_")[1].upper() for name in dir(self) if name.startswith("test_b")}
+        self.assertEqual({number.rstrip("b") for number in CLASSIC_PLANTS}, tested)
