@@ -55,8 +55,7 @@ def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir
 
 
 def _node(layout: Layout, member: Member) -> processes.Node:
-    config, directory = str(layout.config_path.absolute()), str(layout.node_directory(member.id).absolute())
-    arguments = ["-n", "--pidfile=", "dkvnode", "--config", config, "--node", str(member.id), "--data-dir", directory]
+    arguments = layout.node_arguments(member.id)
     return processes.Node(member.id, arguments, layout.log_path(member.id), client_endpoint(member))
 
 

@@ -29,7 +29,12 @@ SECTIONS = {
         "log": "log:log",
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster"},
-    "Faults and proofs": {"drop-rules": "faults:drop_rules", "sim": "sim:sim", "check": "check:check"},
+    "Faults and proofs": {
+        "scenario": "scenario:scenario",
+        "drop-rules": "faults:drop_rules",
+        "sim": "sim:sim",
+        "check": "check:check",
+    },
     "The shell": {"completion": "completion:completion"},
 }
 """The commands as the help groups them, each with the module here that has it, which is imported when it is needed: a

@@ -41,6 +41,11 @@ class Layout:
         """The data directory of a node."""
         return self.directory / f"node{node}"
 
+    def node_arguments(self, node: int) -> list[str]:
+        """What twistd is told to run a node."""
+        config, directory = str(self.config_path.absolute()), str(self.node_directory(node).absolute())
+        return ["-n", "--pidfile=", "dkvnode", "--config", config, "--node", str(node), "--data-dir", directory]
+
     def log_path(self, node: int) -> Path:
         """The file that a node's log goes to."""
         return self.directory / f"node{node}.log"

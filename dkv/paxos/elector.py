@@ -199,7 +199,8 @@ class Elector:
         """Not while a leader is heard, or about to be; nor to one whose catch-up would be an outage."""
         if self._chosen_through is None or self._hears_leader(now) or self._campaigns(now):
             return False
-        if candidate != self._promised.node and now - self._promised_at < self._timings.election_seconds_min:
+        may_come_to_lead = self._promised.node != candidate and self._promised.node in self._heard_at
+        if may_come_to_lead and now - self._promised_at < self._timings.election_seconds_min:
             return False
         return poll.chosen_through + self._limits.poll_lag_slots_max >= self._chosen_through
 

@@ -253,6 +253,10 @@ class PollTests(OneElector):
         self.give(here(ACCEPTOR), PromiseRaised(B2))
         self.assertFalse(self.granted(3))
         self.assertTrue(self.granted(2), "whom the promise was made to")
+        self.give(elector(2), PeerDown(2))
+        self.assertTrue(self.granted(3), "who got the promise is gone: waiting would be an outage")
+        self.give(elector(2), PeerHeard(2))
+        self.assertFalse(self.granted(3))
         self.turn.now += TIMINGS.election_seconds_min + 0.01
         self.assertTrue(self.granted(3))
 

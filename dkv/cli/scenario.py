@@ -1,0 +1,139 @@
+"""``dkv scenario``: what a cluster promises, played through and checked, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial, update_wrapper
+from typing import Any
+
+import click
+
+from dkv.cli.data import endpoints_list
+from dkv.cli.output import Failure, Status
+from dkv.cli.scenarios import basic as basic_
+from dkv.cli.scenarios import duplicates as duplicates_
+from dkv.cli.scenarios import failover as failover_
+from dkv.cli.scenarios import loadtest as loadtest_
+from dkv.cli.scenarios import partition as partition_
+from dkv.cli.scenarios import recovery as recovery_
+from dkv.cli.scenarios.report import Report, StepFailed
+from dkv.cli.scenarios.stage import Stage, own_stage
+from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
+from dkv.settings import LEADER, MODES
+
+STATUSES = "Exit status: 0 PASS, 1 FAIL, 2 usage, 3 nobody reachable, 130 interrupted."
+
+
+@click.group(short_help="Play through what a cluster promises, and check it.")
+def scenario() -> None:
+    """Play through what a cluster promises, and check every step.
+
+    Each scenario starts a cluster of its own on this machine, in a temporary directory and on free ports, and ends it
+    afterwards; or it uses the nodes of --endpoints, where its keys have a random prefix and are deleted in the end.
+    """
+
+
+def _plays(needs_own: str = "") -> Callable[[Callable[..., Callable[[Stage], None]]], Callable[..., int]]:
+    """Give a scenario the options of all; ``needs_own`` says why it cannot be played on somebody's cluster."""
+
+    def decorate(command: Callable[..., Callable[[Stage], None]]) -> Callable[..., int]:
+        def run(
+            endpoints: tuple[Endpoint, ...] | None, mode: str | None, nodes: int | None, output: str, **arguments: Any
+        ) -> int:
+            if endpoints is not None and needs_own:
+                text = f"{command.__name__} needs a cluster of its own, for {needs_own}: leave out --endpoints"
+                raise click.UsageError(text)
+            if endpoints is not None and (mode or nodes):
+                raise click.UsageError("--mode and --nodes are for a cluster of its own: leave out --endpoints")
+            report = Report(command.__name__, output == "json")
+            stage: AbstractContextManager[Stage] = own_stage(report, nodes or 3, mode or LEADER)
+            if endpoints is not None:
+                stage = nullcontext(Stage(report, endpoints))
+            return _play(report, stage, command(**arguments))
+
+        update_wrapper(run, command)
+        for option in reversed(_options(needs_own)):
+            run = option(run)
+        return scenario.command(epilog=STATUSES)(run)
+
+    return decorate
+
+
+def _options(needs_own: str) -> tuple[Callable[..., Any], ...]:
+    given = "" if needs_own else "  Instead of a cluster of its own."
+    return (
+        click.option(
+            "--endpoints",
+            callback=lambda context, option, text: None if text is None else endpoints_list(context, option, text),
+            metavar="HOST:PORT,...",
+            hidden=bool(needs_own),
+            help=f"All nodes of a running cluster.{given}",
+        ),
+        click.option("--mode", type=click.Choice(MODES), help=f"How its own cluster agrees.  [default: {LEADER}]"),
+        click.option("--nodes", type=click.Choice((3, 5)), help="How many nodes its own cluster has.  [default: 3]"),
+        click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
+    )
+
+
+def _play(report: Report, stage: AbstractContextManager[Stage], play: Callable[[Stage], None]) -> int:
+    try:
+        with stage as on:
+            try:
+                play(on)
+            except (NoAnswer, ServerError) as error:
+                report.fail(f"a node did not answer as it should: {error}")
+            except NotSent as error:
+                if not on.is_own:
+                    raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
+                report.fail(f"a node could not be reached: {error}")
+            on.clean_up()
+    except StepFailed:
+        report.verdict(False)
+        return Status.FAILED
+    report.verdict(True)
+    return Status.DONE
+
+
+@_plays()
+def basic() -> Callable[[Stage], None]:
+    """Writes on one node are seen at once on the others."""
+    return basic_.play
+
+
+@_plays()
+def duplicates() -> Callable[[Stage], None]:
+    """A hundred requests with one token are applied once."""
+    return duplicates_.play
+
+
+@_plays(failover_.NEEDS_OWN)
+def failover() -> Callable[[Stage], None]:
+    """The leader is killed under load, and nothing acknowledged is lost."""
+    return failover_.play
+
+
+@_plays(recovery_.NEEDS_OWN)
+@click.option(
+    "--writes", type=click.IntRange(1, 1_000_000), default=10, show_default=True, help="While the node is down."
+)
+def recovery(writes: int) -> Callable[[Stage], None]:
+    """A node that was down fetches what it missed."""
+    return partial(recovery_.play, writes=writes)
+
+
+@_plays()
+def partition() -> Callable[[Stage], None]:
+    """A node that is cut off refuses, and the others serve."""
+    return partition_.play
+
+
+@_plays()
+@click.option("--clients", type=click.IntRange(1, 500), default=12, show_default=True, help="At the same time.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, metavar="SECONDS", help="How long."
+)
+@click.option("--keys", type=click.IntRange(1, 100_000), default=200, show_default=True, help="They share these.")
+def loadtest(clients: int, seconds: float, keys: int) -> Callable[[Stage], None]:
+    """Concurrent clients on all nodes; then the history is checked."""
+    return partial(loadtest_.play, clients=clients, seconds=seconds, keys=keys)

@@ -1,0 +1,1 @@
+"""The scenarios of ``dkv scenario``, one module each, and what they share."""

@@ -1,0 +1,153 @@
+"""Clients that write and read all the time, and write down what they saw."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from random import Random
+
+from dkv.cli.scenarios.stage import Stage
+from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError
+from dkv.sim.history import Kind, Operation
+
+NOT_APPLIED = frozenset(("ERR", "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MISCONF"))
+RECONNECT_SECONDS = 0.05
+
+
+class Worker:
+    """One client of node ``number``, which calls ``work`` again and again until it is stopped."""
+
+    def __init__(self, stage: Stage, number: int) -> None:
+        self.number = number
+        self.errors: list[str] = []
+        """What kept it from doing its work, in its own words."""
+        self._stage = stage
+        self._stopped = threading.Event()
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the request under way."""
+        self._stopped.set()
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._thread.join()
+
+    def work(self) -> bool:
+        """One request, by ``ask``; whether to go on."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        while not self._stopped.is_set() and self.work():
+            pass
+        if self._connection is not None:
+            self._connection.close()
+
+    def ask(self, *words: bytes) -> tuple[Reply, str]:
+        """The reply and "", or None and the word that says why there is none.
+
+        That is an error's first word, NOT_SENT where the request did not leave, NO_ANSWER where it did.
+        """
+        try:
+            if self._connection is None:
+                self._connection = self._stage.connect(self.number)
+            return self._connection.call(*words), ""
+        except ServerError as error:
+            self.errors.append(error.text)
+            return None, error.word
+        except (NotSent, NoAnswer) as error:
+            self.errors.append(str(error))
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            self._stopped.wait(RECONNECT_SECONDS)
+            return None, "NOT_SENT" if isinstance(error, NotSent) else "NO_ANSWER"
+
+
+class Appender(Worker):
+    """Appends to a key of its own; the value is as long as the number of acknowledgements, if nothing was lost."""
+
+    def __init__(self, stage: Stage, number: int, name: str) -> None:
+        super().__init__(stage, number)
+        self.key = stage.key(name)
+        self.sent: list[float] = []
+        """When each acknowledged append was sent, and ``acknowledged`` when its answer came, in monotonic seconds."""
+        self.acknowledged: list[float] = []
+        self.unknown = 0
+
+    def work(self) -> bool:
+        """Append once."""
+        called = time.monotonic()
+        _, why = self.ask(b"APPEND", self.key, b"x")
+        if not why:
+            self.sent.append(called)
+            self.acknowledged.append(time.monotonic())
+        elif why in ("UNCERTAIN", "NO_ANSWER"):
+            self.unknown += 1
+        return True
+
+    def longest_pause(self) -> float:
+        """The longest time between two acknowledgements, in seconds."""
+        pairs = zip(self.acknowledged, self.acknowledged[1:], strict=False)
+        return max((later - earlier for earlier, later in pairs), default=0.0)
+
+
+class Player(Worker):
+    """Puts, gets, appends and deletes some of ``keys``, and keeps the history of it."""
+
+    def __init__(self, stage: Stage, number: int, name: int, keys: list[bytes]) -> None:
+        super().__init__(stage, number)
+        self.history: list[Operation] = []
+        self.latencies: list[float] = []
+        self._name = name
+        self._keys = keys
+        self._random = Random(name)
+        self._made = 0
+
+    def work(self) -> bool:
+        """One request."""
+        random = self._random
+        key = random.choice(self._keys)
+        kind: Kind = random.choices(("put", "get", "append", "delete"), (3, 5, 2, 1))[0]
+        arguments: tuple[bytes, ...] = ()
+        if kind in ("put", "append"):
+            self._made += 1
+            arguments = (b"%d-%d." % (self._name, self._made),)
+        called = time.monotonic()
+        reply, why = self.ask(kind.upper().encode(), key, *arguments)
+        returned = time.monotonic()
+        if why in NOT_APPLIED or why == "NOT_SENT" or (why and kind == "get"):
+            return True
+        if why:
+            self.history.append(Operation(self._name, kind, key, arguments, called))
+            return True
+        self.latencies.append(returned - called)
+        result = None if kind == "put" else reply
+        self.history.append(Operation(self._name, kind, key, arguments, called, returned, result))  # type: ignore[arg-type]
+        return True
+
+
+class Writer(Worker):
+    """Writes numbered keys once each, taking the next number from ``take`` until there is none."""
+
+    def __init__(self, stage: Stage, number: int, take: Callable[[], int | None], prefix: bytes) -> None:
+        super().__init__(stage, number)
+        self._take = take
+        self._prefix = prefix
+        self.failed: list[str] = []
+
+    def work(self) -> bool:
+        """Write the next key."""
+        index = self._take()
+        if index is None:
+            return False
+        _, why = self.ask(b"PUT", self._prefix + b"%d" % index, b"value %d" % index)
+        if why:
+            self.failed.append(f"write {index}: {self.errors[-1]}")
+        return True

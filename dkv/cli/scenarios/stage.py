@@ -1,0 +1,232 @@
+"""What a scenario plays on: the nodes, its own or somebody's, and what can be done to them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dkv.cli.layout import ADMIN_PORTS_FROM, PEER_PORTS_FROM, client_endpoint, prepare
+from dkv.cli.nodes import Node
+from dkv.cli.output import Failure, Status
+from dkv.cli.scenarios.report import Report, StepFailed
+from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 20.0
+CONNECT_SECONDS = 3.0
+READY_SECONDS = 30.0
+STOP_SECONDS = 10.0
+PORTS = range(20_000, 30_000)
+PORT_TRIES = 20
+DELETED_AT_ONCE = 500
+
+
+class Stage:
+    """Nodes by number from 1. On those of others every key gets a prefix and is deleted in the end."""
+
+    def __init__(self, report: Report, endpoints: Sequence[Endpoint], nodes: Sequence[Node] = ()) -> None:
+        self.report = report
+        self.endpoints = dict(enumerate(endpoints, 1))
+        self.nodes = {node.number: node for node in nodes}
+        self.prefix = b"" if nodes else b"scenario-" + secrets.token_hex(4).encode() + b"-"
+        self._keys: set[bytes] = set()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nodes may be stopped, killed and started."""
+        return bool(self.nodes)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of all nodes."""
+        return list(self.endpoints)
+
+    def others(self, *numbers: int) -> list[int]:
+        """The nodes but these."""
+        return [each for each in self.endpoints if each not in numbers]
+
+    def key(self, name: str) -> bytes:
+        """A key of this scenario."""
+        key = self.prefix + name.encode()
+        self._keys.add(key)
+        return key
+
+    # --- asking ---
+
+    def connect(self, number: int) -> Connection:
+        """A connection to a node."""
+        return connect(self.endpoints[number], CONNECT_SECONDS, ANSWER_SECONDS)
+
+    def call(self, number: int, *words: bytes | str | int) -> Reply:
+        """One request to one node; the exceptions of ``dkv.client.blocking``."""
+        encoded = tuple(each if isinstance(each, bytes) else str(each).encode() for each in words)
+        with self.connect(number) as connection:
+            return connection.call(*encoded)
+
+    def status(self, number: int) -> dict[str, Any]:
+        """What a node says of itself."""
+        reply = self.call(number, "DKV.STATUS")
+        if not isinstance(reply, bytes):
+            self.report.fail(f"node {number} answers DKV.STATUS with {reply!r:.60}")
+        status: dict[str, Any] = json.loads(reply)
+        return status
+
+    def serves(self, number: int) -> bool:
+        """Whether a node answers a linearizable read."""
+        try:
+            self.call(number, "GET", self.key("ready?"))
+        except (NotSent, NoAnswer, ServerError):
+            return False
+        return True
+
+    def leader(self) -> int:
+        """The node that all take for the leader; 0 in classic mode."""
+        statuses = {number: self.status(number) for number in self.endpoints}
+        if all(status["mode"] == "classic" for status in statuses.values()):
+            return 0
+
+        def agreed() -> int | None:
+            found = {number: self.status(number) for number in self.endpoints}
+            leaders = {status["leader"] for status in found.values()}
+            if len(leaders) != 1 or leaders == {0}:
+                return None
+            (leader,) = leaders
+            return next((number for number, status in found.items() if status["node"] == leader), None)
+
+        return self.wait(agreed, "all nodes agree on a leader", 15.0)
+
+    def wait(self, condition: Callable[[], T | None], what: str, seconds: float = READY_SECONDS) -> T:
+        """What ``condition`` returns once that is true; a failed step after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        pause = 0.002
+        while not (result := condition()):
+            if time.monotonic() > deadline:
+                self.report.fail(f"{what}: not within {seconds:g} s")
+            time.sleep(pause)  # between two looks
+            pause = min(pause * 1.5, 0.05)
+        return result
+
+    def wait_even(self, numbers: Iterable[int]) -> None:
+        """Wait until these nodes have applied the same."""
+        asked = list(numbers)
+
+        def even() -> bool:
+            found = [self.status(number) for number in asked]
+            return len({(each["chosen_through"], each["applied_through"]) for each in found}) == 1
+
+        self.wait(even, f"nodes {', '.join(map(str, asked))} have applied the same")
+
+    # --- doing ---
+
+    def kill(self, number: int) -> None:
+        """kill -9, and wait until it is gone."""
+        process = self.nodes[number].process
+        process.kill()
+        process.wait()
+
+    def stop(self, number: int) -> None:
+        """Stop a node cleanly."""
+        process = self.nodes[number].process
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+    def start(self, number: int) -> None:
+        """Start a node, and wait until it serves."""
+        self.nodes[number].start()
+        self.wait_ready(number)
+
+    def wait_ready(self, number: int) -> None:
+        """Wait until a node serves."""
+
+        def ready() -> bool:
+            node = self.nodes.get(number)
+            if node is not None and not node.running:
+                self.report.fail(f"node {number} ended: {node.ending()}: {node.last_words()}")
+            return self.serves(number)
+
+        self.wait(ready, f"node {number} serves")
+
+    def clean_up(self) -> None:
+        """Delete what was written on somebody's cluster."""
+        if not self.is_own:
+            keys = sorted(self._keys)
+            for start in range(0, len(keys), DELETED_AT_ONCE):
+                self.call(1, "DELETE", *keys[start : start + DELETED_AT_ONCE])
+
+
+@contextmanager
+def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
+    """A cluster of its own in a temporary directory, ended and removed afterwards; kept for reading after a FAIL."""
+    directory = Path(tempfile.mkdtemp(prefix="dkv-scenario-"))
+    processes: list[Node] = []
+    keep = False
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        processes = _prepare(directory, nodes, mode)
+        stage = Stage(report, [node.endpoint for node in processes], processes)
+        for node in processes:
+            node.start()
+        for node in processes:
+            stage.wait_ready(node.number)
+        report.step(f"a cluster of {nodes} nodes in {mode} mode serves", directory=str(directory))
+        yield stage
+    except StepFailed:
+        keep = True
+        report.figures["directory"] = str(directory)
+        report.step(f"the logs of its nodes are kept in {directory}")
+        raise
+    finally:
+        _end(processes)
+        if not keep:
+            shutil.rmtree(directory, ignore_errors=True)
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _prepare(directory: Path, nodes: int, mode: str) -> list[Node]:
+    """Data directories and a config on ports that are free at the moment."""
+    room = ADMIN_PORTS_FROM + PEER_PORTS_FROM
+    for attempt in range(PORT_TRIES):
+        base_port = PORTS[0] + secrets.randbelow((len(PORTS) - room) // nodes) * nodes
+        try:
+            layout = prepare(directory, None, nodes, base_port, mode)
+        except Failure as failure:
+            if failure.word != "PORT" or attempt == PORT_TRIES - 1:
+                raise
+            continue
+        return [
+            Node(
+                member.id,
+                layout.node_arguments(member.id),
+                layout.log_path(member.id),
+                client_endpoint(member),
+            )
+            for member in layout.config.members
+        ]
+    raise Failure(Status.FAILED, "PORT", "no free ports were found")
+
+
+def _end(nodes: Sequence[Node]) -> None:
+    started = [node for node in nodes if hasattr(node, "process")]
+    for node in started:
+        if node.running:
+            node.process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for node in started:
+        while node.running and time.monotonic() < deadline:
+            time.sleep(0.01)  # between two looks
+        if node.running:
+            node.process.kill()
+        node.process.wait()
