@@ -132,14 +132,13 @@ class Sessions:
         numbers = (producer.dropped, producer.highest, producer.count, producer.size)
         turn.stage(_PRODUCER + name, _STORED.pack(*place, *numbers))
         if len(self._producers) > self._bounds.producers:
-            evicted, _ = self._producers.popitem(last=False)
-            self._ops.pop(evicted, None)
-            for op in _stored_ops(turn, evicted):
+            evicted, least = self._producers.popitem(last=False)
+            for op in self._ops.pop(evicted, None) or _held_ops(turn, evicted, least):
                 turn.stage_erase(_answer_key(evicted, op))
             turn.stage_erase(_PRODUCER + evicted)
 
     def _drop_lowest(self, turn: Turn, name: bytes, producer: _Producer) -> None:
-        op = self._loaded_ops(turn, name).pop(0)
+        op = self._loaded_ops(turn, name, producer).pop(0)
         key = _answer_key(name, op)
         stored = turn.load(key)
         assert stored is not None, f"the answer of op {op} is counted and not stored"
@@ -148,11 +147,11 @@ class Sessions:
         producer.count -= 1
         producer.size -= len(stored)
 
-    def _loaded_ops(self, turn: Turn, name: bytes) -> array[int]:
+    def _loaded_ops(self, turn: Turn, name: bytes, producer: _Producer) -> array[int]:
         """The op ids whose answers are kept, in order."""
         ops = self._ops.get(name)
         if ops is None:
-            ops = self._ops[name] = _stored_ops(turn, name)
+            ops = self._ops[name] = _held_ops(turn, name, producer)
             if len(self._ops) > LOADED_MAX:
                 self._ops.popitem(last=False)
         else:
@@ -160,7 +159,12 @@ class Sessions:
         return ops
 
 
-def _stored_ops(turn: Turn, name: bytes) -> array[int]:
+def _held_ops(turn: Turn, name: bytes, producer: _Producer) -> array[int]:
+    """The op ids whose answers are kept, in order; read only if the numbers alone do not tell, for a scan is slow."""
+    if producer.count == 1:
+        return array("Q", [producer.highest])
+    if producer.count == producer.highest - producer.dropped:
+        return array("Q", range(producer.dropped + 1, producer.highest + 1))
     prefix = _answers_prefix(name)
     return array("Q", [_OP.unpack(key[len(prefix) :])[0] for key, _ in turn.scan(prefix)])
 

@@ -59,8 +59,10 @@ class Layers:
 
         What is staged and pending is looked through whole: for an actor's start, not for the hot path.
         """
-        merged = {**self._committing, **self._pending, **self._staged}
-        newest = sorted(key for key in merged if key.startswith(prefix) and key >= start)
+        merged: Writes = {}
+        for layer in (self._committing, self._pending, self._staged):
+            merged |= {key: value for key, value in layer.items() if key.startswith(prefix) and key >= start}
+        newest = sorted(merged)
         position = 0
         for key, value in self._store.scan(prefix, start):
             while position < len(newest) and newest[position] <= key:
