@@ -17,6 +17,7 @@ class KeyTests(SynchronousTestCase):
         """A scan that meets slot 10 before slot 9 applies them so."""
         self.assertEqual(keys.record_key(one) < keys.record_key(two), one < two)
         self.assertEqual(keys.slot_of(keys.record_key(one)), one)
+        self.assertEqual(keys.slot_of(keys.slot_promise_key(one)), one)
 
     @given(numbers, some.integers(0, 2**32 - 1))
     def test_round_trips(self, number: int, node: int) -> None:

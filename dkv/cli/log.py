@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ SLOTS = 10
 """How many slots are shown unless the user says which."""
 
 PAGE_SLOTS = 500
+BUSY_SECONDS = 0.05
 NOOP = "NOOP"
 
 
@@ -61,12 +63,24 @@ def pages(to: Access, first: int | None, last: int | None) -> Iterator[list[dict
         return
     while last is None or first <= last:
         count = PAGE_SLOTS if last is None else min(PAGE_SLOTS, last - first + 1)
-        to, reply = ask_first(to, b"DKV.LOG", b"%d" % first, b"%d" % count)
+        to, reply = _ask_patiently(to, b"%d" % first, b"%d" % count)
         page = _slots(to, reply)
         if not page or page[-1]["slot"] < first:  # nothing further: the end, or a node that goes round in circles
             return
         yield [slot for slot in page if last is None or slot["slot"] <= last]
         first = page[-1]["slot"] + 1
+
+
+def _ask_patiently(to: Access, *words: bytes) -> tuple[Access, Reply]:
+    """A page of the log; a node gives it only a share of its time."""
+    deadline = time.monotonic() + to.answer_seconds
+    while True:
+        try:
+            return ask_first(to, b"DKV.LOG", *words)
+        except Failure as failure:
+            if failure.word != "TRYAGAIN" or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_SECONDS)  # which is what the node asks for
 
 
 def _slots(to: Access, reply: Reply) -> list[dict[str, Any]]:

@@ -57,6 +57,7 @@ class _Page(Resource):
         request.setResponseCode(status)
         request.setHeader(b"content-type", kind)
         request.setHeader(b"cache-control", b"no-store")
+        request.setHeader(b"connection", b"close")  # requests in a pipeline would keep the node from its work
         return body
 
 
@@ -104,13 +105,16 @@ class _Site(Site):
 
 
 class _Bounded(WrappingFactory):
-    """Closes connections beyond ``CONNECTIONS_MAX``."""
+    """Keeps ``CONNECTIONS_MAX`` connections: for one more the oldest has to go, so that slow clients are in no one's way."""
 
     noisy = False
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
-        """A connection, or None, which closes it."""
-        return super().buildProtocol(addr) if len(self.protocols) < CONNECTIONS_MAX else None
+        """A connection."""
+        if len(self.protocols) >= CONNECTIONS_MAX:
+            oldest: Any = next(iter(self.protocols))
+            oldest.transport.abortConnection()
+        return super().buildProtocol(addr)
 
 
 def admin_site(node: Inspection) -> WrappingFactory:

@@ -23,6 +23,8 @@ from dkv.wire.codec import decode_entries
 
 LOG_BYTES_MAX = 1 << 20
 LOG_SLOTS_SCANNED_MAX = 10_000
+LOG_SHARE = 0.2
+"""So much of a node's time may go into showing its log: a client can ask for it as often as it likes."""
 WORD_BYTES_MAX = 256
 
 
@@ -32,6 +34,10 @@ class Condition(NamedTuple):
     name: str
     holds: bool
     failure: str
+
+
+class Busy(Exception):
+    """What was asked for has just been done, and takes too long to be done again so soon."""
 
 
 class Inspection:
@@ -55,6 +61,7 @@ class Inspection:
         self._journal = journal
         self._now = now
         self._began_at = now()
+        self._log_rests_until = 0.0
         self._metrics = journal.metrics = Metrics(identity.node, self._readings)
 
     @property
@@ -146,7 +153,19 @@ class Inspection:
     # --- the log ---
 
     def log(self, from_slot: int | None, count: int) -> list[Any]:
-        """``count`` slots of the log from ``from_slot`` on, or its last ones, as DKV.LOG answers them."""
+        """``count`` slots of the log from ``from_slot`` on, or its last ones, as DKV.LOG answers them.
+
+        Fewer if they are large. ``Busy`` if it was asked for so often that the node would have time for little else.
+        """
+        began = self._now()
+        if began < self._log_rests_until:
+            raise Busy
+        slots = self._read_log(from_slot, count)
+        ended = self._now()
+        self._log_rests_until = ended + (ended - began) * (1 / LOG_SHARE - 1)
+        return slots
+
+    def _read_log(self, from_slot: int | None, count: int) -> list[Any]:
         layers = self._host.layers
         through = self._metrics.chosen_through
         if from_slot is None:

@@ -67,7 +67,7 @@ class Metrics:
         self.votes = self.replayed = self.leads = False
         self._elections = self._proposed = 0
         self._refused: Counter[str] = Counter()
-        self._learned: deque[tuple[int, int]] = deque()  # ranges of slots that came by catch-up, not applied yet
+        self._learned: deque[int] = deque()  # slots that came by catch-up and are not applied yet
         self._commits = Histogram(SECONDS)
         self._batches = Histogram(COMMANDS)
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
@@ -76,7 +76,7 @@ class Metrics:
         self._counters: dict[str, Callable[[dict[str, Any]], None]] = {
             "applied": self._on_applied,
             "chosen": self._on_chosen,
-            "learned": lambda fields: self._learned.append((fields["first"], fields["through"])),
+            "learned": lambda fields: self._learned.append(fields["slot"]),
             "proposed": self._on_proposed,
             "promised": self._on_promised,
             "votes": self._on_votes,
@@ -108,10 +108,10 @@ class Metrics:
         self.applied_through = through
         if self.replayed:
             self.applied_ops += commands
-        while self._learned and self._learned[0][1] < through:
-            self._learned.popleft()
-        if self._learned and self._learned[0][0] <= through:
-            self.catchup_entries_applied += commands
+        caught_up = False
+        while self._learned and self._learned[0] <= through:
+            caught_up = self._learned.popleft() == through
+        self.catchup_entries_applied += commands * caught_up
 
     def _on_chosen(self, fields: dict[str, Any]) -> None:
         self.chosen_through = fields["through"]

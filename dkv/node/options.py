@@ -31,7 +31,7 @@ class Options(TwistedOptions):
     synopsis = "--config FILE --node ID [--data-dir DIR] [options]"
     longdesc = (
         "Run one node of a dkv cluster. DKV_CONFIG, DKV_NODE and DKV_DATA_DIR stand in for the flags; "
-        "DKV_LIMITS_<NAME> and DKV_TIMINGS_<NAME> for settings of the file."
+        "DKV_MODE, DKV_LIMITS_<NAME> and DKV_TIMINGS_<NAME> for settings of the file."
     )
     optParameters = [
         ["config", "c", None, "The cluster's config file (TOML)."],
@@ -49,7 +49,7 @@ class Options(TwistedOptions):
         self._overrides: list[str] = []
 
     def opt_set(self, setting: str) -> None:
-        """Override a setting of the config file, as in timings.request_seconds=3; may be repeated."""
+        """Override a setting of the config file, as in timings.request_seconds=3 or mode=classic; may be repeated."""
         self._overrides.append(setting)
 
     def opt_version(self) -> NoReturn:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from dkv.net.faults import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
-from dkv.node.inspection import Inspection
+from dkv.node.inspection import Busy, Inspection
 from dkv.node.introspection import ConnectionCommand
 from dkv.replies import OK, Error, Local
 
@@ -17,6 +17,7 @@ LOG_SLOTS_MAX = 1_000
 _WHOLE = re.compile(rb"[0-9]{1,18}")
 _DECIMAL = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
 
+LOG_BUSY = Error("TRYAGAIN the log was read a moment ago; ask again in a moment")
 FAULTS_REFUSED = Error("ERR fault orders are not allowed here: allow_faults = true in the config file allows them")
 FAULT_USAGE = Error(
     "ERR write DKV.FAULT DROP node rate [FOR seconds], DKV.FAULT DELAY node ms [FOR seconds], or DKV.FAULT CLEAR [node]"
@@ -56,7 +57,10 @@ def _log(node: Inspection, words: list[bytes]) -> Any:
         raise _Wrong("write DKV.LOG [from [count]]")
     from_slot = _whole(words[0], "from", 1, 2**62) if words else None
     count = _whole(words[1], "count", 1, LOG_SLOTS_MAX) if len(words) > 1 else LOG_SLOTS
-    return node.log(from_slot, count)
+    try:
+        return node.log(from_slot, count)
+    except Busy:
+        return LOG_BUSY
 
 
 def _fault(node: Inspection, words: list[bytes]) -> Any:

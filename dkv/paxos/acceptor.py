@@ -235,7 +235,7 @@ class Acceptor:
             if not self._log.learn(turn, slot, value):
                 turn.note("chosen_value_conflict", slot=slot)
                 break
-        turn.note("learned", first=message.first_slot, through=message.first_slot + len(message.values) - 1)
+            turn.note("learned", slot=slot)
         self._log.save_mark(turn)
         self._advance(turn, self._node)
         turn.send(sender, Learned(self._log.chosen_through))

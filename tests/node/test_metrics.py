@@ -68,8 +68,8 @@ class MetricsTests(SynchronousTestCase):
     def test_caught_up(self) -> None:
         """Commands of slots that were fetched from a peer count as caught up, those of others do not."""
         self.note("replayed", LEARNER, applied_through=0)
-        self.note("learned", first=2, through=3)
-        self.note("learned", first=6, through=6)
+        for slot in (2, 3, 6):
+            self.note("learned", slot=slot)
         for slot in range(1, 9):
             self.note("applied", LEARNER, through=slot, commands=10**slot)
         self.assertEqual(self.metrics.catchup_entries_applied, 10**2 + 10**3 + 10**6)

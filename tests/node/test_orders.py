@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.identity import Identity
-from dkv.node.inspection import Inspection
+from dkv.node.inspection import Busy, Inspection
 from dkv.node.orders import FAULT_USAGE, FAULTS_REFUSED, ORDERS
 from dkv.node.session import ClientSession
 from dkv.replies import OK, Error, Local
@@ -57,6 +57,11 @@ class OrderTests(SynchronousTestCase):
         """Numbers out of range are refused."""
         for words in (("0",), ("-1",), ("x",), ("1", "0"), ("1", "1001"), ("1", "2", "3"), ("9" * 30,)):
             self.assertTrue(self.refusal("dkv.log", *words).startswith("ERR "), words)
+
+    def test_busy(self) -> None:
+        """Who asks for the log all the time is told to wait, and the node goes on with its work."""
+        self.node.log.side_effect = Busy
+        self.assertTrue(self.reply("dkv.log").text.startswith("TRYAGAIN "))
 
     def test_faults(self) -> None:
         """Each order reaches the mesh in its units: seconds."""

@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
-from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, PROMISE, pack_ballot, pack_number, record_key
+from dkv.keys import (
+    APPLIED_THROUGH,
+    CHOSEN_THROUGH,
+    PROMISE,
+    SLOT_BALLOT,
+    pack_ballot,
+    pack_number,
+    record_key,
+    slot_promise_key,
+)
 from dkv.records import Batch, SlotRecord, pack_record
 from dkv.sim.memory import MemoryStore
 from dkv.storage.check import check_log
@@ -60,10 +69,11 @@ class CheckLogTests(SynchronousTestCase):
 
     def test_damage_is_refused_wherever_it_is(self) -> None:
         """Also above the mark: an accepted value that is gone is a broken promise."""
-        for key in (record_key(2), record_key(7), CHOSEN_THROUGH, APPLIED_THROUGH, PROMISE):
+        promises = {key: pack_ballot(1, 1) for key in (PROMISE, SLOT_BALLOT, slot_promise_key(7))}
+        for key in (record_key(2), record_key(7), CHOSEN_THROUGH, APPLIED_THROUGH, *promises):
             self.setUp()
             self.write((1, 2, 3, 7), 3, 2)
-            self.store.commit({PROMISE: pack_ballot(1, 1)}, lambda failure: None)
+            self.store.commit(promises, lambda failure: None)
             check_log(self.store)
             self.store.durable[key] = self.store.durable[key][:-1]
             self.assertRefused("is damaged")

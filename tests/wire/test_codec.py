@@ -245,6 +245,8 @@ class Refusals(SynchronousTestCase):
         self.refuse_array(2, b"bytes")
         for records in ([[10]], [[10, 5]], [10], [[10, [[1, 1], [], True], 1]]):
             self.refuse_array(17, [1, 1], 0, 0, 0, 1, records)
+        for record in (0, False, b"", [], [[1, 1], [], 1]):
+            self.refuse_array(37, [1, 1], 6, record)
 
     def test_cbor_tags(self) -> None:
         """No tag is decoded, not even where its value would pass: tag 35 compiles a regular expression."""

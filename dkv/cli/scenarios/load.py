@@ -35,9 +35,14 @@ class Worker:
         """End after the request under way."""
         self._stopped.set()
 
-    def join(self) -> None:
-        """Wait until it has ended."""
-        self._thread.join()
+    def join(self, seconds: float | None = None) -> None:
+        """Wait until it has ended, or for so long."""
+        self._thread.join(seconds)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread.is_alive()
 
     def work(self) -> bool:
         """One request, by ``ask``; whether to go on."""
@@ -141,6 +146,7 @@ class Writer(Worker):
         self._take = take
         self._prefix = prefix
         self.failed: list[str] = []
+        self.done = 0
 
     def work(self) -> bool:
         """Write the next key."""
@@ -148,6 +154,7 @@ class Writer(Worker):
         if index is None:
             return False
         _, why = self.ask(b"PUT", self._prefix + b"%d" % index, b"value %d" % index)
+        self.done += 1
         if why:
             self.failed.append(f"write {index}: {self.errors[-1]}")
         return True

@@ -10,6 +10,7 @@ from dkv.cli.scenarios.stage import Stage
 NEEDS_OWN = "it stops a node"
 WRITERS = 8
 READS_SHOWN = 10
+PROGRESS_SECONDS = 0.1
 WRITES_A_SECOND = 1_500
 """A guess, for the progress bar."""
 
@@ -53,8 +54,10 @@ def _write_all(stage: Stage, numbers: list[int], writes: int, prefix: bytes) -> 
     writers = [Writer(stage, numbers[index % len(numbers)], take, prefix) for index in range(clients)]
     for writer in writers:
         writer.start()
-    for writer in writers:
-        writer.join()
+    with stage.report.progress("writing", writes, writes / WRITES_A_SECOND) as bar:
+        while any(writer.busy for writer in writers):
+            writers[0].join(PROGRESS_SECONDS)
+            bar.update(sum(writer.done for writer in writers) - bar.pos)
     failed = [failure for writer in writers for failure in writer.failed]
     if failed:
         stage.report.fail(f"{len(failed)} writes failed, the first was {failed[0]}")
