@@ -14,7 +14,7 @@ from twisted.web.server import Request, Site
 from dkv.node.inspection import Inspection
 
 CONNECTIONS_MAX = 64
-"""More are closed at once: descriptors are for clients, and most of all for LevelDB."""
+"""Descriptors are for clients, and most of all for LevelDB."""
 IDLE_SECONDS = 15
 BODY_BYTES_MAX = 4_096
 TEXT = b"text/plain; charset=utf-8"
@@ -105,7 +105,7 @@ class _Site(Site):
 
 
 class _Bounded(WrappingFactory):
-    """Keeps ``CONNECTIONS_MAX`` connections: for one more the oldest has to go, so that slow clients are in no one's way."""
+    """Keeps ``CONNECTIONS_MAX`` connections: for one more the oldest has to go, so slow visitors block nobody."""
 
     noisy = False
 

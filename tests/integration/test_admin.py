@@ -152,13 +152,36 @@ class PagesTest(AdminTestCase):
         self.assertEqual(fetch(node, "/livez")[0], 200)
 
     def test_a_crowd(self) -> None:
-        """Connections beyond a few dozen are closed, and clients are served all the while."""
+        """Visitors who connect and say little are in the way of neither clients nor probes."""
         node = self.cluster.nodes[0]
-        crowd = [socket.create_connection((HOST, node.admin_port), 5) for _ in range(200)]
+        crowd: list[socket.socket] = []
+        self.addCleanup(lambda: [each.close() for each in crowd])
+        for _ in range(300):
+            crowd.append(socket.create_connection((HOST, node.admin_port), 5))
+            crowd[-1].sendall(b"GET /livez HTTP/1.1\r\nHost:")
+        self.assertEqual(fetch(node, "/livez")[0], 200)
         self.assertEqual(node.call("PUT", "k", "v"), "OK")
-        for each in crowd:
-            each.close()
-        wait_until(lambda: _livez(node), 10.0, "served again")
+        self.assertEqual(fetch(node, "/readyz")[0], 200)
+
+    def test_the_log_again_and_again(self) -> None:
+        """A client that asks for the log without end does not keep the node from leading."""
+        leader = self.cluster.leader()
+        for number in range(40):
+            leader.call("PUT", f"k{number}", "v" * 1000)
+        elections = len(leader.logged("leader_elected"))
+        connection = leader.connect()
+        for _ in range(500):
+            connection.send("DKV.LOG", 1, 1000)
+        answers = []
+        for _ in range(500):
+            try:
+                answers.append(connection.read())
+            except Refused as error:
+                self.assertTrue(str(error).startswith("TRYAGAIN "))
+        connection.close()
+        self.assertGreaterEqual(len(answers), 1)
+        self.assertEqual(leader.call("GET", "k1"), b"v" * 1000)
+        self.assertEqual(len(leader.logged("leader_elected")), elections)
 
     def test_log(self) -> None:
         """The log shows what was done, in order."""
@@ -183,13 +206,6 @@ class PagesTest(AdminTestCase):
         refusal = self.assertRaises(Refused, self.cluster.nodes[0].call, "DKV.FAULT", "DROP", "2", "1.0")
         self.assertIn("allow_faults = true", str(refusal))
         self.assertFalse(status(self.cluster.nodes[0])["faults_allowed"])
-
-
-def _livez(node: RealNode) -> bool:
-    try:
-        return fetch(node, "/livez")[0] == 200
-    except OSError:
-        return False
 
 
 class FaultsTest(AdminTestCase):
