@@ -20,6 +20,27 @@ PROPOSER = "proposer"
 
 ROLES = (ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER)
 
+HOST = "host"
+"""Notes things too, and is no actor."""
+
+MEASURES = frozenset(
+    {
+        "applied",
+        "batch_agreed",
+        "batch_numbered",
+        "chosen",
+        "committed",
+        "duplicates_suppressed",
+        "learned",
+        "promised",
+        "proposed",
+        "reads_evaluated",
+        "refused",
+        "votes",
+    }
+)
+"""What is noted for metrics alone: it happens for every slot, batch or commit, and is no line of a log."""
+
 
 class Address(NamedTuple):
     """Where an actor lives: the node's id and the actor's role on it."""

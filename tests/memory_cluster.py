@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from dkv.actor import CLIENTS, GATEWAY, Address, Turn
+from dkv.actor import CLIENTS, GATEWAY, MEASURES, Address, Turn
 from dkv.events import ClientReplies, ClientRequests
 from dkv.identity import Identity
 from dkv.keys import STATE
@@ -117,7 +117,7 @@ class Node:
             random=Random(cluster.random.getrandbits(64)),
             limits=cluster.limits,
             timings=cluster.timings,
-            note=lambda actor, event, **fields: self.notes.append((actor, event, fields)),
+            note=self._note,
             fail=self._failed,
         )
         self.clients = RepliesActor()
@@ -172,6 +172,10 @@ class Node:
     def state(self) -> dict[bytes, bytes]:
         """Every key and value as the node's state machine has them."""
         return dict(self.host.layers.scan(STATE))
+
+    def _note(self, actor: str, event: str, **fields: Any) -> None:
+        if event not in MEASURES:
+            self.notes.append((actor, event, fields))
 
     def noted(self, event: str) -> list[dict[str, Any]]:
         """The fields of each note of ``event``."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from dkv.actor import Actor, Address
+from dkv.actor import MEASURES, Actor, Address
 
 
 class FakeTurn:
@@ -22,6 +22,7 @@ class FakeTurn:
         self.staged: dict[bytes, bytes | None] = {}
         self.timers: dict[str, float] = {}
         self.notes: list[tuple[str, dict[str, Any]]] = []
+        self.measures: list[tuple[str, dict[str, Any]]] = []
 
     def send(self, to: Address, message: Any) -> None:
         self.sent.append((to, message))
@@ -60,7 +61,7 @@ class FakeTurn:
         self.timers.pop(name, None)
 
     def note(self, event: str, **fields: Any) -> None:
-        self.notes.append((event, fields))
+        (self.measures if event in MEASURES else self.notes).append((event, fields))
 
     def take(self) -> list[tuple[Address, Any]]:
         """What was sent since the last ``take``, held and early together in that order; forgets it and the writes."""

@@ -8,7 +8,7 @@ import click
 
 from dkv.cli import nodes as processes
 from dkv.cli.data import ENDPOINTS
-from dkv.cli.layout import BASE_PORT, NODES, PEER_PORTS_FROM, Layout, client_endpoint, prepare
+from dkv.cli.layout import ADMIN_PORTS_FROM, BASE_PORT, NODES, PEER_PORTS_FROM, Layout, client_endpoint, prepare
 from dkv.cli.nodes import script
 from dkv.cli.output import say
 from dkv.client.blocking import Endpoint
@@ -27,9 +27,9 @@ PORT_MAX = 65_535
 )
 @click.option(
     "--base-port",
-    type=click.IntRange(1, PORT_MAX - 2 * PEER_PORTS_FROM),
-    help=f"The first node's port for clients; the next nodes' ports follow, and those for peers are {PEER_PORTS_FROM} "
-    f"above.  [default: {BASE_PORT}]",
+    type=click.IntRange(1, PORT_MAX - ADMIN_PORTS_FROM - PEER_PORTS_FROM),
+    help="The first node's port for clients; the next nodes' ports follow. Those for peers are "
+    f"{PEER_PORTS_FROM} above, those for operators {ADMIN_PORTS_FROM}.  [default: {BASE_PORT}]",
 )
 @click.option(
     "--mode",

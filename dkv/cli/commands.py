@@ -5,22 +5,62 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import click
 
 import dkv as package
-from dkv.cli.check import check
-from dkv.cli.cluster import cluster
-from dkv.cli.data import append, delete, get, put
-from dkv.cli.init import init
 from dkv.cli.output import Failure, Status, complain, emit, say
-from dkv.cli.sim import sim
+
+SECTIONS = {
+    "Data": {
+        "put": "data:put",
+        "get": "data:get",
+        "append": "data:append",
+        "delete": "data:delete",
+        "repl": "repl:repl",
+    },
+    "A cluster's state": {
+        "health": "status:health",
+        "status": "status:status",
+        "metrics": "metrics:metrics",
+        "log": "log:log",
+    },
+    "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster"},
+    "Faults and proofs": {"drop-rules": "faults:drop_rules", "sim": "sim:sim", "check": "check:check"},
+    "The shell": {"completion": "completion:completion"},
+}
+"""The commands as the help groups them, each with the module here that has it, which is imported when it is needed: a
+``dkv get`` does not wait for the simulator."""
 
 
 class Group(click.Group):
     """Says each error in one line, also as a JSON object where JSON was asked for, and exits with its status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the help."""
+        return [name for commands in SECTIONS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        for commands in SECTIONS.values():
+            if cmd_name in commands:
+                module, name = commands[cmd_name].split(":")
+                command: click.Command = getattr(import_module(f"dkv.cli.{module}"), name)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by section."""
+        width = max(map(len, self.list_commands(ctx)))
+        for section, names in SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(f"{name:<{width}}", command.get_short_help_str(80)) for name, command in commands if command]
+                )
 
     def main(
         self,
@@ -65,7 +105,3 @@ def dkv(context: click.Context) -> int:
         say(context.get_help())
         return Status.USAGE
     return Status.DONE
-
-
-for command in (put, get, append, delete, init, cluster, sim, check):
-    dkv.add_command(command)

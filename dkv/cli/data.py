@@ -110,13 +110,18 @@ class Access:
         # Never executed, since it was never sent before: others use our producer, or it was evicted and is no more.
         return self._ask(arguments, next_token(path, anew=True))
 
-    def _ask(self, arguments: tuple[bytes, ...], token: Token | None) -> Reply:
+    def order(self, *arguments: bytes) -> Reply:
+        """Send an order to the node itself, without a token; a ``Failure`` says what became of it."""
+        return self._ask(arguments, None, orders=True)
+
+    def _ask(self, arguments: tuple[bytes, ...], token: Token | None, orders: bool = False) -> Reply:
         again = ""
         if token is not None:
             arguments = (b"IDMP", token.producer, b"%d" % token.op, *arguments)
             again = f"; to send it again safely add --producer {os.fsdecode(token.producer)} --op {token.op}"
         try:
-            return ask(self.endpoints, arguments, writes=token is not None, answer_seconds=self.answer_seconds)
+            writes = orders or token is not None
+            return ask(self.endpoints, arguments, writes=writes, answer_seconds=self.answer_seconds)
         except Unreachable as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
         except NoAnswer as error:

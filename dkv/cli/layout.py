@@ -20,6 +20,8 @@ NODES = 3
 BASE_PORT = 5001
 PEER_PORTS_FROM = 100
 """Node n's peers find it this many ports above its clients."""
+ADMIN_PORTS_FROM = 200
+"""And operators so many."""
 
 CLUSTER = "local"
 HOST = "127.0.0.1"
@@ -78,10 +80,11 @@ def new_config(nodes: int, base_port: int, mode: str = LEADER) -> Config:
             number,
             parse_endpoint(f"{HOST}:{base_port + number - 1}"),
             parse_endpoint(f"{HOST}:{base_port + PEER_PORTS_FROM + number - 1}"),
+            parse_endpoint(f"{HOST}:{base_port + ADMIN_PORTS_FROM + number - 1}"),
         )
         for number in range(1, nodes + 1)
     )
-    return Config(CLUSTER, mode, members, Limits(), Timings())
+    return Config(CLUSTER, mode, members, Limits(), Timings(), allow_faults=True)
 
 
 def listening(bind: str) -> Endpoint | None:
@@ -110,8 +113,8 @@ def check_ports(config: Config) -> None:
     with ExitStack() as held:
         for member in config.members:
             client_endpoint(member)
-            for bind in (member.client.bind, member.peer.bind):
-                endpoint = listening(bind)
+            for each in filter(None, (member.client, member.peer, member.admin)):
+                endpoint = listening(each.bind)
                 if endpoint is not None:
                     try:
                         held.enter_context(_bound(endpoint))

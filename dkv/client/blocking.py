@@ -99,6 +99,18 @@ class Connection:
         """Close at once; nothing is under way between calls."""
         self._stream.close()
 
+    def lost(self) -> bool:
+        """Whether the other end is known to have gone, or has sent what nobody asked for: nothing may follow that."""
+        if self._buffer:
+            return True
+        try:
+            self._stream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # such as a reset by the other end
+        return True
+
     def call(self, *arguments: bytes) -> Reply:
         """Send one request and return its answer, all within ``answer_seconds``.
 

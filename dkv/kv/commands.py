@@ -148,6 +148,25 @@ def interpret(words: list[bytes], limits: Limits) -> list[Any] | Error | None:
     return command.build(words, limits)
 
 
+_NAMES = {PUT: b"PUT", APPEND: b"APPEND", DELETE: b"DELETE", GET: b"GET", IDMP: b"IDMP", IDMP_NEW: b"IDMP"}
+
+
+def describe(entry: list[Any]) -> list[bytes]:
+    """An entry of the log as a client would have typed it; ``?`` if it is none."""
+    match entry:
+        case [kind, *_] if type(kind) is not int or kind not in _NAMES:
+            return [b"?"]
+        case [code, bytes() as producer, int() as op, [*write]] if code == IDMP:
+            return [b"IDMP", producer, b"%d" % op, *describe(write)]
+        case [code] if code == IDMP_NEW:
+            return [b"IDMP", b"NEW"]
+        case [code, bytes() as key, bytes() as suffix, int()] if code == APPEND:
+            return [b"APPEND", key, suffix]
+        case [code, *words] if code in (PUT, DELETE, GET) and words and all(type(word) is bytes for word in words):
+            return [_NAMES[code], *words]
+    return [b"?"]
+
+
 def wrong_number_of_arguments(name: str) -> Error:
     """Redis's refusal of a command with too few or too many arguments."""
     return Error(f"ERR wrong number of arguments for '{name}' command")

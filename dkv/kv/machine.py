@@ -36,6 +36,8 @@ class Machine:
         self._sessions = Sessions(bounds)
         self._place: Place = (0, 0)
         self._repeats = 0
+        self.executed = 0
+        """How many write commands were executed, since this process began."""
         self._appliers: dict[object, Callable[[Turn, list[Any]], Any]] = {
             PUT: self._put,
             APPEND: self._append,
@@ -94,6 +96,7 @@ class Machine:
     def _put(self, turn: Turn, entry: list[Any]) -> Any:
         if len(entry) != 3 or type(entry[1]) is not bytes or type(entry[2]) is not bytes:
             return UNKNOWN
+        self.executed += 1
         turn.stage(STATE + GENERATION + entry[1], entry[2])
         return OK
 
@@ -105,6 +108,7 @@ class Machine:
     def _append(self, turn: Turn, entry: list[Any]) -> Any:
         if len(entry) != 4 or [type(field) for field in entry[1:]] != [bytes, bytes, int]:
             return UNKNOWN
+        self.executed += 1
         _, name, suffix, bytes_max = entry
         key = STATE + GENERATION + name
         value = (turn.load(key) or b"") + suffix
@@ -117,6 +121,7 @@ class Machine:
         names = entry[1:]
         if not names or any(type(name) is not bytes for name in names):
             return UNKNOWN
+        self.executed += 1
         deleted = 0
         for name in names:
             key = STATE + GENERATION + name

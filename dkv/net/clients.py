@@ -82,6 +82,8 @@ class Clients(Factory):
         """Whether no connection may read: too much is in flight, or the host says so."""
         self.connections_refused = 0
         """How many connections were beyond the cap so far."""
+        self.inputs_refused = 0
+        """How often what a client sent was no request so far."""
         self._connections_max = connections_max
         self._new_session = new_session
         self._log = log
@@ -103,6 +105,11 @@ class Clients(Factory):
     def connections(self) -> int:
         """How many clients are connected."""
         return len(self._connections)
+
+    @property
+    def inflight_bytes(self) -> int:
+        """What requests that are not answered yet took on the wire."""
+        return self._inflight
 
     def buildProtocol(self, addr: Any) -> TwistedProtocol:
         """A connection, or a polite refusal."""
@@ -133,6 +140,7 @@ class Clients(Factory):
 
     def refused_input(self, peer: str, reason: str) -> None:
         """A client sent what is no request."""
+        self.inputs_refused += 1
         self._complain("input_refused", peer=peer, reason=reason)
 
     def _complain(self, event: str, **fields: Any) -> None:

@@ -67,6 +67,11 @@ class Link(Protocol):
         self._idle_ticks = 0
         self._closing = False
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more is to be written."""
+        return self._closing
+
     def connectionMade(self) -> None:
         """Prepare the transport."""
         address = self.transport.getPeer()
@@ -114,7 +119,10 @@ class Link(Protocol):
     def write(self, data: bytes) -> None:
         """Write one frame."""
         self._idle_ticks = 0
-        self.transport.write(data)
+        if self.mesh.faults:
+            self.mesh.faults.write(self, data)
+        else:
+            self.transport.write(data)
 
     def tick(self) -> None:
         """Called ``TICKS_OF_SILENCE`` times in ``silence_seconds``."""

@@ -8,6 +8,7 @@ of this cluster, of this mode, whose incarnation is the one this node knows it b
 from __future__ import annotations
 
 from collections.abc import Mapping
+from random import Random
 from typing import Any, Protocol
 
 from twisted.application.internet import ClientService
@@ -21,6 +22,7 @@ from dkv.actor import Address
 from dkv.identity import Identity
 from dkv.messages import SPOKEN
 from dkv.net.endpoints import DiallingEndpoint, listening_endpoint
+from dkv.net.faults import Faults
 from dkv.net.links import TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import PROTOCOL, Hello, encode
@@ -152,6 +154,8 @@ class Mesh(MultiService):
             factory: Any = _DialledFactory(self, peer)
             peer.service = _Dialler(endpoint, factory, self._retry_policy(peer), clock=reactor)
             peer.service.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self.faults = Faults(reactor, peers, log, Random())
+        """Orders to drop or delay what is written to peers."""
         self._links: dict[Link, None] = {}  # in order, so that a simulation can be repeated
         self._links_gone: Deferred[None] | None = None  # waited for by stopService
         self._ticks = LoopingCall(self._tick)
@@ -185,6 +189,7 @@ class Mesh(MultiService):
         """
         if self._ticks.running:
             self._ticks.stop()
+        self.faults.stop()
         waits: list[Deferred[Any]] = [super().stopService()]  # type: ignore[no-untyped-call]
         if self.port is not None:
             stopping = self.port.stopListening()

@@ -12,12 +12,14 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import combinations
 from typing import Any, get_type_hints
 
 from dkv.node.endpoint import Endpoint, EndpointError, parse_endpoint, shortest
 from dkv.settings import CLASSIC, LEADER, MODES, Limits, SettingsError, Timings
 
 NODE_ID_MAX = 2**32 - 1
+LOOPBACK = "127.0.0.1"
 _SECTIONS: dict[str, type[Limits] | type[Timings]] = {"limits": Limits, "timings": Timings}
 _TOP = ""
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,22 +34,27 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One node of the cluster: its id, where it serves clients, and where its peers reach it."""
+    """One node of the cluster: its id, where it serves clients, where its peers reach it, and operators, if at all."""
 
     id: int
     client: Endpoint
     peer: Endpoint
+    admin: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a config file says, with every default filled in. ``mode`` is the cluster's way to agree."""
+    """What a config file says, with every default filled in. ``mode`` is the cluster's way to agree.
+
+    ``allow_faults`` lets clients order nodes to drop and delay messages.
+    """
 
     cluster: str
     mode: str
     members: tuple[Member, ...]
     limits: Limits
     timings: Timings
+    allow_faults: bool = False
 
     def member(self, node: int) -> Member:
         """The member with id ``node``; ``ConfigError`` if there is none."""
@@ -80,11 +87,14 @@ def load_config(path: str, environment: Mapping[str, str] | None = None, overrid
 
 def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) -> Config:
     """The config that a parsed TOML ``document`` describes, with the settings of ``later`` over its own."""
-    _check_keys(document, ("cluster", "mode", "node", *_SECTIONS), "at the top level")
+    _check_keys(document, ("cluster", "mode", "allow_faults", "node", *_SECTIONS), "at the top level")
     cluster = _text(document, "cluster", "at the top level")
     if not _CLUSTER.fullmatch(cluster):
         raise ConfigError(f"cluster = {cluster!r}: use up to 64 letters, digits, '.', '_' and '-'")
     mode = _mode(document.get("mode", LEADER), "mode")
+    allow_faults = document.get("allow_faults", False)
+    if type(allow_faults) is not bool:
+        raise ConfigError(f"allow_faults = {allow_faults!r} must be true or false")
     tables = document.get("node", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError("node must be a list of tables, each under its own [[node]]")
@@ -98,7 +108,8 @@ def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) ->
         for section in _SECTIONS:
             given[section] |= settings.get(section, {})
     try:
-        return Config(cluster, mode, members, Limits(**given["limits"]), Timings(**given["timings"]))
+        limits, timings = Limits(**given["limits"]), Timings(**given["timings"])
+        return Config(cluster, mode, members, limits, timings, allow_faults)
     except SettingsError as error:
         raise ConfigError(str(error)) from None
 
@@ -106,9 +117,11 @@ def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) ->
 def render_config(config: Config) -> str:
     """The TOML text from which ``load_config`` makes the same config, every setting written out."""
     lines = [f"cluster = {_quoted(config.cluster)}", f"mode = {_quoted(config.mode)}"]
+    lines += [f"allow_faults = {json.dumps(config.allow_faults)}"]
     for member in config.members:
         lines += ["", "[[node]]", f"id = {member.id}"]
         lines += [f"client = {_rendered(member.client)}", f"peer = {_rendered(member.peer)}"]
+        lines += [f"admin = {_rendered(member.admin)}"] if member.admin is not None else []
     for section, settings in (("limits", config.limits), ("timings", config.timings)):
         lines += ["", f"[{section}]"]
         lines += [f"{name} = {value!r}" for name, value in asdict(settings).items()]
@@ -126,7 +139,7 @@ def _mode(value: Any, where: str) -> str:
 
 
 def _member(table: Mapping[str, Any], where: str) -> Member:
-    _check_keys(table, ("id", "client", "peer"), where)
+    _check_keys(table, ("id", "client", "peer", "admin"), where)
     node = _required(table, "id", where)
     if type(node) is not int or not 1 <= node <= NODE_ID_MAX:
         raise ConfigError(f"{where}: id = {node!r} must be a whole number from 1 to {NODE_ID_MAX}")
@@ -137,7 +150,8 @@ def _member(table: Mapping[str, Any], where: str) -> Member:
             f"{where}: peer does not say how the other nodes reach it; "
             f'write peer = {{ bind = {_quoted(peer.bind)}, advertise = "host:port" }}'
         )
-    return Member(node, _endpoint(table, "client", where), peer)
+    admin = _endpoint(table, "admin", where) if "admin" in table else None
+    return Member(node, _endpoint(table, "client", where), peer, admin)
 
 
 def _endpoint(table: Mapping[str, Any], name: str, where: str) -> Endpoint:
@@ -149,6 +163,8 @@ def _endpoint(table: Mapping[str, Any], name: str, where: str) -> Endpoint:
         advertise = _text(value, "advertise", where) if "advertise" in value else ""
     elif isinstance(value, str):
         bind, advertise = value, ""
+        if name == "admin" and value.isdecimal():
+            bind = f"{LOOPBACK}:{value}"  # whoever wants others to reach it has to say so
     else:
         raise ConfigError(f"{where}: {value!r} must be a string, or a table with bind and advertise")
     try:
@@ -165,9 +181,13 @@ def _check_distinct(members: tuple[Member, ...]) -> None:
         if member.id in nodes:
             raise ConfigError(f"two [[node]] tables have id = {member.id}")
         nodes.add(member.id)
-        if member.client.bind == member.peer.bind:
-            raise ConfigError(f"client and peer of node {member.id} are the same endpoint, {member.client.bind}")
-        for name, endpoint in (("client", member.client), ("peer", member.peer)):
+        endpoints = {"client": member.client, "peer": member.peer}
+        if member.admin is not None:
+            endpoints["admin"] = member.admin
+        for (one, first), (two, second) in combinations(endpoints.items(), 2):
+            if first.bind == second.bind:
+                raise ConfigError(f"{one} and {two} of node {member.id} are the same endpoint, {first.bind}")
+        for name, endpoint in endpoints.items():
             owner = f"{name} of node {member.id}"
             other = addresses.setdefault(endpoint.advertise or owner, owner)
             if other != owner:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
@@ -37,7 +36,7 @@ from dkv.identity import Identity
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, BarrierRequest, Submit, Want
 from dkv.node.readqueue import ReadQueue
-from dkv.node.runs import Run, take_fitting
+from dkv.node.runs import Lane, Outstanding, Run, take_fitting
 from dkv.records import Batch
 from dkv.replies import Error
 from dkv.settings import Limits, Timings
@@ -63,26 +62,6 @@ DEADLINES_PER_TIMEOUT = 20
 LOADING = Error("LOADING this node is replaying its log; the request was not applied, retry")
 
 
-@dataclass(slots=True)
-class _Lane:
-    """A connection with requests unanswered: how many of its runs wait where, and what waits behind them."""
-
-    in_log: int = 0
-    in_reads: int = 0
-    newest: Run | None = None
-    stalled: deque[Run] = field(default_factory=deque)
-
-
-@dataclass(slots=True)
-class _Outstanding:
-    """A numbered batch that has not been applied here yet."""
-
-    batch: Batch
-    runs: list[Run]
-    sent_at: float
-    barrier: int  # the request for a barrier that it answers; 0 if none
-
-
 class Gateway:
     """The gateway of the node that ``identity`` names; ``encode`` turns entries into a batch's blob.
 
@@ -105,12 +84,12 @@ class Gateway:
         self._loading = True
         self._leader: Address | None = None
         self._quorum_lost_at: float | None = None
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self._flushing = False
         self._watching = False
         self._seq = 0
         self._to_log: deque[Run] = deque()
-        self._outstanding: deque[_Outstanding] = deque()
+        self._outstanding: deque[Outstanding] = deque()
         self._reads = ReadQueue()
         self._replies_full = False
 
@@ -161,10 +140,12 @@ class Gateway:
         lane = self._lanes.get(message.connection)
         if lane is None:
             refusal = self._refusal_at_once(turn.now)
+            if refusal is not None:
+                self._note_refusal(turn, refusal, run.entries)
             if refusal is not None or not run.entries:
                 self._reply(turn, run, [refusal] * run.entries)
                 return
-            lane = self._lanes[message.connection] = _Lane()
+            lane = self._lanes[message.connection] = Lane()
         if lane.stalled:
             lane.stalled.append(run)
         else:
@@ -176,7 +157,7 @@ class Gateway:
             self._to_log = deque(run for run in self._to_log if run.connection != message.connection)
             self._reads.waiting = deque(run for run in self._reads.waiting if run.connection != message.connection)
 
-    def _admit(self, turn: Turn, lane: _Lane, run: Run) -> None:
+    def _admit(self, turn: Turn, lane: Lane, run: Run) -> None:
         """Send a run of requests on its way: by the log or by a barrier, or hold it back behind earlier reads."""
         if not run.entries:
             if lane.newest is None:
@@ -224,12 +205,15 @@ class Gateway:
         self._seq += 1
         me = self._identity
         batch = Batch(me.node, me.incarnation, me.boot, self._seq, blob)
-        self._outstanding.append(_Outstanding(batch, runs, turn.now, barrier))
+        self._outstanding.append(Outstanding(batch, runs, turn.now, turn.now, barrier))
+        waited = turn.now - min((run.arrived for run in runs), default=turn.now)
+        turn.note("batch_numbered", commands=sum(run.entries for run in runs), seconds=waited)
         turn.send(leader, Submit((batch,)))
 
     def _on_batch_applied(self, turn: Turn, message: BatchApplied) -> None:
         applied = self._outstanding.popleft()
         assert applied.batch.seq == message.seq, f"batch {message.seq} applied, {applied.batch.seq} is the oldest"
+        turn.note("batch_agreed", commands=len(message.results), seconds=turn.now - applied.numbered_at)
         results = message.results
         if len(results) != sum(run.entries for run in applied.runs):
             results = [UNREADABLE] * sum(run.entries for run in applied.runs)
@@ -277,7 +261,10 @@ class Gateway:
             turn.send(self._here(LEARNER), read)
 
     def _on_read_results(self, turn: Turn, message: ReadResults) -> None:
-        self._share_out(turn, self._reads.evaluated(message.number), message.results)
+        runs = self._reads.evaluated(message.number)
+        waited = turn.now - min((run.arrived for run in runs), default=turn.now)
+        turn.note("reads_evaluated", commands=len(message.results), seconds=waited)
+        self._share_out(turn, runs, message.results)
         self._read_next(turn)
         if self._reads.waiting:
             self._flush_soon(turn)
@@ -331,9 +318,11 @@ class Gateway:
         for outstanding in self._outstanding:
             for run in outstanding.runs:
                 if run.arrived <= expired:
+                    self._note_refusal(turn, uncertain, 0 if run.answered else run.entries)
                     self._answer(turn, run, run.outcomes(writes=uncertain, reads=refusal))
         for run in self._reads.under_way():
             if run.arrived <= expired:
+                self._note_refusal(turn, refusal, 0 if run.answered else run.entries)
                 self._answer(turn, run, [refusal] * run.entries)
         self._reads.forget(self._is_settled)
         self._refuse_expired(turn, self._reads.waiting, expired)
@@ -351,6 +340,7 @@ class Gateway:
         for _ in range(len(runs)):
             run = runs.popleft()
             if run.arrived <= expired:
+                self._note_refusal(turn, self._refusal(), run.entries)
                 self._answer(turn, run, [self._refusal()] * run.entries)
             else:
                 runs.append(run)
@@ -374,6 +364,10 @@ class Gateway:
         if self._cluster_is_down() and now - (self._quorum_lost_at or 0.0) >= self._timings.request_seconds:
             return self._refusal()
         return None
+
+    def _note_refusal(self, turn: Turn, refusal: Error, count: int) -> None:
+        if count:
+            turn.note("refused", reason=refusal.text.partition(" ")[0], count=count)
 
     def _cluster_is_down(self) -> bool:
         """No leader is known and no quorum is heard: a leader that is heard has a quorum of its own."""

@@ -14,7 +14,7 @@ from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Actor, Address
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, PROPOSER, Actor, Address
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.node.layers import Layers
 from dkv.settings import Limits, Timings
@@ -159,6 +159,9 @@ class Host:
         self._written_back_at = clock.seconds()
         self._write_back: Call | None = None
         self._reading_paused = False
+        self._commit_began_at = 0.0
+        self.sent: defaultdict[type, int] = defaultdict(int)
+        """How many messages of each class were sent, within the node too."""
         self.failed = False
         """Whether the node has ended, by a failure or by ``stop``: it does nothing any more."""
 
@@ -178,6 +181,16 @@ class Host:
             if not self.failed:
                 self._run(turn, actor.start)
         self._drain_soon()
+
+    @property
+    def mailbox_length(self) -> int:
+        """How many messages wait to be handled."""
+        return len(self._mailbox)
+
+    @property
+    def commit_seconds(self) -> float:
+        """For how long a commit has been under way; 0 if none is."""
+        return self.clock.seconds() - self._commit_began_at if self._committing > self._durable else 0.0
 
     def stop(self) -> None:
         """Handle, write and send nothing more; a commit under way may still finish on disk."""
@@ -211,6 +224,7 @@ class Host:
 
     def post(self, to: Address, sender: Address, message: Any) -> None:
         """Send a message on its way now: into the mailbox here, or to the network."""
+        self.sent[type(message)] += 1
         if to.node == self._node:
             self._mailbox.append((to.role, sender, message))
         elif self._network is not None:
@@ -285,6 +299,7 @@ class Host:
         if write_back:
             self._written_back_at = self.clock.seconds()
         self._committing += 1
+        self._commit_began_at = self.clock.seconds()
         self._store.commit(writes, self._committed)
 
     def _write_back_due(self) -> bool:
@@ -308,6 +323,7 @@ class Host:
         if self.failed:
             return
         self._durable = self._committing
+        self._note(HOST, "committed", seconds=self.clock.seconds() - self._commit_began_at)
         self.layers.end_commit()
         try:
             for to, sender, message in self._held.pop(self._durable, ()):

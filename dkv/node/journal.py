@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dkv.actor import ELECTOR, LEARNER, PROPOSER
+from dkv.actor import CATCHUP, ELECTOR, LEARNER, MEASURES, PROPOSER
 from dkv.ballot import Ballot
+from dkv.node.metrics import Metrics
 from dkv.settings import CLASSIC, LEADER
 
 WARNINGS = frozenset(
@@ -25,25 +26,35 @@ WARNINGS = frozenset(
 )
 
 
-COUNTED = frozenset({"duplicates_suppressed"})
-"""What is no event for people: too many would come of it."""
+_ROLES = {
+    "leading": "leader",
+    "phase1_started": "candidate",
+    "phase1_ended": "follower",
+    "stepped_down": "follower",
+}
+"""What a node is after its proposer's events; a follower before any."""
 
 
 class Journal:
     """Takes the notes of one node; ``get_logger`` gives the logger of an actor of it. In classic mode nobody leads."""
 
     def __init__(self, get_logger: Callable[[str], Any], mode: str = LEADER) -> None:
-        self._follower = "peer" if mode == CLASSIC else "follower"
         self._get_logger = get_logger
         self._loggers: dict[str, Any] = {}
         self._leader = 0
         self._ballot = Ballot(0, 0)
-        self._leading = False
         self._loading = True
+        self.metrics: Metrics | None = None
+        """What counts the notes, once there is something."""
+        self.role = "peer" if mode == CLASSIC else "follower"
+        self.quorum_heard = True  # until the elector says otherwise, which it does at its first look
+        self.catching_up = False
 
     def note(self, actor: str, event: str, **fields: Any) -> None:
         """Log the event; remember who leads."""
-        if event in COUNTED:
+        if self.metrics is not None:
+            self.metrics.note(actor, event, fields)
+        if event in MEASURES:
             return
         logger = self._loggers.get(actor)
         if logger is None:
@@ -57,14 +68,18 @@ class Journal:
             self._leader = 0
         elif actor == LEARNER and event == "replayed":
             self._loading = False
-        elif actor == PROPOSER and event in ("leading", "stepped_down"):
-            self._leading = event == "leading"
+        elif actor == PROPOSER and event in _ROLES:
+            self.role = _ROLES[event]
+        elif event in ("quorum_heard", "quorum_lost"):
+            self.quorum_heard = event == "quorum_heard"
+        elif actor == CATCHUP:
+            self.catching_up = event == "catchup_started"
 
     def status(self) -> Mapping[str, object]:
         """Who leads, as far as this node knows (0 is nobody), and whether it still replays its log."""
         return {
             "loading": int(self._loading),
-            "dkv_role": "leader" if self._leading else self._follower,
+            "dkv_role": "follower" if self.role == "candidate" else self.role,
             "dkv_leader": self._leader,
             "dkv_ballot": str(self._ballot),
         }

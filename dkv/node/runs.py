@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 from dkv.events import ClientRequests
 from dkv.kv.commands import GET
+from dkv.records import Batch
 from dkv.replies import Local
 from dkv.settings import KIB
 
@@ -64,6 +66,27 @@ class Run:
     def outcomes(self, *, writes: Any, reads: Any) -> list[Any]:
         """One of two results for each entry, by what the entry is."""
         return [reads if entry[0] == GET else writes for entry in self.log_entries()]
+
+
+@dataclass(slots=True)
+class Lane:
+    """A connection with requests unanswered: how many of its runs wait where, and what waits behind them."""
+
+    in_log: int = 0
+    in_reads: int = 0
+    newest: Run | None = None
+    stalled: deque[Run] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class Outstanding:
+    """A numbered batch that has not been applied here yet."""
+
+    batch: Batch
+    runs: list[Run]
+    sent_at: float
+    numbered_at: float
+    barrier: int  # the request for a barrier that it answers; 0 if none
 
 
 def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:

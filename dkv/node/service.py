@@ -20,9 +20,12 @@ from dkv.net.clients import Clients
 from dkv.net.endpoints import listening_endpoint
 from dkv.net.peers import Mesh
 from dkv.node import logs
+from dkv.node.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
+from dkv.node.admin import admin_site
 from dkv.node.assembly import add_actors
 from dkv.node.config import Config, Member
 from dkv.node.host import Host
+from dkv.node.inspection import Inspection
 from dkv.node.journal import Journal
 from dkv.node.notify import notify
 from dkv.node.options import Options
@@ -34,8 +37,8 @@ from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
 __all__ = ["NodeService", "Options", "makeService"]
 
 DESCRIPTORS_WANTED = 65_536
-DESCRIPTORS_RESERVED = MAX_OPEN_FILES + 128
-"""Kept from clients: LevelDB's files, the connections of peers, listening ports, logs, refusals under way."""
+DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
+"""Kept from clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
 
 SWITCH_SECONDS = 1e-4
 """How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
@@ -66,6 +69,7 @@ class NodeService(MultiService):
         self._log = logs.get_logger(member.id, "service")
         self._journal = Journal(lambda actor: logs.get_logger(member.id, actor), config.mode)
         self._client_port: IListeningPort | None = None
+        self._admin_port: IListeningPort | None = None
         self._store: LevelDBStore | None = None
 
     # --- start ---
@@ -104,7 +108,7 @@ class NodeService(MultiService):
             config.limits,
             connections_max,
             lambda message: self._host.deliver(GATEWAY, Address(node, CLIENTS), message),
-            lambda connection, peer: ClientSession(connection, peer, config.limits, self._journal.status),
+            lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection),
             logs.get_logger(node, CLIENTS),
         )
         self._mesh = Mesh(
@@ -119,6 +123,9 @@ class NodeService(MultiService):
             self._host,
             logs.get_logger(node, "mesh"),
         )
+        self._inspection = Inspection(
+            identity, config, self._host, self._mesh, self._clients, self._journal, self._reactor.seconds
+        )
         members = [member.id for member in config.members]
         add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
         self._host.connect(self._mesh, self._clients)
@@ -128,9 +135,13 @@ class NodeService(MultiService):
         try:
             yield self._mesh.start_listening()
             endpoint = listening_endpoint(self._reactor, self._member.client.bind)
+            if self._member.admin is not None:
+                admin = listening_endpoint(self._reactor, self._member.admin.bind)
+                self._admin_port = yield admin.listen(admin_site(self._inspection))
             self._client_port = yield endpoint.listen(self._clients)
         except Exception as error:  # Whatever an endpoint finds wrong with its address, the operator must read.
             yield self._mesh.stopService()
+            yield self._stop_admin()
             self._fail_to_start(f"cannot listen: {error}")
             return
         self._host.start()
@@ -143,7 +154,10 @@ class NodeService(MultiService):
             directory=os.path.abspath(self._directory),
             clients=self._member.client.bind,
             peers=self._member.peer.bind,
+            admin=self._member.admin.bind if self._member.admin is not None else None,
         )
+        if self._config.allow_faults:
+            self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
         notify("READY=1")
 
     def _connections_max(self) -> int:
@@ -163,12 +177,19 @@ class NodeService(MultiService):
         if self._client_port is not None:
             yield self._client_port.stopListening()
             yield self._clients.drain(self._config.timings.drain_seconds)
+        yield self._stop_admin()
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._store is not None:
             if self._client_port is not None:
                 self._host.stop()
             self._store.close()
         self._log.info("stopped")
+
+    @inlineCallbacks
+    def _stop_admin(self) -> Any:
+        if self._admin_port is not None:
+            port, self._admin_port = self._admin_port, None
+            yield port.stopListening()
 
     # --- failure ---
 

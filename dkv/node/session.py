@@ -6,10 +6,10 @@ Words that Redis knows are answered as in Redis or refused in its words; nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from dkv.kv.commands import COMMANDS, READS, interpret, wrong_number_of_arguments
+from dkv.node.inspection import Inspection
 from dkv.node.introspection import (
     REDIS_VERSION,
     ConnectionCommand,
@@ -20,6 +20,7 @@ from dkv.node.introspection import (
     help_lines,
     info,
 )
+from dkv.node.orders import ORDERS
 from dkv.replies import OK, Error, Local, Simple
 from dkv.settings import Limits
 
@@ -30,15 +31,15 @@ PROTOCOLS = {b"2": 2, b"3": 3}
 
 
 class ClientSession:
-    """The session of ``connection``, a number, with the client at ``peer``; ``status`` tells INFO about the node."""
+    """The session of ``connection``, a number, with the client at ``peer``; ``node`` tells about the node."""
 
     reads = READS
 
-    def __init__(self, connection: int, peer: str, limits: Limits, status: Callable[[], Mapping[str, object]]) -> None:
+    def __init__(self, connection: int, peer: str, limits: Limits, node: Inspection) -> None:
         self.connection = connection
         self.peer = peer
         self.limits = limits
-        self._status = status
+        self.node = node
         self._protocol = 2
         self._name: bytes | None = None
 
@@ -54,7 +55,7 @@ class ClientSession:
         if name in (b"post", b"host:"):
             # A web page made somebody's browser talk to us: the body that follows must not be taken for commands.
             return Local(Error("ERR this is not an HTTP server"), close=True)
-        command = CONNECTION_COMMANDS.get(name)
+        command = CONNECTION_COMMANDS.get(name) or ORDERS.get(name)
         if command is None:
             return Local(_unknown(words))
         count = command.words
@@ -155,7 +156,7 @@ class ClientSession:
         return _refused_subcommand("config", words[1], ("get",))
 
     def _info(self, words: list[bytes]) -> Local:
-        return Local(info(self._status(), self.limits, words[1:]))
+        return Local(info(self.node.info(), self.limits, words[1:]))
 
 
 _BAD_NAME = Error("ERR Client names cannot contain spaces, newlines or special characters.")
@@ -210,4 +211,4 @@ CONNECTION_COMMANDS = {
     )
 }
 
-TABLE: Table = {**COMMANDS, **CONNECTION_COMMANDS}
+TABLE: Table = {**COMMANDS, **CONNECTION_COMMANDS, **ORDERS}

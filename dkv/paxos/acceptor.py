@@ -97,6 +97,8 @@ class Acceptor:
         self._log.start(turn)
         self._pushed_through = self._log.chosen_through
         self._load_slot_promises(turn)
+        turn.note("promised", ballot=self._promised)
+        turn.note("chosen", through=self._log.chosen_through)
         turn.send(self._here(PROPOSER), PromiseRaised(self._promised))
         if self._voting:
             self._report_progress(turn)
@@ -162,6 +164,7 @@ class Acceptor:
         if ballot == self._promised:
             return
         self._promised = ballot
+        turn.note("promised", ballot=ballot)
         turn.persist(PROMISE, pack_ballot(*ballot))
         if ballot.node != self._node:
             for role in (PROPOSER, ELECTOR):
@@ -203,6 +206,7 @@ class Acceptor:
             values = self._log.chosen_values(turn, self._pushed_through + 1, self._limits.catchup_bytes_max)
             turn.send_early(self._here(LEARNER), ChosenSlots(self._pushed_through + 1, values, through, 0))
             self._pushed_through = through
+            turn.note("chosen", through=through)
             if self._voting and through - self._reported_through >= PROGRESS_SLOTS:
                 self._report_progress(turn)
         behind = through < self._log.marked_through
@@ -231,6 +235,7 @@ class Acceptor:
             if not self._log.learn(turn, slot, value):
                 turn.note("chosen_value_conflict", slot=slot)
                 break
+        turn.note("learned", first=message.first_slot, through=message.first_slot + len(message.values) - 1)
         self._log.save_mark(turn)
         self._advance(turn, self._node)
         turn.send(sender, Learned(self._log.chosen_through))
@@ -249,6 +254,7 @@ class Acceptor:
     def _report_progress(self, turn: Turn) -> None:
         """Tell the elector, which takes no part in elections before it hears this once."""
         self._reported_through = self._log.chosen_through
+        turn.note("votes")
         turn.send(self._here(ELECTOR), Progress(self._log.chosen_through))
 
     def _here(self, role: str) -> Address:

@@ -199,6 +199,7 @@ class ClassicProposer:
         self._value = self._own_value() if strongest is None else strongest.value
         self._phase = Phase.ACCEPTING
         self._sent_times = 1
+        turn.note("proposed")
         accept = AcceptSlot(self._ballot, self._slot, self._value)
         for node in self._members:
             turn.send(self._acceptor(node), accept)

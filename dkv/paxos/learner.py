@@ -20,7 +20,12 @@ LearnerMessage = ChosenSlots | Read | ReportOrigins
 
 
 class StateMachine(Protocol):
-    """What the learner needs of the state machine (``dkv.kv.machine``); every method is deterministic and total."""
+    """What the learner needs of the state machine (``dkv.kv.machine``); every method is deterministic and total.
+
+    ``executed`` counts the write commands that it has executed.
+    """
+
+    executed: int
 
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory."""
@@ -51,6 +56,7 @@ class Learner:
         """Load the state's mark, then replay what the log holds beyond it."""
         self._applied_through = unpack_number(turn.load(APPLIED_THROUGH))
         self._machine.start(turn)
+        turn.note("applied", through=self._applied_through, commands=0)
         turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
         self._ask(turn)
 
@@ -87,13 +93,14 @@ class Learner:
             turn.send(self._here(GATEWAY), Replayed(self._applied_through))
 
     def _apply(self, turn: Turn, value: Value) -> None:
-        me = self._identity
+        me, executed = self._identity, self._machine.executed
         self._applied_through += 1
         for batch in value:
             own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
             results = self._machine.apply(turn, self._applied_through, batch, own)
             if own and results is not None:
                 turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
+        turn.note("applied", through=self._applied_through, commands=self._machine.executed - executed)
 
     def _ask(self, turn: Turn) -> None:
         if not self._asking:

@@ -93,6 +93,7 @@ class Proposer:
     def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
         self._node = node
         self._members = tuple(sorted(members))
+        self._others = tuple(member for member in self._members if member != node)
         self._limits = limits
         self._timings = timings
         self._highest = ZERO
@@ -179,7 +180,7 @@ class Proposer:
         if self._phase is Phase.RESERVING and self._node in self._tally.reported():
             self._phase = Phase.PREPARING
             self._held_through = message.chosen_through
-            for node in self._others():
+            for node in self._others:
                 turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
         if self._phase is Phase.PREPARING and self._tally.complete():
             self._catch_up_or_lead(turn)
@@ -274,6 +275,7 @@ class Proposer:
                 return
             slot = self._window.propose(value, turn.now)
             self._announced_through = self._window.chosen_through
+            turn.note("proposed")
             accept = Accept(self._ballot, slot, value, self._announced_through)
             for node in self._members:
                 turn.send(self._acceptor(node), accept)
@@ -384,7 +386,7 @@ class Proposer:
 
     def _retransmit_window(self, turn: Turn) -> None:
         for slot, proposal in self._window.take_overdue(turn.now, self._timings.retransmit_seconds):
-            for node in self._others():
+            for node in self._others:
                 if node not in proposal.voters:
                     self._send_accept(turn, node, slot, proposal.value)
         if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
@@ -392,9 +394,6 @@ class Proposer:
 
     def _send_accept(self, turn: Turn, node: int, slot: int, value: Value) -> None:
         turn.send(self._acceptor(node), Accept(self._ballot, slot, value, self._window.chosen_through))
-
-    def _others(self) -> tuple[int, ...]:
-        return tuple(node for node in self._members if node != self._node)
 
     def _acceptor(self, node: int) -> Address:
         return Address(node, ACCEPTOR)

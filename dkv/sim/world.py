@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any, TextIO
 
-from dkv.actor import Address
+from dkv.actor import MEASURES, Address
 from dkv.ballot import Ballot
 from dkv.events import ClientReplies
 from dkv.settings import CLASSIC, LEADER, MODES
@@ -182,6 +182,8 @@ class World:
 
     def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
         """An actor noted something."""
+        if event in MEASURES:
+            return
         if event == "leading":
             self.elected.append(node.number)
             self.leading[node.number] = fields["ballot"]

@@ -108,11 +108,12 @@ class Connection:
 class RealNode:
     """One node: its directory, its ports, and its process if it runs."""
 
-    def __init__(self, cluster: RealCluster, number: int, port: int, peer_port: int) -> None:
+    def __init__(self, cluster: RealCluster, number: int, port: int, peer_port: int, admin_port: int) -> None:
         self.cluster = cluster
         self.number = number
         self.port = port
         self.peer_port = peer_port
+        self.admin_port = admin_port
         self.directory = cluster.directory / f"node{number}"
         self.config_path = cluster.config_path
         self.log_path = cluster.directory / f"node{number}.log"
@@ -188,16 +189,19 @@ class RealNode:
 class RealCluster:
     """``size`` nodes in a temporary directory; use ``addCleanup(cluster.close)``."""
 
-    def __init__(self, size: int = 3, settings: str = "", directory: Path | None = None, mode: str = LEADER) -> None:
+    def __init__(
+        self, size: int = 3, settings: str = "", directory: Path | None = None, mode: str = LEADER, top: str = ""
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-test-", dir=directory))
         self.config_path = self.directory / "cluster.toml"
-        ports = free_ports(2 * size)
-        self.nodes = [RealNode(self, i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(size)]
+        ports = free_ports(3 * size)
+        self.nodes = [RealNode(self, i + 1, *ports[3 * i : 3 * i + 3]) for i in range(size)]
         tables = [
             f'[[node]]\nid = {node.number}\nclient = "{HOST}:{node.port}"\npeer = "{HOST}:{node.peer_port}"\n'
+            f'admin = "{HOST}:{node.admin_port}"\n'
             for node in self.nodes
         ]
-        self._tables = "\n".join([*tables, settings])
+        self._rest = "\n".join([top, *tables, settings])
         self.set_mode(mode)
         for node in self.nodes:
             initialise(str(node.directory), "test", node.number)
@@ -205,7 +209,7 @@ class RealCluster:
     def set_mode(self, mode: str, name: str = "cluster.toml") -> Path:
         """Write the config with this mode, for nodes that are started from now on; where it is."""
         path = self.directory / name
-        path.write_text(f'cluster = "test"\nmode = "{mode}"\n\n{self._tables}')
+        path.write_text(f'cluster = "test"\nmode = "{mode}"\n{self._rest}')
         return path
 
     def start(self) -> None:

@@ -139,14 +139,15 @@ class StrangerTest(SynchronousTestCase):
 
     def start_stranger(self, cluster: RealCluster) -> RealNode:
         """Node 3 of another cluster, in whose config the other two have the addresses of this one's."""
-        client, peer = free_ports(2)
-        stranger = RealNode(cluster, 3, client, peer)
+        client, peer, admin = free_ports(3)
+        stranger = RealNode(cluster, 3, client, peer, admin)
         stranger.directory = cluster.directory / "stranger"
         stranger.log_path = cluster.directory / "stranger.log"
         stranger.config_path = cluster.directory / "stranger.toml"
         real = cluster.nodes[2]
         config = cluster.config_path.read_text().replace('cluster = "test"', 'cluster = "production"')
         config = config.replace(str(real.port), str(client)).replace(str(real.peer_port), str(peer))
+        config = config.replace(str(real.admin_port), str(admin))
         stranger.config_path.write_text(f"{config}\n{QUICK}")
         initialise(str(stranger.directory), "production", 3)
         self.addCleanup(stranger.kill)

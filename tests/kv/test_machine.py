@@ -163,17 +163,17 @@ class CommandTests(SynchronousTestCase):
         """A write with a token happens once, and every repeat has its answer; the node where it came counts them."""
         token = [IDMP, b"alice", 7, [APPEND, b"k", b"xy", 9]]
         self.assertEqual(self.apply(token, [APPEND, b"k", b"z", 9], token), [2, 3, 2])
-        self.assertEqual(self.node.turn.notes, [("duplicates_suppressed", {"count": 1})])
+        self.assertEqual(self.node.turn.measures, [("duplicates_suppressed", {"count": 1})])
         self.node.restart()
         self.assertEqual(self.apply(token, token), [2, 2])
-        self.assertEqual(self.node.turn.notes[1:], [("duplicates_suppressed", {"count": 2})])
+        self.assertEqual(self.node.turn.measures[1:], [("duplicates_suppressed", {"count": 2})])
         self.assertEqual(self.node.get(b"k"), b"xyz")
 
     def test_repeats_elsewhere_are_not_counted(self) -> None:
         """A repeat is counted on the node where it arrived, and not by the others that apply it too."""
         token = [IDMP, b"alice", 7, [PUT, b"k", b"v"]]
         self.node.apply(batch([token, token], 1, 1), own=False)
-        self.assertEqual(self.node.turn.notes, [])
+        self.assertEqual(self.node.turn.measures, [])
 
     def test_refusals_are_answers_too(self) -> None:
         """A write that apply refused is refused again, though by now it would be possible."""
@@ -342,7 +342,7 @@ class AgreementTests(SynchronousTestCase):
             self.assertEqual(here.machine.origins(), there.machine.origins())
         self.assertEqual(here.turn.stored, there.turn.stored)
         self.assertEqual((here.turn.persisted, here.turn.sent, here.turn.early), ({}, [], []))
-        self.assertEqual((there.turn.notes, {*here.turn.noted()} - {"duplicates_suppressed"}), ([], set()))
+        self.assertEqual((there.turn.notes, there.turn.measures, here.turn.notes), ([], [], []))
 
     def test_settings_do_not_judge(self) -> None:
         """The limit in the entry is the same on every node, whatever their configurations say."""

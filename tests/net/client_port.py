@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Any
+from unittest.mock import Mock
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import ITCPTransport
@@ -15,6 +16,7 @@ from dkv.actor import GATEWAY, Address
 from dkv.events import ClientReplies, ClientRequests
 from dkv.kv.commands import GET
 from dkv.net.clients import Clients
+from dkv.node.inspection import Inspection
 from dkv.node.session import ClientSession
 from dkv.replies import OK, Local
 from dkv.settings import Limits
@@ -74,7 +76,7 @@ class Port:
             self.limits,
             connections_max,
             self.messages.append,
-            lambda connection, peer: ClientSession(connection, peer, self.limits, dict),
+            lambda connection, peer: ClientSession(connection, peer, self.limits, Mock(spec=Inspection)),
             self.log,
         )
 

@@ -41,11 +41,11 @@ class LoadConfigTests(SynchronousTestCase):
     def test_the_file_in_etc(self) -> None:
         """`make cluster` and the README say where its nodes are."""
         config = load_config(str(ETC))
-        self.assertEqual((config.cluster, config.mode), ("dkv", "leader"))
+        self.assertEqual((config.cluster, config.mode, config.allow_faults), ("dkv", "leader", True))
         self.assertEqual(
             config.members,
             tuple(
-                Member(node, parse_endpoint(f"127.0.0.1:{5000 + node}"), parse_endpoint(f"127.0.0.1:{5100 + node}"))
+                Member(node, *(parse_endpoint(f"127.0.0.1:{port + node}") for port in (5000, 5100, 5200)))
                 for node in (1, 2, 3)
             ),
         )
@@ -223,7 +223,8 @@ class RenderConfigTests(SynchronousTestCase):
     def test_reads_well(self) -> None:
         """What `dkv cluster` writes and --print-config shows is read by people."""
         text = render_config(load_config(str(ETC)))
-        self.assertIn('cluster = "dkv"\nmode = "leader"\n\n[[node]]\nid = 1\nclient = "127.0.0.1:5001"\n', text)
+        self.assertIn('cluster = "dkv"\nmode = "leader"\nallow_faults = true\n\n[[node]]\nid = 1\n', text)
+        self.assertIn('\nclient = "127.0.0.1:5003"\npeer = "127.0.0.1:5103"\nadmin = "127.0.0.1:5203"\n', text)
         self.assertIn("\n[limits]\nkey_bytes_max = 65536\n", text)
         self.assertIn("\nrequest_seconds = 5.0\n", text)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.kv.commands import GET, PUT
+from dkv.node.inspection import Inspection
 from dkv.node.session import TABLE, ClientSession
 from dkv.replies import OK, Error, Local, Simple
 from dkv.settings import Limits
@@ -20,7 +22,13 @@ class SessionTests(SynchronousTestCase):
     """One session."""
 
     def setUp(self) -> None:
-        self.session = ClientSession(7, "192.0.2.1:4000", Limits(), lambda: {"dkv_role": "leader", "loading": True})
+        node = Mock(spec=Inspection)
+        node.info.return_value = {"dkv_role": "leader", "loading": True}
+        node.faults_allowed = False
+        node.metrics.return_value = b"dkv_connections 1"
+        node.status.return_value = {"node": 1}
+        node.log.return_value = []
+        self.session = ClientSession(7, "192.0.2.1:4000", Limits(), node)
 
     def local(self, line: str) -> Local:
         """The reply to ``line``, which needs no log."""

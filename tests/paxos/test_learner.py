@@ -30,6 +30,7 @@ class Recorder:
     def __init__(self) -> None:
         self.applied: list[bytes] = []
         self.own: list[bytes] = []
+        self.executed = 0
 
     def start(self, turn: Turn) -> None:
         self.applied.append(b"started")

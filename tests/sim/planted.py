@@ -104,7 +104,7 @@ def ballot_reused() -> Iterator[None]:
     def announce_at_once(self: Proposer, turn: Any) -> None:
         reserve(self, turn)
         self._phase = Phase.PREPARING
-        for node in self._others():
+        for node in self._others:
             turn.send(Address(node, ACCEPTOR), Prepare(self._ballot, 1))
 
     with patch.object(Proposer, "_campaign", announce_at_once):

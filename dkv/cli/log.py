@@ -1,0 +1,128 @@
+"""``dkv log``: the slots of a node's log, decoded."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from dkv.cli.data import ANSWER_SECONDS, Access
+from dkv.cli.metrics import LOOKING
+from dkv.cli.options import FIRST, ask_first, looks, not_understood
+from dkv.cli.output import Failure, Status, answer
+from dkv.cli.replies import as_json, word
+from dkv.cli.table import Cell, Table, cell
+from dkv.client.blocking import Reply
+
+SLOTS = 10
+"""How many slots are shown unless the user says which."""
+
+PAGE_SLOTS = 500
+NOOP = "NOOP"
+
+
+@click.command(short_help="Show a node's log, decoded.", epilog=LOOKING)
+@click.option("--from", "first", type=click.IntRange(min=1), metavar="SLOT", help="The first slot to show.")
+@click.option(
+    "--to", "last", type=click.IntRange(min=1), metavar="SLOT", help="The last slot to show, itself included."
+)
+@looks(FIRST, ANSWER_SECONDS)
+def log(to: Access, first: int | None, last: int | None) -> int:
+    """Show slots of the log of the first endpoint that answers: the last ten, or those from --from to --to.
+
+    --from alone shows all up to the end, --to alone the ten up to that one. A slot holds the commands of one batch or
+    more, each batch with its origin; a slot without any is a no-op. Slots that are compacted, or that the node does not
+    have, are left out. Long words are cut by the node.
+
+    With --output json every slot is an object: "slot", "ballot", "state", "noop", and "batches", each with "origin" and
+    "commands"; a word that is no text is {"base64": ...}.
+    """
+    if first is not None and last is not None and first > last:
+        raise Failure(Status.USAGE, "USAGE", f"--from {first} is behind --to {last} (see dkv log --help)")
+    if first is None and last is not None:
+        first = max(1, last - SLOTS + 1)
+    table = Table("SLOT", "BALLOT", "STATE", "ORIGIN", "COMMAND", cut_last=True)
+    for page in pages(to, first, last):
+        if to.as_json:
+            for slot in page:
+                answer(b"", slot, True)
+        else:
+            table.add(row for slot in page for row in _rows(slot))
+    return Status.DONE
+
+
+def pages(to: Access, first: int | None, last: int | None) -> Iterator[list[dict[str, Any]]]:
+    """The slots from ``first`` to ``last``, an answer of the node at a time; the last ten if ``first`` is None."""
+    if first is None:
+        one, reply = ask_first(to, b"DKV.LOG")
+        yield _slots(one, reply)
+        return
+    while last is None or first <= last:
+        count = PAGE_SLOTS if last is None else min(PAGE_SLOTS, last - first + 1)
+        to, reply = ask_first(to, b"DKV.LOG", b"%d" % first, b"%d" % count)
+        page = _slots(to, reply)
+        if not page or page[-1]["slot"] < first:  # nothing further: the end, or a node that goes round in circles
+            return
+        yield [slot for slot in page if last is None or slot["slot"] <= last]
+        first = page[-1]["slot"] + 1
+
+
+def _slots(to: Access, reply: Reply) -> list[dict[str, Any]]:
+    try:
+        return [_slot(each) for each in _list(reply)]
+    except (TypeError, ValueError):
+        raise not_understood(to, reply) from None
+
+
+def _slot(reply: Reply) -> dict[str, Any]:
+    """One slot of a DKV.LOG; ``TypeError`` or ``ValueError`` if it is not of that shape."""
+    slot, ballot, state, batches = _list(reply)
+    if not isinstance(slot, int):
+        raise TypeError
+    decoded = [_batch(each) for each in _list(batches)]
+    return {"slot": slot, "ballot": _text(ballot), "state": _text(state), "noop": not decoded, "batches": decoded}
+
+
+def _batch(reply: Reply) -> dict[str, Any]:
+    origin, commands = _list(reply)
+    return {"origin": _text(origin), "commands": [as_json(_list(each)) for each in _list(commands)]}
+
+
+def _list(reply: Reply) -> list[Reply]:
+    if not isinstance(reply, list):
+        raise TypeError
+    return reply
+
+
+def _text(reply: Reply) -> str:
+    if not isinstance(reply, bytes | str):
+        raise TypeError
+    return reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
+
+
+def _rows(slot: dict[str, Any]) -> Iterator[list[Cell]]:
+    """A row for each command; what repeats from the row above is left blank."""
+    state = slot["state"]
+    head = [cell(slot["slot"]), cell(slot["ballot"]), cell(state, None if state == "chosen" else "yellow")]
+    blank = [Cell("")] * 3
+    if slot["noop"]:
+        yield [*head, cell(None), Cell(NOOP, "bright_black")]
+    for batch in slot["batches"]:
+        origin = cell(batch["origin"])
+        for command in batch["commands"] or [None]:
+            text = Cell(_line(command)) if command is not None else Cell(NOOP, "bright_black")
+            yield [*head, origin, text]
+            head, origin = blank, Cell("")
+
+
+def _line(command: list[Any]) -> str:
+    """A command as one could type it."""
+    return " ".join(_word(each) for each in command)
+
+
+def _word(each: Any) -> str:
+    if isinstance(each, dict):
+        return word(base64.b64decode(each["base64"]))
+    return word(str(each).encode())

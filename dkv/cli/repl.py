@@ -1,0 +1,117 @@
+"""``dkv repl``: a line client. This module reads lines from a pipe; ``terminal.py`` asks a person for them."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from dkv.cli.data import ANSWER_SECONDS, Access
+from dkv.cli.options import looks
+from dkv.cli.output import Failure, Status, emit
+from dkv.cli.replies import as_json, raw
+from dkv.client.blocking import NoAnswer, Reply, ServerError
+from dkv.client.failover import Unreachable
+from dkv.client.session import Session
+from dkv.wire.inline import split_line
+
+ENDS = (b"QUIT", b"EXIT")
+UNKNOWN = "outcome unknown"
+RESP2_ONLY = "ERR this client speaks RESP 2 only: HELLO 2"
+NOT_FOR_LINES = "ERR this client reads one answer to each line: CLIENT REPLY is not for it"
+
+
+@click.command(
+    short_help="Type commands, or pipe them in.",
+    epilog="""\b
+Exit status:
+  0    done; on a terminal always
+  1    some reply was an error
+  2    usage: the command line is wrong; nothing was sent
+  3    nobody reachable; the line it names was not executed, and those behind it were not sent
+  5    outcome unknown: the write that it names may or may not happen; the lines behind it were not sent
+  74   the answers could not be written to stdout
+  130  interrupted""",
+)
+@looks("Nodes to connect to, in this order; when a connection is lost, the next one.", ANSWER_SECONDS)
+def repl(to: Access) -> int:
+    """Send each line as one command, as telnet would, and print its reply.
+
+    "..." quotes with escapes such as \\n and \\xff, '...' without. QUIT, EXIT or Ctrl-D ends.
+
+    On a terminal there is a history, completion by Tab, and replies look as in redis-cli. If stdin or stdout is none,
+    as in printf 'PUT x 1\\nGET x\\n' | dkv repl, replies are printed raw: a nil is an empty line, an array has a line
+    for each item.
+    With --output json every reply is {"reply": ...} or {"error": ...}, and what is no text is {"base64": ...}.
+
+    When a connection is lost, a line that was not sent, only reads, or carries an IDMP token is sent to the next node.
+    Any other may or may not have been executed, and the client says so.
+    """
+    session = Session(to.endpoints, to.answer_seconds)
+    try:
+        if not to.as_json and _is_terminal():
+            from dkv.cli.terminal import converse  # prompt_toolkit takes long to import
+
+            return converse(session)
+        return _pipe(session, to.as_json)
+    finally:
+        session.close()
+
+
+def _is_terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def execute(session: Session, words: list[bytes]) -> Reply:
+    """The reply to one line; refusals of this client are ``ServerError`` as well."""
+    name, second = words[0].upper(), words[1].upper() if len(words) > 1 else b""
+    if name == b"HELLO" and second not in (b"", b"2"):
+        raise ServerError(RESP2_ONLY)
+    if (name, second) == (b"CLIENT", b"REPLY"):
+        raise ServerError(NOT_FOR_LINES)
+    return session.call(*words)
+
+
+def parse(line: bytes) -> list[bytes]:
+    """The words of a line; ``ServerError``, as a node would answer, if its quotes are not balanced."""
+    words = split_line(line)
+    if words is None:
+        raise ServerError("ERR Protocol error: unbalanced quotes in request")
+    return words
+
+
+def ends(words: list[bytes]) -> bool:
+    """Whether this line is the last one."""
+    return words[0].upper() in ENDS
+
+
+def _pipe(session: Session, json_wanted: bool) -> int:
+    """All lines of stdin; the status."""
+    status: int = Status.DONE
+    if sys.stdin is None:
+        raise Failure(Status.USAGE, "USAGE", "cannot read stdin: it is closed")
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            words = parse(line)
+            if not words:
+                continue
+            if ends(words):
+                break
+            reply = execute(session, words)
+        except ServerError as error:
+            _say_error(error, json_wanted)
+            if error.word == "UNCERTAIN":
+                raise Failure(Status.UNCERTAIN, error.word, f"line {number}: {UNKNOWN}: {error.text}") from None
+            status = Status.FAILED
+            continue
+        except NoAnswer as error:
+            raise Failure(Status.UNCERTAIN, "NO_ANSWER", f"line {number}: {UNKNOWN}: {error}") from None
+        except Unreachable as error:
+            raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"line {number}: nobody reachable: {error}") from None
+        emit(json.dumps({"reply": as_json(reply)}, ensure_ascii=False).encode() if json_wanted else raw(reply))
+    return status
+
+
+def _say_error(error: ServerError, json_wanted: bool) -> None:
+    emit(json.dumps({"error": error.text}).encode() if json_wanted else error.text.encode("utf-8", "replace"))

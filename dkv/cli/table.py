@@ -1,0 +1,101 @@
+"""Tables for people: aligned; coloured, and fitted to the width, on a terminal only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import click
+
+from dkv.cli.output import one_line, say
+
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text, and the colour that it has on a terminal, or None. A column with a number is aligned to the right."""
+
+    text: str
+    colour: str | None = None
+    number: bool = False
+
+
+def cell(value: object, colour: str | None = None) -> Cell:
+    """A cell of any value: ``-`` for what is not known, yes and no for truth."""
+    if value is None or value == "":
+        return Cell("-", colour)
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", colour)
+    return Cell(one_line(str(value)), colour, isinstance(value, int))
+
+
+def on_terminal() -> bool:
+    """Whether a person looks at stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def coloured() -> bool:
+    """Whether to use colours: on a terminal, unless NO_COLOR (no-color.org) is set or the terminal is a dumb one."""
+    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Table:
+    """Prints rows as they come, and the head before the first; a column only grows.
+
+    On a terminal that is too narrow a table with ``cut_last`` has its last column cut, and any other one is printed as
+    a block of lines for each row.
+    """
+
+    def __init__(self, *head: str, cut_last: bool = False) -> None:
+        self._head = head
+        self._widths = [len(name) for name in head]
+        self._cut_last = cut_last
+        self._right: set[int] = set()
+        self._begun = False
+        self._columns = shutil.get_terminal_size().columns if on_terminal() else None
+        self._coloured = coloured()
+
+    def add(self, rows: Iterable[Sequence[Cell]]) -> None:
+        """Print ``rows``, aligned with each other and with what was printed."""
+        rows = list(rows)
+        for row in rows:
+            self._widths = [max(width, len(each.text)) for width, each in zip(self._widths, row, strict=True)]
+            self._right |= {number for number, each in enumerate(row) if each.number}
+        width = sum(self._widths) + len(GAP) * (len(self._widths) - 1)
+        if self._columns is not None and width > self._columns and not self._cut_last:
+            for row in rows:
+                self._say_block(row)
+            return
+        if not self._begun:
+            self._say_row([Cell(name, "bright_black") for name in self._head])
+        self._begun = True
+        for row in rows:
+            self._say_row(row)
+
+    def _say_row(self, row: Sequence[Cell]) -> None:
+        texts, room = [], self._columns
+        for number, (each, width) in enumerate(zip(row, self._widths, strict=True)):
+            last = number == len(row) - 1
+            text = each.text
+            if last and self._cut_last and room is not None and len(text) > room:
+                text = text[: max(room - 3, 0)] + "..."[: max(room, 0)]
+            pad = " " * (0 if last and number not in self._right else width - len(text))
+            styled = self._style(text, each)
+            texts.append(pad + styled if number in self._right else styled + pad)
+            room = None if room is None else room - width - len(GAP)
+        say(GAP.join(texts).rstrip())
+
+    def _say_block(self, row: Sequence[Cell]) -> None:
+        if self._begun:
+            say("")
+        self._begun = True
+        width = max(map(len, self._head))
+        for name, each in zip(self._head, row, strict=True):
+            say(f"{name:<{width}}{GAP}{self._style(each.text, each)}")
+
+    def _style(self, text: str, look: Cell) -> str:
+        return click.style(text, fg=look.colour) if self._coloured and look.colour else text

@@ -1,0 +1,184 @@
+"""The line client at a terminal: history, completion and hints, by prompt_toolkit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from dkv.cli.output import Failure, Status, complain, one_line, say
+from dkv.cli.repl import UNKNOWN, ends, execute, parse
+from dkv.cli.replies import printed
+from dkv.cli.table import coloured
+from dkv.client.blocking import NoAnswer, Reply, ServerError
+from dkv.client.failover import Unreachable
+from dkv.client.session import Session
+
+try:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.application import get_app
+    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+    from prompt_toolkit.document import Document
+    from prompt_toolkit.formatted_text import FormattedText
+    from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+    from prompt_toolkit.layout.processors import AfterInput
+except ImportError:
+    text = "on a terminal this command needs prompt_toolkit: pip install 'dkv[cli]'"
+    raise Failure(Status.USAGE, "USAGE", text) from None
+
+RAW = frozenset((b"INFO", b"HELP", b"DKV.STATUS", b"DKV.METRICS"))
+"""Their replies are texts for people: printed as they are, line by line."""
+
+Forms = dict[str, tuple[str, str]]
+"""For each command, in capitals: its arguments, and what it does."""
+
+OWN: Forms = {"EXIT": ("", "End."), "QUIT": ("", "End.")}
+
+
+def converse(session: Session) -> int:
+    """Ask for lines until the user has enough."""
+    forms = OWN | _forms(session)
+    prompts: PromptSession[str] = PromptSession(
+        history=open_history(history_path()),
+        completer=Names(forms),
+        complete_while_typing=False,
+        input_processors=[AfterInput(lambda: _hint(forms, get_app().current_buffer.text))],
+    )
+    while True:
+        where = session.endpoint
+        try:
+            line = prompts.prompt(f"{where}> " if where else "not connected> ")
+        except KeyboardInterrupt:  # Ctrl-C: another line
+            continue
+        except EOFError:
+            return Status.DONE
+        try:
+            words = parse(line.encode("utf-8", "surrogateescape"))
+            if words and ends(words):
+                return Status.DONE
+            if words:
+                _say_reply(words, execute(session, words))
+        except ServerError as error:
+            _say_error(error.text)
+        except NoAnswer as error:
+            _say_error(f"{UNKNOWN}: {error}")
+        except Unreachable as error:
+            _say_error(f"nobody reachable: {error}")
+        except KeyboardInterrupt:
+            _say_error("interrupted; a write that was under way may or may not happen")
+
+
+def _say_reply(words: list[bytes], reply: Reply) -> None:
+    if words[0].upper() not in RAW:
+        say(printed(reply))
+        return
+    for item in reply if isinstance(reply, list) else [reply]:
+        text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+        for line in text.splitlines():
+            say(one_line(line))
+
+
+def _say_error(text: str) -> None:
+    line = f"(error) {one_line(text)}"
+    say(click.style(line, fg="red") if coloured() else line)
+
+
+# --- what can be typed ---
+
+
+def _forms(session: Session) -> Forms:
+    """The commands that the node has; none if it does not say."""
+    try:
+        session.connect()
+        return read_forms(session.call(b"COMMAND", b"DOCS"))
+    except Unreachable as error:
+        complain(f"nobody reachable: {error}")
+    except ServerError:
+        pass  # another server, or one that is about to end: commands can be typed in full
+    return {}
+
+
+def read_forms(reply: Reply) -> Forms:
+    """What COMMAND DOCS tells, in RESP 2: names and maps in turn, each map as its keys and values in turn."""
+    forms: Forms = {}
+    for name, docs in _pairs(reply):
+        fields = dict(_pairs(docs))
+        arguments = fields.get(b"arguments")
+        shown = [dict(_pairs(each)).get(b"display_text") for each in arguments] if isinstance(arguments, list) else []
+        forms[_text(name).upper()] = (" ".join(map(_text, shown)), _text(fields.get(b"summary")))
+    return forms
+
+
+def _pairs(reply: Reply) -> Iterator[tuple[Reply, Reply]]:
+    items = reply if isinstance(reply, list) else []
+    for name, value in zip(items[::2], items[1::2], strict=False):
+        if isinstance(name, bytes):
+            yield name, value
+
+
+def _text(reply: Reply) -> str:
+    return one_line(reply.decode("utf-8", "replace")) if isinstance(reply, bytes) else ""
+
+
+def _hint(forms: Forms, line: str) -> FormattedText:
+    return FormattedText([("ansibrightblack", hint(forms, line))])
+
+
+def hint(forms: Forms, line: str) -> str:
+    """The arguments that are still to be typed."""
+    words = line.split()
+    if not words or words[0].upper() not in forms:
+        return ""
+    arguments = forms[words[0].upper()][0].split()
+    rest = " ".join(arguments[len(words) - 1 :])
+    return ("" if line.endswith(" ") else " ") + rest if rest else ""
+
+
+class Names(Completer):
+    """Completes the name of a command, in the case in which it was begun."""
+
+    def __init__(self, forms: Forms) -> None:
+        self._forms = forms
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """The names that begin with what stands before the cursor, unless that is past the first word."""
+        begun = document.text_before_cursor.lstrip()
+        if " " in begun:
+            return
+        for name, (_, summary) in sorted(self._forms.items()):
+            if name.startswith(begun.upper()):
+                shown = name.lower() if begun and begun == begun.lower() else name
+                yield Completion(shown, -len(begun), display_meta=summary)
+
+
+# --- history ---
+
+
+def history_path() -> Path:
+    """Where lines are kept: in the state directory of the XDG specification, which must be absolute to count."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state") / "dkv" / "repl_history"
+
+
+class _FileHistory(FileHistory):
+    """Lines in a file, for as long as it can be written."""
+
+    def store_string(self, string: str) -> None:
+        try:
+            super().store_string(string)
+        except OSError:
+            pass  # a full disk must not end the session; the line stays in memory
+
+
+def open_history(path: Path) -> History:
+    """The history in ``path``, for its owner's eyes only; in memory alone if it cannot be kept there."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        complain(f"lines are not kept: cannot write {path}: {error.strerror}")
+        return InMemoryHistory()
+    return _FileHistory(path)

@@ -1,0 +1,83 @@
+"""The same requests to every one of several nodes at once, so that a dead one costs no more than its own timeout."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dkv.client.blocking import Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
+from dkv.client.failover import CONNECT_SECONDS_MAX
+
+T = TypeVar("T")
+Request = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one endpoint answered to one request, ``seconds`` after it was sent.
+
+    ``problem`` is empty if that is a ``reply``; else it says why there is none, and ``reached`` whether a node
+    answered at all: with an error, then.
+    """
+
+    endpoint: Endpoint
+    reached: bool
+    reply: Reply
+    problem: str
+    seconds: float
+
+
+def ask_all(endpoints: Iterable[Endpoint], requests: list[Request], answer_seconds: float) -> list[list[Answer]]:
+    """For each endpoint, in their order, its answers to all ``requests``, which only read.
+
+    Each request has ``answer_seconds``. After a request without an answer the ones behind it have none either.
+    """
+
+    def job(endpoint: Endpoint) -> Callable[[], list[Answer]]:
+        return lambda: ask_one(endpoint, requests, answer_seconds)
+
+    return in_parallel([job(endpoint) for endpoint in endpoints])
+
+
+def ask_one(endpoint: Endpoint, requests: list[Request], answer_seconds: float) -> list[Answer]:
+    """The answers of one endpoint, over one connection."""
+    answers: list[Answer] = []
+    began = time.monotonic()
+    try:
+        with connect(endpoint, min(CONNECT_SECONDS_MAX, answer_seconds), answer_seconds) as connection:
+            for request in requests:
+                began = time.monotonic()
+                try:
+                    reply, problem = connection.call(*request), ""
+                except ServerError as error:
+                    reply, problem = None, error.text
+                answers.append(Answer(endpoint, True, reply, problem, time.monotonic() - began))
+    except (NotSent, NoAnswer) as error:
+        lost = Answer(endpoint, False, None, str(error), time.monotonic() - began)
+        answers += [lost] * (len(requests) - len(answers))
+    return answers
+
+
+def in_parallel(jobs: list[Callable[[], T]]) -> list[T]:
+    """The results of ``jobs``, run at the same time; the first that raised raises here."""
+    results: dict[int, T] = {}
+    errors: list[BaseException] = []
+
+    def run(number: int, job: Callable[[], T]) -> None:
+        try:
+            results[number] = job()
+        except BaseException as error:  # not lost with its thread: raised below
+            errors.append(error)
+
+    # Daemons: a Ctrl-C ends the command, and not only when the slowest node has timed out.
+    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [results[number] for number in range(len(jobs))]

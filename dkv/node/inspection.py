@@ -1,0 +1,188 @@
+"""What a node says of itself to operators: its state, whether it is ready, its metrics and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from dkv import __version__
+from dkv.identity import Identity
+from dkv.keys import RECORD, record_key, slot_of
+from dkv.kv.commands import describe
+from dkv.net.clients import Clients
+from dkv.net.faults import Faults
+from dkv.net.peers import Mesh
+from dkv.node.config import Config
+from dkv.node.endpoint import shortest
+from dkv.node.host import Host
+from dkv.node.journal import Journal
+from dkv.node.metrics import Metrics, Readings
+from dkv.records import Batch, SlotRecord, unpack_record
+from dkv.settings import CLASSIC
+from dkv.wire.codec import decode_entries
+
+LOG_BYTES_MAX = 1 << 20
+LOG_SLOTS_SCANNED_MAX = 10_000
+WORD_BYTES_MAX = 256
+
+
+class Condition(NamedTuple):
+    """One of the things that must hold for a node to be ready; ``failure`` says what is wrong if it does not."""
+
+    name: str
+    holds: bool
+    failure: str
+
+
+class Inspection:
+    """The view of one node on itself. ``now`` is monotonic seconds."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        config: Config,
+        host: Host,
+        mesh: Mesh,
+        clients: Clients,
+        journal: Journal,
+        now: Callable[[], float],
+    ) -> None:
+        self.identity = identity
+        self._config = config
+        self._host = host
+        self._mesh = mesh
+        self._clients = clients
+        self._journal = journal
+        self._now = now
+        self._began_at = now()
+        self._metrics = journal.metrics = Metrics(identity.node, self._readings)
+
+    @property
+    def faults(self) -> Faults:
+        """Where fault orders are carried out."""
+        return self._mesh.faults
+
+    @property
+    def faults_allowed(self) -> bool:
+        """Whether the config allows fault orders."""
+        return self._config.allow_faults
+
+    def info(self) -> Mapping[str, object]:
+        """What INFO shows of the node."""
+        return self._journal.status()
+
+    def metrics(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return self._metrics.text()
+
+    def _readings(self) -> Readings:
+        clients = self._clients
+        return Readings(
+            len(self._mesh.connected),
+            clients.connections,
+            clients.connections_refused,
+            clients.inputs_refused,
+            {
+                "mailbox_messages": self._host.mailbox_length,
+                "undurable_bytes": self._host.layers.undurable_bytes,
+                "client_inflight_bytes": clients.inflight_bytes,
+            },
+            self._host.sent,
+            self.faults.dropped,
+            self.faults.delayed,
+        )
+
+    # --- is it well? ---
+
+    def conditions(self) -> list[Condition]:
+        """What must hold for a node to be ready."""
+        metrics, stuck = self._metrics, self._config.timings.stuck_disk_seconds
+        commit = self._host.commit_seconds
+        leader = [] if self._is_classic else [Condition("leader_known", metrics.leader > 0, "no leader is known")]
+        return [
+            Condition("voting", metrics.votes, "it has not met every other member yet, and does not vote before"),
+            Condition("replayed", metrics.replayed, "it is replaying its log"),
+            *leader,
+            Condition("quorum_heard", self._journal.quorum_heard, "no majority of the members is heard"),
+            Condition("disk", commit < stuck, f"a commit has been under way for {commit:.1f} s"),
+        ]
+
+    @property
+    def _is_classic(self) -> bool:
+        return self._config.mode == CLASSIC
+
+    def status(self) -> dict[str, Any]:
+        """The state of the node, for JSON."""
+        me, metrics, member = self.identity, self._metrics, self._config.member(self.identity.node)
+        conditions = self.conditions()
+        connected = self._mesh.connected
+        return {
+            "cluster": me.cluster,
+            "node": me.node,
+            "mode": self._config.mode,
+            "version": __version__,
+            "boot": me.boot,
+            "incarnation": f"{me.incarnation:016x}",
+            "role": self._journal.role,
+            "leader": metrics.leader,
+            "ballot": str(metrics.promised),
+            "chosen_through": metrics.chosen_through,
+            "applied_through": metrics.applied_through,
+            "ready": all(condition.holds for condition in conditions),
+            "conditions": {condition.name: condition.holds for condition in conditions},
+            "peers": [{"node": node, "connected": node in connected} for node in sorted(self._mesh.peers)],
+            "catching_up": self._journal.catching_up,
+            "catchup_entries_applied": metrics.catchup_entries_applied,
+            "duplicates_suppressed": metrics.duplicates_suppressed,
+            "applied_ops": metrics.applied_ops,
+            "connections": self._clients.connections,
+            "uptime_seconds": round(self._now() - self._began_at, 3),
+            "clients": shortest(member.client) or member.client.bind,
+            "admin": None if member.admin is None else shortest(member.admin) or member.admin.bind,
+            "faults_allowed": self.faults_allowed,
+            "faults": self.faults.status(),
+        }
+
+    # --- the log ---
+
+    def log(self, from_slot: int | None, count: int) -> list[Any]:
+        """``count`` slots of the log from ``from_slot`` on, or its last ones, as DKV.LOG answers them."""
+        layers = self._host.layers
+        through = self._metrics.chosen_through
+        if from_slot is None:
+            newest = max((slot_of(key) for key, _ in layers.scan(RECORD, record_key(through + 1))), default=through)
+            from_slot = max(newest - count + 1, 1)
+        slots: list[Any] = []
+        size = 0
+        for slot in range(from_slot, from_slot + LOG_SLOTS_SCANNED_MAX):
+            data = layers.load(record_key(slot))
+            if data is None and slot > through:
+                break
+            if data is not None:
+                slots.append(_slot_lines(slot, unpack_record(data), slot <= through))
+                size += _size(slots[-1])
+            if len(slots) == count or size > LOG_BYTES_MAX:
+                break
+        return slots
+
+
+def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Any]:
+    state = b"chosen" if chosen or record.chosen else b"accepted"
+    return [slot, str(record.ballot).encode(), state, [_batch_lines(batch) for batch in record.value]]
+
+
+def _batch_lines(batch: Batch) -> list[Any]:
+    entries = decode_entries(batch.blob)
+    commands = [[b"?"]] if entries is None else [list(map(_cut, describe(entry))) for entry in entries]
+    return [b"node %d boot %d seq %d" % (batch.node, batch.boot, batch.seq), commands]
+
+
+def _cut(word: bytes) -> bytes:
+    return word if len(word) <= WORD_BYTES_MAX else word[: WORD_BYTES_MAX - 3] + b"..."
+
+
+def _size(lines: Any) -> int:
+    """The bytes that an answer takes, roughly."""
+    if isinstance(lines, list):
+        return 8 + sum(map(_size, lines))
+    return 8 + (len(lines) if isinstance(lines, bytes) else 8)

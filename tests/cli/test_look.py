@@ -1,0 +1,301 @@
+"""status, health, metrics, log and drop-rules against nodes that answer what a test says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+from typing import Any
+
+from click.testing import Result
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.cli.faults import Rule, parse_rules
+from dkv.cli.metrics import samples
+from dkv.cli.table import Table, cell
+from dkv.client import survey
+from tests.cli.commands import run
+from tests.client.fakes import FakeNodes
+
+Value = bytes | int | list[Any]
+
+
+def resp(value: Value) -> bytes:
+    """A reply as a node sends it."""
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, bytes):
+        return b"$%d\r\n%b\r\n" % (len(value), value)
+    return b"*%d\r\n%b" % (len(value), b"".join(map(resp, value)))
+
+
+def status(node: int, applied: int = 9, **fields: object) -> bytes:
+    """A DKV.STATUS of a node that is well."""
+    document: dict[str, object] = {
+        "node": node,
+        "role": "leader" if node == 1 else "follower",
+        "leader": 1,
+        "ballot": "4.1",
+        "chosen_through": 9,
+        "applied_through": applied,
+        "ready": True,
+        "conditions": {"voting": True, "disk": True},
+    }
+    return resp(json.dumps(document | fields).encode())
+
+
+class LookTestCase(SynchronousTestCase):
+    """Runs a command against the nodes that a test names, one after another instead of in threads."""
+
+    def setUp(self) -> None:
+        self.patch(survey, "in_parallel", lambda jobs: [job() for job in jobs])
+
+    def run_at(self, words: list[str], **answers: bytes | None) -> Result:
+        self.nodes = FakeNodes(self, **answers)
+        self.patch(survey, "connect", self.nodes._connect)
+        return run(words[0], "--endpoints", ",".join(f"{name}:1" for name in answers), *words[1:])
+
+    def objects(self, result: Result) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+class StatusTests(LookTestCase):
+    """``dkv status``."""
+
+    def test_table(self) -> None:
+        """A row for each node, aligned, without an escape sequence where no terminal is."""
+        result = self.run_at(["status"], a=status(1), b=status(2, applied=4))
+        self.assertEqual(
+            result.stdout,
+            "NODE  ENDPOINT  ROLE      BALLOT  CHOSEN  APPLIED  LAG  LEADER  READY\n"
+            "   1  a:1       leader    4.1          9        9    0       1  yes\n"
+            "   2  b:1       follower  4.1          9        4    5       1  yes\n",
+        )
+        self.assertEqual(result.exit_code, 0)
+
+    def test_some_answer(self) -> None:
+        """1: a script sees that a node is missing, and the table says which and why."""
+        result = self.run_at(["status"], a=status(1), b=None, c=b"-ERR unknown command\r\n", d=b"+OK\r\n")
+        self.assertEqual(result.exit_code, 1)
+        lines = result.stdout.splitlines()
+        self.assertRegex(lines[2], r"\A +-  b:1       unreachable  -")
+        self.assertIn("cannot connect to b:1: Connection refused", lines)
+        self.assertIn("c:1: ERR unknown command", lines)
+        self.assertIn("d:1 does not answer as a node of dkv would", lines)
+
+    def test_nobody(self) -> None:
+        """3, as in the other commands."""
+        self.assertEqual(self.run_at(["status"], a=None, b=None).exit_code, 3)
+
+    def test_json(self) -> None:
+        """An object for each endpoint, the missing ones too, with the same keys."""
+        result = self.run_at(["status", "--output", "json"], a=status(1), b=None)
+        first, second = self.objects(result)
+        self.assertEqual(
+            (first["endpoint"], first["reachable"], first["lag"], first["ballot"]), ("a:1", True, 0, "4.1")
+        )
+        why = "cannot connect to b:1: Connection refused"
+        self.assertEqual(second, {"endpoint": "b:1", "reachable": False, "error": why, "lag": None})
+
+    def test_narrow_terminal(self) -> None:
+        """On 40 columns nothing is broken in the middle: a block for each node."""
+        self.patch(sys.modules["dkv.cli.table"], "on_terminal", lambda: True)
+        self.patch(shutil, "get_terminal_size", lambda: os.terminal_size((40, 20)))
+        lines = self.run_at(["status"], a=status(1), b=status(2)).stdout.splitlines()
+        self.assertEqual([line.split() for line in lines[:2]], [["NODE", "1"], ["ENDPOINT", "a:1"]])
+        self.assertEqual(len(lines), 19)
+
+    def test_parallel(self) -> None:
+        """A dead node does not keep the others waiting: each job waits here for the other."""
+        self.patch(survey, "in_parallel", PARALLEL)
+        both = threading.Barrier(2)
+        self.assertEqual(survey.in_parallel([lambda: both.wait(10) >= 0, lambda: both.wait(10) >= 0]), [True, True])
+        self.assertRaises(ZeroDivisionError, survey.in_parallel, [lambda: 1 // 0])
+
+
+PARALLEL = survey.in_parallel
+
+
+class HealthTests(LookTestCase):
+    """``dkv health``."""
+
+    def test_healthy(self) -> None:
+        """0 only if a read is answered and all conditions hold."""
+        result = self.run_at(["health"], a=status(1) + b"$-1\r\n")
+        self.assertEqual(result.exit_code, 0)
+        self.assertRegex(result.stdout, r"\AENDPOINT  HEALTH   READ +WHY\na:1       healthy  [0-9.]+ ms +-\n\Z")
+        self.assertIn(b"GET", self.nodes.requests[0])
+
+    def test_unhealthy(self) -> None:
+        """1, and what is wrong: a condition, or the read."""
+        failing = status(1, conditions={"voting": True, "disk": False})
+        result = self.run_at(
+            ["health", "--output", "json"], a=failing + b"$-1\r\n", b=status(2) + b"-CLUSTERDOWN no quorum\r\n", c=None
+        )
+        self.assertEqual(result.exit_code, 1)
+        first, second, third = self.objects(result)
+        self.assertEqual((first["healthy"], first["failing"], first["error"]), (False, ["disk"], None))
+        self.assertEqual((second["read_ms"], second["error"]), (None, "CLUSTERDOWN no quorum"))
+        self.assertEqual((third["reachable"], third["healthy"]), (False, False))
+
+    def test_nobody(self) -> None:
+        """3: that is not one sick node."""
+        self.assertEqual(self.run_at(["health"], a=None).exit_code, 3)
+
+
+class MetricsTests(LookTestCase):
+    """``dkv metrics``."""
+
+    TEXT = b'# HELP a b\n# TYPE a counter\na_total 3\nb{s="x,\\"y\\"}",t="z"} 0.5\nc_bucket{le="+Inf"} +Inf\n'
+
+    def test_text(self) -> None:
+        """The text is the node's, of the first that answers."""
+        result = self.run_at(["metrics"], a=None, b=resp(self.TEXT))
+        self.assertEqual((result.exit_code, result.stdout_bytes), (0, self.TEXT))
+
+    def test_json(self) -> None:
+        """Labels with quotes and braces, and what is no number in JSON."""
+        self.assertEqual(
+            self.objects(self.run_at(["metrics", "--output", "json"], a=resp(self.TEXT))),
+            [
+                {"name": "a_total", "labels": {}, "value": 3},
+                {"name": "b", "labels": {"s": 'x,"y"}', "t": "z"}, "value": 0.5},
+                {"name": "c_bucket", "labels": {"le": "+Inf"}, "value": "+Inf"},
+            ],
+        )
+
+    def test_failures(self) -> None:
+        """3: nobody; 4: a node that cannot."""
+        self.assertEqual(self.run_at(["metrics"], a=None).exit_code, 3)
+        self.assertEqual(self.run_at(["metrics"], a=b"-ERR unknown\r\n", b=resp(b"")).exit_code, 4)
+        self.assertEqual(self.run_at(["metrics"], a=b":1\r\n").exit_code, 4)
+
+    @given(st.text())
+    def test_any_text(self, text: str) -> None:
+        """Whatever a node sends, each sample is an object that JSON can hold."""
+        for sample in samples(text):
+            json.dumps(sample, allow_nan=False)
+
+
+class LogTests(LookTestCase):
+    """``dkv log``."""
+
+    SLOTS = (
+        [7, b"4.1", b"chosen", [[b"node 2 boot 1 seq 7", [[b"PUT", b"x", b"a b"], [b"GET", b"\xff"]]]]],
+        [8, b"4.1", b"accepted", []],
+    )
+
+    def test_text(self) -> None:
+        """Each command as one could type it; a no-op says so."""
+        result = self.run_at(["log"], a=resp(list(self.SLOTS)))
+        self.assertEqual(
+            result.stdout,
+            "SLOT  BALLOT  STATE     ORIGIN               COMMAND\n"
+            '   7  4.1     chosen    node 2 boot 1 seq 7  PUT x "a b"\n'
+            '                                             GET "\\xff"\n'
+            "   8  4.1     accepted  -                    NOOP\n",
+        )
+        self.assertEqual(self.nodes.requests, [b"*1\r\n$7\r\nDKV.LOG\r\n"])
+
+    def test_json(self) -> None:
+        """An object for each slot; bytes stay bytes."""
+        first, second = self.objects(self.run_at(["log", "--output", "json"], a=resp(list(self.SLOTS))))
+        commands = [["PUT", "x", "a b"], ["GET", {"base64": "/w=="}]]
+        self.assertEqual(first["batches"], [{"origin": "node 2 boot 1 seq 7", "commands": commands}])
+        self.assertEqual((second["slot"], second["state"], second["noop"]), (8, "accepted", True))
+
+    def test_range(self) -> None:
+        """Both ends are included, and nothing behind them is shown; the node is asked until it has no more."""
+        result = self.run_at(["log", "--from", "7", "--to", "7", "--output", "json"], a=resp(list(self.SLOTS)))
+        self.assertEqual([each["slot"] for each in self.objects(result)], [7])
+        self.assertEqual(self.nodes.requests, [b"*3\r\n$7\r\nDKV.LOG\r\n$1\r\n7\r\n$1\r\n1\r\n"])
+        self.run_at(["log", "--to", "20"], a=b"*0\r\n")
+        self.assertIn(b"$2\r\n11\r\n$2\r\n10\r\n", self.nodes.requests[0])
+        result = self.run_at(["log", "--from", "7"], a=resp(list(self.SLOTS)))
+        self.assertEqual([b"$1\r\n7\r\n" in each for each in self.nodes.requests], [True, False])
+
+    def test_mistakes(self) -> None:
+        """2 before anything is sent; 4 for what is no log."""
+        self.assertEqual(self.run_at(["log", "--from", "3", "--to", "2"], a=None).exit_code, 2)
+        for odd in (b":1\r\n", resp([1]), resp([[1, 2, 3, 4]]), resp([[b"1", b"b", b"s", []]])):
+            self.assertEqual(self.run_at(["log"], a=odd).exit_code, 4)
+
+
+class DropRulesTests(LookTestCase):
+    """``dkv drop-rules``."""
+
+    def test_rules(self) -> None:
+        """One order for each rule, with its end."""
+        result = self.run_at(["drop-rules", "2:1.0, 3:0.5", "--for", "9"], a=b"+OK\r\n")
+        self.assertEqual(
+            result.stdout,
+            "a:1 loses 100 % of its messages to node 2 for 9 s\na:1 loses 50 % of its messages to node 3 for 9 s\n",
+        )
+        self.assertIn(b"DROP\r\n$1\r\n2\r\n$3\r\n1.0\r\n$3\r\nFOR\r\n$1\r\n9\r\n", self.nodes.requests[0])
+        result = self.run_at(["drop-rules", "clear", "--output", "json"], a=b"+OK\r\n")
+        self.assertEqual(self.objects(result), [{"endpoint": "a:1", "cleared": True}])
+
+    def test_one_node(self) -> None:
+        """2: the first of several endpoints that answers is nobody's choice."""
+        result = self.run_at(["drop-rules", "2:1"], a=b"+OK\r\n", b=b"+OK\r\n")
+        self.assertEqual((result.exit_code, self.nodes.asked), (2, []))
+        self.assertIn("say which node", result.stderr)
+
+    def test_refused(self) -> None:
+        """4 and the node's own line; bad rules are 2, before anything is sent."""
+        line = "ERR fault orders are not allowed here: allow_faults = true in the config file allows them"
+        result = self.run_at(["drop-rules", "2:1"], a=f"-{line}\r\n".encode())
+        self.assertEqual((result.exit_code, result.stderr), (4, f"dkv: refused: {line}\n"))
+        for bad in (
+            "",
+            "2",
+            "2:",
+            ":1",
+            "2:1.1",
+            "2:-1",
+            "2:nan",
+            "0:1",
+            "2:1,2:0",
+            "2:1,,3:1",
+            "x:1",
+            "2:1e9",
+            "\u0662:1",
+        ):
+            self.assertEqual(self.run_at(["drop-rules", bad], a=b"+OK\r\n").exit_code, 2, bad)
+            self.assertEqual(self.nodes.asked, [])
+
+    @given(st.dictionaries(st.integers(1, 999_999_999), st.floats(0, 1).map(lambda rate: round(rate, 6)), min_size=1))
+    def test_every_rule_is_read(self, rules: dict[int, float]) -> None:
+        """What is written is what is ordered."""
+        text = ",".join(f"{node}:{rate:f}" for node, rate in rules.items())
+        self.assertEqual(parse_rules(text), [Rule(node, rate) for node, rate in rules.items()])
+
+    @given(st.text(alphabet="0123456789:.,- x"))
+    def test_any_text(self, text: str) -> None:
+        """Anything else is a mistake in words, and never a rate beyond 0 to 1."""
+        try:
+            self.assertTrue(all(0 <= rule.rate <= 1 and rule.node >= 1 for rule in parse_rules(text)))
+        except ValueError as error:
+            self.assertTrue(str(error))
+
+
+class TableTests(LookTestCase):
+    """What the commands print with."""
+
+    def test_colour_on_a_terminal_only(self) -> None:
+        """A file never holds escape sequences; NO_COLOR is obeyed on terminals too."""
+        module = sys.modules["dkv.cli.table"]
+        said: list[str] = []
+        self.patch(module, "say", said.append)
+        self.patch(module, "on_terminal", lambda: True)
+        self.patch(shutil, "get_terminal_size", lambda: os.terminal_size((9, 20)))
+        self.patch(module, "coloured", lambda: True)
+        Table("A", "B", cut_last=True).add([[cell(1), cell("x" * 20, "red")]])
+        self.assertEqual(said[1], "1  \x1b[31mxxx...\x1b[0m")
+        self.patch(module, "coloured", lambda: False)
+        Table("A", "B", cut_last=True).add([[cell(1), cell("x" * 20, "red")]])
+        self.assertEqual(said[3], "1  xxx...")

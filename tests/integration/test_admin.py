@@ -1,0 +1,246 @@
+"""What a node says of itself is true: over HTTP, by its DKV commands, and while a fault was ordered."""
+
+from __future__ import annotations
+
+import json
+import socket
+from http.client import HTTPConnection
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.processes import HOST, RealCluster, RealNode, Refused, wait_until
+
+ALLOW_FAULTS = "allow_faults = true\n"
+
+
+def fetch(node: RealNode, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, str]:
+    """Status and body of one HTTP request."""
+    connection = HTTPConnection(HOST, node.admin_port, timeout=10)
+    try:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def status(node: RealNode) -> dict[str, Any]:
+    """What DKV.STATUS says."""
+    found = json.loads(node.call("DKV.STATUS"))
+    assert isinstance(found, dict)
+    return found
+
+
+def metrics(node: RealNode) -> dict[str, float]:
+    """The samples without labels."""
+    families = text_string_to_metric_families(fetch(node, "/metrics")[1])
+    return {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
+
+
+class AdminTestCase(SynchronousTestCase):
+    settings = ""
+
+    def setUp(self) -> None:
+        self.cluster = RealCluster(top=self.settings)
+        self.addCleanup(self.cluster.close)
+        self.cluster.start()
+
+    def applied_everywhere(self) -> None:
+        """Wait until every node that runs has applied all that is chosen."""
+
+        def even() -> bool:
+            found = [status(node) for node in self.cluster.nodes if node.process is not None]
+            return len({(each["chosen_through"], each["applied_through"]) for each in found}) == 1
+
+        wait_until(even, 10.0, "all nodes have applied the same")
+
+
+class MetricsTest(AdminTestCase):
+    """A dashboard lies if one of these fails."""
+
+    def test_counters(self) -> None:
+        """After so many commands every counter of every node says so."""
+        one, two, three = self.cluster.nodes
+        before = [metrics(node) for node in self.cluster.nodes]
+        for number in range(25):
+            one.call("PUT", f"k{number}", "v")
+        for number in range(10):
+            two.call("GET", f"k{number}")
+        for number in range(5):
+            three.call("DELETE", f"k{number}", "nothing")
+        for node in self.cluster.nodes:
+            node.call("IDMP", "p", 1, "APPEND", "k9", "x")
+        self.assertRaises(Refused, one.call, "PUT", "k", "v" * (1 << 20) + "x")
+        self.applied_everywhere()
+        grown = [
+            {name: value - then.get(name, 0) for name, value in metrics(node).items()}
+            for node, then in zip(self.cluster.nodes, before, strict=True)
+        ]
+        self.assertEqual([each["dkv_applied_ops_total"] for each in grown], [31, 31, 31])
+        self.assertEqual([each["dkv_duplicate_suppressed_total"] for each in grown], [0, 1, 1])
+        self.assertEqual([each["dkv_batch_commands_sum"] for each in grown], [26, 1, 6])
+        self.assertEqual({each["dkv_chosen_index"] for each in grown}, {33})
+        self.assertEqual({each["dkv_last_applied_index"] for each in grown}, {33})
+        leader = self.cluster.leader().number - 1
+        self.assertEqual([each["dkv_paxos_propose_total"] for each in grown], [33 * (n == leader) for n in range(3)])
+        self.assertGreaterEqual(grown[leader]["dkv_paxos_accept_total"], 99)
+        self.assertEqual([each["dkv_catchup_entries_applied"] for each in grown], [0, 0, 0])
+        self.assertTrue(all(each["dkv_commit_seconds_count"] > 0 for each in grown))
+        self.assertEqual([metrics(node)["dkv_is_leader"] for node in self.cluster.nodes].count(1), 1)
+
+    def test_caught_up(self) -> None:
+        """A node that was down for fifty writes says that it fetched fifty."""
+        one, two, three = self.cluster.nodes
+        self.applied_everywhere()
+        three.kill()
+        for number in range(50):
+            one.call("PUT", f"k{number}", "v")
+        three.start()
+        self.cluster.wait_ready()
+        wait_until(lambda: three.call("GET", "k49") == b"v", 10.0, "it has all")
+        self.assertEqual(metrics(three)["dkv_catchup_entries_applied"], 50)
+        self.assertEqual(status(three)["catchup_entries_applied"], 50)
+        self.assertEqual(metrics(two)["dkv_catchup_entries_applied"], 0)
+
+
+class PagesTest(AdminTestCase):
+    """What a probe or a person is told."""
+
+    def test_ready(self) -> None:
+        """A node is ready while it can serve: without a majority it is not, and says why; later it is again."""
+        one, two, three = self.cluster.nodes
+        wait_until(lambda: fetch(one, "/readyz")[0] == 200, 10.0, "ready")
+        self.assertEqual(fetch(one, "/readyz"), (200, "ok\n"))
+        verbose = fetch(one, "/readyz?verbose")[1]
+        self.assertIn("[+]voting ok\n[+]replayed ok\n[+]leader_known ok\n[+]quorum_heard ok\n[+]disk ok\n", verbose)
+        two.kill()
+        three.kill()
+        wait_until(lambda: "[-]quorum_heard failed: " in fetch(one, "/readyz?verbose=1")[1], 10.0, "not ready")
+        self.assertEqual(fetch(one, "/readyz")[0], 503)
+        self.assertEqual(fetch(one, "/livez"), (200, "ok\n"))
+        self.assertFalse(status(one)["ready"])
+        two.start()
+        wait_until(lambda: fetch(one, "/readyz")[0] == 200, 15.0, "ready again")
+
+    def test_status(self) -> None:
+        """The page and the command say the same; each node tells who it is."""
+        for node in self.cluster.nodes:
+            page = json.loads(fetch(node, "/status")[1])
+            order = status(node)
+            for each in (page, order):
+                each.pop("uptime_seconds")
+                each.pop("connections")
+            self.assertEqual(page, order)
+            self.assertEqual((page["node"], page["cluster"], page["mode"]), (node.number, "test", "leader"))
+            self.assertEqual(page["admin"], f"{HOST}:{node.admin_port}")
+        self.assertEqual(
+            sorted(status(node)["role"] for node in self.cluster.nodes), ["follower", "follower", "leader"]
+        )
+
+    def test_others(self) -> None:
+        """HEAD, other methods, other paths, and bodies that nobody asked for."""
+        node = self.cluster.nodes[0]
+        self.assertEqual(fetch(node, "/livez", "HEAD"), (200, ""))
+        self.assertEqual(fetch(node, "/status", "POST", b"x" * 100)[0], 405)
+        self.assertEqual(fetch(node, "/nothing")[0], 404)
+        self.assertEqual(fetch(node, "/")[0], 404)
+        self.assertEqual(fetch(node, "/livez/more")[0], 404)
+        with self.assertRaises(OSError):
+            fetch(node, "/status", "POST", b"x" * (8 << 20))
+        self.assertEqual(fetch(node, "/livez")[0], 200)
+
+    def test_a_crowd(self) -> None:
+        """Connections beyond a few dozen are closed, and clients are served all the while."""
+        node = self.cluster.nodes[0]
+        crowd = [socket.create_connection((HOST, node.admin_port), 5) for _ in range(200)]
+        self.assertEqual(node.call("PUT", "k", "v"), "OK")
+        for each in crowd:
+            each.close()
+        wait_until(lambda: _livez(node), 10.0, "served again")
+
+    def test_log(self) -> None:
+        """The log shows what was done, in order."""
+        one = self.cluster.nodes[0]
+        one.call("PUT", "x", "1")
+        one.call("IDMP", "alice", 7, "APPEND", "x", "2" * 300)
+        one.call("DEL", "x", "y")
+        self.applied_everywhere()
+        logs = [node.call("DKV.LOG", "1", "1000") for node in self.cluster.nodes]
+        self.assertEqual(logs[0], logs[1])
+        self.assertEqual(logs[0], logs[2])
+        commands = [command for _, _, _, batches in logs[0] for _, batch in batches for command in batch]
+        token = [b"IDMP", b"alice", b"7", b"APPEND", b"x", b"2" * 253 + b"..."]
+        self.assertEqual(commands, [[b"PUT", b"x", b"1"], token, [b"DELETE", b"x", b"y"]])
+        self.assertEqual({state for _, _, state, _ in logs[0]}, {b"chosen"})
+        self.assertEqual(one.call("DKV.LOG", "1000000"), [])
+        last = one.call("DKV.LOG")
+        self.assertEqual(last, logs[0][-10:])
+
+    def test_faults_are_not_allowed(self) -> None:
+        """Nobody can cut a production node off by a word on its client port."""
+        refusal = self.assertRaises(Refused, self.cluster.nodes[0].call, "DKV.FAULT", "DROP", "2", "1.0")
+        self.assertIn("allow_faults = true", str(refusal))
+        self.assertFalse(status(self.cluster.nodes[0])["faults_allowed"])
+
+
+def _livez(node: RealNode) -> bool:
+    try:
+        return fetch(node, "/livez")[0] == 200
+    except OSError:
+        return False
+
+
+class FaultsTest(AdminTestCase):
+    """What an operator tries out must look like the real thing, and end."""
+
+    settings = ALLOW_FAULTS
+
+    def cut(self, lone: RealNode, seconds: int) -> None:
+        """Drop all that passes between ``lone`` and the others."""
+        for node in self.cluster.nodes:
+            if node is not lone:
+                lone.call("DKV.FAULT", "DROP", node.number, "1.0", "FOR", seconds)
+                node.call("DKV.FAULT", "DROP", lone.number, "1.0", "FOR", seconds)
+
+    def test_a_node_cut_off(self) -> None:
+        """The others serve, the lone node refuses; when the order has had its time all is as before."""
+        lone = self.cluster.leader()
+        others = [node for node in self.cluster.nodes if node is not lone]
+        self.cut(lone, 12)
+        wait_until(lambda: others[0].serves() and others[1].serves(), 10.0, "the others serve")
+        self.assertEqual(others[0].call("PUT", "k", "majority"), "OK")
+        for words in (("PUT", "k", "lone"), ("GET", "k")):
+            refusal = self.assertRaises(Refused, lone.call, *words)
+            self.assertRegex(str(refusal), "^(CLUSTERDOWN|TRYAGAIN|UNCERTAIN) ")
+        self.assertEqual(len(status(lone)["faults"]), 2)
+        self.assertIn("fault order for node", fetch(lone, "/readyz?verbose")[1])
+        wait_until(lambda: status(lone)["faults"] == [], 15.0, "the orders have ended")
+        wait_until(lone.serves, 15.0, "it serves again")
+        self.assertIn(lone.call("GET", "k"), (b"majority", b"lone"))
+        self.assertEqual(len(lone.logged("fault_ended")), 2)
+        self.assertGreater(status(lone)["uptime_seconds"], 12)
+
+    def test_cleared(self) -> None:
+        """CLEAR ends what was ordered, and metrics tell what it did."""
+        lone = self.cluster.nodes[2]
+        self.cut(lone, 3600)
+        wait_until(lambda: not status(lone)["ready"], 10.0, "it is alone")
+        for node in self.cluster.nodes:
+            self.assertEqual(node.call("DKV.FAULT", "CLEAR"), "OK")
+        wait_until(lone.serves, 15.0, "it serves again")
+        self.assertIn('dkv_fault_dropped_messages_total{peer="1"}', fetch(lone, "/metrics")[1])
+
+    def test_delay(self) -> None:
+        """A slow network makes writes slow and loses none."""
+        leader = self.cluster.leader()
+        for node in self.cluster.nodes:
+            for peer in self.cluster.nodes:
+                if peer is not node:
+                    node.call("DKV.FAULT", "DELAY", peer.number, "50")
+        for number in range(5):
+            self.assertEqual(leader.call("APPEND", "k", "x"), number + 1)
+        for node in self.cluster.nodes:
+            node.call("DKV.FAULT", "CLEAR")
+        self.assertEqual(leader.call("GET", "k"), b"xxxxx")
