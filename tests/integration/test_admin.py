@@ -155,7 +155,7 @@ class PagesTest(AdminTestCase):
         """Visitors who connect and say little are in the way of neither clients nor probes."""
         node = self.cluster.nodes[0]
         crowd: list[socket.socket] = []
-        self.addCleanup(lambda: [each.close() for each in crowd])
+        self.addCleanup(lambda: list(map(socket.socket.close, crowd)))
         for _ in range(300):
             crowd.append(socket.create_connection((HOST, node.admin_port), 5))
             crowd[-1].sendall(b"GET /livez HTTP/1.1\r\nHost:")
