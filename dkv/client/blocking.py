@@ -103,8 +103,9 @@ class Connection:
         """Whether the other end is known to have gone, or has sent what nobody asked for: nothing may follow that."""
         if self._buffer:
             return True
+        self._stream.setblocking(False)  # with a timeout Python would wait for that long, whatever the flags say
         try:
-            self._stream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._stream.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:

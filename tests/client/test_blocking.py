@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,3 +197,24 @@ class Sending(SynchronousTestCase):
         self.addCleanup(end.close)
         with self.assertRaises(NotSent):
             end.connection.call(b"PUT", b"k", bytes(8 << 20))
+
+
+class Losing(SynchronousTestCase):
+    """Whether the other end has gone, before anything is sent to it."""
+
+    def test_it_is_there(self) -> None:
+        """After an answer the connection is good, and nobody waits to find that out."""
+        end = FarEnd(b":1\r\n", closes=False)
+        self.addCleanup(end.close)
+        self.assertEqual(end.connection.call(b"PING"), 1)
+        began = time.monotonic()
+        self.assertFalse(end.connection.lost())
+        self.assertLess(time.monotonic() - began, 1.0)
+
+    def test_it_has_gone(self) -> None:
+        """A connection that was closed, or on which something unasked came, is of no more use."""
+        for answer, closes in ((b":1\r\n", True), (b":1\r\n:2\r\n", False)):
+            end = FarEnd(answer, closes)
+            self.addCleanup(end.close)
+            end.connection.call(b"PING")
+            self.assertTrue(end.connection.lost())
