@@ -22,7 +22,7 @@ from dkv.cli.scenarios.stage import Stage, own_stage
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.settings import LEADER, MODES
 
-STATUSES = "Exit status: 0 PASS, 1 FAIL, 2 usage, 3 nobody reachable, 130 interrupted."
+STATUSES = "Exit status: 0 PASS, 1 FAIL, 2 usage, 3 a node of --endpoints is not reachable, 130 interrupted."
 
 
 @click.group(short_help="Play through what a cluster promises, and check it.")
@@ -85,9 +85,10 @@ def _play(report: Report, stage: AbstractContextManager[Stage], play: Callable[[
                 report.fail(f"a node did not answer as it should: {error}")
             except NotSent as error:
                 if not on.is_own:
-                    raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
+                    raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"a node is not reachable: {error}") from None
                 report.fail(f"a node could not be reached: {error}")
-            on.clean_up()
+            finally:
+                on.clean_up()
     except StepFailed:
         report.verdict(False)
         return Status.FAILED

@@ -122,7 +122,7 @@ class GivenClusterTest(ScenarioTestCase):
         self.cluster.nodes[2].kill()
         status, _, complaint = self.play("basic", "--endpoints", self.endpoints)
         self.assertEqual(status, 3)
-        self.assertIn("nobody reachable: cannot connect to", complaint)
+        self.assertIn("a node is not reachable: cannot connect to", complaint)
 
 
 class EndTest(ScenarioTestCase):

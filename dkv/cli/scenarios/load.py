@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 from dkv.cli.scenarios.stage import Stage
@@ -81,9 +82,8 @@ class Appender(Worker):
     def __init__(self, stage: Stage, number: int, name: str) -> None:
         super().__init__(stage, number)
         self.key = stage.key(name)
-        self.sent: list[float] = []
-        """When each acknowledged append was sent, and ``acknowledged`` when its answer came, in monotonic seconds."""
-        self.acknowledged: list[float] = []
+        self.acknowledged: list[tuple[float, float]] = []
+        """When each acknowledged append was sent, and when its answer came, in monotonic seconds."""
         self.unknown = 0
 
     def work(self) -> bool:
@@ -91,16 +91,18 @@ class Appender(Worker):
         called = time.monotonic()
         _, why = self.ask(b"APPEND", self.key, b"x")
         if not why:
-            self.sent.append(called)
-            self.acknowledged.append(time.monotonic())
+            self.acknowledged.append((called, time.monotonic()))
         elif why in ("UNCERTAIN", "NO_ANSWER"):
             self.unknown += 1
         return True
 
     def longest_pause(self) -> float:
         """The longest time between two acknowledgements, in seconds."""
-        pairs = zip(self.acknowledged, self.acknowledged[1:], strict=False)
-        return max((later - earlier for earlier, later in pairs), default=0.0)
+        return max((later - earlier for (_, earlier), (_, later) in pairwise(self.acknowledged)), default=0.0)
+
+    def first_after(self, moment: float) -> float | None:
+        """When the first append that was sent after ``moment`` was acknowledged; None if none is yet."""
+        return next((answered for sent, answered in self.acknowledged if sent > moment), None)
 
 
 class Player(Worker):
@@ -132,10 +134,22 @@ class Player(Worker):
         if why:
             self.history.append(Operation(self._name, kind, key, arguments, called))
             return True
+        if not _fits(kind, reply):
+            self.errors.append(f"{kind} was answered {reply!r:.60}")
+            return True
         self.latencies.append(returned - called)
         result = None if kind == "put" else reply
         self.history.append(Operation(self._name, kind, key, arguments, called, returned, result))  # type: ignore[arg-type]
         return True
+
+
+def _fits(kind: Kind, reply: Reply) -> bool:
+    """Whether a reply is of the kind that its request can have."""
+    if kind == "put":
+        return reply == "OK"
+    if kind == "get":
+        return reply is None or isinstance(reply, bytes)
+    return isinstance(reply, int) and (kind == "append" or reply in (0, 1))
 
 
 class Writer(Worker):

@@ -10,6 +10,8 @@ from dkv.client.survey import in_parallel
 from dkv.sim.linearize import check
 
 SHARES = (0.5, 0.99, 0.999)
+STEPS_MAX = 1_000_000
+"""For each key: about a second. What that does not decide is no PASS."""
 
 
 def play(stage: Stage, clients: int, seconds: float, keys: int) -> None:
@@ -40,7 +42,7 @@ def play(stage: Stage, clients: int, seconds: float, keys: int) -> None:
     report.step(f"{clients} clients, {elapsed:.1f} s: {rate:.0f} requests/s; {spread}")
     _compare(stage, names)
     history = [operation for player in players for operation in player.history]
-    verdict = check(history)
+    verdict = check(history, STEPS_MAX)
     if not verdict.linearizable:
         if verdict.window is not None:
             report.fail(f"the history is not linearizable: {verdict.window.sentence}")

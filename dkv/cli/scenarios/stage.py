@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +29,17 @@ STOP_SECONDS = 10.0
 PORTS = range(20_000, 30_000)
 PORT_TRIES = 20
 DELETED_AT_ONCE = 500
+STATUS_FIELDS = {
+    "node",
+    "mode",
+    "leader",
+    "chosen_through",
+    "applied_through",
+    "catchup_entries_applied",
+    "duplicates_suppressed",
+    "faults_allowed",
+}
+"""What scenarios read of a node's status."""
 
 
 class Stage:
@@ -75,9 +87,12 @@ class Stage:
     def status(self, number: int) -> dict[str, Any]:
         """What a node says of itself."""
         reply = self.call(number, "DKV.STATUS")
-        if not isinstance(reply, bytes):
+        try:
+            status = json.loads(reply) if isinstance(reply, bytes) else None
+        except ValueError:
+            status = None
+        if not isinstance(status, dict) or not status.keys() >= STATUS_FIELDS:
             self.report.fail(f"node {number} answers DKV.STATUS with {reply!r:.60}")
-        status: dict[str, Any] = json.loads(reply)
         return status
 
     def serves(self, number: int) -> bool:
@@ -116,14 +131,13 @@ class Stage:
         return result
 
     def wait_even(self, numbers: Iterable[int]) -> None:
-        """Wait until these nodes have applied the same."""
+        """Wait until each of these nodes has applied what any of them knows chosen by now."""
         asked = list(numbers)
-
-        def even() -> bool:
-            found = [self.status(number) for number in asked]
-            return len({(each["chosen_through"], each["applied_through"]) for each in found}) == 1
-
-        self.wait(even, f"nodes {', '.join(map(str, asked))} have applied the same")
+        target = max(self.status(number)["chosen_through"] for number in asked)
+        self.wait(
+            lambda: all(self.status(number)["applied_through"] >= target for number in asked),
+            f"nodes {', '.join(map(str, asked))} have applied slot {target}",
+        )
 
     # --- doing ---
 
@@ -137,7 +151,10 @@ class Stage:
         """Stop a node cleanly."""
         process = self.nodes[number].process
         process.terminate()
-        process.wait(STOP_SECONDS)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.report.fail(f"node {number} does not stop within {STOP_SECONDS:g} s")
 
     def start(self, number: int) -> None:
         """Start a node, and wait until it serves."""
@@ -156,11 +173,19 @@ class Stage:
         self.wait(ready, f"node {number} serves")
 
     def clean_up(self) -> None:
-        """Delete what was written on somebody's cluster."""
-        if not self.is_own:
-            keys = sorted(self._keys)
-            for start in range(0, len(keys), DELETED_AT_ONCE):
-                self.call(1, "DELETE", *keys[start : start + DELETED_AT_ONCE])
+        """Delete what was written on somebody's cluster, by whichever node does it."""
+        if self.is_own:
+            return
+        keys = sorted(self._keys)
+        for start in range(0, len(keys), DELETED_AT_ONCE):
+            for number in self.endpoints:
+                try:
+                    self.call(number, "DELETE", *keys[start : start + DELETED_AT_ONCE])
+                    break
+                except (NotSent, NoAnswer, ServerError):
+                    continue
+            else:
+                self.report.step(f"keys that begin with {self.prefix.decode()} could not be deleted")
 
 
 @contextmanager
