@@ -23,11 +23,13 @@ from dkv.keys import (
     FORMAT,
     PROMISE,
     RECORD,
+    SLOT_BALLOT,
     member_key,
     pack_ballot,
     pack_number,
     record_key,
     slot_of,
+    slot_promise_key,
     unpack_ballot,
     unpack_number,
 )
@@ -71,6 +73,7 @@ def write_example(directory: str) -> None:
     writes = {record_key(slot): pack_record(record) for slot, record in RECORDS.items()}
     writes |= {member_key(1): pack_number(OTHER), member_key(2): pack_number(2)}
     writes |= {PROMISE: pack_ballot(2**40, 2), CHOSEN_THROUGH: pack_number(2), APPLIED_THROUGH: pack_number(2)}
+    writes |= {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
     store.commit_now(writes | applied().staged)
     store.close()
 
@@ -107,6 +110,9 @@ class FormatTests(SynchronousTestCase):
             self.assertEqual(unpack_number(store.get(APPLIED_THROUGH)), 2)
             self.assertEqual({slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}, RECORDS)
             self.assertEqual(load_members(store), {1: OTHER, 2: 2})
+            classic = {key: store.get(key) for key in (slot_promise_key(5), SLOT_BALLOT)} if version > 1 else {}
+            held = {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
+            self.assertEqual(classic, held if version > 1 else {})
             self.assertEqual(store.get(FORMAT), b"dkv %d" % FORMAT_VERSION)  # which the older dkv refuses
             turn, machine = FakeTurn(stored=dict(store.scan(b""))), Machine(decode_entries)
             machine.start(turn)
