@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from dkv.cli.output import Failure, Status
 from dkv.cli.scenarios.stage import Stage
 from dkv.client.blocking import NoAnswer, NotSent, ServerError
@@ -10,6 +13,7 @@ from dkv.client.survey import in_parallel
 SECONDS = 120
 REFUSALS = ("CLUSTERDOWN", "TRYAGAIN", "UNCERTAIN")
 ATTEMPTS = 3
+REFUSAL_SECONDS = 5.0
 
 
 def play(stage: Stage) -> None:
@@ -64,19 +68,25 @@ def _attempts(stage: Stage, lone: int) -> dict[bytes, str]:
     """Write and read on the lone node: by key, the word with which each write was refused."""
     report = stage.report
     keys = [stage.key(f"lone{index}") for index in range(ATTEMPTS)]
-    reads = [lambda: _word(stage, lone, "GET", stage.key("before"))]
-    words = in_parallel([*(_writing(stage, lone, key) for key in keys), *reads])
+    requests = [*((b"PUT", key, b"lone") for key in keys), (b"GET", stage.key("before"))]
+    with report.progress("waiting for the lone node", len(requests), REFUSAL_SECONDS) as bar:
+        words = in_parallel([_asking(stage, lone, request, bar) for request in requests])
     for key, word in zip(keys, words, strict=False):
         report.require(f"PUT {key.decode()} on the lone node is refused", word in REFUSALS, word)
     report.require("GET before on the lone node is refused", words[-1] in REFUSALS[:2], words[-1])
     return dict(zip(keys, words, strict=False))
 
 
-def _writing(stage: Stage, number: int, key: bytes):  # type: ignore[no-untyped-def]  # a job for in_parallel
-    return lambda: _word(stage, number, "PUT", key, "lone")
+def _asking(stage: Stage, number: int, request: tuple[bytes, ...], bar: Any) -> Callable[[], str]:
+    def ask() -> str:
+        word = _word(stage, number, *request)
+        bar.update(1)
+        return word
+
+    return ask
 
 
-def _word(stage: Stage, number: int, *words: bytes | str) -> str:
+def _word(stage: Stage, number: int, *words: bytes) -> str:
     """The first word of the refusal; or what was answered instead."""
     try:
         return f"answered {stage.call(number, *words)!r}"
