@@ -132,13 +132,8 @@ class Access:
             raise Failure(Status.REFUSED, error.word, f"refused: {error.text}") from None
 
 
-def access(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of ``Access``, as its first argument."""
-
-    def run(endpoints: tuple[Endpoint, ...], output: str, timeout: float, **arguments: Any) -> int:
-        return command(Access(endpoints, output == "json", timeout), **arguments)
-
-    update_wrapper(run, command)
+def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the options of ``Access``, as its first argument; ``seconds`` is the default of --timeout."""
     options = (
         click.option(
             "--endpoints",
@@ -148,22 +143,36 @@ def access(command: Callable[..., int]) -> Callable[..., int]:
             default=ENDPOINTS,
             show_default=True,
             show_envvar=True,
-            help="Nodes to ask, in this order. The next one is tried if there is no answer, and after an answer that "
-            "the request may be retried; a write happens once all the same.",
+            help=help,
         ),
         click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
         click.option(
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
-            default=ANSWER_SECONDS,
+            default=seconds,
             show_default=True,
             metavar="SECONDS",
-            help="How long to wait for the answer of one node.",
+            help="How long to wait for an answer of one node.",
         ),
     )
-    for option in reversed(options):
-        run = option(run)
-    return run
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        def run(endpoints: tuple[Endpoint, ...], output: str, timeout: float, **arguments: Any) -> int:
+            return command(Access(endpoints, output == "json", timeout), **arguments)
+
+        update_wrapper(run, command)
+        for option in reversed(options):
+            run = option(run)
+        return run
+
+    return decorate
+
+
+access = looks(
+    "Nodes to ask, in this order. The next one is tried if there is no answer, and after an answer that the request "
+    "may be retried; a write happens once all the same.",
+    ANSWER_SECONDS,
+)
 
 
 def tokened(command: Callable[..., int]) -> Callable[..., int]:

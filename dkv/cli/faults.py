@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import click
 
-from dkv.cli.data import ANSWER_SECONDS, STATUSES, Access
-from dkv.cli.options import looks, not_understood
+from dkv.cli.data import ANSWER_SECONDS, STATUSES, Access, looks
+from dkv.cli.options import not_understood
 from dkv.cli.output import Failure, Status, answer
 
 FAULT_SECONDS = 60.0

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from dkv.cli.data import ANSWER_SECONDS, Access
+from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.metrics import LOOKING
-from dkv.cli.options import FIRST, ask_first, looks, not_understood
+from dkv.cli.options import FIRST, ask_first, not_understood
 from dkv.cli.output import Failure, Status, answer
 from dkv.cli.replies import as_json, word
 from dkv.cli.table import Cell, Table, cell

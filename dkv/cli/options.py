@@ -1,57 +1,16 @@
-"""The options of the commands that look at nodes, and the ways to ask one."""
+"""What the commands that look at nodes have in common: which nodes they ask, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-import click
-
-from dkv.cli.data import ENDPOINTS, Access, endpoints_list
+from dkv.cli.data import Access
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Reply
 from dkv.client.failover import RETRIED_ELSEWHERE
 
 ALL = "Nodes to ask, all at the same time."
 FIRST = "Nodes to ask, in this order, until one answers."
-
-
-def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command the options of ``Access``, as its first argument; ``seconds`` is the default of --timeout."""
-    options = (
-        click.option(
-            "--endpoints",
-            callback=endpoints_list,
-            metavar="HOST:PORT,...",
-            envvar="DKV_ENDPOINTS",
-            default=ENDPOINTS,
-            show_default=True,
-            show_envvar=True,
-            help=help,
-        ),
-        click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=seconds,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long to wait for an answer of one node.",
-        ),
-    )
-
-    def decorate(command: Callable[..., int]) -> Callable[..., int]:
-        def run(endpoints: Any, output: str, timeout: float, **arguments: Any) -> int:
-            return command(Access(endpoints, output == "json", timeout), **arguments)
-
-        run.__doc__ = command.__doc__
-        run.__name__ = command.__name__
-        for option in reversed(options):
-            run = option(run)
-        return run
-
-    return decorate
 
 
 def ask_first(to: Access, *request: bytes) -> tuple[Access, Reply]:

@@ -7,8 +7,7 @@ import sys
 
 import click
 
-from dkv.cli.data import ANSWER_SECONDS, Access
-from dkv.cli.options import looks
+from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Failure, Status, emit
 from dkv.cli.replies import as_json, raw
 from dkv.client.blocking import NoAnswer, Reply, ServerError
