@@ -45,16 +45,25 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([sources, os.environ.get("PYTHONPATH", "")])}
 
 
+_given_ports: set[int] = set()
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on at the moment."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that nothing listens on at the moment, and that this process was not given before."""
+    sockets: list[socket.socket] = []
+    ports: list[int] = []
     try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(ports) < count:
+            sockets.append(socket.socket())
+            sockets[-1].bind((HOST, 0))
+            port = sockets[-1].getsockname()[1]
+            if port not in _given_ports:
+                ports.append(port)
     finally:
         for each in sockets:
             each.close()
+    _given_ports.update(ports)
+    return ports
 
 
 class Refused(Exception):
