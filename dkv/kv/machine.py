@@ -19,6 +19,8 @@ from dkv.replies import OK, Error
 
 _ORIGIN = Struct(">IQ")  # node, incarnation
 _MARK = Struct(">QQ")  # boot, seq
+_STATE = STATE + GENERATION
+_PUT_TYPES = [int, bytes, bytes]
 
 UNKNOWN = Error("ERR the log holds a command that this cluster does not know; it was not applied")
 UNREADABLE = Error("ERR the log holds a batch that cannot be decoded; it was not applied")
@@ -76,7 +78,7 @@ class Machine:
         if slot != self._place[0]:
             self._place = (slot, 0)
         self._repeats = 0
-        results = [self._apply_entry(turn, entry, own) for entry in entries]
+        results = self._apply_entries(turn, entries, own)
         if own and self._repeats:
             turn.note("duplicates_suppressed", count=self._repeats)
         return results
@@ -84,6 +86,18 @@ class Machine:
     def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
         """Evaluate read entries."""
         return [self._get(turn, entry) for entry in entries]
+
+    def _apply_entries(self, turn: Turn, entries: list[Any], own: bool) -> list[Any]:
+        """Apply all entries; plain PUTs, which most are, with less ado: half the cost of ``_apply_entry`` for them."""
+        results: list[Any] = []
+        for entry in entries:
+            if type(entry) is list and [*map(type, entry)] == _PUT_TYPES and entry[0] == PUT:
+                self.executed += 1
+                turn.stage(_STATE + entry[1], entry[2])
+                results.append(OK)
+            else:
+                results.append(self._apply_entry(turn, entry, own))
+        return results
 
     def _apply_entry(self, turn: Turn, entry: Any, own: bool) -> Any:
         if type(entry) is not list or not entry or type(entry[0]) is not int:
@@ -97,20 +111,20 @@ class Machine:
         if len(entry) != 3 or type(entry[1]) is not bytes or type(entry[2]) is not bytes:
             return UNKNOWN
         self.executed += 1
-        turn.stage(STATE + GENERATION + entry[1], entry[2])
+        turn.stage(_STATE + entry[1], entry[2])
         return OK
 
     def _get(self, turn: Turn, entry: list[Any]) -> Any:
         if len(entry) != 2 or type(entry[1]) is not bytes:
             return UNKNOWN
-        return turn.load(STATE + GENERATION + entry[1])
+        return turn.load(_STATE + entry[1])
 
     def _append(self, turn: Turn, entry: list[Any]) -> Any:
         if len(entry) != 4 or [type(field) for field in entry[1:]] != [bytes, bytes, int]:
             return UNKNOWN
         self.executed += 1
         _, name, suffix, bytes_max = entry
-        key = STATE + GENERATION + name
+        key = _STATE + name
         value = (turn.load(key) or b"") + suffix
         if len(value) > bytes_max:
             return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {bytes_max}")
@@ -124,7 +138,7 @@ class Machine:
         self.executed += 1
         deleted = 0
         for name in names:
-            key = STATE + GENERATION + name
+            key = _STATE + name
             if turn.load(key) is not None:
                 turn.stage_erase(key)
                 deleted += 1

@@ -133,9 +133,12 @@ def decode_entries(blob: bytes) -> list[list[Any]] | None:
         entries = _load(blob)
     except CodecError:
         return None
-    if type(entries) is not list or not all(type(entry) is list for entry in entries):
+    if type(entries) is not list or not {*map(type, entries)} <= _LIST:
         return None
     return entries
+
+
+_LIST = {list}
 
 
 def _refuse_tag(*_: Any) -> NoReturn:

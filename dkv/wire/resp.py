@@ -74,8 +74,12 @@ class RequestParser:
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived."""
-        if self.error is None:
+        if self.error is not None:
+            return
+        if self._buffer or self._pending or self._needed > 1:
             self._pending += data
+        else:  # the common case: nothing is unfinished
+            self._buffer, self._offset, self._regular = data, 0, True
 
     def take(self, count_max: int) -> list[tuple[list[bytes], int]]:
         """The next complete requests, at most ``count_max``: (arguments, bytes on the wire) each."""
