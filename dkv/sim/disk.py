@@ -20,7 +20,7 @@ Done = Callable[[StoreFailed | None], None]
 
 
 class Disk(MemoryStore):
-    """``commit_seconds()`` says how long a commit takes; ``run`` makes a call when the node runs.
+    """``commit_seconds()`` says how long a commit takes, 0 for not at all; ``run`` makes a call when the node runs.
 
     ``on_commit()`` hears of each commit before it begins, ``on_durable(writes)`` when it is on disk; both may end
     the life of the node at that very moment.
@@ -54,7 +54,11 @@ class Disk(MemoryStore):
         self._finishing = None
         self._on_commit()
         if self.committing and not self.stuck:
-            self._finishing = self._schedule.after(self._commit_seconds(), self._finish)
+            seconds = self._commit_seconds()
+            if seconds:
+                self._finishing = self._schedule.after(seconds, self._finish)
+            else:
+                self._finish()
 
     def commit_now(self, writes: Writes) -> None:
         """Commit at once: what a start writes before the node runs."""

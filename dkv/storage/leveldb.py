@@ -1,10 +1,18 @@
-"""The Store on LevelDB: reads on the caller's thread, commits on one thread that does nothing else."""
+"""The Store on LevelDB: reads on the caller's thread, commits there or on a thread that does nothing else.
+
+Handing a commit to another thread and hearing that it is done costs four changes of thread and some eight system
+calls, each with a wait for the interpreter: more than a fast disk's whole write. So while the disk is fast, small
+commits are made where they are asked for. One slow write is enough to go back to the thread, for a disk that hangs
+must not keep the node from talking. (Measured with three nodes on two cores, SET/s at 1, 16 and 64 clients: 1,130,
+8,700 and 18,600 with the thread alone; 1,200, 9,700 and 22,600 so.)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 import plyvel
@@ -27,6 +35,11 @@ _OPTIONS = {
     "compression": None,  # a node runs out of processor before disk, and large values seldom shrink
 }
 
+FAST_SECONDS = 0.002
+FAST_WRITES_MIN = 20
+HERE_BYTES_MAX = 128 * _KIB
+"""A commit of no more bytes is made on the caller's thread while so many writes in a row took no longer."""
+
 Done = Callable[[StoreFailed | None], None]
 _Job = tuple[Any, Done]
 
@@ -43,6 +56,7 @@ class LevelDBStore:
         self.directory = directory
         self._call_from_thread = call_from_thread
         self._failure: StoreFailed | None = None
+        self._fast_writes = 0  # in a row
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         try:
             self._db = plyvel.DB(directory, create_if_missing=create, error_if_exists=create, **_OPTIONS)
@@ -77,9 +91,14 @@ class LevelDBStore:
             iterator.close()
 
     def commit(self, writes: Mapping[bytes, bytes | None], done: Done) -> None:
-        """Write all or nothing with one fsync on the storage thread, then call ``done`` on the caller's."""
+        """Write all or nothing with one fsync, then call ``done`` on the caller's thread: now, or later."""
         assert self._thread.is_alive(), "a commit after close() would never end"
-        self._queue.put((self._batch(writes), done))
+        batch = self._batch(writes)
+        if self._fast_writes >= FAST_WRITES_MIN and batch.approximate_size() <= HERE_BYTES_MAX:
+            self._write(batch)
+            done(self._failure)
+        else:
+            self._queue.put((batch, done))
 
     def commit_now(self, writes: Mapping[bytes, bytes | None]) -> None:
         """Commit on the calling thread: for what must be on disk before a node starts. Not while a commit runs."""
@@ -113,8 +132,10 @@ class LevelDBStore:
         """Write, unless a write failed before: LevelDB would go on into a log that it cannot read back."""
         if self._failure is not None:
             return
+        began = monotonic()
         try:
             batch.write()
+            self._fast_writes = self._fast_writes + 1 if monotonic() - began < FAST_SECONDS else 0
         except Exception as error:  # whatever it was, the commit is not known to be on disk
             self._failure = self._failed("cannot be written", error)
 

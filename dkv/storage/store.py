@@ -24,7 +24,7 @@ class Store(Protocol):
         """Committed pairs whose key begins with ``prefix`` and is not below ``start``, in key order."""
 
     def commit(self, writes: Mapping[bytes, bytes | None], done: Callable[[StoreFailed | None], None]) -> None:
-        """Write (None erases) all or nothing, durably; then call ``done``, later and on the caller's thread.
+        """Write (None erases) all or nothing, durably; then call ``done`` on the caller's thread: now, or later.
 
         After ``done(StoreFailed)`` nothing may be committed or answered any more: LevelDB goes on into a
         misframed log, and a second fsync lies. Never two at a time.

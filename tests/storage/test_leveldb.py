@@ -13,6 +13,7 @@ import plyvel
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import PROMISE, STATE, record_key
+from dkv.storage import leveldb
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import RecordCorrupt, StoreFailed
 from tests.storage.test_store import Calls
@@ -75,6 +76,53 @@ class LevelDBStoreTests(SynchronousTestCase):
         self.assertEqual(
             made, [("write_batch {'sync': True}", True), ("put", True), ("delete", True), ("write", False)]
         )
+
+    def test_small_commits_to_a_fast_disk_are_made_at_once(self) -> None:
+        """Two threads that hand over to each other cost more than such a write takes."""
+        self.patch(leveldb, "FAST_SECONDS", 60.0)
+        store = self.open(create=True)
+        for _ in range(leveldb.FAST_WRITES_MIN):
+            store.commit({PROMISE: b"1"}, self.outcomes.append)
+            self.assertEqual(self.outcomes, [], "nothing is known of the disk yet")
+            self.calls.make_next()
+            self.outcomes.clear()
+        store.commit({PROMISE: b"now"}, self.outcomes.append)
+        self.assertEqual((self.outcomes, store.get(PROMISE)), ([None], b"now"))
+        self.outcomes.clear()
+        store.commit({PROMISE: bytes(leveldb.HERE_BYTES_MAX + 1)}, self.outcomes.append)
+        self.assertEqual(self.outcomes, [], "a large one keeps the node from its work wherever it goes")
+        self.calls.make_next()
+        self.assertEqual(self.outcomes, [None])
+
+    def test_one_slow_write_sends_commits_back_to_the_thread(self) -> None:
+        """A disk that hangs must not keep the node from talking for longer than once."""
+        self.patch(leveldb, "FAST_SECONDS", 60.0)
+        store = self.open(create=True)
+        for _ in range(leveldb.FAST_WRITES_MIN):
+            self.commit(store, {PROMISE: b"1"})
+        self.patch(leveldb, "FAST_SECONDS", 0.0)
+        store.commit({PROMISE: b"2"}, self.outcomes.append)
+        self.assertEqual(self.outcomes.pop(), None)
+        store.commit({PROMISE: b"3"}, self.outcomes.append)
+        self.assertEqual(self.outcomes, [])
+        self.calls.make_next()
+        self.assertEqual((self.outcomes, store.get(PROMISE)), ([None], b"3"))
+
+    def test_a_commit_made_at_once_that_fails_is_the_last(self) -> None:
+        """What comes after it would go into a log that cannot be read back."""
+        self.patch(leveldb, "FAST_SECONDS", 60.0)
+        store = self.open(create=True)
+        for _ in range(leveldb.FAST_WRITES_MIN):
+            self.commit(store, {PROMISE: b"1"})
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            store.commit({PROMISE: b"2"}, self.outcomes.append)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        store.commit({PROMISE: b"3"}, self.outcomes.append)
+        self.assertEqual([type(outcome) for outcome in self.outcomes], [StoreFailed, StoreFailed])
+        self.assertEqual(store.get(PROMISE), b"1")
 
     def test_close_waits_for_the_commit_under_way(self) -> None:
         """LevelDB closed while a thread is inside crashes the process; what was handed over is written first."""
