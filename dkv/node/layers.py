@@ -7,7 +7,7 @@ and what is in the commit under way. Reads see the newest. An erased key is a ke
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from dkv.storage.store import Store
 
@@ -28,7 +28,7 @@ class Layers:
         self._pending_bytes = 0
         self._committing_bytes = 0
         self.staged_bytes = 0
-        """An upper bound: a value written again counts again, which only writes back a little earlier."""
+        """What staged keys and values take in memory, roughly."""
 
     @property
     def undurable_bytes(self) -> int:
@@ -37,14 +37,24 @@ class Layers:
 
     def persist(self, key: bytes, value: bytes | None) -> None:
         """Write with the next commit; replaces what is staged for the key."""
-        self._staged.pop(key, None)
+        if key in self._staged:
+            self.stage(key, None)
+            del self._staged[key]
+            self.staged_bytes -= _KEY_OVERHEAD_BYTES + len(key)
         self._pending[key] = value
         self._pending_bytes += len(key) + len(value or b"")
 
     def stage(self, key: bytes, value: bytes | None) -> None:
         """Write with a commit of the host's choosing."""
-        self._staged[key] = value
-        self.staged_bytes += _KEY_OVERHEAD_BYTES + len(key) + (0 if value is None else len(value))
+        staged = self._staged
+        replaced: Any = staged.get(key, _ABSENT)
+        staged[key] = value
+        if replaced is _ABSENT:
+            self.staged_bytes += _KEY_OVERHEAD_BYTES + len(key)
+        elif replaced is not None:
+            self.staged_bytes -= len(replaced)
+        if value is not None:
+            self.staged_bytes += len(value)
 
     def load(self, key: bytes) -> bytes | None:
         """The key's newest value."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.node.layers import Layers
+from dkv.node.layers import _KEY_OVERHEAD_BYTES, Layers
 from dkv.sim.memory import MemoryStore
 
 KEYS = st.sampled_from([b"", b"A", b"Aa", b"Ab", b"Aba", b"Ac", b"B", b"Ba", b"\xff", b"\xffz"])
@@ -87,6 +87,26 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(dict(store.scan(b"")), {key: value for key, value in model.items() if value is not None})
         self.assertEqual((layers.staged_bytes, layers.undurable_bytes), (0, 0))
         self.assertEqual(layers.begin_commit(True), {})
+
+    @given(STEPS)
+    def test_what_is_staged_is_weighed(self, steps: list[tuple[Any, ...]]) -> None:
+        """A key written again and again must not bring on a write-back; one that grows must."""
+        layers = Layers(MemoryStore(auto=True))
+        staged: dict[bytes, bytes | None] = {}
+        for name, *arguments in steps:
+            if name in ("persist", "stage"):
+                key, value = arguments
+                getattr(layers, name)(key, value)
+                staged.pop(key, None)
+                if name == "stage":
+                    staged[key] = value
+            elif name == "begin":
+                layers.begin_commit(arguments[0])
+                staged = {} if arguments[0] else staged
+            self.assertEqual(
+                layers.staged_bytes,
+                sum(_KEY_OVERHEAD_BYTES + len(key) + len(value or b"") for key, value in staged.items()),
+            )
 
     def test_staged_waits(self) -> None:
         """A commit without write-back takes only what was persisted: state in every commit halves throughput."""
