@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dkv.ballot import Ballot
 from dkv.records import Value
@@ -170,8 +170,7 @@ class Replayed:
     through: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequests:
+class Requests(NamedTuple):
     """Requests of one connection, in order: entries (lists) for the log, or ``Local`` replies that keep their place.
 
     ``writes`` and ``reads`` count the entries; ``size`` is what the requests took on the wire, in bytes.
@@ -184,13 +183,26 @@ class ClientRequests:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClientReplies:
+class Replies(NamedTuple):
     """Replies to the oldest unanswered requests of one connection, in order, and the bytes those had taken."""
 
     connection: int
     replies: list[Any]
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRequests:
+    """What came in from all connections since the last message, in order: one turn of the gateway for all of it."""
+
+    requests: list[Requests]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReplies:
+    """All replies of one turn of the gateway, in order."""
+
+    replies: list[Replies]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from dkv.actor import CLIENTS, GATEWAY, MEASURES, Address, Turn
-from dkv.events import ClientReplies, ClientRequests
+from dkv.events import ClientReplies, ClientRequests, Requests
 from dkv.identity import Identity
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, DELETE, GET, PUT
@@ -84,9 +84,10 @@ class RepliesActor:
 
     def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
         """Hand the reply to whoever waits."""
-        waiting = self.waiting.pop(message.connection)
-        waiting.answered = True
-        waiting.reply = message.replies[0]
+        for replies in message.replies:
+            waiting = self.waiting.pop(replies.connection)
+            waiting.answered = True
+            waiting.reply = replies.replies[0]
 
 
 class Node:
@@ -149,8 +150,8 @@ class Node:
         cluster.connections += 1
         waiting = self.clients.waiting[cluster.connections] = Waiting()
         write = entry[0] != GET
-        requests = ClientRequests(cluster.connections, [list(entry)], int(write), int(not write), 64)
-        self.host.deliver(GATEWAY, Address(self.number, CLIENTS), requests)
+        requests = Requests(cluster.connections, [list(entry)], int(write), int(not write), 64)
+        self.host.deliver(GATEWAY, Address(self.number, CLIENTS), ClientRequests([requests]))
         return waiting
 
     def put(self, key: bytes, value: bytes) -> Waiting:
@@ -193,6 +194,9 @@ class Link:
     def send(self, to: Address, sender: Address, message: Any) -> None:
         """Encode, and deliver a moment later to the life that the receiver has by then, in order."""
         self._cluster.transmit(self._node, to, encode(message))
+
+    def flush(self) -> None:
+        """Nothing was kept back."""
 
     def pause_reading(self) -> None:
         """Memory does not run out here."""

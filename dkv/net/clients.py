@@ -15,7 +15,7 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 from dkv.actor import Address, Turn
-from dkv.events import ClientGone, ClientReplies, ClientRequests, RepliesUnread
+from dkv.events import ClientGone, ClientReplies, ClientRequests, RepliesUnread, Requests
 from dkv.net.connection import ClientConnection
 from dkv.net.large import LargeRequests
 from dkv.replies import Error, Local
@@ -59,8 +59,8 @@ class Log(Protocol):
 class Clients(Factory):
     """Accepts clients, and is the actor to which the gateway sends their replies.
 
-    ``deliver`` takes what goes to the gateway; it must not answer before it returns. ``new_session`` is given a
-    connection's number and its peer's address.
+    ``deliver`` takes what goes to the gateway; it must not answer before it returns. ``wake`` says that there is
+    something to ``collect``. ``new_session`` is given a connection's number and its peer's address.
     """
 
     noisy = False
@@ -71,12 +71,15 @@ class Clients(Factory):
         limits: Limits,
         connections_max: int,
         deliver: Callable[[ClientRequests | ClientGone | RepliesUnread], None],
+        wake: Callable[[], None],
         new_session: Callable[[int, str], Session],
         log: Log,
     ) -> None:
         self.reactor = reactor
         self.limits = limits
-        self.deliver = deliver
+        self._deliver = deliver
+        self._wake = wake
+        self._arrived: list[Requests] = []
         self.large = LargeRequests(reactor, limits)
         self.paused = False
         """Whether no connection may read: too much is in flight, or the host says so."""
@@ -129,8 +132,11 @@ class Clients(Factory):
         if self.paused:
             connection.balance()
 
-    def remove(self, connection: ClientConnection, inflight: int) -> None:
-        """A connection is lost, with requests of ``inflight`` bytes unanswered."""
+    def remove(self, connection: ClientConnection, unanswered: bool, inflight: int) -> None:
+        """A connection is lost, perhaps with requests unanswered, of ``inflight`` bytes."""
+        if unanswered:
+            self.collect()
+            self._deliver(ClientGone(connection.number))
         if self._connections.pop(connection.number, None) is None:
             return
         self.large.forget(connection)
@@ -155,16 +161,30 @@ class Clients(Factory):
         """Nothing to load: connections do not outlive the process."""
 
     def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
-        """Hand replies to their connection, if it is still there."""
-        connection = self._connections.get(message.connection)
-        if connection is not None:
-            connection.on_replies(message)
-            self._release(message.size)
+        """Hand replies to their connections, if they are still there."""
+        connections = self._connections
+        for replies in message.replies:
+            connection = connections.get(replies.connection)
+            if connection is not None:
+                connection.on_replies(replies)
+                self._release(replies.size)
+
+    def admit(self, requests: Requests) -> None:
+        """Requests have arrived for the gateway."""
+        if not self._arrived:
+            self._wake()
+        self._arrived.append(requests)
+        self._charge(requests.size)
+
+    def collect(self) -> None:
+        """Deliver what has arrived since the last time."""
+        if self._arrived:
+            arrived, self._arrived = self._arrived, []
+            self._deliver(ClientRequests(arrived))
 
     # --- what may be read ---
 
-    def charge(self, size: int) -> None:
-        """Requests of ``size`` bytes went to the gateway."""
+    def _charge(self, size: int) -> None:
         self._inflight += size
         if not self._choked and self._inflight > self.limits.node_inflight_bytes_max:
             self._choked = True
@@ -186,7 +206,7 @@ class Clients(Factory):
         full = self._unread > (limit // 2 if self._unread_full else limit)
         if full != self._unread_full:
             self._unread_full = full
-            self.deliver(RepliesUnread(full))
+            self._deliver(RepliesUnread(full))
             if full and self._cutting is None:
                 self._cutting = self.reactor.callLater(UNREAD_SECONDS, self._cut_off)
 

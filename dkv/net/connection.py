@@ -14,7 +14,8 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dkv.events import ClientGone, ClientReplies, ClientRequests
+from dkv.events import Replies, Requests
+from dkv.net.sending import send_now
 from dkv.replies import Error, Local
 from dkv.settings import KIB, MIB
 from dkv.wire.replies import ReplyEncoder
@@ -45,7 +46,7 @@ class ClientConnection(Protocol):
         self.number = number
         self.peer = peer
         self._clients = clients
-        self._limits = clients.limits
+        self._inflight_bytes_max = clients.limits.connection_inflight_bytes_max
         self._session = session
         self._parser = RequestParser(clients.limits)
         self._encoder = ReplyEncoder()
@@ -97,9 +98,7 @@ class ClientConnection(Protocol):
         self._ended = True
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
-        if self._outstanding:
-            self._clients.deliver(ClientGone(self.number))
-        self._clients.remove(self, self._inflight)
+        self._clients.remove(self, self._outstanding > 0, self._inflight)
         self._have_read()
 
     def pauseProducing(self) -> None:
@@ -126,18 +125,20 @@ class ClientConnection(Protocol):
     def proceed(self) -> None:
         """Pass on requests until there are no more, or until something says stop."""
         parser = self._parser
-        while not self._ended and not self._must_wait():
-            requests = parser.take(self._requests_at_once())
-            if not requests and parser.error is None:
-                if self._half_closed:
+        while not (self._ended or self._must_wait):
+            count_max = self._requests_at_once()
+            requests = parser.take(count_max)
+            if requests or parser.error is not None:
+                self._pass_on(requests)
+            if len(requests) < count_max:
+                if self._half_closed and not self._ended:
                     self.finish()
                 break
-            self._pass_on(requests)
         self.balance()
 
     def balance(self) -> None:
         """Read on, or stop reading."""
-        reading = not (self._ended or self._must_wait()) and self._clients.large.may_read(self, self._parser.held)
+        reading = not (self._ended or self._must_wait) and self._clients.large.may_read(self, self._parser.held)
         if reading != self._reading and self._closing is None:
             self._reading = reading
             if reading:
@@ -159,19 +160,24 @@ class ClientConnection(Protocol):
             self._refuse(text)
             self.balance()
 
+    @property
     def _must_wait(self) -> bool:
-        load = self._inflight + self._outstanding * self._reply_bytes
-        limit = self._limits.connection_inflight_bytes_max
-        if load > limit:
-            self._choked = True
-        elif load <= limit // 2:
-            self._choked = False
         return self._choked or self._unread or self._clients.paused
+
+    def _weigh(self) -> None:
+        """Something more is in flight, or something less: is it too much?"""
+        load = self._inflight + self._outstanding * self._reply_bytes
+        if load > self._inflight_bytes_max:
+            self._choked = True
+        elif self._choked and load <= self._inflight_bytes_max // 2:
+            self._choked = False
 
     def _requests_at_once(self) -> int:
         """So many that their replies, if they are like the last ones, stay within the limit."""
-        room = self._limits.connection_inflight_bytes_max // self._reply_bytes - self._outstanding
-        return min(REQUESTS_PER_MESSAGE, max(room, 1))
+        room = self._inflight_bytes_max // self._reply_bytes - self._outstanding
+        if room >= REQUESTS_PER_MESSAGE:
+            return REQUESTS_PER_MESSAGE
+        return max(room, 1)
 
     def _pass_on(self, requests: list[tuple[list[bytes], int]]) -> None:
         """Interpret requests and send them to the gateway; answer at once what needs no waiting for others."""
@@ -213,28 +219,30 @@ class ClientConnection(Protocol):
             return
         self._outstanding += len(items)
         self._inflight += size
-        self._clients.deliver(ClientRequests(self.number, items, len(items) - reads - local, reads, size))
-        self._clients.charge(size)
+        self._weigh()
+        self._clients.admit(Requests(self.number, items, len(items) - reads - local, reads, size))
 
     # --- replies out ---
 
-    def on_replies(self, message: ClientReplies) -> None:
+    def on_replies(self, message: Replies) -> None:
         """The gateway has answered the oldest requests outstanding."""
         self._outstanding -= len(message.replies)
         self._inflight -= message.size
         if self._closing is not None:
             return
         self._reply(message.replies)
-        if not self._ended:
+        self._weigh()
+        if self._ended:
+            if not self._outstanding:
+                self._close()
+        elif not self._reading or self._parser.held:
             self.proceed()
-        elif not self._outstanding:
-            self._close()
 
     def _reply(self, replies: list[Any]) -> None:
         data = self._encoder.encode(replies)
         # What is expected falls slowly: replies as large as these may come again behind some small ones.
         self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies), self._reply_bytes // 2)
-        self.transport.write(data)
+        send_now(self.transport, data)
         if self._unread and self._closing is None:
             self.unread_bytes += len(data)
             self._clients.unread(len(data))

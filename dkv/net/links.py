@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.actor import Address
+from dkv.net.sending import send_now
 from dkv.wire.codec import Alive, CodecError, Hello, Refused, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
 
@@ -201,6 +202,8 @@ class Dialled(Link):
         self.node = target.node
         self._blocked = False  # the transport's buffer is not empty
         self._unsent_bytes = 0  # written since it filled: all it holds, but for what it takes to call it full
+        self._frames: list[bytes] = []  # for the next flush
+        self._frames_bytes = 0
         self._dropping = False
 
     def connectionMade(self) -> None:
@@ -233,20 +236,39 @@ class Dialled(Link):
         self.mesh.dialled(self, hello)
 
     def send(self, data: bytes) -> None:
-        """Write one message's frame, or drop it if the peer is too far behind with reading."""
+        """Take one message's frame to be written at the next ``flush``; drop it if the peer reads too slowly."""
         if self._closing:
             return
-        if self._unsent_bytes + len(data) > self.mesh.limits.peer_queue_bytes_max:
+        if self._unsent_bytes + self._frames_bytes + len(data) > self.mesh.limits.peer_queue_bytes_max:
             if not self._dropping:
                 self._dropping = True
                 self.mesh.log.warning("peer_slow", peer=self.target.node, unsent_bytes=self._unsent_bytes)
             return
-        self.write(data)
+        if not self._frames:
+            self.mesh.to_flush.append(self)
+        self._frames.append(data)
+        self._frames_bytes += len(data)
+
+    def flush(self) -> None:
+        """Write what was sent since the last time, all at once and now: one system call, and one for the peer."""
+        frames, self._frames, self._frames_bytes = self._frames, [], 0
+        if self._closing or not frames:
+            return
+        if self.mesh.faults:
+            for data in frames:
+                self.write(data)
+            return
+        self._idle_ticks = 0
+        data = b"".join(frames)
+        send_now(self.transport, data)
         if self._blocked:
             self._unsent_bytes += len(data)
+        else:
+            self._drop_no_more()
 
     def close(self) -> None:
         """As for every link; a transport with a producer would wait for what it produces next, and never close."""
+        self.flush()
         self.transport.unregisterProducer()
         super().close()
 
@@ -258,6 +280,9 @@ class Dialled(Link):
         """The transport's buffer is empty again."""
         self._blocked = False
         self._unsent_bytes = 0
+        self._drop_no_more()
+
+    def _drop_no_more(self) -> None:
         if self._dropping:
             self._dropping = False
             self.mesh.log.info("peer_slow_no_more", peer=self.target.node)

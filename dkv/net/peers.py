@@ -162,6 +162,8 @@ class Mesh(MultiService):
         self._ticks.clock = reactor
         self._logged: set[tuple[str, int | None, str]] = set()
         self._last_sent: tuple[Any, bytes] = (None, b"")
+        self.to_flush: list[Dialled] = []
+        """Links that hold what was sent and not written yet."""
 
     @property
     def connected(self) -> frozenset[int]:
@@ -213,7 +215,7 @@ class Mesh(MultiService):
             link.abort()
 
     def send(self, to: Address, sender: Address, message: Any) -> None:
-        """Send to an actor of another node, if it is connected; never raises for what a network does.
+        """Send to an actor of another node at the next ``flush``, if it is connected; no network makes it raise.
 
         One message that goes to several peers, one after the other, is encoded once.
         """
@@ -230,6 +232,12 @@ class Mesh(MultiService):
             data = frame(body)
             self._last_sent = (message, data)
         peer.dialled.send(data)
+
+    def flush(self) -> None:
+        """Write what was sent since the last time."""
+        links, self.to_flush = self.to_flush, []
+        for link in links:
+            link.flush()
 
     def pause_reading(self) -> None:
         """Take in no more messages until ``resume_reading``; what is read already may still be delivered."""

@@ -9,12 +9,12 @@ this same file.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, PROPOSER, Actor, Address
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.node.layers import Layers
 from dkv.settings import Limits, Timings
@@ -54,23 +54,52 @@ class Source(Protocol):
         """Go on reading."""
 
 
+class ClientPort(Source, Protocol):
+    """Where clients' requests come from; it gathers those that arrive together."""
+
+    def collect(self) -> None:
+        """Deliver what was gathered since it woke the host, if anything."""
+
+
 class Network(Source, Protocol):
     """The way to other nodes; what it is given may be lost."""
 
     def send(self, to: Address, sender: Address, message: Any) -> None:
-        """Send if connected."""
+        """Send if connected, at the next ``flush`` at the latest."""
+
+    def flush(self) -> None:
+        """Keep nothing back that was sent."""
+
+
+_Letter = tuple[str, Address, Any]
+"""The role of the actor that a message is for, its sender, and the message."""
 
 
 class _Turn:
     """The ``Turn`` of one actor, used again for each message; what is asked of it takes effect when the turn ends."""
 
-    __slots__ = ("_host", "address", "barrier", "due", "note", "now", "outbox", "persisted", "random", "timers")
+    __slots__ = (
+        "_host",
+        "address",
+        "barrier",
+        "due",
+        "load",
+        "note",
+        "now",
+        "outbox",
+        "persisted",
+        "random",
+        "scan",
+        "stage",
+        "timers",
+    )
 
     def __init__(self, host: Host, address: Address, random: Random, note: Callable[..., None]) -> None:
         self._host = host
         self.address = address
         self.random = random
         self.note = note
+        self.load, self.scan, self.stage = host.layers.load, host.layers.scan, host.layers.stage  # as they are: often
         self.now = 0.0
         self.barrier = 0  # the commit that the actor's messages wait for
         self.persisted = False
@@ -92,17 +121,8 @@ class _Turn:
         self.persisted = True
         self._host.layers.persist(key, None)
 
-    def stage(self, key: bytes, value: bytes) -> None:
-        self._host.layers.stage(key, value)
-
     def stage_erase(self, key: bytes) -> None:
         self._host.layers.stage(key, None)
-
-    def load(self, key: bytes) -> bytes | None:
-        return self._host.layers.load(key)
-
-    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return self._host.layers.scan(prefix, start)
 
     def set_timer(self, name: str, seconds: float) -> None:
         self.cancel_timer(name)
@@ -149,10 +169,12 @@ class Host:
         self._note = note
         self._fail = fail
         self._network: Network | None = None
-        self._sources: tuple[Source, ...] = ()
+        self._clients: ClientPort | None = None
         self._actors: dict[str, tuple[Actor, _Turn]] = {}
-        self._mailbox: deque[tuple[str, Address, Any]] = deque()
-        self._draining: Call | None = None
+        self._mailbox: deque[_Letter] = deque()
+        self._to_learner: deque[_Letter] = deque()
+        self._drain_due: Call | None = None
+        self._draining = False
         self._committing = 0  # the number of the newest commit handed to the store
         self._durable = 0
         self._held: defaultdict[int, list[tuple[Address, Address, Any]]] = defaultdict(list)
@@ -170,22 +192,22 @@ class Host:
         address = Address(self._node, role)
         self._actors[role] = (actor, _Turn(self, address, self._random, partial(self._note, role)))
 
-    def connect(self, network: Network, *sources: Source) -> None:
-        """Name the way to other nodes, and what else stops reading when the disk lags; before ``start``."""
+    def connect(self, network: Network, clients: ClientPort | None = None) -> None:
+        """Name the way to other nodes, and where clients come from; before ``start``."""
         self._network = network
-        self._sources = (network, *sources)
+        self._clients = clients
 
     def start(self) -> None:
         """Start every actor; their messages wait for the first drain, when all have started."""
         for actor, turn in self._actors.values():
             if not self.failed:
                 self._run(turn, actor.start)
-        self._drain_soon()
+        self.wake()
 
     @property
     def mailbox_length(self) -> int:
         """How many messages wait to be handled."""
-        return len(self._mailbox)
+        return len(self._mailbox) + len(self._to_learner)
 
     @property
     def commit_seconds(self) -> float:
@@ -194,10 +216,9 @@ class Host:
 
     def stop(self) -> None:
         """Handle, write and send nothing more; a commit under way may still finish on disk."""
-        self.failed = True
-        self._mailbox.clear()
+        self._end_turns()
         calls = [call for _, turn in self._actors.values() for call in turn.timers.values()]
-        for call in (*calls, self._draining, self._write_back):
+        for call in (*calls, self._drain_due, self._write_back):
             if call is not None and call.active():
                 call.cancel()
 
@@ -206,8 +227,8 @@ class Host:
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         """Put a message into the mailbox; it is handled soon, not now."""
         if not self.failed:
-            self._mailbox.append((to_role, sender, message))
-            self._drain_soon()
+            self._put(to_role, sender, message)
+            self.wake()
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""
@@ -226,34 +247,56 @@ class Host:
         """Send a message on its way now: into the mailbox here, or to the network."""
         self.sent[type(message)] += 1
         if to.node == self._node:
-            self._mailbox.append((to.role, sender, message))
+            self._put(to.role, sender, message)
         elif self._network is not None:
             self._network.send(to, sender, message)
 
     # --- turns ---
 
-    def _drain_soon(self) -> None:
-        if self._draining is None and not self.failed:
-            self._draining = self.clock.callLater(0, self._drain)
+    def _put(self, to_role: str, sender: Address, message: Any) -> None:
+        (self._to_learner if to_role == LEARNER else self._mailbox).append((to_role, sender, message))
+
+    def wake(self) -> None:
+        """A source has gathered something: ask it soon."""
+        if self._drain_due is None and not self._draining and not self.failed:
+            self._drain_due = self.clock.callLater(0, self._drain)
 
     def _drain(self) -> None:
-        """Handle what is in the mailbox, and what that sends here; then commit what was persisted."""
-        self._draining = None
-        mailbox, actors = self._mailbox, self._actors
-        for _ in range(TURNS_PER_DRAIN):
-            if not mailbox or self.failed:
-                break
-            role, sender, message = mailbox.popleft()
+        """Handle what is in the mailbox and what that sends here, and commit what was persisted.
+
+        The learner's turns come behind the commit: while it is under way, here or on peers that wait for this node's
+        vote, what was chosen before is applied.
+        """
+        self._drain_due, self._draining = None, True
+        if self._clients is not None:
+            self._clients.collect()
+        turns, more = TURNS_PER_DRAIN, True
+        while more:
+            turns = self._take_turns(self._mailbox or self._to_learner, turns)
+            self._flush()  # before the commit, which may be made on this thread: peers work while this disk does
+            self._commit()
+            more = turns > 0 and not self.failed and bool(self._mailbox or self._to_learner)
+        self._draining = False
+        if self._mailbox or self._to_learner:
+            self.wake()
+        self._balance_reading()
+
+    def _take_turns(self, letters: deque[_Letter], turns: int) -> int:
+        actors = self._actors
+        while letters and turns > 0 and not self.failed:
+            turns -= 1
+            role, sender, message = letters.popleft()
             actor, turn = actors[role]
             if type(message) is TimerFired:
                 if message.name not in turn.due:
                     continue  # replaced or cancelled while it waited in the mailbox
                 turn.due.remove(message.name)
             self._run(turn, actor.receive, sender, message)
-        if mailbox:
-            self._drain_soon()
-        self._commit()
-        self._balance_reading()
+        return turns
+
+    def _flush(self) -> None:
+        if self._network is not None and not self.failed:
+            self._network.flush()
 
     def _run(self, turn: _Turn, handler: Callable[..., None], *arguments: Any) -> None:
         turn.now = self.clock.seconds()
@@ -282,9 +325,13 @@ class Host:
     def _end(self, reason: str, error: BaseException) -> None:
         """Nothing is answered or written from here on: what is in memory may not be what the disk will show."""
         if not self.failed:
-            self.failed = True
-            self._mailbox.clear()
+            self._end_turns()
             self._fail(reason, error)
+
+    def _end_turns(self) -> None:
+        self.failed = True
+        self._mailbox.clear()
+        self._to_learner.clear()
 
     # --- commits ---
 
@@ -331,19 +378,22 @@ class Host:
         except Exception as error:  # As in a turn: a message that cannot be sent must not be missed in silence.
             self._end("a message could not be sent", error)
             return
-        if self._mailbox:
-            self._drain_soon()
-        self._commit()
-        self._balance_reading()
+        self._flush()
+        if not self._draining:
+            self._drain()
+            self._commit()
 
     def _balance_reading(self) -> None:
         """Stop taking in what the disk cannot keep up with; go on when half of that is done."""
         undurable, limit = self.layers.undurable_bytes, self._limits.undurable_bytes_max
         if not self._reading_paused and undurable > limit:
             self._reading_paused = True
-            for source in self._sources:
+            for source in self._sources():
                 source.pause_reading()
         elif self._reading_paused and undurable <= limit // 2:
             self._reading_paused = False
-            for source in self._sources:
+            for source in self._sources():
                 source.resume_reading()
+
+    def _sources(self) -> list[Source]:
+        return [source for source in (self._network, self._clients) if source is not None]

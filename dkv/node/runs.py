@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from dkv.events import ClientRequests
+from dkv.events import Requests
 from dkv.kv.commands import GET
 from dkv.records import Batch
 from dkv.replies import Local
@@ -22,27 +23,27 @@ class Run:
     ``in_log`` says that it travels in a batch of the log, else by a read barrier.
     """
 
-    __slots__ = ("_items", "answered", "arrived", "connection", "entries", "in_log", "size", "writes")
+    __slots__ = (
+        "_items",
+        "answered",
+        "arrived",
+        "connection",
+        "entries",
+        "in_log",
+        "reads",
+        "size",
+        "weight",
+        "writes",
+    )
 
-    def __init__(self, requests: ClientRequests, arrived: float) -> None:
-        self.connection = requests.connection
+    def __init__(self, requests: Requests, arrived: float) -> None:
+        self.connection, self._items, self.writes, self.reads, self.size = requests
         self.arrived = arrived
-        self.size = requests.size
-        self.writes = requests.writes
-        self.entries = requests.writes + requests.reads
+        self.entries = self.writes + self.reads
+        self.weight = self.size + self.reads * READ_BYTES
+        """What it counts for in a batch, in bytes: its own, and what its reads may bring when they are applied."""
         self.in_log = False
         self.answered = False
-        self._items = requests.items
-
-    @property
-    def reads(self) -> int:
-        """How many of the entries read."""
-        return self.entries - self.writes
-
-    @property
-    def weight(self) -> int:
-        """What the run counts for in a batch, in bytes: its own, and what its reads may bring when they are applied."""
-        return self.size + self.reads * READ_BYTES
 
     def take_in(self, other: Run) -> None:
         """Let a run that holds no entries be answered behind this one."""
@@ -68,14 +69,16 @@ class Run:
         return [reads if entry[0] == GET else writes for entry in self.log_entries()]
 
 
-@dataclass(slots=True)
 class Lane:
     """A connection with requests unanswered: how many of its runs wait where, and what waits behind them."""
 
-    in_log: int = 0
-    in_reads: int = 0
-    newest: Run | None = None
-    stalled: deque[Run] = field(default_factory=deque)
+    __slots__ = ("in_log", "in_reads", "newest", "stalled")
+
+    def __init__(self) -> None:
+        self.in_log = 0
+        self.in_reads = 0
+        self.newest: Run | None = None
+        self.stalled: list[Run] = []
 
 
 @dataclass(slots=True)
@@ -97,6 +100,16 @@ def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:
         weight += runs[0].weight
         taken.append(runs.popleft())
     return taken
+
+
+def weigh_at_least(runs: Iterable[Run], bytes_min: int) -> bool:
+    """Whether the runs together weigh so much."""
+    weight = 0
+    for run in runs:
+        weight += run.weight
+        if weight >= bytes_min:
+            return True
+    return False
 
 
 def take_few(runs: deque[Run], entries_max: int) -> list[Run]:

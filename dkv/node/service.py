@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
@@ -108,6 +109,7 @@ class NodeService(MultiService):
             config.limits,
             connections_max,
             lambda message: self._host.deliver(GATEWAY, Address(node, CLIENTS), message),
+            self._host.wake,
             lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection),
             logs.get_logger(node, CLIENTS),
         )
@@ -214,6 +216,16 @@ def end_process(status: int) -> None:
     os._exit(status)
 
 
+def collect_garbage_rarely() -> None:
+    """Look for cycles less often than Python does, which is after every 700 new objects: a node makes few.
+
+    At the default a leader spent 5 % of its time looking, with 100,000 writes/s through it.
+    """
+    gc.collect()
+    gc.freeze()  # what is there now, modules mostly, stays to the end
+    gc.set_threshold(50_000, 20, 50)
+
+
 def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that twistd looks for
     """The service of the node that the command line names. The only function that imports the reactor."""
     from twisted.internet import reactor
@@ -221,4 +233,5 @@ def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that 
     # Timers must not follow the wall clock: a step of an hour would fire them all, or freeze them for an hour.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]  # Twisted means it to be replaced
     sys.setswitchinterval(SWITCH_SECONDS)
+    collect_garbage_rarely()
     return NodeService(reactor, options.config, options.member, options.data_directory, end_process)

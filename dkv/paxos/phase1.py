@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum, auto
 
 from dkv.ballot import Ballot
 from dkv.messages import Promise
 from dkv.paxos.quorum import is_quorum
 from dkv.records import NOOP, SlotRecord, Value
+
+
+class Phase(Enum):
+    """What a proposer is doing."""
+
+    IDLE = auto()
+    RESERVING = auto()
+    PREPARING = auto()
+    CATCHING_UP = auto()
+    LEADING = auto()
 
 
 class PromiseTally:

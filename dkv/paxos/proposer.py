@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from enum import Enum, auto
 from typing import assert_never
 
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
@@ -48,8 +47,9 @@ from dkv.messages import (
     Submit,
 )
 from dkv.paxos.barriers import ReadRounds
+from dkv.paxos.marks import Told
 from dkv.paxos.origins import BatchQueue
-from dkv.paxos.phase1 import PromiseTally
+from dkv.paxos.phase1 import Phase, PromiseTally
 from dkv.paxos.quorum import is_quorum
 from dkv.paxos.window import Window, backoff
 from dkv.records import Value
@@ -76,15 +76,8 @@ ProposerMessage = (
 EARLY_SUBMITS_MAX = 64
 """Submits kept while a new leader does not know yet what each origin's next batch is; origins resend the rest."""
 
-
-class Phase(Enum):
-    """What the proposer is doing."""
-
-    IDLE = auto()
-    RESERVING = auto()
-    PREPARING = auto()
-    CATCHING_UP = auto()
-    LEADING = auto()
+MARK_SECONDS = 0.002
+"""So long a node that waits for nothing may hear of chosen slots later, if no Accept tells it meanwhile."""
 
 
 class Proposer:
@@ -108,7 +101,8 @@ class Proposer:
         """Set what belongs to one leadership, with everything up to ``base`` known chosen."""
         limits = self._limits
         self._window = Window(base, self._node, self._members, limits.window_slots_max, limits.window_bytes_max)
-        self._announced_through = 0
+        self._told = Told(self._members)
+        self._announcing = False
         self._recovered_through = base
         self._recovery: deque[Value] = deque()
         self._queue: BatchQueue | None = None
@@ -215,7 +209,7 @@ class Proposer:
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
         turn.set_timer("mark", self._timings.heartbeat_seconds)
         self._propose(turn)
-        self._announce(turn)
+        self._announce(turn, self._members)
 
     # --- phase 2 ---
 
@@ -261,8 +255,10 @@ class Proposer:
         if self._phase is not Phase.LEADING:
             return
         self._propose(turn)
-        if self._announced_through < self._window.chosen_through:
-            self._announce(turn)
+        self._announce(turn, self._window.take_origins())
+        if not self._announcing and self._told.least < self._window.chosen_through:
+            self._announcing = True
+            turn.set_timer("announce", MARK_SECONDS)
         self._begin_round(turn)
 
     def _propose(self, turn: Turn) -> None:
@@ -274,16 +270,16 @@ class Proposer:
             else:
                 return
             slot = self._window.propose(value, turn.now)
-            self._announced_through = self._window.chosen_through
             turn.note("proposed")
-            accept = Accept(self._ballot, slot, value, self._announced_through)
+            accept = Accept(self._ballot, slot, value, self._window.chosen_through)
             for node in self._members:
                 turn.send(self._acceptor(node), accept)
+            self._told.tell(self._members, accept.chosen_through)
 
-    def _announce(self, turn: Turn) -> None:
-        self._announced_through = self._window.chosen_through
-        mark = ChosenMark(self._ballot, self._announced_through)
-        for node in self._members:
+    def _announce(self, turn: Turn, nodes: Iterable[int]) -> None:
+        """Tell those of the nodes the mark who were not told, by an Accept or by this."""
+        mark = ChosenMark(self._ballot, self._window.chosen_through)
+        for node in self._told.tell(nodes, mark.chosen_through):
             turn.send(self._acceptor(node), mark)
 
     # --- read barriers ---
@@ -313,6 +309,7 @@ class Proposer:
         rounds.confirmed.add(sender.node)
         if rounds.under_way and is_quorum(rounds.confirmed, self._members):
             for gateway, request in rounds.end():
+                self._announce(turn, (gateway.node,))
                 turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
             self._begin_round(turn)
 
@@ -339,7 +336,7 @@ class Proposer:
         turn.note("stepped_down" if led else "phase1_ended", ballot=self._ballot, by=by, reason=reason)
         self._phase = Phase.IDLE
         self._begin_leadership(0)
-        for timer in ("retransmit", "mark", "progress"):
+        for timer in ("retransmit", "mark", "announce", "progress"):
             turn.cancel_timer(timer)
         turn.send(Address(self._node, ELECTOR), Stopped(self._ballot, by, led))
 
@@ -347,8 +344,12 @@ class Proposer:
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
         if message.name == "mark" and self._phase is Phase.LEADING:
-            self._announce(turn)
+            self._told = Told(self._members)  # what was told may be lost
+            self._announce(turn, self._members)
             turn.set_timer("mark", self._timings.heartbeat_seconds)
+        elif message.name == "announce" and self._phase is Phase.LEADING:
+            self._announcing = False
+            self._announce(turn, self._members)
         elif message.name == "progress" and self._phase is Phase.CATCHING_UP:
             self._campaign(turn)  # Who reported what is missing may have died: another quorum may know less.
         elif message.name == "progress" and self._phase is not Phase.LEADING:

@@ -50,6 +50,7 @@ class Window:
         self._bytes = 0
         self._proposals: dict[int, Proposal] = {}
         self._own_pending: dict[int, float] = {}
+        self._origins = {node}  # of batches counted chosen; and this node, whose learner is never behind
 
     def __iter__(self) -> Iterator[tuple[int, Proposal]]:
         return iter(self._proposals.items())
@@ -81,7 +82,13 @@ class Window:
         while (first := self._proposals.get(self.chosen_through + 1)) and is_quorum(first.voters, self._members):
             self.chosen_through += 1
             self._bytes -= self._proposals.pop(self.chosen_through).size
+            self._origins.update([batch.node for batch in first.value])
         return self.chosen_through > before
+
+    def take_origins(self) -> list[int]:
+        """Whose batches were counted chosen since the last time; and the proposer's own node."""
+        origins, self._origins = self._origins, {self._node}
+        return sorted(origins)
 
     def take_overdue(self, now: float, seconds: float) -> list[tuple[int, Proposal]]:
         """What has been on its way for longer than it should: ``seconds``, doubled each time it is sent again."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from dkv.events import ClientGone, ClientReplies, ClientRequests
+from dkv.events import ClientGone, Replies, Requests
 from dkv.kv.commands import interpret
 from dkv.replies import OK, Error
 from dkv.settings import Limits
@@ -203,7 +203,7 @@ class Client:
         self._waiting.extend(requests)
         entries = [interpret(request.on_the_wire(), crowd.limits) for request in requests]
         reads = sum(request.words[0] == b"get" for request in requests)
-        message = ClientRequests(self.connection, entries, len(entries) - reads, reads, 64 * len(entries))
+        message = Requests(self.connection, entries, len(entries) - reads, reads, 64 * len(entries))
         crowd.schedule.after(crowd.delay(), node.run, node.port.take, message)
         self.patience = crowd.habits.patience
         self._timeout = crowd.schedule.after(self.patience, self._give_up)
@@ -309,7 +309,7 @@ class Crowd:
         for client in self.clients:
             client.go_on_after(self.random.random() * self.habits.think)
 
-    def replied(self, replies: ClientReplies) -> None:
+    def replied(self, replies: Replies) -> None:
         """A node answers a connection; the bytes take a moment, and are lost if the connection is."""
         client = self.connections.get(replies.connection)
         if client is not None:
@@ -362,7 +362,7 @@ class Crowd:
         """How long bytes are on their way between a client and a node."""
         return self.random.uniform(0.2, 1.8) * self._delay
 
-    def _reach(self, client: Client, replies: ClientReplies) -> None:
+    def _reach(self, client: Client, replies: Replies) -> None:
         if self.connections.get(replies.connection) is client:
             client.take(replies.replies)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
-from dkv.actor import Actor, Address, Turn
-from dkv.events import ClientGone, ClientReplies, ClientRequests
+from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Turn
+from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
 from dkv.identity import Identity
 from dkv.keys import BOOT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
 from dkv.kv.sessions import Bounds
@@ -51,7 +51,7 @@ class Watcher(Protocol):
     def durable(self, node: Node, writes: Any) -> None:
         """A commit is on disk."""
 
-    def replied(self, node: Node, replies: ClientReplies) -> None:
+    def replied(self, node: Node, replies: Replies) -> None:
         """The gateway answers a connection."""
 
 
@@ -78,21 +78,38 @@ class _Port:
         self._node = node
         self._boot = node.boot
         self._paused = False
-        self._held: list[ClientRequests | ClientGone] = []
+        self._arrived: list[Requests] = []
+        self._gone: list[ClientGone] = []
 
     def start(self, turn: Turn) -> None:
         """Nothing to load."""
 
     def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
-        """Answer a client."""
-        self._node.watcher.replied(self._node, message)
+        """Answer clients."""
+        for replies in message.replies:
+            self._node.watcher.replied(self._node, replies)
 
-    def take(self, message: ClientRequests | ClientGone) -> None:
-        """A client's bytes came in, if this life has not ended meanwhile."""
-        if self._paused:
-            self._held.append(message)
-        elif self._boot == self._node.boot:
-            self._node.host.deliver("gateway", Address(self._node.number, "clients"), message)
+    def take(self, message: Requests | ClientGone) -> None:
+        """A client's bytes came in, or its connection ended, if this life has not ended meanwhile."""
+        if self._boot != self._node.boot:
+            return
+        if isinstance(message, ClientGone):
+            self._gone.append(message)
+        else:
+            self._arrived.append(message)
+        self._node.host.wake()
+
+    def collect(self) -> None:
+        """Deliver what came in, unless reading is paused."""
+        if self._paused or not (self._arrived or self._gone):
+            return
+        arrived, self._arrived = self._arrived, []
+        gone, self._gone = self._gone, []
+        address = Address(self._node.number, CLIENTS)
+        if arrived:
+            self._node.host.deliver(GATEWAY, address, ClientRequests(arrived))
+        for message in gone:
+            self._node.host.deliver(GATEWAY, address, message)
 
     def pause_reading(self) -> None:
         """Take in nothing more for now."""
@@ -101,9 +118,7 @@ class _Port:
     def resume_reading(self) -> None:
         """Go on reading."""
         self._paused = False
-        held, self._held = self._held, []
-        for message in held:
-            self.take(message)
+        self._node.host.wake()
 
 
 class Node:
@@ -282,6 +297,9 @@ class _Link:
         """Send, unless this life is over."""
         if self._node.boot == self._boot:
             self._network.send(self._node, to, message)
+
+    def flush(self) -> None:
+        """Nothing was kept back."""
 
     def pause_reading(self) -> None:
         """The limits of the simulation never fill a mailbox."""

@@ -47,6 +47,8 @@ class Plan:
     habits: Habits
     client_delay: float
     commit_seconds: float
+    instant_commit_chance: float
+    """How likely a commit is made within the call that asks for it."""
     slow_commit_chance: float
     clock_rates: tuple[float, ...]
     strikes: dict[str, float]
@@ -73,6 +75,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
         habits=habits,
         client_delay=random.choice((0.0001, 0.002)),
         commit_seconds=random.choice((0.0005, 0.003, 0.02, 0.1)),
+        instant_commit_chance=random.choice((0.0, 0.0, 0.5, 0.95)),
         slow_commit_chance=random.choice((0.0, 0.01, 0.1)) if "slow-disk" in enabled else 0.0,
         clock_rates=tuple(random.uniform(0.9, 1.1) if "clock" in enabled else 1.0 for _ in range(nodes)),
         strikes={
@@ -94,6 +97,7 @@ def _limits(random: Random) -> Limits:
     return Limits(
         window_slots_max=random.choice((1, 2, 4, 16)),
         batches_outstanding_max=random.choice((1, 2, 4)),
+        batches_overtaking_bytes_min=random.choice((1, 1, 128)),
         catchup_bytes_max=random.choice((100, 500, 1 << 20)),
         write_back_bytes_max=random.choice((500, 5_000, 1 << 22)),
         poll_lag_slots_max=random.choice((2, 20, 10_000)),

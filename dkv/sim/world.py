@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from dkv.actor import MEASURES, Address
 from dkv.ballot import Ballot
-from dkv.events import ClientReplies
+from dkv.events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
 from dkv.sim.clients import Crowd, is_fitting
 from dkv.sim.faults import Faults
@@ -125,6 +125,8 @@ class World:
     def _commit_seconds(self, number: int) -> float:
         random, plan = self._disk_random, self.plan
         slow = 20.0 if random.random() < plan.slow_commit_chance and not self.calm else 1.0
+        if number not in self.faults.slow and random.random() < plan.instant_commit_chance:
+            return 0.0
         return random.uniform(0.3, 1.7) * plan.commit_seconds * slow * self.faults.slow.get(number, 1.0)
 
     # --- running ---
@@ -218,7 +220,7 @@ class World:
             self.note(0, "chosen", f"slot {slot} in ballot {self.invariants.chosen.ballots[slot]}")
         self.faults.reached(node, "durable")
 
-    def replied(self, node: Node, replies: ClientReplies) -> None:
+    def replied(self, node: Node, replies: Replies) -> None:
         """The gateway answers a connection."""
         self.crowd.replied(replies)
 

@@ -128,6 +128,7 @@ class Member:
         meeting.sent[self.node, self.boot, to][meeting.numbered] = message
         # The mesh is given a copy, so that nothing it did to the message would go unnoticed.
         self.mesh.send(Address(to, PROPOSER), Address(self.node, GATEWAY), replace(message))
+        self.mesh.flush()
         return meeting.numbered
 
 

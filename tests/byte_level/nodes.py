@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from dkv.actor import CLIENTS, GATEWAY, Address
-from dkv.events import ClientRequests
+from dkv.events import ClientRequests, Requests
 from dkv.identity import Identity
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, GET
@@ -67,8 +67,8 @@ class Node:
         self.requests += 1
         waiting = self.clients.waiting[self.requests] = Waiting()
         write = entry[0] != GET
-        requests = ClientRequests(self.requests, [list(entry)], int(write), int(not write), 64)
-        self.host.deliver(GATEWAY, Address(self.number, CLIENTS), requests)
+        requests = Requests(self.requests, [list(entry)], int(write), int(not write), 64)
+        self.host.deliver(GATEWAY, Address(self.number, CLIENTS), ClientRequests([requests]))
         return waiting
 
     def state(self) -> dict[bytes, bytes]:

@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from dkv.actor import GATEWAY, Address
-from dkv.events import ClientReplies, ClientRequests
+from dkv.events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.kv.commands import GET
 from dkv.net.clients import Clients
 from dkv.node.inspection import Inspection
@@ -69,16 +69,25 @@ class Port:
         self.clock = Clock()
         self.log = Log()
         self.limits = limits or Limits()
-        self.messages: deque[Any] = deque()
-        """What the gateway got and has not answered: ``ClientRequests`` and ``ClientGone``."""
+        self._messages: deque[Any] = deque()
         self.clients = Clients(
             self.clock,
             self.limits,
             connections_max,
-            self.messages.append,
+            self._take,
+            lambda: None,
             lambda connection, peer: ClientSession(connection, peer, self.limits, Mock(spec=Inspection)),
             self.log,
         )
+
+    def _take(self, message: Any) -> None:
+        self._messages.extend(message.requests if isinstance(message, ClientRequests) else [message])
+
+    @property
+    def messages(self) -> deque[Any]:
+        """What the gateway got and has not answered: ``Requests``, ``ClientGone``, ``RepliesUnread``."""
+        self.clients.collect()
+        return self._messages
 
     def connect(self, peer: str = "192.0.2.1") -> tuple[Any, Transport]:
         """A new connection."""
@@ -87,12 +96,12 @@ class Port:
         connection.makeConnection(transport)
         return connection, transport
 
-    def requests(self) -> ClientRequests:
+    def requests(self) -> Requests:
         """The oldest message that was not answered, taken."""
-        message: ClientRequests = self.messages.popleft()
+        message: Requests = self.messages.popleft()
         return message
 
-    def answer(self, read: Any = b"value") -> ClientRequests:
+    def answer(self, read: Any = b"value") -> Requests:
         """Answer the oldest message: OK for writes, ``read`` for reads."""
         message = self.requests()
         replies = [item if isinstance(item, Local) else read if item[0] == GET else OK for item in message.items]
@@ -106,9 +115,10 @@ class Port:
             answered += len(self.answer(read).items)
         return answered
 
-    def reply(self, message: ClientRequests, replies: list[Any]) -> None:
+    def reply(self, message: Requests, replies: list[Any]) -> None:
         """Answer ``message``."""
-        self.clients.receive(FakeTurn(), Address(1, GATEWAY), ClientReplies(message.connection, replies, message.size))
+        answer = Replies(message.connection, replies, message.size)
+        self.clients.receive(FakeTurn(), Address(1, GATEWAY), ClientReplies([answer]))
 
 
 def encoded(*arguments: bytes) -> bytes:

@@ -92,3 +92,9 @@ def said(data: bytes) -> list[Any]:
 def told(message: Any) -> bytes:
     """The frame of a message."""
     return frame(encode(message))
+
+
+def say(mesh: Mesh, to: Address, sender: Address, message: Any) -> None:
+    """Send a message, and let it go."""
+    mesh.send(to, sender, message)
+    mesh.flush()

@@ -18,7 +18,8 @@ from dkv.net import peers
 from dkv.net.peers import Mesh
 from dkv.records import Batch
 from dkv.wire.codec import encode
-from tests.net.nodes import BEAT, LIMITS, TIMINGS, Recorder, mesh_of
+from dkv.wire.frames import frame
+from tests.net.nodes import BEAT, LIMITS, TIMINGS, Recorder, mesh_of, say
 from tests.net.wires import Network
 
 
@@ -54,9 +55,9 @@ class TwoMeshes(SynchronousTestCase):
 
     def test_messages_each_way(self) -> None:
         """Messages arrive in order, from whom they say: consensus rests on knowing whose vote it is."""
-        self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
-        self.one.send(Address(2, PROPOSER), Address(1, ACCEPTOR), Accepted(Ballot(1, 1), 5))
-        self.two.send(Address(1, PROPOSER), Address(2, GATEWAY), Submit(()))
+        say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        say(self.one, Address(2, PROPOSER), Address(1, ACCEPTOR), Accepted(Ballot(1, 1), 5))
+        say(self.two, Address(1, PROPOSER), Address(2, GATEWAY), Submit(()))
         self.network.pump()
         self.assertEqual(
             self.inbox_two.delivered,
@@ -81,16 +82,28 @@ class TwoMeshes(SynchronousTestCase):
 
         self.patch(peers, "encode", counting)
         for message in (first, first, second):
-            self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), message)
+            say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), message)
         self.network.pump()
         self.assertEqual(encoded, [first, second])
         self.assertEqual([message for _, _, message in self.inbox_two.delivered], [first, first, second])
 
+    def test_one_write_for_what_is_sent_together(self) -> None:
+        """Each write is a system call here and mostly another at the peer, which cost more than what they carry."""
+        ((dialler, _),) = self.network.links(5102)
+        writes: list[bytes] = []
+        self.patch(dialler, "write", writes.append)
+        for _ in range(3):
+            self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        self.assertEqual(writes, [])
+        self.one.flush()
+        self.one.flush()
+        self.assertEqual(writes, [frame(encode(BEAT)) * 3])
+
     def test_not_connected_means_lost(self) -> None:
         """Sending to a node that is down or does not exist is no error: actors retransmit."""
         self.stop(self.two, 5102)
-        self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
-        self.one.send(Address(77, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        say(self.one, Address(77, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.network.advance(1)
         self.assertEqual(self.inbox_two.delivered, [])
 
@@ -118,7 +131,7 @@ class TwoMeshes(SynchronousTestCase):
     def test_nothing_told_after_stop(self) -> None:
         """A host that is closing its store must not be handed messages or events."""
         events = list(self.inbox_one.events)
-        self.two.send(Address(1, ACCEPTOR), Address(2, PROPOSER), BEAT)
+        say(self.two, Address(1, ACCEPTOR), Address(2, PROPOSER), BEAT)
         stopped = self.one.stopService()
         self.network.pump()
         self.successResultOf(stopped)
@@ -126,14 +139,14 @@ class TwoMeshes(SynchronousTestCase):
 
     def test_what_was_sent_before_stop_arrives(self) -> None:
         """A leader that resigns and stops must be heard, or its cluster waits for an election timeout."""
-        self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.stop(self.one, 5101)
         self.assertEqual([message for _, _, message in self.inbox_two.delivered], [BEAT])
 
     def test_stop_does_not_wait_for_a_silent_peer(self) -> None:
         """Ctrl-C ends a node though a peer is frozen and takes nothing more."""
         self.network.silent |= {5101, 5102}
-        self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.two._ticks.stop()  # frozen, it gives up on no connection either
         stopped = self.one.stopService()
         self.network.advance(TIMINGS.drain_seconds / 2)
@@ -184,7 +197,7 @@ class TwoMeshes(SynchronousTestCase):
     def test_pause_reading(self) -> None:
         """A node whose disk is behind takes in no more, and what waits is not lost or taken for silence."""
         self.two.pause_reading()
-        self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.network.advance(TIMINGS.silence_seconds * 3)
         self.assertEqual(self.inbox_two.delivered, [])
         self.two.resume_reading()
@@ -219,11 +232,11 @@ class TwoMeshes(SynchronousTestCase):
         self.network.advance(TIMINGS.heartbeat_seconds)
         self.inbox_two.heard.clear()
         for _ in range(50):
-            self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+            say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
             self.network.pump()
         self.assertEqual(self.inbox_two.heard, [1])
         self.network.reactor.advance(TIMINGS.heartbeat_seconds / 3)
-        self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.network.pump()
         self.assertEqual(self.inbox_two.heard, [1, 1])
 
@@ -232,7 +245,7 @@ class TwoMeshes(SynchronousTestCase):
         self.network.silent.add(5102)
         message = Submit((Batch(1, 0xB1, 1, 1, b"x" * LIMITS.batch_bytes_max),))
         for _ in range(20):
-            self.one.send(Address(2, PROPOSER), Address(1, GATEWAY), message)
+            say(self.one, Address(2, PROPOSER), Address(1, GATEWAY), message)
         ((dialler, _),) = self.network.links(5102)
         self.assertTrue(len(dialler.unsent) <= LIMITS.peer_queue_bytes_max + 2**16, len(dialler.unsent))
         self.assertEqual(len(self.inbox_one.lines("peer_slow")), 1)
@@ -240,16 +253,28 @@ class TwoMeshes(SynchronousTestCase):
         self.network.pump()
         received = len(self.inbox_two.delivered)
         self.assertEqual(received, LIMITS.peer_queue_bytes_max // LIMITS.batch_bytes_max)
-        self.one.send(Address(2, PROPOSER), Address(1, GATEWAY), message)
+        say(self.one, Address(2, PROPOSER), Address(1, GATEWAY), message)
         self.network.pump()
         self.assertEqual(len(self.inbox_two.delivered), received + 1)
         self.assertEqual(len(self.inbox_one.lines("peer_slow_no_more")), 1)
 
+    def test_what_is_sent_between_flushes_is_bounded_too(self) -> None:
+        """A node that is told everything by a peer that fell far behind keeps no more of it than for a slow one."""
+        message = Submit((Batch(1, 0xB1, 1, 1, b"x" * LIMITS.batch_bytes_max),))
+        for _ in range(20):
+            self.one.send(Address(2, PROPOSER), Address(1, GATEWAY), message)
+        self.one.flush()
+        self.network.pump()
+        self.assertEqual(len(self.inbox_two.delivered), LIMITS.peer_queue_bytes_max // LIMITS.batch_bytes_max)
+        say(self.one, Address(2, PROPOSER), Address(1, GATEWAY), message)
+        self.network.pump()
+        self.assertEqual(self.inbox_two.delivered[-1][2], message)
+
     def test_a_message_longer_than_a_frame_is_not_sent(self) -> None:
         """A bug that builds a giant message costs that message, not the connection, over and over."""
         message = Submit((Batch(1, 0xB1, 1, 1, b"x" * LIMITS.frame_bytes_max),))
-        self.one.send(Address(2, PROPOSER), Address(1, GATEWAY), message)
-        self.one.send(Address(2, PROPOSER), Address(1, GATEWAY), BEAT)
+        say(self.one, Address(2, PROPOSER), Address(1, GATEWAY), message)
+        say(self.one, Address(2, PROPOSER), Address(1, GATEWAY), BEAT)
         self.network.pump()
         self.assertEqual([message for _, _, message in self.inbox_two.delivered], [BEAT])
         self.assertEqual(len(self.inbox_one.lines("message_too_large")), 1)
@@ -288,7 +313,7 @@ class RealSockets(TestCase):
         self.assertEqual(inboxes[2].events, [("up", 1, 0xB1, 1)])
         message = Submit((Batch(2, 0xB2, 1, 1, b"x" * LIMITS.batch_bytes_max),))
         arrived = inboxes[1].next_change()
-        two.send(Address(1, PROPOSER), Address(2, GATEWAY), message)
+        say(two, Address(1, PROPOSER), Address(2, GATEWAY), message)
         yield arrived
         self.assertEqual(inboxes[1].delivered, [(PROPOSER, Address(2, GATEWAY), message)])
         down = inboxes[2].next_change()

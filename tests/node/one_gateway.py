@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,8 @@ from dkv.events import (
     QuorumHeard,
     Read,
     Replayed,
+    Replies,
+    Requests,
     TimerFired,
 )
 from dkv.identity import Identity
@@ -58,7 +61,9 @@ def requests(connection: int, *items: Any) -> ClientRequests:
     """What the client port makes of requests that came in together."""
     reads = sum(type(item) is not Local and item[0] == GET for item in items)
     local = sum(type(item) is Local for item in items)
-    return ClientRequests(connection, list(items), len(items) - reads - local, reads, SIZE * len(items))
+    return ClientRequests(
+        [Requests(connection, list(items), len(items) - reads - local, reads, SIZE * len(items))]
+    )
 
 
 def word(reply: Any) -> str:
@@ -70,7 +75,7 @@ class OneGateway:
     """The gateway of node 1 in its third boot. What it sends lands in the lists here, by kind."""
 
     def __init__(self, limits: Limits | None = None, ready: bool = True, classic: bool = False) -> None:
-        self.limits = limits or Limits()
+        self.limits = replace(limits or Limits(), batches_overtaking_bytes_min=1)
         self.timings = Timings()
         self.turn = FakeTurn()
         self.gateway = Gateway(IDENTITY, self.limits, self.timings, encode_entries, classic)
@@ -78,7 +83,7 @@ class OneGateway:
         self.submits: list[tuple[Address, Batch]] = []
         self.barrier_requests: list[tuple[Address, BarrierRequest]] = []
         self.reads: list[Read] = []
-        self.replies: list[ClientReplies] = []
+        self.replies: list[Replies] = []
         self._rounds = count(1)
         if ready:
             self.give(Replayed(0))
@@ -105,7 +110,7 @@ class OneGateway:
                     self.reads.append(message)
                 case ClientReplies():
                     assert to == here(CLIENTS)
-                    self.replies.append(message)
+                    self.replies.extend(message.replies)
                 case Flush():
                     assert to == here(GATEWAY)
                     flushes += 1

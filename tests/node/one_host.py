@@ -98,6 +98,12 @@ class Network:
             raise self.error
         self._deliveries.append((to, sender, message))
 
+    def flush(self) -> None:
+        """Nothing was kept back."""
+
+    def collect(self) -> None:
+        """Nothing is gathered."""
+
     def pause_reading(self) -> None:
         self.paused.append(True)
 

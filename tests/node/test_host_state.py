@@ -83,10 +83,12 @@ class WriteBackTests(SynchronousTestCase):
 
     def test_joins_the_commit_that_is_due(self) -> None:
         """It goes with what is persisted, in one commit."""
-        self.node.wait(2.0)
-        self.node.host.deliver(LEARNER, OUTSIDE, apply(1))
+        self.node.do(ACCEPTOR, persist("R0"))
+        self.node.do(LEARNER, apply(1))
         self.node.do(ACCEPTOR, persist("R1"))
-        self.assertEqual(self.node.store.commits, [{**state_after(1), b"R1": b"v"}])
+        self.node.wait(2.0)
+        self.node.complete()
+        self.assertEqual(self.node.store.commits, [{b"R0": b"v"}, {**state_after(1), b"R1": b"v"}])
 
     def test_by_size(self) -> None:
         """Beyond ``write_back_bytes_max`` it does not wait: memory stays bounded under load."""
@@ -289,7 +291,7 @@ class LoadTests(SynchronousTestCase):
         node = OneHost()
         node.host.deliver(ACCEPTOR, OUTSIDE, persist("R1"))
         for _ in range(TURNS_PER_DRAIN):
-            node.host.deliver(LEARNER, OUTSIDE, "busy")
+            node.host.deliver(PROPOSER, OUTSIDE, "busy")
         node.host.deliver(ACCEPTOR, OUTSIDE, persist("R2"))
         node.settle()
         self.assertEqual(node.store.commits, [{b"R1": b"v"}])

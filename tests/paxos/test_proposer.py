@@ -165,8 +165,12 @@ class Phase1Tests(OneProposer):
         self.assertEqual(accepts(sent)[3:], [(node, 2, (batch(1),)) for node in (1, 2, 3)])
         self.assertIn((here(ELECTOR), Leading(FIRST)), sent)
         self.assertIn((here(LEARNER), ReportOrigins(FIRST, 2)), sent)
-        self.assertEqual(sent[-3:], [(acceptor(node), ChosenMark(FIRST, 0)) for node in (1, 2, 3)])
+        self.assertEqual(sent[-3:], [(acceptor(node), Accept(FIRST, 2, (batch(1),), 0)) for node in (1, 2, 3)])
         self.assertEqual(self.due(), {"retransmit": TIMINGS.retransmit_seconds, "mark": TIMINGS.heartbeat_seconds})
+
+    def test_says_so_at_once(self) -> None:
+        """With nothing to propose the others would hear of the new leader only at its next heartbeat."""
+        self.assertEqual(self.lead()[-3:], [(acceptor(node), ChosenMark(FIRST, 0)) for node in (1, 2, 3)])
 
     def test_later_promises_change_nothing(self) -> None:
         """A third Promise, or a timer that fired just before, must not disturb who leads already."""
@@ -209,7 +213,7 @@ class Phase1Tests(OneProposer):
         self.give(here(CATCHUP), CaughtUp(9))
         sent = self.promise(2, (10, SlotRecord(Ballot(1, 0), (batch(1),))), through=5)
         self.assertEqual(accepts(sent), [(node, 10, (batch(1),)) for node in (1, 2, 3)])
-        self.assertEqual(sent[-1], (acceptor(3), ChosenMark(FIRST, 9)))
+        self.assertEqual(sent[-1], (acceptor(3), Accept(FIRST, 10, (batch(1),), 9)))
 
     def test_another_ballot_if_it_cannot_catch_up(self) -> None:
         """Who knew may have died: another quorum may know less. The first quorum's Promises are for the first."""

@@ -7,7 +7,7 @@ from typing import Any
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.events import Campaign, PeerUp, StepDown
-from dkv.messages import Accepted, Barrier, BarrierRequest, Confirm, Confirmed, Nack
+from dkv.messages import Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Nack
 from dkv.records import SlotRecord
 from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, batch, here
 from tests.turns import inject
@@ -53,7 +53,8 @@ class ReadTests(OneProposer):
         sent = self.accepted(1, 1)
         self.assertIn((acceptor(2), Confirm(FIRST, 1)), sent)
         self.confirm(1, 1)
-        self.assertEqual(self.confirm(2, 1), [(Address(3, GATEWAY), Barrier(1, 1, 1))])
+        told = [(acceptor(3), ChosenMark(FIRST, 1)), (Address(3, GATEWAY), Barrier(1, 1, 1))]
+        self.assertEqual(self.confirm(2, 1), told, "it can apply what it has to wait for")
 
     def test_the_barrier_is_the_count_of_that_moment(self) -> None:
         """A write that was counted, and not announced yet, may be acknowledged by the time the read is served."""
@@ -64,7 +65,7 @@ class ReadTests(OneProposer):
         inject(self.proposer, self.turn, acceptor(2), Accepted(FIRST, 1))
         inject(self.proposer, self.turn, acceptor(1), Confirmed(FIRST, 1))
         sent = inject(self.proposer, self.turn, acceptor(2), Confirmed(FIRST, 1))
-        self.assertEqual(sent, [(Address(3, GATEWAY), Barrier(1, 1, 1))])
+        self.assertEqual(sent, [(acceptor(3), ChosenMark(FIRST, 1)), (Address(3, GATEWAY), Barrier(1, 1, 1))])
 
     def test_b10_a_deposed_leader_serves_no_read(self) -> None:
         """Its successor may have acknowledged writes that it does not know of."""

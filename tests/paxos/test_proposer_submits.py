@@ -6,7 +6,7 @@ from dkv.actor import CATCHUP, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.events import CaughtUp, Flush, Origins, PeerUp
 from dkv.messages import Accept, ChosenMark, Submit, Want
-from dkv.paxos.proposer import EARLY_SUBMITS_MAX, Proposer
+from dkv.paxos.proposer import EARLY_SUBMITS_MAX, MARK_SECONDS, Proposer
 from dkv.records import Batch, SlotRecord
 from dkv.settings import Limits
 from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here
@@ -81,7 +81,26 @@ class Phase2Tests(OneProposer):
         self.assertEqual(self.accepted(2, 1), [])
         self.assertEqual(self.give(here(CATCHUP), CaughtUp(9)), [])
         sent = self.accepted(1, 1)
-        self.assertEqual(sent, [(acceptor(node), ChosenMark(FIRST, 1)) for node in (1, 2, 3)])
+        self.assertEqual(sent, [(acceptor(node), ChosenMark(FIRST, 1)) for node in (1, 2)])
+
+    def test_the_mark_for_those_who_wait_for_nothing(self) -> None:
+        """Who sent the batch, and the leader's own clients, hear at once; a message less for each of the others."""
+        self.open()
+        self.submit(batch(1))
+        self.accepted(2, 1)
+        self.assertNotIn((acceptor(3), ChosenMark(FIRST, 1)), self.accepted(1, 1))
+        self.assertEqual(self.due()["announce"], MARK_SECONDS)
+        self.assertEqual(self.fire("announce", MARK_SECONDS), [(acceptor(3), ChosenMark(FIRST, 1))])
+        self.assertNotIn("announce", self.turn.timers, "nobody is to be told anything")
+
+    def test_nobody_is_told_twice(self) -> None:
+        """An Accept has said it, so the timer finds nothing to say."""
+        self.open()
+        self.submit(batch(1))
+        self.accepted(2, 1)
+        self.accepted(1, 1)
+        self.submit(batch(2))
+        self.assertEqual(self.fire("announce", MARK_SECONDS), [])
 
     def test_b25_what_was_recovered_is_not_counted(self) -> None:
         """A mark that covers what is only proposed again has followers mark older values of their own chosen."""

@@ -24,7 +24,8 @@ from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.barriers import ReadRounds
 from dkv.paxos.learner import Learner
 from dkv.paxos.log import SlotLog
-from dkv.paxos.proposer import Phase, Proposer
+from dkv.paxos.phase1 import Phase
+from dkv.paxos.proposer import Proposer
 from dkv.records import SlotRecord, pack_record
 from dkv.sim.node import Node
 
@@ -278,8 +279,8 @@ def learners_mark_announced() -> Iterator[None]:
         apply(self, turn, value)
         applied[self._identity.node] = self._applied_through
 
-    def announce_applied(self: Proposer, turn: Any) -> None:
-        announce(self, turn)
+    def announce_applied(self: Proposer, turn: Any, nodes: Any) -> None:
+        announce(self, turn, nodes)
         through = max(self._window.chosen_through, applied.get(self._node, 0))
         for node in self._members:
             turn.send(Address(node, ACCEPTOR), ChosenMark(self._ballot, through))
