@@ -35,6 +35,7 @@ SECTIONS = {
         "sim": "sim:sim",
         "check": "check:check",
     },
+    "Speed": {"bench": "bench:bench"},
     "The shell": {"completion": "completion:completion"},
 }
 """The commands as the help groups them, each with the module here that has it, which is imported when it is needed: a

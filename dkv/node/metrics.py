@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from dkv.actor import ELECTOR, PROPOSER
@@ -73,6 +73,7 @@ class Metrics:
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)
         self._counters: dict[str, Callable[[dict[str, Any]], None]] = {
             "applied": self._on_applied,
             "chosen": self._on_chosen,

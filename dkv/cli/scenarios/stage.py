@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dkv.cli.layout import ADMIN_PORTS_FROM, PEER_PORTS_FROM, client_endpoint, prepare
 from dkv.cli.nodes import Node
-from dkv.cli.output import Failure, Status
+from dkv.cli.own import STOP_SECONDS, end, interrupt, own_nodes
 from dkv.cli.scenarios.report import Report, StepFailed
 from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
 
@@ -25,9 +24,6 @@ T = TypeVar("T")
 ANSWER_SECONDS = 20.0
 CONNECT_SECONDS = 3.0
 READY_SECONDS = 30.0
-STOP_SECONDS = 10.0
-PORTS = range(20_000, 30_000)
-PORT_TRIES = 20
 DELETED_AT_ONCE = 500
 STATUS_FIELDS = {
     "node",
@@ -194,9 +190,9 @@ def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
     directory = Path(tempfile.mkdtemp(prefix="dkv-scenario-"))
     processes: list[Node] = []
     keep = False
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
-        processes = _prepare(directory, nodes, mode)
+        processes = own_nodes(directory, nodes, mode)
         stage = Stage(report, [node.endpoint for node in processes], processes)
         for node in processes:
             node.start()
@@ -210,48 +206,7 @@ def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
         report.step(f"the logs of its nodes are kept in {directory}")
         raise
     finally:
-        _end(processes)
+        end(processes)
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)
         signal.signal(signal.SIGTERM, previous)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _prepare(directory: Path, nodes: int, mode: str) -> list[Node]:
-    """Data directories and a config on ports that are free at the moment."""
-    room = ADMIN_PORTS_FROM + PEER_PORTS_FROM
-    for attempt in range(PORT_TRIES):
-        base_port = PORTS[0] + secrets.randbelow((len(PORTS) - room) // nodes) * nodes
-        try:
-            layout = prepare(directory, None, nodes, base_port, mode)
-        except Failure as failure:
-            if failure.word != "PORT" or attempt == PORT_TRIES - 1:
-                raise
-            continue
-        return [
-            Node(
-                member.id,
-                layout.node_arguments(member.id),
-                layout.log_path(member.id),
-                client_endpoint(member),
-            )
-            for member in layout.config.members
-        ]
-    raise Failure(Status.FAILED, "PORT", "no free ports were found")
-
-
-def _end(nodes: Sequence[Node]) -> None:
-    started = [node for node in nodes if hasattr(node, "process")]
-    for node in started:
-        if node.running:
-            node.process.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
-    for node in started:
-        while node.running and time.monotonic() < deadline:
-            time.sleep(0.01)  # between two looks
-        if node.running:
-            node.process.kill()
-        node.process.wait()

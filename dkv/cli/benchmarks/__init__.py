@@ -1,0 +1,1 @@
+"""What ``dkv bench`` measures, with what, and against whom."""

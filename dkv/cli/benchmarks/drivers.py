@@ -1,0 +1,180 @@
+"""What drives a system: redis-benchmark, the generator that dkv brings with it, or etcd's own client library."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from dkv.cli.benchmarks.workload import Latencies, Workload
+from dkv.cli.output import Failure, Status
+from dkv.client.blocking import Endpoint
+
+REDIS_BENCHMARK = "redis-benchmark"
+BUILT_IN = "built-in"
+ETCD_LOAD = "etcd_load"
+GENERATORS = (REDIS_BENCHMARK, BUILT_IN)
+DEADLINE_SECONDS = 300.0
+"""A run that takes longer hangs: its load is chosen for seconds."""
+
+BUILD_SECONDS = 300.0
+GO_PATH = "/usr/share/gocode"
+"""Where Debian's packages of Go libraries are."""
+
+_THROUGHPUT = re.compile(r"throughput summary: ([0-9.]+) requests per second")
+_STEP = re.compile(r"% <= ([0-9.]+) milliseconds \(cumulative count (\d+)\)")
+_REFUSED = re.compile(r"(Error from server.*|Could not connect.*|Error: .*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a generator saw. The longest gap between two answers is in seconds; failures only a patient one has."""
+
+    operations_per_second: float
+    latencies: Latencies
+    generator: str
+    longest_gap: float = 0.0
+    failures: int = 0
+
+
+def default_generator() -> str:
+    """redis-benchmark where it is installed."""
+    return REDIS_BENCHMARK if shutil.which(REDIS_BENCHMARK) else BUILT_IN
+
+
+def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, generator: str) -> Run:
+    """Ask what speaks Redis's protocol ``requests`` times. redis-benchmark cannot mix, so that is for our own."""
+    if generator == BUILT_IN or workload.operation not in ("set", "get"):
+        return by_generator(
+            endpoints,
+            operation=workload.operation,
+            clients=workload.clients,
+            pipeline=workload.pipeline,
+            value_bytes=workload.value_bytes,
+            keys=workload.keys,
+            requests=requests,
+        )
+    used = endpoints[: workload.clients]
+    shares = [(workload.clients + number) // len(used) for number in range(len(used))]
+    commands = [
+        _redis_benchmark(endpoint, workload, clients, requests * clients // workload.clients)
+        for endpoint, clients in zip(used, shares, strict=True)
+    ]
+    return _together([_read_redis_benchmark(text) for text in _outputs(commands)])
+
+
+def by_generator(endpoints: Sequence[Endpoint], **orders: Any) -> Run:
+    """Have our own generator ask; see its ``Orders``."""
+    where = [(endpoint.host, endpoint.port) for endpoint in endpoints]
+    command = [sys.executable, "-P", "-m", "dkv.cli.benchmarks.generator", json.dumps({"endpoints": where} | orders)]
+    (text,) = _outputs([command])
+    return _read_json(text, BUILT_IN)
+
+
+class EtcdLoad:
+    """The generator for etcd, built in ``directory``; ``Failure`` if it cannot be built."""
+
+    def __init__(self, directory: Path) -> None:
+        self._program = directory / ETCD_LOAD
+        environment = os.environ | {"GO111MODULE": "off", "GOPATH": GO_PATH, "GOCACHE": str(directory / "cache")}
+        with as_file(files("dkv.cli.benchmarks").joinpath("etcd_load.go")) as source:
+            _run(["go", "build", "-o", str(self._program), str(source)], environment, BUILD_SECONDS)
+
+    def run(self, endpoints: Sequence[str], **flags: Any) -> Run:
+        """Ask, as the flags say; see its source."""
+        words = [f"-{name.replace('_', '-')}={json.dumps(value).strip(chr(34))}" for name, value in flags.items()]
+        (text,) = _outputs([[str(self._program), f"-endpoints={','.join(endpoints)}", *words]])
+        return _read_json(text, ETCD_LOAD)
+
+
+# --- processes ---
+
+
+def _redis_benchmark(endpoint: Endpoint, workload: Workload, clients: int, requests: int) -> list[str]:
+    numbers = {
+        "-p": endpoint.port,
+        "-c": clients,
+        "-n": max(requests, clients),
+        "-P": workload.pipeline,
+        "-d": workload.value_bytes,
+        "-r": workload.keys,
+    }
+    words = [word for flag, number in numbers.items() for word in (flag, str(number))]
+    return [REDIS_BENCHMARK, "-h", endpoint.host, *words, "-t", workload.operation]
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> None:
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _failed(command[0], str(error)) from None
+    if done.returncode:
+        raise _failed(command[0], done.stderr)
+
+
+def _outputs(commands: Sequence[Sequence[str]]) -> list[str]:
+    """What several processes print that run side by side."""
+    with _started(commands) as processes:
+        outputs = []
+        for command, process in zip(commands, processes, strict=True):
+            try:
+                out, err = process.communicate(timeout=DEADLINE_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise _failed(command[0], f"it did not end within {DEADLINE_SECONDS:g} s") from None
+            refused = _REFUSED.search(out + err)
+            if process.returncode or refused:
+                raise _failed(command[0], refused[0] if refused else err)
+            outputs.append(out)
+    return outputs
+
+
+@contextmanager
+def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for command in commands:
+            processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        yield processes
+    except OSError as error:
+        raise _failed(commands[0][0], str(error)) from None
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def _failed(program: str, why: str) -> Failure:
+    last = (why.strip().splitlines() or ["it said nothing"])[-1]
+    return Failure(Status.FAILED, "GENERATOR", f"{Path(program).name} failed: {last}")
+
+
+# --- what they print ---
+
+
+def _read_redis_benchmark(text: str) -> Run:
+    throughput = _THROUGHPUT.search(text)
+    if throughput is None:
+        raise _failed(REDIS_BENCHMARK, f"it printed {text.strip()[-200:]!r}")
+    latencies = Latencies((float(ms) / 1e3, int(count)) for ms, count in _STEP.findall(text))
+    return Run(float(throughput[1]), latencies, REDIS_BENCHMARK)
+
+
+def _read_json(text: str, generator: str) -> Run:
+    seen = json.loads(text)
+    latencies = Latencies((seconds, int(count)) for seconds, count in seen["steps"])
+    rate = seen["requests"] / seen["seconds"]
+    return Run(rate, latencies, generator, seen["longest_gap_seconds"], seen["failures"])
+
+
+def _together(runs: Sequence[Run]) -> Run:
+    latencies = Latencies.together([run.latencies for run in runs])
+    return Run(sum(run.operations_per_second for run in runs), latencies, runs[0].generator)

@@ -1,0 +1,126 @@
+"""What a benchmark found out, as tables for people, JSON lines, or a chapter of a Markdown file."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from dkv.cli.benchmarks.parts import Row
+from dkv.cli.output import Failure, Status, say
+from dkv.cli.table import Cell, Table
+
+MARK = "<!-- Everything below this line is written by dkv bench --markdown. -->"
+SYNCS = 200
+SYNC_BYTES = 512
+LIBRARIES = ("Twisted", "cbor2", "plyvel", "google-crc32c")
+PROGRAMS = (
+    ("redis-server", "--version", "v="),
+    ("redis-benchmark", "--version", "redis-benchmark "),
+    ("etcd", "--version", "etcd Version: "),
+)
+
+
+def say_rows(part: str, rows: Iterable[Row], as_json: bool, clear: Callable[[], None]) -> list[Row]:
+    """Print rows as they come, after ``clear()`` has made room; all of them."""
+    said: list[Row] = []
+    table: Table | None = None
+    for row in rows:
+        said.append(row)
+        clear()
+        if as_json:
+            say(json.dumps({"part": part} | row))
+            continue
+        if table is None:
+            say(f"\n{part}")
+            table = Table(*map(_title, row))
+        table.add([[Cell(_text(value), number=not isinstance(value, str)) for value in row.values()]])
+    return said
+
+
+def facts(directory: Path) -> dict[str, str]:
+    """What the figures depend on: the machine, the disk under ``directory``, and the programs."""
+    known = {
+        "date": date.today().isoformat(),
+        "processor": f"{_cpu_model()}, {os.cpu_count()} of them",
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "disk": f"fdatasync of {SYNC_BYTES} B takes {sync_seconds(directory) * 1e3:.2f} ms (median)",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+    }
+    for program, flag, before in PROGRAMS:
+        if shutil.which(program):
+            done = subprocess.run([program, flag], capture_output=True, text=True, check=False)
+            known[program] = done.stdout.partition(before)[2].split()[0]
+    return known
+
+
+def sync_seconds(directory: Path) -> float:
+    """How long the disk takes to keep a little."""
+    took = []
+    with tempfile.TemporaryFile(dir=directory) as file:
+        for _ in range(SYNCS):
+            file.write(bytes(SYNC_BYTES))
+            file.flush()
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return median(took)
+
+
+def write_markdown(path: Path, command: str, about: dict[str, str], parts: dict[str, list[Row]]) -> None:
+    """Replace what ``path`` has below the mark, or all of it if it has none; ``Failure`` if that cannot be written."""
+    try:
+        before = path.read_text(encoding="utf-8").partition(MARK)[0] if path.exists() else "# Results of dkv bench\n\n"
+        path.write_text(before + MARK + "\n" + _chapter(command, about, parts), encoding="utf-8")
+    except OSError as error:
+        raise Failure(Status.FAILED, "MARKDOWN", f"cannot write {path}: {error.strerror}") from None
+
+
+def _chapter(command: str, about: dict[str, str], parts: dict[str, list[Row]]) -> str:
+    lines = ["", "## The run", "", "```", command, "```", ""]
+    lines += [f"- {name}: {text}" for name, text in about.items()]
+    for part, rows in parts.items():
+        lines += ["", f"## {part.capitalize()}", ""]
+        if rows:
+            lines += [_line(map(_title, rows[0])), _line("---" for _ in rows[0])]
+            lines += [_line(map(_text, row.values())) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _title(name: str) -> str:
+    return (
+        name.replace("_per_", "/").replace("_", " ").replace("ops/second", "ops/s").replace("bytes/second", "bytes/s")
+    )
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

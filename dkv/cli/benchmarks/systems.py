@@ -1,0 +1,206 @@
+"""What a system must do to be measured, and dkv, somebody's or one started for this."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from dkv.cli.benchmarks import processes
+from dkv.cli.benchmarks.drivers import Run, ask, by_generator
+from dkv.cli.benchmarks.workload import ALL_NODES, Usage, Workload
+from dkv.cli.metrics import samples
+from dkv.cli.nodes import Node
+from dkv.cli.output import Failure, Status
+from dkv.cli.own import end, own_nodes
+from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 20.0
+READY_SECONDS = 60.0
+FILL_CLIENTS = 50
+FILL_PIPELINE = 16
+PATIENCE_SECONDS = 0.5
+"""A client that lives through a failover asks another node when it has heard nothing for so long."""
+
+
+class System(Protocol):
+    """What can be measured."""
+
+    name: str
+
+    def can(self, workload: Workload) -> bool:
+        """Whether a workload is possible at all."""
+
+    def fill(self, keys: int, value_bytes: int) -> None:
+        """Write every key once."""
+
+    def run(self, workload: Workload, requests: int) -> Run:
+        """Ask so often."""
+
+    def usage(self) -> Usage:
+        """What it has used so far."""
+
+
+class Cluster(System, Protocol):
+    """A system whose leader can die."""
+
+    def write_for(self, clients: int, seconds: float) -> Run:
+        """Write by clients that go on with another node when theirs fails."""
+
+    def kill_leader(self) -> Callable[[], None]:
+        """Kill the leader as kill -9 does; the function that starts it again, and returns when all is well."""
+
+
+# --- dkv ---
+
+
+class Dkv:
+    """dkv at ``endpoints``."""
+
+    name = "dkv"
+
+    def __init__(self, endpoints: Sequence[Endpoint], generator: str) -> None:
+        self.endpoints = list(endpoints)
+        self._generator = generator
+
+    def can(self, workload: Workload) -> bool:
+        """All of them."""
+        return True
+
+    def fill(self, keys: int, value_bytes: int) -> None:
+        """Write every key once."""
+        fill([self.leader()], keys, value_bytes)
+
+    def run(self, workload: Workload, requests: int) -> Run:
+        """Ask the leader alone, or every node, followers first: a single client is then one of a follower."""
+        leader = self.leader()
+        others = [endpoint for endpoint in self.endpoints if endpoint != leader]
+        return ask([*others, leader] if workload.to == ALL_NODES else [leader], workload, requests, self._generator)
+
+    def usage(self) -> Usage:
+        """As the nodes' metrics say, and Linux of processes of our own."""
+        metrics = [self._metrics(endpoint) for endpoint in self.endpoints]
+        cpu = [each.get("process_cpu_seconds_total") for each in metrics]
+        return Usage(
+            None if None in cpu else sum(filter(None, cpu)),
+            processes.written_bytes(pids) if (pids := self.pids()) else None,
+            int(sum(each["dkv_commit_seconds_count"] for each in metrics)),
+        )
+
+    def pids(self) -> Sequence[int]:
+        """Its processes; none where they are not ours."""
+        return ()
+
+    def leader(self) -> Endpoint:
+        """Where the leader is, once there is one; the first node in classic mode, which has none."""
+
+        def found() -> Endpoint | None:
+            statuses = {endpoint: self._status(endpoint) for endpoint in self.endpoints}
+            leader = {status["leader"] for status in statuses.values()}
+            if leader == {0} and all(status["mode"] == "classic" for status in statuses.values()):
+                return self.endpoints[0]
+            return next((each for each, status in statuses.items() if leader == {status["node"]}), None)
+
+        return wait(found, "the nodes of dkv name no leader among --endpoints: name all of a cluster's nodes")
+
+    def _status(self, endpoint: Endpoint) -> dict[str, Any]:
+        reply = self._call(endpoint, b"DKV.STATUS")
+        if not isinstance(reply, bytes):
+            raise Failure(Status.REFUSED, "ODD_ANSWER", f"{endpoint} does not answer as a node of dkv does")
+        status: dict[str, Any] = json.loads(reply)
+        return status
+
+    def _metrics(self, endpoint: Endpoint) -> dict[str, float]:
+        reply = self._call(endpoint, b"DKV.METRICS")
+        assert isinstance(reply, bytes), "it has answered DKV.STATUS"
+        return {sample["name"]: sample["value"] for sample in samples(reply.decode()) if not sample["labels"]}
+
+    def _call(self, endpoint: Endpoint, *request: bytes) -> Reply:
+        try:
+            with connection_to(endpoint) as connection:
+                return connection.call(*request)
+        except NotSent as error:
+            raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"a node is not reachable: {error}") from None
+        except (NoAnswer, ServerError) as error:
+            raise Failure(Status.REFUSED, "REFUSED", f"{endpoint} refused {request[0].decode()}: {error}") from None
+
+
+class OwnDkv(Dkv):
+    """A cluster of ``count`` nodes started for this, with its data in ``directory``."""
+
+    def __init__(self, directory: Path, count: int, mode: str, generator: str, life: ExitStack) -> None:
+        self.directory = directory
+        self._nodes: list[Node] = []
+        life.callback(lambda: end(self._nodes))
+        self._nodes = own_nodes(directory, count, mode)
+        super().__init__([node.endpoint for node in self._nodes], generator)
+        for node in self._nodes:
+            node.start()
+        for node in self._nodes:
+            _wait_serves(node)
+
+    def pids(self) -> Sequence[int]:
+        """One for each node."""
+        return [node.process.pid for node in self._nodes]
+
+    def write_for(self, clients: int, seconds: float) -> Run:
+        """Write by clients that go on with another node when theirs fails."""
+        return _write_patiently(self.endpoints, clients, seconds)
+
+    def kill_leader(self) -> Callable[[], None]:
+        """Kill the leader; the function starts it again, and waits until it serves."""
+        leader = self.leader()
+        (node,) = (node for node in self._nodes if node.endpoint == leader)
+        node.process.kill()
+        node.process.wait()
+
+        def start() -> None:
+            node.start()
+            _wait_serves(node)
+
+        return start
+
+
+def _wait_serves(node: Node) -> None:
+    def serves() -> bool:
+        if not node.running:
+            text = f"node {node.number} ended at its start, {node.ending()}: {node.last_words()}"
+            raise Failure(Status.FAILED, "NODE", text)
+        return node.serves()
+
+    wait(serves, f"node {node.number} does not serve (its log is {node.log_path})")
+
+
+# --- tools ---
+
+
+def wait(condition: Callable[[], T | None], what: str, seconds: float = READY_SECONDS) -> T:
+    """What ``condition`` returns once that is true; ``Failure`` after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise Failure(Status.FAILED, "NOT_READY", f"{what}, not within {seconds:g} s")
+        time.sleep(0.02)  # between two looks
+    return result
+
+
+def connection_to(endpoint: Endpoint) -> Connection:
+    """A connection to what speaks Redis's protocol."""
+    return connect(endpoint, ANSWER_SECONDS, ANSWER_SECONDS)
+
+
+def fill(endpoints: Sequence[Endpoint], keys: int, value_bytes: int) -> None:
+    """Write every key once, by Redis's protocol."""
+    pipeline = max(1, min(FILL_PIPELINE, 64 * 1024 // value_bytes))
+    orders = {"keys": keys, "requests": keys, "value_bytes": value_bytes, "operation": "fill"}
+    by_generator(endpoints, clients=min(FILL_CLIENTS, keys), pipeline=pipeline, **orders)
+
+
+def _write_patiently(endpoints: Sequence[Endpoint], clients: int, seconds: float) -> Run:
+    orders = {"seconds": seconds, "operation": "set", "patience_seconds": PATIENCE_SECONDS}
+    return by_generator(endpoints, clients=clients, **orders)

@@ -1,0 +1,59 @@
+"""A cluster of a command's own, on this machine, on ports that are free: for scenarios and benchmarks."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dkv.cli.layout import ADMIN_PORTS_FROM, PEER_PORTS_FROM, client_endpoint, prepare
+from dkv.cli.nodes import Node
+from dkv.cli.output import Failure, Status
+
+STOP_SECONDS = 10.0
+PORTS = range(20_000, 30_000)
+PORT_TRIES = 20
+
+
+def own_nodes(directory: Path, nodes: int, mode: str) -> list[Node]:
+    """Nodes with a config and data directories in ``directory``, not started; ``Failure`` if they cannot be made."""
+    room = ADMIN_PORTS_FROM + PEER_PORTS_FROM
+    for attempt in range(PORT_TRIES):
+        base_port = PORTS[0] + secrets.randbelow((len(PORTS) - room) // nodes) * nodes
+        try:
+            layout = prepare(directory, None, nodes, base_port, mode)
+        except Failure as failure:
+            if failure.word != "PORT" or attempt == PORT_TRIES - 1:
+                raise
+            continue
+        return [
+            Node(
+                member.id,
+                layout.node_arguments(member.id),
+                layout.log_path(member.id),
+                client_endpoint(member),
+            )
+            for member in layout.config.members
+        ]
+    raise Failure(Status.FAILED, "PORT", "no free ports were found")
+
+
+def end(nodes: Sequence[Node]) -> None:
+    """End those that were started: cleanly, or by force after ``STOP_SECONDS``."""
+    started = [node for node in nodes if hasattr(node, "process")]
+    for node in started:
+        if node.running:
+            node.process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for node in started:
+        while node.running and time.monotonic() < deadline:
+            time.sleep(0.01)  # between two looks
+        if node.running:
+            node.process.kill()
+        node.process.wait()
+
+
+def interrupt(*_: object) -> None:
+    """A signal handler that has a SIGTERM end the command as a Ctrl-C does, so that it leaves nothing behind."""
+    raise KeyboardInterrupt
