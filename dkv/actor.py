@@ -54,7 +54,7 @@ class Turn(Protocol):
 
     @property
     def now(self) -> float:
-        """Monotonic seconds, frozen for the turn."""
+        """Monotonic seconds, frozen for the turn and for those that are made with it."""
 
     @property
     def random(self) -> Random:

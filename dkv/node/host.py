@@ -199,9 +199,14 @@ class Host:
 
     def start(self) -> None:
         """Start every actor; their messages wait for the first drain, when all have started."""
-        for actor, turn in self._actors.values():
-            if not self.failed:
-                self._run(turn, actor.start)
+        for role, (actor, turn) in self._actors.items():
+            turn.now = self.clock.seconds()
+            try:
+                actor.start(turn)
+                self._let_go(turn)
+            except Exception as error:  # As below.
+                self._end(f"the {role} failed on its start", error)
+                return
         self.wake()
 
     @property
@@ -227,7 +232,7 @@ class Host:
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         """Put a message into the mailbox; it is handled soon, not now."""
         if not self.failed:
-            self._put(to_role, sender, message)
+            (self._to_learner if to_role == LEARNER else self._mailbox).append((to_role, sender, message))
             self.wake()
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
@@ -246,15 +251,12 @@ class Host:
     def post(self, to: Address, sender: Address, message: Any) -> None:
         """Send a message on its way now: into the mailbox here, or to the network."""
         self.sent[type(message)] += 1
-        if to.node == self._node:
-            self._put(to.role, sender, message)
+        if to.node == self._node:  # in line, for this is what most messages are
+            (self._to_learner if to.role == LEARNER else self._mailbox).append((to.role, sender, message))
         elif self._network is not None:
             self._network.send(to, sender, message)
 
     # --- turns ---
-
-    def _put(self, to_role: str, sender: Address, message: Any) -> None:
-        (self._to_learner if to_role == LEARNER else self._mailbox).append((to_role, sender, message))
 
     def wake(self) -> None:
         """A source has gathered something: ask it soon."""
@@ -282,7 +284,8 @@ class Host:
         self._balance_reading()
 
     def _take_turns(self, letters: deque[_Letter], turns: int) -> int:
-        actors = self._actors
+        """Handle letters, also those that this brings, ``turns`` at most; how many of these are left."""
+        actors, now = self._actors, self.clock.seconds()
         while letters and turns > 0 and not self.failed:
             turns -= 1
             role, sender, message = letters.popleft()
@@ -291,21 +294,18 @@ class Host:
                 if message.name not in turn.due:
                     continue  # replaced or cancelled while it waited in the mailbox
                 turn.due.remove(message.name)
-            self._run(turn, actor.receive, sender, message)
+            turn.now = now
+            try:
+                actor.receive(turn, sender, message)
+                if turn.outbox or turn.persisted:
+                    self._let_go(turn)
+            except Exception as error:  # A handler's mistake must not be survived: its state may be half changed.
+                self._end(f"the {role} failed on {message!r:.200}", error)
         return turns
 
     def _flush(self) -> None:
         if self._network is not None and not self.failed:
             self._network.flush()
-
-    def _run(self, turn: _Turn, handler: Callable[..., None], *arguments: Any) -> None:
-        turn.now = self.clock.seconds()
-        try:
-            handler(turn, *arguments)
-            self._let_go(turn)
-        except Exception as error:  # A handler's mistake must not be survived: its state may be half changed.
-            what = f"{arguments[1]!r:.200}" if arguments else "its start"
-            self._end(f"the {turn.address.role} failed on {what}", error)
 
     def _let_go(self, turn: _Turn) -> None:
         """What the turn sent goes now, or with the commit that the actor's newest write is in."""

@@ -105,6 +105,24 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(parsed(whole, [garbage]), parsed(pieces, cut(garbage, places)))
         self.assertEqual(whole.error, pieces.error)
 
+    @settings(deadline=None, max_examples=300)
+    @given(
+        st.lists(st.binary(max_size=12), min_size=1, max_size=3),
+        st.integers(0, 60),
+        st.one_of(st.none(), st.tuples(st.integers(0, 5_000), st.sampled_from(b"*$\r\n019-x"))),
+        st.integers(1, 70),
+    )
+    def test_pipelines_of_like_requests(
+        self, words: list[bytes], count: int, damage: tuple[int, int] | None, count_max: int
+    ) -> None:
+        """What is compared all at once is understood as it is one by one, and refused where that is wrong."""
+        stream = bytearray(b"".join(encoded(*words, b"%d" % 9**number) for number in range(count)))
+        if damage is not None and stream:
+            stream[damage[0] % len(stream)] = damage[1]
+        whole, slow = RequestParser(SMALL), RequestParser(SMALL)
+        self.assertEqual(parsed(whole, [bytes(stream)], count_max), parsed(slow, bytewise(bytes(stream))))
+        self.assertEqual((whole.error, whole.held), (slow.error, slow.held))
+
     def test_arrays_and_lines_mixed(self) -> None:
         """redis-benchmark says an inline PING on the connection that will speak RESP."""
         stream = encoded(b"GET", b"a") + b"PING\r\n" + encoded(b"GET", b"b") + b"put x 1\n" + encoded(b"GET", b"c")
