@@ -69,7 +69,7 @@ class Limits:
 class Timings:
     """Durations in seconds, on the monotonic clock."""
 
-    heartbeat_seconds: float = 0.1
+    heartbeat_seconds: float = 0.15
     election_seconds_min: float = 0.6
     election_seconds_max: float = 1.2
     retransmit_seconds: float = 0.3

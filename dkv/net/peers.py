@@ -51,7 +51,7 @@ class Inbox(Protocol):
         """A connection with ``node``, which was up, is lost: said once until it is up again."""
 
     def peer_heard(self, node: int) -> None:
-        """Bytes of ``node`` have come in; said at most every quarter of ``heartbeat_seconds``."""
+        """Bytes of ``node`` have come in; said at most once in ``heartbeat_seconds``."""
 
 
 class Log(Protocol):
@@ -335,7 +335,7 @@ class Mesh(MultiService):
     def heard(self, peer: Peer) -> None:
         """Bytes have come in from ``peer``."""
         now = self._reactor.seconds()
-        if now - peer.heard_at >= self._timings.heartbeat_seconds / 4:
+        if now - peer.heard_at >= self._timings.heartbeat_seconds:
             peer.heard_at = now
             self.inbox.peer_heard(peer.node)
 

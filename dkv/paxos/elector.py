@@ -79,6 +79,7 @@ class Elector:
         self._promised_at = -inf
         self._election_due = 0.0
         self._ticked_at = 0.0
+        self._tick_seconds = timings.heartbeat_seconds  # twice that for who does not lead: it is only to see time pass
 
     def start(self, turn: Turn) -> None:
         """Begin to wait for a leader."""
@@ -88,7 +89,7 @@ class Elector:
             self._wait(turn, 0.0)
         else:
             self._wait_at_random(turn)
-        turn.set_timer("tick", self._timings.heartbeat_seconds)
+        turn.set_timer("tick", self._tick_seconds)
 
     def receive(self, turn: Turn, sender: Address, message: ElectorMessage) -> None:
         """React to one message."""
@@ -280,7 +281,8 @@ class Elector:
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
         if message.name == "tick":
             self._tick(turn)
-            turn.set_timer("tick", self._timings.heartbeat_seconds)
+            self._tick_seconds = self._timings.heartbeat_seconds * (1 if self._leading is not None else 2)
+            turn.set_timer("tick", self._tick_seconds)
         elif self._leading is None:
             if turn.now < self._election_due:
                 turn.set_timer("election", self._election_due - turn.now)
@@ -288,7 +290,7 @@ class Elector:
                 self._poll(turn)
 
     def _tick(self, turn: Turn) -> None:
-        late = turn.now - self._ticked_at - self._timings.heartbeat_seconds
+        late = turn.now - self._ticked_at - self._tick_seconds
         self._ticked_at = turn.now
         if late > self._timings.election_seconds_min / 2:
             self._forgive_pause(turn, late)

@@ -207,7 +207,6 @@ class Proposer:
         turn.send(Address(self._node, ELECTOR), Leading(self._ballot))
         turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._recovered_through))
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
-        turn.set_timer("mark", self._timings.heartbeat_seconds)
         self._propose(turn)
         self._announce(turn, self._members)
 
@@ -336,18 +335,14 @@ class Proposer:
         turn.note("stepped_down" if led else "phase1_ended", ballot=self._ballot, by=by, reason=reason)
         self._phase = Phase.IDLE
         self._begin_leadership(0)
-        for timer in ("retransmit", "mark", "announce", "progress"):
+        for timer in ("retransmit", "announce", "progress"):
             turn.cancel_timer(timer)
         turn.send(Address(self._node, ELECTOR), Stopped(self._ballot, by, led))
 
     # --- time ---
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
-        if message.name == "mark" and self._phase is Phase.LEADING:
-            self._told = Told(self._members)  # what was told may be lost
-            self._announce(turn, self._members)
-            turn.set_timer("mark", self._timings.heartbeat_seconds)
-        elif message.name == "announce" and self._phase is Phase.LEADING:
+        if message.name == "announce" and self._phase is Phase.LEADING:
             self._announcing = False
             self._announce(turn, self._members)
         elif message.name == "progress" and self._phase is Phase.CATCHING_UP:
@@ -361,6 +356,8 @@ class Proposer:
                 return
             if self._phase is Phase.LEADING:
                 self._retransmit_window(turn)
+                self._told = Told(self._members)  # what was told may be lost
+                self._announce(turn, self._members)
                 turn.set_timer("retransmit", self._timings.retransmit_seconds)
             else:
                 self._retransmit_prepare(turn, self._members)
@@ -374,6 +371,7 @@ class Proposer:
                 if message.node not in proposal.voters:
                     self._send_accept(turn, message.node, slot, proposal.value)
             self._ask_confirmation(turn, (message.node,))
+            turn.send(self._acceptor(message.node), ChosenMark(self._ballot, self._window.chosen_through))
         elif turn.now - self._tally.began_at < self._timings.election_seconds_max:
             # Later, a leader may have been found without this node; the poll that allowed the campaign is too old.
             self._retransmit_prepare(turn, (message.node,))

@@ -235,7 +235,7 @@ class TwoMeshes(SynchronousTestCase):
             say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
             self.network.pump()
         self.assertEqual(self.inbox_two.heard, [1])
-        self.network.reactor.advance(TIMINGS.heartbeat_seconds / 3)
+        self.network.reactor.advance(TIMINGS.heartbeat_seconds)
         say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.network.pump()
         self.assertEqual(self.inbox_two.heard, [1, 1])

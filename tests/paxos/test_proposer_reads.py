@@ -9,7 +9,7 @@ from dkv.ballot import Ballot
 from dkv.events import Campaign, PeerUp, StepDown
 from dkv.messages import Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Nack
 from dkv.records import SlotRecord
-from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, batch, here
+from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, batch, here, marks
 from tests.turns import inject
 
 
@@ -96,10 +96,11 @@ class ReadTests(OneProposer):
         self.turn.now += 0.2
         self.ask(3, 1)
         self.confirm(3, 1)
-        self.assertEqual(self.fire("retransmit", 0.1), [], "it was asked a moment ago")
+        self.assertEqual(self.fire("retransmit", 0.1), marks(0), "it was asked a moment ago")
         sent = self.fire("retransmit", TIMINGS.retransmit_seconds)
-        self.assertEqual(sent, [(acceptor(node), Confirm(FIRST, 1)) for node in (1, 2)])
-        self.assertEqual(self.give(Address(2, PROPOSER), PeerUp(2, 0xB2, 2)), [(acceptor(2), Confirm(FIRST, 1))])
+        self.assertEqual(sent, [*((acceptor(node), Confirm(FIRST, 1)) for node in (1, 2)), *marks(0)])
+        sent = self.give(Address(2, PROPOSER), PeerUp(2, 0xB2, 2))
+        self.assertEqual(sent, [(acceptor(2), Confirm(FIRST, 1)), (acceptor(2), ChosenMark(FIRST, 0))])
 
     def test_who_does_not_lead_answers_nothing(self) -> None:
         """No answer is better than a stale one."""

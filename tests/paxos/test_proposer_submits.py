@@ -9,7 +9,7 @@ from dkv.messages import Accept, ChosenMark, Submit, Want
 from dkv.paxos.proposer import EARLY_SUBMITS_MAX, MARK_SECONDS, Proposer
 from dkv.records import Batch, SlotRecord
 from dkv.settings import Limits
-from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here
+from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here, marks
 from tests.turns import inject
 
 
@@ -108,8 +108,8 @@ class Phase2Tests(OneProposer):
         self.give(here(LEARNER), Origins(FIRST, ((2, 0xB2, 1, 1),)))
         self.give(here(CATCHUP), CaughtUp(1))
         for _ in range(2):
-            sent = self.fire("mark", TIMINGS.heartbeat_seconds)
-            self.assertEqual(sent, [(acceptor(node), ChosenMark(FIRST, 0)) for node in (1, 2, 3)])
+            sent = self.fire("retransmit", TIMINGS.retransmit_seconds / 3)
+            self.assertEqual(sent, marks(0))
 
     def test_the_mark_rides_on_accepts(self) -> None:
         """When there is something to propose, the mark costs no message."""
@@ -141,7 +141,8 @@ class Phase2Tests(OneProposer):
         self.accepted(1, 1)
         self.accepted(2, 1)
         again = Accept(FIRST, 2, (batch(2),), 1)
-        self.assertEqual(self.fire("retransmit", 0.31), [(acceptor(node), again) for node in (2, 3)])
+        sent = self.fire("retransmit", 0.31)
+        self.assertEqual(sent, [*((acceptor(node), again) for node in (2, 3)), *marks(1)])
 
     def test_large_values_go_one_by_one(self) -> None:
         """What the disks owe is bounded: a commit of many seconds looks like a disk that is stuck."""
