@@ -34,7 +34,7 @@ class Limits:
     node_replies_bytes_max: int = 128 * MIB
     batch_bytes_max: int = 9 * MIB
     batches_outstanding_max: int = 4
-    batches_overtaking_bytes_min: int = 8 * KIB
+    batches_overtaking_bytes_min: int = 24 * KIB
     slot_bytes_max: int = 16 * MIB
     window_slots_max: int = 16
     window_bytes_max: int = 8 * MIB
