@@ -62,6 +62,10 @@ class Plan:
     """How likely a crash hits a node with a write under way."""
 
 
+EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_seconds_max=0.4, retransmit_seconds=0.1)
+"""Leaders change far more often, and find more that others have left open."""
+
+
 def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
@@ -69,7 +73,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
     return Plan(
         seconds=seconds,
         limits=_limits(random),
-        timings=Timings(),
+        timings=random.choice((Timings(), Timings(), EAGER)),
         weather=_weather(random, enabled),
         bounds=_bounds(random, habits),
         habits=habits,
