@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -115,20 +115,17 @@ class Calls(SynchronousTestCase):
         connection = self.far_end(b"$1\r\na\r\n:2\r\n").connection
         self.assertEqual([connection.call(b"GET", b"k"), connection.call(b"APPEND", b"k", b"b")], [b"a", 2])
 
-    @settings(deadline=None)
     @given(REPLIES)
     def test_answers(self, reply: Reply) -> None:
         """Every kind of answer is understood."""
         self.assertEqual(self.call(encoded(reply)), reply)
 
-    @settings(deadline=None)
     @given(REPLIES)
     def test_byte_by_byte(self, reply: Reply) -> None:
         """However the network cuts an answer up."""
         self.patch(blocking, "RECEIVE_BYTES", 1)
         self.assertEqual(self.call(encoded(reply)), reply)
 
-    @settings(deadline=None)
     @given(REPLIES, st.integers(1, 1000))
     def test_cut_short(self, reply: Reply, missing: int) -> None:
         """An answer whose end is missing is no answer."""
@@ -141,7 +138,6 @@ class Calls(SynchronousTestCase):
             self.call(b"-TRYAGAIN no leader yet\r\n")
         self.assertEqual((caught.exception.word, caught.exception.text), ("TRYAGAIN", "TRYAGAIN no leader yet"))
 
-    @settings(deadline=None)
     @given(st.binary(max_size=60))
     def test_not_a_node(self, answer: bytes) -> None:
         """Whatever some other program answers, the client ends in one of the ways that its users handle."""

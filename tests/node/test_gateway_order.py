@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -260,7 +260,7 @@ def run(steps: list[tuple[Any, ...]], patience: float) -> World:
 class OrderTests(SynchronousTestCase):
     """Random pipelines over several connections, in a random world."""
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=200)
     @given(STEPS)
     def test_no_errors_within_the_timeout(self, steps: list[tuple[Any, ...]]) -> None:
         """Leaders come and go, messages are lost and repeated: as long as that is over in time, every request is
@@ -271,7 +271,7 @@ class OrderTests(SynchronousTestCase):
         tokens = [int(token) for value in world.values.values() for token in re.findall(rb"\d+", value)]
         self.assertEqual(len(tokens), len(set(tokens)))
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=200)
     @given(STEPS)
     def test_true_answers_for_ever(self, steps: list[tuple[Any, ...]]) -> None:
         """However long it lasts: each request is answered once and in time; what was refused never happens; what

@@ -62,7 +62,6 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 class RequestsTests(SynchronousTestCase):
     """What clients send is what the node acts on."""
 
-    @settings(deadline=None)
     @given(VECTORS, st.lists(st.integers(min_value=0, max_value=10_000), max_size=20), st.integers(1, 5))
     def test_any_requests_cut_anywhere(self, vectors: list[list[bytes]], places: list[int], count_max: int) -> None:
         """A user's bytes arrive as sent, binary, empty or full of line ends, whatever TCP makes of the stream."""
@@ -73,7 +72,6 @@ class RequestsTests(SynchronousTestCase):
         self.assertIsNone(parser.error)
         self.assertEqual(parser.held, 0)
 
-    @settings(deadline=None)
     @given(VECTORS)
     def test_one_byte_at_a_time(self, vectors: list[list[bytes]]) -> None:
         """A slow link is no reason for a wrong command."""
@@ -81,7 +79,6 @@ class RequestsTests(SynchronousTestCase):
         requests = parsed(RequestParser(Limits()), bytewise(stream))
         self.assertEqual([arguments for arguments, _ in requests], vectors)
 
-    @settings(deadline=None)
     @given(GARBAGE, st.lists(st.integers(min_value=0, max_value=5_000), max_size=20))
     def test_garbage_is_refused_at_most(self, garbage: bytes, places: list[int]) -> None:
         """No client can raise an exception in the node, hold memory beyond the limits, or get an empty request in."""
@@ -97,7 +94,7 @@ class RequestsTests(SynchronousTestCase):
             self.assertTrue(parser.error.startswith("ERR Protocol error: "))
             self.assertEqual(parser.held, 0)
 
-    @settings(deadline=None, max_examples=500)
+    @settings(max_examples=500)
     @given(GARBAGE, st.lists(st.integers(min_value=0, max_value=5_000), max_size=20))
     def test_pieces_do_not_matter(self, garbage: bytes, places: list[int]) -> None:
         """What is understood, and refused, does not depend on how the network cut it."""
@@ -105,7 +102,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(parsed(whole, [garbage]), parsed(pieces, cut(garbage, places)))
         self.assertEqual(whole.error, pieces.error)
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(
         st.lists(st.binary(max_size=12), min_size=1, max_size=3),
         st.integers(0, 60),
