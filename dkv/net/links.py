@@ -257,12 +257,11 @@ class Dialled(Link):
         if self.mesh.faults:
             for data in frames:
                 self.write(data)
-            return
-        self._idle_ticks = 0
-        data = b"".join(frames)
-        send_now(self.transport, data)
+        else:
+            self._idle_ticks = 0
+            send_now(self.transport, b"".join(frames))
         if self._blocked:
-            self._unsent_bytes += len(data)
+            self._unsent_bytes += sum(map(len, frames))
         else:
             self._drop_no_more()
 

@@ -270,18 +270,25 @@ class Host:
         vote, what was chosen before is applied.
         """
         self._drain_due, self._draining = None, True
-        if self._clients is not None:
-            self._clients.collect()
-        turns, more = TURNS_PER_DRAIN, True
-        while more:
-            turns = self._take_turns(self._mailbox or self._to_learner, turns)
-            self._flush()  # before the commit, which may be made on this thread: peers work while this disk does
-            self._commit()
-            more = turns > 0 and not self.failed and bool(self._mailbox or self._to_learner)
-        self._draining = False
+        try:
+            self._collect()
+            turns, more = TURNS_PER_DRAIN, True
+            while more:
+                turns = self._take_turns(self._mailbox or self._to_learner, turns)
+                self._flush()  # before the commit, which may be made on this thread: peers work while this disk does
+                self._commit()
+                more = turns > 0 and not self.failed and bool(self._mailbox or self._to_learner)
+            self._draining = False
+            self._collect()  # what turns have let in, whose ``wake`` was not heard
+        except Exception as error:  # Such as no memory: half of something is done.
+            self._end("the host failed between turns", error)
         if self._mailbox or self._to_learner:
             self.wake()
         self._balance_reading()
+
+    def _collect(self) -> None:
+        if self._clients is not None and not self.failed:
+            self._clients.collect()
 
     def _take_turns(self, letters: deque[_Letter], turns: int) -> int:
         """Handle letters, also those that this brings, ``turns`` at most; how many of these are left."""
@@ -362,7 +369,7 @@ class Host:
 
     def _on_write_back(self) -> None:
         self._write_back = None
-        self._commit()
+        self._drain()
 
     def _committed(self, failure: StoreFailed | None) -> None:
         if failure is not None:
@@ -375,25 +382,19 @@ class Host:
         try:
             for to, sender, message in self._held.pop(self._durable, ()):
                 self.post(to, sender, message)
+            self._flush()
         except Exception as error:  # As in a turn: a message that cannot be sent must not be missed in silence.
             self._end("a message could not be sent", error)
-            return
-        self._flush()
         if not self._draining:
             self._drain()
-            self._commit()
 
     def _balance_reading(self) -> None:
         """Stop taking in what the disk cannot keep up with; go on when half of that is done."""
-        undurable, limit = self.layers.undurable_bytes, self._limits.undurable_bytes_max
-        if not self._reading_paused and undurable > limit:
-            self._reading_paused = True
+        limit = self._limits.undurable_bytes_max // (2 if self._reading_paused else 1)
+        if self._reading_paused != (self.layers.undurable_bytes > limit):
+            self._reading_paused = not self._reading_paused
             for source in self._sources():
-                source.pause_reading()
-        elif self._reading_paused and undurable <= limit // 2:
-            self._reading_paused = False
-            for source in self._sources():
-                source.resume_reading()
+                (source.pause_reading if self._reading_paused else source.resume_reading)()
 
     def _sources(self) -> list[Source]:
         return [source for source in (self._network, self._clients) if source is not None]

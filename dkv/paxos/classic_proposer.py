@@ -258,6 +258,8 @@ class ClassicProposer:
             return
         if self._phase not in (Phase.RESERVING, Phase.PREPARING, Phase.ACCEPTING):
             return
+        if sender.node in self._refused:
+            return  # It was asked again: that must not put off what its first refusal has set going.
         self._met = max(self._met, message.promised)
         self._refused.add(sender.node)
         enough = len(self._members) - len(self._refused) >= quorum_size(len(self._members))

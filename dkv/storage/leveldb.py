@@ -2,9 +2,8 @@
 
 Handing a commit to another thread and hearing that it is done costs four changes of thread and some eight system
 calls, each with a wait for the interpreter: more than a fast disk's whole write. So while the disk is fast, small
-commits are made where they are asked for. One slow write is enough to go back to the thread, for a disk that hangs
-must not keep the node from talking. (Measured with three nodes on two cores, SET/s at 1, 16 and 64 clients: 1,130,
-8,700 and 18,600 with the thread alone; 1,200, 9,700 and 22,600 so.)
+commits are made where they are asked for. One slow write is enough to go back to the thread, so that a disk which hangs
+silences its node for one write at most (docs/adr/0005-commits-in-place.md, with the figures).
 """
 
 from __future__ import annotations

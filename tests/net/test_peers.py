@@ -258,6 +258,11 @@ class TwoMeshes(SynchronousTestCase):
         self.assertEqual(len(self.inbox_two.delivered), received + 1)
         self.assertEqual(len(self.inbox_one.lines("peer_slow_no_more")), 1)
 
+    def test_slow_peer_while_another_is_delayed_on_order(self) -> None:
+        """An order that concerns one peer must not lift the limit of all."""
+        self.one.faults.delay(3, 0.05, 60.0)
+        self.test_slow_peer_loses_messages_not_the_nodes_memory()
+
     def test_what_is_sent_between_flushes_is_bounded_too(self) -> None:
         """A node that is told everything by a peer that fell far behind keeps no more of it than for a slow one."""
         message = Submit((Batch(1, 0xB1, 1, 1, b"x" * LIMITS.batch_bytes_max),))

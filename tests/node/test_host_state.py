@@ -300,6 +300,37 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(node.store.commits[1:], [{b"R2": b"v"}])
 
 
+    def test_what_a_turn_lets_in_is_collected(self) -> None:
+        """A client that had to wait is read on by a turn: its next requests must not wait for an unrelated event."""
+        node, gathered = OneHost(), ["first"]
+
+        def collect() -> None:
+            while gathered:
+                node.host.deliver(LEARNER, OUTSIDE, gathered.pop())
+
+        def let_in(_: Turn) -> None:
+            gathered.append("second")
+            node.host.wake()
+
+        node.clients.collect = collect  # type: ignore[method-assign]  # the port of this test
+        node.do(GATEWAY, let_in)
+        self.assertEqual(node.take(), ["first", "second"])
+
+    def test_a_failure_between_turns_ends_the_node(self) -> None:
+        """A node that lives on and never takes a turn again looks alive to its peers and answers nobody."""
+        for broken in ("collect", "flush", "commit"):
+            node = OneHost()
+
+            def fail(*_: Any) -> None:
+                raise MemoryError
+
+            owner = {"collect": node.clients, "flush": node.network, "commit": node.store}[broken]
+            setattr(owner, broken, fail)
+            node.do(GATEWAY, persist("x"))
+            self.assertEqual([type(error) for _, error in node.failures], [MemoryError], broken)
+            self.assertTrue(node.host.failed)
+
+
 class PeerTests(SynchronousTestCase):
     """What the mesh tells, and who hears of it."""
 

@@ -272,6 +272,15 @@ class ContentionTests(OneProposer):
         self.nack(2, R1, 1, Ballot(4, 2))
         self.assertEqual(self.fire("again"), [(Address(1, LEARNER), ReportOrigins(Ballot(5, 1), 0))])
 
+    def test_refused_again_and_again(self) -> None:
+        """A node that is asked again refuses again: that does not put off the higher round, or it never comes."""
+        self.prepare()
+        self.nack(2, R1, 1, Ballot(4, 2))
+        due = self.turn.timers["again"]
+        self.turn.now = due - 0.001
+        self.nack(2, R1, 1, Ballot(4, 2))
+        self.assertEqual(self.turn.timers["again"], due)
+
     def test_two_refusals(self) -> None:
         """No quorum is left for this ballot."""
         self.propose()
