@@ -68,7 +68,8 @@ def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[s
     epilog=f"""\b
 Faults:
   {", ".join(FAULTS[:8])},
-  {", ".join(FAULTS[8:])}
+  {", ".join(FAULTS[8:14])},
+  {", ".join(FAULTS[14:])}
 
 \b
 Exit status:

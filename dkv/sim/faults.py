@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from random import Random
 
 from dkv.actor import Address
-from dkv.messages import Accepted, AcceptedSlot, Promise, PromiseSlot
+from dkv.messages import Accept, Accepted, AcceptedSlot, AcceptSlot, Promise, PromiseSlot
 from dkv.sim.clients import Crowd
 from dkv.sim.network import Network
 from dkv.sim.node import Node
@@ -44,9 +44,14 @@ class Faults:
         self._note = note
         self._lost = lost
         self._doomed: dict[int, str] = {}
+        self._contests = 0
+        """How many more of those who ask for votes are cut off."""
+        self._contested: list[tuple[int, int]] = []
+        """The cuts of the one who is cut off for it now."""
         self._stopped = False
         self._strikes: dict[str, Callable[[Node], None]] = {
             "clock": self._leap,
+            "contest": self._contest,
             "crash": self._crash,
             "flap": self._flap,
             "flipped-byte": self._flip,
@@ -71,6 +76,7 @@ class Faults:
         """Strike no more; nothing that lasts is undone by this."""
         self._stopped = True
         self._doomed.clear()
+        self._contests = 0
 
     def _strike(self) -> None:
         if self._stopped:
@@ -106,6 +112,8 @@ class Faults:
             self.reached(node, "sending")
             if node.up and isinstance(message, Accepted | Promise | AcceptedSlot | PromiseSlot):
                 self.reached(node, "voting")
+        if self._contests and isinstance(message, Accept | AcceptSlot):
+            self._asked(node)
 
     def _crash(self, node: Node) -> None:
         writing = [each for each in self._nodes if each.up and each.disk.committing]
@@ -210,7 +218,7 @@ class Faults:
         kind = self._random.choice(("isolate", "isolate", "split", "bridge", "bridge", "one way", "link"))
         other = self._random.choice([number for number in numbers if number != node.number])
         if kind == "isolate":
-            cuts = [(node.number, number) for number in numbers if number != node.number]
+            cuts = self._around(node)
         elif kind == "bridge":  # the other one sees both sides, which do not see each other
             cuts = [(node.number, number) for number in numbers if number not in (node.number, other)]
         elif kind == "split":
@@ -218,11 +226,19 @@ class Faults:
             cuts = [(one, two) for one in numbers for two in numbers if one in side and two not in side]
         else:
             cuts = [(node.number, other)]
-        if kind != "one way":
+        if kind not in ("isolate", "one way"):
             cuts += [(two, one) for one, two in cuts]
+        self._cut(cuts)
+        self._later(self._lasting(), self._mend, cuts)
+
+    def _around(self, node: Node) -> list[tuple[int, int]]:
+        """Every direction to and from ``node``."""
+        others = [each.number for each in self._nodes if each is not node]
+        return [(node.number, other) for other in others] + [(other, node.number) for other in others]
+
+    def _cut(self, cuts: list[tuple[int, int]]) -> None:
         for one, two in cuts:
             self._network.cut(one, two)
-        self._later(self._lasting(), self._mend, cuts)
 
     def _mend(self, cuts: list[tuple[int, int]]) -> None:
         for one, two in cuts:
@@ -239,12 +255,34 @@ class Faults:
     def _rotate(self, cuts: list[tuple[int, int]], times: int, seconds: float) -> None:
         self._mend(cuts)
         if times:
-            node = self._victim(0.9).number
-            others = [each.number for each in self._nodes if each.number != node]
-            cuts = [(node, other) for other in others] + [(other, node) for other in others]
-            for one, two in cuts:
-                self._network.cut(one, two)
+            cuts = self._around(self._victim(0.9))
+            self._cut(cuts)
             self._later(self._random.uniform(0.5, 1.5) * seconds, self._rotate, cuts, times - 1, seconds)
+
+    def _contest(self, node: Node) -> None:
+        """Cut off each leader as it asks for votes, before, while or after it is heard, as the one before comes back.
+
+        Each leaves a value in its own vote or in a few, which may be chosen and may not, and the next one has to tell.
+        """
+        self._contests = self._random.randint(2, 6)
+
+    def _asked(self, node: Node) -> None:
+        cuts = self._around(node)
+        if cuts == self._contested or self._random.random() < 0.5:
+            return
+        self._contests -= 1
+        ended, self._contested = self._contested, cuts
+        delays = self._random.choice((0.0, 2.0, 8.0))
+        if delays:
+            self._later(delays * self._plan.weather.delay, self._replace, ended, cuts)
+        else:
+            self._replace(ended, cuts)  # at once: the message that is about to leave is held back
+        if not self._contests:
+            self._later(self._lasting(), self._mend, cuts)
+
+    def _replace(self, ended: list[tuple[int, int]], cuts: list[tuple[int, int]]) -> None:
+        self._mend(ended)
+        self._cut(cuts)
 
     def _lossy(self, node: Node) -> None:
         other = self._random.choice([each.number for each in self._nodes if each is not node])

@@ -12,6 +12,7 @@ from dkv.sim.network import Weather
 
 FAULTS = (
     "clock",
+    "contest",
     "crash",
     "delay",
     "flap",
@@ -32,7 +33,7 @@ FAULTS = (
 """Every kind of fault; ``delay``, ``loss`` and ``repeat`` are the network's weather, the others strike."""
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
-FREQUENT = {"crash": 3.0, "partition": 2.0, "rotation": 2.0, "lossy-link": 2.0}
+FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
