@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.events import Replies, Requests
-from dkv.net.sending import send_now
+from dkv.net.large import LARGE_BYTES
+from dkv.net.sending import sender_of
 from dkv.replies import Error, Local
 from dkv.settings import KIB, MIB
 from dkv.wire.replies import ReplyEncoder
@@ -55,6 +56,7 @@ class ClientConnection(Protocol):
         self._inflight = 0  # their bytes
         self._reply_bytes = REPLY_BYTES_AT_FIRST
         self._choked = False  # too much is in flight
+        self._is_large = False  # the request that was arriving when this was last looked at
         self._unread = False  # the client does not read its replies
         self.unread_bytes = 0
         """Of replies that wait for the client to read them, roughly."""
@@ -74,6 +76,7 @@ class ClientConnection(Protocol):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
+        self._send = sender_of(self.transport)
         self._clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -125,7 +128,7 @@ class ClientConnection(Protocol):
     def proceed(self) -> None:
         """Pass on requests until there are no more, or until something says stop."""
         parser = self._parser
-        while not (self._ended or self._must_wait):
+        while not (self._ended or self._choked or self._unread or self._clients.paused):
             count_max = self._requests_at_once()
             requests = parser.take(count_max)
             if requests or parser.error is not None:
@@ -138,7 +141,7 @@ class ClientConnection(Protocol):
 
     def balance(self) -> None:
         """Read on, or stop reading."""
-        reading = not (self._ended or self._must_wait) and self._clients.large.may_read(self, self._parser.held)
+        reading = not (self._ended or self._choked or self._unread or self._clients.paused) and self._may_read()
         if reading != self._reading and self._closing is None:
             self._reading = reading
             if reading:
@@ -160,9 +163,13 @@ class ClientConnection(Protocol):
             self._refuse(text)
             self.balance()
 
-    @property
-    def _must_wait(self) -> bool:
-        return self._choked or self._unread or self._clients.paused
+    def _may_read(self) -> bool:
+        """Whether the request that is arriving, if it has grown large, may grow on."""
+        held = self._parser.held
+        if held <= LARGE_BYTES and not self._is_large:
+            return True
+        self._is_large = held > LARGE_BYTES
+        return self._clients.large.may_read(self, held)
 
     def _weigh(self) -> None:
         """Something more is in flight, or something less: is it too much?"""
@@ -192,7 +199,9 @@ class ClientConnection(Protocol):
             item = interpret(arguments)
             items.append(item)
             size += wire_bytes
-            if isinstance(item, Local):
+            if isinstance(item, list):
+                reads += item[0] in only_read
+            else:
                 local += 1
                 if item.close:
                     self._ended = True
@@ -200,8 +209,6 @@ class ClientConnection(Protocol):
                         self._sends_on = True
                         self._clients.refused_input(self.peer, item.reply.text)
                     break
-            elif item[0] in only_read:
-                reads += 1
         if items:
             self._deliver(items, reads, local, size)
         if self._parser.error is not None and not self._ended:
@@ -240,9 +247,10 @@ class ClientConnection(Protocol):
 
     def _reply(self, replies: list[Any]) -> None:
         data = self._encoder.encode(replies)
-        # What is expected falls slowly: replies as large as these may come again behind some small ones.
-        self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies), self._reply_bytes // 2)
-        send_now(self.transport, data)
+        if self._reply_bytes > REPLY_BYTES_MIN or len(data) > REPLY_BYTES_MIN * len(replies):
+            # What is expected falls slowly: replies as large as these may come again behind some small ones.
+            self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies), self._reply_bytes // 2)
+        self._send(data)
         if self._unread and self._closing is None:
             self.unread_bytes += len(data)
             self._clients.unread(len(data))

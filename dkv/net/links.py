@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.actor import Address
-from dkv.net.sending import send_now
+from dkv.net.sending import sender_of
 from dkv.wire.codec import Alive, CodecError, Hello, Refused, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
 
@@ -210,6 +210,7 @@ class Dialled(Link):
         """Say Hello at once."""
         super().connectionMade()
         self.transport.registerProducer(self, True)
+        self._send = sender_of(self.transport)
         self.write(self.mesh.hello)
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:
@@ -259,7 +260,7 @@ class Dialled(Link):
                 self.write(data)
         else:
             self._idle_ticks = 0
-            send_now(self.transport, b"".join(frames))
+            self._send(b"".join(frames))
         if self._blocked:
             self._unsent_bytes += sum(map(len, frames))
         else:

@@ -36,6 +36,8 @@ from dkv.events import (
 from dkv.identity import Identity
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, BarrierRequest, Submit, Want
+from dkv.node.availability import Availability
+from dkv.node.gathering import GATHERED_BYTES_MAX, LULL_SECONDS, Gathering
 from dkv.node.readqueue import ReadQueue
 from dkv.node.runs import Lane, Outstanding, Run, take_fitting, weigh_at_least
 from dkv.records import Batch
@@ -60,7 +62,6 @@ GatewayMessage = (
 
 RESEND_SECONDS = 1.0
 DEADLINES_PER_TIMEOUT = 20
-LOADING = Error("LOADING this node is replaying its log; the request was not applied, retry")
 
 
 class Gateway:
@@ -82,12 +83,13 @@ class Gateway:
         self._timings = timings
         self._encode = encode
         self._classic = classic
-        self._loading = True
+        self._availability = Availability(timings, classic)
         self._leader: Address | None = None
-        self._quorum_lost_at: float | None = None
         self._lanes: dict[int, Lane] = {}
         self._flushing = False
         self._watching = False
+        self._gathering = Gathering()
+        self._lull_ends = False
         self._seq = 0
         self._to_log: deque[Run] = deque()
         self._outstanding: deque[Outstanding] = deque()
@@ -111,8 +113,7 @@ class Gateway:
                 self._on_read_results(turn, message)
             case Flush():
                 self._flushing = False
-                self._number_batches(turn)
-                self._ask_barrier(turn)
+                self._pass_on(turn)
             case ClientGone():
                 self._on_client_gone(message)
             case Want():
@@ -120,9 +121,9 @@ class Gateway:
             case LeaderIs():
                 self._on_leader_is(turn, message)
             case QuorumHeard():
-                self._quorum_lost_at = None if message.heard else turn.now
+                self._availability.quorum_lost_at = None if message.heard else turn.now
             case Replayed():
-                self._loading = False
+                self._availability.loading = False
             case RepliesUnread():
                 self._replies_full = message.full
                 self._read_next(turn)
@@ -131,7 +132,7 @@ class Gateway:
                 if self._leader is not None and self._leader.node == message.node:
                     self._resend_all(turn)
             case TimerFired():
-                self._on_timer(turn)
+                self._on_timer(turn, message.name)
             case _:
                 assert_never(message)
         if self._replies:
@@ -141,7 +142,8 @@ class Gateway:
     # --- requests ---
 
     def _on_client_requests(self, turn: Turn, message: ClientRequests) -> None:
-        refusal, lanes = self._refusal_at_once(turn.now), self._lanes
+        refusal, lanes = self._availability.refusal_at_once(turn.now), self._lanes
+        self._gathering.arrived(len(message.requests), turn.now)
         for requests in message.requests:
             run = Run(requests, turn.now)
             lane = lanes.get(requests.connection)
@@ -193,6 +195,19 @@ class Gateway:
             self._flushing = True
             turn.send(self._here(GATEWAY), Flush())
 
+    def _pass_on(self, turn: Turn) -> None:
+        """Number batches and ask for barriers, unless it is worth while to wait for those who are about to ask."""
+        if self._lull_ends:
+            self._lull_ends = False
+            self._gathering.look()
+        may_go = (self._to_log and not self._outstanding) or self._reads.waiting
+        if may_go and self._gathering.should_wait(turn.now) and not weigh_at_least(self._to_log, GATHERED_BYTES_MAX):
+            if self._gathering.watch():
+                turn.set_timer("lull", LULL_SECONDS)
+            return
+        self._number_batches(turn)
+        self._ask_barrier(turn)
+
     # --- writes ---
 
     def _number_batches(self, turn: Turn) -> None:
@@ -216,27 +231,27 @@ class Gateway:
 
     def _submit(self, turn: Turn, leader: Address, runs: list[Run], barrier: int) -> None:
         """Number a batch of these runs, and send it; it answers the request ``barrier``, if that is not 0."""
-        blob = self._encode([entry for run in runs for entry in run.log_entries()])
+        entries = [entry for run in runs for entry in run.log_entries()]
         self._seq += 1
         me = self._identity
-        batch = Batch(me.node, me.incarnation, me.boot, self._seq, blob)
-        self._outstanding.append(Outstanding(batch, runs, turn.now, turn.now, barrier))
+        batch = Batch(me.node, me.incarnation, me.boot, self._seq, self._encode(entries))
+        self._outstanding.append(Outstanding(batch, runs, len(entries), turn.now, turn.now, barrier))
         waited = turn.now - min((run.arrived for run in runs), default=turn.now)
-        turn.note("batch_numbered", commands=sum(run.entries for run in runs), seconds=waited)
+        turn.note("batch_numbered", commands=len(entries), seconds=waited)
         turn.send(leader, Submit((batch,)))
 
     def _on_batch_applied(self, turn: Turn, message: BatchApplied) -> None:
         applied = self._outstanding.popleft()
         assert applied.batch.seq == message.seq, f"batch {message.seq} applied, {applied.batch.seq} is the oldest"
         turn.note("batch_agreed", commands=len(message.results), seconds=turn.now - applied.numbered_at)
-        results = message.results
-        if len(results) != sum(run.entries for run in applied.runs):
-            results = [UNREADABLE] * sum(run.entries for run in applied.runs)
+        results = message.results if len(message.results) == applied.entries else [UNREADABLE] * applied.entries
+        self._gathering.answered(len(applied.runs), turn.now)
         self._share_out(turn, applied.runs, results)
         if applied.barrier:
             self._reads.barrier(applied.barrier, 0)  # what is applied by now is enough
             self._read_next(turn)
-        self._flush_soon(turn)
+        if self._to_log or self._reads.waiting:
+            self._flush_soon(turn)
 
     def _on_want(self, turn: Turn, message: Want) -> None:
         """Resend from there on; to send what it would refuse again could go on without end, at no distance at all."""
@@ -279,6 +294,7 @@ class Gateway:
         runs = self._reads.evaluated(message.number)
         waited = turn.now - min((run.arrived for run in runs), default=turn.now)
         turn.note("reads_evaluated", commands=len(message.results), seconds=waited)
+        self._gathering.answered(len(runs), turn.now)
         self._share_out(turn, runs, message.results)
         self._read_next(turn)
         if self._reads.waiting:
@@ -317,19 +333,22 @@ class Gateway:
 
     def _on_leader_is(self, turn: Turn, message: LeaderIs) -> None:
         self._leader = Address(message.node, PROPOSER) if message.node else None
+        self._availability.leader_known = self._leader is not None
         self._resend_all(turn)
         self._flush_soon(turn)
 
     # --- time ---
 
-    def _on_timer(self, turn: Turn) -> None:
+    def _on_timer(self, turn: Turn, name: str) -> None:
+        self._lull_ends |= name == "lull"
+        if name == "deadline":
+            self._on_deadline(turn)
+        self._flush_soon(turn)  # behind what is in the mailbox: it may be what is waited for
+
+    def _on_deadline(self, turn: Turn) -> None:
         """Answer what has waited too long, oldest first; send again what the leader may not have got."""
         expired = turn.now - self._timings.request_seconds
-        refusal = self._refusal()
-        uncertain = Error(
-            f"UNCERTAIN the request was proposed and no decision came within {self._timings.request_seconds:g} s:"
-            " it may or may not take effect, now or later; retry it with the same IDMP token, or read first"
-        )
+        refusal, uncertain = self._availability.refusal, self._availability.uncertain
         for outstanding in self._outstanding:
             for run in outstanding.runs:
                 if run.arrived <= expired:
@@ -345,7 +364,6 @@ class Gateway:
         if self._outstanding and self._outstanding[0].sent_at <= turn.now - RESEND_SECONDS:
             self._resend(turn, 1)
         self._resend_barrier_request(turn)
-        self._flush_soon(turn)
         self._watching = bool(self._lanes or self._outstanding or self._to_log or self._reads.asked)
         if self._watching:
             turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
@@ -355,8 +373,9 @@ class Gateway:
         for _ in range(len(runs)):
             run = runs.popleft()
             if run.arrived <= expired:
-                self._note_refusal(turn, self._refusal(), run.entries)
-                self._answer(turn, run, [self._refusal()] * run.entries)
+                refusal = self._availability.refusal
+                self._note_refusal(turn, refusal, run.entries)
+                self._answer(turn, run, [refusal] * run.entries)
             else:
                 runs.append(run)
 
@@ -372,29 +391,9 @@ class Gateway:
         if self._leader is not None and self._reads.asked and not self._classic:
             turn.send(self._leader, BarrierRequest(self._identity.boot, self._reads.asked))
 
-    def _refusal_at_once(self, now: float) -> Error | None:
-        """Why a request need not even wait: this node is loading, or no quorum was heard for a whole timeout."""
-        if self._loading:
-            return LOADING
-        if self._cluster_is_down() and now - (self._quorum_lost_at or 0.0) >= self._timings.request_seconds:
-            return self._refusal()
-        return None
-
     def _note_refusal(self, turn: Turn, refusal: Error, count: int) -> None:
         if count:
             turn.note("refused", reason=refusal.text.partition(" ")[0], count=count)
-
-    def _cluster_is_down(self) -> bool:
-        """No leader is known and no quorum is heard: a leader that is heard has a quorum of its own."""
-        return self._leader is None and self._quorum_lost_at is not None
-
-    def _refusal(self) -> Error:
-        if self._cluster_is_down():
-            return Error("CLUSTERDOWN no majority of the nodes is reachable; the request was not applied")
-        return Error(
-            f"TRYAGAIN no {'majority' if self._classic else 'leader'} answered within"
-            f" {self._timings.request_seconds:g} s; the request was not applied, retry"
-        )
 
     def _here(self, role: str) -> Address:
         return Address(self._identity.node, role)

@@ -87,6 +87,7 @@ class Outstanding:
 
     batch: Batch
     runs: list[Run]
+    entries: int
     sent_at: float
     numbered_at: float
     barrier: int  # the request for a barrier that it answers; 0 if none

@@ -30,6 +30,7 @@ from dkv.node.inspection import Inspection
 from dkv.node.journal import Journal
 from dkv.node.notify import notify
 from dkv.node.options import Options
+from dkv.node.polling import clock_of
 from dkv.node.session import ClientSession
 from dkv.storage.check import check_log
 from dkv.storage.identity import DirectoryError, load_members, open_directory
@@ -96,7 +97,7 @@ class NodeService(MultiService):
         assert self._store is not None
         self._host = Host(
             node,
-            clock=self._reactor,
+            clock=clock_of(self._reactor),
             store=self._store,
             random=SystemRandom(),
             limits=config.limits,

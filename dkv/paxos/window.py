@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from dkv.paxos.quorum import is_quorum
+from dkv.paxos.quorum import quorum_size
 from dkv.records import Value, value_bytes
 
 BACKOFF_MAX = 16
@@ -45,6 +45,7 @@ class Window:
         self._next_slot = base + 1
         self._node = node
         self._members = frozenset(members)
+        self._quorum = quorum_size(len(self._members))
         self._slots_max = slots_max
         self._bytes_max = bytes_max
         self._bytes = 0
@@ -77,9 +78,10 @@ class Window:
         proposal = self._proposals.get(slot)
         if proposal is None:
             return False
-        proposal.voters.add(node)
+        if node in self._members:
+            proposal.voters.add(node)
         before = self.chosen_through
-        while (first := self._proposals.get(self.chosen_through + 1)) and is_quorum(first.voters, self._members):
+        while (first := self._proposals.get(self.chosen_through + 1)) and len(first.voters) >= self._quorum:
             self.chosen_through += 1
             self._bytes -= self._proposals.pop(self.chosen_through).size
             self._origins.update([batch.node for batch in first.value])

@@ -26,6 +26,8 @@ class ReplyEncoder:
 
     def encode(self, replies: list[Any]) -> bytes:
         """The bytes of ``replies``: results, or ``Local`` replies, which may switch the protocol or be the last."""
+        if len(replies) == 1 and replies[0] is OK:  # what most writes are answered
+            return _OK
         pieces: list[bytes] = []
         add = pieces.append
         for reply in replies:

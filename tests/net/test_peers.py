@@ -89,9 +89,8 @@ class TwoMeshes(SynchronousTestCase):
 
     def test_one_write_for_what_is_sent_together(self) -> None:
         """Each write is a system call here and mostly another at the peer, which cost more than what they carry."""
-        ((dialler, _),) = self.network.links(5102)
         writes: list[bytes] = []
-        self.patch(dialler, "write", writes.append)
+        self.patch(self.one.peers[2].dialled, "_send", writes.append)
         for _ in range(3):
             self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.assertEqual(writes, [])

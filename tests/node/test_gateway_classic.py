@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.events import ReadResults
+from dkv.node.gathering import LULL_SECONDS
 from dkv.replies import OK
 from dkv.settings import Limits
 from tests.node.one_gateway import OneGateway, get, here, put, requests
@@ -61,6 +62,7 @@ class NoopReadTests(SynchronousTestCase):
         self.assertEqual(self.node.batches(), [])
         self.node.applied(1, OK)
         self.assertEqual(self.node.reads[0].entries, [get("a")])
+        self.node.wait(LULL_SECONDS)
         self.assertEqual(self.node.batches(), [(OWN, 2, [put("y")])])
         self.node.applied(2, OK)
         self.results(b"1")

@@ -16,6 +16,7 @@ from dkv.actor import PROPOSER, Address
 from dkv.events import BatchApplied, ClientGone, Read, ReadResults
 from dkv.kv.commands import APPEND
 from dkv.messages import Barrier, Want
+from dkv.node.gathering import LULL_SECONDS
 from dkv.records import Batch
 from dkv.replies import Error, Local, Simple
 from dkv.settings import Limits
@@ -223,6 +224,7 @@ class World:
         self.quorum(True)
         self.change_leader(3)
         for _ in range(1_000):
+            self.node.wait(3 * LULL_SECONDS)  # what waits for others to ask waits no more
             if not (self.node.submits or self.node.barrier_requests or self.barriers or self.applied < len(self.log)):
                 return
             for name in ("submit", "ask", "answer", "apply"):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.node import layers as layers_module
 from dkv.node.layers import _KEY_OVERHEAD_BYTES, Layers
 from dkv.sim.memory import MemoryStore
 
@@ -29,6 +30,7 @@ class LayersTests(SynchronousTestCase):
     """One store with layers before it."""
 
     def setUp(self) -> None:
+        self.patch(layers_module, "READ_BYTES_MAX", 3 * _KEY_OVERHEAD_BYTES)  # so that copies of what is read go
         self.store = MemoryStore()
         self.layers = Layers(self.store)
 
@@ -107,6 +109,20 @@ class LayersTests(SynchronousTestCase):
                 layers.staged_bytes,
                 sum(_KEY_OVERHEAD_BYTES + len(key) + len(value or b"") for key, value in staged.items()),
             )
+
+    def test_what_was_read_is_not_read_again(self) -> None:
+        """What clients read most must not cost a look at the disk's blocks each time; what is kept is bounded."""
+        asked: list[bytes] = []
+
+        class Counting(MemoryStore):
+            def get(self, key: bytes) -> bytes | None:
+                asked.append(key)
+                return super().get(key)
+
+        layers = Layers(Counting(auto=True))
+        for key in (b"a", b"a", b"b", b"a", b"b", b"c", b"a", b"c"):
+            self.assertIsNone(layers.load(key))
+        self.assertEqual(asked, [b"a", b"b", b"c", b"a"])  # there is room for two
 
     def test_staged_waits(self) -> None:
         """A commit without write-back takes only what was persisted: state in every commit halves throughput."""

@@ -93,7 +93,7 @@ def reply_before_durable() -> Iterator[None]:
 @plant("B2")
 def acknowledged_by_one_disk() -> Iterator[None]:
     """A write counts as chosen when one disk has it."""
-    with patch("dkv.paxos.window.is_quorum", lambda voters, members: bool(voters)):
+    with patch("dkv.paxos.window.quorum_size", lambda members: 1):
         yield
 
 
@@ -330,29 +330,29 @@ def confirmed_without_asking() -> Iterator[None]:
 @plant("B28")
 def numbered_batch_given_up() -> Iterator[None]:
     """A gateway that has answered UNCERTAIN forgets the batch, and numbers the next one."""
-    on_timer = Gateway._on_timer
+    on_deadline = Gateway._on_deadline
 
     def forget(self: Gateway, turn: Any) -> None:
-        on_timer(self, turn)
+        on_deadline(self, turn)
         while self._outstanding and all(run.answered for run in self._outstanding[0].runs):
             self._outstanding.popleft()
 
-    with patch.object(Gateway, "_on_timer", forget):
+    with patch.object(Gateway, "_on_deadline", forget):
         yield
 
 
 @plant("B28b")
 def batch_number_reused() -> Iterator[None]:
     """A gateway that has answered UNCERTAIN gives the batch's number to other bytes."""
-    on_timer = Gateway._on_timer
+    on_deadline = Gateway._on_deadline
 
     def reuse(self: Gateway, turn: Any) -> None:
-        on_timer(self, turn)
+        on_deadline(self, turn)
         while self._outstanding and all(run.answered for run in self._outstanding[-1].runs):
             self._outstanding.pop()
             self._seq -= 1
 
-    with patch.object(Gateway, "_on_timer", reuse):
+    with patch.object(Gateway, "_on_deadline", reuse):
         yield
 
 

@@ -1,0 +1,47 @@
+"""Whether a node can serve its clients at the moment, and what it tells them if it cannot."""
+
+from __future__ import annotations
+
+from dkv.replies import Error
+from dkv.settings import Timings
+
+LOADING = Error("LOADING this node is replaying its log; the request was not applied, retry")
+
+
+class Availability:
+    """What the gateway has heard of its own node and of the others; ``classic`` says that nobody leads."""
+
+    def __init__(self, timings: Timings, classic: bool) -> None:
+        self.loading = True
+        """The log is still being replayed."""
+        self.leader_known = False
+        """Somebody leads; in classic mode, this node heard of a quorum at its start."""
+        self.quorum_lost_at: float | None = None
+        """Since when no quorum is heard, in monotonic seconds; None while one is."""
+        self._request_seconds = timings.request_seconds
+        self._wanted = "majority" if classic else "leader"
+        self.uncertain = Error(
+            f"UNCERTAIN the request was proposed and no decision came within {timings.request_seconds:g} s:"
+            " it may or may not take effect, now or later; retry it with the same IDMP token, or read first"
+        )
+        """What a write is answered that has a number and waited too long."""
+
+    @property
+    def refusal(self) -> Error:
+        """What a request is answered that has no number and waited too long."""
+        if self._cluster_is_down():
+            return Error("CLUSTERDOWN no majority of the nodes is reachable; the request was not applied")
+        waited = f"no {self._wanted} answered within {self._request_seconds:g} s"
+        return Error(f"TRYAGAIN {waited}; the request was not applied, retry")
+
+    def refusal_at_once(self, now: float) -> Error | None:
+        """Why a request need not even wait: this node is loading, or no quorum was heard for a whole timeout."""
+        if self.loading:
+            return LOADING
+        if self._cluster_is_down() and now - (self.quorum_lost_at or 0.0) >= self._request_seconds:
+            return self.refusal
+        return None
+
+    def _cluster_is_down(self) -> bool:
+        """No leader is known and no quorum is heard: a leader that is heard has a quorum of its own."""
+        return not self.leader_known and self.quorum_lost_at is not None
