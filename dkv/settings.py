@@ -69,10 +69,10 @@ class Limits:
 class Timings:
     """Durations in seconds, on the monotonic clock."""
 
-    heartbeat_seconds: float = 0.15
+    heartbeat_seconds: float = 0.19
     election_seconds_min: float = 0.6
     election_seconds_max: float = 1.2
-    retransmit_seconds: float = 0.3
+    retransmit_seconds: float = 0.5
     catchup_grace_seconds: float = 0.1
     catchup_retry_seconds: float = 1.0
     phase1_idle_seconds: float = 5.0

@@ -26,10 +26,10 @@ from dkv.wire.frames import FrameError, FrameReader, frame
 if TYPE_CHECKING:
     from dkv.net.peers import Mesh, Peer
 
-TICKS_OF_SILENCE = 8
+TICKS_OF_SILENCE = 4
 """A connection is given up on after so many ticks without a byte; the mesh spreads them over silence_seconds."""
 
-TICKS_IDLE = 2
+TICKS_IDLE = 1
 """Alive is written after so many ticks without another write: three can get lost in time before silence."""
 
 HELLO_BYTES_MAX = 4096
@@ -79,6 +79,7 @@ class Link(Protocol):
         self.host = str(getattr(address, "host", address))
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        self._send = sender_of(self.transport)
         self.mesh.opened(self)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted's default is a value
@@ -123,7 +124,7 @@ class Link(Protocol):
         if self.mesh.faults:
             self.mesh.faults.write(self, data)
         else:
-            self.transport.write(data)
+            self._send(data)
 
     def tick(self) -> None:
         """Called ``TICKS_OF_SILENCE`` times in ``silence_seconds``."""
@@ -210,7 +211,6 @@ class Dialled(Link):
         """Say Hello at once."""
         super().connectionMade()
         self.transport.registerProducer(self, True)
-        self._send = sender_of(self.transport)
         self.write(self.mesh.hello)
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from dkv.settings import MIB
 from dkv.storage.store import Store
 
-READ_BYTES_MAX = 8 * MIB
+READ_BYTES_MAX = 4 * MIB
 _KEY_OVERHEAD_BYTES = 128  # what an entry of a dict costs beside its bytes, roughly
 _ABSENT: Final = object()
 

@@ -16,7 +16,7 @@ from dkv.ballot import ZERO, Ballot
 from dkv.keys import CHOSEN_THROUGH, RECORD, pack_number, record_key, slot_of, unpack_number
 from dkv.records import SlotRecord, Value, pack_record, unpack_record, value_bytes
 
-RECENT_BYTES_MAX = 16 << 20
+RECENT_BYTES_MAX = 8 << 20
 """How much of the newest values is kept in memory: the learner and peers slightly behind ask for these."""
 
 

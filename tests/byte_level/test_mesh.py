@@ -9,6 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.net.links import TICKS_OF_SILENCE
 from dkv.wire.codec import Hello
 from dkv.wire.frames import frame
 from tests.byte_level.members import BLOB_BYTES_MAX, LIMITS, PORT, SETTLE_SECONDS, TIMINGS, Meeting
@@ -18,7 +19,7 @@ from tests.byte_level.streams import BUFFER_BYTES
 from tests.net.nodes import HELLO, told
 
 SEEDS = 100
-NOTICE_SECONDS = TIMINGS.silence_seconds * 9 / 8 + 0.1
+NOTICE_SECONDS = TIMINGS.silence_seconds * (TICKS_OF_SILENCE + 1) / TICKS_OF_SILENCE + 0.1
 """By when silence is noticed: at the tick that follows it."""
 
 

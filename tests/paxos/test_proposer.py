@@ -139,7 +139,7 @@ class Phase1Tests(OneProposer):
         for _ in range(3):
             waits.append(self.due()["retransmit"])
             self.assertEqual(self.fire("retransmit", waits[-1]), [(acceptor(1), Prepare(FIRST, 1))])
-        self.assertEqual(waits, [0.3, 0.6, 1.2])
+        self.assertEqual(waits, [TIMINGS.retransmit_seconds * times for times in (1, 2, 4)])
 
     def test_b3_above_every_ballot_seen(self) -> None:
         """The acceptor says at its start what it has promised: rounds never repeat, whatever is heard later."""
@@ -200,7 +200,8 @@ class Phase1Tests(OneProposer):
     def test_catching_up_may_take_long_while_it_helps(self) -> None:
         """Far behind on a slow link, a node would never lead; but one whom nobody helps must not wait for ever."""
         self.give(here(ELECTOR), Campaign())
-        self.assertEqual(self.due(), {"retransmit": 0.3, "progress": TIMINGS.phase1_idle_seconds})
+        due = {"retransmit": TIMINGS.retransmit_seconds, "progress": TIMINGS.phase1_idle_seconds}
+        self.assertEqual(self.due(), due)
         for give, extends in (
             (lambda: self.promise(1), True),
             (lambda: self.promise(2, through=9), True),
@@ -245,7 +246,7 @@ class Phase1Tests(OneProposer):
         self.give(here(ELECTOR), Campaign())
         self.promise(1)
         again = [(acceptor(2), Prepare(FIRST, 1)), (acceptor(3), Prepare(FIRST, 1))]
-        self.assertEqual(self.fire("retransmit", 0.3), again)
+        self.assertEqual(self.fire("retransmit", TIMINGS.retransmit_seconds), again)
         self.assertEqual(self.give(Address(3, PROPOSER), PeerUp(3, 0xB3, 1)), again[1:])
         self.turn.now += TIMINGS.election_seconds_max
         self.assertEqual(self.give(Address(3, PROPOSER), PeerUp(3, 0xB3, 1)), [])
@@ -312,7 +313,7 @@ class StopTests(OneProposer):
         self.submit(batch(1))
         self.fire("retransmit", TIMINGS.stuck_disk_seconds + 0.1)
         self.give(here(ELECTOR), Campaign())
-        self.assertEqual(self.fire("retransmit", 0.3), [(acceptor(1), Prepare(Ballot(2, 1), 1))])
+        self.assertEqual(self.fire("retransmit", TIMINGS.retransmit_seconds), [(acceptor(1), Prepare(Ballot(2, 1), 1))])
 
     def test_news_of_lower_ballots(self) -> None:
         """What concerns an earlier attempt of its own must not end a healthy lead."""

@@ -141,7 +141,7 @@ class Phase2Tests(OneProposer):
         self.accepted(1, 1)
         self.accepted(2, 1)
         again = Accept(FIRST, 2, (batch(2),), 1)
-        sent = self.fire("retransmit", 0.31)
+        sent = self.fire("retransmit", TIMINGS.retransmit_seconds + 0.01)
         self.assertEqual(sent, [*((acceptor(node), again) for node in (2, 3)), *marks(1)])
 
     def test_large_values_go_one_by_one(self) -> None:

@@ -21,8 +21,13 @@ def written_bytes(pids: Iterable[int]) -> int:
 
 
 def resident_bytes(pid: int) -> int:
-    """The memory that it holds."""
+    """What of it is in memory, the mapped files too that Linux keeps there as long as it has room."""
     return _field(pid, "status", "VmRSS:") * 1024
+
+
+def held_bytes(pid: int) -> int:
+    """The memory that it has made its own: all but mapped files."""
+    return _field(pid, "status", "RssAnon:") * 1024
 
 
 def _stat(pid: int) -> list[str]:
