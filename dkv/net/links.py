@@ -2,8 +2,8 @@
 
 Between two nodes there are two connections, one dialled by each. On either the dialler says Hello first; the
 acceptor checks it and answers with its own Hello, or with Refused. So a dialler that reads a valid Hello knows
-that it was accepted. From then on the dialler writes messages and the acceptor none; both write Alive when they
-have written nothing for a while, and both end a connection on which nothing is heard.
+that it was accepted. From then on the dialler writes messages and the acceptor none; both write Alive now and then,
+and both end a connection on which nothing is heard.
 
 Silence is counted in ticks of the mesh, not in seconds: a process that was stopped for a minute itself ticks once
 when it goes on, and does not blame its peers for that minute.
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 TICKS_OF_SILENCE = 4
 """A connection is given up on after so many ticks without a byte; the mesh spreads them over silence_seconds."""
-
-TICKS_IDLE = 1
-"""Alive is written after so many ticks without another write: three can get lost in time before silence."""
 
 HELLO_BYTES_MAX = 4096
 """The longest frame that is read before a valid Hello, so that a stranger costs little memory."""
@@ -65,7 +62,6 @@ class Link(Protocol):
         self._reader = FrameReader(HELLO_BYTES_MAX)
         self._silent_ticks = 0
         self._unfinished_ticks = 0
-        self._idle_ticks = 0
         self._closing = False
 
     @property
@@ -120,16 +116,14 @@ class Link(Protocol):
 
     def write(self, data: bytes) -> None:
         """Write one frame."""
-        self._idle_ticks = 0
         if self.mesh.faults:
             self.mesh.faults.write(self, data)
         else:
             self._send(data)
 
     def tick(self) -> None:
-        """Called ``TICKS_OF_SILENCE`` times in ``silence_seconds``."""
+        """Called ``TICKS_OF_SILENCE`` times in ``silence_seconds``; so three Alives can get lost in time."""
         self._silent_ticks += 1
-        self._idle_ticks += 1
         self._unfinished_ticks = self._unfinished_ticks + 1 if self._reader.unfinished else 0
         if self._silent_ticks > TICKS_OF_SILENCE:
             self.complain("silent", "peer_silent")
@@ -137,7 +131,7 @@ class Link(Protocol):
         elif self._unfinished_ticks > FRAME_SILENCES * TICKS_OF_SILENCE:
             self.complain("unfinished", "peer_frame_unfinished")
             self.abort()
-        elif self.peer is not None and self._idle_ticks >= TICKS_IDLE:
+        elif self.peer is not None:
             self.write(ALIVE)
 
     def complain(self, what: str, event: str, **fields: Any) -> None:
@@ -259,7 +253,6 @@ class Dialled(Link):
             for data in frames:
                 self.write(data)
         else:
-            self._idle_ticks = 0
             self._send(b"".join(frames))
         if self._blocked:
             self._unsent_bytes += sum(map(len, frames))

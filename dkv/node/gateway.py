@@ -201,7 +201,7 @@ class Gateway:
             self._lull_ends = False
             self._gathering.look()
         may_go = (self._to_log and not self._outstanding) or self._reads.waiting
-        if may_go and self._gathering.should_wait(turn.now) and not weigh_at_least(self._to_log, GATHERED_BYTES_MAX):
+        if may_go and not weigh_at_least(self._to_log, GATHERED_BYTES_MAX) and self._gathering.should_wait(turn.now):
             if self._gathering.watch():
                 turn.set_timer("lull", LULL_SECONDS)
             return

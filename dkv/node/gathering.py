@@ -24,7 +24,8 @@ WAIT_SECONDS_MAX = 0.005
 STALE_SECONDS = 0.02
 """Who has not asked again after so long is not expected any more, whether somebody waited or not."""
 
-SKIPPED_MAX = 1_024
+LULLS_COUNTED_MAX = 10
+"""After so many in a row one answer in 1,024 or so is followed by a wait."""
 
 
 class Gathering:
@@ -77,4 +78,4 @@ class Gathering:
         if self._quiet and self._expected:
             self._expected = 0
             self._lulls += 1
-            self._skipped = min(2**self._lulls, SKIPPED_MAX)
+            self._skipped = 2 ** min(self._lulls, LULLS_COUNTED_MAX)

@@ -92,5 +92,8 @@ class Poller:
 
 
 def clock_of(reactor: Any) -> Any:
-    """The host's clock: the reactor itself, unless it is of the kind that can be helped."""
-    return Poller(reactor) if type(reactor) is EPollReactor else reactor
+    """The host's clock: the reactor itself, unless it is of the kind that can be helped. All hosts of one have one."""
+    if type(reactor) is not EPollReactor:
+        return reactor
+    poller = getattr(reactor.doIteration, "__self__", reactor)
+    return poller if isinstance(poller, Poller) else Poller(reactor)

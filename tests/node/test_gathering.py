@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.node.gathering import (
     GATHERED_BYTES_MAX,
     LULL_SECONDS,
-    SKIPPED_MAX,
+    LULLS_COUNTED_MAX,
     STALE_SECONDS,
     WAIT_SECONDS_MAX,
     Gathering,
@@ -89,7 +89,7 @@ class GatheringTests(SynchronousTestCase):
                 waits.append(number)
                 self.lull()
         self.assertEqual(waits[:5], [0, 3, 8, 17, 34])
-        self.assertEqual(waits[-1] - waits[-2], SKIPPED_MAX + 1)
+        self.assertEqual(waits[-1] - waits[-2], 2**LULLS_COUNTED_MAX + 1)
 
     def test_and_are_forgotten(self) -> None:
         """Once those who were expected have come, there is no reason not to wait for them."""
