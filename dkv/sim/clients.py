@@ -22,7 +22,7 @@ from dkv.settings import Limits
 from dkv.sim.node import Node
 from dkv.sim.schedule import Event, Schedule
 
-OPEN_WRITES_MAX = 8
+OPEN_WRITES_MAX = 6
 KEY_REQUESTS_MAX = 150
 NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR", "IDMPOLD")
 OPS_AT_ONCE = 4

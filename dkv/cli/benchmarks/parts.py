@@ -53,11 +53,11 @@ class Grid:
     keys: int = 10_000
 
     def workloads(self) -> list[Workload]:
-        """All but those with too much under way, the usual ones first."""
-        combinations = product(self.to, self.value_bytes, self.pipelines, self.operations, self.clients)
+        """All but those with too much under way; large values last, as disks are busy with them for a while after."""
+        combinations = product(sorted(self.value_bytes), self.to, self.pipelines, self.operations, self.clients)
         return [
             Workload(operation, clients, pipeline, value_bytes, self.keys, to)
-            for to, value_bytes, pipeline, operation, clients in combinations
+            for value_bytes, to, pipeline, operation, clients in combinations
             if clients * pipeline * value_bytes <= UNDER_WAY_BYTES_MAX
         ]
 
