@@ -164,7 +164,7 @@ class RequestParser:
     def _take_only(self, taken: list[tuple[list[bytes], int]]) -> bool:
         """Take what is left of a piece if it is one whole request; whether it was.
 
-        It is, from each client that has one request under way at a time: 1.1 microseconds instead of 1.8.
+        It is, from each client that has one request under way at a time: 1.3 microseconds instead of 1.8.
         """
         parts, size = self._parts, len(self._buffer) - self._offset
         stop = len(parts) - 1
