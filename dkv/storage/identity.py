@@ -13,7 +13,7 @@ from dkv.keys import BOOT, FORMAT, IDENTITY, MEMBER, node_of, pack_number, unpac
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import Store, StoreFailed
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
 
 What an older version wrote means the same in this one: opening makes the directory one of this version, so that the

@@ -24,7 +24,7 @@ from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 from dkv import messages
 from dkv.ballot import Ballot
 
-PROTOCOL = 2
+PROTOCOL = 3
 """The version of all that two nodes say to each other, the entries of batches included; other versions are refused."""
 
 MESH = "mesh"

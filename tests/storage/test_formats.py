@@ -3,7 +3,9 @@
 ``formats/v1`` holds the files of LevelDB themselves. When the format changes, raise ``FORMAT_VERSION``, let
 ``write_example`` write the new form into a directory beside it, and keep what is there:
 
-    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v2')"
+    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v3')"
+
+That of a version which no release has yet is removed and written again whenever what it holds changes.
 """
 
 from __future__ import annotations

@@ -155,9 +155,9 @@ class OpenDirectoryTests(DirectoryTestCase):
         """An older dkv must not misread what a newer one wrote; the line says which versions those are."""
         initialise(self.directory, "c", 1)
         database = plyvel.DB(self.directory)
-        database.put(FORMAT, b"dkv 3")
+        database.put(FORMAT, b"dkv 4")
         database.close()
-        self.assertRefused("format version 3", "knows none beyond 2")
+        self.assertRefused("format version 4", "knows none beyond 3")
 
     def test_a_damaged_identity_is_refused(self) -> None:
         """A damaged name could be another node's."""

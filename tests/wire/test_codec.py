@@ -40,7 +40,7 @@ BATCH = Batch(1, INCARNATION_MAX, 4, 70_000, b"blob")
 RECORD = SlotRecord(BALLOT, (BATCH,), True)
 
 STORED = {
-    Hello(PROTOCOL, "blue", 2, INCARNATION_MAX, 3, "leader"): "87010264626c7565021bffffffffffffffff03666c6561646572",
+    Hello(PROTOCOL, "blue", 2, INCARNATION_MAX, 3, "leader"): "87010364626c7565021bffffffffffffffff03666c6561646572",
     Refused("no"): "8202626e6f",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
