@@ -49,6 +49,14 @@ class Address(NamedTuple):
     role: str
 
 
+class Fenced(Exception):
+    """The node's directory must never take part again: raised in a turn, it ends the process for good.
+
+    The text is the reason, one line. The host delivers nothing that was sent in that turn or later, and whoever ends
+    the process writes the reason into the directory, which is refused from then on (``dkv.storage.fence``).
+    """
+
+
 class Turn(Protocol):
     """What an actor may ask for while it handles one message."""
 

@@ -12,6 +12,7 @@ key         value                               written by
 ``R`` slot  slot record                         acceptor
 ``C``       chosen_through                      acceptor
 ``V`` node  incarnation of a member once seen   acceptor
+``X``       why the directory is fenced         whoever ends the process (``dkv.storage.fence``)
 ``A``       applied_through                     learner
 ``B`` name  last batch applied of an origin     learner (state machine)
 ``S`` key   state, by generation and key        learner (state machine)
@@ -35,6 +36,7 @@ SLOT_BALLOT = b"H"
 RECORD = b"R"
 CHOSEN_THROUGH = b"C"
 MEMBER = b"V"
+FENCE = b"X"
 APPLIED_THROUGH = b"A"
 BATCH_MARK = b"B"
 STATE = b"S"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from dkv.node.options import USAGE_STATUS
+from dkv.node.options import FENCED_STATUS, USAGE_STATUS
 
 UNIT = Path(__file__).resolve().parents[1] / "etc" / "dkvnode@.service"
 
@@ -36,9 +36,9 @@ class UnitFileTests(SynchronousTestCase):
         self.assertIn("ProtectSytem", self.verify(installed.replace("ProtectSystem", "ProtectSytem")))
 
     def test_it_waits_for_the_node_to_say_that_it_serves(self) -> None:
-        """What starts after a node that is not ready yet finds nobody; a mistyped config is not tried for ever."""
+        """What starts too early finds nobody; a mistyped config or a fenced directory is not tried for ever."""
         self.assertIn("\nType=notify\n", self.text)
-        self.assertIn(f"\nRestartPreventExitStatus={USAGE_STATUS}\n", self.text)
+        self.assertIn(f"\nRestartPreventExitStatus={USAGE_STATUS} {FENCED_STATUS}\n", self.text)
 
     def test_it_runs_the_instance_in_the_foreground(self) -> None:
         """A process that forks away from systemd is lost to it."""

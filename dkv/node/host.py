@@ -12,64 +12,17 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.node.layers import Layers
+from dkv.node.seams import Call, ClientPort, Clock, Network, Source
 from dkv.settings import Limits, Timings
 from dkv.storage.store import Store, StoreFailed
 
 TURNS_PER_DRAIN = 2_000
 """After so many turns the host lets the reactor look at its sockets and timers again."""
-
-
-class Call(Protocol):
-    """A call that the clock will make."""
-
-    def cancel(self) -> None:
-        """Do not make it."""
-
-    def active(self) -> bool:
-        """Whether it is still to be made."""
-
-
-class Clock(Protocol):
-    """Monotonic time: Twisted's reactor and ``task.Clock`` fit."""
-
-    def seconds(self) -> float:
-        """Now, in seconds."""
-
-    def callLater(self, delay: float, call: Callable[..., Any], /, *args: Any) -> Call:  # noqa: N802 - Twisted's name
-        """Call after ``delay`` seconds."""
-
-
-class Source(Protocol):
-    """Something that reads from peers or clients and can stop for a while."""
-
-    def pause_reading(self) -> None:
-        """Take in nothing more for now."""
-
-    def resume_reading(self) -> None:
-        """Go on reading."""
-
-
-class ClientPort(Source, Protocol):
-    """Where clients' requests come from; it gathers those that arrive together."""
-
-    def collect(self) -> None:
-        """Deliver what was gathered since it woke the host, if anything."""
-
-
-class Network(Source, Protocol):
-    """The way to other nodes; what it is given may be lost."""
-
-    def send(self, to: Address, sender: Address, message: Any) -> None:
-        """Send if connected, at the next ``flush`` at the latest."""
-
-    def flush(self) -> None:
-        """Keep nothing back that was sent."""
-
 
 _Letter = tuple[str, Address, Any]
 """The role of the actor that a message is for, its sender, and the message."""
@@ -218,6 +171,10 @@ class Host:
     def commit_seconds(self) -> float:
         """For how long a commit has been under way; 0 if none is."""
         return self.clock.seconds() - self._commit_began_at if self._committing > self._durable else 0.0
+
+    def fence(self, reason: str) -> None:
+        """The directory must never take part again: as if an actor had raised ``Fenced``."""
+        self._end("the node is fenced", Fenced(reason))
 
     def stop(self) -> None:
         """Handle, write and send nothing more; a commit under way may still finish on disk."""

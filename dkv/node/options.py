@@ -16,6 +16,8 @@ from dkv.node import logs
 from dkv.node.config import NODE_ID_MAX, Config, ConfigError, Member, load_config, render_config
 
 USAGE_STATUS = 2
+FENCED_STATUS = 3
+"""The directory must never be used again: nothing is mended by another start."""
 
 
 class Options(TwistedOptions):

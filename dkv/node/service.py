@@ -15,7 +15,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.interfaces import IListeningPort
 
-from dkv.actor import CLIENTS, GATEWAY, Address
+from dkv.actor import CLIENTS, GATEWAY, Address, Fenced
 from dkv.identity import Identity
 from dkv.net.clients import Clients
 from dkv.net.endpoints import listening_endpoint
@@ -29,12 +29,14 @@ from dkv.node.host import Host
 from dkv.node.inspection import Inspection
 from dkv.node.journal import Journal
 from dkv.node.notify import notify
-from dkv.node.options import Options
+from dkv.node.options import FENCED_STATUS, Options
 from dkv.node.polling import clock_of
 from dkv.node.session import ClientSession
 from dkv.storage.check import check_log
-from dkv.storage.identity import DirectoryError, load_members, open_directory
+from dkv.storage.fence import FENCED_ADVICE, fence_writes
+from dkv.storage.identity import DirectoryError, DirectoryFenced, load_members, open_directory
 from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
+from dkv.storage.store import StoreFailed
 
 __all__ = ["NodeService", "Options", "makeService"]
 
@@ -87,7 +89,7 @@ class NodeService(MultiService):
             check_log(self._store)
             incarnations = load_members(self._store)
         except DirectoryError as error:
-            self._fail_to_start(str(error))
+            self._fail_to_start(str(error), FENCED_STATUS if isinstance(error, DirectoryFenced) else 1)
             return
         self._build(identity, incarnations, connections_max)
         self._listen(identity)
@@ -196,19 +198,32 @@ class NodeService(MultiService):
 
     # --- failure ---
 
-    def _fail_to_start(self, reason: str) -> None:
+    def _fail_to_start(self, reason: str, status: int = 1) -> None:
         """One clear line, and a status that tells."""
         self._log.error("cannot_start", reason=reason)
-        self._end(f"dkvnode: {reason}")
+        self._end(f"dkvnode: {reason}", status)
 
     def _fail(self, reason: str, error: BaseException) -> None:
         """The host has stopped: the process ends as it is, for what is in memory may not be what the disk holds."""
+        if isinstance(error, Fenced):
+            self._end_for_good(str(error))
+            return
         self._log.critical("node_failed", reason=reason, error=str(error), exc_info=error)
         self._end(f"dkvnode: {reason}: {error}")
 
-    def _end(self, line: str) -> None:
+    def _end_for_good(self, reason: str) -> None:
+        """Fence the directory. If that fails the next start may go on until it meets the same reason again."""
+        self._log.critical("fenced", reason=reason)
+        assert self._store is not None
+        try:
+            self._store.commit_now(fence_writes(reason))
+        except StoreFailed as error:
+            self._log.critical("fence_not_written", error=str(error))
+        self._end(f"dkvnode: fenced: {reason}. {FENCED_ADVICE}", FENCED_STATUS)
+
+    def _end(self, line: str, status: int = 1) -> None:
         print(line, file=sys.__stderr__, flush=True)  # twistd has made sys.stderr a part of the log
-        self._end_process(1)
+        self._end_process(status)
 
 
 def end_process(status: int) -> None:

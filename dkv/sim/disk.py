@@ -47,6 +47,11 @@ class Disk(MemoryStore):
         self.broken = False
         """The next commit fails, once."""
 
+    @property
+    def takes_writes(self) -> bool:
+        """Whether a commit that begins now would end, and well."""
+        return not (self.stuck or self.full or self.broken)
+
     def commit(self, writes: Writes, done: Done) -> None:
         """Begin a commit."""
         super().commit(writes, lambda failure: self._run(done, failure))

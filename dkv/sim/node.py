@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
-from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Turn
+from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
 from dkv.identity import Identity
 from dkv.keys import BOOT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
@@ -18,7 +18,8 @@ from dkv.sim.disk import Disk
 from dkv.sim.network import Network
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.storage.check import check_log
-from dkv.storage.identity import DirectoryError, load_members
+from dkv.storage.fence import fence_writes
+from dkv.storage.identity import DirectoryError, load_members, refuse_fenced
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
 CLUSTER = "simulated"
@@ -193,6 +194,7 @@ class Node:
         """Begin a life on what the disk holds, checked as a real node checks it; a damaged disk begins none."""
         assert not self.up
         try:
+            refuse_fenced(self.disk, f"of node {self.number}")
             check_log(self.disk)
             self._known = load_members(self.disk)
             self.boot = unpack_number(self.disk.get(BOOT)) + 1
@@ -229,9 +231,11 @@ class Node:
             self._end(keep)
 
     def _failed(self, reason: str, error: BaseException) -> None:
-        """The host ends the process, as its store or a handler failed."""
+        """The host ends the process: its store or a handler failed, or its directory must not be used again."""
         if self.up:
             self._end(keep=self._random.random() < 0.5 and not isinstance(error, StoreFailed))
+            if isinstance(error, Fenced) and self.disk.takes_writes:
+                self.disk.commit_now(fence_writes(str(error)))
             self.watcher.ended(self, reason, error)
 
     def _end(self, keep: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any, TextIO
 
-from dkv.actor import MEASURES, Address
+from dkv.actor import MEASURES, Address, Fenced
 from dkv.ballot import Ballot
 from dkv.events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
@@ -177,6 +177,9 @@ class World:
         self.note(node.number, "ended", f"{reason}: {error}")
         if node.damaged and isinstance(error, DirectoryError | RecordCorrupt):
             return  # It has noticed, and takes no part any more.
+        if node.damaged and isinstance(error, Fenced):
+            self.faults.restart_later(node)  # by an operator who knows no better: it must be refused
+            return
         if isinstance(error, StoreFailed) and not isinstance(error, RecordCorrupt):
             self.faults.restart_later(node)
             return

@@ -10,6 +10,7 @@ from typing import Any
 
 from dkv.identity import Identity
 from dkv.keys import BOOT, FORMAT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
+from dkv.storage.fence import FENCED_ADVICE, fence_of
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import Store, StoreFailed
 
@@ -28,6 +29,10 @@ _MARKER = "CURRENT"  # every LevelDB directory has this file
 
 class DirectoryError(Exception):
     """A data directory cannot be used; the text is one line that says why and what to do."""
+
+
+class DirectoryFenced(DirectoryError):
+    """A data directory must never be used again."""
 
 
 def initialise(directory: str, cluster: str, node: int) -> Identity:
@@ -64,7 +69,7 @@ def open_directory(
     """Open the data directory of ``node`` and count this start, durably; ``call_from_thread`` as in LevelDBStore.
 
     ``DirectoryError`` if it is not initialised, another node's or cluster's, of an unknown format, in use, not
-    writable or damaged; then nothing stays open.
+    writable or damaged, ``DirectoryFenced`` if it is fenced; then nothing stays open.
     """
     _require_database(directory, node)
     try:
@@ -73,7 +78,9 @@ def open_directory(
         raise _explain(directory, error) from None
     try:
         _check_format(store)
-        identity = _count_boot(store, _read_identity(store, cluster, node))
+        stored = _read_identity(store, cluster, node)
+        refuse_fenced(store, directory)
+        identity = _count_boot(store, stored)
         _sync_directory(directory)  # LevelDB has just replaced files, and syncs only their contents
     except (StoreFailed, OSError) as error:
         store.close()
@@ -90,6 +97,13 @@ def load_members(store: Store) -> dict[int, int]:
         return {node_of(key): unpack_number(value) for key, value in store.scan(MEMBER)}
     except StoreFailed as error:
         raise DirectoryError(str(error)) from None
+
+
+def refuse_fenced(store: Store, directory: str) -> None:
+    """``DirectoryFenced``, with the reason and what to do, if ``directory`` is fenced."""
+    reason = fence_of(store)
+    if reason is not None:
+        raise DirectoryFenced(f"the data directory {directory} is fenced: {reason}. {FENCED_ADVICE}")
 
 
 # --- making one ---

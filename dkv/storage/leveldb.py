@@ -100,7 +100,10 @@ class LevelDBStore:
             self._queue.put((batch, done))
 
     def commit_now(self, writes: Mapping[bytes, bytes | None]) -> None:
-        """Commit on the calling thread: for what must be on disk before a node starts. Not while a commit runs."""
+        """Commit on the calling thread: what must be on disk before a node starts, or as it ends.
+
+        LevelDB puts it behind a commit that is under way on the other thread.
+        """
         self._write(self._batch(writes))
         if self._failure is not None:
             raise self._failure

@@ -15,7 +15,8 @@ import plyvel
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import record_key
-from dkv.storage.identity import initialise
+from dkv.storage.fence import fence_writes
+from dkv.storage.identity import initialise, open_directory
 from tests.integration.processes import HOST, TWISTD, RealCluster, child_environment
 
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -130,6 +131,13 @@ class DirectoryTest(OneNodeTest):
         self.node.directory.chmod(0o000)
         self.assert_refused("cannot be read: Permission denied", prefix=self.unprivileged())
         self.node.directory.chmod(0o700)
+
+    def test_fenced(self) -> None:
+        """A directory that must never take part again is refused with its reason, and with a status of its own."""
+        store, _ = open_directory(str(self.node.directory), "test", 1, print)
+        store.commit_now(fence_writes("its log differs"))
+        store.close()
+        self.assert_refused("is fenced: its log differs", "replace the node", str(self.node.directory), status=3)
 
     def unprivileged(self) -> tuple[str, ...]:
         return tuple(UNPRIVILEGED) if os.geteuid() == 0 else ()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, GATEWAY, LEARNER, PROPOSER, Address, Fenced, Turn
 from dkv.storage.store import RecordCorrupt, StoreFailed
 from tests.node.one_host import OUTSIDE, PEER, ROLES, OneHost, Script, both, here, persist, send, stage
 
@@ -232,6 +232,30 @@ class FailureTests(SynchronousTestCase):
         ((reason, error),) = self.node.failures
         self.assertIn("the proposer failed on", reason)
         assert isinstance(error, ZeroDivisionError)
+        self.assert_silent()
+
+    def test_fenced(self) -> None:
+        """A node that must never take part again says nothing more, not even what it said in that very turn."""
+
+        def fence(turn: Turn) -> None:
+            turn.persist(b"half", b"done")
+            turn.send(PEER, "said in the same turn")
+            raise Fenced("its log differs")
+
+        self.node.do(LEARNER, fence)
+        self.assertEqual(self.node.take(), [])
+        self.assertEqual(self.node.store.commits, [])
+        ((_, error),) = self.node.failures
+        assert isinstance(error, Fenced)
+        self.assertEqual(str(error), "its log differs")
+        self.assert_silent()
+
+    def test_fenced_from_outside(self) -> None:
+        """What the mesh is told for good ends the node as an actor's finding does: what waited for the disk too."""
+        self.node.do(ACCEPTOR, both(persist("R1"), send("accepted")))
+        self.node.host.fence("it is an older copy")
+        self.node.host.fence("said again")
+        self.assertEqual([str(error) for _, error in self.node.failures], ["it is an older copy"])
         self.assert_silent()
 
     def test_raising_handler_during_a_commit(self) -> None:

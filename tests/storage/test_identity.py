@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.identity import Identity
 from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
 from dkv.sim.memory import MemoryStore
-from dkv.storage.identity import DirectoryError, initialise, load_members, open_directory
+from dkv.storage.fence import fence_writes
+from dkv.storage.identity import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
 from dkv.storage.leveldb import LevelDBStore
 
 
@@ -107,6 +108,16 @@ class OpenDirectoryTests(DirectoryTestCase):
             store, identity = open_directory(self.directory, "c", 1, now)
             store.close()
             self.assertEqual(identity.boot, boot)
+
+    def test_fenced(self) -> None:
+        """A node that once found its directory to be wrong must not vote after the next start: the fence stays."""
+        initialise(self.directory, "c", 1)
+        store, _ = open_directory(self.directory, "c", 1, now)
+        store.commit_now(fence_writes("slot 7 differs"))
+        store.close()
+        for _ in range(2):
+            self.assertRefused("is fenced: slot 7 differs", "keep the directory", "replace the node")
+            self.assertRaises(DirectoryFenced, open_directory, self.directory, "c", 1, now)
 
     def test_a_start_is_counted_before_anything_else_happens(self) -> None:
         """A start that crashed at once was a start."""
