@@ -1,0 +1,50 @@
+"""What is mutated, and by which tests each part is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dkv.settings import CLASSIC, LEADER
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Files of the product, as patterns below its root, and the test modules that should notice a mistake in them."""
+
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+_GATEWAY = ("gateway", "runs", "read", "gathering", "availability")
+_HOST = ("host", "layers")
+
+ROOMS = (
+    Room(("dkv/paxos/*.py",), ("tests/paxos/test_*.py",)),
+    Room(("dkv/kv/*.py",), ("tests/kv/test_*.py",)),
+    *(
+        Room(tuple(f"dkv/node/{name}*.py" for name in names), tuple(f"tests/node/test_{name}*.py" for name in names))
+        for names in (_GATEWAY, _HOST)
+    ),
+    Room(("dkv/storage/*.py",), ("tests/storage/test_*.py",)),
+)
+
+_CLASSIC = ("classic", "patience", "presence", "slot_promises")
+
+
+def sources_of(room: Room, root: Path) -> Iterator[Path]:
+    """The room's files that hold more than a docstring."""
+    for pattern in room.sources:
+        yield from sorted(path for path in root.glob(pattern) if path.name != "__init__.py")
+
+
+def tests_of(room: Room, root: Path) -> list[str]:
+    """The room's test modules, as trial wants their names."""
+    paths = sorted(path for pattern in room.tests for path in root.glob(pattern))
+    return [".".join(path.relative_to(root).with_suffix("").parts) for path in paths]
+
+
+def mode_of(path: Path) -> str:
+    """The mode of the simulated clusters in which the file's code runs."""
+    return CLASSIC if any(word in path.as_posix() for word in _CLASSIC) else LEADER
