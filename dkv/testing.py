@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from dkv.asserts import REFUSAL, assertions_left_out
 from dkv.replies import Error, Simple
 from dkv.settings import LEADER
 from dkv.sim.clients import Client, Request
@@ -72,6 +73,8 @@ class SimulatedCluster:
     """
 
     def __init__(self, nodes: int = 3, *, seed: int = 0, mode: str = LEADER) -> None:
+        if assertions_left_out():
+            raise RuntimeError(REFUSAL)
         self._world = World(seed, nodes, 0.0, frozenset(), mode=mode)
         self._answer_seconds = 4 * self._world.plan.timings.request_seconds
         self._world.crowd.stopped = True  # its clients do only what they are told

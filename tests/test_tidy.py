@@ -23,7 +23,9 @@ REACTOR_HOME = ("dkv.node.service", "makeService")
 MARKS = ("OD".join("TO"), "FIX" + "ME", "X" * 3)  # put together, so as not to be found here
 UNFINISHED = re.compile(r"\b(" + "|".join(MARKS) + r")\b")
 
-VOCABULARY = frozenset(("actor", "ballot", "events", "identity", "keys", "messages", "records", "replies", "settings"))
+VOCABULARY = frozenset(
+    ("actor", "asserts", "ballot", "events", "identity", "keys", "messages", "records", "replies", "settings")
+)
 NOT_PURE = frozenset(
     ("asyncio", "datetime", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid")
 )

@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from dkv.asserts import REFUSAL, assertions_left_out
+
 
 def main() -> NoReturn:
     """Run the command that ``sys.argv`` names, and exit with its status."""
+    if assertions_left_out():
+        print(f"dkv: {REFUSAL}", file=sys.stderr)
+        sys.exit(2)
     try:
         import click  # noqa: F401 - imported to find out whether it can be
     except ImportError:

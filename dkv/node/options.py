@@ -12,6 +12,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 import dkv
+from dkv.asserts import REFUSAL, assertions_left_out
 from dkv.node import logs
 from dkv.node.config import NODE_ID_MAX, Config, ConfigError, Member, load_config, render_config
 
@@ -62,6 +63,8 @@ class Options(TwistedOptions):
     def parseOptions(self, options: Any = None) -> None:
         """Parse; a mistake ends the process here, with its one line."""
         try:
+            if assertions_left_out():
+                raise UsageError(REFUSAL)
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except (UsageError, ConfigError) as error:
             print(f"dkvnode: {error}", file=sys.stderr)

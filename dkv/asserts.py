@@ -1,0 +1,12 @@
+"""Assertions guard what a node stores and answers, in production too: a Python that leaves them out runs no node."""
+
+from __future__ import annotations
+
+import sys
+
+REFUSAL = "Python leaves out assertions (-O, PYTHONOPTIMIZE), which guard what dkv stores and answers: run it without"
+
+
+def assertions_left_out() -> bool:
+    """Whether this process runs no ``assert``."""
+    return sys.flags.optimize > 0
