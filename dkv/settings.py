@@ -9,6 +9,10 @@ MIB = 1024 * KIB
 ENCODING_BYTES = 256 * KIB
 """Room for what encoding adds to a request (10,000 arguments of a few bytes each) or to a slot, in bytes."""
 
+LIMIT_MAX = MIB * MIB
+SECONDS_MAX = 86_400.0
+"""What no limit and no timing exceeds: a slip in a config is found at the start, not by arithmetic later on."""
+
 LEADER = "leader"
 CLASSIC = "classic"
 MODES = (LEADER, CLASSIC)
@@ -46,7 +50,7 @@ class Limits:
     poll_lag_slots_max: int = 10_000
 
     def __post_init__(self) -> None:
-        _check_positive(self)
+        _check_bounds(self, LIMIT_MAX)
         ordered = (
             ("key_bytes_max", 0, "request_bytes_max"),
             ("value_bytes_max", 0, "request_bytes_max"),
@@ -84,7 +88,7 @@ class Timings:
     drain_seconds: float = 2.0
 
     def __post_init__(self) -> None:
-        _check_positive(self)
+        _check_bounds(self, SECONDS_MAX)
         ordered = (
             ("heartbeat_seconds", 3, "election_seconds_min"),
             ("election_seconds_min", 1, "election_seconds_max"),
@@ -96,7 +100,11 @@ class Timings:
                 raise SettingsError(f"{long} = {getattr(self, long)} must be at least {times} x {short}")
 
 
-def _check_positive(settings: Limits | Timings) -> None:
+def _check_bounds(settings: Limits | Timings, most: float) -> None:
+    """``nan`` is not greater than anything."""
     for field in fields(settings):
-        if not getattr(settings, field.name) > 0:
-            raise SettingsError(f"{field.name} = {getattr(settings, field.name)} must be greater than 0")
+        value = getattr(settings, field.name)
+        if not value > 0:
+            raise SettingsError(f"{field.name} = {value} must be greater than 0")
+        if value > most:
+            raise SettingsError(f"{field.name} = {value} must be {most:.0f} at most")

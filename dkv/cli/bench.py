@@ -25,9 +25,10 @@ from dkv.cli.benchmarks.report import facts, say_rows, write_markdown
 from dkv.cli.benchmarks.rounds import Comparison, Rounds
 from dkv.cli.benchmarks.systems import Dkv, OwnDkv, System
 from dkv.cli.benchmarks.workload import ALL_NODES, LEADER_NODE, OPERATIONS
-from dkv.cli.data import endpoints_list
+from dkv.cli.data import VALUE_BYTES_MAX, endpoints_list
 from dkv.cli.output import Failure, Status
 from dkv.cli.own import interrupt
+from dkv.cli.types import PathName, Seconds, Whole, shown
 from dkv.client.blocking import Endpoint
 from dkv.settings import LEADER, MODES
 
@@ -35,6 +36,8 @@ THROUGHPUT, TARGETS, FAILOVER, IDLE = "throughput", "targets", "failover", "idle
 PARTS = (THROUGHPUT, TARGETS, FAILOVER, IDLE, *AXES)
 ON_ANY_CLUSTER = (THROUGHPUT, TARGETS)
 PEERS = ("redis", "etcd")
+CLIENTS_MAX = PIPELINE_MAX = 10_000
+KEYS_MAX = 100_000_000
 GRID = Grid()
 """What is measured unless options say otherwise."""
 
@@ -71,22 +74,20 @@ class Options:
     as_json: bool
 
 
-def _whole_numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
-    """The numbers, from 1 up, in a list separated by commas."""
-    try:
-        numbers = tuple(int(each) for each in text.split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or min(numbers) < 1:
-        raise click.BadParameter(f"{text!r} is no list of whole numbers from 1 up, such as 1,16")
-    return numbers
+def _wholes(most: int) -> Callable[[click.Context, click.Parameter, str], tuple[int, ...]]:
+    """Reads whole numbers from 1 to ``most`` in a list separated by commas."""
+
+    def read(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
+        return tuple(Whole(1, most).convert(each, option, context) for each in text.split(","))
+
+    return read
 
 
 def _words(allowed: Sequence[str]) -> Callable[[click.Context, click.Parameter, str], tuple[str, ...]]:
     def read(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
         words = tuple(text.split(","))
         if not set(words) <= set(allowed):
-            raise click.BadParameter(f"{text!r} is no list of {', '.join(allowed)}")
+            raise click.BadParameter(f"{shown(text)} is no list of {', '.join(allowed)}")
         return words
 
     return read
@@ -110,16 +111,16 @@ def _list(numbers: Sequence[object]) -> str:
 @click.option("--mode", type=click.Choice(MODES), default=LEADER, show_default=True, help="How its nodes agree.")
 @click.option("--operations", callback=_words(OPERATIONS), default=_list(GRID.operations), show_default=True)
 @click.option(
-    "--clients", callback=_whole_numbers, default=_list(GRID.clients), show_default=True, help="At the same time."
+    "--clients", callback=_wholes(CLIENTS_MAX), default=_list(GRID.clients), show_default=True, help="At the same time."
 )
 @click.option(
     "--pipelines",
-    callback=_whole_numbers,
+    callback=_wholes(PIPELINE_MAX),
     default=_list(GRID.pipelines),
     show_default=True,
     help="Requests that a client has under way.",
 )
-@click.option("--value-bytes", callback=_whole_numbers, default=_list(GRID.value_bytes), show_default=True)
+@click.option("--value-bytes", callback=_wholes(VALUE_BYTES_MAX), default=_list(GRID.value_bytes), show_default=True)
 @click.option(
     "--to",
     callback=_words((LEADER_NODE, ALL_NODES)),
@@ -127,11 +128,9 @@ def _list(numbers: Sequence[object]) -> str:
     show_default=True,
     help="Whom clients connect to.",
 )
-@click.option("--keys", type=click.IntRange(1), default=GRID.keys, show_default=True, help="How many there are.")
-@click.option("--rounds", type=click.IntRange(1), default=1, show_default=True, help="Medians are of so many runs.")
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Of a run, about."
-)
+@click.option("--keys", type=Whole(most=KEYS_MAX), default=GRID.keys, show_default=True, help="How many there are.")
+@click.option("--rounds", type=Whole(most=1_000), default=1, show_default=True, help="Medians are of so many runs.")
+@click.option("--seconds", type=Seconds(3_600), default=1.0, show_default=True, help="Of a run, about.")
 @click.option(
     "--generator",
     type=click.Choice(GENERATORS),
@@ -139,13 +138,13 @@ def _list(numbers: Sequence[object]) -> str:
 )
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
+    type=PathName(exists=True, file_okay=False, writable=True),
     help="Where its own systems keep what they are told, for as long as it runs.  [default: where temporary files go]",
 )
-@click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw it here, as SVG.")
+@click.option("--plot", type=PathName(dir_okay=False, writable=True), help="Draw it here, as SVG.")
 @click.option(
     "--markdown",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=PathName(dir_okay=False, writable=True),
     help="Write it to this file, below its line that says so if it has one.",
 )
 @click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True)

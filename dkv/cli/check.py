@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dkv.cli.output import Failure, Status, bytes_field, complain, one_line, say
+from dkv.cli.types import Whole
 from dkv.sim.history import HistoryError, as_fields, read_history, readable
 from dkv.sim.linearize import STEPS_MAX, Verdict
 from dkv.sim.linearize import check as judge
@@ -31,7 +32,7 @@ Exit status:
 @click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True)
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=Whole(most=10**12),
     default=STEPS_MAX,
     show_default=True,
     help="How long to search for an order, for each key: a million steps take about a second.",

@@ -11,6 +11,7 @@ from dkv.cli.data import ENDPOINTS
 from dkv.cli.layout import ADMIN_PORTS_FROM, BASE_PORT, NODES, PEER_PORTS_FROM, Layout, client_endpoint, prepare
 from dkv.cli.nodes import script
 from dkv.cli.output import say
+from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
 from dkv.node.config import Member
 from dkv.settings import LEADER, MODES
@@ -22,12 +23,10 @@ PORT_MAX = 65_535
     short_help="Run a cluster on this machine.",
     epilog="Exit status: 0 stopped by Ctrl-C or SIGTERM, 1 a node did not start or all have ended, 2 usage.",
 )
-@click.option(
-    "--nodes", type=click.IntRange(1, PEER_PORTS_FROM), help=f"How many nodes a new cluster has.  [default: {NODES}]"
-)
+@click.option("--nodes", type=Whole(1, PEER_PORTS_FROM), help=f"How many nodes a new cluster has.  [default: {NODES}]")
 @click.option(
     "--base-port",
-    type=click.IntRange(1, PORT_MAX - ADMIN_PORTS_FROM - PEER_PORTS_FROM),
+    type=Whole(1, PORT_MAX - ADMIN_PORTS_FROM - PEER_PORTS_FROM),
     help="The first node's port for clients; the next nodes' ports follow. Those for peers are "
     f"{PEER_PORTS_FROM} above, those for operators {ADMIN_PORTS_FROM}.  [default: {BASE_PORT}]",
 )
@@ -36,12 +35,8 @@ PORT_MAX = 65_535
     type=click.Choice(MODES),
     help=f"How a new cluster agrees: by a leader, or each node by itself.  [default: {LEADER}]",
 )
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), default="data", show_default=True, help="Where everything is kept."
-)
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="A config file to use instead of <data-dir>/cluster.toml."
-)
+@click.option("--data-dir", type=PathName(), default="data", show_default=True, help="Where everything is kept.")
+@click.option("--config", type=PathName(), help="A config file to use instead of <data-dir>/cluster.toml.")
 def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir: Path, config: Path | None) -> int:
     """Run all nodes of a cluster on this machine until Ctrl-C, and again on the same data the next time.
 

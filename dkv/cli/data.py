@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from dkv.cli.output import Failure, Status, answer, bytes_field, complain
+from dkv.cli.types import Seconds, Whole
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.failover import Unreachable, ask
 from dkv.client.producer import Token, next_token, producer_path
@@ -148,7 +149,7 @@ def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[
         click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
         click.option(
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(),
             default=seconds,
             show_default=True,
             metavar="SECONDS",
@@ -192,9 +193,7 @@ def tokened(command: Callable[..., int]) -> Callable[..., int]:
         help="Send the write as this producer's, instead of one of your own that is kept in "
         "$XDG_STATE_HOME/dkv/producer. A write of the same producer and op happens once, however often it is sent.",
     )
-    op = click.option(
-        "--op", type=click.IntRange(1, OP_MAX), metavar="N", help="The op id of the write; without it a new one."
-    )
+    op = click.option("--op", type=Whole(1, OP_MAX), metavar="N", help="The op id of the write; without it a new one.")
     return producer(op(run))
 
 

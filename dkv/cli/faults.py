@@ -10,6 +10,7 @@ import click
 from dkv.cli.data import ANSWER_SECONDS, STATUSES, Access, looks
 from dkv.cli.options import not_understood
 from dkv.cli.output import Failure, Status, answer
+from dkv.cli.types import Seconds
 
 FAULT_SECONDS = 60.0
 FAULT_SECONDS_MAX = 3600.0
@@ -60,7 +61,7 @@ def _rules(_: click.Context, __: click.Parameter, text: str) -> list[Rule]:
 @click.option(
     "--for",
     "seconds",
-    type=click.FloatRange(min=0, max=FAULT_SECONDS_MAX, min_open=True),
+    type=Seconds(FAULT_SECONDS_MAX),
     default=FAULT_SECONDS,
     show_default=True,
     metavar="SECONDS",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
 from dkv.cli.output import Failure, Status, say
-from dkv.node.config import ConfigError, load_config
+from dkv.cli.types import PathName, Whole
+from dkv.node.config import NODE_ID_MAX, ConfigError, load_config
 from dkv.storage.identity import DirectoryError, initialise
 
 
@@ -15,24 +17,34 @@ from dkv.storage.identity import DirectoryError, initialise
     short_help="Initialise the data directory of one node.",
     epilog="Exit status: 0 done, 1 nothing was initialised, 2 usage.",
 )
-@click.option("--config", required=True, envvar="DKV_CONFIG", show_envvar=True, help="The cluster's config file.")
-@click.option("--node", required=True, type=int, envvar="DKV_NODE", show_envvar=True, help="Which node of it: its id.")
+@click.option(
+    "--config", required=True, type=PathName(), envvar="DKV_CONFIG", show_envvar=True, help="The cluster's config file."
+)
+@click.option(
+    "--node",
+    required=True,
+    type=Whole(1, NODE_ID_MAX),
+    envvar="DKV_NODE",
+    show_envvar=True,
+    help="Which node of it: its id.",
+)
 @click.option(
     "--data-dir",
+    type=PathName(),
     envvar="DKV_DATA_DIR",
     show_envvar=True,
     help="The directory, new or empty.  [default: ./data/node<ID>]",
 )
-def init(config: str, node: int, data_dir: str | None) -> int:
+def init(config: Path, node: int, data_dir: Path | None) -> int:
     """Initialise the data directory of one node, once, before its first start.
 
     It writes the cluster's name, the node's id and a random number that tells this directory from any other. A
     directory that holds anything is refused. A node that lost its directory must not come back by this command:
     it would vote again on what it had promised and forgotten.
     """
-    directory = data_dir or os.path.join("data", f"node{node}")
+    directory = str(data_dir or Path("data", f"node{node}"))
     try:
-        loaded = load_config(config, os.environ)
+        loaded = load_config(str(config), os.environ)
         loaded.member(node)
     except ConfigError as error:
         raise Failure(Status.USAGE, "USAGE", str(error)) from None

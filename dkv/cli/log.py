@@ -15,6 +15,7 @@ from dkv.cli.options import FIRST, ask_first, not_understood
 from dkv.cli.output import Failure, Status, answer
 from dkv.cli.replies import as_json, word
 from dkv.cli.table import Cell, Table, cell
+from dkv.cli.types import Whole
 from dkv.client.blocking import Reply
 
 SLOTS = 10
@@ -26,10 +27,8 @@ NOOP = "NOOP"
 
 
 @click.command(short_help="Show a node's log, decoded.", epilog=LOOKING)
-@click.option("--from", "first", type=click.IntRange(min=1), metavar="SLOT", help="The first slot to show.")
-@click.option(
-    "--to", "last", type=click.IntRange(min=1), metavar="SLOT", help="The last slot to show, itself included."
-)
+@click.option("--from", "first", type=Whole(), metavar="SLOT", help="The first slot to show.")
+@click.option("--to", "last", type=Whole(), metavar="SLOT", help="The last slot to show, itself included.")
 @looks(FIRST, ANSWER_SECONDS)
 def log(to: Access, first: int | None, last: int | None) -> int:
     """Show slots of the log of the first endpoint that answers: the last ten, or those from --from to --to.

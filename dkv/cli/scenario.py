@@ -19,6 +19,7 @@ from dkv.cli.scenarios import partition as partition_
 from dkv.cli.scenarios import recovery as recovery_
 from dkv.cli.scenarios.report import Report, StepFailed
 from dkv.cli.scenarios.stage import Stage, own_stage
+from dkv.cli.types import Number, Whole
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.settings import LEADER, MODES
 
@@ -115,9 +116,7 @@ def failover() -> Callable[[Stage], None]:
 
 
 @_plays(recovery_.NEEDS_OWN)
-@click.option(
-    "--writes", type=click.IntRange(1, 1_000_000), default=10, show_default=True, help="While the node is down."
-)
+@click.option("--writes", type=Whole(1, 1_000_000), default=10, show_default=True, help="While the node is down.")
 def recovery(writes: int) -> Callable[[Stage], None]:
     """A node that was down fetches what it missed."""
     return partial(recovery_.play, writes=writes)
@@ -130,11 +129,9 @@ def partition() -> Callable[[Stage], None]:
 
 
 @_plays()
-@click.option("--clients", type=click.IntRange(1, 500), default=12, show_default=True, help="At the same time.")
-@click.option(
-    "--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, metavar="SECONDS", help="How long."
-)
-@click.option("--keys", type=click.IntRange(1, 100_000), default=200, show_default=True, help="They share these.")
+@click.option("--clients", type=Whole(1, 500), default=12, show_default=True, help="At the same time.")
+@click.option("--seconds", type=Number(0.1, 600), default=5.0, show_default=True, metavar="SECONDS", help="How long.")
+@click.option("--keys", type=Whole(1, 100_000), default=200, show_default=True, help="They share these.")
 def loadtest(clients: int, seconds: float, keys: int) -> Callable[[Stage], None]:
     """Concurrent clients on all nodes; then the history is checked."""
     return partial(loadtest_.play, clients=clients, seconds=seconds, keys=keys)

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
 from multiprocessing import get_context
+from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
 import click
 
 from dkv.cli.output import Failure, Status, complain, one_line, say
+from dkv.cli.types import DAY_SECONDS, MOST, Number, PathName, Seconds, Whole, shown
 from dkv.settings import LEADER, MODES
 from dkv.sim.picture import picture
 from dkv.sim.plan import FAULTS
@@ -29,7 +31,8 @@ LAST_EVENTS = 25
 """So many events before a failure are printed; the trace has all of them."""
 SECONDS = 20.0
 SEED_MAX = 10**9
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+JOBS_MAX = 1_024
+_RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str | None) -> ran
         return None
     match = _RANGE.fullmatch(value)
     if match is None or int(match[1]) > int(match[2]):
-        raise click.BadParameter(f"{value!r} is no range such as 1..300")
+        raise click.BadParameter(f"{shown(value)} is no range such as 1..300, of numbers below {MOST:g}")
     return range(int(match[1]), int(match[2]) + 1)
 
 
@@ -78,9 +81,9 @@ Exit status:
   2    usage
   130  interrupted""",
 )
-@click.option("--seed", type=click.IntRange(0), help="Run this seed.")
+@click.option("--seed", type=Whole(0), help="Run this seed.")
 @click.option("--seeds", metavar="A..B", callback=_seed_range, help="Run all of these seeds.")
-@click.option("--for", "real_seconds", type=click.FloatRange(0, min_open=True), help="Run fresh seeds so long, in s.")
+@click.option("--for", "real_seconds", type=Seconds(30 * DAY_SECONDS), help="Run fresh seeds so long, in s.")
 @click.option("--nodes", type=click.Choice(("3", "5", "7")), default="3", show_default=True, help="Nodes of a cluster.")
 @click.option(
     "--mode",
@@ -92,7 +95,7 @@ Exit status:
 @click.option(
     "--time",
     "seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(),
     default=SECONDS,
     show_default=True,
     help="How long faults strike, in simulated seconds.",
@@ -100,12 +103,12 @@ Exit status:
 @click.option(
     "--faults", metavar="LIST", callback=_fault_set, default="all", show_default=True, help="What may strike."
 )
-@click.option("--jobs", type=click.IntRange(1), help="Seeds that run at once.  [default: one for each processor]")
-@click.option("--trace", type=click.Path(dir_okay=False, writable=True), help="Write every event of --seed here.")
-@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw --seed here: what came last.")
-@click.option("--slot", type=click.IntRange(1), help="Draw what concerns this slot.")
-@click.option("--last", type=click.IntRange(1), default=400, show_default=True, help="Draw so many events.")
-@click.option("--around", type=click.FloatRange(0), help="Draw those around this time, in simulated seconds.")
+@click.option("--jobs", type=Whole(most=JOBS_MAX), help="Seeds that run at once.  [default: one for each processor]")
+@click.option("--trace", type=PathName(dir_okay=False, writable=True), help="Write every event of --seed here.")
+@click.option("--svg", type=PathName(dir_okay=False, writable=True), help="Draw --seed here: what came last.")
+@click.option("--slot", type=Whole(), help="Draw what concerns this slot.")
+@click.option("--last", type=Whole(most=1_000_000), default=400, show_default=True, help="Draw so many events.")
+@click.option("--around", type=Number(0, DAY_SECONDS), help="Draw those around this time, in simulated seconds.")
 def sim(
     seed: int | None,
     seeds: range | None,
@@ -115,8 +118,8 @@ def sim(
     seconds: float,
     faults: frozenset[str],
     jobs: int | None,
-    trace: str | None,
-    svg: str | None,
+    trace: Path | None,
+    svg: Path | None,
     slot: int | None,
     last: int,
     around: float | None,
@@ -146,7 +149,7 @@ def sim(
 # --- one seed ---
 
 
-def _one(seed: int, options: Options, trace: str | None, draw: Callable[[Outcome], None] | None) -> int:
+def _one(seed: int, options: Options, trace: Path | None, draw: Callable[[Outcome], None] | None) -> int:
     began = time.monotonic()
     with ExitStack() as stack:
         try:
@@ -163,7 +166,7 @@ def _one(seed: int, options: Options, trace: str | None, draw: Callable[[Outcome
     return Status.FAILED
 
 
-def _draw(path: str, nodes: int, slot: int | None, last: int, around: float | None, outcome: Outcome) -> None:
+def _draw(path: Path, nodes: int, slot: int | None, last: int, around: float | None, outcome: Outcome) -> None:
     with open(path, "w", encoding="utf-8") as out:
         out.write(picture(outcome.events, nodes, slot=slot, last=last, around=around))
 

@@ -210,7 +210,10 @@ def _section(document: Mapping[str, Any], section: str) -> dict[str, Any]:
         number = type(value) is int or (kinds[name] is float and type(value) is float)
         if not number:
             raise ConfigError(f"{where}: {name} = {value!r} must be {_KINDS[kinds[name]]}")
-        checked[name] = kinds[name](value)
+        try:
+            checked[name] = kinds[name](value)
+        except OverflowError:  # an integer beyond all floats
+            raise ConfigError(f"{where}: {name} is too large") from None
     return checked
 
 

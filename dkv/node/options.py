@@ -92,6 +92,8 @@ class Options(TwistedOptions):
             sys.exit(0)
         if node is None:
             raise UsageError("which node? give --node ID or set DKV_NODE")
+        if self["data-dir"] == "":
+            raise UsageError("--data-dir is empty")
         self.data_directory = self._given("data-dir") or os.path.join("data", f"node{self.member.id}")
         self._take_over_log()
 

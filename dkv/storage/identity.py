@@ -55,7 +55,7 @@ def initialise(directory: str, cluster: str, node: int) -> Identity:
             )
         finally:
             store.close()
-        for each in (directory, *(os.path.dirname(path) for path in created or [directory])):
+        for each in (directory, *(os.path.dirname(path) for path in created or [os.path.abspath(directory)])):
             _sync_directory(each)
     except (StoreFailed, OSError) as error:
         _undo(directory, created)

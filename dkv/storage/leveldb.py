@@ -8,6 +8,7 @@ silences its node for one write at most (docs/adr/0005-commits-in-place.md, with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from queue import SimpleQueue
 from threading import Thread
@@ -58,7 +59,7 @@ class LevelDBStore:
         self._fast_writes = 0  # in a row
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         try:
-            self._db = plyvel.DB(directory, create_if_missing=create, error_if_exists=create, **_OPTIONS)
+            self._db = plyvel.DB(os.fsencode(directory), create_if_missing=create, error_if_exists=create, **_OPTIONS)
         except (plyvel.Error, OSError) as error:
             raise self._failed("cannot be opened", error) from None
         # A daemon, so that a process which ends without close() does not wait for ever on an empty queue.

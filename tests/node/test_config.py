@@ -124,6 +124,9 @@ class LoadConfigTests(SynchronousTestCase):
             ("limits", "frame_bytes_max = 1000", "slot_bytes_max"),
             ("timings", 'request_seconds = "5"', "a number of seconds"),
             ("timings", "request_seconds = nan", "greater than 0"),
+            ("timings", "request_seconds = inf", "86400 at most"),
+            ("timings", f"request_seconds = 1{'0' * 400}", "too large"),
+            ("limits", "connections_max = 10000000000000", "at most"),
             ("timings", "election_seconds_min = 0.1", "heartbeat_seconds"),
         ):
             self.assertWrong(f"{ONE}[{section}]\n{setting}", setting.split(" ")[0], word)
@@ -239,6 +242,6 @@ class RenderConfigTests(SynchronousTestCase):
             members.append(Member(node, client, peer))
         if outside is not None:
             members[0] = Member(members[0].id, parse_endpoint(r"unix:/run/a\:b.sock"), parse_endpoint("tcp:9", outside))
-        timings = Timings(request_seconds=data.draw(st.floats(2.0, 1e300)))
+        timings = Timings(request_seconds=data.draw(st.floats(2.0, 86_400.0)))
         config = Config("c", "leader", tuple(members), Limits(key_bytes_max=data.draw(st.integers(1, 2**20))), timings)
         self.assertEqual(parse_config(tomllib.loads(render_config(config))), config)

@@ -101,6 +101,7 @@ class OptionsTests(OptionsTestCase):
         self.assertMistake("node 9 is not a member", "--config", ETC, "--node", "9", "--check-config")
         for node in ("one", "0", "-1", "4294967296", "", "²"):
             self.assertMistake("a node's id is a whole number", "--config", ETC, "--node", node)
+        self.assertMistake("--data-dir is empty", "--config", ETC, "--node", "1", "--data-dir", "")
         self.assertMistake("absent.toml", "--config", "absent.toml", "--check-config")
         self.assertMistake("--confg", "--confg", ETC)
         self.assertMistake("unexpected argument 'extra'", "--config", ETC, "--node", "1", "extra")

@@ -57,6 +57,23 @@ class InitialiseTests(DirectoryTestCase):
         initialise(self.directory, "c", 1)
         self.open()
 
+    def test_however_it_is_named(self) -> None:
+        """A path that a person types: the current directory, a bare name, bytes that are no text."""
+        place = self.mktemp()
+        os.mkdir(place)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(place)
+        os.mkdir("here")
+        os.mkdir("there")
+        for self.directory in ("here", "new", "./new2", "there/", "a/b/../c", "x\udcff"):
+            initialise(self.directory, "c", 1)
+            self.open()
+        os.mkdir("inside")
+        os.chdir("inside")
+        self.directory = "."
+        initialise(".", "c", 1)
+        self.open()
+
     def test_every_directory_has_another_incarnation(self) -> None:
         """A node that lost its disk must not be taken for the one that remembered its promises."""
         first = initialise(self.directory, "c", 1)

@@ -1,0 +1,70 @@
+"""The types of options: each refuses what nobody can mean, so that no command has to look again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+DAY_SECONDS = 86_400.0
+MOST = 10**18
+"""The highest of the numbers that have no bound of their own, such as slots and seeds."""
+
+SHOWN_CHARACTERS = 40
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,3})?")
+
+
+class Whole(click.IntRange):
+    """A whole number in decimal digits, from ``least`` to ``most``. Python alone would also take 1_000 and other
+    scripts' digits."""
+
+    def __init__(self, least: int = 1, most: int = MOST) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number that was typed, or a usage error."""
+        if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
+            self.fail(f"{shown(value)} is no whole number from {self.min} to {self.max}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A decimal number from ``least`` to ``most``; ``nan`` is in no range, but no comparison says so."""
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number that was typed, or a usage error."""
+        if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+            self.fail(f"{shown(value)} is no number from {self.min:g} to {self.max:g}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Seconds(Number):
+    """A time: a millisecond at least."""
+
+    def __init__(self, most: float = DAY_SECONDS) -> None:
+        super().__init__(0.001, most)
+
+
+class PathName(click.Path):
+    """The path of a file, or of a directory. An empty one, as an unset variable of a script gives, would be the
+    current directory to Python."""
+
+    def __init__(self, **checks: bool) -> None:
+        super().__init__(path_type=Path, **checks)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or a usage error."""
+        if value == "":
+            self.fail("the path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def shown(text: str) -> str:
+    """The beginning of what a user typed, in quotes."""
+    return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "...")
