@@ -1,4 +1,4 @@
-# Everything is made in .venv: nothing needs to be installed by hand but python3 (3.11 or 3.12), git and make.
+# Everything is made in .venv: nothing needs to be installed by hand but python3 (3.11 to 3.14), git and make.
 
 DATA ?= data
 SOURCES := setup.cfg pyproject.toml $(shell find dkv twisted -name '*.py')

@@ -21,6 +21,7 @@ FUNCTION_LINES_MAX = 70
 HANDLER_LINES_MAX = 40
 REACTOR_HOME = ("dkv.node.service", "makeService")
 MARKS = ("OD".join("TO"), "FIX" + "ME", "X" * 3)  # put together, so as not to be found here
+INSTALLED_BY_NAME = re.compile(r"\bpip3? install\b[^\n;|]*[\s'\"`]dkv\b(?![-/.])")
 UNFINISHED = re.compile(r"\b(" + "|".join(MARKS) + r")\b")
 
 VOCABULARY = frozenset(
@@ -48,7 +49,7 @@ ROOMS = {
     "paxos": Room(frozenset(("vocabulary",)), never=NOT_PURE),
     "kv": Room(frozenset(("vocabulary",)), never=NOT_PURE),
     "wire": Room(frozenset(("vocabulary", "kv.commands")), frozenset(("cbor2", "google_crc32c"))),
-    "storage": Room(frozenset(("vocabulary",)), frozenset(("plyvel", "google_crc32c", "twisted"))),
+    "storage": Room(frozenset(("vocabulary",)), frozenset(("plyvel", "plyvel_next", "google_crc32c", "twisted"))),
     "net": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
     "node": Room(_LOWER, None),
     "client": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
@@ -176,6 +177,25 @@ class ProjectTests(SynchronousTestCase):
         listed = set(re.findall(r"^    (dkv(?:\.\w+)?)$", text, re.MULTILINE))
         packages = {"dkv"} | {f"dkv.{path.parent.name}" for path in (ROOT / "dkv").glob("*/__init__.py")}
         self.assertEqual(listed, packages)
+
+    def test_the_versions_of_python_agree(self) -> None:
+        """A version that is declared and not tried, or tried and not declared, works by chance."""
+        setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+        versions = re.findall(r"Programming Language :: Python :: (3\.\d+)$", setup, re.MULTILINE)
+        self.assertEqual(versions, [f"3.{minor}" for minor in range(11, 15)])
+        self.assertIn("python_requires = >=3.11,<3.15\n", setup)
+        environments = "".join(f"py{version.replace('.', '')}, " for version in versions)
+        self.assertIn(f"env_list = {environments}types", (ROOT / "tox.ini").read_text(encoding="utf-8"))
+        found = (ROOT / ".ci" / "pythons").read_text(encoding="utf-8")
+        self.assertIn(f"for version in {' '.join(versions)}; do", found)
+
+    def test_nothing_is_installed_by_the_name_of_dkv(self) -> None:
+        """dkv is on no package index: what is there under its name is somebody else's."""
+        pages = [*ROOT.glob("*.md"), *ROOT.rglob("docs/**/*.md"), *ROOT.glob("etc/*"), ROOT / "Makefile"]
+        texts = [path.read_text(encoding="utf-8") for path in pages] + [source for _, source in modules("dkv")]
+        self.assertEqual([hit for text in texts for hit in INSTALLED_BY_NAME.findall(text)], [])
+        self.assertTrue(INSTALLED_BY_NAME.search("pip install --upgrade 'dkv[cli]'"))
+        self.assertFalse(INSTALLED_BY_NAME.search("pip install 'dist/dkv-0.1.0-py3-none-any.whl[cli]'"))
 
 
 class RuleTests(SynchronousTestCase):

@@ -16,7 +16,7 @@ def main() -> NoReturn:
     try:
         import click  # noqa: F401 - imported to find out whether it can be
     except ImportError:
-        print("dkv: this command needs click: pip install 'dkv[cli]'", file=sys.stderr)
+        print("dkv: this command needs click, which the extra 'cli' of this package brings along", file=sys.stderr)
         sys.exit(2)
     from dkv.cli.commands import dkv
 

@@ -25,7 +25,7 @@ try:
     from prompt_toolkit.history import FileHistory, History, InMemoryHistory
     from prompt_toolkit.layout.processors import AfterInput
 except ImportError:
-    text = "on a terminal this command needs prompt_toolkit: pip install 'dkv[cli]'"
+    text = "on a terminal this command needs prompt_toolkit, which the extra 'cli' of this package brings along"
     raise Failure(Status.USAGE, "USAGE", text) from None
 
 RAW = frozenset((b"INFO", b"HELP", b"DKV.STATUS", b"DKV.METRICS"))

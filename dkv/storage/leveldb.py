@@ -15,8 +15,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
-import plyvel
-
+from dkv.storage.binding import plyvel
 from dkv.storage.seal import DAMAGE_ADVICE, seal, unseal
 from dkv.storage.store import RecordCorrupt, StoreFailed
 

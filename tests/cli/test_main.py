@@ -33,4 +33,5 @@ class Main(SynchronousTestCase):
         """Who installed only the server is told what to install, not shown a traceback."""
         self.addCleanup(sys.modules.__setitem__, "click", sys.modules["click"])
         sys.modules["click"] = None  # type: ignore[assignment]  # how Python spells a module that cannot be imported
-        self.assertEqual(self.main("get", "k"), (2, "", "dkv: this command needs click: pip install 'dkv[cli]'\n"))
+        needs = "dkv: this command needs click, which the extra 'cli' of this package brings along\n"
+        self.assertEqual(self.main("get", "k"), (2, "", needs))

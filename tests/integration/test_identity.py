@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 
-import plyvel
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import MEMBER, PROMISE, RECORD
+from dkv.storage.binding import plyvel
 from dkv.storage.identity import initialise
 from tests.integration.load import Writer, missing
 from tests.integration.processes import RealCluster, RealNode, Refused, free_ports, wait_until

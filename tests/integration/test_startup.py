@@ -11,10 +11,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import plyvel
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import record_key
+from dkv.storage.binding import plyvel
 from dkv.storage.fence import fence_writes
 from dkv.storage.identity import initialise, open_directory
 from tests.integration.processes import HOST, TWISTD, RealCluster, child_environment

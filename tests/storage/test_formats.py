@@ -14,7 +14,6 @@ import shutil
 from pathlib import Path
 from unittest.mock import patch
 
-import plyvel
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
@@ -39,6 +38,7 @@ from dkv.kv.commands import APPEND, GET, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import NEW, Sessions
 from dkv.records import NOOP, Batch, SlotRecord, pack_record, unpack_record
+from dkv.storage.binding import plyvel
 from dkv.storage.check import check_log
 from dkv.storage.identity import FORMAT_VERSION, initialise, load_members, open_directory
 from dkv.wire.codec import decode_entries, encode_entries

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import plyvel
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.identity import Identity
 from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
 from dkv.sim.memory import MemoryStore
+from dkv.storage.binding import plyvel
 from dkv.storage.fence import fence_writes
 from dkv.storage.identity import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
 from dkv.storage.leveldb import LevelDBStore

@@ -9,11 +9,11 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
 
-import plyvel
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import PROMISE, STATE, record_key
 from dkv.storage import leveldb
+from dkv.storage.binding import plyvel
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import RecordCorrupt, StoreFailed
 from tests.storage.test_store import Calls

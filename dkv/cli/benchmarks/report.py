@@ -18,11 +18,12 @@ from statistics import median
 from dkv.cli.benchmarks.parts import Row
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.table import Cell, Table
+from dkv.storage.binding import DISTRIBUTION
 
 MARK = "<!-- Everything below this line is written by dkv bench --markdown. -->"
 SYNCS = 200
 SYNC_BYTES = 512
-LIBRARIES = ("Twisted", "cbor2", "plyvel", "google-crc32c")
+LIBRARIES = ("Twisted", "cbor2", DISTRIBUTION, "google-crc32c")
 PROGRAMS = (
     ("redis-server", "--version", "v="),
     ("redis-benchmark", "--version", "redis-benchmark "),
