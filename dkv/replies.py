@@ -24,6 +24,13 @@ class Error:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes outside the protocol, sent as they are: what telnet asks for itself."""
+
+    data: bytes
+
+
 OK = Simple("OK")
 
 

@@ -29,6 +29,9 @@ PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW = 1, 2, 3, 4, 5, 6
 
 _OP = re.compile(rb"[1-9][0-9]{0,18}")
 
+WORD_BYTES_MAX = 64
+"""Of an option that is refused, so much is quoted."""
+
 READS = frozenset({GET})
 """The entries that change nothing."""
 
@@ -59,7 +62,8 @@ class Command:
 
 def _put(words: list[bytes], limits: Limits) -> list[Any] | Error:
     if len(words) > 3:
-        return Error("ERR syntax error")
+        name, option = (_shown(word) for word in (words[0], words[3]))
+        return Error(f"ERR {name} takes no options in dkv: {option}")
     _, key, value = words
     if len(key) > limits.key_bytes_max:
         return _key_too_long(key, limits)
@@ -110,6 +114,11 @@ def _idmp(words: list[bytes], limits: Limits) -> list[Any] | Error:
     if type(entry) is not list or entry[0] not in WRITES:
         return Error("ERR IDMP takes a write command behind producer and op id, as in IDMP alice 7 APPEND k v")
     return [IDMP, producer, int(op), entry]
+
+
+def _shown(word: bytes) -> str:
+    """A command or option as Redis's pages write it; cut, as a client may have put anything there."""
+    return word[:WORD_BYTES_MAX].upper().decode("utf-8", "backslashreplace")
 
 
 def _key_too_long(key: bytes, limits: Limits) -> Error:

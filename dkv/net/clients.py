@@ -45,8 +45,9 @@ class Session(Protocol):
     def reads(self) -> Set[int]:
         """The first fields of entries that only read."""
 
-    def interpret(self, arguments: list[bytes]) -> list[Any] | Local:
-        """An entry for the log, or the reply to a request that needs none."""
+    @property
+    def interpret(self) -> Callable[[list[bytes]], list[Any] | Local]:
+        """An entry for the log, or the reply to a request that needs none; perhaps another one after each ``Local``."""
 
 
 class Log(Protocol):

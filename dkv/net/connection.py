@@ -205,10 +205,8 @@ class ClientConnection(Protocol):
                 local += 1
                 if item.close:
                     self._ended = True
-                    if isinstance(item.reply, Error):
-                        self._sends_on = True
-                        self._clients.refused_input(self.peer, item.reply.text)
                     break
+                interpret = self._session.interpret
         if items:
             self._deliver(items, reads, local, size)
         if self._parser.error is not None and not self._ended:

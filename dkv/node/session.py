@@ -6,6 +6,7 @@ Words that Redis knows are answered as in Redis or refused in its words; nothing
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dkv.kv.commands import COMMANDS, READS, interpret, wrong_number_of_arguments
@@ -23,6 +24,7 @@ from dkv.node.introspection import (
 from dkv.node.orders import ORDERS
 from dkv.replies import OK, Error, Local, Simple
 from dkv.settings import Limits
+from dkv.wire.telnet import TIMING_MARK, TIMING_MARK_REPLY
 
 QUOTED_BYTES_MAX = 128
 """Of a client's own words, so much is quoted in an error, as in Redis."""
@@ -42,21 +44,39 @@ class ClientSession:
         self.node = node
         self._protocol = 2
         self._name: bytes | None = None
+        self.interpret: Callable[[list[bytes]], list[Any] | Local] = self._interpret
+        """An entry for the log, or the reply to a request that needs none.
 
-    def interpret(self, arguments: list[bytes]) -> list[Any] | Local:
-        """An entry for the log, or the reply to a request that needs none."""
+        It is another one after some of those replies, so it is looked up anew after each ``Local``.
+        """
+
+    def _interpret(self, arguments: list[bytes]) -> list[Any] | Local:
         entry = interpret(arguments, self.limits)
         if type(entry) is list:
             return entry
         return self._answer(arguments) if entry is None else Local(entry)
 
+    def _interpret_nothing(self, arguments: list[bytes]) -> Local:
+        """Refuse what a client sends behind a refused MULTI: it believes that nothing is done before EXEC.
+
+        Most libraries send the whole transaction without looking at the answer to MULTI.
+        """
+        name = arguments[0].lower()
+        if arguments is TIMING_MARK or name in (b"quit", b"reset"):
+            return self._answer(arguments)
+        if name in (b"exec", b"discard") and len(arguments) == 1:
+            self.interpret = self._interpret
+            return Local(OK if name == b"discard" else _ABORTED)
+        return Local(_ABORTED)
+
     def _answer(self, words: list[bytes]) -> Local:
+        if words is TIMING_MARK:
+            return Local(TIMING_MARK_REPLY)
         name = words[0].lower()
-        if name in (b"post", b"host:"):
-            # A web page made somebody's browser talk to us: the body that follows must not be taken for commands.
-            return Local(Error("ERR this is not an HTTP server"), close=True)
         command = CONNECTION_COMMANDS.get(name) or ORDERS.get(name)
         if command is None:
+            if name == b"multi":
+                self.interpret = self._interpret_nothing
             return Local(_unknown(words))
         count = command.words
         if len(words) != count and (count > 0 or len(words) < -count):
@@ -79,6 +99,11 @@ class ClientSession:
 
     def _quit(self, words: list[bytes]) -> Local:
         return Local(OK, close=True)
+
+    def _reset(self, words: list[bytes]) -> Local:
+        """The session of a new connection."""
+        self._protocol, self._name, self.interpret = 2, None, self._interpret
+        return Local(Simple("RESET"), protocol=2)
 
     def _select(self, words: list[bytes]) -> Local:
         if not words[1].removeprefix(b"-").isdigit():
@@ -159,6 +184,7 @@ class ClientSession:
         return Local(info(self.node.info(), self.limits, words[1:]))
 
 
+_ABORTED = Error("EXECABORT Transaction discarded because of previous errors.")
 _BAD_NAME = Error("ERR Client names cannot contain spaces, newlines or special characters.")
 
 
@@ -197,6 +223,7 @@ CONNECTION_COMMANDS = {
         ConnectionCommand("help", -1, "", "These lines.", ClientSession._help),
         ConnectionCommand("info", -1, "[section ...]", "The state of this node.", ClientSession._info),
         ConnectionCommand("quit", -1, "", "Close the connection.", ClientSession._quit),
+        ConnectionCommand("reset", 1, "", "Begin again, as a new connection would.", ClientSession._reset),
         ConnectionCommand("select", 2, "0", "Nothing: there is one database.", ClientSession._select),
         ConnectionCommand(
             "hello", -1, "[2|3 [SETNAME name]]", "Choose RESP 2 or 3; about this server.", ClientSession._hello

@@ -15,18 +15,14 @@ _WORD = re.compile(
 )
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
-_TELNET = re.compile(rb"(?:\xff(?:[\xfb-\xfe].|\xfa.*?\xff\xf0|[\xf0-\xf9]))+", re.DOTALL)
 
 
 def split_line(line: bytes) -> list[bytes] | None:
     """The words of ``line``; None if its quotes are not balanced.
 
     ``"..."`` knows the escapes ``\\xHH``, ``\\n``, ``\\r``, ``\\t``, ``\\b``, ``\\a`` and a backslash before any other
-    byte; ``'...'`` only ``\\'``. A closing quote ends the word. What telnet negotiates at the beginning is ignored.
+    byte; ``'...'`` only ``\\'``. A closing quote ends the word.
     """
-    if line.startswith(b"\xff"):
-        negotiation = _TELNET.match(line)
-        line = line[negotiation.end() :] if negotiation else line
     if b'"' not in line and b"'" not in line:
         return line.split()
     words = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dkv.replies import OK, Error, Local, Simple
+from dkv.replies import OK, Error, Local, Raw, Simple
 
 _OK = b"+OK\r\n"
 _NIL = {2: b"$-1\r\n", 3: b"_\r\n"}
@@ -59,6 +59,8 @@ def _add_result(add: Callable[[bytes], None], result: Any, protocol: int) -> Non
             add(b"+%b\r\n" % _line(text))
         case Error(text):
             add(b"-%b\r\n" % _line(text))
+        case Raw(data):
+            add(data)
         case list():
             add(b"*%d\r\n" % len(result))
             for item in result:

@@ -7,11 +7,18 @@ are compared all at once, argument by argument (measured, for each of 16 SETs in
 0.96; of 64: 0.54 instead of 0.93). Everything else (inline commands, long values, CRLF inside a value, the request
 that a piece ends in the middle of) is taken *carefully*, one header or bulk at a time, and what was found is
 kept, so that bytes which arrive one by one cost no more than in one piece.
+
+Telnet's commands are understood where a line may stand, and taken out (``wire/telnet.py``); the bytes of a bulk string
+are nobody's but the client's.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dkv.settings import Limits
+from dkv.wire import telnet
+from dkv.wire.http import is_http
 from dkv.wire.inline import split_line
 
 HEADER_BYTES_MAX = 32
@@ -20,9 +27,14 @@ HEADER_BYTES_MAX = 32
 _REGULAR_COUNT_MAX = 16
 _REGULAR_BYTES_MAX = 2_048
 _ALIKE_PARTS_MIN = 48  # with fewer it takes longer than one by one
-_COUNTS = {b"*%d" % count: count for count in range(1, _REGULAR_COUNT_MAX + 1)}
-_HEADERS = {1 + 2 * count: header for header, count in _COUNTS.items()}  # by how many parts they begin
 _LENGTHS = {b"$%d" % length: length for length in range(_REGULAR_BYTES_MAX + 1)}
+
+
+@lru_cache(maxsize=8)
+def _regular_headers(arguments_max: int) -> tuple[dict[bytes, int], dict[int, bytes]]:
+    """The headers of regular requests: their counts of arguments, and the headers by how many parts they begin."""
+    counts = {b"*%d" % count: count for count in range(1, min(_REGULAR_COUNT_MAX, arguments_max) + 1)}
+    return counts, {1 + 2 * count: header for header, count in counts.items()}
 
 
 class RequestParser:
@@ -30,12 +42,14 @@ class RequestParser:
 
     Holds at most one unfinished request of ``request_bytes_max``, and what was fed beyond and not taken. When the
     stream cannot be understood or goes beyond a limit, ``error`` becomes the text of the error reply, behind the
-    requests taken before; nothing more will be taken.
+    requests taken before; nothing more will be taken. Telnet's TIMING-MARK comes out as a request of its own.
     """
 
     __slots__ = (
         "_arguments",
         "_buffer",
+        "_counts",
+        "_headers",
         "_index",
         "_length",
         "_limits",
@@ -48,17 +62,20 @@ class RequestParser:
         "_regular",
         "_scanned",
         "_size",
+        "_telnet",
         "error",
     )
 
     def __init__(self, limits: Limits) -> None:
         self.error: str | None = None
         self._limits = limits
+        self._counts, self._headers = _regular_headers(limits.request_arguments_max)
+        self._telnet = False  # whether the client has shown that it is one
         # Received, not looked at before it has _needed bytes, and a line's end if that is what is wanted.
         self._pending = bytearray()
         self._needed = 1
         self._line_wanted = False
-        self._scanned = 0  # there is no line's end in _pending before this
+        self._scanned = 0  # there is neither a line's end nor telnet in _pending before this
         # The piece being parsed, how far it is, whether it may be regular, and its parts if it was split.
         self._buffer = b""
         self._offset = 0
@@ -94,7 +111,7 @@ class RequestParser:
             if self._regular and not self._missing:
                 self._take_regular(taken, count_max)
             else:
-                self._take_carefully(taken)
+                self._take_carefully(taken, count_max)
             if self._offset == len(self._buffer):
                 self._buffer, self._offset, self._parts = b"", 0, []
         return taken
@@ -107,7 +124,7 @@ class RequestParser:
         if len(pending) < self._needed:
             return False
         may_wait = self._line_wanted and len(pending) < self._limits.inline_bytes_max
-        if may_wait and pending.find(b"\n", self._scanned) < 0:
+        if may_wait and telnet.NEWS.search(pending, self._scanned) is None:
             self._scanned = len(pending)
             return False
         self._buffer, self._offset, self._regular = bytes(pending), 0, True
@@ -123,7 +140,10 @@ class RequestParser:
         self._buffer, self._offset = b"", 0
 
     def _refuse(self, text: str) -> None:
-        self.error = f"ERR Protocol error: {text}"
+        self._end(f"ERR Protocol error: {text}")
+
+    def _end(self, error: str) -> None:
+        self.error = error
         self._pending.clear()
         self._buffer, self._offset, self._parts, self._arguments, self._size = b"", 0, [], [], 0
 
@@ -142,7 +162,7 @@ class RequestParser:
             self._take_alike(taken, count_max)
         parts, index, offset = self._parts, self._index, self._offset
         last = len(parts) - 1  # what follows the last CRLF
-        bytes_max, count_of, length_of = self._limits.request_bytes_max, _COUNTS.get, _LENGTHS.get
+        bytes_max, count_of, length_of = self._limits.request_bytes_max, self._counts.get, _LENGTHS.get
         while len(taken) < count_max:
             count = count_of(parts[index], last)  # any other header counts as more than there is
             stop = index + 1 + 2 * count
@@ -168,7 +188,7 @@ class RequestParser:
         """
         parts, size = self._parts, len(self._buffer) - self._offset
         stop = len(parts) - 1
-        if parts[stop] or parts[0] != _HEADERS.get(stop) or size > self._limits.request_bytes_max:
+        if parts[stop] or parts[0] != self._headers.get(stop) or size > self._limits.request_bytes_max:
             return False
         arguments = parts[2:stop:2]
         if [*map(_LENGTHS.get, parts[1:stop:2])] != [*map(len, arguments)]:
@@ -181,7 +201,7 @@ class RequestParser:
         """Take all the whole requests that are left of a piece, if they are regular and have as many arguments."""
         parts, index = self._parts, self._index
         header = parts[index]
-        step = 1 + 2 * _COUNTS.get(header, len(parts))
+        step = 1 + 2 * self._counts.get(header, len(parts))
         number = min((len(parts) - 1 - index) // step, count_max - len(taken))
         stop = index + step * number
         if parts[index:stop:step] != [header] * number:
@@ -202,11 +222,11 @@ class RequestParser:
 
     # --- carefully ---
 
-    def _take_carefully(self, taken: list[tuple[list[bytes], int]]) -> None:
+    def _take_carefully(self, taken: list[tuple[list[bytes], int]], count_max: int) -> None:
         """Get on by one request, or as far as the piece goes."""
         if not self._missing:
             if self._buffer[self._offset] != 42:  # b"*"
-                self._take_line(taken)
+                self._take_line(taken, count_max)
                 return
             count = self._take_header(b"*", "multibulk")
             if count is None:
@@ -278,17 +298,48 @@ class RequestParser:
         self._size += end + 2 - start
         return int(digits)
 
-    def _take_line(self, taken: list[tuple[list[bytes], int]]) -> None:
-        """Take an inline command, ended by LF or CRLF; a line without words is passed over."""
-        bytes_max = self._limits.inline_bytes_max
-        end = self._buffer.find(b"\n", self._offset, self._offset + bytes_max)
-        if end < 0:
-            if len(self._buffer) - self._offset >= bytes_max:
-                self._refuse(f"too big inline request, limits.inline_bytes_max is {bytes_max}")
-            else:
-                self._wait(len(self._buffer) - self._offset + 1, line=True)
+    # --- lines ---
+
+    def _take_line(self, taken: list[tuple[list[bytes], int]], count_max: int) -> None:
+        """Take an inline command, ended by LF, CRLF or, as telnet may, CR NUL."""
+        start, bytes_max = self._offset, self._limits.inline_bytes_max
+        end = self._buffer.find(b"\n", start, start + bytes_max)
+        line = self._buffer[start : start + bytes_max if end < 0 else end]
+        if b"\xff" in line or b"\r\0" in line:
+            self._take_typed(taken, count_max)
+        elif end >= 0:
+            self._offset = end + 1
+            self._take_words(taken, line, end + 1 - start)
+        elif len(line) >= bytes_max:
+            self._refuse_line()
+        else:
+            self._wait(len(line) + 1, line=True)
+
+    def _take_typed(self, taken: list[tuple[list[bytes], int]], count_max: int) -> None:
+        """Take what telnet sends: marks to be answered, and perhaps a line."""
+        buffer, start = self._buffer, self._offset
+        typed = telnet.read_line(buffer, start, self._limits.inline_bytes_max, count_max - len(taken))
+        self._telnet = self._telnet or typed.shown
+        taken.extend([(telnet.TIMING_MARK, len(telnet.TIMING_MARK[0]))] * typed.marks)
+        if typed.too_long:
+            self._refuse_line()
+        elif typed.ended:
+            self._offset = typed.stop
+            line = telnet.unescaped(typed.text) if self._telnet else typed.text
+            self._take_words(taken, line, typed.stop - start)
+        else:
+            # Commands are done with: what is left is the line typed so far, and what comes behind it.
+            self._buffer, self._offset, self._parts = typed.text + buffer[typed.stop :], 0, []
+            if len(taken) < count_max and self._buffer and not self._buffer.startswith(b"*"):
+                self._wait(len(self._buffer) + 1, line=True)
+                self._scanned = len(typed.text)
+
+    def _take_words(self, taken: list[tuple[list[bytes], int]], line: bytes, size: int) -> None:
+        """Take the words of a line of ``size`` bytes on the wire; one without words is passed over."""
+        if is_http(line):
+            self._end("ERR this is not an HTTP server")
             return
-        words = split_line(self._buffer[self._offset : end])
+        words = split_line(line)
         if words is None:
             self._refuse("unbalanced quotes in request")
         elif len(words) > self._limits.request_arguments_max:
@@ -296,7 +347,8 @@ class RequestParser:
                 f"an inline request of {len(words)} words, limits.request_arguments_max is"
                 f" {self._limits.request_arguments_max}"
             )
-        else:
-            if words:
-                taken.append((words, end + 1 - self._offset))
-            self._offset = end + 1
+        elif words:
+            taken.append((words, size))
+
+    def _refuse_line(self) -> None:
+        self._refuse(f"too big inline request, limits.inline_bytes_max is {self._limits.inline_bytes_max}")

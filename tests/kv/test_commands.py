@@ -84,8 +84,16 @@ class InterpretTests(SynchronousTestCase):
 
     def test_options_are_not_ignored(self) -> None:
         """SET k v NX must not overwrite: what is not built is refused."""
-        self.assertEqual(meant(b"SET", b"k", b"v", b"NX"), Error("ERR syntax error"))
-        self.assertEqual(meant(b"SET", b"k", b"v", b"EX", b"10"), Error("ERR syntax error"))
+        for words, text in (
+            ([b"SET", b"k", b"v", b"NX"], "SET takes no options in dkv: NX"),
+            ([b"set", b"k", b"v", b"ex", b"10"], "SET takes no options in dkv: EX"),
+            ([b"SET", b"k", b"v", b"IFEQ", b"x", b"GET"], "SET takes no options in dkv: IFEQ"),
+            ([b"Put", b"k", b"v", b"KeepTTL"], "PUT takes no options in dkv: KEEPTTL"),
+            ([b"IDMP", b"a", b"1", b"SET", b"k", b"v", b"px", b"9"], "SET takes no options in dkv: PX"),
+            ([b"IDMP", b"a", b"1", b"put", b"k", b"v", b"\xff"], "PUT takes no options in dkv: \\xff"),
+            ([b"SET", b"k", b"v", b"x" * 5_000], "SET takes no options in dkv: " + "X" * 64),
+        ):
+            self.assertEqual(meant(*words), Error(f"ERR {text}"))
 
     def test_limits(self) -> None:
         """Too long a key or value is refused before it is proposed, with the setting's name."""

@@ -177,12 +177,73 @@ class EndTests(SynchronousTestCase):
         self.connection.connectionLost(Failure(ConnectionDone()))
         self.assertFalse(self.port.messages)
 
-    def test_http_post(self) -> None:
-        """A browser made to post commands to this port gets none of them done."""
-        self.connection.dataReceived(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nPUT x 1\r\n")
-        self.assertEqual(self.transport.value(), b"-ERR this is not an HTTP server\r\n")
+    def test_http(self) -> None:
+        """A browser, or curl, gets nothing done, however its requests are cut; the operator learns who sent them."""
+        for method in (b"PUT", b"post", b"DELETE", b"GET"):
+            port = Port()
+            connection, transport = port.connect()
+            request = method + b" /x HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nPUT x 1\r\n\r\n"
+            for piece in (request[:6], request[6:30], request[30:] + PUT_X):
+                connection.dataReceived(piece)
+            self.assertEqual(transport.value(), b"-ERR this is not an HTTP server\r\n")
+            self.assertTrue(transport.half_closed)
+            self.assertFalse(port.messages)
+            self.assertEqual([event for event, _ in port.log.lines], ["input_refused"])
+
+    def test_http_behind_requests(self) -> None:
+        """What came before an HTTP request is answered; the connection ends behind that."""
+        self.connection.dataReceived(PUT_X + b"DELETE /x HTTP/1.0\nPUT x 2\n")
+        self.port.answer()
+        self.assertEqual(self.port.requests().items, [Local(Error("ERR this is not an HTTP server"), close=True)])
         self.assertFalse(self.port.messages)
-        self.assertEqual(len(self.port.log.lines), 1)
+
+
+class TransactionTests(SynchronousTestCase):
+    """A refused transaction on its way through a connection."""
+
+    def test_in_one_piece(self) -> None:
+        """redis-py, ioredis and node-redis write MULTI, the commands and EXEC at once: none of them is executed."""
+        aborted = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
+        stream = encoded(b"MULTI") + PUT_X + encoded(b"DEL", b"x") + encoded(b"EXEC")
+        for pieces in ([stream], [stream[place : place + 1] for place in range(len(stream))]):
+            port = Port()
+            connection, transport = port.connect()
+            for piece in pieces:
+                connection.dataReceived(piece)
+            self.assertFalse(port.messages)
+            refused, rest = transport.value().split(b"\r\n", 1)
+            self.assertTrue(refused.startswith(b"-ERR unknown command 'MULTI'"))
+            self.assertEqual(rest, aborted * 3)
+            connection.dataReceived(PUT_X)
+            self.assertEqual(port.requests().items, [[PUT, b"x", b"1"]])
+
+    def test_between_requests(self) -> None:
+        """Requests around a refused transaction are executed, in their order, and others' connections know nothing."""
+        port = Port()
+        (connection, _), (other, _) = port.connect(), port.connect()
+        connection.dataReceived(PUT_X + b"multi\r\nDEL x\r\ndiscard\r\nGET x\r\nMULTI\r\n")
+        items = port.requests().items
+        self.assertEqual([item for item in items if isinstance(item, list)], [[PUT, b"x", b"1"], [GET, b"x"]])
+        self.assertEqual(len(items), 6)
+        other.dataReceived(PUT_X)
+        self.assertEqual(port.requests().items, [[PUT, b"x", b"1"]])
+
+
+class TelnetTests(SynchronousTestCase):
+    """A person whose telnet says more than was typed."""
+
+    def test_ctrl_c(self) -> None:
+        """Ctrl-C is answered behind the replies due, for telnet hides everything up to then; the line is forgotten."""
+        port = Port()
+        connection, transport = port.connect()
+        connection.dataReceived(b"GET x\r\nDEL x")
+        connection.dataReceived(b"\xff\xf4\xff\xfd\x06")
+        connection.dataReceived(b"PING\r\n")
+        self.assertEqual(transport.value(), b"")
+        self.assertEqual(port.answer_all(), 3)
+        self.assertEqual(transport.value(), b"$5\r\nvalue\r\n\xff\xfb\x06+PONG\r\n")
+        connection.dataReceived(b"\xff\xfd\x06")
+        self.assertTrue(transport.value().endswith(b"+PONG\r\n\xff\xfb\x06"), "at once, with no line's end")
 
 
 class BackPressureTests(SynchronousTestCase):

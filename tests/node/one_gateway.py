@@ -61,9 +61,7 @@ def requests(connection: int, *items: Any) -> ClientRequests:
     """What the client port makes of requests that came in together."""
     reads = sum(type(item) is not Local and item[0] == GET for item in items)
     local = sum(type(item) is Local for item in items)
-    return ClientRequests(
-        [Requests(connection, list(items), len(items) - reads - local, reads, SIZE * len(items))]
-    )
+    return ClientRequests([Requests(connection, list(items), len(items) - reads - local, reads, SIZE * len(items))])
 
 
 def word(reply: Any) -> str:

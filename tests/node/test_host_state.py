@@ -299,7 +299,6 @@ class LoadTests(SynchronousTestCase):
         node.complete()
         self.assertEqual(node.store.commits[1:], [{b"R2": b"v"}])
 
-
     def test_what_a_turn_lets_in_is_collected(self) -> None:
         """A client that had to wait is read on by a turn: its next requests must not wait for an unrelated event."""
         node, gathered = OneHost(), ["first"]

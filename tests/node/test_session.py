@@ -12,10 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.kv.commands import GET, PUT
 from dkv.node.inspection import Inspection
 from dkv.node.session import TABLE, ClientSession
-from dkv.replies import OK, Error, Local, Simple
+from dkv.replies import OK, Error, Local, Raw, Simple
 from dkv.settings import Limits
 from dkv.wire.inline import split_line
 from dkv.wire.replies import ReplyEncoder
+from dkv.wire.telnet import TIMING_MARK
 
 
 class SessionTests(SynchronousTestCase):
@@ -158,12 +159,22 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(self.refusal("NOPE"), "ERR unknown command 'NOPE', with args beginning with: ")
         self.assertLess(len(self.refusal("x" * 50_000 + " y" * 9_000)), 500)
 
-    def test_http(self) -> None:
-        """A web page that posts to this port through its reader's browser gets nothing done."""
-        for line in ("POST / HTTP/1.1", "Host: localhost:5001"):
-            answer = self.local(line)
-            self.assertTrue(answer.close)
+    def test_timing_mark(self) -> None:
+        """What telnet asks after Ctrl-C is answered to telnet alone, not to who sends the same bytes as a command."""
+        for line in ("PING", "MULTI"):
+            self.local(line)
+            self.assertEqual(self.session.interpret(TIMING_MARK), Local(Raw(b"\xff\xfb\x06")))
+            answer = self.session.interpret([*TIMING_MARK])
+            assert isinstance(answer, Local)
             self.assertIsInstance(answer.reply, Error)
+
+    def test_reset(self) -> None:
+        """A connection given back to a pool is as new: RESP 2, and no name."""
+        self.local("HELLO 3 SETNAME me")
+        self.assertEqual(self.local("reset"), Local(Simple("RESET"), protocol=2))
+        self.assertIsNone(self.reply("CLIENT GETNAME"))
+        self.assertEqual(self.local("HELLO").protocol, 2)
+        self.assertEqual(self.refusal("RESET x"), "ERR wrong number of arguments for 'reset' command")
 
     @given(st.lists(st.one_of(st.binary(max_size=10), st.sampled_from([*TABLE, b"get", b"docs", b"3"])), min_size=1))
     def test_total(self, words: list[bytes]) -> None:
@@ -174,3 +185,59 @@ class SessionTests(SynchronousTestCase):
                 encoder = ReplyEncoder()
                 encoder.protocol = protocol
                 self.assertTrue(encoder.encode([answer]).endswith(b"\r\n"))
+
+
+class TransactionTests(SynchronousTestCase):
+    """There are no transactions, and nothing of one is done: libraries send it whole, whatever MULTI is answered."""
+
+    def setUp(self) -> None:
+        self.session = ClientSession(7, "192.0.2.1:4000", Limits(), Mock(spec=Inspection))
+
+    def interpret(self, line: str) -> Any:
+        """What ``line`` means: an entry, or what it is answered."""
+        words = split_line(line.encode())
+        assert words
+        answer = self.session.interpret(words)
+        return answer.reply if isinstance(answer, Local) else answer
+
+    def begin(self, line: str = "MULTI") -> None:
+        """Begin a transaction, which is refused."""
+        self.assertRegex(self.interpret(line).text, "^ERR unknown command 'MULTI'")
+
+    def check_ended(self) -> None:
+        """Requests are executed again."""
+        self.assertEqual(self.interpret("SET x 1"), [PUT, b"x", b"1"])
+
+    def test_nothing_is_done(self) -> None:
+        """Neither writes nor reads nor what only the connection answers, in any case, however wrong."""
+        aborted = Error("EXECABORT Transaction discarded because of previous errors.")
+        self.begin()
+        for line in ("SET x 1", "get x", "IDMP a 1 DEL x", "IDMP NEW", "PING", "HELLO 3", "CLIENT SETNAME me", "NOPE",
+                     "MULTI", "WATCH x", "UNWATCH", "SELECT 0", "DKV.STATUS", "SET x", "EXEC now", "DISCARD x",
+                     "DKV.FAULT CLEAR", "exec"):  # fmt: skip
+            self.assertEqual(self.interpret(line), aborted, line)
+        self.check_ended()
+        self.assertIsNone(self.interpret("CLIENT GETNAME"))
+
+    def test_ends(self) -> None:
+        """EXEC, DISCARD and RESET end it, and the connection goes on; QUIT ends both."""
+        for line, answer in (("Discard", OK), ("RESET", Simple("RESET"))):
+            self.begin()
+            self.assertEqual(self.interpret(line), answer)
+            self.check_ended()
+        self.begin()
+        self.assertEqual(self.session.interpret([b"QUIT"]), Local(OK, close=True))
+
+    def test_however_multi_is_said(self) -> None:
+        """A MULTI with words behind it is none in Redis either, but what follows was meant to be one thing."""
+        for words in ([b"multi"], [b"MULTI", b"x"]):
+            self.assertIsInstance(self.session.interpret(words), Local)
+            self.assertIsInstance(self.session.interpret([b"SET", b"x", b"1"]), Local)
+            self.interpret("EXEC")
+        self.check_ended()
+
+    def test_outside(self) -> None:
+        """Without MULTI, the other words are unknown and change nothing."""
+        for word in ("EXEC", "DISCARD", "WATCH k", "UNWATCH", "IDMP a 1 MULTI"):
+            self.assertRegex(self.interpret(word).text, "^ERR (unknown command|IDMP takes a write)")
+            self.check_ended()

@@ -25,8 +25,6 @@ class SplitLineTests(SynchronousTestCase):
             rb"'it\'s \n'": [rb"it's \n"],
             b'pre"fixed"  \r': [b"prefixed"],
             b"pre'fixed' x": [b"prefixed", b"x"],
-            b"\xff\xfd\x01\xff\xfb\x03PING": [b"PING"],
-            b"\xff\xfa\x18\x00xterm\xff\xf0\xff\xf1PING x": [b"PING", b"x"],
         }.items():
             self.assertEqual(split_line(line), words, line)
 

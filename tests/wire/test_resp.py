@@ -91,7 +91,7 @@ class RequestsTests(SynchronousTestCase):
                     self.assertLessEqual(size, SMALL.request_bytes_max)
             self.assertLessEqual(parser.held, SMALL.request_bytes_max)
         if parser.error is not None:
-            self.assertTrue(parser.error.startswith("ERR Protocol error: "))
+            self.assertTrue(parser.error.startswith(("ERR Protocol error: ", "ERR this is not an HTTP server")))
             self.assertEqual(parser.held, 0)
 
     @settings(max_examples=500)
@@ -221,6 +221,35 @@ class RefusalTests(SynchronousTestCase):
             for pieces in ([stream], bytewise(stream)):
                 parser = RequestParser(limits)
                 self.assertEqual([size for _, size in parsed(parser, pieces)], [len(stream)], parser.error)
+
+    def test_few_arguments(self) -> None:
+        """A limit below what is usual holds however requests arrive: alone, alike, among others or in pieces."""
+        limits = Limits(request_arguments_max=3)
+        fits, beyond = encoded(b"SET", b"k", b"v"), encoded(b"DEL", b"a", b"b", b"c")
+        text = "ERR Protocol error: invalid multibulk length: 4 arguments, limits.request_arguments_max is 3"
+        for before in (0, 1, 20, 60):
+            for behind in (b"", beyond * 60, fits):
+                for pieces in ([fits * before + beyond + behind], bytewise(fits * before + beyond)):
+                    parser = RequestParser(limits)
+                    requests = [arguments for arguments, _ in parsed(parser, pieces)]
+                    self.assertEqual(requests, [[b"SET", b"k", b"v"]] * before)
+                    self.assertEqual(parser.error, text)
+
+    @given(
+        st.lists(st.lists(ALPHABET, min_size=1, max_size=20), max_size=12), st.integers(1, 20), st.integers(50, 1_000)
+    )
+    def test_limits_in_one_piece_and_bytewise(
+        self, vectors: list[list[bytes]], arguments_max: int, request_bytes_max: int
+    ) -> None:
+        """No way through the parser skips a limit: the careful one, byte by byte, is the judge."""
+        limits = Limits(
+            key_bytes_max=50, value_bytes_max=50, inline_bytes_max=50,
+            request_arguments_max=arguments_max, request_bytes_max=request_bytes_max,
+        )  # fmt: skip
+        stream = b"".join(encoded(*vector) for vector in vectors)
+        whole, slow = RequestParser(limits), RequestParser(limits)
+        self.assertEqual(parsed(whole, [stream]), parsed(slow, bytewise(stream)))
+        self.assertEqual(whole.error, slow.error)
 
     def test_memory_stays_bounded(self) -> None:
         """A line of 10 MB without an end, or a promise of 2 GiB, costs the node nothing to speak of."""
