@@ -25,7 +25,7 @@ class AssertsTests(SynchronousTestCase):
 
     def mktemp_directory(self) -> str:
         """A new directory, empty afterwards too."""
-        path = self.mktemp()
+        path: str = self.mktemp()
         os.mkdir(path)
         self.addCleanup(lambda: self.assertEqual(os.listdir(path), []))
         return path

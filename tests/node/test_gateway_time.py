@@ -147,6 +147,26 @@ class TimeoutTests(SynchronousTestCase):
         self.node.give(Barrier(BOOT, 1, 4), ReadResults(1, [b"?"]))
         self.assertEqual(self.node.batches(), [(NODE_2, 2, [put("a", "2")])])
 
+    def test_counted(self) -> None:
+        """Operators see how many requests were refused, by the word that clients were told."""
+        self.node.give(requests(1, put("a"), get("a")), requests(2, get("b")))
+        self.node.wait(TIMEOUT + TICK)
+        self.node.leader(0)
+        self.node.give(requests(3, put("c")))
+        self.node.wait(TIMEOUT + TICK)
+        notes = [fields for event, fields in self.node.turn.measures if event == "refused"]
+        refused = [(fields["reason"], fields["count"]) for fields in notes]
+        self.assertEqual(refused, [("UNCERTAIN", 2), ("TRYAGAIN", 1), ("TRYAGAIN", 1)])
+
+    def test_looked_at_often_enough(self) -> None:
+        """What has waited too long is found within a twentieth of the timeout, and again and again."""
+        self.node.give(requests(1, put("a")))
+        looks = []
+        for _ in range(3):
+            looks.append(self.node.turn.timers["deadline"] - self.node.turn.now)
+            self.node.wait(looks[-1])
+        self.assertEqual([round(seconds, 6) for seconds in looks], [TIMEOUT / 20] * 3)
+
     def test_no_timer_when_idle(self) -> None:
         """A gateway with nothing to do sets no timers."""
         self.node.give(requests(1, put("a")), requests(2, get("a")))

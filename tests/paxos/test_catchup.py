@@ -125,6 +125,12 @@ class CatchupTests(OneCatchup):
         sent = self.give(Address(1, PROPOSER), CatchUp(7, 3))
         self.assertEqual(sent, [(acceptor(3), ReadChosen(1))])
 
+    def test_for_an_election_to_its_end(self) -> None:
+        """The candidate waits for all that its quorum counts, also where the peer that is asked holds less by now."""
+        self.give(Address(1, PROPOSER), CatchUp(7, 3))
+        self.slots(3, 1, 4, through=4)
+        self.assertIn((acceptor(3), ReadChosen(5)), self.give(acceptor(1), Learned(4)))
+
     def test_for_an_election_from_who_knows(self) -> None:
         """A fetch under way may wait for a leader that died: the candidate's question does not wait for it."""
         self.fetch(node=2)

@@ -291,3 +291,14 @@ class PollTests(OneElector):
         self.give(here(ELECTOR), TimerFired("tick"))
         self.assertEqual(self.give(here(ELECTOR), TimerFired("election")), [])
         self.assertIn("paused", self.turn.noted())
+
+    def test_b21_a_pause_is_time_beyond_the_tick(self) -> None:
+        """Half the shortest election is a pause; less is a busy machine, whatever the clock's zero is."""
+        for began in (0.25, 100.0):
+            for late, noted in ((0.49, []), (0.51, ["paused"])):
+                self.turn = FakeTurn(began)
+                self.elector = Elector(1, self.members, Limits(), TIMINGS)
+                self.elector.start(self.turn)
+                self.turn.now += TIMINGS.heartbeat_seconds + late * TIMINGS.election_seconds_min
+                self.give(here(ELECTOR), TimerFired("tick"))
+                self.assertEqual([event for event in self.turn.noted() if event == "paused"], noted)

@@ -53,3 +53,9 @@ class SealTests(SynchronousTestCase):
         error = self.assertRaises(RecordCorrupt, unseal, record_key(7), b"rubbish")
         self.assertIn("slot 7", str(error))
         self.assertIn("must not vote", str(error))
+
+    def test_the_error_names_what_is_no_record(self) -> None:
+        """Keys of other kinds may be as long as a record's, and theirs may be longer or shorter."""
+        for key in (b"T23456789", b"P", b"R234"):
+            error = self.assertRaises(RecordCorrupt, unseal, key, b"rubbish")
+            self.assertIn(repr(key), str(error))
