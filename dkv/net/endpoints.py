@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,13 +14,23 @@ BACKLOG = 1024
 """Connections that may wait to be accepted: a thousand clients that connect at once are no reason to drop one."""
 
 
+_UNIX = re.compile(r"(haproxy:)?unix:")
+_UNIX_MODE = "mode=600"
+"""Twisted's own default lets every user of the machine connect."""
+
+
 def listening_endpoint(reactor: Any, text: str) -> Any:
-    """The server endpoint that ``text`` describes, with ``BACKLOG`` unless it sets its own or its kind has none."""
-    if "backlog=" not in text:
+    """The server endpoint that ``text`` describes, with ``BACKLOG`` unless it sets its own or its kind has none.
+
+    A socket in the file system is its owner's alone unless ``text`` gives it another mode.
+    """
+    extras = [_UNIX_MODE] if _UNIX.match(text) and not re.search(r"(?<!\\):mode=", text) else []
+    backlog = [f"backlog={BACKLOG}"] if "backlog=" not in text else []
+    for more in ([*extras, *backlog], extras, backlog):
         try:
-            return serverFromString(reactor, f"{text}:backlog={BACKLOG}")  # type: ignore[no-untyped-call]
+            return serverFromString(reactor, ":".join((text, *more)))  # type: ignore[no-untyped-call]
         except TypeError:
-            pass  # its kind takes no backlog, or was given one by position: taken as it is, below
+            pass  # its kind takes no such words, or was given them by position
     return serverFromString(reactor, text)  # type: ignore[no-untyped-call]
 
 

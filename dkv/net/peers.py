@@ -21,7 +21,8 @@ from twisted.logger import Logger, LogPublisher
 from dkv.actor import Address
 from dkv.identity import Identity
 from dkv.messages import SPOKEN
-from dkv.net.endpoints import DiallingEndpoint, listening_endpoint
+from dkv.net.doors import Door
+from dkv.net.endpoints import DiallingEndpoint
 from dkv.net.faults import Faults
 from dkv.net.links import TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
 from dkv.settings import Limits, Timings
@@ -118,9 +119,10 @@ class _AcceptedFactory(Factory):
 class Mesh(MultiService):
     """Connections to and from all ``peers``, kept up from ``startService`` to ``stopService``.
 
-    ``listen`` is a server endpoint string; ``peers`` maps every other member to the client endpoint string it is
-    dialled at; ``incarnations`` are those on disk of members met before. Whoever is not in there is known from its
-    first accepted Hello on, until the process ends; the acceptor, told by ``peer_up``, is who stores it.
+    ``door`` is where peers come in, opened here and closed by ``stopService``; ``peers`` maps every other member to
+    the client endpoint string it is dialled at; ``incarnations`` are those on disk of members met before. Whoever is
+    not in there is known from its first accepted Hello on, until the process ends; the acceptor, told by ``peer_up``,
+    is who stores it.
     """
 
     def __init__(
@@ -128,7 +130,7 @@ class Mesh(MultiService):
         reactor: Any,
         identity: Identity,
         mode: str,
-        listen: str,
+        door: Door,
         peers: Mapping[int, str],
         incarnations: Mapping[int, int],
         limits: Limits,
@@ -138,7 +140,7 @@ class Mesh(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
-        self._listen = listen
+        self.door = door
         self._timings = timings
         self.limits = limits
         self.inbox = inbox
@@ -146,7 +148,6 @@ class Mesh(MultiService):
         self._me = Hello(PROTOCOL, identity.cluster, identity.node, identity.incarnation, identity.boot, mode)
         self.hello = mesh_frame(self._me)
         self.spoken = SPOKEN[mode]
-        self.port: Any = None  # an IListeningPort, once there is one
         self.reading_paused = False
         self.peers = {node: Peer(node, incarnations.get(node)) for node in peers}
         for node, peer in self.peers.items():
@@ -164,20 +165,12 @@ class Mesh(MultiService):
         self._last_sent: tuple[Any, bytes] = (None, b"")
         self.to_flush: list[Dialled] = []
         """Links that hold what was sent and not written yet."""
+        door.open(_AcceptedFactory(self))
 
     @property
     def connected(self) -> frozenset[int]:
         """The peers that what is sent now may reach."""
         return frozenset(node for node, peer in self.peers.items() if peer.dialled and peer.dialled.peer)
-
-    def start_listening(self) -> Deferred[None]:
-        """Listen for the peers; fails with ``CannotListenError`` if the address is taken or not ours."""
-
-        def keep(port: Any) -> None:
-            self.port = port
-
-        listening: Deferred[Any] = listening_endpoint(self._reactor, self._listen).listen(_AcceptedFactory(self))
-        return listening.addCallback(keep)
 
     def startService(self) -> None:
         """Begin to dial."""
@@ -192,11 +185,7 @@ class Mesh(MultiService):
         if self._ticks.running:
             self._ticks.stop()
         self.faults.stop()
-        waits: list[Deferred[Any]] = [super().stopService()]  # type: ignore[no-untyped-call]
-        if self.port is not None:
-            stopping = self.port.stopListening()
-            if stopping is not None:
-                waits.append(stopping)
+        waits: list[Deferred[Any]] = [super().stopService(), self.door.close()]  # type: ignore[no-untyped-call]
         if self._links:
             self._links_gone = Deferred()
             waits.append(self._links_gone)

@@ -13,12 +13,11 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
-from twisted.internet.interfaces import IListeningPort
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Fenced
 from dkv.identity import Identity
 from dkv.net.clients import Clients
-from dkv.net.endpoints import listening_endpoint
+from dkv.net.doors import Door
 from dkv.net.peers import Mesh
 from dkv.node import logs
 from dkv.node.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
@@ -34,6 +33,7 @@ from dkv.node.polling import clock_of
 from dkv.node.session import ClientSession
 from dkv.storage.check import check_log
 from dkv.storage.fence import FENCED_ADVICE, fence_writes
+from dkv.storage.guard import PRIVATE_UMASK, narrow
 from dkv.storage.identity import DirectoryError, DirectoryFenced, load_members, open_directory
 from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
 from dkv.storage.store import StoreFailed
@@ -72,27 +72,56 @@ class NodeService(MultiService):
         self._end_process = end_process
         self._log = logs.get_logger(member.id, "service")
         self._journal = Journal(lambda actor: logs.get_logger(member.id, actor), config.mode)
-        self._client_port: IListeningPort | None = None
-        self._admin_port: IListeningPort | None = None
+        self._peer_door = Door(reactor, member.peer.bind)
+        self._admin_door = Door(reactor, member.admin.bind) if member.admin is not None else None
+        self._client_door = Door(reactor, member.client.bind)
         self._store: LevelDBStore | None = None
+        self._running = False
 
     # --- start ---
 
-    def startService(self) -> None:  # noqa: N802 - Twisted's name
-        """Open the directory and build the node; then listen, and take part once both ports are bound."""
+    @inlineCallbacks
+    def startService(self) -> Any:  # noqa: N802 - Twisted's name
+        """Bind all ports; then open the directory, build the node, open the doors and take part.
+
+        A second start of the same node fails at its ports, before it has touched the directory. What is bound is not
+        served before the node is built: see ``Door``.
+        """
         super().startService()  # type: ignore[no-untyped-call]  # as above
         connections_max = self._connections_max()
+        try:
+            yield self._peer_door.bind()
+            if self._admin_door is not None:
+                yield self._admin_door.bind()
+            yield self._client_door.bind()
+        except Exception as error:  # Whatever an endpoint finds wrong with its address, the operator must read.
+            yield self._close_doors()
+            self._fail_to_start(f"cannot listen: {error}")
+            return
+        try:
+            self._open(connections_max)
+        except Exception as error:  # A mistake of ours: a Deferred would keep it, and the ports, to itself.
+            self._fail("the node failed at its start", error)
+
+    def _open(self, connections_max: int) -> None:
+        """Open the directory, and run the node on it; or end the process, with the reason why that cannot be."""
+        os.umask(PRIVATE_UMASK)
         try:
             self._store, identity = open_directory(
                 self._directory, self._config.cluster, self._member.id, self._reactor.callFromThread
             )
+            self._mention(narrow(self._directory))
             check_log(self._store)
             incarnations = load_members(self._store)
         except DirectoryError as error:
             self._fail_to_start(str(error), FENCED_STATUS if isinstance(error, DirectoryFenced) else 1)
             return
         self._build(identity, incarnations, connections_max)
-        self._listen(identity)
+        self._run(identity)
+
+    def _mention(self, opened: str | None) -> None:
+        if opened is not None:
+            self._log.warning("directory_was_open", directory=os.path.abspath(self._directory), reason=opened)
 
     def _build(self, identity: Identity, incarnations: dict[int, int], connections_max: int) -> None:
         config, node = self._config, identity.node
@@ -120,7 +149,7 @@ class NodeService(MultiService):
             self._reactor,
             identity,
             config.mode,
-            self._member.peer.bind,
+            self._peer_door,
             {member.id: member.peer.advertise for member in config.members if member.id != node},
             incarnations,
             config.limits,
@@ -135,20 +164,11 @@ class NodeService(MultiService):
         add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
         self._host.connect(self._mesh, self._clients)
 
-    @inlineCallbacks
-    def _listen(self, identity: Identity) -> Any:
-        try:
-            yield self._mesh.start_listening()
-            endpoint = listening_endpoint(self._reactor, self._member.client.bind)
-            if self._member.admin is not None:
-                admin = listening_endpoint(self._reactor, self._member.admin.bind)
-                self._admin_port = yield admin.listen(admin_site(self._inspection))
-            self._client_port = yield endpoint.listen(self._clients)
-        except Exception as error:  # Whatever an endpoint finds wrong with its address, the operator must read.
-            yield self._mesh.stopService()
-            yield self._stop_admin()
-            self._fail_to_start(f"cannot listen: {error}")
-            return
+    def _run(self, identity: Identity) -> None:
+        self._running = True
+        if self._admin_door is not None:
+            self._admin_door.open(admin_site(self._inspection))
+        self._client_door.open(self._clients)
         self._host.start()
         self._mesh.setServiceParent(self)  # type: ignore[no-untyped-call]  # as above
         self._log.info(
@@ -179,22 +199,22 @@ class NodeService(MultiService):
     def stopService(self) -> Any:  # noqa: N802 - Twisted's name
         """Answer what is under way, for a moment at most; then close connections, actors and store in that order."""
         notify("STOPPING=1")
-        if self._client_port is not None:
-            yield self._client_port.stopListening()
+        yield self._client_door.close()
+        if self._running:
             yield self._clients.drain(self._config.timings.drain_seconds)
-        yield self._stop_admin()
+        yield self._close_doors()
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
+        if self._running:
+            self._host.stop()
         if self._store is not None:
-            if self._client_port is not None:
-                self._host.stop()
             self._store.close()
         self._log.info("stopped")
 
     @inlineCallbacks
-    def _stop_admin(self) -> Any:
-        if self._admin_port is not None:
-            port, self._admin_port = self._admin_port, None
-            yield port.stopListening()
+    def _close_doors(self) -> Any:
+        for door in (self._client_door, self._admin_door, self._peer_door):
+            if door is not None:
+                yield door.close()
 
     # --- failure ---
 

@@ -11,6 +11,7 @@ from typing import Any
 from dkv.identity import Identity
 from dkv.keys import BOOT, FORMAT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
 from dkv.storage.fence import FENCED_ADVICE, fence_of
+from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow, private_files
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import Store, StoreFailed
 
@@ -38,23 +39,26 @@ class DirectoryFenced(DirectoryError):
 def initialise(directory: str, cluster: str, node: int) -> Identity:
     """Make ``directory``, missing or empty, the data directory of ``node`` in ``cluster``, durably.
 
-    Draws the incarnation. ``DirectoryError`` if it holds anything or cannot be written; what was there before a
-    failure is there after it.
+    Draws the incarnation. The directory and all in it are this user's alone, whatever the umask. ``DirectoryError``
+    if it holds anything, is in use or cannot be written; what was there before a failure is there after it.
     """
-    created = _make_empty(directory)
+    created = _make_missing(directory)
+    lock = _lock_empty(directory)
     identity = Identity(cluster, node, int.from_bytes(os.urandom(8), "big"), 0)
     try:
-        store = LevelDBStore(directory, _no_thread, create=True)
-        try:
-            store.commit_now(
-                {
-                    FORMAT: _FORMAT,
-                    IDENTITY: _IDENTITY.pack(identity.incarnation, node) + cluster.encode(),
-                    BOOT: pack_number(0),
-                }
-            )
-        finally:
-            store.close()
+        with private_files():
+            store = LevelDBStore(directory, _no_thread, create=True, lock=lock)
+            try:
+                store.commit_now(
+                    {
+                        FORMAT: _FORMAT,
+                        IDENTITY: _IDENTITY.pack(identity.incarnation, node) + cluster.encode(),
+                        BOOT: pack_number(0),
+                    }
+                )
+            finally:
+                store.close()
+        narrow(directory)
         for each in (directory, *(os.path.dirname(path) for path in created or [os.path.abspath(directory)])):
             _sync_directory(each)
     except (StoreFailed, OSError) as error:
@@ -109,23 +113,36 @@ def refuse_fenced(store: Store, directory: str) -> None:
 # --- making one ---
 
 
-def _make_empty(directory: str) -> list[str]:
-    """Create ``directory`` and its missing parents, unless it is there and empty; the paths that were created."""
+def _make_missing(directory: str) -> list[str]:
+    """Create ``directory`` and its missing parents, unless it is there; the paths that were created."""
     created: list[str] = []
     path = os.path.abspath(directory)
     try:
         while not os.path.isdir(path):
             created.append(path)
             path = os.path.dirname(path)
-        os.makedirs(directory, exist_ok=True)
-        held = sorted(os.listdir(directory))
+        os.makedirs(os.path.dirname(os.path.abspath(directory)), exist_ok=True)
+        with private_files():
+            os.makedirs(directory, exist_ok=True)
     except OSError as error:
         raise DirectoryError(f"cannot create the data directory {directory}: {error.strerror}") from None
+    return created
+
+
+def _lock_empty(directory: str) -> DirectoryLock:
+    """The lock of ``directory``, which holds nothing: two that initialise it must not both find it empty."""
+    try:
+        lock = DirectoryLock(directory)
+        held = sorted(os.listdir(directory))
+    except (StoreFailed, OSError) as error:
+        raise DirectoryError(str(error)) from None
+    if held:
+        lock.release()
     if _MARKER in held:
         raise DirectoryError(f"the data directory {directory} is initialised already; nothing was changed")
     if held:
         raise DirectoryError(f"the data directory {directory} holds {held[0]!r}; name an empty or a new one")
-    return created
+    return lock
 
 
 def _undo(directory: str, created: list[str]) -> None:
@@ -172,6 +189,8 @@ def _require_database(directory: str, node: int) -> None:
 def _explain(directory: str, error: StoreFailed) -> DirectoryError:
     """What LevelDB's reason means to an operator; it knows kinds of errors only by their words."""
     text = str(error)
+    if isinstance(error, DirectoryLocked):
+        return DirectoryError(text)
     if "/LOCK: Resource temporarily unavailable" in text or "already held by process" in text:
         return DirectoryError(f"the data directory {directory} is locked: is another dkvnode using it?")
     if "Permission denied" in text or "Read-only file system" in text:

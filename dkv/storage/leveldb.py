@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from dkv.storage.binding import plyvel
+from dkv.storage.guard import DirectoryLock
 from dkv.storage.seal import DAMAGE_ADVICE, seal, unseal
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
@@ -47,19 +48,30 @@ class LevelDBStore:
     """The LevelDB in ``directory``, which this process alone may open.
 
     ``call_from_thread(call, *arguments)`` makes a call on the thread that uses the store; the reactor's
-    ``callFromThread`` in production. ``StoreFailed`` if the directory cannot be opened, ``RecordCorrupt`` if what
-    it holds is damaged.
+    ``callFromThread`` in production. ``lock`` is the directory's if the caller has it already; ``close`` releases it.
+    ``StoreFailed`` if the directory cannot be opened, ``RecordCorrupt`` if what it holds is damaged.
     """
 
-    def __init__(self, directory: str, call_from_thread: Callable[..., Any], *, create: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str,
+        call_from_thread: Callable[..., Any],
+        *,
+        create: bool = False,
+        lock: DirectoryLock | None = None,
+    ) -> None:
         self.directory = directory
         self._call_from_thread = call_from_thread
         self._failure: StoreFailed | None = None
         self._fast_writes = 0  # in a row
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        if create:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._lock = lock or DirectoryLock(directory)  # before LevelDB touches anything
         try:
             self._db = plyvel.DB(os.fsencode(directory), create_if_missing=create, error_if_exists=create, **_OPTIONS)
         except (plyvel.Error, OSError) as error:
+            self._lock.release()
             raise self._failed("cannot be opened", error) from None
         # A daemon, so that a process which ends without close() does not wait for ever on an empty queue.
         self._thread = Thread(target=self._write_jobs, name="dkv-storage", daemon=True)
@@ -113,6 +125,7 @@ class LevelDBStore:
         self._queue.put(None)
         self._thread.join()  # LevelDB crashes the process when it is closed while a thread is inside
         self._db.close()
+        self._lock.release()
 
     def _batch(self, writes: Mapping[bytes, bytes | None]) -> Any:
         """Built on the caller's thread: each call into plyvel from the other one may wait for the interpreter."""

@@ -9,6 +9,7 @@ from typing import Any
 from dkv.actor import GATEWAY, PROPOSER, Address
 from dkv.identity import Identity
 from dkv.messages import Submit
+from dkv.net.doors import Door
 from dkv.net.peers import Mesh
 from dkv.records import Batch
 from dkv.settings import ENCODING_BYTES, KIB, Limits, Timings
@@ -113,10 +114,10 @@ class Member:
         self.inbox = Inbox(self._meeting.sent, self.node)
         identity = Identity("blue", self.node, 0xB0 + self.node, self.boot)
         peers = {node: f"tcp:{host_of(node)}:{PORT}" for node in self._meeting.numbers if node != self.node}
-        log, listen = self.inbox, f"tcp:{PORT}"
-        self.mesh = Mesh(self.site, identity, "leader", listen, peers, {}, LIMITS, TIMINGS, self.inbox, log)
-        self.mesh.start_listening()
-        assert self.mesh.port is not None
+        log, door = self.inbox, Door(self.site, f"tcp:{PORT}")
+        self.mesh = Mesh(self.site, identity, "leader", door, peers, {}, LIMITS, TIMINGS, self.inbox, log)
+        door.bind()
+        assert door.port is not None
         self.mesh.startService()
 
     def send(self, to: int, size: int) -> int:

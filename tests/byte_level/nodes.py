@@ -10,6 +10,7 @@ from dkv.events import ClientRequests, Requests
 from dkv.identity import Identity
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, GET
+from dkv.net.doors import Door
 from dkv.net.peers import Mesh
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
@@ -49,11 +50,12 @@ class Node:
         )
         peers = {node: f"tcp:{host_of(node)}:{PORT}" for node in self._numbers if node != self.number}
         self.log = Recorder()
-        mesh = Mesh(self.site, identity, "leader", f"tcp:{PORT}", peers, {}, LIMITS, TIMINGS, self.host, self.log)
+        door = Door(self.site, f"tcp:{PORT}")
+        mesh = Mesh(self.site, identity, "leader", door, peers, {}, LIMITS, TIMINGS, self.host, self.log)
         self.clients = RepliesActor()
         add_actors(self.host.add, identity, self._numbers, LIMITS, TIMINGS, self.clients)
         self.host.connect(mesh)
-        mesh.start_listening()
+        door.bind()
         self.host.start()
         mesh.startService()
 

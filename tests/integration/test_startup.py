@@ -142,11 +142,11 @@ class DirectoryTest(OneNodeTest):
     def unprivileged(self) -> tuple[str, ...]:
         return tuple(UNPRIVILEGED) if os.geteuid() == 0 else ()
 
-    def test_locked_by_a_running_node(self) -> None:
+    def test_runs_already(self) -> None:
         """A second process on one directory is refused, and the first is not disturbed."""
         self.cluster.start()
         self.assertEqual(self.node.call("PUT", "x", "1"), "OK")
-        self.assert_refused("is locked", str(self.node.directory))
+        self.assert_refused(f"{HOST}:{self.node.peer_port}", "in use")
         self.assertEqual(self.node.call("GET", "x"), b"1")
 
 

@@ -10,6 +10,7 @@ from dkv.actor import Address
 from dkv.ballot import Ballot
 from dkv.identity import Identity
 from dkv.messages import Heartbeat
+from dkv.net.doors import Door
 from dkv.net.peers import Mesh
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import PROTOCOL, Hello, decode, encode
@@ -79,8 +80,8 @@ def mesh_of(
     recorder = Recorder()
     identity = Identity(cluster, node, 0xB0 + node if incarnation is None else incarnation, boot)
     peers = {peer: f"tcp:127.0.0.1:{5100 + peer}" for peer in range(1, members + 1) if peer != node}
-    listen = f"tcp:{5100 + node}"
-    mesh = Mesh(reactor, identity, mode, listen, peers, stored or {}, limits, TIMINGS, recorder, recorder)
+    door = Door(reactor, f"tcp:{5100 + node}")
+    mesh = Mesh(reactor, identity, mode, door, peers, stored or {}, limits, TIMINGS, recorder, recorder)
     return mesh, recorder
 
 

@@ -31,6 +31,22 @@ class Listening(SynchronousTestCase):
         self.assertEqual(self.backlog_of("tcp:5001:backlog=7"), 7)
         self.assertEqual(self.backlog_of("tcp:5001:127.0.0.1:7"), 7)
 
+    def unix_mode_of(self, text: str) -> int:
+        reactor = MemoryReactorClock()
+        self.successResultOf(listening_endpoint(reactor, text).listen(Factory()))
+        _, _, backlog, mode, _ = reactor.unixServers[0]
+        self.assertEqual(backlog, 7 if "backlog" in text else 1024)
+        return int(mode)
+
+    def test_sockets_of_the_file_system_are_private(self) -> None:
+        """Whoever may connect may do everything: not every user of the machine, unless the operator says so."""
+        self.assertEqual(self.unix_mode_of("unix:/run/dkv.socket"), 0o600)
+        self.assertEqual(self.unix_mode_of("unix:address=/run/dkv.socket:backlog=7"), 0o600)
+        self.assertEqual(self.unix_mode_of("unix:/run/a\\:mode\\=1/dkv.socket"), 0o600)
+        self.assertEqual(self.unix_mode_of("haproxy:unix:/run/dkv.socket"), 0o600)
+        self.assertEqual(self.unix_mode_of("unix:/run/dkv.socket:mode=660"), 0o660)
+        self.assertEqual(self.unix_mode_of("unix:/run/dkv.socket:660"), 0o660)
+
     def test_unknown_kind(self) -> None:
         """A slip in an endpoint string is an error where it is read."""
         self.assertRaises(ValueError, listening_endpoint, MemoryReactorClock(), "tpc:5001")

@@ -28,7 +28,7 @@ class Misfits(SynchronousTestCase):
         recorders = []
         for node, given in ((1, {}), (2, options)):
             mesh, recorder = mesh_of(network.reactor, node, **given)
-            self.successResultOf(mesh.start_listening())
+            self.successResultOf(mesh.door.bind())
             mesh.startService()
             recorders.append(recorder)
         network.advance(20)
@@ -57,7 +57,7 @@ class Misfits(SynchronousTestCase):
         one, inbox_one = mesh_of(network.reactor, 1, stored={2: 0xAA})
         two, inbox_two = mesh_of(network.reactor, 2)
         for mesh in (one, two):
-            self.successResultOf(mesh.start_listening())
+            self.successResultOf(mesh.door.bind())
             mesh.startService()
         network.advance(5)
         self.assertEqual(inbox_one.events + inbox_two.events, [])
@@ -90,7 +90,7 @@ class Strangers(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.mesh, self.inbox = mesh_of(self.reactor, 1)
-        self.successResultOf(self.mesh.start_listening())
+        self.successResultOf(self.mesh.door.bind())
         self.mesh.startService()
 
     def accept(self, *data: bytes) -> tuple[Any, StringTransport]:

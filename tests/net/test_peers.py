@@ -15,6 +15,7 @@ from dkv.ballot import Ballot
 from dkv.identity import Identity
 from dkv.messages import Accept, Accepted, Submit
 from dkv.net import peers
+from dkv.net.doors import Door
 from dkv.net.peers import Mesh
 from dkv.records import Batch
 from dkv.wire.codec import encode
@@ -35,7 +36,7 @@ class TwoMeshes(SynchronousTestCase):
 
     def start(self, node: int, **options: Any) -> tuple[Mesh, Recorder]:
         mesh, recorder = mesh_of(self.network.reactor, node, **options)
-        self.successResultOf(mesh.start_listening())
+        self.successResultOf(mesh.door.bind())
         mesh.startService()
         return mesh, recorder
 
@@ -291,7 +292,7 @@ class Listening(SynchronousTestCase):
         """A port in use is one clear line: the service needs the failure to write it."""
         taken = CannotListenError("", 5101, OSError("in use"))
         mesh, _ = mesh_of(RaisingMemoryReactor(listenException=taken), 1)
-        self.failureResultOf(mesh.start_listening(), CannotListenError)
+        self.failureResultOf(mesh.door.bind(), CannotListenError)
 
     def test_stop_without_start(self) -> None:
         """A service that failed to start can still be stopped."""
@@ -307,11 +308,11 @@ class RealSockets(TestCase):
         """Two nodes talk through real sockets, a large message included, and stop cleanly."""
         inboxes = {1: Recorder(), 2: Recorder()}
         one = self.mesh(1, {2: "tcp:127.0.0.1:1"}, inboxes[1])  # where nobody listens: only node 2 can dial
-        yield one.start_listening()
+        yield one.door.bind()
         one.startService()
         up = inboxes[2].next_change()
-        two = self.mesh(2, {1: f"tcp:127.0.0.1:{one.port.getHost().port}"}, inboxes[2])
-        yield two.start_listening()
+        two = self.mesh(2, {1: f"tcp:127.0.0.1:{one.door.port.getHost().port}"}, inboxes[2])
+        yield two.door.bind()
         two.startService()
         yield up
         self.assertEqual(inboxes[2].events, [("up", 1, 0xB1, 1)])
@@ -328,5 +329,5 @@ class RealSockets(TestCase):
 
     def mesh(self, node: int, peers: dict[int, str], inbox: Recorder) -> Mesh:
         identity = Identity("blue", node, 0xB0 + node, 1)
-        listen = "tcp:0:interface=127.0.0.1"
-        return Mesh(real_reactor, identity, "leader", listen, peers, {}, LIMITS, TIMINGS, inbox, inbox)
+        door = Door(real_reactor, "tcp:0:interface=127.0.0.1")
+        return Mesh(real_reactor, identity, "leader", door, peers, {}, LIMITS, TIMINGS, inbox, inbox)

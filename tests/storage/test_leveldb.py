@@ -32,9 +32,9 @@ class LevelDBStoreTests(SynchronousTestCase):
         self.calls = Calls()
         self.outcomes: list[StoreFailed | None] = []
 
-    def open(self, **options: bool) -> LevelDBStore:
+    def open(self, create: bool = False) -> LevelDBStore:
         """The store in the test's directory, closed at the end whatever happens."""
-        store = LevelDBStore(self.directory, self.calls.put, **options)
+        store = LevelDBStore(self.directory, self.calls.put, create=create)
         self.addCleanup(store.close)
         return store
 
@@ -210,6 +210,9 @@ class LevelDBStoreTests(SynchronousTestCase):
 
     def test_errors_of_opening_name_the_directory(self) -> None:
         """One node of three that cannot open its directory must say which."""
-        self.open(create=True)
+        self.open(create=True).close()
+        (current,) = Path(self.directory).glob("CURRENT")
+        current.unlink()
+        current.mkdir()
         error = self.assertRaises(StoreFailed, self.open)
         self.assertIn(f"{self.directory} cannot be opened: IO error", str(error))
