@@ -32,6 +32,7 @@ MEASURES = frozenset(
         "committed",
         "duplicates_suppressed",
         "learned",
+        "may_serve",
         "promised",
         "proposed",
         "reads_evaluated",

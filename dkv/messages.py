@@ -149,9 +149,14 @@ class SlotChosen:
 
 @dataclass(frozen=True, slots=True)
 class ChosenThrough:
-    """The sender holds the chosen values of every slot up to ``through``: whoever does not may fetch them."""
+    """The sender holds the chosen values of every slot up to ``through``: whoever does not may fetch them.
+
+    ``number`` counts what the sender says in this way; ``echo`` is the last number that it heard of the receiver.
+    """
 
     through: int
+    number: int
+    echo: int
 
 
 # --- Batches on their way to the leader, read barriers ---------------------------------------------------------
@@ -256,10 +261,17 @@ class Resigned:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The sender leads in ``ballot``; ``beat`` counts its heartbeats."""
+    """The sender leads in ``ballot``; ``beat`` counts its heartbeats.
+
+    ``acked`` is the last one that the receiver has answered, as far as the sender knows. A round of Confirms that
+    began with heartbeat ``confirmed`` found a quorum, and all up to ``chosen_through`` chosen.
+    """
 
     ballot: Ballot
     beat: int
+    acked: int
+    confirmed: int
+    chosen_through: int
 
 
 @dataclass(frozen=True, slots=True)

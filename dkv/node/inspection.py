@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from dkv import __version__
 from dkv.identity import Identity
@@ -17,8 +17,8 @@ from dkv.node.endpoint import shortest
 from dkv.node.host import Host
 from dkv.node.journal import Journal
 from dkv.node.metrics import Metrics, Readings
+from dkv.node.readiness import Condition, Readiness
 from dkv.records import Batch, SlotRecord, unpack_record
-from dkv.settings import CLASSIC
 from dkv.wire.codec import decode_entries
 
 LOG_BYTES_MAX = 1 << 20
@@ -26,14 +26,6 @@ LOG_SLOTS_SCANNED_MAX = 10_000
 LOG_SHARE = 0.2
 """So much of a node's time may go into showing its log: a client can ask for it as often as it likes."""
 WORD_BYTES_MAX = 256
-
-
-class Condition(NamedTuple):
-    """One of the things that must hold for a node to be ready; ``failure`` says what is wrong if it does not."""
-
-    name: str
-    holds: bool
-    failure: str
 
 
 class Busy(Exception):
@@ -63,6 +55,8 @@ class Inspection:
         self._began_at = now()
         self._log_rests_until = 0.0
         self._metrics = journal.metrics = Metrics(identity.node, self._readings)
+        self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
+        journal.readiness = self._readiness
 
     @property
     def faults(self) -> Faults:
@@ -103,20 +97,9 @@ class Inspection:
 
     def conditions(self) -> list[Condition]:
         """What must hold for a node to be ready."""
-        metrics, stuck = self._metrics, self._config.timings.stuck_disk_seconds
-        commit = self._host.commit_seconds
-        leader = [] if self._is_classic else [Condition("leader_known", metrics.leader > 0, "no leader is known")]
-        return [
-            Condition("voting", metrics.votes, "it has not met every other member yet, and does not vote before"),
-            Condition("replayed", metrics.replayed, "it is replaying its log"),
-            *leader,
-            Condition("quorum_heard", self._journal.quorum_heard, "no majority of the members is heard"),
-            Condition("disk", commit < stuck, f"a commit has been under way for {commit:.1f} s"),
-        ]
-
-    @property
-    def _is_classic(self) -> bool:
-        return self._config.mode == CLASSIC
+        commit, stuck = self._host.commit_seconds, self._config.timings.stuck_disk_seconds
+        disk = Condition("disk", commit < stuck, f"a commit has been under way for {commit:.1f} s")
+        return [*self._readiness.conditions(), disk]
 
     def status(self) -> dict[str, Any]:
         """The state of the node, for JSON."""
@@ -137,6 +120,7 @@ class Inspection:
             "applied_through": metrics.applied_through,
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
+            "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
             "peers": [{"node": node, "connected": node in connected} for node in sorted(self._mesh.peers)],
             "catching_up": self._journal.catching_up,
             "catchup_entries_applied": metrics.catchup_entries_applied,

@@ -11,6 +11,7 @@ from typing import Any
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, MEASURES, PROPOSER
 from dkv.ballot import Ballot
 from dkv.node.metrics import Metrics
+from dkv.node.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER
 
 WARNINGS = frozenset(
@@ -46,14 +47,17 @@ class Journal:
         self._loading = True
         self.metrics: Metrics | None = None
         """What counts the notes, once there is something."""
+        self.readiness: Readiness | None = None
+        """What judges by them whether the node serves, once there is something."""
         self.role = "peer" if mode == CLASSIC else "follower"
-        self.quorum_heard = True  # until the elector says otherwise, which it does at its first look
         self.catching_up = False
 
     def note(self, actor: str, event: str, **fields: Any) -> None:
         """Log the event; remember who leads."""
         if self.metrics is not None:
             self.metrics.note(actor, event, fields)
+        if self.readiness is not None:
+            self.readiness.note(actor, event, fields)
         if event in MEASURES:
             return
         logger = self._loggers.get(actor)
@@ -70,8 +74,6 @@ class Journal:
             self._loading = False
         elif actor == PROPOSER and event in _ROLES:
             self.role = _ROLES[event]
-        elif event in ("quorum_heard", "quorum_lost"):
-            self.quorum_heard = event == "quorum_heard"
         elif actor == CATCHUP:
             self.catching_up = event == "catchup_started"
 

@@ -64,7 +64,7 @@ class Metrics:
         self.applied_ops = self.duplicates_suppressed = self.catchup_entries_applied = 0
         self.promised = ZERO
         self.leader = 0
-        self.votes = self.replayed = self.leads = False
+        self.replayed = self.leads = False
         self._elections = self._proposed = 0
         self._refused: Counter[str] = Counter()
         self._learned: deque[int] = deque()  # slots that came by catch-up and are not applied yet
@@ -80,7 +80,6 @@ class Metrics:
             "learned": lambda fields: self._learned.append(fields["slot"]),
             "proposed": self._on_proposed,
             "promised": self._on_promised,
-            "votes": self._on_votes,
             "committed": lambda fields: self._commits.observe(fields["seconds"]),
             "batch_numbered": self._on_batch_numbered,
             "batch_agreed": lambda fields: self._observe("agree", fields),
@@ -122,9 +121,6 @@ class Metrics:
 
     def _on_promised(self, fields: dict[str, Any]) -> None:
         self.promised = max(self.promised, fields["ballot"])
-
-    def _on_votes(self, _: dict[str, Any]) -> None:
-        self.votes = True
 
     def _on_batch_numbered(self, fields: dict[str, Any]) -> None:
         self._batches.observe(fields["commands"])

@@ -30,6 +30,7 @@ from dkv.messages import (
     SlotSettled,
 )
 from dkv.paxos.acceptor import Acceptor, AcceptorMessage
+from dkv.paxos.echoes import Echoes
 from dkv.paxos.slot_promises import SlotPromises
 from dkv.records import Value
 from dkv.settings import Limits, Timings
@@ -49,12 +50,14 @@ class ClassicAcceptor(Acceptor):
         self._others = tuple(member for member in sorted(members) if member != node)
         self._timings = timings
         self._slots = SlotPromises()
+        self._echoes = Echoes(node, members)
         self._offered: dict[tuple[int, Ballot], Value] = {}
         self._asked_slot = 0  # the slot that the node's own proposer is at; 0: it knows that it is settled
 
     def start(self, turn: Turn) -> None:
         """As in leader mode; then begin to tell the others how far this log is whole."""
         super().start(turn)
+        self._echoes.start(turn.random.getrandbits(32))
         turn.set_timer("tell", self._timings.heartbeat_seconds)
 
     def receive(self, turn: Turn, sender: Address, message: ClassicAcceptorMessage) -> None:
@@ -67,8 +70,7 @@ class ClassicAcceptor(Acceptor):
             case SlotChosen():
                 self._on_slot_chosen(turn, sender, message)
             case ChosenThrough():
-                self._log.hear_of(message.through)
-                self._advance(turn, sender.node)
+                self._on_chosen_through(turn, sender, message)
             case TimerFired():
                 self._tell(turn)
             case Prepare() | Accept() | ChosenMark() | Confirm():
@@ -161,8 +163,24 @@ class ClassicAcceptor(Acceptor):
             self._send_settled(turn, self._here(PROPOSER), self._asked_slot)
             self._asked_slot = 0
 
+    def _on_chosen_through(self, turn: Turn, sender: Address, message: ChosenThrough) -> None:
+        self._log.hear_of(message.through)
+        self._advance(turn, sender.node)
+        self._echoes.heard(sender.node, message)
+        self._note_proof(turn)
+
+    def _note_proof(self, turn: Turn) -> None:
+        """Note that a quorum heard this node and answered: what it proposed then could be decided (B41)."""
+        proof = self._echoes.take_proof()
+        if proof is not None:
+            at, through = proof
+            turn.note("may_serve", at=at, through=max(through, self._log.chosen_through))
+
     def _tell(self, turn: Turn) -> None:
         """Say how far this log is whole, again and again: nobody knows what a peer has missed, the peer least."""
+        number = self._echoes.tell(turn.now)
         for node in self._others:
-            turn.send_early(Address(node, ACCEPTOR), ChosenThrough(self._log.chosen_through))
+            told = ChosenThrough(self._log.chosen_through, number, self._echoes.of(node))
+            turn.send_early(Address(node, ACCEPTOR), told)
+        self._note_proof(turn)  # which a node without peers has at once
         turn.set_timer("tell", self._timings.heartbeat_seconds)

@@ -4,6 +4,9 @@ Nothing here is needed for safety, and nothing is on disk. The leader's elector 
 quorum answers. The others wait for a randomised time since they last heard the leader, then poll: only a candidate
 whom a majority would grant an election (nobody there hears a live leader) runs phase 1 (the pre-vote of Raft,
 section 9.6 of Ongaro's dissertation). Granting changes nothing at the voter, not even a timer.
+
+Heartbeats also carry the proof that a node can serve, to which hearing the leader is not enough (B41): with each of
+them the leader asks its proposer for a read barrier, and each follower learns whether its own answers arrive.
 """
 
 from __future__ import annotations
@@ -28,13 +31,14 @@ from dkv.events import (
     Stopped,
     TimerFired,
 )
-from dkv.messages import Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
+from dkv.messages import Barrier, BarrierRequest, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
 from dkv.paxos.quorum import is_quorum
 from dkv.settings import Limits, Timings
 
 ElectorMessage = (
     Heartbeat
     | HeartbeatAck
+    | Barrier
     | PeerHeard
     | Poll
     | PollAnswer
@@ -47,6 +51,9 @@ ElectorMessage = (
     | PeerDown
     | TimerFired
 )
+
+NO_BOOT = 0
+"""In the barrier requests of electors, for whom nobody waits: gateways name their boot, which counts from 1."""
 
 HASTE_SECONDS = (0.02, 0.15)
 """How long to wait when the leader is known to be gone: long enough that two nodes seldom poll at once."""
@@ -68,6 +75,10 @@ class Elector:
         self._leading: Ballot | None = None
         self._beat = 0
         self._acked_at: dict[int, float] = {}
+        self._acked: dict[int, int] = {}  # by node, the last heartbeat of this ballot that it answered
+        self._confirmed = Barrier(0, 0, 0)
+        self._asked_beat = 0  # whose proof is under way; 0: none is
+        self._asked_at = 0.0
         self._heard_at: dict[int, float] = {}
         self._boots: dict[int, int] = {}
         self._quorum_heard = True
@@ -101,6 +112,9 @@ class Elector:
             case HeartbeatAck():
                 if message.ballot == self._leading:
                     self._acked_at[sender.node] = turn.now
+                    self._acked[sender.node] = message.beat
+            case Barrier():
+                self._on_barrier(turn, message)
             case Poll():
                 self._on_poll(turn, sender, message)
             case PollAnswer():
@@ -137,6 +151,8 @@ class Elector:
         self._follow(turn, message.ballot)
         self._put_off(turn)
         turn.send(sender, HeartbeatAck(message.ballot, message.beat))
+        self._prove(turn, min(message.acked, message.confirmed), message.chosen_through)
+        self._ask_proof(turn, message.beat)
 
     def _on_peer_heard(self, turn: Turn, message: PeerHeard) -> None:
         self._heard_at[message.node] = turn.now
@@ -152,7 +168,7 @@ class Elector:
         restarted = self._boots.get(message.node, message.boot) != message.boot
         self._boots[message.node] = message.boot
         if self._leading is not None:
-            turn.send(Address(message.node, ELECTOR), Heartbeat(self._leading, self._beat))
+            self._send_heartbeat(turn, self._leading, message.node)
         elif restarted and self._leader is not None and self._leader.node == message.node:
             self._leader_gone(turn, "it restarted")
 
@@ -171,6 +187,7 @@ class Elector:
         if ballot == self._leader:
             return
         self._leader = self._highest_led = ballot
+        self._asked_beat = 0  # What was asked of another leader says nothing about this one.
         turn.note("leader_elected", leader=ballot.node, ballot=ballot)
         turn.send(self._here(GATEWAY), LeaderIs(ballot.node, ballot))
 
@@ -240,7 +257,7 @@ class Elector:
             turn.send(self._here(PROPOSER), StepDown(f"node {self._highest_led.node} leads in {self._highest_led}"))
             return
         self._leading, self._campaign_began = message.ballot, None
-        self._acked_at = dict.fromkeys(self._others(), turn.now)
+        self._acked_at, self._acked = dict.fromkeys(self._others(), turn.now), {}
         self._follow(turn, message.ballot)
         self._send_heartbeats(turn)
 
@@ -248,7 +265,14 @@ class Elector:
         assert self._leading is not None
         self._beat += 1
         for node in self._others():
-            turn.send(Address(node, ELECTOR), Heartbeat(self._leading, self._beat))
+            self._send_heartbeat(turn, self._leading, node)
+        turn.send(self._here(PROPOSER), BarrierRequest(NO_BOOT, self._beat))  # its Confirms travel with the heartbeats
+        self._ask_proof(turn, self._beat)
+
+    def _send_heartbeat(self, turn: Turn, ballot: Ballot, node: int) -> None:
+        acked, confirmed = self._acked.get(node, 0), self._confirmed
+        beat = Heartbeat(ballot, self._beat, acked, confirmed.number, confirmed.through)
+        turn.send(Address(node, ELECTOR), beat)
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:
         """The proposer stopped. A leader whom nobody in sight overtook polls at once: see ADR 0003."""
@@ -275,6 +299,28 @@ class Elector:
     def _heard_by_quorum(self, now: float) -> bool:
         acked = {node for node, at in self._acked_at.items() if now - at < self._timings.election_seconds_max}
         return is_quorum(acked | {self._node}, self._members)
+
+    # --- can this node serve? ---
+
+    def _on_barrier(self, turn: Turn, message: Barrier) -> None:
+        """A quorum has confirmed the ballot since heartbeat ``message.number`` was sent."""
+        self._confirmed = message
+        if self._leading is not None:
+            self._prove(turn, message.number, message.through)
+
+    def _ask_proof(self, turn: Turn, beat: int) -> None:
+        """One proof at a time, of what is sent now with ``beat``: as leader, or in answer to the leader."""
+        if self._asked_beat == 0:
+            self._asked_beat, self._asked_at = beat, turn.now
+
+    def _prove(self, turn: Turn, answered: int, through: int) -> None:
+        """Note that a read sent when the proof was asked for could be served now, once ``through`` is applied.
+
+        What is heard alone proves nothing: this node's messages must have arrived, and a quorum answered (B41).
+        """
+        if 0 < self._asked_beat <= answered:
+            self._asked_beat = 0
+            turn.note("may_serve", at=self._asked_at, through=through)
 
     # --- time ---
 

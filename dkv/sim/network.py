@@ -105,6 +105,8 @@ class Network:
         """The sessions that hold something back for a direction that is cut."""
         self._lossy: dict[tuple[int, int], float] = {}
         self._count = 0
+        self.arrived_at: dict[tuple[int, int], float] = {}
+        """When a message last arrived, by (from, to)."""
 
     def add(self, member: Member) -> None:
         """Connect one node with those added before."""
@@ -201,6 +203,7 @@ class Network:
         role, to_role, message = decode(body)
         self._trace.add(Happening(self._schedule.now, to, "arrive", message, number, sender))
         self._hear(session, sender, to)
+        self.arrived_at[sender, to] = self._schedule.now
         self._members[to].deliver(to_role, Address(sender, role), message)
 
     # --- sessions ---

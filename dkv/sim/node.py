@@ -13,6 +13,7 @@ from dkv.keys import BOOT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
 from dkv.kv.sessions import Bounds
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
+from dkv.node.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.sim.disk import Disk
 from dkv.sim.network import Network
@@ -150,7 +151,10 @@ class Node:
         self.resumed_at = 0.0
         """When it last went on after a pause, in simulated seconds."""
         self.request_seconds = timings.request_seconds
+        self.silence_seconds = timings.silence_seconds
         self.host: Host
+        self.readiness: Readiness
+        """What its present life says of itself."""
         self.clock = NodeClock(schedule, 1.0)
         self.disk = Disk(
             schedule,
@@ -205,6 +209,7 @@ class Node:
         self.mode = self._choose_mode()
         self.up = True
         self.clock = NodeClock(self._schedule, self.clock_rate)
+        self.readiness = Readiness(self.number, self.request_seconds, self.clock.seconds, self.mode)
         self.host = Host(
             self.number,
             clock=self.clock,
@@ -212,7 +217,7 @@ class Node:
             random=Random(self._random.getrandbits(64)),
             limits=self._limits,
             timings=self._timings,
-            note=lambda actor, event, **fields: self.watcher.noted(self, actor, event, fields),
+            note=self._note,
             fail=self._failed,
         )
         self.port = _Port(self)
@@ -221,6 +226,10 @@ class Node:
         self.host.connect(_Link(self, self._network), self.port)
         self.watcher.started(self)
         self.host.start()
+
+    def _note(self, actor: str, event: str, **fields: Any) -> None:
+        self.readiness.note(actor, event, fields)
+        self.watcher.noted(self, actor, event, fields)
 
     def _add(self, role: str, actor: Actor) -> None:
         self.host.add(role, _Watched(self, role, actor))

@@ -142,7 +142,15 @@ def _finish(world: World, healed: list[Node]) -> None:
     if numbers.intersection(world.elected[elected:]):
         world.violated("the healed majority goes on electing leaders")
         return
-    _must(world, lambda: _converged(world, healed), "the replicas did not converge")
+    if not _must(world, lambda: _converged(world, healed), "the replicas did not converge"):
+        return
+    if not world.run(healed[0].request_seconds):  # so long nobody asks for anything
+        return
+    unready = [node.number for node in healed if not node.readiness.ready]
+    if unready:
+        world.violated(
+            f"B41: a majority was healed and serves, and of its nodes {unready} do not say that they are ready"
+        )
 
 
 def _must(world: World, condition: object, complaint: str) -> bool:

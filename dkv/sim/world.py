@@ -15,6 +15,7 @@ from dkv.sim.invariants import Invariants
 from dkv.sim.network import Network
 from dkv.sim.node import Node
 from dkv.sim.plan import FREQUENT, draw
+from dkv.sim.readiness import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
 from dkv.sim.trace import Happening, Trace
 from dkv.storage.identity import DirectoryError
@@ -100,6 +101,7 @@ class World:
         )
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
+        self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def _generator(self, name: str) -> Random:
         """A generator of its own for each part, so that one more draw in one leaves the others as they were."""
@@ -222,6 +224,12 @@ class World:
         for slot in range(before + 1, self.invariants.chosen.through + 1):
             self.note(0, "chosen", f"slot {slot} in ballot {self.invariants.chosen.ballots[slot]}")
         self.faults.reached(node, "durable")
+
+    def _look_who_is_ready(self) -> None:
+        sentence = complaint(self.nodes, self.network.arrived_at, self.schedule.now)
+        if sentence is not None:
+            self.violated(sentence)
+        self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def replied(self, node: Node, replies: Replies) -> None:
         """The gateway answers a connection."""

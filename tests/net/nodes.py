@@ -18,7 +18,7 @@ from dkv.wire.frames import FrameReader, frame
 
 LIMITS = Limits()
 TIMINGS = Timings()
-BEAT = Heartbeat(Ballot(3, 1), 7)
+BEAT = Heartbeat(Ballot(3, 1), 7, 6, 6, 0)
 HELLO = Hello(PROTOCOL, "blue", 2, 0xB2, 1, "leader")  # of node 2, as node 1 likes it
 
 

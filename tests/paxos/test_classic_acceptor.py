@@ -265,13 +265,34 @@ class ChosenTests(OneAcceptor):
         """A node that missed the end of the log would stand still until the next write."""
         self.accept(B2, 1, value("a"))
         self.chosen(B2, 1)
-        sent = inject(self.acceptor, self.turn, Address(1, ACCEPTOR), TimerFired("tell"))
-        self.assertEqual(sent, [(Address(node, ACCEPTOR), ChosenThrough(1)) for node in (2, 3)])
+        sent = self.tell()
+        self.assertEqual([(to, message.through) for to, message in sent], [(Address(n, ACCEPTOR), 1) for n in (2, 3)])
         self.assertIn("tell", self.turn.timers)
+
+    def tell(self) -> list[tuple[Address, Any]]:
+        """What peers are told when it is time."""
+        return inject(self.acceptor, self.turn, Address(1, ACCEPTOR), TimerFired("tell"))
+
+    def proofs(self) -> list[dict[str, Any]]:
+        """The proofs noted that this node can serve."""
+        return [fields for event, fields in self.turn.measures if event == "may_serve"]
+
+    def test_b41_may_serve_once_a_quorum_echoes(self) -> None:
+        """A node whose messages reach nobody can agree on nothing, however well it hears the others."""
+        peer = Address(2, ACCEPTOR)
+        number = self.tell()[0][1].number
+        self.give(peer, ChosenThrough(0, 70, 0))
+        self.give(peer, ChosenThrough(0, 71, number - 1))
+        self.assertEqual(self.proofs(), [])
+        self.turn.now += 1.0
+        self.give(peer, ChosenThrough(4, 72, number))
+        self.assertEqual(self.proofs(), [{"at": 100.0, "through": 4}])
+        told = {to.node: message for to, message in self.tell()}
+        self.assertEqual((told[2].echo, told[3].echo, told[2].number), (72, 0, number + 1))
 
     def test_hears_of_a_gap(self) -> None:
         """Catch-up learns whom to ask."""
-        self.give(Address(3, ACCEPTOR), ChosenThrough(4))
+        self.give(Address(3, ACCEPTOR), ChosenThrough(4, 1, 0))
         self.assertEqual(self.told(CATCHUP), [Missing(1, 4, 3)])
 
     def test_words_of_leader_mode(self) -> None:

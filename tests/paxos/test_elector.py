@@ -59,7 +59,7 @@ class OneElector(SynchronousTestCase):
 
     def follow(self, ballot: Ballot = B2) -> list[tuple[Address, Any]]:
         """A heartbeat of the ballot's leader."""
-        return self.give(elector(ballot.node), Heartbeat(ballot, 1))
+        return self.give(elector(ballot.node), Heartbeat(ballot, 1, 0, 0, 0))
 
     def fire(self, name: str) -> list[tuple[Address, Any]]:
         """The timer fires when it is due."""
@@ -111,7 +111,7 @@ class FollowTests(OneElector):
 
     def test_nor_one_who_speaks_for_another(self) -> None:
         """A ballot is led by the node in it; batches sent to anybody else would be dropped."""
-        self.assertEqual(self.give(elector(2), Heartbeat(B3, 1)), [])
+        self.assertEqual(self.give(elector(2), Heartbeat(B3, 1, 0, 0, 0)), [])
 
     def test_heartbeats_put_elections_off(self) -> None:
         """A leader that is heard is not deposed."""

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from dkv.actor import ELECTOR, GATEWAY, PROPOSER
+from typing import Any
+
+from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.events import Campaign, LeaderIs, PeerDown, PeerHeard, PeerUp, QuorumHeard, StepDown, Stopped, TimerFired
-from dkv.messages import Heartbeat, HeartbeatAck, Poll, Resigned
+from dkv.messages import BarrierRequest, Heartbeat, HeartbeatAck, Poll, Resigned
 from tests.paxos.test_elector import B1, B2, B3, TIMINGS, OneElector, elector, here
+
+
+def beats(number: int) -> list[tuple[Address, Any]]:
+    """What a leader of ``B1`` sends at a tick, before anybody has answered."""
+    sent: list[tuple[Address, Any]] = [(elector(node), Heartbeat(B1, number, 0, 0, 0)) for node in (2, 3)]
+    return [*sent, (here(PROPOSER), BarrierRequest(0, number))]
 
 
 class LeadTests(OneElector):
     def test_heartbeats(self) -> None:
         """Who leads says so at once, and at every tick; a peer that comes up hears it too."""
         sent = self.lead()
-        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(1, B1)), *((elector(n), Heartbeat(B1, 1)) for n in (2, 3))])
-        self.assertEqual(self.fire("tick"), [(elector(node), Heartbeat(B1, 2)) for node in (2, 3)])
-        self.assertEqual(self.give(elector(3), PeerUp(3, 0xB3, 2)), [(elector(3), Heartbeat(B1, 2))])
+        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(1, B1)), *beats(1)])
+        self.assertEqual(self.fire("tick"), beats(2))
+        self.assertEqual(self.give(elector(3), PeerUp(3, 0xB3, 2)), [(elector(3), Heartbeat(B1, 2, 0, 0, 0))])
 
     def test_steps_down_without_a_quorum(self) -> None:
         """A leader cut off from the others would keep its clients waiting for nothing."""
@@ -48,9 +56,7 @@ class LeadTests(OneElector):
         """A leader that was stopped has heard no answers, and that is not the others' fault: nothing fails over."""
         self.lead()
         self.turn.now += 30.0
-        self.assertEqual(
-            self.give(here(ELECTOR), TimerFired("tick")), [(elector(node), Heartbeat(B1, 2)) for node in (2, 3)]
-        )
+        self.assertEqual(self.give(here(ELECTOR), TimerFired("tick")), beats(2))
 
     def test_b19_grants_nobody_an_election(self) -> None:
         """A leader that helps to depose itself is deposed by every node that has lost one connection."""

@@ -32,7 +32,7 @@ PROMISE = Promise(C, 0, 0, 7, 0, 1, ())
 SENTENCE = "I3: one < two & <three> \x00"
 EVENTS = [
     Happening(1.0, 1, "note", "proposer leading ballot=1.1 chosen_through=0 recovering=0"),
-    Happening(1.001, 1, "send", Heartbeat(B, 1), 1, 2),
+    Happening(1.001, 1, "send", Heartbeat(B, 1, 0, 0, 0), 1, 2),
     Happening(1.002, 1, "send", Accept(B, 1, (), 0), 2, 2),
     Happening(1.002, 1, "drop", Accept(B, 1, (), 0), 3, 3),
     Happening(1.003, 2, "arrive", Accept(B, 1, (), 0), 2, 1),
@@ -89,8 +89,8 @@ CLASSIC_EVENTS = [
     Happening(1.001, 2, "send", PromiseSlot(B, 4, None), 2, 1),
     Happening(1.002, 1, "arrive", PromiseSlot(B, 4, None), 2, 2),
     Happening(1.002, 3, "send", PrepareSlot(C, 5), 3, 2),
-    Happening(1.003, 3, "send", ChosenThrough(4), 4, 2),
-    Happening(1.004, 3, "send", ChosenThrough(4), 5, 2),
+    Happening(1.003, 3, "send", ChosenThrough(4, 9, 8), 4, 2),
+    Happening(1.004, 3, "send", ChosenThrough(4, 9, 8), 5, 2),
     Happening(1.005, 1, "send", SlotChosen(B, 4), 6, 2),
 ]
 

@@ -67,7 +67,7 @@ STORED = {
     m.Poll(1, 6): "83181f0106",
     m.PollAnswer(1, False): "83182001f4",
     m.Resigned(BALLOT): "8218218219012c02",
-    m.Heartbeat(BALLOT, 8): "8318228219012c0208",
+    m.Heartbeat(BALLOT, 8, 7, 6, 300): "8618228219012c0208070619012c",
     m.HeartbeatAck(BALLOT, 8): "8318238219012c0208",
     m.PrepareSlot(BALLOT, 6): "8318248219012c0206",
     m.PromiseSlot(BALLOT, 6, None): "8418258219012c0206f6",
@@ -77,7 +77,7 @@ STORED = {
     m.AcceptedSlot(BALLOT, 6): "8318288219012c0206",
     m.SlotSettled(6, 7): "8318290607",
     m.SlotChosen(BALLOT, 6): "83182a8219012c0206",
-    m.ChosenThrough(7): "82182b07",
+    m.ChosenThrough(7, 9, 8): "84182b070908",
 }
 """Every class that travels, and its bytes; whoever edits a line edits the protocol."""
 

@@ -1,0 +1,55 @@
+"""Whether a quorum hears this node and is heard by it: from numbers that peers send back with what they say anyway.
+
+Classic mode needs it to tell a node that can serve from one that merely hears the others (B41); in leader mode the
+heartbeats and their answers do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dkv.messages import ChosenThrough
+from dkv.paxos.quorum import is_quorum
+
+
+class Echoes:
+    """The echoes that node ``node`` hears of its own numbers; one proof at a time is under way."""
+
+    def __init__(self, node: int, members: Iterable[int]) -> None:
+        self._node = node
+        self._members = tuple(members)
+        self._number = 0
+        self._heard: dict[int, int] = {}
+        self._asked = 0  # the number that the proof under way began with; 0: none is under way
+        self._asked_at = 0.0
+        self._answered: set[int] = set()
+        self._through = 0
+
+    def start(self, number: int) -> None:
+        """Begin to count behind ``number``, which is random: an echo of an earlier life's number must be none."""
+        self._number = number
+
+    def tell(self, now: float) -> int:
+        """The number of what is said now."""
+        self._number += 1
+        if self._asked == 0:
+            self._asked, self._asked_at, self._answered, self._through = self._number, now, {self._node}, 0
+        return self._number
+
+    def of(self, node: int) -> int:
+        """The last number heard of ``node``, for it to hear back; 0 if none was."""
+        return self._heard.get(node, 0)
+
+    def heard(self, node: int, message: ChosenThrough) -> None:
+        """What ``node`` says: it counts once it echoes a number said since the proof under way began."""
+        self._heard[node] = message.number
+        if 0 < self._asked <= message.echo <= self._number:
+            self._answered.add(node)
+            self._through = max(self._through, message.through)
+
+    def take_proof(self) -> tuple[float, int] | None:
+        """When the proof began that a quorum has answered by now, and how far their logs reach; None if none has."""
+        if self._asked == 0 or not is_quorum(self._answered, self._members):
+            return None
+        self._asked = 0
+        return self._asked_at, self._through

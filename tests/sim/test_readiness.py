@@ -1,0 +1,166 @@
+"""What nodes say of their readiness while one reaches another one way only, and what planted bugs make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.messages import ChosenThrough, Heartbeat
+from dkv.paxos.echoes import Echoes
+from dkv.paxos.elector import Elector
+from dkv.settings import CLASSIC, LEADER
+from dkv.sim.node import Node
+from dkv.sim.world import World
+
+SOON = 2.0
+LONG = 8.0
+
+
+class ReadyTestCase(SynchronousTestCase):
+    """Three nodes in perfect weather, which nobody asks for anything."""
+
+    def begin(self, mode: str = LEADER, size: int = 3) -> World:
+        """A cluster all of whose nodes are ready."""
+        self.world = World(1, size, 20.0, frozenset(), mode=mode)
+        for node in self.world.nodes:
+            node.start()
+        self.assertTrue(self.world.run_until(lambda: not self.unready(), 10.0), self.world.violation)
+        return self.world
+
+    def unready(self) -> set[int]:
+        """The nodes that do not say that they are ready."""
+        return {node.number for node in self.world.nodes if not node.readiness.ready}
+
+    def leader_and_others(self) -> tuple[Node, list[Node]]:
+        """Who leads, and who does not."""
+        (leader,) = self.world.leading
+        others = [node for node in self.world.nodes if node.number != leader]
+        return self.world.nodes[leader - 1], others
+
+    def lose(self, pairs: list[tuple[Node, Node]], chance: float) -> None:
+        """Lose what the first of each pair sends to the second; signs of life pass, as through a connection."""
+        for one, other in pairs:
+            self.world.network.lose(one.number, other.number, chance)
+
+    def after(self, seconds: float) -> set[int]:
+        """The nodes that are not ready after so long, in which no rule was broken."""
+        self.assertTrue(self.world.run(seconds), self.world.violation)
+        return self.unready()
+
+
+class OneWayTests(ReadyTestCase):
+    def test_soon_after_the_start_and_for_ever(self) -> None:
+        """An idle cluster stays ready."""
+        for mode in (LEADER, CLASSIC):
+            self.begin(mode)
+            self.assertLess(self.world.schedule.now, 5.0)
+            self.assertEqual([self.after(1.0) for _ in range(20)], [set()] * 20)
+
+    def test_b41_a_follower_that_only_hears(self) -> None:
+        """Not ready once requests would time out, ready again soon after its messages arrive; nobody else suffers."""
+        self.begin()
+        leader, (follower, _) = self.leader_and_others()
+        self.lose([(follower, leader)], 1.0)
+        self.assertEqual(self.after(follower.request_seconds + 0.5), {follower.number})
+        self.assertEqual(self.world.elected, [leader.number])
+        self.lose([(follower, leader)], 0.0)
+        self.assertEqual(self.after(SOON), set())
+
+    def test_b41_a_node_whose_messages_reach_nobody(self) -> None:
+        """In classic mode it decides nothing, however well it hears the others."""
+        world = self.begin(CLASSIC)
+        first, *others = world.nodes
+        self.lose([(first, other) for other in others], 1.0)
+        self.assertEqual(self.after(first.request_seconds + 0.5), {first.number})
+        self.lose([(first, other) for other in others], 0.0)
+        self.assertEqual(self.after(SOON), set())
+
+    def test_b19_leadership_moves(self) -> None:
+        """A leader that nobody reaches, or that reaches nobody, gives way to one with a quorum both ways, for good."""
+        for towards_leader in (True, False):
+            world = self.begin(size=5)
+            leader, others = self.leader_and_others()
+            self.lose([(other, leader) if towards_leader else (leader, other) for other in others], 1.0)
+            self.assertEqual(self.after(LONG), {leader.number})
+            elected = len(world.elected)
+            self.assertIn(elected, (2, 3), "two may have asked for votes at once")
+            self.assertEqual(self.after(60.0), {leader.number})
+            self.assertEqual(len(world.elected), elected, "nobody disturbs the new leader")
+
+    def test_b19_in_a_ring(self) -> None:
+        """Each of five is unheard by one of the others and does not hear another: elections come to an end."""
+        world = self.begin(size=5)
+        nodes = world.nodes
+        self.lose([(nodes[n], nodes[(n + 2) % 5]) for n in range(5)], 1.0)
+        self.after(LONG)
+        elected = len(world.elected)
+        self.after(60.0)
+        self.assertEqual(len(world.elected), elected)
+
+
+# --- planted ---
+
+
+@contextmanager
+def ready_by_having_heard() -> Iterator[None]:
+    """A node counts as ready while it hears its leader, as dkv's own did."""
+
+    def prove(self: Elector, turn: Any, answered: int, through: int) -> None:
+        turn.note("may_serve", at=turn.now, through=through)
+
+    with patch.object(Elector, "_prove", prove):
+        yield
+
+
+@contextmanager
+def answers_of_anybody() -> Iterator[None]:
+    """A follower takes the leader's quorum for proof that its own answers arrive."""
+    on_heartbeat = Elector._on_heartbeat
+
+    def take_for_own(self: Elector, turn: Any, sender: Any, message: Heartbeat) -> None:
+        on_heartbeat(self, turn, sender, replace(message, acked=message.confirmed))
+
+    with patch.object(Elector, "_on_heartbeat", take_for_own):
+        yield
+
+
+@contextmanager
+def ready_by_having_heard_others() -> Iterator[None]:
+    """A node counts as ready while it hears a majority, whether that hears it or not."""
+    heard = Echoes.heard
+
+    def count(self: Echoes, node: int, message: ChosenThrough) -> None:
+        heard(self, node, replace(message, echo=self._number))
+
+    with patch.object(Echoes, "heard", count):
+        yield
+
+
+class PlantedTests(ReadyTestCase):
+    """The simulator's rule sees who says it is ready and is not: seeds find it too, by lossy links."""
+
+    def check(self, plant: Callable[[], Any], mode: str) -> None:
+        """A follower, or in classic mode any node, reaches nobody any more, and the rule complains."""
+        with plant():
+            world = self.begin(mode)
+            one = world.nodes[0] if mode == CLASSIC else self.leader_and_others()[1][0]
+            self.lose([(one, other) for other in world.nodes if other is not one], 1.0)
+            self.assertFalse(world.run(LONG + SOON))
+            self.assertIn(f"B41: node {one.number} says that it is ready", world.violation or "")
+
+    def test_b41_ready_by_having_heard(self) -> None:
+        """The bug that dkv had."""
+        self.check(ready_by_having_heard, LEADER)
+
+    def test_b41_answers_of_anybody(self) -> None:
+        """That others reach the leader."""
+        self.check(answers_of_anybody, LEADER)
+
+    def test_b41_classic(self) -> None:
+        """The same where nobody leads."""
+        self.check(ready_by_having_heard_others, CLASSIC)
