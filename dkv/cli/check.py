@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
 
 import click
 
 from dkv.cli.output import Failure, Status, bytes_field, complain, one_line, say
 from dkv.cli.types import Whole
-from dkv.sim.history import HistoryError, as_fields, read_history, readable
+from dkv.sim.history import HistoryError, Operation, as_fields, read_history, readable
 from dkv.sim.linearize import STEPS_MAX, Verdict
 from dkv.sim.linearize import check as judge
 
+LINE_BYTES_MAX = 64 * 1024 * 1024
 NOT_LINEARIZABLE = 1
 UNDECIDED = 6
 
@@ -23,7 +26,7 @@ UNDECIDED = 6
 Exit status:
   0    linearizable
   1    not linearizable
-  2    usage: the command line is wrong, or FILE is no history
+  2    usage: the command line is wrong, or FILE is no history or has no operations
   6    undecided: it took more steps than --steps
   74   the answer, whatever it was, could not be written to stdout
   130  interrupted""",
@@ -44,15 +47,7 @@ def check(file: str, output: str, steps: int) -> int:
     {"client": 1, "kind": "put", "key": "x", "arguments": ["1"], "called": 0.1, "returned": 0.2}.
     docs/checking.md describes them, and how to record a history of your own server.
     """
-    name = "stdin" if file == "-" else file
-    try:
-        with click.open_file(file, "rb") as lines:
-            operations = read_history(lines)
-    except HistoryError as error:
-        raise Failure(Status.USAGE, "HISTORY", f"{name}: {error}") from None
-    except (OSError, ValueError) as error:  # ValueError: of a name with a zero byte in it
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise Failure(Status.USAGE, "HISTORY", f"cannot read {name}: {reason}") from None
+    operations = _read(file)
     size = {"operations": len(operations), "keys": len({operation.key for operation in operations})}
     verdict = judge(operations, steps)
     if output == "json":
@@ -66,6 +61,34 @@ def check(file: str, output: str, steps: int) -> int:
         complain(f"undecided: no order for key {readable(verdict.key)} was found or ruled out in {steps} steps")
         return UNDECIDED
     return Status.DONE if verdict.linearizable else NOT_LINEARIZABLE
+
+
+def _read(file: str) -> list[Operation]:
+    """The operations of a file, of which there must be some: nothing is proved by none."""
+    name = "stdin" if file == "-" else file
+    if file == "-" and sys.stdin is None:
+        raise Failure(Status.USAGE, "HISTORY", "cannot read stdin: it is closed")
+    try:
+        with click.open_file(file, "rb") as lines:
+            operations = read_history(_bounded(lines))
+    except HistoryError as error:
+        raise Failure(Status.USAGE, "HISTORY", f"{name}: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: of a name with a zero byte in it
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Failure(Status.USAGE, "HISTORY", f"cannot read {name}: {reason}") from None
+    if not operations:
+        raise Failure(Status.USAGE, "HISTORY", f"{name} has no operations, so there is nothing to check")
+    return operations
+
+
+def _bounded(lines: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, which may be none of text and have no end of a line anywhere."""
+    number = 0
+    while line := lines.readline(LINE_BYTES_MAX + 1):
+        number += 1
+        if len(line) > LINE_BYTES_MAX:
+            raise HistoryError(f"line {number}: it has more than {LINE_BYTES_MAX} bytes")
+        yield line
 
 
 def _count(count: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import dkv as package
-from dkv.cli.output import Failure, Status, complain, emit, say
+from dkv.cli.output import Failure, Status, complain, emit, say, surprises
 
 SECTIONS = {
     "Data": {
@@ -68,6 +68,16 @@ class Group(click.Group):
                     [(f"{name:<{width}}", command.get_short_help_str(80)) for name, command in commands if command]
                 )
 
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Parse the command line as far as the command's name."""
+        with surprises():  # here, and not in main: click makes a status 1 of a closed pipe
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with surprises():
+            return super().invoke(ctx)
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -79,13 +89,16 @@ class Group(click.Group):
         """Run a command and exit the process, always: ``standalone_mode`` is here because click's method has it."""
         words = list(sys.argv[1:] if args is None else args)
         try:
-            status = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
+            with surprises():
+                status = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
         except Failure as failure:
             status = _report(failure, words)
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx is not None else "dkv"
             message = f"{error.format_message()} (see {path} --help)"
             status = _report(Failure(Status.USAGE, "USAGE", message), words)
+        except click.ClickException as error:
+            status = _report(Failure(Status.USAGE, "USAGE", error.format_message()), words)
         except click.Abort:
             text = "interrupted; a write that was under way may or may not happen"
             status = _report(Failure(Status.INTERRUPTED, "INTERRUPTED", text), words)
@@ -93,6 +106,8 @@ class Group(click.Group):
 
 
 def _report(failure: Failure, words: list[str]) -> Status:
+    if failure.status is Status.NO_READER:  # such as head, which has had enough
+        return failure.status
     complain(failure.message)
     if "--output=json" in words or ("--output", "json") in pairwise(words):
         try:

@@ -11,11 +11,14 @@ from typing import Any, BinaryIO
 
 import click
 
-from dkv.cli.output import Failure, Status, answer, bytes_field, complain
+from dkv.cli.output import Failure, Status, answer, bytes_field, complain, shell_word
 from dkv.cli.types import Seconds, Whole
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
-from dkv.client.failover import Unreachable, ask
-from dkv.client.producer import Token, next_token, producer_path
+from dkv.client.failover import ask_where
+from dkv.client.outcome import FORGOTTEN, TAKEN, Unreachable
+from dkv.client.producer import Token, next_token
+from dkv.client.silence import Silence
+from dkv.client.state import state_path
 from dkv.kv.commands import NEW_PRODUCER
 from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 
@@ -23,6 +26,7 @@ ENDPOINTS = "127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003"
 ANSWER_SECONDS = 10.0
 """Longer than a node takes to give up and say so (``request_seconds``, 5 by default)."""
 
+PRODUCER = "producer"
 VALUE_BYTES_MAX = 512 * 1024 * 1024
 """What is read of a file or of stdin at most, in bytes; nodes refuse far less, but a config may allow more."""
 
@@ -88,6 +92,14 @@ def endpoints_list(_: click.Context, __: click.Parameter, text: str) -> tuple[En
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A token that the user named; ``may_repeat`` if the op as well, for then it may be that of an earlier attempt."""
+
+    token: Token
+    may_repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """The options that every command here has."""
 
@@ -95,42 +107,40 @@ class Access:
     as_json: bool
     answer_seconds: float
 
-    def read(self, *arguments: bytes) -> Reply:
-        """Send a request that changes nothing; a ``Failure`` says why it was not answered."""
-        return self._ask(arguments, None)
+    def ask(self, *words: bytes) -> Reply:
+        """Send a request that reads, or an order to the node itself; a ``Failure`` says what became of it."""
+        return self.ask_where(*words)[1]
 
-    def write(self, given: Token | None, *arguments: bytes) -> Reply:
-        """Send a write, with a token of this user's if none is ``given``; a ``Failure`` says what became of it."""
-        path = producer_path()
-        token = given or next_token(path)
+    def ask_where(self, *words: bytes, again: str = "") -> tuple[Endpoint, Reply]:
+        """Who answered, and what; ``again`` follows the message that the outcome is unknown."""
         try:
-            return self._ask(arguments, token)
-        except Failure as failure:
-            if given is not None or failure.word != "IDMPOLD":
-                raise
-        # Never executed, since it was never sent before: others use our producer, or it was evicted and is no more.
-        return self._ask(arguments, next_token(path, anew=True))
-
-    def order(self, *arguments: bytes) -> Reply:
-        """Send an order to the node itself, without a token; a ``Failure`` says what became of it."""
-        return self._ask(arguments, None, orders=True)
-
-    def _ask(self, arguments: tuple[bytes, ...], token: Token | None, orders: bool = False) -> Reply:
-        again = ""
-        if token is not None:
-            arguments = (b"IDMP", token.producer, b"%d" % token.op, *arguments)
-            again = f"; to send it again safely add --producer {os.fsdecode(token.producer)} --op {token.op}"
-        try:
-            writes = orders or token is not None
-            return ask(self.endpoints, arguments, writes=writes, answer_seconds=self.answer_seconds)
+            return ask_where(self.endpoints, words, self.answer_seconds, Silence(state_path("silent")))
         except Unreachable as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
         except NoAnswer as error:
-            raise Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: {error}{again}") from None
+            raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error}{again}") from None
         except ServerError as error:
-            if error.word == "UNCERTAIN":
-                raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error.text}{again}") from None
             raise Failure(Status.REFUSED, error.word, f"refused: {error.text}") from None
+
+    def write(self, given: Given | None, *words: bytes) -> Reply:
+        """Send a write, with a token of this user's if none is ``given``; a ``Failure`` says what became of it."""
+        path = state_path(PRODUCER)
+        try:
+            return self._write(given.token if given else next_token(path), words)
+        except Failure as failure:
+            if failure.word not in (FORGOTTEN, TAKEN) or failure.status != Status.REFUSED:
+                raise
+            if given is not None and given.may_repeat and failure.word == FORGOTTEN:
+                text = failure.message.removeprefix("refused: ")
+                raise Failure(Status.UNCERTAIN, FORGOTTEN, f"outcome unknown: {text}; an earlier one may be") from None
+            if given is not None:
+                raise
+        # Never executed, since it was never sent before: others use our producer, or it was evicted and is no more.
+        return self._write(next_token(path, anew=True), words)
+
+    def _write(self, token: Token, words: tuple[bytes, ...]) -> Reply:
+        again = f"; to send it again safely add --producer {shell_word(token.producer)} --op {token.op}"
+        return self.ask_where(b"IDMP", token.producer, b"%d" % token.op, *words, again=again)[1]
 
 
 def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -182,7 +192,9 @@ def tokened(command: Callable[..., int]) -> Callable[..., int]:
     def run(to: Access, producer: bytes | None, op: int | None, **arguments: Any) -> int:
         if producer is None and op is not None:
             raise click.UsageError("--op needs --producer: op ids are those of a producer")
-        token = None if producer is None else Token(producer, op or next_token(producer_path()).op)
+        token = None
+        if producer is not None:
+            token = Given(Token(producer, op or next_token(state_path(PRODUCER)).op), op is not None)
         return command(to, token=token, **arguments)
 
     update_wrapper(run, command)
@@ -213,7 +225,7 @@ def producer_name(_: click.Context, __: click.Parameter, word: str | None) -> by
 @click.argument("value", callback=value_bytes)
 @access
 @tokened
-def put(to: Access, token: Token | None, key: bytes, value: bytes) -> int:
+def put(to: Access, token: Given | None, key: bytes, value: bytes) -> int:
     """Set a key."""
     reply = to.write(token, b"PUT", key, value)
     if reply != "OK":
@@ -234,7 +246,7 @@ def put(to: Access, token: Token | None, key: bytes, value: bytes) -> int:
 @access
 def get(to: Access, key: bytes) -> int:
     """Print the value of a key."""
-    value = to.read(b"GET", key)
+    value = to.ask(b"GET", key)
     if value is not None and not isinstance(value, bytes):
         raise _unexpected(value)
     if value is not None or to.as_json:
@@ -254,7 +266,7 @@ def get(to: Access, key: bytes) -> int:
 @click.argument("value", callback=value_bytes)
 @access
 @tokened
-def append(to: Access, token: Token | None, key: bytes, value: bytes) -> int:
+def append(to: Access, token: Given | None, key: bytes, value: bytes) -> int:
     """Append to the value of a key."""
     length = _integer(to.write(token, b"APPEND", key, value))
     answer(b"%d" % length, bytes_field("key", key) | {"length": length}, to.as_json)
@@ -267,7 +279,7 @@ def append(to: Access, token: Token | None, key: bytes, value: bytes) -> int:
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True, callback=words_bytes)
 @access
 @tokened
-def delete(to: Access, token: Token | None, keys: tuple[bytes, ...]) -> int:
+def delete(to: Access, token: Given | None, keys: tuple[bytes, ...]) -> int:
     """Delete keys."""
     deleted = _integer(to.write(token, b"DELETE", *keys))
     answer(b"%d" % deleted, {"deleted": deleted}, to.as_json)
@@ -275,7 +287,7 @@ def delete(to: Access, token: Token | None, keys: tuple[bytes, ...]) -> int:
 
 
 def _integer(reply: Reply) -> int:
-    if not isinstance(reply, int):
+    if type(reply) is not int:
         raise _unexpected(reply)
     return reply
 

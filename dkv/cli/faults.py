@@ -103,6 +103,6 @@ def _fields(endpoint: str, **fields: object) -> dict[str, object]:
 
 
 def _order(to: Access, *words: bytes) -> None:
-    reply = to.order(b"DKV.FAULT", *words)
+    reply = to.ask(b"DKV.FAULT", *words)
     if reply != "OK":
         raise not_understood(to, reply)

@@ -100,7 +100,14 @@ def _slot(reply: Reply) -> dict[str, Any]:
 
 def _batch(reply: Reply) -> dict[str, Any]:
     origin, commands = _list(reply)
-    return {"origin": _text(origin), "commands": [as_json(_list(each)) for each in _list(commands)]}
+    return {"origin": _text(origin), "commands": [_words(each) for each in _list(commands)]}
+
+
+def _words(reply: Reply) -> list[Any]:
+    words = _list(reply)
+    if not all(isinstance(each, bytes) for each in words):
+        raise TypeError
+    return [as_json(each) for each in words]
 
 
 def _list(reply: Reply) -> list[Reply]:

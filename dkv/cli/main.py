@@ -5,19 +5,29 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from dkv.asserts import REFUSAL, assertions_left_out
+USAGE, INTERNAL, INTERRUPTED = 2, 70, 130
+"""Statuses as in ``dkv.cli.output``, which needs click."""
 
 
 def main() -> NoReturn:
     """Run the command that ``sys.argv`` names, and exit with its status."""
-    if assertions_left_out():
-        print(f"dkv: {REFUSAL}", file=sys.stderr)
-        sys.exit(2)
     try:
         import click  # noqa: F401 - imported to find out whether it can be
     except ImportError:
-        print("dkv: this command needs click, which the extra 'cli' of this package brings along", file=sys.stderr)
-        sys.exit(2)
-    from dkv.cli.commands import dkv
-
+        _end(USAGE, "this command needs click, which the extra 'cli' of this package brings along")
+    try:
+        from dkv.cli.commands import dkv
+    except KeyboardInterrupt:
+        _end(INTERRUPTED, "interrupted")
+    except Exception as error:
+        _end(INTERNAL, f"internal error: {type(error).__name__}: {error}")
     sys.exit(dkv.main(prog_name="dkv"))
+
+
+def _end(status: int, message: str) -> NoReturn:
+    print(f"dkv: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -40,10 +40,10 @@ def samples(text: str) -> Iterator[dict[str, Any]]:
             value: float | int | str = float(number)
         except ValueError:
             continue
-        if number.lstrip("+-").isdigit():
-            value = int(number)
-        elif not abs(float(number)) < float("inf"):
+        if not abs(float(number)) < float("inf"):
             value = number
+        elif number.lstrip("+-").isdigit():
+            value = int(number)
         pairs = {key: re.sub(r"\\.", _unescape, text) for key, text in _LABEL.findall(labels or "")}
         yield {"name": name, "labels": pairs, "value": value}
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from dkv.cli.data import Access
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Reply
-from dkv.client.failover import RETRIED_ELSEWHERE
 
 ALL = "Nodes to ask, all at the same time."
 FIRST = "Nodes to ask, in this order, until one answers."
@@ -15,20 +14,8 @@ FIRST = "Nodes to ask, in this order, until one answers."
 
 def ask_first(to: Access, *request: bytes) -> tuple[Access, Reply]:
     """The answer of the first endpoint that gives one to a request that reads, and access to that one alone."""
-    failures: list[Failure] = []
-    for endpoint in to.endpoints:
-        one = replace(to, endpoints=(endpoint,))
-        try:
-            return one, one.read(*request)
-        except Failure as failure:
-            if failure.status != Status.UNREACHABLE and failure.word not in RETRIED_ELSEWHERE:
-                raise
-            failures.append(failure)
-    refusals = [failure for failure in failures if failure.status != Status.UNREACHABLE]
-    if refusals:
-        raise refusals[-1]
-    reasons = "; ".join(failure.message.removeprefix("nobody reachable: ") for failure in failures)
-    raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {reasons}")
+    endpoint, reply = to.ask_where(*request)
+    return replace(to, endpoints=(endpoint,)), reply
 
 
 def not_understood(to: Access, reply: Reply) -> Failure:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
 import click
+
+TRACEBACK = "DKV_TRACEBACK"
 
 
 class Status(IntEnum):
@@ -22,8 +28,10 @@ class Status(IntEnum):
     UNREACHABLE = 3
     REFUSED = 4
     UNCERTAIN = 5
-    OUTPUT = 74  # EX_IOERR of sysexits.h
+    INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+    OUTPUT = 74  # EX_IOERR
     INTERRUPTED = 130  # as shells count a Ctrl-C
+    NO_READER = 141  # as they count a tool whose output nobody reads any more: SIGPIPE
 
 
 class Failure(Exception):
@@ -41,6 +49,15 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def shell_word(data: bytes) -> str:
+    """A word of a command line that a shell reads as ``data``."""
+    text = os.fsdecode(data)
+    if text.isprintable():
+        return shlex.quote(text)
+    bare = "".join(chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}" for byte in data)
+    return f"$'{bare}'"
+
+
 def say(line: str) -> None:
     """Print a line at once, also into a pipe."""
     emit(line.encode("utf-8", "surrogateescape"))
@@ -48,7 +65,10 @@ def say(line: str) -> None:
 
 def complain(message: str) -> None:
     """Print one line on stderr."""
-    click.echo(f"dkv: {one_line(message)}".encode("utf-8", "backslashreplace"), err=True)
+    try:
+        click.echo(f"dkv: {one_line(message)}".encode("utf-8", "backslashreplace"), err=True)
+    except OSError:
+        pass  # the status says what it can
 
 
 def answer(text: bytes, fields: dict[str, Any], as_json: bool) -> None:
@@ -58,13 +78,44 @@ def answer(text: bytes, fields: dict[str, Any], as_json: bool) -> None:
 
 def emit(line: bytes) -> None:
     """Print bytes and a line's end; ``Failure`` if stdout takes no more, such as on a full disk."""
+    if sys.stdout is None:
+        raise Failure(Status.OUTPUT, "OUTPUT", "cannot write the output: stdout is closed")
     try:
         click.echo(line)
     except OSError as error:
-        # What is left in the buffer would fail again at exit and replace the status.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        raise Failure(Status.OUTPUT, "OUTPUT", f"cannot write the output: {error.strerror}") from None
+        raise _unwritten(error) from None
+
+
+def _unwritten(error: OSError) -> Failure:
+    """The failure for an error of stdout, of which nothing is expected any more."""
+    # What is left in the buffer would fail again at exit and replace the status.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return Failure(Status.NO_READER, "NO_READER", "nobody reads the output")
+    return Failure(Status.OUTPUT, "OUTPUT", f"cannot write the output: {error.strerror}")
+
+
+@contextmanager
+def surprises() -> Iterator[None]:
+    """Make a ``Failure`` of whatever nobody has thought of: a traceback helps no user, and its status would say that
+    there is no such key. ``DKV_TRACEBACK`` in the environment shows it all the same."""
+    try:
+        yield
+    except (Failure, click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # click has printed a help text: if that failed, it fails again
+        except OSError as again:
+            raise _unwritten(again) from None
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        text = (
+            f"internal error: {type(error).__name__}: {error!s:.200}; a write that was under way may or may not happen"
+        )
+        raise Failure(Status.INTERNAL, "INTERNAL", f"{text} ({TRACEBACK}=1 shows where)") from error
 
 
 def bytes_field(name: str, data: bytes | None) -> dict[str, Any]:

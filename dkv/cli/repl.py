@@ -11,7 +11,7 @@ from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Failure, Status, emit
 from dkv.cli.replies import as_json, raw
 from dkv.client.blocking import NoAnswer, Reply, ServerError
-from dkv.client.failover import Unreachable
+from dkv.client.outcome import Unreachable
 from dkv.client.session import Session
 from dkv.wire.inline import split_line
 
@@ -100,12 +100,10 @@ def _pipe(session: Session, json_wanted: bool) -> int:
             reply = execute(session, words)
         except ServerError as error:
             _say_error(error, json_wanted)
-            if error.word == "UNCERTAIN":
-                raise Failure(Status.UNCERTAIN, error.word, f"line {number}: {UNKNOWN}: {error.text}") from None
             status = Status.FAILED
             continue
         except NoAnswer as error:
-            raise Failure(Status.UNCERTAIN, "NO_ANSWER", f"line {number}: {UNKNOWN}: {error}") from None
+            raise Failure(Status.UNCERTAIN, error.word, f"line {number}: {UNKNOWN}: {error}") from None
         except Unreachable as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"line {number}: nobody reachable: {error}") from None
         emit(json.dumps({"reply": as_json(reply)}, ensure_ascii=False).encode() if json_wanted else raw(reply))

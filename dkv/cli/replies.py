@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
+from dkv.cli.output import one_line
 from dkv.client.blocking import Reply
+from dkv.replies import Error
 
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
@@ -25,12 +28,18 @@ def printed(reply: Reply, indent: int = 0) -> str:
     """``reply`` with its type to be seen: ``"text"``, ``(integer) 5``, ``(nil)``, ``OK``, arrays numbered."""
     if reply is None:
         return "(nil)"
+    if isinstance(reply, Error):
+        return f"(error) {one_line(reply.text)}"
+    if isinstance(reply, bool):
+        return f"({as_text(reply)})"
     if isinstance(reply, int):
         return f"(integer) {reply}"
+    if isinstance(reply, float):
+        return f"(double) {as_text(reply)}"
     if isinstance(reply, bytes):
         return quoted(reply)
     if isinstance(reply, str):
-        return "".join(each if each.isprintable() else "?" for each in reply)
+        return one_line(reply)
     if not reply:
         return "(empty array)"
     digits = len(str(len(reply)))
@@ -49,7 +58,14 @@ def raw(reply: Reply) -> bytes:
         return reply
     if isinstance(reply, list):
         return b"\n".join(map(raw, reply))
-    return str(reply).encode("utf-8", "replace")
+    return as_text(reply).encode("utf-8", "replace")
+
+
+def as_text(reply: int | float | str | Error) -> str:
+    """One that is neither bytes nor an array, in a pipe."""
+    if isinstance(reply, Error):
+        return reply.text
+    return str(reply).lower() if isinstance(reply, bool | float) else str(reply)
 
 
 def as_json(reply: Reply) -> Any:
@@ -59,4 +75,8 @@ def as_json(reply: Reply) -> Any:
             return reply.decode()
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(reply).decode()}
+    if isinstance(reply, Error):
+        return {"error": reply.text}
+    if isinstance(reply, float) and not math.isfinite(reply):
+        return as_text(reply)  # JSON has no number for it
     return [as_json(item) for item in reply] if isinstance(reply, list) else reply

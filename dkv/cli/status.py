@@ -33,7 +33,7 @@ def status_fields(found: Answer) -> tuple[dict[str, Any], str]:
         return {}, found.problem
     try:
         fields = json.loads(found.reply if isinstance(found.reply, bytes) else b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
         return {}, f"{found.endpoint} does not answer as a node of dkv would"

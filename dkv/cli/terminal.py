@@ -13,8 +13,9 @@ from dkv.cli.repl import UNKNOWN, ends, execute, parse
 from dkv.cli.replies import printed
 from dkv.cli.table import coloured
 from dkv.client.blocking import NoAnswer, Reply, ServerError
-from dkv.client.failover import Unreachable
+from dkv.client.outcome import Unreachable
 from dkv.client.session import Session
+from dkv.client.state import state_path
 
 try:
     from prompt_toolkit import PromptSession
@@ -41,7 +42,7 @@ def converse(session: Session) -> int:
     """Ask for lines until the user has enough."""
     forms = OWN | _forms(session)
     prompts: PromptSession[str] = PromptSession(
-        history=open_history(history_path()),
+        history=open_history(state_path("repl_history")),
         completer=Names(forms),
         complete_while_typing=False,
         input_processors=[AfterInput(lambda: _hint(forms, get_app().current_buffer.text))],
@@ -156,12 +157,6 @@ class Names(Completer):
 # --- history ---
 
 
-def history_path() -> Path:
-    """Where lines are kept: in the state directory of the XDG specification, which must be absolute to count."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state") / "dkv" / "repl_history"
-
-
 class _FileHistory(FileHistory):
     """Lines in a file, for as long as it can be written."""
 
@@ -172,8 +167,10 @@ class _FileHistory(FileHistory):
             pass  # a full disk must not end the session; the line stays in memory
 
 
-def open_history(path: Path) -> History:
+def open_history(path: Path | None) -> History:
     """The history in ``path``, for its owner's eyes only; in memory alone if it cannot be kept there."""
+    if path is None:
+        return InMemoryHistory()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -1,7 +1,8 @@
 """A small blocking client: one connection, one request at a time, RESP2. It needs only the standard library.
 
 What a caller must know after a failure is whether the request can have been executed, so the failures are three:
-``NotSent`` (it cannot), ``NoAnswer`` (it may have been) and ``ServerError`` (the first word tells).
+``NotSent`` (it cannot), ``NoAnswer`` (it may have been) and ``ServerError`` (the first word tells). What follows from
+several of them, ``dkv/client/outcome.py`` says.
 """
 
 from __future__ import annotations
@@ -12,16 +13,13 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-Reply = bytes | int | str | None | list["Reply"]
-"""A bulk string, an integer, a status such as ``OK``, nil, or an array of replies."""
+from dkv.client.answers import Answers, NotUnderstood, Reply
+from dkv.replies import Error
 
-REPLY_BYTES_MAX = 512 * 1024 * 1024
-"""The longest answer taken, in bytes: Redis's own limit of a string."""
+__all__ = ["Connection", "Endpoint", "NoAnswer", "NotSent", "Reply", "ServerError", "connect"]
 
-LINE_BYTES_MAX = 64 * 1024
-DEPTH_MAX = 8
 RECEIVE_BYTES = 256 * 1024
-_NUMBER = re.compile(rb"-?[0-9]{1,20}")
+_ERROR_WORD = re.compile(r"[A-Z][A-Z0-9_]*")
 _ENDPOINT = re.compile(r"(?P<host>\[[^\[\]]+\]|[^\s:\[\]]+):(?P<port>[0-9]{1,5})")
 
 
@@ -30,7 +28,14 @@ class NotSent(Exception):
 
 
 class NoAnswer(Exception):
-    """The request left and no answer came that could be understood: whether it was executed is not known."""
+    """The request left and no answer came that tells whether it was executed: it may have been, or may be yet.
+
+    ``word`` is stable, for programs: UNCERTAIN where a node said so.
+    """
+
+    def __init__(self, text: str, word: str = "NO_ANSWER") -> None:
+        super().__init__(text)
+        self.word = word
 
 
 class ServerError(Exception):
@@ -79,15 +84,15 @@ def connect(endpoint: Endpoint, connect_seconds: float, answer_seconds: float) -
 
 
 class Connection:
-    """One connection to a node. After ``NotSent`` or ``NoAnswer`` it is of no more use."""
+    """One connection to a node. After ``NotSent``, ``NoAnswer`` or an interruption every call is ``NotSent``."""
 
     def __init__(self, endpoint: Endpoint, stream: socket.socket, answer_seconds: float) -> None:
         self.endpoint = endpoint
         self._stream = stream
         self._answer_seconds = answer_seconds
         self._deadline = 0.0
-        self._buffer = bytearray()
-        self._received = 0  # bytes of the answer being read
+        self._answers = Answers(self._receive)
+        self._in_step = True  # the next answer will be that to the next request
 
     def __enter__(self) -> Self:
         return self
@@ -99,9 +104,42 @@ class Connection:
         """Close at once; nothing is under way between calls."""
         self._stream.close()
 
+    def abandon(self) -> None:
+        """From another thread: end the call under way, which raises ``NoAnswer`` or ``NotSent`` soon."""
+        try:
+            self._stream.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has ended by itself
+
     def lost(self) -> bool:
-        """Whether the other end is known to have gone, or has sent what nobody asked for: nothing may follow that."""
-        if self._buffer:
+        """Whether this connection is of no more use: the other end has gone, or has sent what nobody asked for."""
+        return not self._in_step or self._unasked()
+
+    def call(self, *arguments: bytes) -> Reply:
+        """Send one request and return its answer, all within ``answer_seconds``.
+
+        Raises ``NotSent``, ``NoAnswer``, or ``ServerError`` for an answer that is an error.
+        """
+        if not self._in_step:
+            raise NotSent(f"the connection to {self.endpoint} is of no more use")
+        self._deadline = time.monotonic() + self._answer_seconds
+        self._in_step = False  # until the answer has been read to its end, whatever interrupts that
+        if self._unasked():
+            raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: it hung up, or spoke unasked")
+        try:
+            self._send(_encode(arguments))
+        except OSError as error:
+            raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: {_reason(error)}") from None
+        reply = self._read()
+        refusal = self._error(reply) if isinstance(reply, Error) else None
+        self._in_step = True
+        if refusal is not None:
+            raise refusal
+        return reply
+
+    def _unasked(self) -> bool:
+        """Whether something can be read although nothing was asked, the end of the stream included."""
+        if self._answers.pending:
             return True
         self._stream.setblocking(False)  # with a timeout Python would wait for that long, whatever the flags say
         try:
@@ -112,22 +150,24 @@ class Connection:
             pass  # such as a reset by the other end
         return True
 
-    def call(self, *arguments: bytes) -> Reply:
-        """Send one request and return its answer, all within ``answer_seconds``.
-
-        Raises ``NotSent``, ``NoAnswer``, or ``ServerError`` for an answer that is an error.
-        """
-        self._deadline = time.monotonic() + self._answer_seconds
-        self._received = 0
+    def _last_words(self) -> ServerError | None:
+        """The error by which a node says why it takes no request, or no more of one, before it hangs up."""
         try:
-            self._send(_encode(arguments))
-        except OSError as error:
-            # A node that refuses a request in the middle says why before it closes.
-            try:
-                return self._read()
-            except NoAnswer:
-                raise NotSent(f"cannot send to {self.endpoint}: {_reason(error)}") from None
-        return self._read()
+            reply = self._read()
+            return self._error(reply) if isinstance(reply, Error) else None
+        except NoAnswer:
+            return None
+
+    def _error(self, reply: Error) -> ServerError:
+        """The exception for an answer that is an error; ``NoAnswer`` if no node and no Redis would give it.
+
+        What stands between client and node, such as a proxy, has errors of its own, and they say nothing about what
+        became of the request behind it.
+        """
+        error = ServerError(reply.text)
+        if not _ERROR_WORD.fullmatch(error.word):
+            raise NoAnswer(f"{self.endpoint}: no node of dkv has such an error: {reply.text!r:.60}")
+        return error
 
     def _send(self, request: bytes) -> None:
         """Hand all of ``request`` to the kernel. When this fails its end was not sent, and no node executes a part."""
@@ -142,51 +182,13 @@ class Connection:
             raise TimeoutError
         self._stream.settimeout(remaining)
 
-    # --- answers ---
+    def _read(self) -> Reply:
+        try:
+            return self._answers.read()
+        except NotUnderstood as error:
+            raise NoAnswer(f"{self.endpoint}: {error}") from None
 
-    def _read(self, depth: int = 0) -> Reply:
-        line = self._line()
-        kind, rest = line[:1], line[1:]
-        if kind == b"+":
-            return rest.decode("utf-8", "replace")
-        if kind == b"-":
-            raise ServerError(rest.decode("utf-8", "replace"))
-        if kind not in b":$*" or not _NUMBER.fullmatch(rest):
-            raise self._not_understood(line)
-        number = int(rest)
-        if kind == b":":
-            return number
-        if number < 0:
-            return None
-        if kind == b"$":
-            return self._bulk(number)
-        if depth == DEPTH_MAX:
-            raise self._not_understood(line)
-        return [self._read(depth + 1) for _ in range(number)]
-
-    def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\r\n")) < 0:
-            if len(self._buffer) > LINE_BYTES_MAX:
-                raise self._not_understood(bytes(self._buffer))
-            self._receive()
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
-        return line
-
-    def _bulk(self, size: int) -> bytes:
-        if size > REPLY_BYTES_MAX:
-            raise self._too_long()
-        while len(self._buffer) < size + 2:
-            self._receive()
-        data = bytes(self._buffer[:size])
-        if self._buffer[size : size + 2] != b"\r\n":
-            raise self._not_understood(b"a string without an end")
-        del self._buffer[: size + 2]
-        return data
-
-    def _receive(self) -> None:
-        if self._received > REPLY_BYTES_MAX:
-            raise self._too_long()
+    def _receive(self) -> bytes:
         try:
             self._set_timeout()
             data = self._stream.recv(RECEIVE_BYTES)
@@ -196,14 +198,7 @@ class Connection:
             raise NoAnswer(f"no answer from {self.endpoint}: {_reason(error)}") from None
         if not data:
             raise NoAnswer(f"no answer from {self.endpoint}: it closed the connection")
-        self._received += len(data)
-        self._buffer += data
-
-    def _too_long(self) -> NoAnswer:
-        return NoAnswer(f"the answer from {self.endpoint} is longer than {REPLY_BYTES_MAX} bytes")
-
-    def _not_understood(self, data: bytes) -> NoAnswer:
-        return NoAnswer(f"{self.endpoint} does not answer as a node of dkv would: {data[:40]!r}")
+        return data
 
 
 def _encode(arguments: tuple[bytes, ...]) -> bytes:

@@ -1,8 +1,14 @@
 """The tokens of one user on one machine: a producer's name, and op ids that are never used twice.
 
-The name and the last op id are kept in a file. An op id is the time in microseconds, or one more than the last if
-that is more: so neither parallel processes, nor a clock that steps back, nor a file restored from an old copy give
-the id of one write to another.
+The name and the last op id are kept in a file. An op id is the time in nanoseconds, or one more than the last if that
+is more. Two users of one name would take each other's writes for repeats of their own, so the file must be worth
+nothing wherever it travels: baked into an image, copied to another home, restored from a backup, in a snapshot of a
+disk. A seal beside it binds it to what does not travel with it: the boot of the machine, the user, and the inode and
+change time that the system gave the file when it was written last, which nobody can set. Where the seal does not fit,
+there is another, random name, of which nobody has used an op.
+
+Where the last op is ahead of the clock, it was used while the clock was wrong. Counting on from there would meet the
+ops of whoever else has the file, so this is another name as well.
 """
 
 from __future__ import annotations
@@ -11,12 +17,17 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
-_LINE = re.compile(rb"(?P<name>dkv-[0-9a-f]{16}) (?P<op>[1-9][0-9]{0,17})\n")
+SEAL = ".seal"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+AHEAD_NANOSECONDS = 1_000_000_000
+"""By so much may the last op be ahead of the clock, which is disciplined in small steps."""
+
+FILE_BYTES_MAX = 4096
+_LINE = re.compile(rb"(?P<name>dkv-[0-9a-f]{16}) (?P<op>[1-9][0-9]{0,18})\n")
 
 
 class Token(NamedTuple):
@@ -26,14 +37,10 @@ class Token(NamedTuple):
     op: int
 
 
-def producer_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the producer is kept: below ``$XDG_STATE_HOME``, or what stands in for it."""
-    state = environment.get("XDG_STATE_HOME", "")
-    return (Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state") / "dkv" / "producer"
-
-
-def next_token(path: Path, *, anew: bool = False) -> Token:
-    """A token that nothing has used; of a new producer if ``anew``, or if the file says nothing or cannot be kept."""
+def next_token(path: Path | None, *, anew: bool = False) -> Token:
+    """A token that nothing has used; of a new producer if ``anew``, or if the file at ``path`` cannot be trusted."""
+    if path is None:
+        return _first()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -41,14 +48,42 @@ def next_token(path: Path, *, anew: bool = False) -> Token:
         return _first()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        found = _LINE.match(os.pread(descriptor, 64, 0))
-        token = _first() if anew or found is None else Token(found["name"], max(int(found["op"]) + 1, _now()))
+        token = _first() if anew else _following(path, descriptor)
+        os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%s %d\n" % token, 0)
-    except OSError:
+        _seal_path(path).write_bytes(_seal(descriptor))
+    except OSError:  # a disk that is full, or no boot id: what is in the file now has no seal that fits
         return _first()
     finally:
         os.close(descriptor)
     return token
+
+
+def _following(path: Path, descriptor: int) -> Token:
+    """The token after the one in the file, or the first of a new producer."""
+    found = _LINE.fullmatch(os.pread(descriptor, FILE_BYTES_MAX, 0))
+    if found is None or not _is_sealed(path, descriptor):
+        return _first()
+    now, last = _now(), int(found["op"])
+    return Token(found["name"], max(last + 1, now)) if last < now + AHEAD_NANOSECONDS else _first()
+
+
+def _is_sealed(path: Path, descriptor: int) -> bool:
+    try:
+        return _seal_path(path).read_bytes() == _seal(descriptor)
+    except FileNotFoundError:
+        return False
+
+
+def _seal_path(path: Path) -> Path:
+    return path.with_name(path.name + SEAL)
+
+
+def _seal(descriptor: int) -> bytes:
+    """What ties the file, as it is now, to where and when it was written."""
+    file = os.fstat(descriptor)
+    boot = BOOT_ID.read_text().strip()
+    return f"boot {boot} user {os.getuid()} file {file.st_dev}:{file.st_ino} changed {file.st_ctime_ns}\n".encode()
 
 
 def _first() -> Token:
@@ -56,4 +91,4 @@ def _first() -> Token:
 
 
 def _now() -> int:
-    return time.time_ns() // 1000
+    return max(1, time.time_ns())

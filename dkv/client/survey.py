@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
-from dkv.client.failover import CONNECT_SECONDS_MAX
+from dkv.client.race import CONNECT_SECONDS_MAX
 
 T = TypeVar("T")
 Request = tuple[bytes, ...]

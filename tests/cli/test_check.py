@@ -20,12 +20,11 @@ class Check(SynchronousTestCase):
     """One history."""
 
     def test_linearizable(self) -> None:
-        """0, and how much was checked: an empty file is not mistaken for a proof."""
+        """0, and how much was checked."""
         path = Path(self.mktemp())
         path.write_bytes(PUT + READ)
         result = run("check", str(path))
         self.assertEqual((result.exit_code, result.stdout), (0, "linearizable: yes (2 operations, 1 key)\n"))
-        self.assertEqual(run("check", "-", stdin=b"").stdout, "linearizable: yes (0 operations, 0 keys)\n")
 
     def test_not_linearizable(self) -> None:
         """1, and the operations that show it."""
@@ -74,6 +73,23 @@ class Check(SynchronousTestCase):
         self.assertEqual(result.stderr, "dkv: stdin: line 2: not JSON: Expecting value at column 1\n")
         result = run("check", "--output", "json", "-", stdin=b"oops\n")
         self.assertEqual(json.loads(result.stdout)["error"], "HISTORY")
+
+    def test_nothing_to_check(self) -> None:
+        """2: an empty file, or one whose operations all failed, is not mistaken for a proof."""
+        failed = b'{"kind": "put", "key": "x", "arguments": ["1"], "called": 0, "failed": true}\n'
+        for stdin in (b"", b"\n \n", failed):
+            for words in ([], ["--output", "json"]):
+                result = run("check", "-", *words, stdin=stdin)
+                self.assertEqual(result.exit_code, 2)
+                self.assertEqual(result.stderr, "dkv: stdin has no operations, so there is nothing to check\n")
+
+    def test_no_history(self) -> None:
+        """2 for any other file as well, however large it is."""
+        self.patch(command, "LINE_BYTES_MAX", 1000)
+        for stdin in (b"\x00" * 5000, b"\x7fELF\xff\n", b"[]\n", b"1\n", b"[" * 900, PUT + b"{}" * 900):
+            result = run("check", "-", stdin=stdin)
+            self.assertEqual((result.exit_code, result.stdout), (2, ""), stdin[:10])
+            self.assertRegex(result.stderr, r"\Adkv: stdin: line [12]: [^\n]+\n\Z")
 
     def test_no_file(self) -> None:
         """2 as well: nothing was checked."""

@@ -67,7 +67,7 @@ class CommandLine(SynchronousTestCase):
         def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        self.patch(data, "ask", interrupted)
+        self.patch(data, "ask_where", interrupted)
         result = run("put", "k", "v")
         self.assertEqual(result.exit_code, 130)
         self.assertIn("dkv: interrupted; a write that was under way may or may not happen\n", result.stderr)

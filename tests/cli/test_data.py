@@ -24,7 +24,7 @@ class DataTestCase(SynchronousTestCase):
     def written(self) -> bytes:
         """The one write that was sent, without its token, which must be there."""
         (request,) = self.nodes.requests
-        header = rb"\*[67]\r\n\$4\r\nIDMP\r\n\$20\r\ndkv-[0-9a-f]{16}\r\n\$16\r\n[0-9]{16}\r\n"
+        header = rb"\*[67]\r\n\$4\r\nIDMP\r\n\$20\r\ndkv-[0-9a-f]{16}\r\n\$19\r\n[0-9]{19}\r\n"
         self.assertRegex(request, header)
         return re.sub(header, b"", request)
 
@@ -103,7 +103,7 @@ class NotDone(DataTestCase):
         """5: it may or may not happen; nobody may take that for either."""
         result = self.run_against(b"-UNCERTAIN no decision\r\n", "delete", "k")
         self.assertEqual((result.exit_code, result.stdout_bytes), (5, b""))
-        advice = r"; to send it again safely add --producer dkv-[0-9a-f]{16} --op [0-9]{16}\n"
+        advice = r"; to send it again safely add --producer dkv-[0-9a-f]{16} --op [0-9]{19}\n"
         self.assertRegex(result.stderr, r"\Adkv: outcome unknown: UNCERTAIN no decision" + advice + r"\Z")
         status, document = self.as_json(b"-UNCERTAIN no decision\r\n", "put", "k", "v")
         self.assertEqual((status, document["error"], document["status"]), (5, "UNCERTAIN", 5))
@@ -122,6 +122,32 @@ class NotDone(DataTestCase):
         odd = ((b"$1\r\nx\r\n", ["put", "k", "v"]), (b"+OK\r\n", ["delete", "k"]), (b":1\r\n", ["get", "k"]))
         for answer, words in odd:
             self.assertEqual(self.run_against(answer, *words).exit_code, 5, words)
+
+
+class ConclusionTests(DataTestCase):
+    """B35: what a command says after several nodes had the request."""
+
+    def test_b35_unknown_and_refused(self) -> None:
+        """5: the write of a node that died may have been executed, whatever the next one refuses."""
+        for first in (b"", b"-UNCERTAIN no decision\r\n", b"+O", b"?\r\n"):
+            for last in (b"-ERR max number of clients reached\r\n", b"-ERR no\r\n", b"-LOADING\r\n", None):
+                for words in (["put", "k", "v"], ["append", "k", "v"], ["delete", "k"]):
+                    FakeNodes(self, a=first, b=last)
+                    result = run(*words, "--endpoints", "a:1,b:1")
+                    self.assertEqual((result.exit_code, result.stdout), (5, ""), (first, last))
+                    self.assertIn("to send it again safely add --producer dkv-", result.stderr)
+
+    def test_full(self) -> None:
+        """A node without room for one more client is no reason to give up."""
+        nodes = FakeNodes(self, a=b"-ERR max number of clients reached\r\n", b=b":1\r\n")
+        self.assertEqual(run("append", "k", "v", "--endpoints", "a:1,b:1").exit_code, 0)
+        self.assertEqual(nodes.asked, ["a", "b"])
+
+    def test_advice_for_any_name(self) -> None:
+        """What the message says can be pasted into a shell, whatever bytes the producer has."""
+        for name, word in (("a b", "'a b'"), ("\udcff'", r"$'\xff\x27'"), ("é", "'é'")):
+            result = self.run_against(b"", "put", "k", "v", "--producer", name, "--op", "7")
+            self.assertTrue(result.stderr.endswith(f" add --producer {word} --op 7\n"), result.stderr)
 
 
 class Words(DataTestCase):
@@ -253,11 +279,34 @@ class Tokens(DataTestCase):
         self.assertEqual(nodes.asked, ["a", "a"])
         self.assertNotIn(self.token()[0], (before, b""))
 
+    def test_used_for_another_write(self) -> None:
+        """A token of ours that somebody else has used is replaced as well: this write was never sent before."""
+        nodes = FakeNodes(self, a=b"-IDMPMISMATCH used for another write\r\n")
+        result = run("put", "--endpoints", "a:1", "k", "v")
+        self.assert_prints(result, 4, b"", "dkv: refused: IDMPMISMATCH used for another write\n")
+        first, second = nodes.requests
+        self.assertNotEqual(first, second)
+
     def test_a_given_one_is_not_replaced(self) -> None:
         """A token that the user named is sent as it is, or not at all."""
-        nodes = FakeNodes(self, a=b"-IDMPOLD too old\r\n")
-        self.assertEqual(run("put", "--endpoints", "a:1", "k", "v", "--producer", "p", "--op", "1").exit_code, 4)
-        self.assertEqual(nodes.asked, ["a"])
+        for error, words, status in (
+            # It was used for another write, so this one was not executed, and never will be.
+            ("IDMPMISMATCH used for another write", ["--op", "1"], 4),
+            ("IDMPMISMATCH used for another write", [], 4),
+            # Whoever names an op may repeat it, and nobody remembers whether the first time it was executed.
+            ("IDMPOLD too old", ["--op", "1"], 5),
+            # An op of ours is new.
+            ("IDMPOLD too old", [], 4),
+        ):
+            nodes = FakeNodes(self, a=f"-{error}\r\n".encode())
+            result = run("put", "--endpoints", "a:1", "k", "v", "--producer", "p", *words)
+            self.assertEqual((result.exit_code, nodes.asked), (status, ["a"]), (error, words))
+
+    def test_b35_replaced_only_if_nobody_can_have_executed_it(self) -> None:
+        """A write that a node may have executed under its token is not sent under another one."""
+        nodes = FakeNodes(self, a=b"", b=b"-IDMPMISMATCH other\r\n", c=b"-IDMPOLD too old\r\n")
+        self.assertEqual(run("append", "--endpoints", "a:1,b:1,c:1", "k", "v").exit_code, 5)
+        self.assertEqual(len(set(nodes.requests)), 1)
 
     def test_no_place_to_keep_it(self) -> None:
         """A user without a writable home can write all the same."""

@@ -19,7 +19,7 @@ from dkv.cli.metrics import samples
 from dkv.cli.table import Table, cell
 from dkv.client import survey
 from tests.cli.commands import run
-from tests.client.fakes import FakeNodes
+from tests.client.fakes import Answers, FakeNodes
 
 Value = bytes | int | list[Any]
 
@@ -54,9 +54,9 @@ class LookTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(survey, "in_parallel", lambda jobs: [job() for job in jobs])
 
-    def run_at(self, words: list[str], **answers: bytes | None) -> Result:
+    def run_at(self, words: list[str], **answers: Answers) -> Result:
         self.nodes = FakeNodes(self, **answers)
-        self.patch(survey, "connect", self.nodes._connect)
+        self.patch(survey, "connect", self.nodes.connect)
         return run(words[0], "--endpoints", ",".join(f"{name}:1" for name in answers), *words[1:])
 
     def objects(self, result: Result) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ class HealthTests(LookTestCase):
 
     def test_healthy(self) -> None:
         """0 only if a read is answered and all conditions hold."""
-        result = self.run_at(["health"], a=status(1) + b"$-1\r\n")
+        result = self.run_at(["health"], a=(status(1), b"$-1\r\n"))
         self.assertEqual(result.exit_code, 0)
         self.assertRegex(result.stdout, r"\AENDPOINT  HEALTH   READ +WHY\na:1       healthy  [0-9.]+ ms +-\n\Z")
         self.assertIn(b"GET", self.nodes.requests[0])
@@ -134,7 +134,10 @@ class HealthTests(LookTestCase):
         """1, and what is wrong: a condition, or the read."""
         failing = status(1, conditions={"voting": True, "disk": False})
         result = self.run_at(
-            ["health", "--output", "json"], a=failing + b"$-1\r\n", b=status(2) + b"-CLUSTERDOWN no quorum\r\n", c=None
+            ["health", "--output", "json"],
+            a=(failing, b"$-1\r\n"),
+            b=(status(2), b"-CLUSTERDOWN no quorum\r\n"),
+            c=None,
         )
         self.assertEqual(result.exit_code, 1)
         first, second, third = self.objects(result)

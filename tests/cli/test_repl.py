@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from pathlib import Path
 from typing import ClassVar
@@ -17,10 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import terminal
 from dkv.cli.replies import printed, quoted, raw, word
-from dkv.client import session
 from dkv.client.blocking import Endpoint, NoAnswer, Reply
-from dkv.client.failover import Unreachable
-from dkv.client.session import Session, repeatable
+from dkv.client.outcome import Unreachable, repeatable
+from dkv.client.session import Session
 from dkv.wire.inline import split_line
 from tests.cli.commands import run
 from tests.client.fakes import FakeNodes
@@ -31,7 +29,6 @@ class SessionTests(SynchronousTestCase):
 
     def session(self, **answers: bytes | None) -> Session:
         self.nodes = FakeNodes(self, **answers)
-        self.patch(session, "connect", self.nodes._connect)
         made = Session([Endpoint(name, 1) for name in answers], 5.0)
         self.addCleanup(made.close)
         return made
@@ -97,7 +94,6 @@ class PipeTests(SynchronousTestCase):
 
     def pipe(self, answer: bytes | None, lines: bytes, *words: str) -> tuple[int, bytes, str]:
         self.nodes = FakeNodes(self, a=answer)
-        self.patch(session, "connect", self.nodes._connect)
         result = run("repl", "--endpoints", "a:1", *words, stdin=lines)
         return result.exit_code, result.stdout_bytes, result.stderr
 
@@ -198,12 +194,6 @@ class TerminalTests(SynchronousTestCase):
         self.patch(terminal, "complain", complaints.append)
         self.assertIsInstance(terminal.open_history(path / "below" / "a" / "file"), InMemoryHistory)
         self.assertEqual(len(complaints), 1)
-
-    def test_history_path(self) -> None:
-        """The XDG specification: a relative directory does not count."""
-        for state, expected in (("/s", "/s/dkv/repl_history"), ("s", "/home/me/.local/state/dkv/repl_history")):
-            self.patch(os, "environ", {"XDG_STATE_HOME": state, "HOME": "/home/me"})
-            self.assertEqual(str(terminal.history_path()), expected)
 
 
 class CompletionTests(SynchronousTestCase):

@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.client import failover
+from dkv.client import race, session
 from dkv.client.blocking import Connection, Endpoint, NotSent
+
+Answers = bytes | tuple[bytes, ...] | None
+
+
+class _Near(socket.socket):
+    """The client's end of a pair; ``asked`` is called whenever something was sent."""
+
+    asked: Callable[[], None]
+
+    def send(self, *arguments: Any) -> int:
+        """As a socket does."""
+        sent = super().send(*arguments)
+        self.asked()
+        return sent
 
 
 class FarEnd:
-    """The node's end of a connection. Its answer is in the client's buffer before the client asks."""
+    """The node's end of a connection. It gives its next answer whenever it was sent something; with ``closes`` it hangs
+    up after the last one."""
 
-    def __init__(self, answer: bytes, closes: bool, answer_seconds: float = 5.0) -> None:
+    def __init__(self, *answers: bytes, closes: bool, answer_seconds: float = 5.0) -> None:
         near, self._far = socket.socketpair()
-        self._far.sendall(answer)
-        if closes:
+        self._answers = list(answers)
+        self._closes = closes
+        stream = _Near(fileno=near.detach())
+        stream.asked = self._answer
+        self.on_sent: Callable[[], None] = lambda: None
+        self.connection = Connection(Endpoint("fake", 1), stream, answer_seconds)
+
+    def _answer(self) -> None:
+        if self._answers:
+            self._far.sendall(self._answers.pop(0))
+        if self._closes and not self._answers:
             self._far.shutdown(socket.SHUT_WR)
-        self.connection = Connection(Endpoint("fake", 1), near, answer_seconds)
+        self.on_sent()
+
+    def say(self, data: bytes) -> None:
+        """Send what nobody asked for."""
+        self._far.sendall(data)
 
     def received(self) -> bytes:
         """What the client has sent so far."""
-        return self._far.recv(1 << 20, socket.MSG_DONTWAIT)
+        try:
+            return self._far.recv(1 << 20, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
 
     def close(self) -> None:
         """Close both ends."""
@@ -31,29 +64,35 @@ class FarEnd:
 
 
 class FakeNodes:
-    """Answers by endpoint: bytes, or None for a node that cannot be reached. After its answer each node hangs up.
+    """Answers by endpoint: bytes, several in turn, or None for a node that cannot be reached. After its last answer
+    each node hangs up.
 
-    ``asked`` holds the endpoint of every attempt to connect, ``requests`` what each connected node was sent.
+    ``asked`` holds the endpoint of every attempt to connect, ``requests`` what each connected node was sent. No node is
+    asked because another one takes its time.
     """
 
-    def __init__(self, test: SynchronousTestCase, **answers: bytes | None) -> None:
+    def __init__(self, test: SynchronousTestCase, **answers: Answers) -> None:
         self.asked: list[str] = []
         self._answers = answers
         self._ends: list[FarEnd] = []
         self._test = test
-        test.patch(failover, "connect", self._connect)
+        for module in (race, session):
+            test.patch(module, "connect", self.connect)
+        test.patch(race, "MOMENT_SECONDS", 60.0)
 
     @property
     def requests(self) -> list[bytes]:
         """What was sent, by connection."""
         return [end.received() for end in self._ends]
 
-    def _connect(self, endpoint: Endpoint, _: float, __: float) -> Connection:
+    def connect(self, endpoint: Endpoint, _: float, __: float) -> Connection:
+        """In place of ``dkv.client.blocking.connect``."""
         self.asked.append(endpoint.host)
         answer = self._answers[endpoint.host]
         if answer is None:
             raise NotSent(f"cannot connect to {endpoint}: Connection refused")
-        end = FarEnd(answer, closes=True)
+        end = FarEnd(*((answer,) if isinstance(answer, bytes) else answer), closes=True)
+        end.connection.endpoint = endpoint
         self._test.addCleanup(end.close)
         self._ends.append(end)
         return end.connection

@@ -112,7 +112,10 @@ class Dkv:
         reply = self._call(endpoint, b"DKV.STATUS")
         if not isinstance(reply, bytes):
             raise Failure(Status.REFUSED, "ODD_ANSWER", f"{endpoint} does not answer as a node of dkv does")
-        status: dict[str, Any] = json.loads(reply)
+        try:
+            status: dict[str, Any] = json.loads(reply)
+        except (ValueError, RecursionError):
+            raise Failure(Status.REFUSED, "ODD_ANSWER", f"{endpoint} does not answer as a node of dkv does") from None
         return status
 
     def _metrics(self, endpoint: Endpoint) -> dict[str, float]:
@@ -124,9 +127,9 @@ class Dkv:
         try:
             with connection_to(endpoint) as connection:
                 return connection.call(*request)
-        except NotSent as error:
+        except (NotSent, NoAnswer) as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"a node is not reachable: {error}") from None
-        except (NoAnswer, ServerError) as error:
+        except ServerError as error:
             raise Failure(Status.REFUSED, "REFUSED", f"{endpoint} refused {request[0].decode()}: {error}") from None
 
 

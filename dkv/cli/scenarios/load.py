@@ -10,9 +10,9 @@ from random import Random
 
 from dkv.cli.scenarios.stage import Stage
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError
+from dkv.client.outcome import Ending, may_be_done
 from dkv.sim.history import Kind, Operation
 
-NOT_APPLIED = frozenset(("ERR", "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MISCONF"))
 RECONNECT_SECONDS = 0.05
 
 
@@ -55,25 +55,22 @@ class Worker:
         if self._connection is not None:
             self._connection.close()
 
-    def ask(self, *words: bytes) -> tuple[Reply, str]:
-        """The reply and "", or None and the word that says why there is none.
-
-        That is an error's first word, NOT_SENT where the request did not leave, NO_ANSWER where it did.
-        """
+    def ask(self, *words: bytes) -> tuple[Reply, Ending | None]:
+        """The reply and None, or None and how the attempt ended without one."""
         try:
             if self._connection is None:
                 self._connection = self._stage.connect(self.number)
-            return self._connection.call(*words), ""
+            return self._connection.call(*words), None
         except ServerError as error:
             self.errors.append(error.text)
-            return None, error.word
+            return None, error
         except (NotSent, NoAnswer) as error:
             self.errors.append(str(error))
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
             self._stopped.wait(RECONNECT_SECONDS)
-            return None, "NOT_SENT" if isinstance(error, NotSent) else "NO_ANSWER"
+            return None, error
 
 
 class Appender(Worker):
@@ -89,10 +86,10 @@ class Appender(Worker):
     def work(self) -> bool:
         """Append once."""
         called = time.monotonic()
-        _, why = self.ask(b"APPEND", self.key, b"x")
-        if not why:
+        _, ending = self.ask(b"APPEND", self.key, b"x")
+        if ending is None:
             self.acknowledged.append((called, time.monotonic()))
-        elif why in ("UNCERTAIN", "NO_ANSWER"):
+        elif may_be_done(ending):
             self.unknown += 1
         return True
 
@@ -127,15 +124,16 @@ class Player(Worker):
             self._made += 1
             arguments = (b"%d-%d." % (self._name, self._made),)
         called = time.monotonic()
-        reply, why = self.ask(kind.upper().encode(), key, *arguments)
+        reply, ending = self.ask(kind.upper().encode(), key, *arguments)
         returned = time.monotonic()
-        if why in NOT_APPLIED or why == "NOT_SENT" or (why and kind == "get"):
+        if ending is not None and (kind == "get" or not may_be_done(ending)):
             return True
-        if why:
-            self.history.append(Operation(self._name, kind, key, arguments, called))
-            return True
-        if not _fits(kind, reply):
+        fits = ending is None and _fits(kind, reply)
+        if ending is None and not fits:
             self.errors.append(f"{kind} was answered {reply!r:.60}")
+        if not fits:
+            if kind != "get":
+                self.history.append(Operation(self._name, kind, key, arguments, called))  # it may have been executed
             return True
         self.latencies.append(returned - called)
         result = None if kind == "put" else reply
@@ -149,7 +147,7 @@ def _fits(kind: Kind, reply: Reply) -> bool:
         return reply == "OK"
     if kind == "get":
         return reply is None or isinstance(reply, bytes)
-    return isinstance(reply, int) and (kind == "append" or reply in (0, 1))
+    return type(reply) is int and (kind == "append" or reply in (0, 1))
 
 
 class Writer(Worker):
@@ -167,8 +165,8 @@ class Writer(Worker):
         index = self._take()
         if index is None:
             return False
-        _, why = self.ask(b"PUT", self._prefix + b"%d" % index, b"value %d" % index)
+        _, ending = self.ask(b"PUT", self._prefix + b"%d" % index, b"value %d" % index)
         self.done += 1
-        if why:
+        if ending is not None:
             self.failed.append(f"write {index}: {self.errors[-1]}")
         return True

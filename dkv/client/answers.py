@@ -1,0 +1,128 @@
+"""Answers of a node, read from a stream of bytes: RESP 2, and the types of RESP 3, which another server may send.
+
+An error below the top level, as in the answer to a transaction, is a value like any other: what stands behind it still
+belongs to this answer, and would else be taken for that of the next request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from dkv.replies import Error
+
+Reply = bytes | int | float | str | None | Error | list["Reply"]
+"""A string of bytes, a number (a truth value is a ``bool``), a status such as ``OK``, nil, an error, or an array.
+
+A set is an array; so is a map, with its keys and values in turn, as in RESP 2.
+"""
+
+REPLY_BYTES_MAX = 512 * 1024 * 1024
+"""The longest answer taken, in bytes: Redis's own limit of a string."""
+
+LINE_BYTES_MAX = 64 * 1024
+DEPTH_MAX = 64
+_SIZE = re.compile(rb"[0-9]{1,19}")
+_INTEGER = re.compile(rb"[+-]?[0-9]{1,1000}")
+_DOUBLE = re.compile(rb"[+-]?(inf|nan|[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,4})?)")
+_NIL = (b"$-1", b"*-1", b"_")
+
+
+class NotUnderstood(Exception):
+    """What came is no answer; nothing behind it can be understood either. The text shows its beginning."""
+
+
+class Answers:
+    """Reads answers one after another. ``receive`` returns the next bytes of the stream, or raises; never none."""
+
+    def __init__(self, receive: Callable[[], bytes]) -> None:
+        self._more = receive
+        self._buffer = bytearray()
+        self._received = 0  # bytes of the answer being read
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes are left that belong to no answer read so far."""
+        return bool(self._buffer)
+
+    def read(self) -> Reply:
+        """The next answer; ``NotUnderstood``, or what ``receive`` raises. Afterwards the stream is of no more use."""
+        self._received = len(self._buffer)
+        while (line := self._line())[:1] == b">":  # a message that answers nothing
+            self._items(line, 1, 0)
+        return self._value(line, 0)
+
+    def _value(self, line: bytes, depth: int) -> Reply:
+        """What ``line`` begins."""
+        kind, rest = line[:1], line[1:]
+        match kind:
+            case b"+":
+                return rest.decode("utf-8", "replace")
+            case b"-":
+                return Error(rest.decode("utf-8", "replace"))
+            case _ if line in _NIL:
+                return None
+            case b":" | b"(" if _INTEGER.fullmatch(rest):
+                return int(rest)
+            case b"," if _DOUBLE.fullmatch(rest):
+                return float(rest)
+            case b"#" if rest in (b"t", b"f"):
+                return rest == b"t"
+            case b"$":
+                return self._string(line)
+            case b"=":
+                return self._string(line)[4:]  # behind the kind of text, such as "txt:"
+            case b"!":
+                return Error(self._string(line).decode("utf-8", "replace"))
+            case b"*" | b"~":
+                return self._items(line, 1, depth)
+            case b"%":
+                return self._items(line, 2, depth)
+            case b"|":  # attributes of the value that follows
+                self._items(line, 2, depth)
+                return self._value(self._line(), depth + 1)
+        raise _wrong(line)
+
+    def _items(self, line: bytes, each: int, depth: int) -> list[Reply]:
+        """The items of an array, of which ``line`` says how many there are, ``each`` for one."""
+        if not _SIZE.fullmatch(line[1:]) or depth == DEPTH_MAX:
+            raise _wrong(line)
+        return [self._value(self._line(), depth + 1) for _ in range(int(line[1:]) * each)]
+
+    def _string(self, line: bytes) -> bytes:
+        if not _SIZE.fullmatch(line[1:]):
+            raise _wrong(line)
+        size = int(line[1:])
+        if size > REPLY_BYTES_MAX:
+            raise _too_long()
+        while len(self._buffer) < size + 2:
+            self._receive()
+        data = bytes(self._buffer[:size])
+        if self._buffer[size : size + 2] != b"\r\n":
+            raise _wrong(b"a string without an end")
+        del self._buffer[: size + 2]
+        return data
+
+    def _line(self) -> bytes:
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            if len(self._buffer) > LINE_BYTES_MAX:
+                raise _wrong(bytes(self._buffer))
+            self._receive()
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
+        return line
+
+    def _receive(self) -> None:
+        if self._received > REPLY_BYTES_MAX:
+            raise _too_long()
+        data = self._more()
+        self._received += len(data)
+        self._buffer += data
+
+
+def _wrong(data: bytes) -> NotUnderstood:
+    return NotUnderstood(f"it does not answer as a node of dkv would: {data[:40]!r}")
+
+
+def _too_long() -> NotUnderstood:
+    return NotUnderstood(f"its answer is longer than {REPLY_BYTES_MAX} bytes")

@@ -1,0 +1,76 @@
+"""What may be concluded from what became of each attempt at one request: the one place where a client does.
+
+The rule is that nobody is told *not applied* of a write that any attempt may have executed. The last answer alone does
+not say: a node that took the write and died has executed it, whatever the next one refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dkv.client.blocking import NoAnswer, NotSent, ServerError
+
+Ending = NotSent | NoAnswer | ServerError
+"""How an attempt ended that brought no reply."""
+
+RETRIED_ELSEWHERE = frozenset(("LOADING", "TRYAGAIN", "CLUSTERDOWN"))
+"""Errors by which a node says that it did not apply the request and that it may be sent again."""
+
+FULL = "ERR max number of clients reached"
+"""What a node says to a connection that it has no room for, before it reads anything."""
+
+FORGOTTEN = "IDMPOLD"
+TAKEN = "IDMPMISMATCH"
+"""The token was used for another write. As with ``FORGOTTEN``, this request was not executed, nor will it ever be."""
+
+READS = frozenset(
+    b"GET MGET EXISTS STRLEN PING ECHO HELP INFO COMMAND CONFIG SELECT TIME DKV.STATUS DKV.METRICS DKV.LOG".split()
+)
+"""Requests that change nothing."""
+
+TOKEN_WORDS_MIN = 4
+"""``IDMP producer op write``; what is shorter, such as ``IDMP NEW``, carries no token."""
+
+
+class Unreachable(Exception):
+    """No endpoint answered, and the request was not executed or changes nothing. The text has each one's reason."""
+
+
+def changes(words: Sequence[bytes]) -> bool:
+    """Whether a request may change something, so that it matters whether it was executed."""
+    return words[0].upper() not in READS
+
+
+def repeatable(words: Sequence[bytes]) -> bool:
+    """Whether a request may be sent twice, even to two nodes at the same time.
+
+    It only reads, or carries a token by which all nodes know it again.
+    """
+    token = words[0].upper() == b"IDMP" and len(words) >= TOKEN_WORDS_MIN and words[1].upper() != b"NEW"
+    return token or not changes(words)
+
+
+def may_be_done(ending: Ending) -> bool:
+    """Whether a write that ended so may have been executed, or may be yet."""
+    return isinstance(ending, NoAnswer) or (isinstance(ending, ServerError) and ending.word == "UNCERTAIN")
+
+
+def asks_elsewhere(error: ServerError) -> bool:
+    """Whether a node refused a request for what the node is, not for what the request is."""
+    return error.word in RETRIED_ELSEWHERE or error.text.startswith(FULL)
+
+
+def conclude(endings: Sequence[Ending], *, changes: bool) -> Unreachable | NoAnswer | ServerError:
+    """What to tell whoever made a request, of which no attempt brought a reply.
+
+    ``NoAnswer``: it ``changes`` something, and may have been executed. ``ServerError``: it was refused, and nobody
+    executed it. ``Unreachable``: it reached nobody, or changes nothing.
+    """
+    unknown = [each for each in endings if may_be_done(each)] if changes else []
+    refusals = [each for each in endings if isinstance(each, ServerError)]
+    if unknown:
+        ending = unknown[-1]
+        return NoAnswer(ending.text, ending.word) if isinstance(ending, ServerError) else NoAnswer(str(ending))
+    if refusals:
+        return next((each for each in refusals if not asks_elsewhere(each)), refusals[-1])
+    return Unreachable("; ".join(map(str, endings)))
