@@ -7,7 +7,9 @@ entry                                  meaning
 ``[APPEND, key, suffix, bytes_max]``   append, if the value then has at most ``bytes_max`` bytes
 ``[DELETE, key, ...]``                 delete; counts those that existed
 ``[GET, key]``                         read
-``[IDMP, producer, op, entry]``         a write with a token: executed once, answered alike each time
+``[IDMP, producer, op, entry]``         a write with a token: executed once, answered alike each time; refused
+                                        if the token was used with another write
+``[IDMP_UNCHECKED, producer, op, ...]`` the same, but answered as the write that used the token: of formats 1 and 2
 ``[IDMP_NEW]``                          make a producer; its name
 ====================================== ==========================================================
 
@@ -25,7 +27,7 @@ from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 from dkv.replies import Error
 from dkv.settings import Limits
 
-PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW = 1, 2, 3, 4, 5, 6
+PUT, APPEND, DELETE, GET, IDMP_UNCHECKED, IDMP_NEW, IDMP = 1, 2, 3, 4, 5, 6, 7
 
 _OP = re.compile(rb"[1-9][0-9]{0,18}")
 
@@ -157,7 +159,8 @@ def interpret(words: list[bytes], limits: Limits) -> list[Any] | Error | None:
     return command.build(words, limits)
 
 
-_NAMES = {PUT: b"PUT", APPEND: b"APPEND", DELETE: b"DELETE", GET: b"GET", IDMP: b"IDMP", IDMP_NEW: b"IDMP"}
+_NAMES = {PUT: b"PUT", APPEND: b"APPEND", DELETE: b"DELETE", GET: b"GET"}
+_NAMES |= dict.fromkeys((IDMP, IDMP_UNCHECKED, IDMP_NEW), b"IDMP")
 
 
 def describe(entry: list[Any]) -> list[bytes]:
@@ -165,7 +168,7 @@ def describe(entry: list[Any]) -> list[bytes]:
     match entry:
         case [kind, *_] if type(kind) is not int or kind not in _NAMES:
             return [b"?"]
-        case [code, bytes() as producer, int() as op, [*write]] if code == IDMP:
+        case [code, bytes() as producer, int() as op, [*write]] if code in (IDMP, IDMP_UNCHECKED):
             return [b"IDMP", producer, b"%d" % op, *describe(write)]
         case [code] if code == IDMP_NEW:
             return [b"IDMP", b"NEW"]

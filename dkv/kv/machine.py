@@ -12,8 +12,20 @@ from typing import Any
 
 from dkv.actor import Turn
 from dkv.keys import BATCH_MARK, GENERATION, STATE
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, PUT, WRITES
-from dkv.kv.sessions import BOUNDS, NEW, OLD, OP_MAX, PRODUCER_BYTES_MAX, Bounds, Place, Sessions
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, WRITES
+from dkv.kv.sessions import (
+    BOUNDS,
+    MISMATCH,
+    NEW,
+    NO_CHECK,
+    OLD,
+    OP_MAX,
+    PRODUCER_BYTES_MAX,
+    Bounds,
+    Place,
+    Sessions,
+    check_of,
+)
 from dkv.records import Batch, follows
 from dkv.replies import OK, Error
 
@@ -46,6 +58,7 @@ class Machine:
             DELETE: self._delete,
             GET: self._get,
             IDMP: self._idmp,
+            IDMP_UNCHECKED: self._idmp_unchecked,
             IDMP_NEW: self._idmp_new,
         }
 
@@ -147,16 +160,24 @@ class Machine:
     # --- tokens ---
 
     def _idmp(self, turn: Turn, entry: list[Any]) -> Any:
-        """A write with a token: executed unless it has been, its answer stored, deterministic errors too."""
-        if not _is_token(entry):
-            return UNKNOWN
+        """A write with a token: executed unless it has been, its answer stored, deterministic errors too.
+
+        Refused if the token was used with another write.
+        """
+        return self._once(turn, entry, check_of(entry[3])) if _is_token(entry) else UNKNOWN
+
+    def _idmp_unchecked(self, turn: Turn, entry: list[Any]) -> Any:
+        """As it was before there were hashes, and for ever is: nodes take over such a log at different slots."""
+        return self._once(turn, entry, NO_CHECK) if _is_token(entry) else UNKNOWN
+
+    def _once(self, turn: Turn, entry: list[Any], check: bytes) -> Any:
         _, producer, op, write = entry
         place = self._next_place()
-        answer = self._sessions.find(turn, producer, op, place)
+        answer = self._sessions.find(turn, producer, op, place, check)
         if answer is NEW:
             answer = self._appliers[write[0]](turn, write)
-            self._sessions.remember(turn, producer, op, answer, place)
-        elif answer is not OLD:
+            self._sessions.remember(turn, producer, op, answer, place, check)
+        elif answer is not OLD and answer is not MISMATCH:
             self._repeats += 1
         return answer
 

@@ -10,6 +10,9 @@ key                          value
 ``T`` generation ``P`` name  the producer: recency, highest op dropped and executed, count and bytes of answers
 ``T`` generation ``A`` ...   an answer; the key goes on with the length of the name, the name and the op id
 ============================ ===================================================================================
+
+Beside an answer there is a hash of the write that it answers, so that another write with the same token is refused.
+Answers of formats 1 and 2, and of their entries in the log, have none, and are given to whatever write asks.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final
 
@@ -36,6 +40,8 @@ _ANSWER = TOKEN + GENERATION + b"A"
 _STORED = Struct(">QIQQII")  # slot, index, dropped, highest, count, size
 _NAME_LENGTH = Struct(">H")
 _OP = Struct(">Q")
+_LENGTH = Struct(">Q")
+_CHECKED = b"h"  # begins a stored answer that has a hash; without it, the letter for the answer's kind comes first
 
 Place = tuple[int, int]
 """Where in the log: (slot, index in the slot). Later places are greater."""
@@ -44,6 +50,11 @@ NEW: Final = object()
 """What ``find`` says of a write that has not been executed."""
 
 OLD = Error("IDMPOLD the token is older than what is remembered; the write was not executed by this request")
+MISMATCH = Error("IDMPMISMATCH the token was used with another write; this one was not executed: give it a new op id")
+
+CHECK_BYTES = 8
+NO_CHECK = b""
+"""In place of a write's hash: any write will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +110,11 @@ class Sessions:
         self._touch(turn, name, _Producer(), place)
         return name
 
-    def find(self, turn: Turn, name: bytes, op: int, place: Place) -> Any:
-        """The stored answer of a write; ``OLD`` if it would be forgotten by now, ``NEW`` if it is to be executed."""
+    def find(self, turn: Turn, name: bytes, op: int, place: Place, check: bytes = NO_CHECK) -> Any:
+        """The stored answer of a write; ``OLD`` if it would be forgotten by now, ``NEW`` if it is to be executed.
+
+        ``MISMATCH`` if the answer is that of a write with another hash than ``check``.
+        """
         producer = self._producers.get(name)
         if producer is None:
             return OLD if name.startswith(b"#") else NEW
@@ -108,12 +122,17 @@ class Sessions:
         if op <= producer.dropped:
             return OLD
         stored = turn.load(_answer_key(name, op)) if op <= producer.highest else None
-        return NEW if stored is None else unpack_answer(stored)
+        if stored is None:
+            return NEW
+        held, answer = _split(stored)
+        return MISMATCH if held and check and held != check else answer
 
-    def remember(self, turn: Turn, name: bytes, op: int, answer: Any, place: Place) -> None:
-        """Store the answer of a write that was just executed; what goes beyond a limit is forgotten."""
+    def remember(
+        self, turn: Turn, name: bytes, op: int, answer: Any, place: Place, check: bytes = NO_CHECK
+    ) -> None:
+        """Store the answer of a write that was just executed, and its hash; what goes beyond a limit is forgotten."""
         producer = self._producers.get(name) or _Producer()
-        stored = pack_answer(answer)
+        stored = (_CHECKED + check if check else b"") + pack_answer(answer)
         turn.stage(_answer_key(name, op), stored)
         producer.highest = max(producer.highest, op)
         producer.count += 1
@@ -175,6 +194,23 @@ def _answers_prefix(name: bytes) -> bytes:
 
 def _answer_key(name: bytes, op: int) -> bytes:
     return _answers_prefix(name) + _OP.pack(op)
+
+
+def check_of(write: list[Any]) -> bytes:
+    """The hash of a write: of its kind and of the bytes that the client sent, but of no setting of a node.
+
+    Total, as apply is: an entry that nobody sent has a hash like any other.
+    """
+    parts = [field for field in write[1:] if type(field) is bytes]
+    lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
+    return blake2b(b"%d %d " % (write[0], len(parts)) + lengths + b"".join(parts), digest_size=CHECK_BYTES).digest()
+
+
+def _split(stored: bytes) -> tuple[bytes, Any]:
+    """The hash and the answer that are stored; no hash if none was."""
+    if stored[:1] != _CHECKED:
+        return NO_CHECK, unpack_answer(stored)
+    return stored[1 : 1 + CHECK_BYTES], unpack_answer(stored[1 + CHECK_BYTES :])
 
 
 def pack_answer(answer: Any) -> bytes:

@@ -133,7 +133,7 @@ class Reference:
                 self._set(key, None)
             return len(held)
         if entry[0] == IDMP:
-            self._tokens.judge(self._slot, entry[1], entry[2], lambda: self._apply_entry(entry[3]))
+            self._tokens.judge(self._slot, entry[1], entry[2], entry[3], lambda: self._apply_entry(entry[3]))
         elif entry[0] == IDMP_NEW:
             self._tokens.register(self._slot)
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from struct import pack
 from typing import Any
 
@@ -17,7 +18,8 @@ class _Producer:
     used: tuple[int, int]
     dropped: int = 0
     highest: int = 0
-    answers: dict[int, Any] = field(default_factory=dict)
+    answers: dict[int, bytes] = field(default_factory=dict)
+    """As they are stored, by op."""
 
 
 class TokenTable:
@@ -34,8 +36,8 @@ class TokenTable:
         place = self._next_place(slot)
         self._store(_Producer(b"#%d.%d" % place, place))
 
-    def judge(self, slot: int, name: bytes, op: int, execute: Callable[[], Any]) -> None:
-        """A write with a token: ``execute`` is called, and answers, if it is neither a repeat nor forgotten."""
+    def judge(self, slot: int, name: bytes, op: int, write: list[Any], execute: Callable[[], Any]) -> None:
+        """A ``write`` with a token: ``execute`` is called, and answers, if it is neither a repeat nor forgotten."""
         place = self._next_place(slot)
         producer = self._producers.get(name)
         if producer is None:
@@ -44,9 +46,9 @@ class TokenTable:
             producer = _Producer(name, place)
         producer.used = place
         if op > producer.dropped and op not in producer.answers:
-            producer.answers[op] = execute()
+            producer.answers[op] = b"h" + _hash(write) + pack_answer(execute())
             producer.highest = max(producer.highest, op)
-            self._write(self._answer_key(name, op), pack_answer(producer.answers[op]))
+            self._write(self._answer_key(name, op), producer.answers[op])
             while len(producer.answers) > self._bounds.answers or _size(producer) > self._bounds.answer_bytes:
                 producer.dropped = min(producer.answers)
                 del producer.answers[producer.dropped]
@@ -77,4 +79,14 @@ class TokenTable:
 
 
 def _size(producer: _Producer) -> int:
-    return sum(len(pack_answer(answer)) for answer in producer.answers.values())
+    return sum(map(len, producer.answers.values()))
+
+
+def _hash(write: list[Any]) -> bytes:
+    """What tells writes with one token apart: the kind of the command, how many words it has, how long each is, all."""
+    kind, *fields = write
+    words = [word for word in fields if isinstance(word, bytes)]
+    text = b"%d %d " % (kind, len(words))
+    for word in words:
+        text += pack(">Q", len(word))
+    return blake2b(text + b"".join(words), digest_size=8).digest()

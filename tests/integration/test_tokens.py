@@ -43,7 +43,10 @@ class TokenTest(SynchronousTestCase):
         self.assertEqual([node.call(*append) for node in self.cluster.nodes], [2, 2, 2])
         self.assertEqual(self.cluster.nodes[1].call("GET", "k"), b"xy")
         self.assertEqual(self.cluster.nodes[2].call("IDMP", "alice", 3, "APPEND", "k", "z"), 3)
-        self.assertEqual(self.cluster.nodes[0].call("IDMP", "alice", 3, "DEL", "k"), 3)
+        for node in self.cluster.nodes:
+            refusal = self.assertRaises(Refused, node.call, "IDMP", "alice", 3, "DEL", "k")
+            self.assertTrue(str(refusal).startswith("IDMPMISMATCH "), refusal)
+        self.assertEqual(self.cluster.nodes[0].call("GET", "k"), b"xyz")
 
     def test_at_once_on_all_nodes(self) -> None:
         """Twelve clients send the same hundred writes at the same time: each happens once, all get its answer."""
@@ -100,9 +103,9 @@ class TokenTest(SynchronousTestCase):
     def test_inline_and_resp3(self) -> None:
         """A person on telnet and a program on RESP3 get the same stored answer, each in its protocol."""
         connection = self.cluster.nodes[0].connect()
-        connection.socket.sendall(b'IDMP bob 1 PUT greeting "hello world"\r\nidmp bob 1 put greeting other\r\n')
+        connection.socket.sendall(b'IDMP bob 1 PUT greeting "hello world"\r\nidmp bob 1 set greeting "hello world"\r\n')
         self.assertEqual([connection.read(), connection.read()], ["OK", "OK"])
         connection.close()
         with Redis(HOST, self.cluster.nodes[2].port, protocol=3, retry=Retry(NoBackoff(), 0)) as client:
-            self.assertEqual(client.execute_command("IDMP", "bob", "1", "PUT", "greeting", "third"), b"OK")
+            self.assertEqual(client.execute_command("IDMP", "bob", "1", "PUT", "greeting", "hello world"), b"OK")
             self.assertEqual(client.get("greeting"), b"hello world")

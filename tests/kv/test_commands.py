@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import APPEND, COMMANDS, DELETE, GET, IDMP, IDMP_NEW, PUT, interpret
+from dkv.kv.commands import APPEND, COMMANDS, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, describe, interpret
 from dkv.replies import Error
 from dkv.settings import Limits
 
@@ -30,7 +30,13 @@ class InterpretTests(SynchronousTestCase):
 
     def test_the_numbers_are_the_format(self) -> None:
         """A log written by an older version keeps its meaning."""
-        self.assertEqual((PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW), (1, 2, 3, 4, 5, 6))
+        self.assertEqual((PUT, APPEND, DELETE, GET), (1, 2, 3, 4))
+        self.assertEqual((IDMP_UNCHECKED, IDMP_NEW, IDMP), (5, 6, 7))
+
+    def test_tokens_of_both_kinds_are_shown_alike(self) -> None:
+        """The log of an older version shows what its clients typed."""
+        for kind in (IDMP, IDMP_UNCHECKED):
+            self.assertEqual(describe([kind, b"p", 1, [PUT, b"k", b"v"]]), [b"IDMP", b"p", b"1", b"PUT", b"k", b"v"])
 
     def test_tokens(self) -> None:
         """A token goes in front of any write, in either case."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import BATCH_MARK
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, PUT
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT
 from dkv.kv.machine import UNKNOWN, UNREADABLE, Machine
+from dkv.kv.sessions import MISMATCH
 from dkv.records import Batch
 from dkv.replies import OK, Error
 from dkv.wire.codec import decode_entries, encode_entries
@@ -26,11 +27,12 @@ WRITE_ENTRIES = st.one_of(
     st.builds(lambda keys: [DELETE, *keys], st.lists(NAMES, min_size=1, max_size=3)),
 )
 TOKENS = st.builds(
-    lambda producer, op, write: [IDMP, producer, op, write],
-    st.sampled_from([b"a", b"b", b"#1.0"]), st.integers(1, 4), WRITE_ENTRIES,
+    lambda kind, producer, op, write: [kind, producer, op, write],
+    st.sampled_from([IDMP, IDMP, IDMP_UNCHECKED]), st.sampled_from([b"a", b"b", b"#1.0"]), st.integers(1, 4),
+    WRITE_ENTRIES,
 )  # fmt: skip
 ENTRIES = st.one_of(WRITE_ENTRIES, st.builds(lambda k: [GET, k], NAMES), TOKENS)
-KINDS = [PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW]
+KINDS = [PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED]
 SCALARS = st.one_of(
     st.integers(), st.sampled_from(KINDS), st.binary(max_size=4), st.text(max_size=4),
     st.booleans(), st.none(), st.floats(allow_nan=False),
@@ -52,7 +54,7 @@ def is_a_command(entry: Any) -> bool:
     kinds = [type(field) for field in entry[1:]]
     if entry[0] == DELETE:
         return bool(kinds) and set(kinds) == {bytes}
-    if entry[0] == IDMP:
+    if entry[0] in (IDMP, IDMP_UNCHECKED):
         return kinds == [bytes, int, list] and is_a_command(entry[3]) and entry[3][0] in (PUT, APPEND, DELETE)
     return kinds == {PUT: [bytes, bytes], APPEND: [bytes, bytes, int], GET: [bytes], IDMP_NEW: []}.get(entry[0])
 
@@ -62,17 +64,19 @@ class Model:
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
-        self.answers: dict[tuple[bytes, int], Any] = {}
+        self.answers: dict[tuple[bytes, int], tuple[list[Any] | None, Any]] = {}
 
     def apply(self, entry: list[Any]) -> Any:
         """The result of one command; -1 stands for one that is refused."""
         kind, key = entry[0], entry[1]
-        if kind == IDMP:
+        if kind in (IDMP, IDMP_UNCHECKED):
             if key.startswith(b"#"):
                 return -1
+            asked = None if kind == IDMP_UNCHECKED else [field for field in entry[3] if field != BYTES_MAX]
             if (key, entry[2]) not in self.answers:
-                self.answers[key, entry[2]] = self.apply(entry[3])
-            return self.answers[key, entry[2]]
+                self.answers[key, entry[2]] = asked, self.apply(entry[3])
+            first, answer = self.answers[key, entry[2]]
+            return answer if None in (asked, first) or asked == first else -1
         if kind == PUT:
             self.values[key] = entry[2]
             return OK
@@ -168,6 +172,42 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.apply(token, token), [2, 2])
         self.assertEqual(self.node.turn.measures[1:], [("duplicates_suppressed", {"count": 2})])
         self.assertEqual(self.node.get(b"k"), b"xyz")
+
+    def test_a_token_used_again_with_another_write(self) -> None:
+        """"OK" to a DEL that was never done, as the token had been used for a SET: a client believes in vain."""
+        first = [IDMP, b"alice", 1, [PUT, b"x", b"5"]]
+        others = [[DELETE, b"x"], [PUT, b"x", b"6"], [PUT, b"y", b"5"], [APPEND, b"x", b"5", 9], [PUT, b"x5", b""]]
+        self.assertEqual(self.apply(first), [OK])
+        for restart in (False, True):
+            results = self.apply(*([IDMP, b"alice", 1, write] for write in others), first)
+            self.assertEqual({result.text.split()[0] for result in results[:-1]}, {"IDMPMISMATCH"})
+            self.assertEqual(results[-1], OK)
+            if not restart:
+                self.node.restart()
+        self.assertEqual(self.node.get(b"x"), b"5")
+        self.assertEqual([count for _, count in self.node.turn.measures], [{"count": 1}, {"count": 1}])
+
+    def test_a_repeat_under_other_settings(self) -> None:
+        """The limit that travels with an APPEND is the node's, not the client's: it is the same write elsewhere."""
+        answers = self.apply(*([IDMP, b"p", 1, [APPEND, b"k", b"xy", bytes_max]] for bytes_max in (9, 99)))
+        self.assertEqual(answers, [2, 2])
+
+    def test_the_bytes_of_a_write_are_told_apart(self) -> None:
+        """Where one word ends and the next begins is part of the write."""
+        self.assertEqual(self.apply([IDMP, b"p", 1, [DELETE, b"ab", b"c"]]), [0])
+        for write in ([DELETE, b"a", b"bc"], [DELETE, b"abc"], [DELETE, b"c", b"ab"], [PUT, b"ab", b"c"]):
+            self.assertEqual(self.apply([IDMP, b"p", 1, write]), [MISMATCH])
+
+    def test_tokens_of_older_logs_keep_their_meaning(self) -> None:
+        """Nodes take over a log at different slots: what its entries do must be what the older version did."""
+        old = [[IDMP_UNCHECKED, b"p", op, [PUT, b"x", b"%d" % op]] for op in (1, 2)]
+        self.assertEqual(self.apply(*old), [OK, OK])
+        self.assertEqual(self.node.turn.stored[b"T\0A\0\x01p" + bytes(7) + b"\x01"], b"sOK")  # as format 2 stored it
+        self.assertEqual(self.apply([IDMP_UNCHECKED, b"p", 1, [DELETE, b"x"]]), [OK])
+        self.assertEqual(self.apply([IDMP, b"p", 2, [DELETE, b"x"]]), [OK])  # no hash was stored to judge it by
+        mixed = [[IDMP, b"p", 3, [PUT, b"y", b"3"]], [IDMP_UNCHECKED, b"p", 3, [DELETE, b"y"]]]
+        self.assertEqual(self.apply(*mixed), [OK, OK])
+        self.assertEqual([self.node.get(key) for key in (b"x", b"y")], [b"2", b"3"])
 
     def test_repeats_elsewhere_are_not_counted(self) -> None:
         """A repeat is counted on the node where it arrived, and not by the others that apply it too."""

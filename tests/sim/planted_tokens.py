@@ -16,9 +16,9 @@ def duplicate_by_the_highest_op() -> Iterator[None]:
     """Every op up to the highest one executed counts as executed, and gets that one's answer."""
     find = Sessions.find
 
-    def find_highest(self: Sessions, turn: Any, name: bytes, op: int, place: Place) -> Any:
+    def find_highest(self: Sessions, turn: Any, name: bytes, op: int, place: Place, check: bytes) -> Any:
         producer = self._producers.get(name)
-        return find(self, turn, name, op if producer is None else max(op, producer.highest), place)
+        return find(self, turn, name, op if producer is None else max(op, producer.highest), place, check)
 
     with patch.object(Sessions, "find", find_highest):
         yield
