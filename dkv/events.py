@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dkv.ballot import Ballot
+from dkv.identity import Acquaintance
 from dkv.records import Value
 
 # --- Between consensus actors -------------------------------------------------------------------
@@ -227,6 +228,14 @@ class TimerFired:
     """The actor's timer ``name`` is due."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMet:
+    """A Hello of a life of ``node`` that was not met before was accepted; ``acquaintance`` is what is known now."""
+
+    node: int
+    acquaintance: Acquaintance
 
 
 @dataclass(frozen=True, slots=True)

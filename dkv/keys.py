@@ -4,14 +4,16 @@
 key         value                               written by
 =========== =================================== =====================================================
 ``F``       format version                      ``dkv.storage.identity``
-``I``       identity of the data directory      ``dkv.storage.identity``
-``N``       boot count                          ``dkv.storage.identity``
+``I``       identity of the data directory      ``dkv.storage.lives``
+``Ik``      the cluster's random key            ``dkv.storage.lives``
+``Im``      the cluster's first members         ``dkv.storage.lives``
+``N``       the latest starts                   ``dkv.storage.lives``
 ``P``       promised ballot                     acceptor
 ``Q`` slot  ballot promised for one slot        acceptor (classic mode)
 ``H``       highest ballot of any slot          acceptor (classic mode)
 ``R`` slot  slot record                         acceptor
 ``C``       chosen_through                      acceptor
-``V`` node  incarnation of a member once seen   acceptor
+``V`` node  what is known of a member once seen acceptor
 ``X``       why the directory is fenced         whoever ends the process (``dkv.storage.fence``)
 ``A``       applied_through                     learner
 ``B`` name  last batch applied of an origin     learner (state machine)
@@ -29,6 +31,8 @@ from struct import Struct
 
 FORMAT = b"F"
 IDENTITY = b"I"
+CLUSTER_KEY = b"Ik"
+FIRST_MEMBERS = b"Im"
 BOOT = b"N"
 PROMISE = b"P"
 SLOT_PROMISE = b"Q"
@@ -66,7 +70,7 @@ def slot_of(key: bytes) -> int:
 
 
 def member_key(node: int) -> bytes:
-    """The key under which a member's incarnation is kept."""
+    """The key under which it is kept what is known of a member."""
     return MEMBER + _U32.pack(node)
 
 

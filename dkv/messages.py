@@ -159,6 +159,17 @@ class ChosenThrough:
     echo: int
 
 
+# --- What an acceptor's disk holds, told to all who may have to know it when the node is started again ----------
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """The sender has on its disk that it promised or accepted ``ballot``, and a record of ``slot``, its last one."""
+
+    ballot: Ballot
+    slot: int
+
+
 # --- Batches on their way to the leader, read barriers ---------------------------------------------------------
 
 
@@ -298,6 +309,7 @@ ROUTES: dict[type, tuple[str, str]] = {
     SlotSettled: (ACCEPTOR, PROPOSER),
     SlotChosen: (PROPOSER, ACCEPTOR),
     ChosenThrough: (ACCEPTOR, ACCEPTOR),
+    Voted: (ACCEPTOR, ACCEPTOR),
     Submit: (GATEWAY, PROPOSER),
     Want: (PROPOSER, GATEWAY),
     BarrierRequest: (GATEWAY, PROPOSER),
@@ -319,6 +331,18 @@ _CLASSIC = frozenset(
 )
 SPOKEN: dict[str, frozenset[type]] = {
     "leader": frozenset(ROUTES) - _CLASSIC,
-    "classic": _CLASSIC | {ReadChosen, ChosenSlots},
+    "classic": _CLASSIC | {ReadChosen, ChosenSlots, Voted},
 }
 """What nodes of each mode say to each other: whatever else a peer sends, no actor of that mode would know."""
+
+VOTES: dict[type, bool] = {
+    Prepare: False,
+    Promise: False,
+    Accepted: True,
+    PrepareSlot: False,
+    PromiseSlot: False,
+    AcceptedSlot: True,
+    Voted: True,
+    Heartbeat: False,
+}
+"""Whoever sends one of these has the promise of its ``ballot`` on disk, and if True a record of its ``slot``."""

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from dkv.actor import CLIENTS, GATEWAY, MEASURES, Address, Turn
 from dkv.events import ClientReplies, ClientRequests, Requests
-from dkv.identity import Identity
+from dkv.identity import Acquaintance, Identity, Start
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, DELETE, GET, PUT
 from dkv.node.assembly import add_actors
@@ -267,6 +267,8 @@ class MemoryCluster:
 
     def introduce(self, one: Node, other: Node) -> None:
         """Each hears that the other is up."""
+        for host, peer in ((one.host, other), (other.host, one)):
+            host.peer_met(peer.number, Acquaintance(peer.incarnation, Start(peer.boot, peer.boot)))
         one.host.peer_up(other.number, other.incarnation, other.boot)
         other.host.peer_up(one.number, one.incarnation, one.boot)
 

@@ -14,7 +14,7 @@ from dkv.client.blocking import Endpoint
 from dkv.node.config import Config, ConfigError, Member, load_config, render_config
 from dkv.node.endpoint import parse_endpoint
 from dkv.settings import LEADER, Limits, Timings
-from dkv.storage.identity import DirectoryError, initialise
+from dkv.storage.identity import DirectoryError, draw_cluster_key, initialise
 
 NODES = 3
 BASE_PORT = 5001
@@ -215,10 +215,11 @@ def _make(layout: Layout, make_config: bool) -> None:
                     file.write(render_config(layout.config))
                     file.flush()
                     os.fsync(file.fileno())  # the data is of no use without it; initialise syncs its name
+            ids, cluster_key = [member.id for member in layout.config.members], draw_cluster_key()
             for member in layout.config.members:
                 path = layout.node_directory(member.id)
                 _make_directory(path, undo)
-                initialise(str(path), layout.config.cluster, member.id)
+                initialise(str(path), layout.config.cluster, member.id, ids, cluster_key)
                 undo.callback(_empty, path)
         except OSError as error:
             reason = f"cannot write {error.filename or layout.directory}: {error.strerror}"

@@ -19,8 +19,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.actor import Address
+from dkv.identity import NEVER
+from dkv.messages import VOTES
 from dkv.net.sending import sender_of
-from dkv.wire.codec import Alive, CodecError, Hello, Refused, decode, encode
+from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 TICKS_OF_SILENCE = 4
 """A connection is given up on after so many ticks without a byte; the mesh spreads them over silence_seconds."""
+
+TICKS_OF_LIFE = 2
+"""Whoever lives is heard within so many ticks, for each end says Alive at every tick."""
 
 HELLO_BYTES_MAX = 4096
 """The longest frame that is read before a valid Hello, so that a stranger costs little memory."""
@@ -40,7 +45,7 @@ FRAME_SILENCES = 15
 everything that follows would be taken for a part of it."""
 
 
-def mesh_frame(message: Hello | Refused | Alive) -> bytes:
+def mesh_frame(message: Hello | Refused | RefusedForGood | Alive) -> bytes:
     """The frame of what one mesh says to another."""
     return frame(encode(message))
 
@@ -56,7 +61,7 @@ class Link(Protocol):
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
         self.peer: Peer | None = None  # whose connection this is, once its Hello is accepted
-        self.boot = 0  # of that Hello
+        self.start = NEVER  # of that Hello
         self.node: int | None = None  # whom this is with, as far as it is known or they say
         self.host = ""  # the other's address without its port, which differs each time
         self._reader = FrameReader(HELLO_BYTES_MAX)
@@ -68,6 +73,11 @@ class Link(Protocol):
     def is_closing(self) -> bool:
         """Whether nothing more is to be written."""
         return self._closing
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the other end has given a sign of life of late, as one does that lives; closing, it is not asked."""
+        return not self._closing and self._silent_ticks < TICKS_OF_LIFE
 
     def connectionMade(self) -> None:
         """Prepare the transport."""
@@ -110,7 +120,7 @@ class Link(Protocol):
         """The other end is ``peer``: from here on it may send frames as long as messages are."""
         self.peer = peer
         self.node = peer.node
-        self.boot = hello.boot
+        self.start = hello.start
         self._silent_ticks = 0
         self._reader.frame_bytes_max = self.mesh.limits.frame_bytes_max
 
@@ -158,19 +168,23 @@ class Accepted(Link):
             if not isinstance(message, Hello):
                 raise CodecError(f"{type(message).__name__} before Hello")
             self._hello_received(message)
-        elif isinstance(message, (Hello, Refused)):
+        elif isinstance(message, (Hello, Refused, RefusedForGood)):
             raise CodecError(f"{type(message).__name__} after Hello")
         elif not isinstance(message, Alive):
             if type(message) not in self.mesh.spoken:
                 raise CodecError(f"{type(message).__name__} is not said in this mode")
+            if type(message) in VOTES:
+                self.mesh.acquaintances.heard(self.peer.node, message)
             self.mesh.inbox.deliver(to_role, Address(self.peer.node, from_role), message)
 
     def _hello_received(self, hello: Hello) -> None:
         self.node = hello.node
-        reason = self.mesh.objection(hello)
-        if reason is not None:
-            self.complain(reason, "peer_refused", reason=reason)
-            self.write(mesh_frame(Refused(reason[:REASON_CHARACTERS_MAX])))
+        objection = self.mesh.objection(hello)
+        if objection is not None:
+            reason = objection.reason
+            self.complain(reason, "peer_refused", reason=reason, for_good=objection.for_good)
+            told = reason[:REASON_CHARACTERS_MAX]
+            self.write(mesh_frame(RefusedForGood(told, self.mesh.me) if objection.for_good else Refused(told)))
             self.close()
             return
         self.write(self.mesh.hello)
@@ -214,17 +228,20 @@ class Dialled(Link):
                 raise CodecError(f"{type(message).__name__} on a connection that carries messages the other way")
         elif isinstance(message, Hello):
             self._hello_received(message)
-        elif isinstance(message, Refused):
+        elif isinstance(message, (Refused, RefusedForGood)):
             reason = message.reason
-            self.complain(reason, "refused_by_peer", reason=reason)
+            self.complain(reason, "refused_by_peer", reason=reason, for_good=isinstance(message, RefusedForGood))
             self.abort()
+            if isinstance(message, RefusedForGood):
+                self.mesh.refused_for_good(self, message)
         else:
             raise CodecError(f"{type(message).__name__} before Hello")
 
     def _hello_received(self, hello: Hello) -> None:
-        reason = self.mesh.objection(hello, self.target)
-        if reason is not None:
-            self.complain(reason, "peer_refused", reason=reason)
+        objection = self.mesh.objection(hello, self.target)
+        if objection is not None:
+            reason = objection.reason
+            self.complain(reason, "peer_refused", reason=reason, for_good=objection.for_good)
             self.abort()
             return
         self.accept_hello(self.target, hello)

@@ -2,7 +2,8 @@
 
 It promises little, as Paxos asks for little: what is sent to a peer arrives once, in order, unless a connection
 is lost, and then it is lost too. What it does promise is who is talking: a message is delivered only from a node
-of this cluster, of this mode, whose incarnation is the one this node knows it by.
+of this cluster, of this mode, whose incarnation is the one this node knows it by, and whose directory remembers what
+this node knows of its lives (``dkv.net.acquaintances``).
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogPublisher
 
 from dkv.actor import Address
-from dkv.identity import Identity
+from dkv.identity import Acquaintance
 from dkv.messages import SPOKEN
+from dkv.net.acquaintances import Acquaintances, Objection
 from dkv.net.doors import Door
 from dkv.net.endpoints import DiallingEndpoint
 from dkv.net.faults import Faults
-from dkv.net.links import TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
+from dkv.net.links import ALIVE, TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
 from dkv.settings import Limits, Timings
-from dkv.wire.codec import PROTOCOL, Hello, encode
+from dkv.wire.codec import Hello, RefusedForGood, encode
 from dkv.wire.frames import frame
 
 RECONNECT_SECONDS_MIN = 0.05
@@ -44,6 +46,12 @@ class Inbox(Protocol):
 
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         """``message`` of ``sender``, on another node, has arrived for the actor ``to_role`` of this one."""
+
+    def peer_met(self, node: int, acquaintance: Acquaintance) -> None:
+        """A Hello of a life of ``node`` that was not met before is accepted: to be kept. Said before all it says."""
+
+    def fence(self, reason: str) -> None:
+        """A peer says that this node's directory must never take part again."""
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """``node`` and this node have accepted each other: what is sent to it can arrive."""
@@ -68,15 +76,19 @@ class Log(Protocol):
 class Peer:
     """What the mesh knows of one other member."""
 
-    def __init__(self, node: int, incarnation: int | None) -> None:
+    def __init__(self, node: int) -> None:
         self.node = node
-        self.incarnation = incarnation  # None until its first accepted Hello
         self.dialled: Dialled | None = None  # connected; usable once its ``peer`` is set
         self.accepted: Accepted | None = None  # the latest one whose Hello was accepted
         self.up = False
         self.heard_at = -1.0
         self.attempts = 0  # dialled in a row without reaching an accepted Hello
         self.service: _Dialler
+
+    def living(self) -> list[Link]:
+        """Its connections on which it was heard of late: whoever restarts a process closes those of the one before."""
+        links = (self.dialled, self.accepted)
+        return [link for link in links if link is not None and link.peer is not None and link.is_heard]
 
     def redial(self) -> None:
         """Dial now, whatever the connection dialled before or the wait for the next attempt was."""
@@ -119,20 +131,19 @@ class _AcceptedFactory(Factory):
 class Mesh(MultiService):
     """Connections to and from all ``peers``, kept up from ``startService`` to ``stopService``.
 
-    ``door`` is where peers come in, opened here and closed by ``stopService``; ``peers`` maps every other member to
-    the client endpoint string it is dialled at; ``incarnations`` are those on disk of members met before. Whoever is
-    not in there is known from its first accepted Hello on, until the process ends; the acceptor, told by ``peer_up``,
-    is who stores it.
+    ``me`` is what this node says of itself, ``door`` where peers come in, opened here and closed by ``stopService``;
+    ``peers`` maps every other member to the client endpoint string it is dialled at; ``known`` is what the disk keeps
+    of members met before. Whoever is not in there is known from its first accepted Hello on, until the process ends;
+    the acceptor, told by ``peer_met``, is who stores it.
     """
 
     def __init__(
         self,
         reactor: Any,
-        identity: Identity,
-        mode: str,
+        me: Hello,
         door: Door,
         peers: Mapping[int, str],
-        incarnations: Mapping[int, int],
+        known: Mapping[int, Acquaintance],
         limits: Limits,
         timings: Timings,
         inbox: Inbox,
@@ -145,11 +156,12 @@ class Mesh(MultiService):
         self.limits = limits
         self.inbox = inbox
         self.log = log
-        self._me = Hello(PROTOCOL, identity.cluster, identity.node, identity.incarnation, identity.boot, mode)
-        self.hello = mesh_frame(self._me)
-        self.spoken = SPOKEN[mode]
+        self.me = me
+        self.hello = mesh_frame(me)
+        self.acquaintances = Acquaintances(me, peers, known)
+        self.spoken = SPOKEN[me.mode]
         self.reading_paused = False
-        self.peers = {node: Peer(node, incarnations.get(node)) for node in peers}
+        self.peers = {node: Peer(node) for node in peers}
         for node, peer in self.peers.items():
             endpoint: Any = DiallingEndpoint(reactor, peers[node], timings.silence_seconds)
             factory: Any = _DialledFactory(self, peer)
@@ -242,35 +254,14 @@ class Mesh(MultiService):
             if isinstance(link, Accepted):
                 link.transport.resumeProducing()
 
-    def objection(self, hello: Hello, target: Peer | None = None) -> str | None:
-        """Why this node will not talk to the sender of ``hello``, in words for both operators; None if it will.
-
-        ``target`` is whom this node meant to dial.
-        """
-        me = self._me
-        they, we = f"node {hello.node}", f"node {me.node}"
-        if hello.protocol != PROTOCOL:
-            return f"{they} speaks protocol {hello.protocol}, {we} protocol {PROTOCOL}: run the same version on both"
-        if hello.cluster != me.cluster:
-            return (
-                f"{they} belongs to cluster {hello.cluster!r}, {we} to cluster {me.cluster!r}:"
-                " check the data directories and the addresses in the configurations"
-            )
-        if hello.mode != me.mode:
-            return f"{they} runs in mode {hello.mode!r}, {we} in mode {me.mode!r}: set the same mode for all members"
-        if hello.node == me.node:
-            return f"{they} is this node's own id: two processes run as it, or its address is given to a peer"
+    def objection(self, hello: Hello, target: Peer | None = None) -> Objection | None:
+        """Why this node will not talk to the sender of ``hello``; ``target`` is whom it meant to dial."""
         peer = self.peers.get(hello.node)
-        if peer is None:
-            return f"{they} is not a member in the configuration of {we}: give all members the same configuration"
-        if target is not None and peer is not target:
-            return f"{they} answers at the address of node {target.node}: correct the addresses in the configuration"
-        if peer.incarnation not in (None, hello.incarnation):
-            return (
-                f"{they} has incarnation {hello.incarnation:016x}, {we} knows it as {peer.incarnation:016x}:"
-                " it lost its data directory or runs on a new one; it must be replaced explicitly to take part"
-            )
-        return None
+        living = [link for link in peer.living() if hello.starts[-1:] != (link.start,)] if peer is not None else []
+        for link in living:
+            link.write(ALIVE)  # Is it? The machine of one that lost power answers with a reset.
+        target_node = None if target is None else target.node
+        return self.acquaintances.objection(hello, target_node, [link.start for link in living])
 
     # --- What links report -------------------------------------------------------------------------------------
 
@@ -290,12 +281,12 @@ class Mesh(MultiService):
     def accepted(self, link: Accepted, hello: Hello) -> None:
         """A peer has dialled and its Hello is good, so it is there to be dialled."""
         peer = self.peers[hello.node]
-        peer.incarnation = hello.incarnation
+        self._meet(hello)
         older, peer.accepted = peer.accepted, link
         if older is not None:
             older.abort()
         dialled = peer.dialled
-        if dialled is None or (dialled.peer is not None and dialled.boot != hello.boot):
+        if dialled is None or (dialled.peer is not None and dialled.start != hello.start):
             peer.redial()  # not connected, or with a process that is no more
         elif dialled.peer is not None:
             self._up(peer, hello)
@@ -303,10 +294,15 @@ class Mesh(MultiService):
     def dialled(self, link: Dialled, hello: Hello) -> None:
         """A peer was dialled, has accepted this node's Hello and answered with a good one."""
         peer = link.target
-        peer.incarnation = hello.incarnation
+        self._meet(hello)
         peer.attempts = 0
         self._logged = {key for key in self._logged if key[0] != link.host}
         self._up(peer, hello)
+
+    def refused_for_good(self, link: Dialled, refusal: RefusedForGood) -> None:
+        """A peer will never talk to this node. Only one of its own cluster, whom it would talk to, is believed."""
+        if self.objection(refusal.by, link.target) is None:
+            self.inbox.fence(refusal.reason)
 
     def lost(self, link: Link) -> None:
         """A connection has ended."""
@@ -336,11 +332,16 @@ class Mesh(MultiService):
             self._logged.add(key)
             self.log.warning(event, **fields)
 
+    def _meet(self, hello: Hello) -> None:
+        met = self.acquaintances.meet(hello)
+        if met is not None:
+            self.inbox.peer_met(hello.node, met)
+
     def _up(self, peer: Peer, hello: Hello) -> None:
         if not peer.up:
             peer.up = True
-            self.log.info("peer_found", peer=peer.node, boot=hello.boot)
-            self.inbox.peer_up(peer.node, hello.incarnation, hello.boot)
+            self.log.info("peer_found", peer=peer.node, boot=hello.start.boot)
+            self.inbox.peer_up(peer.node, hello.incarnation, hello.start.boot)
 
     def _down(self, peer: Peer) -> None:
         if peer.up:

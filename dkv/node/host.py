@@ -15,7 +15,8 @@ from random import Random
 from typing import Any
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced
-from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
+from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired
+from dkv.identity import Acquaintance
 from dkv.node.layers import Layers
 from dkv.node.seams import Call, ClientPort, Clock, Network, Source
 from dkv.settings import Limits, Timings
@@ -191,6 +192,10 @@ class Host:
         if not self.failed:
             (self._to_learner if to_role == LEARNER else self._mailbox).append((to_role, sender, message))
             self.wake()
+
+    def peer_met(self, node: int, acquaintance: Acquaintance) -> None:
+        """The mesh has accepted a Hello of a life of ``node`` for the first time."""
+        self.deliver(ACCEPTOR, Address(node, ACCEPTOR), PeerMet(node, acquaintance))
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""

@@ -15,7 +15,8 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Fenced
-from dkv.identity import Identity
+from dkv.identity import Acquaintance, Identity
+from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients
 from dkv.net.doors import Door
 from dkv.net.peers import Mesh
@@ -28,21 +29,26 @@ from dkv.node.host import Host
 from dkv.node.inspection import Inspection
 from dkv.node.journal import Journal
 from dkv.node.notify import notify
-from dkv.node.options import FENCED_STATUS, Options
+from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.polling import clock_of
 from dkv.node.session import ClientSession
-from dkv.storage.check import check_log
+from dkv.storage.check import check_frame, check_log
 from dkv.storage.fence import FENCED_ADVICE, fence_writes
 from dkv.storage.guard import PRIVATE_UMASK, narrow
-from dkv.storage.identity import DirectoryError, DirectoryFenced, load_members, open_directory
+from dkv.storage.identity import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
 from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
+from dkv.storage.lives import votes_of
 from dkv.storage.store import StoreFailed
+from dkv.wire.codec import Hello
 
 __all__ = ["NodeService", "Options", "makeService"]
 
 DESCRIPTORS_WANTED = 65_536
 DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
 """Kept from clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
+
+_STATUS: dict[type[DirectoryError], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
+"""With which exit status a start fails that finds its directory like this; 1 for the rest."""
 
 SWITCH_SECONDS = 1e-4
 """How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
@@ -107,23 +113,27 @@ class NodeService(MultiService):
         """Open the directory, and run the node on it; or end the process, with the reason why that cannot be."""
         os.umask(PRIVATE_UMASK)
         try:
+            members = [member.id for member in self._config.members]
             self._store, identity = open_directory(
-                self._directory, self._config.cluster, self._member.id, self._reactor.callFromThread
+                self._directory, self._config.cluster, self._member.id, self._reactor.callFromThread, members
             )
             self._mention(narrow(self._directory))
-            check_log(self._store)
-            incarnations = load_members(self._store)
+            facts = check_log(self._store)
+            check_frame(facts, self._config.limits.frame_bytes_max)
+            known = load_members(self._store)
+            votes = votes_of(self._store, facts.last_slot)
         except DirectoryError as error:
-            self._fail_to_start(str(error), FENCED_STATUS if isinstance(error, DirectoryFenced) else 1)
+            self._fail_to_start(str(error), _STATUS.get(type(error), 1))
             return
-        self._build(identity, incarnations, connections_max)
+        hello = hello_of(identity, self._config.mode, self._config.limits.frame_bytes_max, votes)
+        self._build(identity, hello, known, connections_max)
         self._run(identity)
 
     def _mention(self, opened: str | None) -> None:
         if opened is not None:
             self._log.warning("directory_was_open", directory=os.path.abspath(self._directory), reason=opened)
 
-    def _build(self, identity: Identity, incarnations: dict[int, int], connections_max: int) -> None:
+    def _build(self, identity: Identity, hello: Hello, known: dict[int, Acquaintance], connections_max: int) -> None:
         config, node = self._config, identity.node
         assert self._store is not None
         self._host = Host(
@@ -147,11 +157,10 @@ class NodeService(MultiService):
         )
         self._mesh = Mesh(
             self._reactor,
-            identity,
-            config.mode,
+            hello,
             self._peer_door,
             {member.id: member.peer.advertise for member in config.members if member.id != node},
-            incarnations,
+            known,
             config.limits,
             config.timings,
             self._host,

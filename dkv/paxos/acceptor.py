@@ -13,20 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from dkv.actor import CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
-from dkv.keys import (
-    MEMBER,
-    PROMISE,
-    SLOT_BALLOT,
-    SLOT_PROMISE,
-    member_key,
-    node_of,
-    pack_ballot,
-    pack_number,
-    unpack_ballot,
-)
+from dkv.events import Applied, Learn, Learned, Missing, PeerMet, PeerUp, Progress, PromiseRaised, TimerFired
+from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, pack_ballot, unpack_ballot
 from dkv.messages import (
     Accept,
     Accepted,
@@ -39,15 +29,25 @@ from dkv.messages import (
     Prepare,
     Promise,
     ReadChosen,
+    Voted,
 )
 from dkv.paxos.log import SlotLog
+from dkv.paxos.members import Members
 from dkv.records import SlotRecord, value_bytes
 from dkv.settings import Limits
 
-AcceptorMessage = Prepare | Accept | ChosenMark | Confirm | ReadChosen | Learn | Applied | PeerUp
+AcceptorMessage = (
+    Prepare | Accept | ChosenMark | Confirm | ReadChosen | Learn | Applied | Voted | PeerMet | PeerUp | TimerFired
+)
 
 PROGRESS_SLOTS = 256
 """How far ``chosen_through`` moves between two reports to the elector, which needs it only roughly."""
+
+
+VOTED_SECONDS = 0.5
+"""How long after a vote the others are told of it, all that came by then at once; the leader knows from the vote."""
+
+_NOTHING = Voted(ZERO, 0)
 
 
 class Acceptor:
@@ -55,7 +55,8 @@ class Acceptor:
 
     def __init__(self, node: int, members: Iterable[int], limits: Limits) -> None:
         self._node = node
-        self._unseen = set(members) - {node}
+        self._others = tuple(member for member in sorted(members) if member != node)
+        self._members = Members(self._others)
         self._limits = limits
         self._promised = ZERO
         self._log = SlotLog()
@@ -63,6 +64,7 @@ class Acceptor:
         self._reported_through = 0
         self._behind = False
         self._withheld = False
+        self._telling = False
 
     def receive(self, turn: Turn, sender: Address, message: AcceptorMessage) -> None:
         """React to one message."""
@@ -82,8 +84,15 @@ class Acceptor:
             case Applied():
                 self._log.applied(turn, message.through)
                 self._advance(turn, self._node)
+            case Voted():
+                self._members.voted(turn, sender.node, message)
+            case PeerMet():
+                self._members.met(turn, message)
             case PeerUp():
                 self._on_peer_up(turn, message)
+            case TimerFired():
+                self._telling = False
+                self._tell_votes(turn, self._others)
             case _:
                 assert_never(message)
 
@@ -92,8 +101,7 @@ class Acceptor:
         stored = turn.load(PROMISE)
         if stored is not None:
             self._promised = Ballot(*unpack_ballot(stored))
-        for key, _ in turn.scan(MEMBER):
-            self._unseen.discard(node_of(key))
+        self._members.start(turn)
         self._log.start(turn)
         self._pushed_through = self._log.chosen_through
         self._load_slot_promises(turn)
@@ -117,7 +125,7 @@ class Acceptor:
 
     @property
     def _voting(self) -> bool:
-        return not self._unseen
+        return not self._members.unseen
 
     def _may_vote(self, turn: Turn, sender: Address, ballot: Ballot) -> bool:
         """Whether this acceptor votes at all, and has promised nothing above ``ballot``; says so to who asked."""
@@ -132,7 +140,7 @@ class Acceptor:
     def _withhold(self, turn: Turn, ballot: Ballot) -> None:
         if not self._withheld:
             self._withheld = True
-            turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._unseen))
+            turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._members.unseen))
 
     # --- phase 1 ---
 
@@ -166,6 +174,7 @@ class Acceptor:
         self._promised = ballot
         turn.note("promised", ballot=ballot)
         turn.persist(PROMISE, pack_ballot(*ballot))
+        self._tell_votes_soon(turn)
         if ballot.node != self._node:
             for role in (PROPOSER, ELECTOR):
                 turn.send_early(self._here(role), PromiseRaised(ballot))
@@ -191,6 +200,8 @@ class Acceptor:
             record = self._log.record(turn, message.slot)
             return record is not None and record.value == message.value
         self._log.accept(turn, message.slot, message.ballot, message.value)
+        if not self._telling:
+            self._tell_votes_soon(turn)
         return True
 
     def _on_chosen_mark(self, turn: Turn, sender: Address, message: ChosenMark) -> None:
@@ -243,13 +254,29 @@ class Acceptor:
     # --- members ---
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
-        if message.node not in self._unseen:
+        self._tell_votes(turn, (message.node,))
+        if message.node not in self._members.unseen:
             return
-        self._unseen.discard(message.node)
-        turn.persist(member_key(message.node), pack_number(message.incarnation))
+        self._members.up(turn, message)
         if self._voting:
             turn.note("voting", members="all seen")
             self._report_progress(turn)
+
+    @property
+    def _highest_ballot(self) -> Ballot:
+        """The highest one promised or accepted in any slot."""
+        return self._promised
+
+    def _tell_votes_soon(self, turn: Turn) -> None:
+        if not self._telling:
+            self._telling = True
+            turn.set_timer("voted", VOTED_SECONDS)
+
+    def _tell_votes(self, turn: Turn, nodes: Iterable[int]) -> None:
+        """Say what this disk holds: should it forget that, they will know (B34)."""
+        voted = Voted(self._highest_ballot, self._log.last_slot)
+        for node in nodes if voted != _NOTHING else ():
+            turn.send(Address(node, ACCEPTOR), voted)
 
     def _report_progress(self, turn: Turn) -> None:
         """Tell the elector, which takes no part in elections before it hears this once."""

@@ -35,7 +35,7 @@ from dkv.paxos.slot_promises import SlotPromises
 from dkv.records import Value
 from dkv.settings import Limits, Timings
 
-ClassicAcceptorMessage = PrepareSlot | AcceptSlot | SlotChosen | ChosenThrough | TimerFired | AcceptorMessage
+ClassicAcceptorMessage = PrepareSlot | AcceptSlot | SlotChosen | ChosenThrough | AcceptorMessage
 
 OFFERS_MAX = 4
 """Proposals kept for slots that are not known to be chosen."""
@@ -47,7 +47,6 @@ class ClassicAcceptor(Acceptor):
     def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
         members = tuple(members)
         super().__init__(node, members, limits)
-        self._others = tuple(member for member in sorted(members) if member != node)
         self._timings = timings
         self._slots = SlotPromises()
         self._echoes = Echoes(node, members)
@@ -71,7 +70,7 @@ class ClassicAcceptor(Acceptor):
                 self._on_slot_chosen(turn, sender, message)
             case ChosenThrough():
                 self._on_chosen_through(turn, sender, message)
-            case TimerFired():
+            case TimerFired("tell"):
                 self._tell(turn)
             case Prepare() | Accept() | ChosenMark() | Confirm():
                 return  # of leader mode, which nobody of this mode speaks
@@ -83,6 +82,10 @@ class ClassicAcceptor(Acceptor):
 
     def _promised_for(self, slot: int) -> Ballot:
         return max(self._promised, self._slots.of(slot), self._log.accepted_in(slot))
+
+    @property
+    def _highest_ballot(self) -> Ballot:
+        return max(self._promised, self._slots.highest)
 
     # --- phase 1 ---
 
@@ -102,6 +105,7 @@ class ClassicAcceptor(Acceptor):
             return
         if ballot > promised:
             self._slots.promise(turn, slot, ballot)
+            self._tell_votes_soon(turn)
         turn.send(sender, PromiseSlot(ballot, slot, self._log.record(turn, slot)))
 
     # --- phase 2 ---
@@ -124,6 +128,7 @@ class ClassicAcceptor(Acceptor):
         if ballot > accepted_in:
             self._log.accept(turn, slot, ballot, message.value)
             self._slots.accepted(turn, ballot)
+            self._tell_votes_soon(turn)
         elif otherwise:
             return  # No proposer has two values for one ballot.
         turn.send(sender, AcceptedSlot(ballot, slot))

@@ -17,7 +17,10 @@ class Told:
         return min(self._through.values())
 
     def tell(self, nodes: Iterable[int], through: int) -> list[int]:
-        """Those of ``nodes`` that were not told ``through`` yet; from now on they were."""
-        behind = [node for node in nodes if self._through[node] < through]
+        """Those of ``nodes`` that were not told ``through`` yet; from now on they were.
+
+        Strangers are left out: what phase 1 found may come from a node that is no member.
+        """
+        behind = [node for node in nodes if self._through.get(node, through) < through]
         self._through.update(dict.fromkeys(behind, through))
         return behind

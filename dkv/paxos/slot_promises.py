@@ -16,7 +16,8 @@ class SlotPromises:
 
     def __init__(self) -> None:
         self._promised: dict[int, Ballot] = {}
-        self._highest = ZERO
+        self.highest = ZERO
+        """The highest ballot promised or accepted in any slot, open or not."""
 
     def start(self, turn: Turn, chosen_through: int) -> None:
         """Read them back; those of slots chosen by now bind nobody."""
@@ -24,7 +25,7 @@ class SlotPromises:
             self._promised[slot_of(key)] = Ballot(*unpack_ballot(stored))
         stored_highest = turn.load(SLOT_BALLOT)
         if stored_highest is not None:
-            self._highest = Ballot(*unpack_ballot(stored_highest))
+            self.highest = Ballot(*unpack_ballot(stored_highest))
         self.settle(turn, chosen_through)
 
     def of(self, slot: int) -> Ballot:
@@ -40,8 +41,8 @@ class SlotPromises:
 
     def accepted(self, turn: Turn, ballot: Ballot) -> None:
         """Some slot is accepted in ``ballot``, maybe without a promise: its record says so only while it is open."""
-        if ballot > self._highest:
-            self._highest = ballot
+        if ballot > self.highest:
+            self.highest = ballot
             turn.persist(SLOT_BALLOT, pack_ballot(*ballot))
 
     def settle(self, turn: Turn, chosen_through: int) -> None:

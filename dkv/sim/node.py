@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
-from dkv.identity import Identity
-from dkv.keys import BOOT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
+from dkv.keys import MEMBER, node_of
 from dkv.kv.sessions import Bounds
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
@@ -21,6 +20,7 @@ from dkv.sim.schedule import NodeClock, Schedule
 from dkv.storage.check import check_log
 from dkv.storage.fence import fence_writes
 from dkv.storage.identity import DirectoryError, load_members, refuse_fenced
+from dkv.storage.lives import first_writes, next_life, read_identity
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
 CLUSTER = "simulated"
@@ -180,7 +180,7 @@ class Node:
     def initialise(self) -> None:
         """What ``dkv init`` does to an empty disk."""
         self.incarnation = self._random.getrandbits(63)
-        self.disk.commit_now({IDENTITY: pack_number(self.incarnation), BOOT: pack_number(0)})
+        self.disk.commit_now(first_writes(CLUSTER, self.number, self.incarnation, self._members, b""))
 
     @property
     def classic(self) -> bool:
@@ -200,12 +200,15 @@ class Node:
         try:
             refuse_fenced(self.disk, f"of node {self.number}")
             check_log(self.disk)
-            self._known = load_members(self.disk)
-            self.boot = unpack_number(self.disk.get(BOOT)) + 1
+            self._known = {node: held.incarnation for node, held in load_members(self.disk).items()}
+            identity = read_identity(self.disk)
         except (DirectoryError, RecordCorrupt) as error:
             self.watcher.ended(self, "cannot start", error)
             return
-        self.disk.commit_now({BOOT: pack_number(self.boot)})
+        assert identity is not None
+        identity, writes = next_life(identity, self._schedule.now, self._random.getrandbits(64))
+        self.boot = identity.boot
+        self.disk.commit_now(writes)
         self.mode = self._choose_mode()
         self.up = True
         self.clock = NodeClock(self._schedule, self.clock_rate)
@@ -221,7 +224,6 @@ class Node:
             fail=self._failed,
         )
         self.port = _Port(self)
-        identity = Identity(CLUSTER, self.number, self.incarnation, self.boot)
         add_actors(self._add, identity, self._members, self._limits, self._timings, self.port, self._bounds, self.mode)
         self.host.connect(_Link(self, self._network), self.port)
         self.watcher.started(self)

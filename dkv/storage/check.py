@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
@@ -14,18 +16,28 @@ from dkv.keys import (
     unpack_number,
 )
 from dkv.records import RecordDamaged, unpack_record
-from dkv.storage.identity import DirectoryError
+from dkv.settings import ENCODING_BYTES
+from dkv.storage.identity import DirectoryError, DirectoryUnfit
 from dkv.storage.seal import DAMAGE_ADVICE
 from dkv.storage.store import Store, StoreFailed
 
 
-def check_log(store: Store) -> None:
+class LogFacts(NamedTuple):
+    """What reading a log shows: the last slot that has a record, 0 if none has, and the largest record."""
+
+    last_slot: int
+    largest_slot: int
+    largest_bytes: int
+
+
+def check_log(store: Store) -> LogFacts:
     """Read every promise and every record once; ``DirectoryError`` unless the log is whole.
 
     Whole means: a record for each slot from 1 to what the marks claim chosen or applied (no compaction exists yet),
     and every record readable, those above too. Gaps above are normal: an Accept was lost on the way. The two marks
     are written by two actors, so the higher one counts.
     """
+    last, largest, largest_bytes = 0, 0, 0
     try:
         for _ in (store.get(PROMISE), store.get(SLOT_BALLOT), *store.scan(SLOT_PROMISE)):
             pass  # the store raises if one of them is damaged
@@ -36,6 +48,9 @@ def check_log(store: Store) -> None:
                 break
             unpack_record(data)
             expected += 1
+            last = slot_of(key)
+            if len(data) > largest_bytes:
+                largest, largest_bytes = last, len(data)
     except RecordDamaged as error:
         raise DirectoryError(f"the record of slot {slot_of(key)} is damaged: {error}. {DAMAGE_ADVICE}") from None
     except StoreFailed as error:
@@ -44,4 +59,15 @@ def check_log(store: Store) -> None:
         raise DirectoryError(
             f"the log has lost slot {expected}, though all up to slot {through} were chosen and on disk. "
             f"{DAMAGE_ADVICE}"
+        )
+    return LogFacts(last, largest, largest_bytes)
+
+
+def check_frame(facts: LogFacts, frame_bytes_max: int) -> None:
+    """``DirectoryUnfit`` unless every record fits a frame: a peer that lacks one that does not could never catch up."""
+    needed = facts.largest_bytes + ENCODING_BYTES
+    if facts.largest_bytes and needed > frame_bytes_max:
+        raise DirectoryUnfit(
+            f"limits.frame_bytes_max = {frame_bytes_max} is too small for the record of slot {facts.largest_slot}, "
+            f"which takes {facts.largest_bytes} bytes; set it to at least {needed}, to the same on every node"
         )

@@ -1,18 +1,19 @@
-"""The data directory of a node: whose it is, which format it has, and how often it was started."""
+"""The data directory of a node: made once, opened by its owner alone, of a format that is known."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from struct import Struct
+import time
+from collections.abc import Callable, Collection
 from typing import Any
 
-from dkv.identity import Identity
-from dkv.keys import BOOT, FORMAT, IDENTITY, MEMBER, node_of, pack_number, unpack_number
+from dkv.identity import Acquaintance, Identity
+from dkv.keys import FORMAT
 from dkv.storage.fence import FENCED_ADVICE, fence_of
 from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow, private_files
 from dkv.storage.leveldb import LevelDBStore
+from dkv.storage.lives import MembersDiffer, check_members, first_writes, next_life, read_identity, read_members
 from dkv.storage.store import Store, StoreFailed
 
 FORMAT_VERSION = 3
@@ -24,7 +25,7 @@ older dkv, to which tokens in the log would be unknown commands, refuses it from
 
 _FORMAT_WORD = b"dkv "
 _FORMAT = _FORMAT_WORD + str(FORMAT_VERSION).encode()
-_IDENTITY = Struct(">QI")  # incarnation, node; the cluster's name follows
+CLUSTER_KEY_BYTES = 16
 _MARKER = "CURRENT"  # every LevelDB directory has this file
 
 
@@ -32,30 +33,36 @@ class DirectoryError(Exception):
     """A data directory cannot be used; the text is one line that says why and what to do."""
 
 
+class DirectoryUnfit(DirectoryError):
+    """A data directory and the config file contradict each other."""
+
+
 class DirectoryFenced(DirectoryError):
     """A data directory must never be used again."""
 
 
-def initialise(directory: str, cluster: str, node: int) -> Identity:
+def draw_cluster_key() -> bytes:
+    """What all directories of one new cluster are given, so that they know each other from those of any other."""
+    return os.urandom(CLUSTER_KEY_BYTES)
+
+
+def initialise(
+    directory: str, cluster: str, node: int, members: Collection[int] = (), cluster_key: bytes = b""
+) -> Identity:
     """Make ``directory``, missing or empty, the data directory of ``node`` in ``cluster``, durably.
 
-    Draws the incarnation. The directory and all in it are this user's alone, whatever the umask. ``DirectoryError``
-    if it holds anything, is in use or cannot be written; what was there before a failure is there after it.
+    Draws the incarnation. ``members`` are all ids of the cluster; without them the first start stores those of its
+    config. The directory and all in it are this user's alone, whatever the umask. ``DirectoryError`` if it holds
+    anything, is in use or cannot be written; what was there before a failure is there after it.
     """
     created = _make_missing(directory)
     lock = _lock_empty(directory)
-    identity = Identity(cluster, node, int.from_bytes(os.urandom(8), "big"), 0)
+    incarnation = int.from_bytes(os.urandom(8), "big")
     try:
         with private_files():
             store = LevelDBStore(directory, _no_thread, create=True, lock=lock)
             try:
-                store.commit_now(
-                    {
-                        FORMAT: _FORMAT,
-                        IDENTITY: _IDENTITY.pack(identity.incarnation, node) + cluster.encode(),
-                        BOOT: pack_number(0),
-                    }
-                )
+                store.commit_now({FORMAT: _FORMAT} | first_writes(cluster, node, incarnation, members, cluster_key))
             finally:
                 store.close()
         narrow(directory)
@@ -64,16 +71,17 @@ def initialise(directory: str, cluster: str, node: int) -> Identity:
     except (StoreFailed, OSError) as error:
         _undo(directory, created)
         raise DirectoryError(f"cannot initialise the data directory {directory}: {error}") from None
-    return identity
+    return Identity(cluster, node, incarnation, 0, cluster_key, tuple(sorted(members)))
 
 
 def open_directory(
-    directory: str, cluster: str, node: int, call_from_thread: Callable[..., Any]
+    directory: str, cluster: str, node: int, call_from_thread: Callable[..., Any], members: Collection[int] = ()
 ) -> tuple[LevelDBStore, Identity]:
-    """Open the data directory of ``node`` and count this start, durably; ``call_from_thread`` as in LevelDBStore.
+    """Open the data directory of ``node`` and begin a life, durably; ``call_from_thread`` as in LevelDBStore.
 
     ``DirectoryError`` if it is not initialised, another node's or cluster's, of an unknown format, in use, not
-    writable or damaged, ``DirectoryFenced`` if it is fenced; then nothing stays open.
+    writable or damaged, ``DirectoryUnfit`` if ``members``, those of the config, are given and are not those that it was
+    made with, ``DirectoryFenced`` if it is fenced; then nothing stays open.
     """
     _require_database(directory, node)
     try:
@@ -82,23 +90,26 @@ def open_directory(
         raise _explain(directory, error) from None
     try:
         _check_format(store)
-        stored = _read_identity(store, cluster, node)
+        identity = _read_identity(store, cluster, node)
         refuse_fenced(store, directory)
-        identity = _count_boot(store, stored)
+        identity = _begin_life(store, check_members(store, identity, members) if members else identity)
         _sync_directory(directory)  # LevelDB has just replaced files, and syncs only their contents
     except (StoreFailed, OSError) as error:
         store.close()
         raise DirectoryError(str(error)) from None
+    except MembersDiffer as error:
+        store.close()
+        raise DirectoryUnfit(f"the data directory {directory} {error}") from None
     except DirectoryError:
         store.close()
         raise
     return store, identity
 
 
-def load_members(store: Store) -> dict[int, int]:
-    """The incarnation of every member whose Hello was once accepted; ``DirectoryError`` if one is damaged."""
+def load_members(store: Store) -> dict[int, Acquaintance]:
+    """What was kept of every member that was once met; ``DirectoryError`` if one is damaged."""
     try:
-        return {node_of(key): unpack_number(value) for key, value in store.scan(MEMBER)}
+        return read_members(store)
     except StoreFailed as error:
         raise DirectoryError(str(error)) from None
 
@@ -218,26 +229,24 @@ def _check_format(store: LevelDBStore) -> None:
 
 
 def _read_identity(store: LevelDBStore, cluster: str, node: int) -> Identity:
-    stored = store.get(IDENTITY)
-    if stored is None:
+    identity = read_identity(store)
+    if identity is None:
         raise _not_ours(store.directory, "identity")
-    incarnation, owner = _IDENTITY.unpack_from(stored)
-    name = stored[_IDENTITY.size :].decode()
-    if name != cluster:
+    if identity.cluster != cluster:
         raise DirectoryError(
-            f"the data directory {store.directory} belongs to cluster {name!r}, not to {cluster!r}; "
+            f"the data directory {store.directory} belongs to cluster {identity.cluster!r}, not to {cluster!r}; "
             f"correct the config file or --data-dir"
         )
-    if owner != node:
+    if identity.node != node:
         raise DirectoryError(
-            f"the data directory {store.directory} belongs to node {owner}, not to node {node}; "
+            f"the data directory {store.directory} belongs to node {identity.node}, not to node {node}; "
             f"correct --node or --data-dir"
         )
-    return Identity(cluster, node, incarnation, unpack_number(store.get(BOOT)))
+    return identity
 
 
-def _count_boot(store: LevelDBStore, identity: Identity) -> Identity:
-    """On disk before this start does anything, for its batches are numbered within it."""
-    boot = identity.boot + 1
-    store.commit_now({BOOT: pack_number(boot), FORMAT: _FORMAT})
-    return Identity(identity.cluster, identity.node, identity.incarnation, boot)
+def _begin_life(store: LevelDBStore, identity: Identity) -> Identity:
+    """On disk before this start does anything: its batches are numbered within it, and peers know it by this."""
+    born, writes = next_life(identity, time.time(), int.from_bytes(os.urandom(8), "big"))
+    store.commit_now(writes | {FORMAT: _FORMAT})
+    return born

@@ -6,8 +6,8 @@ once, from the type hints of the message classes.
 
 What comes from the network is checked here and nowhere else, so that no handler meets a value its types rule
 out: exact types, no CBOR tags (tag 35 would compile a regular expression), no floats, nothing left over. Numbers
-are counts below 2**63, so that a handler may add to one and still store it in 64 bits; only incarnations, random
-names that nobody counts with, use all 64; node ids use 32, as they are stored.
+are counts below 2**63, so that a handler may add to one and still store it in 64 bits; only incarnations and lives,
+random names that nobody counts with, use all 64; node ids use 32, as they are stored.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 
 from dkv import messages
 from dkv.ballot import Ballot
+from dkv.identity import NO_VOTES, Start, Votes
 
 PROTOCOL = 3
 """The version of all that two nodes say to each other, the entries of batches included; other versions are refused."""
 
 MESH = "mesh"
-"""Both ends of Hello, Refused and Alive, which are said by one mesh to another and by no actor."""
+"""Both ends of Hello, the refusals and Alive, which are said by one mesh to another and by no actor."""
 
 COUNT_MAX = 2**63 - 1
 NODE_MAX = 2**32 - 1
@@ -43,14 +44,27 @@ class CodecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first frame each way: who I am. ``mode`` is the cluster's way to agree, "leader" or "classic"."""
+    """The first frame each way: who I am, and what the other may know better.
+
+    ``mode`` is the cluster's way to agree, "leader" or "classic". ``starts`` are the latest ones that the directory
+    remembers, this one at the end; ``votes`` are what its acceptor had on disk when this start began.
+    """
 
     protocol: int
     cluster: str
     node: int
     incarnation: int
-    boot: int
     mode: str
+    cluster_key: bytes
+    members_hash: bytes
+    frame_bytes_max: int
+    starts: tuple[Start, ...]
+    votes: Votes
+
+    @property
+    def start(self) -> Start:
+        """The life that says it."""
+        return self.starts[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,14 @@ class Refused:
     """Instead of a Hello: I will not talk to you; ``reason`` says why and what to do, for the other's log."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedForGood:
+    """Instead of a Hello: your directory must never take part again; ``by`` is the Hello of the node that says so."""
+
+    reason: str
+    by: Hello
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +91,7 @@ TAGS: dict[int, type] = {
     1: Hello,
     2: Refused,
     3: Alive,
+    4: RefusedForGood,
     16: messages.Prepare,
     17: messages.Promise,
     18: messages.Nack,
@@ -97,6 +120,7 @@ TAGS: dict[int, type] = {
     41: messages.SlotSettled,
     42: messages.SlotChosen,
     43: messages.ChosenThrough,
+    44: messages.Voted,
 }
 """Every class that travels between nodes."""
 
@@ -255,7 +279,7 @@ def _of_optional(hint: Any) -> Any:
 
 
 def _number_unpacker(name: str) -> Convert:
-    limit = {"node": NODE_MAX, "incarnation": INCARNATION_MAX}.get(name, COUNT_MAX)
+    limit = {"node": NODE_MAX, "incarnation": INCARNATION_MAX, "life": INCARNATION_MAX}.get(name, COUNT_MAX)
 
     def unpack_number(item: Any) -> int:
         if type(item) is int and 0 <= item <= limit:
@@ -291,7 +315,20 @@ def _list(item: Any) -> list[Any]:
     raise CodecError("an array expected")
 
 
+_unpack_hello = _class_unpacker(Hello)
+
+
+def _unpack_any_hello(items: list[Any]) -> Hello:
+    """A Hello; of one of another protocol the first three fields, which are enough to refuse it in words."""
+    match items:
+        case [int(protocol), str(cluster), int(node), *_] if protocol != PROTOCOL:
+            return Hello(protocol, cluster, node, 0, "", b"", b"", 0, (), NO_VOTES)
+    hello: Hello = _unpack_hello(items)
+    return hello
+
+
 _PACKERS: dict[type, tuple[int, Convert]] = {cls: (tag, _class_packer(cls)) for tag, cls in TAGS.items()}
 _UNPACKERS: dict[int, tuple[str, str, Convert]] = {
     tag: (*messages.ROUTES.get(cls, (MESH, MESH)), _class_unpacker(cls)) for tag, cls in TAGS.items()
 }
+_UNPACKERS[1] = (MESH, MESH, _unpack_any_hello)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from dkv.actor import GATEWAY, PROPOSER, Address
-from dkv.identity import Identity
 from dkv.messages import Submit
 from dkv.net.doors import Door
 from dkv.net.peers import Mesh
@@ -15,7 +14,7 @@ from dkv.records import Batch
 from dkv.settings import ENCODING_BYTES, KIB, Limits, Timings
 from tests.byte_level.sites import Net, Site
 from tests.byte_level.streams import End
-from tests.net.nodes import Recorder
+from tests.net.nodes import Recorder, hello
 
 PORT = 5100
 TIMINGS = Timings()
@@ -112,10 +111,11 @@ class Member:
         self.boot += 1
         self.site = Site(self._meeting.net, self.host)
         self.inbox = Inbox(self._meeting.sent, self.node)
-        identity = Identity("blue", self.node, 0xB0 + self.node, self.boot)
+        size = len(self._meeting.numbers)
+        me = hello(self.node, boot=self.boot, members=size, frame_bytes_max=LIMITS.frame_bytes_max)
         peers = {node: f"tcp:{host_of(node)}:{PORT}" for node in self._meeting.numbers if node != self.node}
         log, door = self.inbox, Door(self.site, f"tcp:{PORT}")
-        self.mesh = Mesh(self.site, identity, "leader", door, peers, {}, LIMITS, TIMINGS, self.inbox, log)
+        self.mesh = Mesh(self.site, me, door, peers, {}, LIMITS, TIMINGS, self.inbox, log)
         door.bind()
         assert door.port is not None
         self.mesh.startService()

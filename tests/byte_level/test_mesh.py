@@ -10,13 +10,12 @@ from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.net.links import TICKS_OF_SILENCE
-from dkv.wire.codec import Hello
 from dkv.wire.frames import frame
 from tests.byte_level.members import BLOB_BYTES_MAX, LIMITS, PORT, SETTLE_SECONDS, TIMINGS, Meeting
 from tests.byte_level.sites import Site
 from tests.byte_level.storms import MeshStorm
 from tests.byte_level.streams import BUFFER_BYTES
-from tests.net.nodes import HELLO, told
+from tests.net.nodes import hello, told
 
 SEEDS = 100
 NOTICE_SECONDS = TIMINGS.silence_seconds * (TICKS_OF_SILENCE + 1) / TICKS_OF_SILENCE + 0.1
@@ -177,7 +176,8 @@ class Losses(SynchronousTestCase):
                 two.site.die(power)
                 meeting.net.run(away_seconds)
                 two.start()
-                meeting.net.until(meeting.all_well, TIMINGS.reconnect_seconds_max + 0.5, "node 1 meets the new life")
+                seconds = TIMINGS.reconnect_seconds_max + (TIMINGS.silence_seconds / 2 if power else 0.5)
+                meeting.net.until(meeting.all_well, seconds, "node 1 meets the new life")
                 self.assertEqual(one.inbox.events, [("up", 2, 0xB2, 1), ("down", 2), ("up", 2, 0xB2, 2)])
                 meeting.settle()
 
@@ -345,9 +345,9 @@ class CallerFactory:
 class Strangers(SynchronousTestCase):
     def test_garbage(self) -> None:
         """Whatever calls at the peer port is shown out, told of once, and nobody who belongs there notices."""
-        other_cluster = told(Hello(HELLO.protocol, "green", 2, 0xB2, 1, "leader"))
-        wiped_disk = told(Hello(HELLO.protocol, "blue", 2, 0xBAD, 1, "leader"))
-        ourselves = told(Hello(HELLO.protocol, "blue", 1, 0xB1, 1, "leader"))
+        other_cluster = told(hello(cluster="green"))
+        wiped_disk = told(hello(incarnation=0xBAD))
+        ourselves = told(hello(1))
         garbage = [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 5000, frame(b""), frame(b"\x9f" * 100), b"\0" * 8]
         for seed, words in enumerate([*garbage, other_cluster, wiped_disk, ourselves, b"\0\0\0\x20", b""]):
             meeting = Meeting(2, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from click.testing import Result
@@ -11,6 +12,8 @@ from dkv.cli.layout import new_config
 from dkv.node.config import render_config
 from dkv.storage.identity import open_directory
 from tests.cli.commands import run
+
+KEY = "00112233445566778899aabbccddeeff"
 
 
 class Init(SynchronousTestCase):
@@ -32,14 +35,38 @@ class Init(SynchronousTestCase):
 
     def test_initialises(self) -> None:
         """The directory is then that node's, and the user reads so."""
-        result = self.init("--node", "2")
+        result = self.init("--node", "2", "--cluster-key", KEY)
         self.assertEqual(
             (result.exit_code, result.stdout),
             (0, f"initialised {self.directory} as the data directory of node 2 of cluster 'local'\n"),
         )
         store, identity = open_directory(str(self.directory), "local", 2, lambda *_: None)
         store.close()
-        self.assertEqual((identity.node, identity.boot), (2, 1))
+        self.assertEqual((identity.node, len(identity.starts)), (2, 1))
+        self.assertEqual((identity.members, identity.cluster_key), ((1, 2, 3), bytes.fromhex(KEY)))
+
+    def test_draws_a_key(self) -> None:
+        """Of two new clusters with one name each keeps its own nodes; the second line is to be pasted elsewhere."""
+        keys = set()
+        for node in ("1", "2"):
+            self.directory = self.place / f"node{node}"
+            _, line = self.init("--node", node).stdout.splitlines()
+            words = rf"for each of the other nodes: dkv init --config {self.config} --node ID --cluster-key (\S+)"
+            found = re.fullmatch(words, line)
+            assert found is not None
+            keys.add(found[1])
+        self.assertEqual(len(keys), 2)
+
+    def test_a_cluster_of_one(self) -> None:
+        """It has no other nodes to give a key to."""
+        self.config.write_text(render_config(new_config(1, 5001)))
+        self.assertEqual(len(self.init("--node", "1").stdout.splitlines()), 1)
+
+    def test_not_a_key(self) -> None:
+        """A key that was cut off in pasting is noticed here, not when nodes refuse each other."""
+        for text in ("", KEY[:-1], KEY[:-2], KEY + "00", "no key"):
+            self.assert_refused(self.init("--node", "2", "--cluster-key", text), 2, "is not 32 hex digits")
+            self.assertFalse(self.directory.exists())
 
     def test_environment(self) -> None:
         """A unit file or a container can say it all in the environment, as for twistd dkvnode."""

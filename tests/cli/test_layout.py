@@ -155,11 +155,11 @@ class Failing(LayoutTestCase):
         self.patch(layout, "initialise", self.initialise)
         self.error: BaseException = DirectoryError("the disk is full")
 
-    def initialise(self, directory: str, cluster: str, node: int) -> Identity:
+    def initialise(self, directory: str, cluster: str, node: int, *more: Any) -> Identity:
         """As the real one, but node 3's fails."""
         if node == 3:
             raise self.error
-        return initialise(directory, cluster, node)
+        return initialise(directory, cluster, node, *more)
 
     def test_nothing_is_left(self) -> None:
         """After a failure the next start is a first start again, not one with a node missing."""

@@ -195,6 +195,9 @@ class RealNode:
         return [line for line in self.log_lines() if line["event"] == event]
 
 
+CLUSTER_KEY = b"of all clusters "
+
+
 class RealCluster:
     """``size`` nodes in a temporary directory; use ``addCleanup(cluster.close)``."""
 
@@ -213,7 +216,12 @@ class RealCluster:
         self._rest = "\n".join([top, *tables, settings])
         self.set_mode(mode)
         for node in self.nodes:
-            initialise(str(node.directory), "test", node.number)
+            self.initialise(node)
+
+    def initialise(self, node: RealNode) -> None:
+        """What `dkv init` does."""
+        members = [each.number for each in self.nodes]
+        initialise(str(node.directory), "test", node.number, members, CLUSTER_KEY)
 
     def set_mode(self, mode: str, name: str = "cluster.toml") -> Path:
         """Write the config with this mode, for nodes that are started from now on; where it is."""

@@ -10,7 +10,7 @@ from dkv.keys import MEMBER, PROMISE, RECORD
 from dkv.storage.binding import plyvel
 from dkv.storage.identity import initialise
 from tests.integration.load import Writer, missing
-from tests.integration.processes import RealCluster, RealNode, Refused, free_ports, wait_until
+from tests.integration.processes import CLUSTER_KEY, RealCluster, RealNode, Refused, free_ports, wait_until
 
 QUICK = "[timings]\nrequest_seconds = 1.5\n"
 NOT_APPLIED = ("CLUSTERDOWN", "TRYAGAIN", "LOADING")
@@ -46,7 +46,7 @@ class WipedNodeTest(SynchronousTestCase):
         self.assertEqual(self.survivor.call("PUT", "before", "1"), "OK")
         self.wiped.stop()
         shutil.rmtree(self.wiped.directory)
-        initialise(str(self.wiped.directory), "test", self.wiped.number)
+        self.cluster.initialise(self.wiped)
 
     def wait_refused(self) -> None:
         """Until both others have refused the wiped node, and it knows."""
@@ -149,7 +149,7 @@ class StrangerTest(SynchronousTestCase):
         config = config.replace(str(real.port), str(client)).replace(str(real.peer_port), str(peer))
         config = config.replace(str(real.admin_port), str(admin))
         stranger.config_path.write_text(f"{config}\n{QUICK}")
-        initialise(str(stranger.directory), "production", 3)
+        initialise(str(stranger.directory), "production", 3, (1, 2, 3), CLUSTER_KEY)
         self.addCleanup(stranger.kill)
         stranger.start()
         return stranger

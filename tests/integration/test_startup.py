@@ -265,7 +265,8 @@ class StopTest(OneNodeTest):
             self.assertEqual(self.node.call("PUT", f"life{life}", b"\x00\xff"), "OK")
             self.node.stop()
         self.assertEqual(len(self.node.log_lines()), len(self.node.log_path.read_text().splitlines()))
-        self.assertEqual([line["boot"] for line in self.node.logged("started")], [1, 2])
+        first, second = [line["boot"] for line in self.node.logged("started")]
+        self.assertLess(first, second)
         for line in self.node.log_lines():
             self.assertEqual(line["node"], 1)
             self.assertTrue(line["actor"] and line["timestamp"] and line["level"], line)

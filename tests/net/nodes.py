@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from dkv.actor import Address
 from dkv.ballot import Ballot
-from dkv.identity import Identity
+from dkv.identity import NO_VOTES, STARTS_KEPT, Acquaintance, Start, members_hash
 from dkv.messages import Heartbeat
 from dkv.net.doors import Door
 from dkv.net.peers import Mesh
@@ -19,7 +20,39 @@ from dkv.wire.frames import FrameReader, frame
 LIMITS = Limits()
 TIMINGS = Timings()
 BEAT = Heartbeat(Ballot(3, 1), 7, 6, 6, 0)
-HELLO = Hello(PROTOCOL, "blue", 2, 0xB2, 1, "leader")  # of node 2, as node 1 likes it
+
+
+def hello(
+    node: int = 2,
+    cluster: str = "blue",
+    incarnation: int | None = None,
+    mode: str = "leader",
+    boot: int = 1,
+    members: int = 2,
+    **more: Any,
+) -> Hello:
+    """What node ``node`` of a cluster of ``members`` says; its incarnation is 0xB0 + its id, ``more`` other fields."""
+    said = Hello(
+        PROTOCOL,
+        cluster,
+        node,
+        0xB0 + node if incarnation is None else incarnation,
+        mode,
+        b"key",
+        members_hash(range(1, members + 1)),
+        LIMITS.frame_bytes_max,
+        starts(boot),
+        NO_VOTES,
+    )
+    return replace(said, **more)
+
+
+def starts(boot: int) -> tuple[Start, ...]:
+    """Those of a directory that was started ``boot`` times."""
+    return tuple(Start(each, 0xF0 + each) for each in range(max(1, boot - STARTS_KEPT + 1), boot + 1))
+
+
+HELLO = hello()  # of node 2, as node 1 likes it
 
 
 class Recorder:
@@ -29,12 +62,20 @@ class Recorder:
         self.delivered: list[tuple[str, Address, Any]] = []
         self.events: list[tuple[Any, ...]] = []
         self.heard: list[int] = []
+        self.met: list[tuple[int, Acquaintance]] = []
+        self.fenced: list[str] = []
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.changed: Deferred[None] | None = None
 
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         self.delivered.append((to_role, sender, message))
         self._change()
+
+    def peer_met(self, node: int, acquaintance: Acquaintance) -> None:
+        self.met.append((node, acquaintance))
+
+    def fence(self, reason: str) -> None:
+        self.fenced.append(reason)
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         self.events.append(("up", node, incarnation, boot))
@@ -73,15 +114,17 @@ def mesh_of(
     mode: str = "leader",
     boot: int = 1,
     incarnation: int | None = None,
-    stored: dict[int, int] | None = None,
+    stored: dict[int, Acquaintance] | None = None,
     limits: Limits = LIMITS,
+    **more: Any,
 ) -> tuple[Mesh, Recorder]:
-    """Node ``node`` of a cluster whose members listen on 5101, 5102 ...; its incarnation is 0xB0 + its id."""
+    """Node ``node`` of a cluster whose members listen on 5101, 5102 ...; ``more`` are fields of its Hello."""
     recorder = Recorder()
-    identity = Identity(cluster, node, 0xB0 + node if incarnation is None else incarnation, boot)
+    more = {"frame_bytes_max": limits.frame_bytes_max} | more
+    me = hello(node, cluster, incarnation, mode, boot, members, **more)
     peers = {peer: f"tcp:127.0.0.1:{5100 + peer}" for peer in range(1, members + 1) if peer != node}
     door = Door(reactor, f"tcp:{5100 + node}")
-    mesh = Mesh(reactor, identity, mode, door, peers, stored or {}, limits, TIMINGS, recorder, recorder)
+    mesh = Mesh(reactor, me, door, peers, stored or {}, limits, TIMINGS, recorder, recorder)
     return mesh, recorder
 
 

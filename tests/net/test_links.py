@@ -11,12 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, PROPOSER, Address
 from dkv.ballot import Ballot
+from dkv.identity import Acquaintance
 from dkv.messages import PrepareSlot
 from dkv.net.links import FRAME_SILENCES, HELLO_BYTES_MAX, TICKS_OF_SILENCE
 from dkv.net.peers import STRANGERS_MAX
-from dkv.wire.codec import PROTOCOL, Hello, Refused
+from dkv.wire.codec import Refused
 from dkv.wire.frames import frame
-from tests.net.nodes import BEAT, HELLO, TIMINGS, Recorder, mesh_of, said, told
+from tests.net.nodes import BEAT, HELLO, TIMINGS, Recorder, hello, mesh_of, said, told
 from tests.net.wires import Network
 
 
@@ -54,7 +55,7 @@ class Misfits(SynchronousTestCase):
     def test_incarnation_that_node_one_was_told(self) -> None:
         """B12: a node whose disk was wiped must not vote under its old id; both operators are told what to do."""
         network = Network()
-        one, inbox_one = mesh_of(network.reactor, 1, stored={2: 0xAA})
+        one, inbox_one = mesh_of(network.reactor, 1, stored={2: Acquaintance(0xAA)})
         two, inbox_two = mesh_of(network.reactor, 2)
         for mesh in (one, two):
             self.successResultOf(mesh.door.bind())
@@ -70,18 +71,18 @@ class Misfits(SynchronousTestCase):
     def test_protocol_of_another_version(self) -> None:
         """Versions that would misread each other say so instead."""
         one, _ = mesh_of(MemoryReactorClock(), 1)
-        self.assertIn("protocol 9", one.objection(Hello(9, "blue", 2, 1, 1, "leader")) or "")
+        self.assertIn("protocol 9", str(one.objection(hello(protocol=9))))
 
     def test_good_hello(self) -> None:
         """Who is right is let in."""
-        one, _ = mesh_of(MemoryReactorClock(), 1, stored={2: 0xB2})
+        one, _ = mesh_of(MemoryReactorClock(), 1, stored={2: Acquaintance(0xB2)})
         self.assertIsNone(one.objection(HELLO))
         self.assertIsNone(one.objection(HELLO, one.peers[2]))
 
     def test_answers_at_the_wrong_address(self) -> None:
         """Two addresses swapped in a configuration: a node's messages would reach another."""
         one, _ = mesh_of(MemoryReactorClock(), 1, members=3)
-        self.assertIn("address of node 3", one.objection(HELLO, one.peers[3]) or "")
+        self.assertIn("address of node 3", str(one.objection(HELLO, one.peers[3])))
 
 
 class Strangers(SynchronousTestCase):
@@ -113,7 +114,7 @@ class Strangers(SynchronousTestCase):
     def test_hello_is_answered(self) -> None:
         """The handshake: Hello for Hello, and messages from then on."""
         _, transport = self.accept(told(HELLO), told(BEAT))
-        self.assertEqual(said(transport.value()), [Hello(PROTOCOL, "blue", 1, 0xB1, 1, "leader")])
+        self.assertEqual(said(transport.value()), [hello(1)])
         self.assertEqual(self.inbox.delivered, [(ELECTOR, Address(2, ELECTOR), BEAT)])
         self.assertEqual(self.inbox.heard, [2])
         self.assertEqual(self.inbox.events, [], "up only when this node's own dial has succeeded")
@@ -125,29 +126,29 @@ class Strangers(SynchronousTestCase):
 
     def test_own_id(self) -> None:
         """Two processes started as node 1 must not both be it."""
-        _, transport = self.accept(told(Hello(PROTOCOL, "blue", 1, 0xB1, 1, "leader")))
+        _, transport = self.accept(told(hello(1)))
         self.assert_refused(transport, "own id")
 
     def test_nothing_more_is_read_after_a_refusal(self) -> None:
         """A second Hello behind a refused one does not open the door."""
-        _, transport = self.accept(told(Hello(PROTOCOL, "green", 2, 0xB2, 1, "leader")) + told(HELLO) + told(BEAT))
+        _, transport = self.accept(told(hello(cluster="green")) + told(HELLO) + told(BEAT))
         self.assert_refused(transport, "green")
         self.assertEqual((self.inbox.delivered, self.mesh.peers[2].accepted), ([], None))
 
     def test_not_a_member(self) -> None:
         """A node that is in its own configuration only is told so."""
-        _, transport = self.accept(told(Hello(PROTOCOL, "blue", 9, 0xB9, 1, "leader")))
+        _, transport = self.accept(told(hello(9)))
         self.assert_refused(transport, "not a member")
 
     def test_other_protocol(self) -> None:
         """A node of a later version is told so."""
-        _, transport = self.accept(told(Hello(9, "blue", 2, 0xB2, 1, "leader")))
+        _, transport = self.accept(told(hello(protocol=9)))
         self.assert_refused(transport, "same version")
 
     def test_incarnation_is_pinned_by_the_first_hello(self) -> None:
         """B12: a member met first under one incarnation is refused under another, before any restart."""
         self.accept(told(HELLO))
-        _, transport = self.accept(told(Hello(PROTOCOL, "blue", 2, 0xBAD, 1, "leader")))
+        _, transport = self.accept(told(hello(incarnation=0xBAD)))
         self.assert_refused(transport, "incarnation")
 
     def assert_refused_quietly(self, *data: bytes) -> None:
@@ -257,9 +258,7 @@ class Strangers(SynchronousTestCase):
     def test_complaints_remembered_are_bounded(self) -> None:
         """Strangers that make up reasons do not fill memory."""
         for number in range(3000):
-            self.accept(told(Hello(PROTOCOL, f"cluster {number}", 2, 1, 1, "leader")))[0].connectionLost(
-                Failure(ConnectionDone())
-            )
+            self.accept(told(hello(cluster=f"cluster {number}")))[0].connectionLost(Failure(ConnectionDone()))
         self.assertLess(len(self.mesh._logged), 1100)
 
     def dial(self) -> tuple[Any, StringTransport]:
@@ -278,7 +277,7 @@ class Strangers(SynchronousTestCase):
     def test_message_on_a_dialled_connection(self) -> None:
         """Messages come on accepted connections only: else a peer could be heard twice and out of order."""
         link, transport = self.dial()
-        self.assertEqual(said(transport.value()), [Hello(PROTOCOL, "blue", 1, 0xB1, 1, "leader")])
+        self.assertEqual(said(transport.value()), [hello(1)])
         link.dataReceived(told(HELLO))
         self.assertEqual(self.inbox.events, [("up", 2, 0xB2, 1)])
         link.dataReceived(told(BEAT))

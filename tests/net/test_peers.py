@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.identity import Identity
 from dkv.messages import Accept, Accepted, Submit
 from dkv.net import peers
 from dkv.net.doors import Door
@@ -20,7 +19,7 @@ from dkv.net.peers import Mesh
 from dkv.records import Batch
 from dkv.wire.codec import encode
 from dkv.wire.frames import frame
-from tests.net.nodes import BEAT, LIMITS, TIMINGS, Recorder, mesh_of, say
+from tests.net.nodes import BEAT, LIMITS, TIMINGS, Recorder, hello, mesh_of, say
 from tests.net.wires import Network
 
 
@@ -217,15 +216,30 @@ class TwoMeshes(SynchronousTestCase):
         self.network.pump()
         self.assertEqual(self.one.connected, {2})
 
-    def test_new_process_at_the_same_address(self) -> None:
-        """A peer that lost power and is back is dialled anew at once, not when the old connection times out."""
-        self.network.silent.add(5102)  # its old connection hangs
+    def lose_power(self) -> None:
+        """Node 2 says nothing more, and its connections stay as they are."""
+        self.network.silent.add(5102)
         self.network.reactor.tcpServers[:] = [server for server in self.network.reactor.tcpServers if server[0] == 5101]
+        self.two._ticks.stop()
+
+    def test_new_process_at_the_same_address(self) -> None:
+        """A peer that lost power and is back is met before its old connection times out, once that is silent."""
+        self.lose_power()
         self.start(2, boot=2)
-        self.network.pump()
+        self.network.advance(TIMINGS.silence_seconds * 0.9)
         self.network.silent.clear()
         self.network.pump()
         self.assertEqual(self.inbox_one.events[1:], [("down", 2), ("up", 2, 0xB2, 2)])
+
+    def test_a_second_process_while_the_first_is_heard(self) -> None:
+        """B34: a copy of the directory of a node that runs must not take its place, however long it tries."""
+        self.network.reactor.tcpServers[:] = [server for server in self.network.reactor.tcpServers if server[0] == 5101]
+        _, inbox = self.start(2, boot=2)
+        self.network.advance(TIMINGS.silence_seconds * 3)
+        (line,) = inbox.lines("refused_by_peer")
+        self.assertIn("while another process of it is connected", line["reason"])
+        self.assertEqual((inbox.events, inbox.fenced), ([], []))
+        self.assertEqual((self.inbox_one.events[1:], self.inbox_two.events[1:]), ([], []))
 
     def test_peer_heard_is_throttled(self) -> None:
         """Failure detection costs a little per heartbeat, not per message."""
@@ -328,6 +342,5 @@ class RealSockets(TestCase):
         yield two.stopService()
 
     def mesh(self, node: int, peers: dict[int, str], inbox: Recorder) -> Mesh:
-        identity = Identity("blue", node, 0xB0 + node, 1)
         door = Door(real_reactor, "tcp:0:interface=127.0.0.1")
-        return Mesh(real_reactor, identity, "leader", door, peers, {}, LIMITS, TIMINGS, inbox, inbox)
+        return Mesh(real_reactor, hello(node), door, peers, {}, LIMITS, TIMINGS, inbox, inbox)

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
+from dkv.identity import Acquaintance, pack_acquaintance
 from dkv.keys import CHOSEN_THROUGH, PROMISE, member_key, pack_ballot, pack_number, record_key
 from dkv.messages import (
     Accept,
@@ -319,7 +320,7 @@ class MemberTests(OneAcceptor):
     def test_b12_votes_once_all_members_are_stored(self) -> None:
         """Only the very first start needs everybody, and a restart must not need them again."""
         self.give(Address(2, ACCEPTOR), PeerUp(2, 0xB2, 1))
-        self.assertEqual(self.turn.persisted, {member_key(2): pack_number(0xB2)})
+        self.assertEqual(self.turn.persisted, {member_key(2): pack_acquaintance(Acquaintance(0xB2))})
         self.assertEqual(self.give(proposer(2), Prepare(B2, 1)), [])
         self.give(Address(3, ACCEPTOR), PeerUp(3, 0xB3, 1))
         self.assertEqual(self.told(ELECTOR), [Progress(0)])

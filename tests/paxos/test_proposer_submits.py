@@ -34,6 +34,14 @@ class Phase2Tests(OneProposer):
         self.assertEqual(self.give(Address(3, GATEWAY), Submit((batch(1, node=2),))), [])
         self.assertIn("foreign_batch_refused", self.turn.noted())
 
+    def test_b33_a_strangers_batch_is_recovered(self) -> None:
+        """A slot that holds one may be chosen: leaders that end on it end one after the other."""
+        record = SlotRecord(Ballot(1, 0), (batch(7, node=9), batch(8, node=2)))
+        sent = self.lead((1, record))
+        self.assertEqual(accepts(sent), [(node, 1, record.value) for node in (1, 2, 3)])
+        self.accepted(1, 1)
+        self.assertEqual(self.accepted(2, 1), [(acceptor(node), ChosenMark(FIRST, 1)) for node in (1, 2)])
+
     def test_submits_before_the_origins_are_known_wait(self) -> None:
         """A new leader that takes a batch which is in the log already proposes it twice."""
         self.lead()

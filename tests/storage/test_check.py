@@ -18,9 +18,10 @@ from dkv.keys import (
     slot_promise_key,
 )
 from dkv.records import Batch, SlotRecord, pack_record
+from dkv.settings import ENCODING_BYTES
 from dkv.sim.memory import MemoryStore
-from dkv.storage.check import check_log
-from dkv.storage.identity import DirectoryError
+from dkv.storage.check import LogFacts, check_frame, check_log
+from dkv.storage.identity import DirectoryError, DirectoryUnfit
 
 RECORD = pack_record(SlotRecord(Ballot(1, 1), (Batch(1, 2, 3, 4, b"blob"),), True))
 
@@ -54,6 +55,23 @@ class CheckLogTests(SynchronousTestCase):
             self.setUp()
             self.write(slots, chosen, applied)
             check_log(self.store)
+
+    def test_facts(self) -> None:
+        """What a node says of its votes rests on this, and which limits it may have."""
+        self.assertEqual(check_log(self.store), LogFacts(0, 0, 0))
+        self.write((1, 2, 5), 2)
+        large = pack_record(SlotRecord(Ballot(1, 1), (Batch(1, 2, 3, 4, b"x" * 100),), True))
+        self.store.commit({record_key(3): large}, lambda failure: None)
+        self.assertEqual(check_log(self.store), LogFacts(5, 3, len(large)))
+
+    def test_frames_that_are_too_small(self) -> None:
+        """A record that fits no frame keeps whoever lacks it in catch-up for ever; the line says what would do."""
+        facts = LogFacts(9, 7, 5_000)
+        check_frame(facts, 5_000 + ENCODING_BYTES)
+        check_frame(LogFacts(0, 0, 0), 1)
+        error = self.assertRaises(DirectoryUnfit, check_frame, facts, 5_000 + ENCODING_BYTES - 1)
+        for words in ("limits.frame_bytes_max = 267143", "slot 7", "5000 bytes", f"at least {5_000 + ENCODING_BYTES}"):
+            self.assertIn(words, str(error))
 
     def test_a_lost_slot_is_refused(self) -> None:
         """A chosen value that this acceptor no longer has could be chosen otherwise with its vote."""

@@ -11,13 +11,14 @@ That of a version which no release has yet is removed and written again whenever
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
-from dkv.identity import Identity
+from dkv.identity import Acquaintance, Identity, Start, Votes, pack_acquaintance
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
@@ -40,7 +41,7 @@ from dkv.kv.sessions import NEW, Sessions
 from dkv.records import NOOP, Batch, SlotRecord, pack_record, unpack_record
 from dkv.storage.binding import plyvel
 from dkv.storage.check import check_log
-from dkv.storage.identity import FORMAT_VERSION, initialise, load_members, open_directory
+from dkv.storage.identity import FORMAT_VERSION, draw_cluster_key, initialise, load_members, open_directory
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn
 
@@ -51,6 +52,13 @@ BATCHES = (
     Batch(3, INCARNATION, 1, 1, encode_entries([[PUT, b"greeting", b"hello"], [PUT, b"\x00\xff", b""]])),
     Batch(1, OTHER, 7, 1, encode_entries([[APPEND, b"greeting", b", world", 1_048_576]])),
 )
+MEMBERS = (1, 2, 3)
+OLD_EXAMPLE = Identity("example", 3, INCARNATION, 0, b"", MEMBERS)
+EXAMPLE = replace(OLD_EXAMPLE, cluster_key=INCARNATION.to_bytes(8, "big") * 2)
+ACQUAINTANCES = {
+    1: Acquaintance(OTHER, Start(2**32, OTHER), Votes(Ballot(2**40, 2), 4)),
+    2: Acquaintance(2, Start(5, 6)),
+}
 RECORDS = {
     1: SlotRecord(Ballot(1, 3), BATCHES, True),
     2: SlotRecord(Ballot(0, 0), NOOP, True),
@@ -69,11 +77,11 @@ def applied() -> FakeTurn:
 
 def write_example(directory: str) -> None:
     """Write a data directory with one of everything, in the form of this version."""
-    with patch("os.urandom", lambda count: INCARNATION.to_bytes(count, "big")):
-        initialise(directory, "example", 3)
-    store, _ = open_directory(directory, "example", 3, print)
+    with patch("os.urandom", lambda count: INCARNATION.to_bytes(8, "big") * (count // 8)), patch("time.time", int):
+        initialise(directory, "example", 3, MEMBERS, draw_cluster_key())
+        store, _ = open_directory(directory, "example", 3, print, MEMBERS)
     writes = {record_key(slot): pack_record(record) for slot, record in RECORDS.items()}
-    writes |= {member_key(1): pack_number(OTHER), member_key(2): pack_number(2)}
+    writes |= {member_key(node): pack_acquaintance(held) for node, held in ACQUAINTANCES.items()}
     writes |= {PROMISE: pack_ballot(2**40, 2), CHOSEN_THROUGH: pack_number(2), APPLIED_THROUGH: pack_number(2)}
     writes |= {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
     store.commit_now(writes | applied().staged)
@@ -103,15 +111,17 @@ class FormatTests(SynchronousTestCase):
     def test_every_version_is_read(self) -> None:
         """An upgrade must find identity, promise, log, marks, members and state as the older version left them."""
         for version in range(1, FORMAT_VERSION + 1):
-            store, identity = open_directory(self.copy(version), "example", 3, print)
+            store, identity = open_directory(self.copy(version), "example", 3, print, MEMBERS)
             self.addCleanup(store.close)
             check_log(store)
-            self.assertEqual(identity, Identity("example", 3, INCARNATION, 2))
+            self.assertEqual(replace(identity, boot=0, starts=()), EXAMPLE if version > 2 else OLD_EXAMPLE)
+            self.assertEqual(len(identity.starts), 2 if version > 2 else 1)
             self.assertEqual(unpack_ballot(store.get(PROMISE) or b""), (2**40, 2))
             self.assertEqual(unpack_number(store.get(CHOSEN_THROUGH)), 2)
             self.assertEqual(unpack_number(store.get(APPLIED_THROUGH)), 2)
             self.assertEqual({slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}, RECORDS)
-            self.assertEqual(load_members(store), {1: OTHER, 2: 2})
+            known = ACQUAINTANCES if version > 2 else {1: Acquaintance(OTHER), 2: Acquaintance(2)}
+            self.assertEqual(load_members(store), known)
             classic = {key: store.get(key) for key in (slot_promise_key(5), SLOT_BALLOT)} if version > 1 else {}
             held = {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
             self.assertEqual(classic, held if version > 1 else {})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.identity import Identity
+from dkv.identity import Acquaintance, Identity
 from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
 from dkv.sim.memory import MemoryStore
 from dkv.storage.binding import plyvel
@@ -49,7 +50,7 @@ class InitialiseTests(DirectoryTestCase):
         made = initialise(self.directory, "c", 1)
         self.assertEqual((made.cluster, made.node, made.boot), ("c", 1, 0))
         _, opened = self.open()
-        self.assertEqual(opened, Identity("c", 1, made.incarnation, 1))
+        self.assertEqual((opened.cluster, opened.node, opened.incarnation), ("c", 1, made.incarnation))
 
     def test_takes_an_empty_directory(self) -> None:
         """A mount point or a service's state directory exists before the node does."""
@@ -118,13 +119,19 @@ class InitialiseTests(DirectoryTestCase):
 
 
 class OpenDirectoryTests(DirectoryTestCase):
-    def test_every_start_is_counted(self) -> None:
+    def test_every_start_is_numbered(self) -> None:
         """Two starts with one number would give two batches one name, and one of them would be dropped."""
         initialise(self.directory, "c", 1)
-        for boot in (1, 2, 3):
+        began, boots, lives = int(time.time()), [], []
+        for _ in range(3):
             store, identity = open_directory(self.directory, "c", 1, now)
             store.close()
-            self.assertEqual(identity.boot, boot)
+            boots.append(identity.boot)
+            lives.append(identity.starts[-1].life)
+        self.assertEqual(sorted(set(boots)), boots)
+        self.assertGreaterEqual(boots[0], began)
+        self.assertEqual(len(set(lives)), 3)
+        self.assertEqual([start.boot for start in identity.starts], boots)
 
     def test_fenced(self) -> None:
         """A node that once found its directory to be wrong must not vote after the next start: the fence stays."""
@@ -144,7 +151,7 @@ class OpenDirectoryTests(DirectoryTestCase):
             "open_directory(sys.argv[1], 'c', 1, print); os._exit(9)"
         )
         subprocess.run([sys.executable, "-c", code, self.directory], env={"PYTHONPATH": os.pathsep.join(sys.path)})
-        self.assertEqual(self.open()[1].boot, 2)
+        self.assertEqual(len(self.open()[1].starts), 2)
 
     def test_a_missing_directory_says_how_to_make_it(self) -> None:
         """The first thing that a new operator meets; and nothing is created by looking."""
@@ -220,7 +227,7 @@ class LoadMembersTests(SynchronousTestCase):
         """A member that comes back with another disk is told apart by this."""
         store = MemoryStore(auto=True)
         store.commit({member_key(2): pack_number(2**64 - 1), member_key(300): pack_number(7)}, lambda failure: None)
-        self.assertEqual(load_members(store), {2: 2**64 - 1, 300: 7})
+        self.assertEqual(load_members(store), {2: Acquaintance(2**64 - 1), 300: Acquaintance(7)})
         self.assertEqual(load_members(MemoryStore()), {})
 
     def test_a_damaged_one_is_refused(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, get_args
 
 import cbor2
+from cbor2 import dumps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv import messages as m
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, PROPOSER
 from dkv.ballot import Ballot
+from dkv.identity import Start, Votes
 from dkv.node import gateway
 from dkv.paxos import acceptor, catchup, classic_acceptor, classic_proposer, elector, presence, proposer
 from dkv.records import Batch, SlotRecord
@@ -29,6 +31,7 @@ from dkv.wire.codec import (
     CodecError,
     Hello,
     Refused,
+    RefusedForGood,
     decode,
     decode_entries,
     encode,
@@ -37,11 +40,18 @@ from dkv.wire.codec import (
 
 BALLOT = Ballot(300, 2)
 BATCH = Batch(1, INCARNATION_MAX, 4, 70_000, b"blob")
+VOTES = Votes(BALLOT, 7)
 RECORD = SlotRecord(BALLOT, (BATCH,), True)
 
+HELLO = Hello(PROTOCOL, "blue", 2, INCARNATION_MAX, "leader", b"key", b"hash", 33, (Start(3, INCARNATION_MAX),), VOTES)
+HELLO_FIELDS = (
+    "0364626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c0207"
+)
+
 STORED = {
-    Hello(PROTOCOL, "blue", 2, INCARNATION_MAX, 3, "leader"): "87010364626c7565021bffffffffffffffff03666c6561646572",
+    HELLO: f"8b01{HELLO_FIELDS}",
     Refused("no"): "8202626e6f",
+    RefusedForGood("no", HELLO): f"8304626e6f8a{HELLO_FIELDS}",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
     m.Promise(BALLOT, 9, 8, 77, 0, 1, ((10, RECORD),)): "8811"
@@ -78,24 +88,27 @@ STORED = {
     m.SlotSettled(6, 7): "8318290607",
     m.SlotChosen(BALLOT, 6): "83182a8219012c0206",
     m.ChosenThrough(7, 9, 8): "84182b070908",
+    m.Voted(BALLOT, 6): "83182c8219012c0206",
 }
 """Every class that travels, and its bytes; whoever edits a line edits the protocol."""
 
 
 counts = st.integers(0, COUNT_MAX)
 nodes = st.integers(0, NODE_MAX)
+names = st.integers(0, INCARNATION_MAX)
 st.register_type_strategy(Ballot, st.builds(Ballot, counts, nodes))
 
 
 def of_class(cls: type) -> st.SearchStrategy[Any]:
     """Any message of ``cls``: whole range of each field."""
-    by_name = {"node": nodes, "incarnation": st.integers(0, INCARNATION_MAX)}
+    by_name = {"node": nodes, "incarnation": names, "life": names, "protocol": st.just(PROTOCOL)}
     given_fields = {field.name: by_name.get(field.name, counts) for field in fields(cls) if field.type == "int"}
     return st.builds(cls, **given_fields)
 
 
 st.register_type_strategy(int, counts)
-st.register_type_strategy(Batch, of_class(Batch))
+for _cls in (Batch, Start, Hello):
+    st.register_type_strategy(_cls, of_class(_cls))
 ANY_MESSAGE = st.sampled_from(sorted(TAGS.values(), key=lambda cls: cls.__name__)).flatmap(of_class)
 
 
@@ -107,7 +120,7 @@ class Tags(SynchronousTestCase):
         declared = [cls for _, cls in inspect.getmembers(m, inspect.isclass) if cls.__module__ == m.__name__]
         last = inspect.getsourcelines(m.HeartbeatAck)[1]
         travelling = {cls for cls in declared if inspect.getsourcelines(cls)[1] <= last}
-        self.assertEqual(set(TAGS.values()), travelling | {Hello, Refused, Alive})
+        self.assertEqual(set(TAGS.values()), travelling | {Hello, Refused, RefusedForGood, Alive})
 
     def test_numbers_are_unique(self) -> None:
         """Two classes under one tag would be taken for each other."""
@@ -122,7 +135,7 @@ class Tags(SynchronousTestCase):
 
     def test_routes(self) -> None:
         """A message that reached an actor which does not know it would stop the node."""
-        self.assertEqual(set(m.ROUTES), set(TAGS.values()) - {Hello, Refused, Alive})
+        self.assertEqual(set(m.ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Alive})
         shared = {CATCHUP: catchup.CatchupMessage, GATEWAY: gateway.GatewayMessage}
         leader = {
             ACCEPTOR: acceptor.AcceptorMessage,
@@ -148,6 +161,13 @@ class RoundTrip(SynchronousTestCase):
     """What one node encodes, another decodes to the same."""
 
     @settings(max_examples=400)
+    def test_hello_of_another_protocol(self) -> None:
+        """An upgrade of one node must be refused in words, whatever Hello looked like in the other version."""
+        for foreign in ([1, 2, "blue", 7, 5, 1, "leader"], [1, 9, "blue", 7, {"new": 1}]):
+            _, _, message = decode(dumps(foreign))
+            self.assertEqual((message.protocol, message.cluster, message.node), (foreign[1], "blue", 7))
+        self.assertRaises(CodecError, decode, dumps([1, 9]))
+
     @given(ANY_MESSAGE)
     def test_every_class(self, message: Any) -> None:
         """Nothing of a message is lost or altered, at any size of its numbers."""

@@ -1,0 +1,162 @@
+"""What this node knows of its peers, and its judgement of what they say of themselves.
+
+A Hello is refused if its sender is none of this cluster's members as they were at the first start, or goes by other
+rules. It is refused *for good* if its directory is shown to have forgotten something: its copy was put back, or runs
+twice, or its disk lied. Whoever let it in would count votes and number batches a second time (B34).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dkv.identity import NEVER, STARTS_KEPT, Acquaintance, Identity, Start, Votes, in_words, members_hash
+from dkv.messages import VOTES
+from dkv.wire.codec import PROTOCOL, Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a Hello is refused, in words for both operators; ``for_good`` if its sender must never take part again."""
+
+    reason: str
+    for_good: bool = False
+
+
+def hello_of(identity: Identity, mode: str, frame_bytes_max: int, votes: Votes) -> Hello:
+    """What a node says in the life that ``identity`` is of; ``votes`` are those on its disk when that began."""
+    return Hello(
+        PROTOCOL,
+        identity.cluster,
+        identity.node,
+        identity.incarnation,
+        mode,
+        identity.cluster_key,
+        members_hash(identity.members),
+        frame_bytes_max,
+        identity.starts,
+        votes,
+    )
+
+
+class Acquaintances:
+    """The judge of Hellos at the node whose own is ``me``; ``known`` is what its disk keeps of ``peers``."""
+
+    def __init__(self, me: Hello, peers: Iterable[int], known: Mapping[int, Acquaintance]) -> None:
+        self._me = me
+        self._peers = frozenset(peers)
+        self._known = {node: held for node, held in known.items() if node in self._peers}
+
+    def meet(self, hello: Hello) -> Acquaintance | None:
+        """Take in a Hello without objection; what is known of its sender now, None if that life was met before."""
+        known = self._known.get(hello.node)
+        if known is not None and known.start == hello.start:
+            return None
+        votes = hello.votes if known is None else known.votes.joined(hello.votes)
+        met = self._known[hello.node] = Acquaintance(hello.incarnation, hello.start, votes)
+        return met
+
+    def heard(self, node: int, message: Any) -> None:
+        """Take in what a message of ``VOTES`` says of its sender's disk, before anybody counts it."""
+        known = self._known[node]
+        slot = message.slot if VOTES[type(message)] else 0
+        if slot > known.votes.slot or message.ballot > known.votes.ballot:
+            self._known[node] = replace(known, votes=known.votes.joined(Votes(message.ballot, slot)))
+
+    def objection(self, hello: Hello, target: int | None = None, living: Iterable[Start] = ()) -> Objection | None:
+        """Why this node will not talk to the sender of ``hello``; None if it will.
+
+        ``target`` is whom this node meant to dial, ``living`` are the lives of the sender that are connected now.
+        """
+        reason = self._other_cluster(hello) or self._other_member(hello, target) or self._other_rules(hello)
+        if reason is not None:
+            return Objection(reason)
+        known = self._known.get(hello.node)
+        forgotten = None if known is None else self._forgotten(hello, known)
+        if forgotten is not None:
+            return Objection(f"node {hello.node} {forgotten}", for_good=True)
+        if any(start != hello.start for start in living):
+            return Objection(
+                f"node {hello.node} was started again (start {hello.start.boot}) while another process of it is "
+                f"connected with node {self._me.node}: it has to wait until that one is gone"
+            )
+        return None
+
+    def _other_cluster(self, hello: Hello) -> str | None:
+        me = self._me
+        they, we = f"node {hello.node}", f"node {me.node}"
+        if hello.protocol != PROTOCOL:
+            return f"{they} speaks protocol {hello.protocol}, {we} protocol {PROTOCOL}: run the same version on both"
+        if hello.cluster != me.cluster:
+            return (
+                f"{they} belongs to cluster {hello.cluster!r}, {we} to cluster {me.cluster!r}:"
+                " check the data directories and the addresses in the configurations"
+            )
+        if hello.cluster_key != me.cluster_key:
+            return (
+                f"{they} has another cluster key than {we}: there are two clusters named {me.cluster!r}, and an address"
+                " in a configuration is to be corrected; or one of the two is new and was initialised without the"
+                " --cluster-key of the others, and that is to be done again"
+            )
+        return None
+
+    def _other_member(self, hello: Hello, target: int | None) -> str | None:
+        me = self._me
+        they, we = f"node {hello.node}", f"node {me.node}"
+        if hello.node == me.node:
+            return f"{they} is this node's own id: two processes run as it, or its address is given to a peer"
+        if hello.node not in self._peers:
+            return f"{they} is not a member in the configuration of {we}: give all members the same configuration"
+        if target not in (None, hello.node):
+            return f"{they} answers at the address of node {target}: correct the addresses in the configuration"
+        if hello.members_hash != me.members_hash:
+            return (
+                f"{they} began with other members than {we}, which lists {in_words({me.node} | self._peers)}:"
+                " give all members the same configuration, the one that the cluster was first started with"
+            )
+        known = self._known.get(hello.node)
+        if known is not None and known.incarnation != hello.incarnation:
+            return (
+                f"{they} has incarnation {hello.incarnation:016x}, {we} knows it as {known.incarnation:016x}:"
+                " it lost its data directory or runs on a new one; it must be replaced explicitly to take part"
+            )
+        return None
+
+    def _other_rules(self, hello: Hello) -> str | None:
+        me = self._me
+        they, we = f"node {hello.node}", f"node {me.node}"
+        if hello.mode != me.mode:
+            return f"{they} runs in mode {hello.mode!r}, {we} in mode {me.mode!r}: set the same mode for all members"
+        if hello.frame_bytes_max != me.frame_bytes_max:
+            return (
+                f"{they} has limits.frame_bytes_max = {hello.frame_bytes_max}, {we} {me.frame_bytes_max}: one would"
+                " send what the other does not take; set the same value for all members"
+            )
+        if not hello.starts:
+            return f"{they} names no start of its own: run the same version on both"
+        return None
+
+    def _forgotten(self, hello: Hello, known: Acquaintance) -> str | None:
+        """What the sender's directory does not know and should: words that follow its name; None if it knows all.
+
+        A life that was met before was judged then, and has voted since.
+        """
+        met, now, we = known.start, hello.start, f"node {self._me.node}"
+        if met in (NEVER, now):
+            pass  # Nothing is known of its lives, or this very one was let in.
+        elif now.boot < met.boot:
+            return (
+                f"runs as start {now.boot}, but {we} has met start {met.boot}: a later start has taken its place"
+            )
+        elif now.boot == met.boot:
+            return f"runs twice on one directory, or on a copy of it: {we} has met another process as start {met.boot}"
+        elif met not in hello.starts and (len(hello.starts) < STARTS_KEPT or met.boot >= hello.starts[0].boot):
+            return f"runs on an older copy of its directory: {we} has met start {met.boot}, of which it knows nothing"
+        if met != now and not hello.votes.covers(known.votes):
+            return (
+                f"has forgotten votes: it told {we} of ballot {known.votes.ballot} and slot {known.votes.slot}, and its"
+                f" disk holds ballot {hello.votes.ballot} and slot {hello.votes.slot}: an older copy of its directory"
+                " was put back, or its disk loses what it says is written"
+            )
+        return None

@@ -1,0 +1,123 @@
+"""What a store knows of its node: the cluster, its first members, its starts, and the other members' lives.
+
+Every start draws a random life id and takes a number that no start before it had; both are on disk before it does
+anything. Peers keep them. So a directory that was put back, or runs twice, is one that does not know of a start which
+its peers have met, or one whose starts they have met already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from struct import Struct
+
+from dkv.ballot import ZERO, Ballot
+from dkv.identity import STARTS_KEPT, Acquaintance, Identity, Start, Votes, in_words, unpack_acquaintance
+from dkv.keys import (
+    BOOT,
+    CLUSTER_KEY,
+    FIRST_MEMBERS,
+    IDENTITY,
+    MEMBER,
+    PROMISE,
+    RECORD,
+    SLOT_BALLOT,
+    node_of,
+    unpack_ballot,
+    unpack_number,
+)
+from dkv.storage.store import Store
+
+_IDENTITY = Struct(">QI")  # incarnation, node; the cluster's name follows
+_START = Struct(">QQ")
+_COUNT_BYTES = 8
+_NODE = Struct(">I")
+
+
+class MembersDiffer(Exception):
+    """The config lists other members than the cluster began with; the text names both lists."""
+
+
+def first_writes(
+    cluster: str, node: int, incarnation: int, members: Collection[int], cluster_key: bytes
+) -> dict[bytes, bytes]:
+    """What makes an empty store that of ``node``, never started."""
+    return {
+        IDENTITY: _IDENTITY.pack(incarnation, node) + cluster.encode(),
+        CLUSTER_KEY: cluster_key,
+        FIRST_MEMBERS: _pack_members(members),
+        BOOT: b"",
+    }
+
+
+def read_identity(store: Store) -> Identity | None:
+    """Whose store it is, as of its latest start; None if it says nothing of that."""
+    stored = store.get(IDENTITY)
+    if stored is None:
+        return None
+    incarnation, node = _IDENTITY.unpack_from(stored)
+    starts = _unpack_starts(store.get(BOOT) or b"")
+    members = tuple(each for (each,) in _NODE.iter_unpack(store.get(FIRST_MEMBERS) or b""))
+    cluster = stored[_IDENTITY.size :].decode()
+    boot = starts[-1].boot if starts else 0
+    return Identity(cluster, node, incarnation, boot, store.get(CLUSTER_KEY) or b"", members, starts)
+
+
+def check_members(store: Store, identity: Identity, members: Collection[int]) -> Identity:
+    """``MembersDiffer`` unless the config's ``members`` are those of the first start; the identity, with them.
+
+    A store of an older format does not say. It can only be of a cluster whose members are all that it has met, and all
+    of them were met before it first voted.
+    """
+    held = set(identity.members)
+    if not held:
+        held = {identity.node, *read_members(store)}
+        if not _has_voted(store):
+            held |= set(members)
+    if held != set(members):
+        raise MembersDiffer(
+            f"belongs to a cluster whose members are {in_words(held)}, but the config file lists {in_words(members)}: "
+            f"members are not changed by an edit of the file; list the same nodes as before, on every node"
+        )
+    return replace(identity, members=tuple(sorted(members)))
+
+
+def next_life(identity: Identity, seconds: float, life: int) -> tuple[Identity, dict[bytes, bytes]]:
+    """The identity of a start at ``seconds`` since 1970 with the random ``life``; and what is to be written first.
+
+    The time keeps an older copy of the directory from giving a number again; the count, a clock that was set back.
+    """
+    start = Start(max(identity.boot + 1, int(seconds)), life)
+    starts = (*(each for each in identity.starts if each.life), start)[-STARTS_KEPT:]
+    writes = {
+        BOOT: b"".join(_START.pack(each.boot, each.life) for each in starts),
+        FIRST_MEMBERS: _pack_members(identity.members),
+    }
+    return replace(identity, boot=start.boot, starts=starts), writes
+
+
+def read_members(store: Store) -> dict[int, Acquaintance]:
+    """What was kept of every member that was once met; ``StoreFailed`` if one is damaged."""
+    return {node_of(key): unpack_acquaintance(value) for key, value in store.scan(MEMBER)}
+
+
+def votes_of(store: Store, last_slot: int) -> Votes:
+    """What the store's acceptor has promised and accepted, if its last record is that of ``last_slot``."""
+    stored = (store.get(PROMISE), store.get(SLOT_BALLOT))
+    return Votes(max((Ballot(*unpack_ballot(each)) for each in stored if each), default=ZERO), last_slot)
+
+
+def _has_voted(store: Store) -> bool:
+    promised = store.get(PROMISE) is not None or store.get(SLOT_BALLOT) is not None
+    return promised or next(iter(store.scan(RECORD)), None) is not None
+
+
+def _pack_members(members: Collection[int]) -> bytes:
+    return b"".join(map(_NODE.pack, sorted(members)))
+
+
+def _unpack_starts(stored: bytes) -> tuple[Start, ...]:
+    """Older formats counted starts, and gave them no names."""
+    if len(stored) == _COUNT_BYTES:
+        return (Start(unpack_number(stored), 0),)
+    return tuple(Start(*each) for each in _START.iter_unpack(stored))
