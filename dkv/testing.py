@@ -158,11 +158,11 @@ class SimulatedCluster:
         for one in numbers:
             for other in numbers:
                 if one != other and (one not in side_of or side_of[one] != side_of.get(other)):
-                    self._world.network.cut(one, other)
+                    self._world.network.wires.cut(one, other)
 
     def heal(self) -> None:
         """Let everything pass again."""
-        self._world.network.mend_all()
+        self._world.network.wires.mend_all()
 
     # --- how it is ---
 

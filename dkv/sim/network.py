@@ -1,53 +1,56 @@
-"""The simulated network between nodes: a session for each pair, as TCP connections both ways would make it.
+"""The simulated network between nodes: two TCP connections for each pair, one dialled by each, as the mesh has them.
 
-Within a session what one side sends arrives in order, unless it is lost or repeated by a fault; a session that ends
-may lose its tail, and what it still carries may arrive among what the next one brings. A cut direction holds bytes
-back, as TCP does, and delivers them in a burst if the session lives until it is open again; a side that hears nothing
-for ``silence_seconds`` ends the session. Every message is encoded and decoded by the production codec.
+The dialler of a connection writes messages to it, and the other end reads them; both say Hello first, and give signs
+of life. So messages may pass one way only, for as long as only one of the two can be made. What each node concludes
+from its connections, and tells its host, follows the rules of ``dkv.net.peers``.
+
+A connection that ends may lose its tail, and what it still carries may arrive among what the next one brings. An end
+that hears nothing for as many ticks as the mesh allows gives it up. Every message is encoded and decoded by the
+production codec.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
 from dkv.actor import Address
-from dkv.settings import Timings
-from dkv.sim.schedule import Schedule
+from dkv.net.links import TICKS_OF_SILENCE
+from dkv.settings import Limits, Timings
+from dkv.sim.connection import Connection, Life, Side
+from dkv.sim.schedule import NodeClock, Schedule
 from dkv.sim.trace import Happening, Trace
-from dkv.wire.codec import decode, encode
-
-BEATS_OF_SILENCE = 4
-"""Signs of life within ``silence_seconds``, as the mesh sends them."""
+from dkv.sim.wires import Read, Weather, Wires
+from dkv.wire.codec import Hello, decode, encode
 
 
 class Member(Protocol):
     """What the network needs of a node."""
 
     number: int
-    boot: int
-    incarnation: int
     up: bool
-    mode: str
+    clock: NodeClock
+    """Of its present life."""
 
     @property
-    def life(self) -> tuple[int, int]:
+    def life(self) -> Life:
         """The incarnation and the boot: no other life, of whatever disk, has both."""
 
     def run(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Handle now, or when the node goes on after a pause."""
 
-    def knows(self, node: int, incarnation: int) -> bool:
-        """Whether this node takes ``incarnation`` for its peer ``node``."""
+    def hello(self) -> Hello:
+        """What it says of itself at the beginning of a connection."""
+
+    def objection(self, hello: Hello) -> str | None:
+        """Why it refuses the sender of ``hello``; None if it takes it for its peer from now on."""
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
-        """A session with ``node`` is open."""
+        """``node`` and this node have accepted each other."""
 
     def peer_down(self, node: int) -> None:
-        """It has ended."""
+        """A connection with ``node``, which was up, is lost."""
 
     def peer_heard(self, node: int) -> None:
         """Bytes came in."""
@@ -59,240 +62,281 @@ class Member(Protocol):
         """It is about to send: whether it still lives after being told."""
 
 
-@dataclass(slots=True)
-class Weather:
-    """What the network does to messages; times in seconds."""
-
-    delay: float = 0.0005
-    spike_chance: float = 0.0
-    spike: float = 0.0
-    loss: float = 0.0
-    repeat: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class _End:
-    """One node's end of a session: whether it holds it for open, and what it has heard."""
-
-    open: bool = True
-    heard_at: float = 0.0
-    last_arrival: float = 0.0
-    held: list[tuple[int, bytes]] = field(default_factory=list)
-    """What was sent *to* this end and waits for its direction to be open."""
-
-
-@dataclass(slots=True, eq=False)
-class _Session:
-    ends: dict[int, _End]
-    lives: dict[int, tuple[int, int]]
-    lingers: bool
-    """Whether what is on its way when an end closes still arrives there."""
-
-
 class Network:
-    """The network of ``members``; ``weather`` and the cuts may change at any time."""
+    """The network of the members added, over ``wires``."""
 
-    def __init__(self, schedule: Schedule, random: Random, timings: Timings, trace: Trace, weather: Weather) -> None:
-        self.weather = weather
+    def __init__(
+        self,
+        schedule: Schedule,
+        random: Random,
+        limits: Limits,
+        timings: Timings,
+        trace: Trace,
+        weather: Weather,
+    ) -> None:
+        self.wires = Wires(schedule, random, weather, self._note)
         self._schedule = schedule
         self._random = random
+        self._limits = limits
         self._timings = timings
         self._trace = trace
         self._members: dict[int, Member] = {}
-        self._sessions: dict[tuple[int, int], _Session] = {}
-        self._cut: set[tuple[int, int]] = set()
-        self._held: defaultdict[tuple[int, int], list[_Session]] = defaultdict(list)
-        """The sessions that hold something back for a direction that is cut."""
-        self._lossy: dict[tuple[int, int], float] = {}
+        self._sides: dict[tuple[int, int], Side] = {}
+        self._connections: dict[Connection, None] = {}  # in order, so that a run can be repeated
+        self._deaf: set[int] = set()
         self._count = 0
+        self._last_encoded: tuple[Any, bytes] = (None, b"")
         self.arrived_at: dict[tuple[int, int], float] = {}
         """When a message last arrived, by (from, to)."""
 
     def add(self, member: Member) -> None:
         """Connect one node with those added before."""
         for other in self._members:
-            pair = (other, member.number)
-            self._schedule.after(0.0, self._dial, pair)
-            self._schedule.after(self._beat_seconds(), self._beat, pair)
+            for pair in ((other, member.number), (member.number, other)):
+                self._sides[pair] = Side()
+                self._schedule.after(0.0, self._go_on_dialling, *pair)
         self._members[member.number] = member
 
-    # --- faults ---
-
-    def cut(self, one: int, other: int) -> None:
-        """Let nothing pass from ``one`` to ``other``."""
-        if (one, other) not in self._cut:
-            self._cut.add((one, other))
-            self._note(one, "cut", f"to node {other}")
-
-    def mend(self, one: int, other: int) -> None:
-        """Let everything pass again, what was held back first."""
-        if (one, other) not in self._cut:
-            return
-        self._cut.discard((one, other))
-        self._note(one, "mend", f"to node {other}")
-        for session in self._held.pop((one, other), ()):
-            held, session.ends[other].held = session.ends[other].held, []
-            for number, body in held:
-                self._carry(session, one, other, number, body)
-
-    def lose(self, one: int, other: int, chance: float) -> None:
-        """Lose messages from ``one`` to ``other`` with this chance, until it is 0."""
-        self._lossy[one, other] = chance
-        self._note(one, "lossy", f"to node {other}, {chance:.0%}")
-
-    def mend_all(self) -> None:
-        """Every direction is open."""
-        for one, other in sorted(self._cut):
-            self.mend(one, other)
-
-    def calm(self) -> None:
-        """Nothing is lost, repeated or late any more."""
-        self.weather.loss = self.weather.repeat = self.weather.spike_chance = 0.0
-        self._lossy.clear()
+    def began(self, member: Member) -> None:
+        """A life of ``member`` has begun: it has no connections yet."""
+        for pair in self._sides:
+            if pair[0] == member.number:
+                self._sides[pair] = Side()
+        self._deaf.discard(member.number)
+        self._tick_later(member)
 
     def gone(self, number: int) -> None:
         """The process of ``number`` has ended: its peers find their connections closed, sooner or later."""
-        for pair, session in list(self._sessions.items()):
-            if number in pair:
-                self._end(session, pair, number)
+        for connection in list(self._connections):
+            if number in connection.ends:
+                self._end(connection, number)
+
+    def pause_reading(self, number: int) -> None:
+        """The node takes in no more messages."""
+        self._deaf.add(number)
+        self._note(number, "deaf", "reads no messages")
+
+    def resume_reading(self, number: int) -> None:
+        """It takes them in again, first those that came meanwhile."""
+        self._deaf.discard(number)
+        self._note(number, "hears", "reads messages again")
+        for connection in list(self._connections):
+            if connection.acceptor == number:
+                end = connection.ends[number]
+                unread, end.unread = end.unread, []
+                for call, arguments in unread:
+                    self._read(connection, number, call, arguments)
 
     # --- messages ---
 
     def send(self, sender: Member, to: Address, message: Any) -> None:
-        """Send if a session is open at the sender's end."""
+        """Send if the connection that ``sender`` dialled is usable and what waits there leaves room."""
         if not sender.sending(to, message):
             return
         self._count += 1
-        number = self._count
-        session = self._sessions.get(_pair(sender.number, to.node))
-        lost = self._random.random() < max(self.weather.loss, self._lossy.get((sender.number, to.node), 0.0))
-        if session is None or not session.ends[sender.number].open or lost:
+        number, pair = self._count, (sender.number, to.node)
+        connection = self._sides[pair].dialled
+        lost = self.wires.loses(*pair)
+        body = self._encoded(message)
+        if connection is None or not connection.usable or lost or self._is_full(connection, body):
             self._trace.add(Happening(self._schedule.now, sender.number, "drop", message, number, to.node))
             return
         self._trace.add(Happening(self._schedule.now, sender.number, "send", message, number, to.node))
-        body = encode(message)
-        self._carry(session, sender.number, to.node, number, body)
-        if self._random.random() < self.weather.repeat:
-            self._carry(session, sender.number, to.node, number, body)
+        for _ in range(2 if self.wires.repeats() else 1):
+            connection.queued_bytes += len(body)
+            self._carry(connection, to.node, self._arrive, number, body)
 
-    def _carry(self, session: _Session, sender: int, to: int, number: int, body: bytes) -> None:
-        end = session.ends[to]
-        if (sender, to) in self._cut:
-            end.held.append((number, body))
-            if session not in self._held[sender, to]:
-                self._held[sender, to].append(session)
-            return
-        end.last_arrival = max(end.last_arrival, self._schedule.now + self._delay())
-        self._schedule.after(end.last_arrival - self._schedule.now, self._reach, session, sender, to, number, body)
+    def _encoded(self, message: Any) -> bytes:
+        """One message that goes to several peers, one after the other, is encoded once."""
+        last, body = self._last_encoded
+        if message is not last:
+            body = encode(message)
+            self._last_encoded = (message, body)
+        return body
 
-    def _delay(self) -> float:
-        weather = self.weather
-        spike = weather.spike if self._random.random() < weather.spike_chance else 0.0
-        return self._random.uniform(0.2, 1.8) * weather.delay + self._random.random() * spike
+    def _is_full(self, connection: Connection, body: bytes) -> bool:
+        return connection.queued_bytes + len(body) > self._limits.peer_queue_bytes_max
 
-    def _reach(self, session: _Session, sender: int, to: int, number: int, body: bytes) -> None:
-        """The bytes are at the machine; its process reads them when it runs."""
-        receiver = self._members[to]
-        if receiver.life == session.lives[to]:
-            receiver.run(self._arrive, session, sender, to, number, body)
-
-    def _arrive(self, session: _Session, sender: int, to: int, number: int, body: bytes) -> None:
-        end = session.ends[to]
-        if not (end.open or session.lingers) or self._members[to].life != session.lives[to]:
-            return
+    def _arrive(self, connection: Connection, to: int, number: int, body: bytes) -> None:
+        connection.queued_bytes -= len(body)
         role, to_role, message = decode(body)
-        self._trace.add(Happening(self._schedule.now, to, "arrive", message, number, sender))
-        self._hear(session, sender, to)
-        self.arrived_at[sender, to] = self._schedule.now
-        self._members[to].deliver(to_role, Address(sender, role), message)
+        self._trace.add(Happening(self._schedule.now, to, "arrive", message, number, connection.dialler))
+        self.arrived_at[connection.dialler, to] = self._schedule.now
+        self._members[to].deliver(to_role, Address(connection.dialler, role), message)
 
-    # --- sessions ---
+    # --- bytes that come in ---
 
-    def _dial(self, pair: tuple[int, int]) -> None:
-        """Open a session if both nodes could; try again later."""
-        one, other = (self._members[number] for number in pair)
-        self._schedule.after(self._random.uniform(0.02, self._timings.reconnect_seconds_max), self._dial, pair)
-        session = self._sessions.get(pair)
-        if session is not None and all(end.open for end in session.ends.values()):
+    def _carry(self, connection: Connection, to: int, call: Read, *arguments: Any) -> None:
+        """Let ``call(connection, to, *arguments)`` read at the end of ``to`` what is sent to it now."""
+        self.wires.carry(connection, to, self._reach, call, arguments)
+
+    def _reach(self, connection: Connection, to: int, call: Read, arguments: tuple[Any, ...]) -> None:
+        """The bytes are at the machine; its process reads them when it runs."""
+        if self._is_current(connection, to):
+            self._members[to].run(self._read, connection, to, call, arguments)
+        else:
+            self._reset(connection, to)
+
+    def _read(self, connection: Connection, to: int, call: Read, arguments: tuple[Any, ...]) -> None:
+        end = connection.ends[to]
+        if not self._is_current(connection, to):
             return
-        reachable = pair not in self._cut and pair[::-1] not in self._cut and self._random.random() >= self.weather.loss
-        known = one.knows(other.number, other.incarnation) and other.knows(one.number, one.incarnation)
-        if one.up and other.up and reachable and known and one.mode == other.mode:
-            if session is not None:
-                for node, peer in ((one, other), (other, one)):  # whoever had not noticed that it is over does so now
-                    node.run(self._closed, session, node.number, peer.number)
-            ends = {number: _End(heard_at=self._schedule.now) for number in pair}
-            session = _Session(ends, {one.number: one.life, other.number: other.life}, self._random.random() < 0.5)
-            self._sessions[pair] = session
-            for node, peer in ((one, other), (other, one)):
-                arguments = (session, node.number, peer.number, peer.incarnation, peer.boot)
-                self._schedule.after(self._delay(), node.run, self._opened, *arguments)
-
-    def _opened(self, session: _Session, node: int, peer: int, incarnation: int, boot: int) -> None:
-        if session.ends[node].open and self._members[node].life == session.lives[node]:
-            self._note(node, "open", f"session with node {peer}")
-            session.ends[node].heard_at = self._schedule.now
-            self._members[node].peer_up(peer, incarnation, boot)
-
-    def _end(self, session: _Session, pair: tuple[int, int], number: int) -> None:
-        """``number`` ends its side; the other finds out if it is told, and may lose what was on its way."""
-        if not session.ends[number].open:
+        if not end.open:
+            self._reset(connection, to)
+            if not connection.lingers:
+                return
+        if to in self._deaf and to == connection.acceptor and end.greeted:
+            end.unread.append((call, arguments))
             return
-        session.ends[number].open = False
-        other = pair[0] if pair[1] == number else pair[1]
-        end = session.ends[other]
-        if not session.lingers:
+        if end.open and end.greeted:
+            self._hear(connection, to)
+        call(connection, to, *arguments)
+
+    def _reset(self, connection: Connection, number: int) -> None:
+        """The end of ``number`` was closed before: its machine says so to whoever still sends to it."""
+        other = connection.beyond(number)
+        if connection.ends[other].open and self.wires.passes(connection, other):
+            self._schedule.after(self.wires.delay(), self._members[other].run, self._closed, connection, other)
+
+    def _is_current(self, connection: Connection, number: int) -> bool:
+        """Whether the life that had this end of the connection goes on."""
+        member = self._members[number]
+        return member.up and member.life == connection.ends[number].life
+
+    # --- connections: what dkv.net.peers does ---
+
+    def _go_on_dialling(self, dialler: int, acceptor: int) -> None:
+        wait = self._random.uniform(0.02, self._timings.reconnect_seconds_max)
+        self._schedule.after(wait, self._go_on_dialling, dialler, acceptor)
+        self._members[dialler].run(self._dial, dialler, acceptor)
+
+    def _dial(self, dialler: int, acceptor: int) -> None:
+        """Say Hello over a new connection, if there is none and the other can be reached and answer."""
+        side, one, other = self._sides[dialler, acceptor], self._members[dialler], self._members[acceptor]
+        if side.dialled is not None or not other.up or self._random.random() < self.wires.weather.loss:
+            return
+        connection = Connection(dialler, one.life, acceptor, other.life, self._random.random() < 0.5)
+        if self.wires.passes(connection, dialler) and self.wires.passes(connection, acceptor):
+            side.dialled = connection
+            self._connections[connection] = None
+            self._carry(connection, acceptor, self._hello_received, one.hello())
+
+    def _hello_received(self, connection: Connection, number: int, hello: Hello) -> None:
+        """The Hello of the dialler, or the answer of the other end."""
+        end, member = connection.ends[number], self._members[number]
+        if not end.open:
+            return
+        reason = member.objection(hello)
+        if reason is not None:
+            self._note(number, "refused", f"node {hello.node}: {reason}")
+            self._abort(connection, number)
+            return
+        end.greeted, end.silent_ticks = True, 0
+        if number == connection.dialler:
+            self._up(number, hello)
+        else:
+            self._carry(connection, connection.dialler, self._hello_received, member.hello())
+            self._accepted(connection, hello)
+
+    def _accepted(self, connection: Connection, hello: Hello) -> None:
+        """A peer has dialled and its Hello is good, so it is there to be dialled."""
+        number, peer = connection.acceptor, connection.dialler
+        side = self._sides[number, peer]
+        older, side.accepted = side.accepted, connection
+        if older is not None:
+            self._abort(older, number)
+        dialled = side.dialled
+        if dialled is None:
+            self._dial(number, peer)
+        elif dialled.usable and dialled.ends[peer].life != connection.ends[peer].life:
+            self._abort(dialled, number)  # with a process that is no more
+            self._dial(number, peer)
+        elif dialled.usable:
+            self._up(number, hello)
+
+    def _up(self, number: int, hello: Hello) -> None:
+        side = self._sides[number, hello.node]
+        if not side.up:
+            side.up = True
+            self._note(number, "open", f"connected with node {hello.node}")
+            self._members[number].peer_up(hello.node, hello.incarnation, hello.boot)
+
+    def _abort(self, connection: Connection, number: int) -> None:
+        """``number`` ends the connection."""
+        if connection.ends[number].open:
+            self._end(connection, number)
+            self._lost(connection, number)
+
+    def _end(self, connection: Connection, number: int) -> None:
+        """The end of ``number`` closes; the other finds out if it is told, and may lose what was on its way."""
+        if not connection.ends[number].open:
+            return
+        connection.ends[number].open = False
+        other = connection.beyond(number)
+        end = connection.ends[other]
+        if not connection.lingers:
             end.held.clear()
-        if not end.open or (number, other) in self._cut:
-            return
-        tail = end.last_arrival - self._schedule.now
-        wait = max(tail, 0.0) + self._delay() if self._random.random() < 0.5 else self._delay()
-        self._schedule.after(wait, self._members[other].run, self._closed, session, other, number)
+        if connection.over:
+            del self._connections[connection]
+        elif self.wires.passes(connection, other):
+            tail = end.last_arrival - self._schedule.now
+            wait = max(tail, 0.0) + self.wires.delay() if self._random.random() < 0.5 else self.wires.delay()
+            self._schedule.after(wait, self._members[other].run, self._closed, connection, other)
 
-    def _closed(self, session: _Session, number: int, peer: int) -> None:
-        if session.ends[number].open and self._members[number].life == session.lives[number]:
-            session.ends[number].open = False
-            self._note(number, "closed", f"session with node {peer}")
+    def _closed(self, connection: Connection, number: int) -> None:
+        """The other end has closed."""
+        if connection.ends[number].open and self._is_current(connection, number):
+            connection.ends[number].open = False
+            del self._connections[connection]
+            self._note(number, "closed", f"connection with node {connection.beyond(number)}")
+            self._lost(connection, number)
+
+    def _lost(self, connection: Connection, number: int) -> None:
+        peer = connection.beyond(number)
+        side = self._sides[number, peer]
+        if side.dialled is connection:
+            side.dialled = None
+        elif side.accepted is connection:
+            side.accepted = None
+        else:
+            return
+        if side.up:
+            side.up = False
             self._members[number].peer_down(peer)
 
     # --- signs of life ---
 
-    def _beat_seconds(self) -> float:
-        return self._timings.silence_seconds / BEATS_OF_SILENCE
+    def _tick_later(self, member: Member) -> None:
+        member.clock.callLater(self._timings.silence_seconds / TICKS_OF_SILENCE, self._tick, member)
 
-    def _beat(self, pair: tuple[int, int]) -> None:
-        self._schedule.after(self._beat_seconds(), self._beat, pair)
-        session = self._sessions.get(pair)
-        if session is None:
-            return
-        for sender, to in (pair, pair[::-1]):
-            if session.ends[sender].open and (sender, to) not in self._cut:
-                self._members[sender].run(self._sign, session, sender, to)
-            self._members[to].run(self._listen, session, sender, to)
+    def _tick(self, member: Member) -> None:
+        """Count silence by ticks of the node, which stand still while it does, and give a sign of life."""
+        self._tick_later(member)
+        for (number, _), side in self._sides.items():
+            if number == member.number:
+                for connection in (side.dialled, side.accepted):
+                    if connection is not None:
+                        self._tick_end(connection, number)
 
-    def _sign(self, session: _Session, sender: int, to: int) -> None:
-        if self._members[sender].life == session.lives[sender] and (sender, to) not in self._cut:
-            self._schedule.after(self._delay(), self._members[to].run, self._hear, session, sender, to)
+    def _tick_end(self, connection: Connection, number: int) -> None:
+        end, peer = connection.ends[number], connection.beyond(number)
+        end.silent_ticks = 0 if number in self._deaf and number == connection.acceptor else end.silent_ticks + 1
+        if end.silent_ticks > TICKS_OF_SILENCE:
+            self._note(number, "silent", f"connection with node {peer}")
+            self._abort(connection, number)
+        elif end.greeted and not connection.ends[peer].held:  # where something is held back, it is a sign itself
+            self._carry(connection, peer, self._alive)
 
-    def _hear(self, session: _Session, sender: int, to: int) -> None:
-        end = session.ends[to]
-        if end.open and self._members[to].life == session.lives[to]:
-            end.heard_at = self._schedule.now
-            self._members[to].peer_heard(sender)
+    def _alive(self, connection: Connection, number: int) -> None:
+        """That bytes came is all there was to say."""
 
-    def _listen(self, session: _Session, sender: int, to: int) -> None:
-        """End a session that has been silent for too long."""
-        end = session.ends[to]
-        if not end.open or self._members[to].life != session.lives[to]:
-            return
-        if self._schedule.now - end.heard_at > self._timings.silence_seconds:
-            self._note(to, "silent", f"session with node {sender}")
-            self._end(session, _pair(sender, to), to)
-            self._members[to].peer_down(sender)
+    def _hear(self, connection: Connection, number: int) -> None:
+        peer, member = connection.beyond(number), self._members[number]
+        connection.ends[number].silent_ticks = 0
+        side, now = self._sides[number, peer], member.clock.seconds()
+        if now - side.heard_at >= self._timings.heartbeat_seconds:
+            side.heard_at = now
+            member.peer_heard(peer)
 
     def _note(self, node: int, kind: str, about: str) -> None:
         self._trace.add(Happening(self._schedule.now, node, kind, about))
-
-
-def _pair(one: int, other: int) -> tuple[int, int]:
-    return (one, other) if one < other else (other, one)

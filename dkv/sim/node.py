@@ -22,6 +22,7 @@ from dkv.storage.fence import fence_writes
 from dkv.storage.identity import DirectoryError, load_members, refuse_fenced
 from dkv.storage.lives import first_writes, next_life, read_identity
 from dkv.storage.store import RecordCorrupt, StoreFailed
+from dkv.wire.codec import PROTOCOL, Hello
 
 CLUSTER = "simulated"
 
@@ -226,6 +227,7 @@ class Node:
         self.port = _Port(self)
         add_actors(self._add, identity, self._members, self._limits, self._timings, self.port, self._bounds, self.mode)
         self.host.connect(_Link(self, self._network), self.port)
+        self._network.began(self)
         self.watcher.started(self)
         self.host.start()
 
@@ -264,18 +266,30 @@ class Node:
         if self.up:
             self.clock.run(call, *arguments)
 
+    def hello(self) -> Hello:
+        """What it says of itself at the beginning of a connection."""
+        return Hello(PROTOCOL, CLUSTER, self.number, self.incarnation, self.boot, self.mode)
+
+    def objection(self, hello: Hello) -> str | None:
+        """Why it refuses the sender of ``hello``, by the mesh's rules; None if it takes it for its peer from now on."""
+        if hello.mode != self.mode:
+            return f"it runs in mode {hello.mode}"
+        if not self.knows(hello.node, hello.incarnation):
+            return "it has another incarnation"
+        self._known[hello.node] = hello.incarnation
+        return None
+
     def knows(self, node: int, incarnation: int) -> bool:
-        """Whether ``incarnation`` is the one that is known for ``node``, or none is: the mesh's rule."""
+        """Whether ``incarnation`` is the one that is known for ``node``, or none is."""
         return self._known.get(node, incarnation) == incarnation
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
-        """A session with ``node`` is open."""
+        """``node`` and this node have accepted each other."""
         if self.up:
-            self._known[node] = incarnation
             self.host.peer_up(node, incarnation, boot)
 
     def peer_down(self, node: int) -> None:
-        """It has ended."""
+        """A connection with ``node``, which was up, is lost."""
         if self.up:
             self.host.peer_down(node)
 
@@ -317,7 +331,11 @@ class _Link:
         """Nothing was kept back."""
 
     def pause_reading(self) -> None:
-        """The limits of the simulation never fill a mailbox."""
+        """Take in no more messages for now."""
+        if self._node.boot == self._boot:
+            self._network.pause_reading(self._node.number)
 
     def resume_reading(self) -> None:
-        """So nothing waits."""
+        """Go on reading."""
+        if self._node.boot == self._boot:
+            self._network.resume_reading(self._node.number)

@@ -8,7 +8,7 @@ from random import Random
 from dkv.kv.sessions import Bounds
 from dkv.settings import Limits, Timings
 from dkv.sim.clients import Habits
-from dkv.sim.network import Weather
+from dkv.sim.wires import Weather
 
 FAULTS = (
     "clock",
@@ -22,6 +22,7 @@ FAULTS = (
     "loss",
     "lost-disk",
     "lossy-link",
+    "one-sided",
     "partition",
     "pause",
     "repeat",

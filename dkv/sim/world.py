@@ -77,13 +77,17 @@ class World:
         """The nodes that lead, as far as they say."""
         self.elected: list[int] = []
         """Every node that came to lead, each time."""
+        self.elected_at = 0.0
+        """When one did so last, in simulated seconds."""
         self.calm = False
         """Whether disks are no slower than planned any more."""
         self.schedule = Schedule()
         self.trace = Trace(out)
         members = tuple(range(1, size + 1))
         self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
-        self.network = Network(self.schedule, self._generator("network"), plan.timings, self.trace, plan.weather)
+        self.network = Network(
+            self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
+        )
         self.nodes: list[Node] = []
         self.crowd = Crowd(
             self.schedule, self._generator("clients"), self.nodes, plan.habits, plan.limits, plan.client_delay
@@ -93,7 +97,7 @@ class World:
             self._generator("faults"),
             plan,
             self.nodes,
-            self.network,
+            self.network.wires,
             self.crowd,
             self.leading,
             self.note,
@@ -193,6 +197,7 @@ class World:
             return
         if event == "leading":
             self.elected.append(node.number)
+            self.elected_at = self.schedule.now
             self.leading[node.number] = fields["ballot"]
         elif event == "stepped_down":
             self.leading.pop(node.number, None)

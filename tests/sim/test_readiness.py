@@ -45,7 +45,7 @@ class ReadyTestCase(SynchronousTestCase):
     def lose(self, pairs: list[tuple[Node, Node]], chance: float) -> None:
         """Lose what the first of each pair sends to the second; signs of life pass, as through a connection."""
         for one, other in pairs:
-            self.world.network.lose(one.number, other.number, chance)
+            self.world.network.wires.lose(one.number, other.number, chance)
 
     def after(self, seconds: float) -> set[int]:
         """The nodes that are not ready after so long, in which no rule was broken."""

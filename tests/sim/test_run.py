@@ -96,7 +96,7 @@ class SeedTests(SynchronousTestCase):
         marks = {"crash": "crash", "partition": "cut", "pause": "pause", "clock": "leap", "slow-disk": "slow"}
         marks |= {"stuck-disk": "stuck", "full-disk": "full", "write-error": "broken", "flipped-byte": "flip"}
         marks |= {"lost-disk": "wipe", "lossy-link": "lossy", "flap": "cut", "rotation": "cut", "hang-up": "hang-up"}
-        marks |= {"contest": "cut"}
+        marks |= {"contest": "cut", "one-sided": "block"}
         for fault in FAULTS:
             struck = False
             for seed in range(30):

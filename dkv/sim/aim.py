@@ -1,0 +1,34 @@
+"""What all faults share: whom they strike, for how long, and that they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from random import Random
+
+from dkv.sim.node import Node
+from dkv.sim.schedule import Schedule
+
+
+class Aim:
+    """Strikes ``nodes``, those in ``leading`` most; every choice is drawn from ``random``."""
+
+    def __init__(self, schedule: Schedule, random: Random, nodes: list[Node], leading: Collection[int]) -> None:
+        self.random = random
+        self.nodes = nodes
+        self.stopped = False
+        """Whether all faults are over."""
+        self._schedule = schedule
+        self._leading = leading
+
+    def victim(self, bias: float) -> Node:
+        """Any node, but a leader with the chance ``bias``."""
+        leading = [node for node in self.nodes if node.number in self._leading]
+        return self.random.choice(leading if leading and self.random.random() < bias else self.nodes)
+
+    def later(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
+        """Undo something, unless all faults have been undone by then."""
+        self._schedule.after(seconds, lambda: None if self.stopped else call(*arguments))
+
+    def lasting(self) -> float:
+        """How long something lasts, in seconds."""
+        return self.random.choice((0.05, 0.5, 1.0, 3.0, 8.0)) * self.random.uniform(0.5, 1.5)

@@ -1,0 +1,70 @@
+"""One simulated TCP connection between two nodes, and what a node keeps of its connections with one peer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Life = tuple[int, int]
+"""The incarnation and the boot of a node: no other life, of whatever disk, has both."""
+
+Bytes = tuple[Callable[..., None], tuple[Any, ...]]
+"""What is on its way: the call that reads it, and the rest of that call's arguments."""
+
+
+@dataclass(slots=True, eq=False)
+class End:
+    """One node's end of a connection: whether it holds it for open, and what is on its way to it."""
+
+    life: Life
+    open: bool = True
+    greeted: bool = False
+    """Whether the Hello of the other end has come, and was accepted."""
+    silent_ticks: int = 0
+    last_arrival: float = 0.0
+    held: list[Bytes] = field(default_factory=list)
+    """What was sent *to* this end while nothing passes."""
+    unread: list[Bytes] = field(default_factory=list)
+    """What has come while the node reads nothing."""
+
+
+class Connection:
+    """What ``dialler`` has dialled at ``acceptor``: messages go that way only, Hellos and signs of life both ways."""
+
+    __slots__ = ("acceptor", "dialler", "ends", "lingers", "queued_bytes")
+
+    def __init__(self, dialler: int, dialler_life: Life, acceptor: int, acceptor_life: Life, lingers: bool) -> None:
+        self.dialler = dialler
+        self.acceptor = acceptor
+        self.ends = {dialler: End(dialler_life), acceptor: End(acceptor_life)}
+        self.lingers = lingers
+        """Whether what is on its way when an end closes still arrives there."""
+        self.queued_bytes = 0
+        """Of messages that the acceptor has not read yet."""
+
+    def beyond(self, number: int) -> int:
+        """The node at the other end."""
+        return self.acceptor if number == self.dialler else self.dialler
+
+    @property
+    def usable(self) -> bool:
+        """Whether its dialler may write messages."""
+        end = self.ends[self.dialler]
+        return end.open and end.greeted
+
+    @property
+    def over(self) -> bool:
+        """Whether both ends are closed."""
+        return not any(end.open for end in self.ends.values())
+
+
+@dataclass(slots=True, eq=False)
+class Side:
+    """What one life of a node keeps of one peer, as ``dkv.net.peers.Peer`` does."""
+
+    dialled: Connection | None = None
+    accepted: Connection | None = None
+    """The latest one whose Hello was accepted."""
+    up: bool = False
+    heard_at: float = 0.0

@@ -1,0 +1,134 @@
+"""The wires of the simulated network: bytes that are late, lost or repeated, directions that are cut, dials blocked.
+
+What one end of a connection sends arrives in order while the connection lasts. A cut direction holds bytes back, as
+TCP does, and delivers them in a burst if the connection lives until it is open again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from dkv.sim.connection import Connection
+from dkv.sim.schedule import Schedule
+
+Read = Callable[..., None]
+"""Called with the connection, the node at whose end bytes have come in, and the rest of what was given to ``carry``."""
+
+
+@dataclass(slots=True)
+class Weather:
+    """What befalls messages on every connection; delays in seconds, the rest is how likely."""
+
+    delay: float = 0.0005
+    spike_chance: float = 0.0
+    spike: float = 0.0
+    loss: float = 0.0
+    repeat: float = 0.0
+
+
+class Wires:
+    """Carries bytes between nodes; ``weather``, cuts and blocks may change at any time. ``note`` hears of these."""
+
+    def __init__(
+        self, schedule: Schedule, random: Random, weather: Weather, note: Callable[[int, str, str], None]
+    ) -> None:
+        self.weather = weather
+        self._schedule = schedule
+        self._random = random
+        self._note = note
+        self._cut: set[tuple[int, int]] = set()
+        self._blocked: set[tuple[int, int]] = set()
+        self._lossy: dict[tuple[int, int], float] = {}
+        self._holding: dict[Connection, None] = {}  # in order, so that a run can be repeated
+        """Those that hold something back for a direction that is cut."""
+
+    # --- faults ---
+
+    def cut(self, one: int, other: int) -> None:
+        """Let nothing pass from ``one`` to ``other``."""
+        if (one, other) not in self._cut:
+            self._cut.add((one, other))
+            self._note(one, "cut", f"to node {other}")
+
+    def mend(self, one: int, other: int) -> None:
+        """Let everything pass again, what was held back first."""
+        if (one, other) in self._cut:
+            self._cut.discard((one, other))
+            self._note(one, "mend", f"to node {other}")
+            self._release()
+
+    def block(self, dialler: int, acceptor: int) -> None:
+        """Let nothing pass on what ``dialler`` dials at ``acceptor``: a packet filter, a wrong address."""
+        if (dialler, acceptor) not in self._blocked:
+            self._blocked.add((dialler, acceptor))
+            self._note(dialler, "block", f"cannot dial node {acceptor}")
+
+    def unblock(self, dialler: int, acceptor: int) -> None:
+        """Let them pass again."""
+        if (dialler, acceptor) in self._blocked:
+            self._blocked.discard((dialler, acceptor))
+            self._note(dialler, "unblock", f"can dial node {acceptor}")
+            self._release()
+
+    def lose(self, one: int, other: int, chance: float) -> None:
+        """Lose messages from ``one`` to ``other`` with this chance, until it is 0."""
+        self._lossy[one, other] = chance
+        self._note(one, "lossy", f"to node {other}, {chance:.0%}")
+
+    def mend_all(self) -> None:
+        """Every direction is open, and everybody can dial everybody."""
+        for one, other in sorted(self._cut):
+            self.mend(one, other)
+        for dialler, acceptor in sorted(self._blocked):
+            self.unblock(dialler, acceptor)
+
+    def calm(self) -> None:
+        """Nothing is lost, repeated or late any more."""
+        self.weather.loss = self.weather.repeat = self.weather.spike_chance = 0.0
+        self._lossy.clear()
+
+    # --- bytes on their way ---
+
+    def loses(self, one: int, other: int) -> bool:
+        """Whether the next message from ``one`` to ``other`` is lost."""
+        return self._random.random() < max(self.weather.loss, self._lossy.get((one, other), 0.0))
+
+    def repeats(self) -> bool:
+        """Whether the next message comes twice."""
+        return self._random.random() < self.weather.repeat
+
+    def delay(self) -> float:
+        """How long something is on its way now, in seconds."""
+        weather = self.weather
+        spike = weather.spike if self._random.random() < weather.spike_chance else 0.0
+        return self._random.uniform(0.2, 1.8) * weather.delay + self._random.random() * spike
+
+    def passes(self, connection: Connection, to: int) -> bool:
+        """Whether bytes get to the end of ``to``."""
+        if self._cut and (connection.beyond(to), to) in self._cut:
+            return False
+        return not self._blocked or (connection.dialler, connection.acceptor) not in self._blocked
+
+    def carry(self, connection: Connection, to: int, reach: Read, *arguments: Any) -> None:
+        """Call ``reach(connection, to, *arguments)`` when what is sent to ``to`` now is there."""
+        end = connection.ends[to]
+        if not self.passes(connection, to):
+            end.held.append((reach, arguments))
+            self._holding[connection] = None
+            return
+        end.last_arrival = max(end.last_arrival, self._schedule.now + self.delay())
+        self._schedule.after(end.last_arrival - self._schedule.now, reach, connection, to, *arguments)
+
+    def _release(self) -> None:
+        """Let go what is held back and may pass by now."""
+        for connection in list(self._holding):
+            for number, end in connection.ends.items():
+                if end.held and self.passes(connection, number):
+                    held, end.held = end.held, []
+                    for reach, arguments in held:
+                        self.carry(connection, number, reach, *arguments)
+            if not any(end.held for end in connection.ends.values()):
+                del self._holding[connection]
