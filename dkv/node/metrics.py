@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from dkv.actor import ELECTOR, PROPOSER
 from dkv.ballot import ZERO
 from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
+from dkv.node.logs import lines_dropped
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
@@ -182,6 +183,8 @@ class Metrics:
         yield _gauge("dkv_connections", "Clients connected", reading.connections)
         queues = GaugeMetricFamily("dkv_queue_depth", "What waits, in messages or bytes", labels=("queue",))
         yield _labelled(queues, reading.queues)
+        help = "Lines of the log that could not be written"
+        yield _counter("dkv_log_lines_dropped", help, lines_dropped())
         help = "Messages that fault orders dropped"
         yield _labelled(CounterMetricFamily("dkv_fault_dropped_messages", help, labels=("peer",)), reading.dropped)
         help = "Messages that fault orders delayed"

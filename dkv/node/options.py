@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, NoReturn
 
 from twisted.python.reflect import qual
@@ -13,16 +13,30 @@ from twisted.python.usage import UsageError
 
 import dkv
 from dkv.asserts import REFUSAL, assertions_left_out
-from dkv.node import logs
+from dkv.node import foreign, logs
 from dkv.node.config import NODE_ID_MAX, Config, ConfigError, Member, load_config, render_config
+from dkv.node.logwriter import LogFile, LogWriter
+from dkv.node.process import keep_standard_descriptors
 
 USAGE_STATUS = 2
+DAEMON_LOG = "twistd.log"
+"""Where a daemon logs unless it is told where: twistd's own choice."""
+
+DAEMON_UMASK = 0o077
+"""A daemon's files are for its user alone, unless --umask says otherwise: twistd's own choice too."""
+
+STDOUT = "-"
+"""How --logfile names stdout."""
+
 FENCED_STATUS = 3
 """The directory must never be used again: nothing is mended by another start."""
 
 
 class Options(TwistedOptions):
-    """``config``, ``member`` and ``data_directory`` say what to run once parsing has succeeded.
+    """``config``, ``member`` and ``data_directory`` say what to run once parsing has succeeded, the others how.
+
+    ``daemon``: whether to go into the background. ``log``: where all lines go; it must be started. ``log_path``: empty
+    for stdout. ``pidfile``: empty for none. All paths are absolute, for twistd may go to another directory later.
 
     A mistake is one line on stderr and status 2: twistd would print all of its help and report success.
     """
@@ -30,6 +44,10 @@ class Options(TwistedOptions):
     config: Config
     member: Member
     data_directory: str
+    daemon = False
+    log: LogWriter
+    log_path: str
+    pidfile = ""
 
     synopsis = "--config FILE --node ID [--data-dir DIR] [options]"
     longdesc = (
@@ -57,17 +75,22 @@ class Options(TwistedOptions):
 
     def opt_version(self) -> NoReturn:
         """Print the version of dkv and exit."""
-        print(f"dkv {dkv.__version__}")
-        sys.exit(0)
+        _answer(f"dkv {dkv.__version__}\n")
+
+    def opt_help(self) -> NoReturn:
+        """Print this and exit."""
+        _answer(f"{self}\n")
 
     def parseOptions(self, options: Any = None) -> None:
         """Parse; a mistake ends the process here, with its one line."""
+        keep_standard_descriptors()
         try:
             if assertions_left_out():
                 raise UsageError(REFUSAL)
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except (UsageError, ConfigError) as error:
-            print(f"dkvnode: {error}", file=sys.stderr)
+            if sys.stderr is not None:
+                print(f"dkvnode: {error}", file=sys.stderr)
             sys.exit(USAGE_STATUS)
 
     def parseArgs(self, *arguments: str) -> None:
@@ -76,43 +99,76 @@ class Options(TwistedOptions):
             raise UsageError(f"unexpected argument {arguments[0]!r}")
 
     def postOptions(self) -> None:
-        """Read the config; answer --check-config and --print-config; take over the log."""
+        """Read the config; answer --check-config and --print-config; take over the log and the start from twistd."""
         path = self._given("config")
         if path is None:
             raise UsageError("no config file: give --config FILE or set DKV_CONFIG")
-        self.config = load_config(path, self._environment, self._overrides)
+        self.config = load_config(os.path.abspath(path), self._environment, self._overrides)
         node = self._given("node")
         if node is not None:
             self.member = self.config.member(_node_id(node))
         if self["print-config"]:
-            print(render_config(self.config), end="")
-            sys.exit(0)
+            _answer(render_config(self.config))
         if self["check-config"]:
-            print(f"ok: cluster {self.config.cluster!r}, {len(self.config.members)} nodes")
-            sys.exit(0)
+            _answer(f"ok: cluster {self.config.cluster!r}, {len(self.config.members)} nodes\n")
         if node is None:
             raise UsageError("which node? give --node ID or set DKV_NODE")
         if self["data-dir"] == "":
             raise UsageError("--data-dir is empty")
-        self.data_directory = self._given("data-dir") or os.path.join("data", f"node{self.member.id}")
-        self._take_over_log()
+        directory = self._given("data-dir") or os.path.join("data", f"node{self.member.id}")
+        self.data_directory = os.path.abspath(directory)
+        parent: Any = getattr(self, "parent", None)
+        twistd: MutableMapping[str, Any] = parent if parent is not None else {"nodaemon": True}
+        self._take_over_start(twistd, getattr(parent, "defaults", {}))
+        self._take_over_log(twistd)
 
     def _given(self, name: str) -> str | None:
         """What the flag says, else the environment."""
         value = self[name]
         return value if value is not None else self._environment.get("DKV_" + name.upper().replace("-", "_"))
 
-    def _take_over_log(self) -> None:
+    def _take_over_start(self, twistd: MutableMapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        """Go into the background by ourselves (``process.py``), and write no pidfile that nobody asked for.
+
+        twistd's default, twistd.pid in the current directory, would let only one node be started from there.
+        """
+        self.daemon = not (twistd["nodaemon"] or twistd.get("debug"))
+        if self.daemon:
+            twistd["nodaemon"] = True
+            if twistd.get("umask") is None:
+                twistd["umask"] = DAEMON_UMASK
+        pidfile = twistd.get("pidfile")
+        if pidfile is defaults.get("pidfile"):  # that very object: somebody who types the same name gets a file
+            pidfile = ""
+        self.pidfile = os.path.abspath(pidfile) if pidfile else ""
+        twistd["pidfile"] = self.pidfile
+
+    def _take_over_log(self, twistd: MutableMapping[str, Any]) -> None:
         """Let every line be one of ours, twistd's included, unless an observer was named with --logger."""
-        parent: Any = getattr(self, "parent", None)
-        twistd: Mapping[str, Any] = parent if parent is not None else {}
+        if twistd.get("syslog"):
+            raise UsageError("--syslog is not supported: give --logfile, or run it with -n where its stdout is logged")
+        path = twistd.get("logfile") or (DAEMON_LOG if self.daemon else STDOUT)
+        if path == STDOUT and self.daemon:
+            raise UsageError("--logfile - is stdout, which a daemon does not have: name a file, or run it with -n")
+        self.log_path = "" if path == STDOUT else os.path.abspath(path)
         try:
-            stream = logs.open_stream(twistd.get("logfile"), daemon=not twistd.get("nodaemon", True))
+            self.log = LogWriter(LogFile(self.log_path or None), logs.line)
         except OSError as error:
-            raise UsageError(f"cannot write the log file {error.filename}: {error.strerror}") from None
-        logs.configure(self.member.id, stream)
-        if parent is not None and not parent.get("logger"):
-            parent["logger"] = qual(logs.TwistedObserver)  # twistd looks it up by its name
+            raise UsageError(f"cannot write the log file {path}: {error.strerror}") from None
+        logs.configure(self.member.id, self.log)
+        if not twistd.get("logger"):
+            twistd["logger"] = qual(foreign.TwistedObserver)  # twistd looks it up by its name
+
+
+def _answer(text: str) -> NoReturn:
+    """Print what was asked for and exit; a reader that has enough of it is no failure."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at exit
+    sys.exit(0)
 
 
 def _node_id(text: str) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from random import SystemRandom
 from typing import Any
 
@@ -20,7 +20,7 @@ from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients
 from dkv.net.doors import Door
 from dkv.net.peers import Mesh
-from dkv.node import logs
+from dkv.node import foreign, logs
 from dkv.node.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
 from dkv.node.admin import admin_site
 from dkv.node.assembly import add_actors
@@ -31,6 +31,7 @@ from dkv.node.journal import Journal
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.polling import clock_of
+from dkv.node.process import Launch, daemonize, obey_signals
 from dkv.node.session import ClientSession
 from dkv.storage.check import check_frame, check_log
 from dkv.storage.fence import FENCED_ADVICE, fence_writes
@@ -65,17 +66,17 @@ def raise_descriptor_limit() -> int:
 
 
 class NodeService(MultiService):
-    """One node. ``end_process(status)`` must not return: it is how a node that cannot go on stops."""
+    """One node. ``launch`` is told that it serves, and ends the process of one that cannot go on."""
 
     def __init__(
-        self, reactor: Any, config: Config, member: Member, directory: str, end_process: Callable[[int], None]
+        self, reactor: Any, config: Config, member: Member, directory: str, launch: Launch
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's services have no annotations
         self._reactor = reactor
         self._config = config
         self._member = member
         self._directory = directory
-        self._end_process = end_process
+        self._launch = launch
         self._log = logs.get_logger(member.id, "service")
         self._journal = Journal(lambda actor: logs.get_logger(member.id, actor), config.mode)
         self._peer_door = Door(reactor, member.peer.bind)
@@ -193,6 +194,7 @@ class NodeService(MultiService):
         if self._config.allow_faults:
             self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
         notify("READY=1")
+        self._launch.started()
 
     def _connections_max(self) -> int:
         """The configured cap, or what the limit of open files leaves if that is less."""
@@ -251,14 +253,7 @@ class NodeService(MultiService):
         self._end(f"dkvnode: fenced: {reason}. {FENCED_ADVICE}", FENCED_STATUS)
 
     def _end(self, line: str, status: int = 1) -> None:
-        print(line, file=sys.__stderr__, flush=True)  # twistd has made sys.stderr a part of the log
-        self._end_process(status)
-
-
-def end_process(status: int) -> None:
-    """End at once: no handler, no flush of LevelDB, nothing that could still write or answer."""
-    sys.stdout.flush()
-    os._exit(status)
+        self._launch.end(status, line)
 
 
 def collect_garbage_rarely() -> None:
@@ -273,10 +268,17 @@ def collect_garbage_rarely() -> None:
 
 def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that twistd looks for
     """The service of the node that the command line names. The only function that imports the reactor."""
+    teller = daemonize(options.log_path) if options.daemon else None  # first of all: threads do not survive it
+    launch = Launch(options.log.flush, options.pidfile, teller)
     from twisted.internet import reactor
 
+    options.log.start()
+    atexit.register(options.log.flush)
+    foreign.take_over(lambda error: launch.end(1, f"dkvnode: {error or type(error).__name__}"))
+    log = logs.get_logger(options.member.id, "service")
+    obey_signals(reactor, options.log.reopen, lambda name: log.info("stopping", signal=name))
     # Timers must not follow the wall clock: a step of an hour would fire them all, or freeze them for an hour.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]  # Twisted means it to be replaced
     sys.setswitchinterval(SWITCH_SECONDS)
     collect_garbage_rarely()
-    return NodeService(reactor, options.config, options.member, options.data_directory, end_process)
+    return NodeService(reactor, options.config, options.member, options.data_directory, launch)

@@ -153,16 +153,13 @@ class RealNode:
             self.process = None
 
     def stop(self, seconds: float = 15.0) -> None:
-        """SIGTERM; AssertionError unless it says at its end that it has stopped, and ends as twistd does then.
-
-        twistd ends itself by the signal that it was asked with, once all is shut down; supervisors count that as clean.
-        """
+        """SIGTERM; AssertionError unless it says at its end that it has stopped, and ends with status 0."""
         assert self.process is not None
         stops = len(self.logged("stopped"))
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(seconds)
         self.process = None
-        assert status in (0, -signal.SIGTERM), f"node {self.number} ended with status {status}"
+        assert status == 0, f"node {self.number} ended with status {status}"
         assert len(self.logged("stopped")) == stops + 1, f"node {self.number} ended without having stopped"
 
     def connect(self, seconds: float = 10.0) -> Connection:

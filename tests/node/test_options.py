@@ -8,15 +8,16 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import structlog
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
-from twisted.python.usage import Options as TwistedOptions
+from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 import dkv
-from dkv.node import logs
+from dkv.node import foreign, logs
 from dkv.node.config import load_config, render_config
 from dkv.node.options import Options
 
@@ -61,7 +62,7 @@ class OptionsTests(OptionsTestCase):
 
     def test_the_default_data_directory(self) -> None:
         """Each node of a machine has its own."""
-        self.assertEqual(self.parse("--config", ETC, "--node", "3").data_directory, os.path.join("data", "node3"))
+        self.assertEqual(self.parse("--config", ETC, "--node", "3").data_directory, os.path.abspath("data/node3"))
 
     def test_the_environment_stands_in_and_flags_win(self) -> None:
         """A container is configured by its environment, and a person may still override it."""
@@ -109,56 +110,96 @@ class OptionsTests(OptionsTestCase):
         self.assertMistake("DKV_LIMITS_NONE", "--config", ETC, "--check-config", environment={"DKV_LIMITS_NONE": "1"})
 
 
-class LogTests(OptionsTestCase):
-    def parse_under(self, parent: dict[str, Any], *arguments: str) -> Options:
-        """Parse as a subcommand of twistd with these options."""
-        options, twistd = Options({}), TwistedOptions()
-        twistd.update(parent)
-        options.parent = twistd
-        options.parseOptions(["--config", ETC, "--node", "2", *arguments])
-        parent.update(twistd)
-        return options
+class TwistdTests(OptionsTestCase):
+    """As a subcommand of twistd: what dkvnode takes over from it."""
+
+    def parse_under(self, *arguments: str) -> tuple[Options, dict[str, Any]]:
+        """Parse as a subcommand of twistd with these arguments of its own; twistd's options afterwards too."""
+        twistd = ServerOptions()
+        with patch.dict(os.environ, DKV_CONFIG=ETC, DKV_NODE="2"):
+            twistd.parseOptions([*arguments, "dkvnode"])
+        assert isinstance(twistd.subOptions, Options)
+        return twistd.subOptions, dict(twistd)
+
+    def refused(self, word: str, *arguments: str) -> None:
+        """One line with ``word`` on stderr, status 2."""
+        self.err.seek(0)
+        self.err.truncate()
+        self.assertEqual(self.assertRaises(SystemExit, self.parse_under, *arguments).code, 2)
+        self.assertRegex(self.err.getvalue(), r"\Adkvnode: [^\n]+\n\Z")
+        self.assertIn(word, self.err.getvalue())
 
     def test_takes_over_twistds_log(self) -> None:
         """One line of another form breaks whoever parses the log."""
-        parent: dict[str, Any] = {"nodaemon": True, "logfile": None, "logger": None}
-        self.parse_under(parent)
-        self.assertEqual(parent["logger"], "dkv.node.logs.TwistedObserver")
+        path = self.mktemp()
+        options, twistd = self.parse_under("-n", "--logfile", path)
+        self.assertIs(twistd["logger"], foreign.TwistedObserver)
+        options.log.start()
         logs.get_logger(2, "service").info("started")
-        logs.TwistedObserver()({"log_format": "hello", "log_namespace": "x"})
-        lines = [json.loads(line) for line in self.out.getvalue().splitlines()]
+        twistd["logger"]()({"log_format": "hello", "log_namespace": "x"})
+        options.log.flush(10.0)
+        lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
         self.assertEqual(
             [(line["node"], line["actor"], line["event"]) for line in lines],
             [(2, "service", "started"), (2, "twisted", "hello")],
         )
+        self.assertEqual(self.out.getvalue(), "")
 
     def test_a_logger_of_the_users_own_stays(self) -> None:
         """--logger is twistd's, and means what it says."""
-        parent: dict[str, Any] = {"nodaemon": True, "logfile": None, "logger": "my.observer"}
-        self.parse_under(parent)
-        self.assertEqual(parent["logger"], "my.observer")
+        _, twistd = self.parse_under("-n", "--logger", "tests.node.test_options.own_logger")
+        self.assertIs(twistd["logger"], own_logger)
 
-    def test_logfile(self) -> None:
-        """--logfile is twistd's too."""
+    def test_where_twistd_would_log(self) -> None:
+        """To stdout in the foreground, to twistd.log as a daemon, and where --logfile says."""
+        directory, here = self.mktemp(), os.getcwd()
+        os.mkdir(directory)
+        os.chdir(directory)
+        self.addCleanup(os.chdir, here)
+        self.assertEqual(self.parse_under("-n")[0].log_path, "")
+        self.assertEqual(self.parse_under("-n", "--logfile", "-")[0].log_path, "")
+        self.assertEqual(os.listdir(), [])
+        self.assertEqual(self.parse_under()[0].log_path, os.path.abspath("twistd.log"))
+        self.assertEqual(self.parse_under("-l", "own.log")[0].log_path, os.path.abspath("own.log"))
+        self.assertEqual(sorted(os.listdir()), ["own.log", "twistd.log"])
+
+    def test_a_log_that_cannot_be(self) -> None:
+        """A mistake like others: a node without a log is found out about too late."""
+        self.refused("cannot write the log file /absent/x: No such file", "-n", "--logfile", "/absent/x")
+        self.refused("a daemon does not have", "--logfile", "-")
+        self.refused("--syslog is not supported", "-n", "--syslog")
+        self.refused("--syslog is not supported", "--syslog")
+
+    def test_the_background(self) -> None:
+        """twistd's own way into it loses the reason and the status of a failed start; its umask stays."""
         path = self.mktemp()
-        open_stream = logs.open_stream
+        options, twistd = self.parse_under("-l", path)
+        self.assertEqual((options.daemon, twistd["nodaemon"], twistd["umask"]), (True, True, 0o077))
+        self.assertEqual(self.parse_under("-l", path, "--umask", "022")[1]["umask"], 0o022)
+        options, twistd = self.parse_under("-n")
+        self.assertEqual((options.daemon, twistd["umask"]), (False, None))
 
-        def opened(*arguments: Any, **options: Any) -> Any:
-            stream = open_stream(*arguments, **options)
-            self.addCleanup(stream.close)
-            return stream
+    def test_no_pidfile_unless_asked_for(self) -> None:
+        """twistd's default lets one node run in a directory, and the file of one that was killed stops the next."""
+        options, twistd = self.parse_under("-n")
+        self.assertEqual((options.pidfile, twistd["pidfile"]), ("", ""))
+        self.assertEqual(self.parse_under("-n", "--pidfile=")[1]["pidfile"], "")
+        for given in ("node.pid", "".join(("twistd", ".pid"))):
+            options, twistd = self.parse_under("-n", "--pidfile", given)
+            self.assertEqual((options.pidfile, twistd["pidfile"]), (os.path.abspath(given),) * 2)
 
-        self.patch(logs, "open_stream", opened)
-        self.parse_under({"nodaemon": True, "logfile": path, "logger": None})
-        logs.get_logger(2, "service").info("started")
-        self.assertIn('"event": "started"', Path(path).read_text())
-        self.assertEqual(self.out.getvalue(), "")
+    def test_paths_are_absolute(self) -> None:
+        """twistd goes to --rundir before the node opens anything."""
+        environment = {"DKV_CONFIG": os.path.relpath(ETC), "DKV_NODE": "2", "DKV_DATA_DIR": "own"}
+        self.assertEqual(self.parse(environment=environment).data_directory, os.path.abspath("own"))
+        del environment["DKV_DATA_DIR"]
+        self.assertEqual(self.parse(environment=environment).data_directory, os.path.abspath("data/node2"))
+        self.assertEqual(self.parse("--data-dir", ".", environment=environment).data_directory, os.getcwd())
+        self.assertMistake(os.path.abspath("absent.toml"), "--config", "absent.toml")
 
-    def test_a_logfile_that_cannot_be_written(self) -> None:
-        """A mistake like others."""
-        status = self.assertRaises(SystemExit, self.parse_under, {"nodaemon": True, "logfile": "/absent/x"}).code
-        self.assertEqual((status, self.err.getvalue().count("\n")), (2, 1))
-        self.assertIn("cannot write the log file /absent/x", self.err.getvalue())
+
+def own_logger() -> None:
+    """The user's own."""
 
 
 class PluginTests(SynchronousTestCase):
