@@ -259,7 +259,7 @@ class Network:
         if not side.up:
             side.up = True
             self._note(number, "open", f"connected with node {hello.node}")
-            self._members[number].peer_up(hello.node, hello.incarnation, hello.boot)
+            self._members[number].peer_up(hello.node, hello.incarnation, hello.start.boot)
 
     def _abort(self, connection: Connection, number: int) -> None:
         """``number`` ends the connection."""

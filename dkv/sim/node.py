@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
+from dkv.identity import NO_VOTES, Identity
 from dkv.keys import MEMBER, node_of
 from dkv.kv.sessions import Bounds
+from dkv.net.acquaintances import hello_of
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
 from dkv.node.readiness import Readiness
@@ -22,7 +24,7 @@ from dkv.storage.fence import fence_writes
 from dkv.storage.identity import DirectoryError, load_members, refuse_fenced
 from dkv.storage.lives import first_writes, next_life, read_identity
 from dkv.storage.store import RecordCorrupt, StoreFailed
-from dkv.wire.codec import PROTOCOL, Hello
+from dkv.wire.codec import Hello
 
 CLUSTER = "simulated"
 
@@ -175,6 +177,7 @@ class Node:
         self.mode = LEADER
         """The way to agree that its present life knows."""
         self._known: dict[int, int] = {}
+        self._identity: Identity
         self.initialise()
         network.add(self)
 
@@ -208,7 +211,7 @@ class Node:
             return
         assert identity is not None
         identity, writes = next_life(identity, self._schedule.now, self._random.getrandbits(64))
-        self.boot = identity.boot
+        self._identity, self.boot = identity, identity.boot
         self.disk.commit_now(writes)
         self.mode = self._choose_mode()
         self.up = True
@@ -268,7 +271,7 @@ class Node:
 
     def hello(self) -> Hello:
         """What it says of itself at the beginning of a connection."""
-        return Hello(PROTOCOL, CLUSTER, self.number, self.incarnation, self.boot, self.mode)
+        return hello_of(self._identity, self.mode, self._limits.frame_bytes_max, NO_VOTES)
 
     def objection(self, hello: Hello) -> str | None:
         """Why it refuses the sender of ``hello``, by the mesh's rules; None if it takes it for its peer from now on."""

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, PROPOSER, Address
 from dkv.ballot import Ballot
+from dkv.identity import NO_VOTES, Start
 from dkv.messages import Accepted, Confirm
 from dkv.settings import LEADER, Limits, Timings
 from dkv.sim.network import Network
@@ -19,6 +20,7 @@ from dkv.sim.trace import Trace
 from dkv.sim.wires import Weather
 from dkv.wire.codec import PROTOCOL, Hello, encode
 
+FRAME_BYTES_MAX = Limits().frame_bytes_max
 TO_ACCEPTOR = Confirm(Ballot(1, 1), 1)
 
 
@@ -47,7 +49,8 @@ class Recorder:
         self.clock.run(call, *arguments)
 
     def hello(self) -> Hello:
-        return Hello(PROTOCOL, "test", self.number, self.number, self.boot, LEADER)
+        starts = (Start(self.boot, self.number),)
+        return Hello(PROTOCOL, "test", self.number, self.number, LEADER, b"", b"", FRAME_BYTES_MAX, starts, NO_VOTES)
 
     def objection(self, hello: Hello) -> str | None:
         return "no" if hello.node in self.refused else None
