@@ -68,7 +68,8 @@ def status(to: Access) -> int:
     """Show a table of all nodes, in the order of the endpoints.
 
     CHOSEN and APPLIED are the last slots that the node knows chosen, and has executed; LAG is by how many slots APPLIED
-    is behind the highest CHOSEN of all. LEADER is the node it takes for the leader.
+    is behind the highest CHOSEN of all. LEADER is the node it takes for the leader. READY is whether it serves; below
+    the table a line for each reason why a node does not, and for each peer that it does not reach.
 
     With --output json every endpoint is an object: "endpoint", "reachable", "lag", "error" (null if it answered), and
     the fields of DKV.STATUS.
@@ -127,6 +128,21 @@ def _say_status(found: list[Found], lags: list[int | None]) -> None:
         if each.problem:
             name = str(each.answer.endpoint)
             say(one_line(each.problem if name in each.problem else f"{name}: {each.problem}"))
+        for line in _troubles(each.fields):
+            say(one_line(line))
+
+
+def _troubles(fields: dict[str, Any]) -> list[str]:
+    """Why the node is not ready, and which peers it does not reach; nothing of a node that has said no such thing."""
+    name = f"node {fields.get('node')}"
+    failing, peers = fields.get("failing"), fields.get("peers")
+    lines = [f"{name} is not ready: {why}" for why in failing.values()] if isinstance(failing, dict) else []
+    for peer in peers if isinstance(peers, list) else []:
+        problem = peer.get("problem") if isinstance(peer, dict) else None
+        if problem:
+            seconds = peer.get("problem_seconds")
+            lines.append(f"{name} has not reached node {peer.get('node')} for {seconds} s: {problem}")
+    return lines
 
 
 # --- health ---

@@ -1,14 +1,18 @@
-"""Twisted's endpoints as this project uses them, for listening and for dialling."""
+"""Twisted's server endpoints as this project uses them; ``dkv.net.dialling`` has the client's."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString, serverFromString
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IResolutionReceiver, IStreamServerEndpoint
 from zope.interface import implementer
+
+from dkv.net.lookups import HostName, host_name
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: a thousand clients that connect at once are no reason to drop one."""
@@ -24,6 +28,9 @@ def listening_endpoint(reactor: Any, text: str) -> Any:
 
     A socket in the file system is its owner's alone unless ``text`` gives it another mode.
     """
+    host = host_name(text, "interface", ("tcp", "tcp6"), 2)
+    if host is not None:
+        return _NamedEndpoint(reactor, text, host)
     extras = [_UNIX_MODE] if _UNIX.match(text) and not re.search(r"(?<!\\):mode=", text) else []
     backlog = [f"backlog={BACKLOG}"] if "backlog=" not in text else []
     for more in ([*extras, *backlog], extras, backlog):
@@ -34,19 +41,47 @@ def listening_endpoint(reactor: Any, text: str) -> Any:
     return serverFromString(reactor, text)  # type: ignore[no-untyped-call]
 
 
-@implementer(IStreamClientEndpoint)
-class DiallingEndpoint:
-    """The client endpoint that ``text`` describes, each attempt of which fails after ``timeout_seconds``.
+@implementer(IStreamServerEndpoint)
+class _NamedEndpoint:
+    """The server endpoint that ``text`` describes, which has a name for an interface that is looked up first.
 
-    Twisted's own 30 seconds would be spent waiting on a host that was cut off and has long been back.
+    Left to the system's ``bind``, the look-up would stop the reactor for as long as a DNS takes that does not answer.
     """
 
-    def __init__(self, reactor: Any, text: str, timeout_seconds: float) -> None:
+    def __init__(self, reactor: Any, text: str, host: HostName) -> None:
         self._reactor = reactor
-        self._endpoint = clientFromString(reactor, text)  # type: ignore[no-untyped-call]
-        self._timeout_seconds = timeout_seconds
+        self._text = text
+        self._host = host
 
-    def connect(self, factory: Any) -> Deferred[Any]:
-        """Connect once; fails with what the endpoint makes of being cancelled, or of the network."""
-        connecting: Deferred[Any] = self._endpoint.connect(factory)
-        return connecting.addTimeout(self._timeout_seconds, self._reactor)
+    def listen(self, factory: Any) -> Deferred[Any]:
+        """Look the name up, then listen; fails with ``DNSLookupError`` if it is not found."""
+        found: Deferred[Any] = Deferred()
+        family = IPv6Address if self._text.startswith("tcp6:") else IPv4Address
+        self._reactor.nameResolver.resolveHostName(_First(found), self._host.name, addressTypes=[family])
+
+        def listen(address: str | None) -> Any:
+            if address is None:
+                raise DNSLookupError(f"the name {self._host.name} is not found")
+            return listening_endpoint(self._reactor, self._host.replaced(address)).listen(factory)
+
+        return found.addCallback(listen)
+
+
+@implementer(IResolutionReceiver)
+class _First:
+    """Gives the first address of a name, or None, to a Deferred."""
+
+    def __init__(self, found: Deferred[Any]) -> None:
+        self._found = found
+        self._address: str | None = None
+
+    def resolutionBegan(self, resolution: Any) -> None:
+        """Nobody gives up on it: without its address a node cannot begin."""
+
+    def addressResolved(self, address: Any) -> None:
+        """One of its addresses."""
+        self._address = self._address or address.host
+
+    def resolutionComplete(self) -> None:
+        """There are no more."""
+        self._found.callback(self._address)

@@ -64,6 +64,7 @@ class Link(Protocol):
         self.start = NEVER  # of that Hello
         self.node: int | None = None  # whom this is with, as far as it is known or they say
         self.host = ""  # the other's address without its port, which differs each time
+        self.trouble = ""  # why this node ended it, in words
         self._reader = FrameReader(HELLO_BYTES_MAX)
         self._silent_ticks = 0
         self._unfinished_ticks = 0
@@ -146,6 +147,7 @@ class Link(Protocol):
 
     def complain(self, what: str, event: str, **fields: Any) -> None:
         """Log ``event``, unless this node did so already for the same ``what`` of the same peer."""
+        self.trouble = fields.get("reason") or f"connected, and {what}"
         self.mesh.log_once((self.host, self.node, what), event, address=self.host, peer=self.node, **fields)
 
     def close(self) -> None:

@@ -12,27 +12,22 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, Protocol
 
-from twisted.application.internet import ClientService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger, LogPublisher
 
 from dkv.actor import Address
 from dkv.identity import Acquaintance
 from dkv.messages import SPOKEN
 from dkv.net.acquaintances import Acquaintances, Objection
+from dkv.net.dialling import LOST, Dialler, Reach
 from dkv.net.doors import Door
-from dkv.net.endpoints import DiallingEndpoint
 from dkv.net.faults import Faults
 from dkv.net.links import ALIVE, TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import Hello, RefusedForGood, encode
 from dkv.wire.frames import frame
-
-RECONNECT_SECONDS_MIN = 0.05
-"""The wait after the first failed attempt; it doubles up to ``reconnect_seconds_max``."""
 
 STRANGERS_MAX = 64
 """Accepted connections beyond one per member: enough for reconnects, too few to use up file descriptors."""
@@ -82,8 +77,8 @@ class Peer:
         self.accepted: Accepted | None = None  # the latest one whose Hello was accepted
         self.up = False
         self.heard_at = -1.0
-        self.attempts = 0  # dialled in a row without reaching an accepted Hello
-        self.service: _Dialler
+        self.reach: Reach
+        self.service: Dialler
 
     def living(self) -> list[Link]:
         """Its connections on which it was heard of late: whoever restarts a process closes those of the one before."""
@@ -96,13 +91,6 @@ class Peer:
         self.service.startService()
         if self.dialled is not None:
             self.dialled.abort()
-
-
-class _Dialler(ClientService):
-    """A ClientService that does not log each attempt: a member that is down for a day would fill the log."""
-
-    _observer: Any = LogPublisher()  # which has nobody to publish to
-    _log = Logger(observer=_observer)
 
 
 class _DialledFactory(Factory):
@@ -163,9 +151,9 @@ class Mesh(MultiService):
         self.reading_paused = False
         self.peers = {node: Peer(node) for node in peers}
         for node, peer in self.peers.items():
-            endpoint: Any = DiallingEndpoint(reactor, peers[node], timings.silence_seconds)
-            factory: Any = _DialledFactory(self, peer)
-            peer.service = _Dialler(endpoint, factory, self._retry_policy(peer), clock=reactor)
+            peer.reach = Reach(node, peers[node], reactor, log)
+            factory, silence, wait = _DialledFactory(self, peer), timings.silence_seconds, timings.reconnect_seconds_max
+            peer.service = Dialler(reactor, peers[node], factory, silence, wait, peer.reach.failed)
             peer.service.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.faults = Faults(reactor, peers, log, Random())
         """Orders to drop or delay what is written to peers."""
@@ -183,6 +171,14 @@ class Mesh(MultiService):
     def connected(self) -> frozenset[int]:
         """The peers that what is sent now may reach."""
         return frozenset(node for node, peer in self.peers.items() if peer.dialled and peer.dialled.peer)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Of each peer: whether this node reaches it, whether it reaches this node, and what the trouble is."""
+        connected = self.connected
+        return [
+            {"node": node, "connected": node in connected, "accepted": peer.accepted is not None} | peer.reach.status()
+            for node, peer in sorted(self.peers.items())
+        ]
 
     def startService(self) -> None:
         """Begin to dial."""
@@ -295,7 +291,8 @@ class Mesh(MultiService):
         """A peer was dialled, has accepted this node's Hello and answered with a good one."""
         peer = link.target
         self._meet(hello)
-        peer.attempts = 0
+        peer.service.attempts = 0
+        peer.reach.reached()
         self._logged = {key for key in self._logged if key[0] != link.host}
         self._up(peer, hello)
 
@@ -309,6 +306,7 @@ class Mesh(MultiService):
         self._links.pop(link, None)
         if isinstance(link, Dialled) and link.target.dialled is link:
             link.target.dialled = None
+            link.target.reach.lost(link.trouble or LOST)
             self._down(link.target)
         elif link.peer is not None and link.peer.accepted is link:
             link.peer.accepted = None
@@ -353,12 +351,3 @@ class Mesh(MultiService):
     def _tick(self) -> None:
         for link in list(self._links):
             link.tick()
-
-    def _retry_policy(self, peer: Peer) -> Any:
-        """Counts attempts until a good Hello: one that connects and is refused is no success."""
-
-        def seconds(attempt: int) -> float:
-            peer.attempts += 1
-            return min(RECONNECT_SECONDS_MIN * 2.0 ** min(peer.attempts - 1, 30), self._timings.reconnect_seconds_max)
-
-        return seconds

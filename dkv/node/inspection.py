@@ -105,7 +105,6 @@ class Inspection:
         """The state of the node, for JSON."""
         me, metrics, member = self.identity, self._metrics, self._config.member(self.identity.node)
         conditions = self.conditions()
-        connected = self._mesh.connected
         return {
             "cluster": me.cluster,
             "node": me.node,
@@ -121,7 +120,7 @@ class Inspection:
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
-            "peers": [{"node": node, "connected": node in connected} for node in sorted(self._mesh.peers)],
+            "peers": self._mesh.status(),
             "catching_up": self._journal.catching_up,
             "catchup_entries_applied": metrics.catchup_entries_applied,
             "duplicates_suppressed": metrics.duplicates_suppressed,

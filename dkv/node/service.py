@@ -19,6 +19,7 @@ from dkv.identity import Acquaintance, Identity
 from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients
 from dkv.net.doors import Door
+from dkv.net.lookups import Lookups
 from dkv.net.peers import Mesh
 from dkv.node import foreign, logs
 from dkv.node.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
@@ -279,6 +280,7 @@ def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that 
     obey_signals(reactor, options.log.reopen, lambda name: log.info("stopping", signal=name))
     # Timers must not follow the wall clock: a step of an hour would fire them all, or freeze them for an hour.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]  # Twisted means it to be replaced
+    reactor.installNameResolver(Lookups(reactor))  # type: ignore[attr-defined]  # the reactor is a module to mypy
     sys.setswitchinterval(SWITCH_SECONDS)
     collect_garbage_rarely()
     return NodeService(reactor, options.config, options.member, options.data_directory, launch)

@@ -87,6 +87,21 @@ class StatusTests(LookTestCase):
         self.assertIn("c:1: ERR unknown command", lines)
         self.assertIn("d:1 does not answer as a node of dkv would", lines)
 
+    def test_why(self) -> None:
+        """Why a node does not serve, and which peers it does not reach, is there without a look into a log."""
+        peers = [{"node": 1, "problem": None}, {"node": 3, "problem": "connection refused", "problem_seconds": 7.5}]
+        failing = {"served": "node 1, the leader, has not answered this node for 9.0 s"}
+        result = self.run_at(["status"], a=status(1), b=status(2, ready=False, failing=failing, peers=peers))
+        self.assertEqual(
+            result.stdout.splitlines()[3:],
+            [
+                "node 2 is not ready: node 1, the leader, has not answered this node for 9.0 s",
+                "node 2 has not reached node 3 for 7.5 s: connection refused",
+            ],
+        )
+        for strange in (status(1, peers=7, failing=[]), status(1, peers=[7, {}], failing={})):
+            self.assertEqual(len(self.run_at(["status"], a=strange).stdout.splitlines()), 2)
+
     def test_nobody(self) -> None:
         """3, as in the other commands."""
         self.assertEqual(self.run_at(["status"], a=None, b=None).exit_code, 3)

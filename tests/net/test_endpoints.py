@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.protocol import Factory, Protocol
+from socket import AF_INET, AF_INET6
+from typing import Any
+
+from twisted.internet.error import DNSLookupError
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net.endpoints import DiallingEndpoint, listening_endpoint
+from dkv.net.endpoints import listening_endpoint
+from dkv.net.lookups import Lookups
 
 
 class Listening(SynchronousTestCase):
@@ -51,23 +55,35 @@ class Listening(SynchronousTestCase):
         """A slip in an endpoint string is an error where it is read."""
         self.assertRaises(ValueError, listening_endpoint, MemoryReactorClock(), "tpc:5001")
 
+    def test_a_name_is_looked_up_beside_the_reactor(self) -> None:
+        """A DNS that does not answer must not keep the node from its signals: bind would look it up there."""
+        for text, port, address in (
+            ("tcp:5101:interface=db1", 5101, "10.0.0.1"),
+            ("tcp:5101:db1:7", 5101, "10.0.0.1"),
+            ("tcp6:5101:interface=db1", 5101, "fd00::1"),
+        ):
+            reactor: Any = MemoryReactorClock()
+            questions: list[Any] = []
+            addresses = [(AF_INET, 1, 6, "", ("10.0.0.1", 0)), (AF_INET6, 1, 6, "", ("fd00::1", 0, 0, 0))]
 
-class Dialling(SynchronousTestCase):
-    """``DiallingEndpoint``."""
+            def answer(name: str, port: object, family: int, kind: int, addresses: Any = addresses) -> Any:
+                return [each for each in addresses if each[0] == family]
 
-    def test_connects(self) -> None:
-        """It dials where the string says."""
-        reactor = MemoryReactorClock()
-        endpoint = DiallingEndpoint(reactor, "tcp:host=127.0.0.1:port=5101", 2.0)
-        connecting = endpoint.connect(Factory.forProtocol(Protocol))
-        self.assertEqual(reactor.tcpClients[0][:2], ("127.0.0.1", 5101))
-        self.assertNoResult(connecting)
+            reactor.callFromThread = lambda call, *arguments: call(*arguments)
+            reactor.nameResolver = Lookups(reactor, answer, questions.append)
+            listening = listening_endpoint(reactor, text).listen(Factory())
+            self.assertNoResult(listening)
+            self.assertEqual(reactor.tcpServers, [])
+            questions.pop()()
+            self.successResultOf(listening)
+            self.assertEqual((reactor.tcpServers[0][0], reactor.tcpServers[0][3]), (port, address))
 
-    def test_gives_up(self) -> None:
-        """A host that was cut off and is back is reached by the next attempt, not after this one's 30 seconds."""
-        reactor = MemoryReactorClock()
-        endpoint = DiallingEndpoint(reactor, "tcp:127.0.0.1:5101", 2.0)
-        connecting = endpoint.connect(Factory.forProtocol(Protocol))
-        reactor.advance(2.1)
-        self.failureResultOf(connecting, ConnectingCancelledError)
-        self.assertTrue(reactor.connectors[0].stoppedConnecting)
+    def test_a_name_that_is_not_found(self) -> None:
+        """The start fails with a line that says so."""
+        reactor: Any = MemoryReactorClock()
+        questions: list[Any] = []
+        reactor.callFromThread = lambda call, *arguments: call(*arguments)
+        reactor.nameResolver = Lookups(reactor, lambda *_: [], questions.append)
+        listening = listening_endpoint(reactor, "tcp:5101:interface=db9").listen(Factory())
+        questions.pop()()
+        self.assertEqual(self.failureResultOf(listening, DNSLookupError).value.args, ("the name db9 is not found",))

@@ -98,6 +98,43 @@ class TwoMeshes(SynchronousTestCase):
         self.one.flush()
         self.assertEqual(writes, [frame(encode(BEAT)) * 3])
 
+    def test_why_a_peer_is_not_reached(self) -> None:
+        """An operator sees which way is open, since when, and what is wrong with the other."""
+        (told,) = self.one.status()
+        self.assertEqual((told["node"], told["connected"], told["accepted"], told["problem"]), (2, True, True, None))
+        self.stop(self.two, 5102)
+        (told,) = self.one.status()
+        state = told["connected"], told["accepted"], told["problem"]
+        self.assertEqual(state, (False, False, "the connection was lost"))
+        self.network.advance(30)
+        (told,) = self.one.status()
+        self.assertEqual((told["problem"], told["connected_seconds"]), ("connection refused", None))
+        self.assertGreater(told["problem_seconds"], 29)
+        self.assertEqual([line["reason"] for line in self.inbox_one.lines("peer_unreachable")], ["connection refused"])
+
+    def test_one_way(self) -> None:
+        """Node 2 cannot dial node 1, which dials it: what node 2 hears is not what it reaches."""
+        self.network.closed.add(5101)
+        for dialler, _ in self.network.links(5101):
+            dialler.abortConnection()
+        self.network.advance(10)
+        (two,), (one,) = self.two.status(), self.one.status()
+        self.assertEqual((two["connected"], two["accepted"], two["problem"]), (False, True, "connection refused"))
+        self.assertEqual((one["connected"], one["accepted"], one["problem"]), (True, False, None))
+
+    def test_a_refusal_is_shown(self) -> None:
+        """That a peer belongs to another cluster is told by what it said, though its connection closed as well."""
+        stranger, _ = self.start(3, members=3, cluster="green")
+        self.network.advance(5)
+        words = [told["problem"] for told in stranger.status()]
+        self.assertTrue(all("belongs to cluster" in word for word in words), words)
+
+    def test_silence_is_shown(self) -> None:
+        """A connection that carries nothing is none."""
+        self.network.silent.add(5102)
+        self.network.advance(6)
+        self.assertEqual(self.one.status()[0]["problem"], "connected, and silent")
+
     def test_not_connected_means_lost(self) -> None:
         """Sending to a node that is down or does not exist is no error: actors retransmit."""
         self.stop(self.two, 5102)
