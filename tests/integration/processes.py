@@ -133,6 +133,11 @@ class RealNode:
         command = [*TWISTD, "-n", "--pidfile=", "dkvnode", "--config", str(self.config_path)]
         return [*command, "--node", str(self.number), "--data-dir", str(self.directory)]
 
+    def init_command(self) -> list[str]:
+        """The command line that initialises its directory."""
+        command = [sys.executable, "-m", "dkv.cli.main", "init", "--config", str(self.config_path)]
+        return [*command, "--node", str(self.number), "--data-dir", str(self.directory)]
+
     def start(self, *prefix: str) -> None:
         """Start the process; ``prefix`` is a command to run it under."""
         with self.log_path.open("ab") as log:
