@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dkv.identity import Start
+from dkv.net.links import TICKS_OF_LIFE
+from dkv.wire.codec import Hello
+
 Life = tuple[int, int]
 """The incarnation and the boot of a node: no other life, of whatever disk, has both."""
 
@@ -19,14 +23,20 @@ class End:
 
     life: Life
     open: bool = True
-    greeted: bool = False
-    """Whether the Hello of the other end has come, and was accepted."""
+    hello: Hello | None = None
+    """Of the other end, once it has come and was accepted."""
     silent_ticks: int = 0
     last_arrival: float = 0.0
     held: list[Bytes] = field(default_factory=list)
     """What was sent *to* this end while nothing passes."""
     unread: list[Bytes] = field(default_factory=list)
     """What has come while the node reads nothing."""
+
+    @property
+    def heard_life(self) -> Start | None:
+        """The life at the other end, if it was accepted and has given a sign of life of late."""
+        lives = self.open and self.hello is not None and self.silent_ticks < TICKS_OF_LIFE
+        return self.hello.start if self.hello is not None and lives else None
 
 
 class Connection:
@@ -51,7 +61,7 @@ class Connection:
     def usable(self) -> bool:
         """Whether its dialler may write messages."""
         end = self.ends[self.dialler]
-        return end.open and end.greeted
+        return end.open and end.hello is not None
 
     @property
     def over(self) -> bool:

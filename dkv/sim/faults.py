@@ -18,6 +18,9 @@ from dkv.sim.wires import Wires
 MOMENTS = ("now", "sending", "voting", "committing", "durable")
 """When a crash happens: at once, or when the node next sends, sends a vote, begins a commit, or has one on disk."""
 
+KILL, POWER_CUT = "kill -9", "power cut"
+"""A crash of one process, and of all machines at one moment."""
+
 
 class Faults:
     """Strikes ``nodes`` as ``plan`` says, until ``stop``; ``lost(node)`` hears of each disk that is lost."""
@@ -45,7 +48,8 @@ class Faults:
         self._crowd = crowd
         self._note = note
         self._lost = lost
-        self._doomed: dict[int, str] = {}
+        self._doomed: dict[int, tuple[str, str]] = {}
+        """The moment at which a node will crash, and how."""
         self._strikes: dict[str, Callable[[Node], None]] = {
             "clock": self._leap,
             "crash": self._crash,
@@ -54,6 +58,7 @@ class Faults:
             "hang-up": self._hang_up,
             "lost-disk": self._lose,
             "pause": self._pause,
+            "power-cut": self._cut_power,
             "slow-disk": self._slow,
             "stuck-disk": self._stick,
             "write-error": self._break,
@@ -82,9 +87,10 @@ class Faults:
 
     def reached(self, node: Node, moment: str) -> None:
         """The node is about to do what a crash may have been waiting for."""
-        if self._doomed.get(node.number) == moment and self._random.random() < 0.5:
+        due, how = self._doomed.get(node.number, ("", ""))
+        if due == moment and self._random.random() < 0.5:
             del self._doomed[node.number]
-            self._kill(node)
+            self._kill(node, how)
 
     def sending(self, node: Node, to: Address, message: object) -> None:
         """The node is about to send ``message``."""
@@ -94,7 +100,8 @@ class Faults:
                 self.reached(node, "voting")
         self._cuts.sending(node, to, message)
 
-    def _crash(self, node: Node) -> None:
+    def _crash(self, node: Node, how: str = KILL) -> None:
+        """At some moment, mostly of a node with a write under way."""
         writing = [each for each in self._nodes if each.up and each.disk.committing]
         if writing and self._random.random() < self._plan.bias:
             node = self._random.choice(writing)
@@ -102,21 +109,28 @@ class Faults:
             return
         moment = self._random.choice(MOMENTS)
         if moment == "now":
-            self._kill(node)
+            self._kill(node, how)
         else:
-            self._doomed[node.number] = moment
+            self._doomed[node.number] = moment, how
 
-    def _kill(self, node: Node) -> None:
-        self._note(node.number, "crash", "kill -9")
-        node.crash(keep=self._random.random() < self._plan.keep_chance)
-        self.restart_later(node)
+    def _cut_power(self, node: Node) -> None:
+        """All nodes go down at one moment; each disk keeps or loses the commit under way."""
+        self._crash(node, POWER_CUT)
+
+    def _kill(self, node: Node, how: str) -> None:
+        for each in self._nodes if how == POWER_CUT else [node]:
+            if each.up:
+                self._note(each.number, "crash", how)
+                each.crash(keep=self._random.random() < self._plan.keep_chance)
+                self.restart_later(each)
 
     def restart_later(self, node: Node) -> None:
         """Somebody, or systemd, starts the node again, more than once if it must be."""
         wait = self._random.expovariate(1 / self._plan.restart_seconds)
-        self._aim.later(wait, self._restart, node)
+        self._aim.later(wait, self.start, node)
 
-    def _restart(self, node: Node) -> None:
+    def start(self, node: Node) -> None:
+        """Start the node if it is down, as soon as its disk has room."""
         if node.disk.full:
             self.restart_later(node)
         elif not node.up:

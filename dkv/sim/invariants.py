@@ -38,6 +38,7 @@ from dkv.messages import (
     Confirmed,
     Prepare,
     Promise,
+    PromiseSlot,
 )
 from dkv.node.layers import Layers
 from dkv.paxos.quorum import quorum_size
@@ -192,6 +193,8 @@ class Invariants:
         match message:
             case Promise() | Accepted() | AcceptedSlot() if node.number in self._wiped:
                 self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
+            case Promise() | Accepted() | PromiseSlot() | AcceptedSlot() if not node.members_seen():
+                self._violated(f"B12: node {node.number} voted before it had met every other member")
             case Accept():
                 self._check_accept(node, message)
             case ChosenMark():

@@ -16,6 +16,8 @@ from random import Random
 from typing import Any, Protocol
 
 from dkv.actor import Address
+from dkv.identity import Start
+from dkv.net.acquaintances import Objection
 from dkv.net.links import TICKS_OF_SILENCE
 from dkv.settings import Limits, Timings
 from dkv.sim.connection import Connection, Life, Side
@@ -43,8 +45,14 @@ class Member(Protocol):
     def hello(self) -> Hello:
         """What it says of itself at the beginning of a connection."""
 
-    def objection(self, hello: Hello) -> str | None:
-        """Why it refuses the sender of ``hello``; None if it takes it for its peer from now on."""
+    def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
+        """Why it refuses the sender of ``hello``; ``target`` was dialled, ``living`` lives of the sender are heard."""
+
+    def meet(self, hello: Hello) -> None:
+        """It takes the sender for its peer."""
+
+    def refused_for_good(self, reason: str) -> None:
+        """A peer says that its directory must never take part again."""
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """``node`` and this node have accepted each other."""
@@ -185,10 +193,10 @@ class Network:
             self._reset(connection, to)
             if not connection.lingers:
                 return
-        if to in self._deaf and to == connection.acceptor and end.greeted:
+        if to in self._deaf and to == connection.acceptor and end.hello is not None:
             end.unread.append((call, arguments))
             return
-        if end.open and end.greeted:
+        if end.open and end.hello is not None:
             self._hear(connection, to)
         call(connection, to, *arguments)
 
@@ -226,17 +234,36 @@ class Network:
         end, member = connection.ends[number], self._members[number]
         if not end.open:
             return
-        reason = member.objection(hello)
-        if reason is not None:
-            self._note(number, "refused", f"node {hello.node}: {reason}")
+        objection = self._objection(connection, number, hello)
+        if objection is not None:
+            self._note(number, "refused", f"node {hello.node}: {objection.reason}")
+            if number == connection.acceptor:
+                self._carry(connection, connection.dialler, self._refused, objection, member.hello())
             self._abort(connection, number)
             return
-        end.greeted, end.silent_ticks = True, 0
+        end.hello, end.silent_ticks = hello, 0
+        member.meet(hello)
         if number == connection.dialler:
             self._up(number, hello)
         else:
             self._carry(connection, connection.dialler, self._hello_received, member.hello())
             self._accepted(connection, hello)
+
+    def _objection(self, connection: Connection, number: int, hello: Hello) -> Objection | None:
+        """What the node objects to a Hello; of another life that it hears it first asks for a sign."""
+        side, living = self._sides[number, connection.beyond(number)], list[Start]()
+        for each in (side.dialled, side.accepted):
+            life = None if each is None else each.ends[number].heard_life
+            if each is not None and life is not None and life != hello.starts[-1]:
+                living.append(life)
+                self._carry(each, connection.beyond(number), self._alive)
+        target = connection.acceptor if number == connection.dialler else None
+        return self._members[number].objection(hello, target, living)
+
+    def _refused(self, connection: Connection, number: int, objection: Objection, by: Hello) -> None:
+        """The other end refuses this node: for good, it is believed if it is one that this node would talk to."""
+        if objection.for_good and self._objection(connection, number, by) is None:
+            self._members[number].refused_for_good(objection.reason)
 
     def _accepted(self, connection: Connection, hello: Hello) -> None:
         """A peer has dialled and its Hello is good, so it is there to be dialled."""
@@ -324,7 +351,7 @@ class Network:
         if end.silent_ticks > TICKS_OF_SILENCE:
             self._note(number, "silent", f"connection with node {peer}")
             self._abort(connection, number)
-        elif end.greeted and not connection.ends[peer].held:  # where something is held back, it is a sign itself
+        elif end.hello is not None and not connection.ends[peer].held:  # what is held back is a sign itself
             self._carry(connection, peer, self._alive)
 
     def _alive(self, connection: Connection, number: int) -> None:

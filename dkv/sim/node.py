@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
-from dkv.identity import NO_VOTES, Identity
+from dkv.identity import Start
 from dkv.keys import MEMBER, node_of
 from dkv.kv.sessions import Bounds
-from dkv.net.acquaintances import hello_of
+from dkv.messages import VOTES
+from dkv.net.acquaintances import Acquaintances, Objection, hello_of
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
 from dkv.node.readiness import Readiness
@@ -22,7 +23,7 @@ from dkv.sim.schedule import NodeClock, Schedule
 from dkv.storage.check import check_log
 from dkv.storage.fence import fence_writes
 from dkv.storage.identity import DirectoryError, load_members, refuse_fenced
-from dkv.storage.lives import first_writes, next_life, read_identity
+from dkv.storage.lives import first_writes, next_life, read_identity, votes_of
 from dkv.storage.store import RecordCorrupt, StoreFailed
 from dkv.wire.codec import Hello
 
@@ -176,14 +177,15 @@ class Node:
         self._choose_mode = choose_mode
         self.mode = LEADER
         """The way to agree that its present life knows."""
-        self._known: dict[int, int] = {}
-        self._identity: Identity
+        self._hello: Hello
+        self._acquaintances: Acquaintances
         self.initialise()
         network.add(self)
 
     def initialise(self) -> None:
         """What ``dkv init`` does to an empty disk."""
         self.incarnation = self._random.getrandbits(63)
+        self._met = False
         self.disk.commit_now(first_writes(CLUSTER, self.number, self.incarnation, self._members, b""))
 
     @property
@@ -203,17 +205,19 @@ class Node:
         assert not self.up
         try:
             refuse_fenced(self.disk, f"of node {self.number}")
-            check_log(self.disk)
-            self._known = {node: held.incarnation for node, held in load_members(self.disk).items()}
+            facts = check_log(self.disk)
+            known, votes = load_members(self.disk), votes_of(self.disk, facts.last_slot)
             identity = read_identity(self.disk)
         except (DirectoryError, RecordCorrupt) as error:
             self.watcher.ended(self, "cannot start", error)
             return
         assert identity is not None
         identity, writes = next_life(identity, self._schedule.now, self._random.getrandbits(64))
-        self._identity, self.boot = identity, identity.boot
+        self.boot = identity.boot
         self.disk.commit_now(writes)
         self.mode = self._choose_mode()
+        self._hello = hello_of(identity, self.mode, self._limits.frame_bytes_max, votes)
+        self._acquaintances = Acquaintances(self._hello, set(self._members) - {self.number}, known)
         self.up = True
         self.clock = NodeClock(self._schedule, self.clock_rate)
         self.readiness = Readiness(self.number, self.request_seconds, self.clock.seconds, self.mode)
@@ -271,20 +275,22 @@ class Node:
 
     def hello(self) -> Hello:
         """What it says of itself at the beginning of a connection."""
-        return hello_of(self._identity, self.mode, self._limits.frame_bytes_max, NO_VOTES)
+        return self._hello
 
-    def objection(self, hello: Hello) -> str | None:
-        """Why it refuses the sender of ``hello``, by the mesh's rules; None if it takes it for its peer from now on."""
-        if hello.mode != self.mode:
-            return f"it runs in mode {hello.mode}"
-        if not self.knows(hello.node, hello.incarnation):
-            return "it has another incarnation"
-        self._known[hello.node] = hello.incarnation
-        return None
+    def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
+        """Why it refuses the sender of ``hello``, by the mesh's rules."""
+        return self._acquaintances.objection(hello, target, living)
 
-    def knows(self, node: int, incarnation: int) -> bool:
-        """Whether ``incarnation`` is the one that is known for ``node``, or none is."""
-        return self._known.get(node, incarnation) == incarnation
+    def meet(self, hello: Hello) -> None:
+        """It takes the sender for its peer."""
+        met = self._acquaintances.meet(hello)
+        if met is not None and self.up:
+            self.host.peer_met(hello.node, met)
+
+    def refused_for_good(self, reason: str) -> None:
+        """A peer says that its directory must never take part again."""
+        if self.up:
+            self.host.fence(reason)
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """``node`` and this node have accepted each other."""
@@ -304,6 +310,8 @@ class Node:
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         """A message came in."""
         if self.up:
+            if type(message) in VOTES:
+                self._acquaintances.heard(sender.node, message)
             self.host.deliver(to_role, sender, message)
 
     def sending(self, to: Address, message: Any) -> bool:
@@ -314,7 +322,9 @@ class Node:
 
     def members_seen(self) -> bool:
         """Whether the disk holds the incarnation of every other member: it votes."""
-        return len({node_of(key) for key, _ in self.disk.scan(MEMBER)}) == len(self._members) - 1
+        if not self._met:
+            self._met = len({node_of(key) for key, _ in self.disk.scan(MEMBER)}) == len(self._members) - 1
+        return self._met
 
 
 class _Link:

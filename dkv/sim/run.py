@@ -72,35 +72,56 @@ def run(
 
 
 def _begin(world: World) -> bool:
-    """Start everything. No fault before each member has met every other: until then a cluster needs them all."""
-    loss, world.network.wires.weather.loss = world.network.wires.weather.loss, 0.0
-    for node in world.nodes:
-        node.start()
-    if not world.run_until(lambda: all(node.members_seen() for node in world.nodes), SETTLE_SECONDS):
-        world.violated("the members did not meet though nothing was wrong")
-        return False
-    world.network.wires.weather.loss = loss
+    """Start everything; no fault before each member has met every other, if the seed says so."""
+    if world.plan.early:
+        for node in world.nodes:
+            wait = world.random.choice((0.0, 0.0, 0.5, 3.0)) * world.random.random()
+            world.schedule.after(wait, world.faults.start, node)
+    else:
+        loss, world.network.wires.weather.loss = world.network.wires.weather.loss, 0.0
+        for node in world.nodes:
+            node.start()
+        if not _must_meet(world, world.nodes):
+            return False
+        world.network.wires.weather.loss = loss
     world.mode.begin_changes()
     world.crowd.begin()
     world.faults.begin()
     return True
 
 
+def _must_meet(world: World, nodes: list[Node]) -> bool:
+    """Until each of them has met every other member, a cluster needs them all."""
+    if not world.run_until(lambda: all(node.members_seen() for node in nodes), SETTLE_SECONDS):
+        world.violated("the members did not meet though nothing was wrong")
+        return False
+    return True
+
+
 def _heal(world: World, random: Random) -> None:
     """End all faults for a majority whose disks are whole; the others must not keep it from its work."""
     world.faults.stop()
+    world.calm_down()
     whole = [node for node in world.nodes if not node.damaged]
+    if not all(node.members_seen() for node in whole):
+        _repair(world, whole)
+        if not _must_meet(world, whole):
+            return
     size = random.randint(quorum_size(len(world.nodes)), len(whole)) if world.plan.strikes else len(whole)
     healed = sorted(random.sample(whole, size), key=lambda node: node.number)
     world.note(0, "heal", " ".join(f"node {node.number}" for node in healed))
-    world.network.wires.mend_all()
     away = [node for node in world.nodes if node not in healed]
     disturbed = [node for node in away if _put_away(world, node, healed, random) == "deaf"]
-    world.network.wires.calm()
-    world.faults.slow.clear()
-    world.calm = True
+    _repair(world, healed)
+    world.crowd.stopped = True
+    world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
+    _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
+
+
+def _repair(world: World, nodes: list[Node]) -> None:
+    """Let these nodes run, in one mode, on disks that work."""
     mode = world.mode.settle()
-    for node in healed:
+    for node in nodes:
         node.disk.full = node.disk.broken = False
         node.disk.unstick()
         world.faults.resume(node)
@@ -109,9 +130,6 @@ def _heal(world: World, random: Random) -> None:
         elif node.mode != mode:
             node.crash()
             node.start()
-    world.crowd.stopped = True
-    world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
-    _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
 
 
 def _put_away(world: World, node: Node, healed: list[Node], random: Random) -> str:

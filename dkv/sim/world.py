@@ -156,6 +156,13 @@ class World:
                 self.violated("the nodes go in circles: there is no end to what happens at one moment")
         return False
 
+    def calm_down(self) -> None:
+        """From now on nothing is lost or late, and nobody is cut off; disks are no slower than planned."""
+        self.network.wires.mend_all()
+        self.network.wires.calm()
+        self.faults.slow.clear()
+        self.calm = True
+
     def violated(self, sentence: str) -> None:
         """An invariant is broken; only the first one counts."""
         if self.violation is None:

@@ -19,6 +19,7 @@ from dkv.keys import APPLIED_THROUGH, GENERATION, STATE, record_key
 from dkv.kv.commands import DELETE
 from dkv.kv.machine import Machine
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
+from dkv.net.acquaintances import Acquaintances
 from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.barriers import ReadRounds
@@ -27,7 +28,6 @@ from dkv.paxos.log import SlotLog
 from dkv.paxos.phase1 import Phase
 from dkv.paxos.proposer import Proposer
 from dkv.records import SlotRecord, pack_record
-from dkv.sim.node import Node
 
 Plant = Callable[[], Any]
 PLANTS: dict[str, Plant] = {}
@@ -201,7 +201,7 @@ def mark_and_data_apart() -> Iterator[None]:
 @plant("B12")
 def lost_disk_votes() -> Iterator[None]:
     """Nobody looks at the incarnation of a node whose disk was lost."""
-    with patch.object(Node, "knows", lambda self, node, incarnation: True):
+    with patch.object(Acquaintances, "objection", lambda self, *arguments: None):
         yield
 
 

@@ -11,16 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.identity import NO_VOTES, Start
+from dkv.identity import NO_VOTES, Identity, Start
 from dkv.messages import Accepted, Confirm
+from dkv.net.acquaintances import Objection, hello_of
 from dkv.settings import LEADER, Limits, Timings
 from dkv.sim.network import Network
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.sim.trace import Trace
 from dkv.sim.wires import Weather
-from dkv.wire.codec import PROTOCOL, Hello, encode
+from dkv.wire.codec import Hello, encode
 
-FRAME_BYTES_MAX = Limits().frame_bytes_max
 TO_ACCEPTOR = Confirm(Ballot(1, 1), 1)
 
 
@@ -49,11 +49,17 @@ class Recorder:
         self.clock.run(call, *arguments)
 
     def hello(self) -> Hello:
-        starts = (Start(self.boot, self.number),)
-        return Hello(PROTOCOL, "test", self.number, self.number, LEADER, b"", b"", FRAME_BYTES_MAX, starts, NO_VOTES)
+        starts = tuple(Start(boot, boot) for boot in range(1, self.boot + 1))
+        return hello_of(Identity("test", self.number, self.number, self.boot, starts=starts), LEADER, 100, NO_VOTES)
 
-    def objection(self, hello: Hello) -> str | None:
-        return "no" if hello.node in self.refused else None
+    def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
+        return Objection("no") if hello.node in self.refused else None
+
+    def meet(self, hello: Hello) -> None:
+        """Told by ``peer_up`` too."""
+
+    def refused_for_good(self, reason: str) -> None:
+        raise AssertionError("nobody does that here")
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         self.told.append(f"up {node}.{boot}")
