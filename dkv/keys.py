@@ -16,6 +16,7 @@ key         value                               written by
 ``V`` node  what is known of a member once seen acceptor
 ``X``       why the directory is fenced         whoever ends the process (``dkv.storage.fence``)
 ``A``       applied_through                     learner
+``D``       digest of all slots applied         learner
 ``B`` name  last batch applied of an origin     learner (state machine)
 ``S`` key   state, by generation and key        learner (state machine)
 ``T`` key   tokens, by generation               learner (state machine)
@@ -42,6 +43,7 @@ CHOSEN_THROUGH = b"C"
 MEMBER = b"V"
 FENCE = b"X"
 APPLIED_THROUGH = b"A"
+DIGEST = b"D"
 BATCH_MARK = b"B"
 STATE = b"S"
 TOKEN = b"T"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, PROPOSER
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER
 from dkv.ballot import Ballot
 from dkv.records import Batch, SlotRecord, Value
 
@@ -244,6 +244,14 @@ class ChosenSlots:
     compacted_through: int
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedDigest:
+    """The sender has applied every slot up to ``through``, which comes to ``digest`` (``dkv.records.digest_after``)."""
+
+    through: int
+    digest: bytes
+
+
 # --- Failure detection and elections ---------------------------------------------------------------------------
 
 
@@ -318,6 +326,7 @@ ROUTES: dict[type, tuple[str, str]] = {
     Confirmed: (ACCEPTOR, PROPOSER),
     ReadChosen: (CATCHUP, ACCEPTOR),
     ChosenSlots: (ACCEPTOR, CATCHUP),
+    AppliedDigest: (LEARNER, LEARNER),
     Poll: (ELECTOR, ELECTOR),
     PollAnswer: (ELECTOR, ELECTOR),
     Resigned: (ELECTOR, ELECTOR),
@@ -331,7 +340,7 @@ _CLASSIC = frozenset(
 )
 SPOKEN: dict[str, frozenset[type]] = {
     "leader": frozenset(ROUTES) - _CLASSIC,
-    "classic": _CLASSIC | {ReadChosen, ChosenSlots, Voted},
+    "classic": _CLASSIC | {ReadChosen, ChosenSlots, Voted, AppliedDigest},
 }
 """What nodes of each mode say to each other: whatever else a peer sends, no actor of that mode would know."""
 

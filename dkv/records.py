@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from dkv.ballot import Ballot
 
@@ -31,6 +32,23 @@ Value = tuple[Batch, ...]
 """What Paxos agrees on for one slot; the empty tuple is the no-op."""
 
 NOOP: Value = ()
+
+
+NO_DIGEST = bytes(16)
+"""The digest of a log without slots."""
+
+
+def digest_after(digest: bytes, value: Value) -> bytes:
+    """The digest of a log that had ``digest`` and goes on with ``value``: equal logs, and no others, have equal ones.
+
+    Part of the stored format and of the protocol: 16 bytes of BLAKE2b over the digest before, then each batch as in a
+    record.
+    """
+    state = blake2b(digest, digest_size=len(NO_DIGEST))
+    for batch in value:
+        state.update(_BATCH.pack(batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob)))
+        state.update(batch.blob)
+    return state.digest()
 
 
 def follows(mark: tuple[int, int], boot: int, seq: int) -> bool:

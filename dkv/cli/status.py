@@ -125,6 +125,9 @@ def _say_status(found: list[Found], lags: list[int | None]) -> None:
         )
     table.add(rows)
     for each in found:
+        if each.fields.get("differs_from"):
+            others = ", ".join(map(str, each.fields["differs_from"]))
+            say(one_line(f"node {each.fields.get('node')} applied another log than nodes {others}: see its log"))
         if each.problem:
             name = str(each.answer.endpoint)
             say(one_line(each.problem if name in each.problem else f"{name}: {each.problem}"))

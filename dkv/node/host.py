@@ -199,7 +199,7 @@ class Host:
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""
-        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY):
+        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER):
             self.deliver(role, Address(node, role), PeerUp(node, incarnation, boot))
 
     def peer_down(self, node: int) -> None:

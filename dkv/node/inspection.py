@@ -117,6 +117,7 @@ class Inspection:
             "ballot": str(metrics.promised),
             "chosen_through": metrics.chosen_through,
             "applied_through": metrics.applied_through,
+            "differs_from": metrics.differs_from,
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},

@@ -14,9 +14,9 @@ from dkv.node.metrics import Metrics
 from dkv.node.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER
 
+ERRORS = frozenset({"chosen_value_conflict", "digest_differs"})
 WARNINGS = frozenset(
     {
-        "chosen_value_conflict",
         "foreign_batch_refused",
         "leader_lost",
         "paused",
@@ -64,7 +64,7 @@ class Journal:
         if logger is None:
             logger = self._loggers[actor] = self._get_logger(actor)
         shown = {name: str(value) if type(value) is Ballot else value for name, value in fields.items()}
-        log = logger.warning if event in WARNINGS else logger.info
+        log = logger.error if event in ERRORS else logger.warning if event in WARNINGS else logger.info
         log(event, **shown)
         if actor == ELECTOR and event == "leader_elected":
             self._leader, self._ballot = fields["leader"], fields["ballot"]

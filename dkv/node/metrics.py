@@ -66,6 +66,7 @@ class Metrics:
         self.promised = ZERO
         self.leader = 0
         self.replayed = self.leads = False
+        self.differs_from: list[int] = []
         self._elections = self._proposed = 0
         self._refused: Counter[str] = Counter()
         self._learned: deque[int] = deque()  # slots that came by catch-up and are not applied yet
@@ -103,6 +104,8 @@ class Metrics:
             self.leads = event == "leading"
         elif event == "replayed":
             self.replayed = True
+        elif event in ("digest_differs", "digest_agrees"):
+            self.differs_from = fields["differing"]
 
     def _on_applied(self, fields: dict[str, Any]) -> None:
         through, commands = fields["through"], fields["commands"]
@@ -161,6 +164,7 @@ class Metrics:
         yield _gauge("dkv_ballot_round", "The round of the highest ballot promised for all slots", self.promised.round)
         yield _gauge("dkv_chosen_index", "All slots up to this one are known chosen here", self.chosen_through)
         yield _gauge("dkv_last_applied_index", "All slots up to this one are applied here", self.applied_through)
+        yield _gauge("dkv_digest_differs", "Peers that applied another log than this node", len(self.differs_from))
         help = "Commands applied from slots that came by catch-up, since the process began"
         yield _gauge("dkv_catchup_entries_applied", help, self.catchup_entries_applied)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Applied, Learn, Learned, Missing, PeerMet, PeerUp, Progress, PromiseRaised, TimerFired
 from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, pack_ballot, unpack_ballot
@@ -245,7 +245,7 @@ class Acceptor:
         for slot, value in enumerate(message.values, message.first_slot):
             if not self._log.learn(turn, slot, value):
                 turn.note("chosen_value_conflict", slot=slot)
-                break
+                raise Fenced(f"a peer holds another chosen value for slot {slot} than the one that is chosen here")
             turn.note("learned", slot=slot)
         self._log.save_mark(turn)
         self._advance(turn, self._node)

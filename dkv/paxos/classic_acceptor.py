@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dkv.actor import ACCEPTOR, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import Ballot
 from dkv.events import TimerFired
 from dkv.messages import (
@@ -155,6 +155,7 @@ class ClassicAcceptor(Acceptor):
             value = None if record is None else record.value
         if value is not None and not self._log.choose(turn, slot, value):
             turn.note("chosen_value_conflict", slot=slot)
+            raise Fenced(f"node {sender.node} counted another value for slot {slot} than the one that is chosen here")
         self._log.hear_of(slot)
         self._advance(turn, sender.node)
 

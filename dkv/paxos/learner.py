@@ -1,22 +1,26 @@
 """The learner: chosen slots, in order, into the state machine; and reads, once it has applied far enough.
 
 Invariants: slots apply one after another (I8, B14); what is applied is staged together with ``applied_through`` in
-one turn, so that a commit holds both or neither (B11, B29); a read is evaluated only when its barrier is applied (I11).
+one turn, with its digest, so that a commit holds all or nothing (B11, B29); a read is evaluated only when its barrier
+is applied (I11).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Protocol, assert_never
 
 from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, Address, Turn
-from dkv.events import Applied, BatchApplied, Origins, Read, ReadResults, Replayed, ReportOrigins
+from dkv.events import Applied, BatchApplied, Origins, PeerUp, Read, ReadResults, Replayed, ReportOrigins, TimerFired
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
-from dkv.messages import ChosenSlots, ReadChosen
+from dkv.messages import AppliedDigest, ChosenSlots, ReadChosen
+from dkv.paxos.digests import Digests
 from dkv.records import Batch, Value
+from dkv.settings import Timings
 
-LearnerMessage = ChosenSlots | Read | ReportOrigins
+LearnerMessage = ChosenSlots | Read | ReportOrigins | AppliedDigest | PeerUp | TimerFired
 
 
 class StateMachine(Protocol):
@@ -41,11 +45,12 @@ class StateMachine(Protocol):
 
 
 class Learner:
-    """The learner of the node that ``identity`` names."""
+    """The learner of the node that ``identity`` names; ``members`` are all ids."""
 
-    def __init__(self, identity: Identity, machine: StateMachine) -> None:
+    def __init__(self, identity: Identity, members: Iterable[int], timings: Timings, machine: StateMachine) -> None:
         self._identity = identity
         self._machine = machine
+        self._digests = Digests(identity.node, members, timings.heartbeat_seconds)
         self._applied_through = 0
         self._asking = False
         self._replaying = True
@@ -55,6 +60,7 @@ class Learner:
     def start(self, turn: Turn) -> None:
         """Load the state's mark, then replay what the log holds beyond it."""
         self._applied_through = unpack_number(turn.load(APPLIED_THROUGH))
+        self._digests.start(turn, self._applied_through)
         self._machine.start(turn)
         turn.note("applied", through=self._applied_through, commands=0)
         turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
@@ -71,6 +77,12 @@ class Learner:
             case ReportOrigins():
                 self._report = message
                 self._send_report(turn)
+            case AppliedDigest():
+                self._digests.heard(turn, sender.node, message)
+            case PeerUp():
+                self._digests.tell(turn, message.node)
+            case TimerFired():
+                self._digests.tell_all(turn)
             case _:
                 assert_never(message)
 
@@ -83,6 +95,7 @@ class Learner:
                 self._apply(turn, value)
             if len(message.values) > known:
                 turn.stage(APPLIED_THROUGH, pack_number(self._applied_through))
+                self._digests.applied(turn)
                 self._serve_reads(turn)
                 self._send_report(turn)
         if message.chosen_through > self._applied_through:
@@ -95,6 +108,7 @@ class Learner:
     def _apply(self, turn: Turn, value: Value) -> None:
         me, executed = self._identity, self._machine.executed
         self._applied_through += 1
+        self._digests.add(value)
         for batch in value:
             own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
             results = self._machine.apply(turn, self._applied_through, batch, own)

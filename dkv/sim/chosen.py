@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from hashlib import blake2b
+from struct import pack
 from typing import Any
 
 from dkv.ballot import Ballot
@@ -31,6 +33,8 @@ class Chosen:
         """The first slot in which each batch is chosen, by (node, incarnation, boot, seq)."""
         self.through = 0
         self.reference = Reference(bounds)
+        self.digests = [bytes(16)]
+        """What the log up to each slot comes to, by slot; 0 is the empty log."""
         self._members = members
         self._proposed: dict[tuple[int, Ballot], Value] = {}
         self._blobs: dict[tuple[int, int, int, int], bytes] = {}
@@ -70,6 +74,7 @@ class Chosen:
         while self.through + 1 in self.values:
             self.through += 1
             self.reference.apply(self.through, self.values[self.through])
+            self.digests.append(_digest(self.digests[-1], self.values[self.through]))
 
     def counted(self, slot: int, ballot: Ballot) -> bool:
         """Whether a quorum has ``slot`` on disk in ``ballot``."""
@@ -82,6 +87,14 @@ class Chosen:
     def has_voted(self, node: int, slot: int, ballot: Ballot) -> bool:
         """Whether ``node`` ever had ``slot`` on disk in ``ballot``."""
         return node in self._votes.get((slot, ballot), ())
+
+
+def _digest(before: bytes, value: Value) -> bytes:
+    """The digest of the log that ends with ``value``, in the plainest form."""
+    text = before
+    for batch in value:
+        text += pack(">IQQQI", batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob)) + batch.blob
+    return blake2b(text, digest_size=16).digest()
 
 
 class Reference:

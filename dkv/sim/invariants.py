@@ -16,6 +16,7 @@ from dkv.events import BatchApplied
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    DIGEST,
     PROMISE,
     RECORD,
     STATE,
@@ -113,6 +114,7 @@ class Invariants:
             self._check_chosen_through(node.number, disk, unpack_number(writes[CHOSEN_THROUGH]))
         if APPLIED_THROUGH in writes:
             self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))
+            self._check_digest(node, disk.applied_through, writes.get(DIGEST))
         elif any(key[:1] in (STATE, TOKEN) for key in writes):
             self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
         self._slots.durable(node.number, writes)
@@ -163,6 +165,11 @@ class Invariants:
             self._violated(f"I8: node {node.number} applied slot {through}, which is not chosen")
             return
         self._check_state(node, through)
+
+    def _check_digest(self, node: Node, through: int, digest: bytes | None) -> None:
+        """What is applied and what it comes to are stored together (I9)."""
+        if through <= self.chosen.through and digest != self.chosen.digests[through] and not node.damaged:
+            self._violated(f"I9: node {node.number} stored slot {through} as applied, with the digest of another log")
 
     def started(self, node: Node) -> None:
         """What a life begins on is what its marks say."""

@@ -208,8 +208,8 @@ class World:
             self.leading[node.number] = fields["ballot"]
         elif event == "stepped_down":
             self.leading.pop(node.number, None)
-        elif event == "chosen_value_conflict":
-            self.violated(f"I8: node {node.number} was handed a second value for slot {fields['slot']}")
+        elif event == "digest_differs" and not (node.damaged or self.nodes[fields["peer"] - 1].damaged):
+            self.violated(f"I8: nodes {node.number} and {fields['peer']} applied two logs up to slot {fields['slot']}")
         words = " ".join(f"{name}={value}" for name, value in fields.items())
         self.note(node.number, "note", f"{actor} {event} {words}")
 

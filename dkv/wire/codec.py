@@ -121,6 +121,7 @@ TAGS: dict[int, type] = {
     42: messages.SlotChosen,
     43: messages.ChosenThrough,
     44: messages.Voted,
+    45: messages.AppliedDigest,
 }
 """Every class that travels between nodes."""
 

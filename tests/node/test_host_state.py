@@ -341,7 +341,7 @@ class PeerTests(SynchronousTestCase):
         node.host.peer_down(2)
         node.settle()
         up = [to.role for to, _, message in node.deliveries if message == PeerUp(2, 77, 5)]
-        self.assertEqual(sorted(up), sorted([ACCEPTOR, ELECTOR, PROPOSER, GATEWAY]))
+        self.assertEqual(sorted(up), sorted([ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER]))
         self.assertEqual([to.role for to, _, message in node.deliveries if message == PeerHeard(2)], [ELECTOR])
         self.assertEqual([to.role for to, _, message in node.deliveries if message == PeerDown(2)], [ELECTOR])
 

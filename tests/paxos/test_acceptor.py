@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced
 from dkv.ballot import Ballot
 from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
 from dkv.identity import Acquaintance, pack_acquaintance
@@ -286,7 +286,8 @@ class LearnTests(OneAcceptor):
     def test_a_second_value_is_refused(self) -> None:
         """A chosen value never changes, whatever a peer says (I8)."""
         self.give(Address(1, CATCHUP), Learn(1, (value("a"),)))
-        self.give(Address(1, CATCHUP), Learn(1, (value("b"),)))
+        with self.assertRaisesRegex(Fenced, "another chosen value for slot 1"):
+            self.give(Address(1, CATCHUP), Learn(1, (value("b"),)))
         self.assertEqual(self.record(1), SlotRecord(Ballot(0, 0), value("a"), chosen=True))
         self.assertIn("chosen_value_conflict", self.turn.noted())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address
+from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address, Fenced
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Learn, Missing, PeerUp, PromiseRaised, TimerFired
 from dkv.keys import PROMISE, SLOT_BALLOT, member_key, pack_ballot, pack_number, record_key, slot_promise_key
@@ -240,6 +240,14 @@ class ChosenTests(OneAcceptor):
         self.assertEqual(len(self.acceptor._offered), OFFERS_MAX)
         self.chosen(Ballot(19, 2), 1)
         self.assertEqual(self.acceptor._offered, {})
+
+    def test_a_second_chosen_value(self) -> None:
+        """Two chosen values for one slot: one of them is lost, and nobody may go on as if nothing had happened."""
+        self.accept(B3, 2, value("c"))
+        self.give(Address(1, CATCHUP), Learn(2, (value("b"),)))
+        with self.assertRaisesRegex(Fenced, "another value for slot 2"):
+            self.chosen(B3, 2)
+        self.assertIn("chosen_value_conflict", self.turn.noted())
 
     def test_the_promise_of_a_chosen_slot_goes_with_its_mark(self) -> None:
         """Erased any earlier, a crash could leave the slot open and its promise forgotten."""

@@ -10,13 +10,15 @@ from dkv.actor import ACCEPTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import Ballot
 from dkv.events import Applied, BatchApplied, Origins, Read, ReadResults, Replayed, ReportOrigins
 from dkv.identity import Identity
-from dkv.keys import APPLIED_THROUGH, pack_number
+from dkv.keys import APPLIED_THROUGH, DIGEST, pack_number
 from dkv.messages import ChosenSlots, ReadChosen
 from dkv.paxos.learner import Learner
-from dkv.records import Batch, Value
+from dkv.records import NO_DIGEST, Batch, Value, digest_after
+from dkv.settings import Timings
 from tests.turns import FakeTurn, inject
 
 ME = Identity("blue", 1, 0xB1, 3)
+TIMINGS = Timings()
 
 
 def value(*blobs: str, node: int = 2, boot: int = 1) -> Value:
@@ -57,7 +59,7 @@ class OneLearner(SynchronousTestCase):
         """A life on what is stored; what it says first."""
         self.machine = Recorder()
         self.turn = FakeTurn(stored=stored)
-        self.learner = Learner(ME, self.machine)
+        self.learner = Learner(ME, (1, 2, 3), TIMINGS, self.machine)
         self.learner.start(self.turn)
         return self.turn.take()
 
@@ -94,19 +96,22 @@ class ApplyTests(OneLearner):
     def test_b11_b29_the_mark_goes_with_the_data(self) -> None:
         """A crash between the two loses writes, or applies them twice: both are staged in one turn."""
         self.give(ChosenSlots(1, (value("a"), value("b")), 2, 0))
-        self.assertEqual(self.turn.staged, {b"Sa": b"", b"Sb": b"", APPLIED_THROUGH: pack_number(2)})
+        digest = digest_after(digest_after(NO_DIGEST, value("a")), value("b"))
+        marks = {APPLIED_THROUGH: pack_number(2), DIGEST: digest}
+        self.assertEqual(self.turn.staged, {b"Sa": b"", b"Sb": b"", **marks})
         self.assertEqual(self.turn.persisted, {})
 
     def test_b11_the_mark_covers_what_is_applied_only(self) -> None:
         """A mark that is ahead of the state, with what is known chosen, loses the slots between at the next start."""
         self.give(ChosenSlots(1, (value("a"),), 9, 0))
-        self.assertEqual(self.turn.staged, {b"Sa": b"", APPLIED_THROUGH: pack_number(1)})
+        marks = {APPLIED_THROUGH: pack_number(1), DIGEST: digest_after(NO_DIGEST, value("a"))}
+        self.assertEqual(self.turn.staged, {b"Sa": b"", **marks})
         self.give(ChosenSlots(3, (value("c"),), 9, 0))
         self.assertEqual(self.turn.staged, {})
 
     def test_b11_begins_where_the_state_ends(self) -> None:
         """A start applies what the log holds beyond the state, and nothing that the state holds."""
-        sent = self.begin({APPLIED_THROUGH: pack_number(5)})
+        sent = self.begin({APPLIED_THROUGH: pack_number(5), DIGEST: b"five"})
         self.assertEqual(sent, [(Address(1, ACCEPTOR), Applied(5)), (Address(1, ACCEPTOR), ReadChosen(6))])
         self.give(ChosenSlots(4, (value("d"), value("e"), value("f")), 6, 0))
         self.assertEqual(self.machine.applied, [b"started", b"f"])
@@ -151,5 +156,5 @@ class ReadTests(OneLearner):
         self.assertEqual([type(message) for _, message in sent], [Origins])
 
     def test_knows_its_name(self) -> None:
-        """Nothing of a learner goes to another node."""
+        """What a learner answers goes to its own node."""
         self.assertEqual(self.give(Read(1, 0, []), LEARNER), [(GATEWAY, ReadResults(1, []))])

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
+from typing import Any
+from unittest.mock import patch
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import FENCE
+from dkv.paxos.learner import Learner
+from dkv.records import NOOP, Batch, Value
+from dkv.settings import CLASSIC, LEADER
+from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
+from dkv.sim.run import Outcome, run
 from dkv.sim.world import World
 
 
@@ -37,3 +47,45 @@ class FenceTests(SynchronousTestCase):
         self.assertEqual(self.node.disk.get(FENCE), b"its log differs")
         ends = [event.about for event in self.world.trace.events if event.kind == "ended"]
         self.assertTrue(any("is fenced: its log differs" in reason for reason in ends), ends)
+
+
+class DivergenceTests(SynchronousTestCase):
+    """One node's learner applies another value than the chosen one, as a bug or bad memory would have it."""
+
+    SLOT = 4
+
+    def run_with(self, seed: int, bad: Value | None, mode: str) -> tuple[Outcome, bool, str]:
+        """A run in which node 1 applies ``bad`` for a slot, or leaves that out; whether it did, and the trace."""
+        apply, struck, trace = Learner._apply, [], StringIO()
+
+        def apply_badly(learner: Learner, turn: Any, value: Value) -> None:
+            if learner._identity.node == 1 and learner._applied_through + 1 == self.SLOT:
+                struck.append(value not in (bad, NOOP))
+                value = NOOP if bad is None else bad
+            apply(learner, turn, value)
+
+        faults = frozenset(("crash", "partition", "pause", "delay", "slow-disk")) if seed % 2 else frozenset[str]()
+        damaged = property(lambda node: node.number == 1, lambda node, value: None)
+        with patch.object(Learner, "_apply", apply_badly), patch.object(Node, "damaged", damaged, create=True):
+            outcome = run(seed, 3 + seed % 3 // 2 * 2, 10.0, faults, trace, mode)
+        return outcome, any(struck), trace.getvalue()
+
+    def check(self, mode: str, bad: Value | None) -> None:
+        """Each run ends with the fence of that node, or finds what it answered; nobody else gives up."""
+        fenced = 0
+        for seed in range(1, 13):
+            outcome, struck, trace = self.run_with(seed, bad, mode)
+            fences = set(re.findall("node ([0-9]) +ended .*is not what nodes", trace))
+            self.assertLessEqual(fences, {"1"})
+            fenced += bool(fences)
+            if seed % 2 == 0:
+                self.assertTrue(fences or outcome.violation or not struck, f"seed {seed}")
+        self.assertGreater(fenced, 6)
+
+    def test_b38_left_out(self) -> None:
+        """A write that one node alone never applied."""
+        self.check(LEADER, None)
+
+    def test_b38_altered(self) -> None:
+        """A value that one node alone took for chosen."""
+        self.check(CLASSIC, (Batch(9, 9, 1, 1, b""),))

@@ -22,6 +22,7 @@ from dkv.identity import Acquaintance, Identity, Start, Votes, pack_acquaintance
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    DIGEST,
     FORMAT,
     PROMISE,
     RECORD,
@@ -37,8 +38,9 @@ from dkv.keys import (
 )
 from dkv.kv.commands import APPEND, GET, PUT
 from dkv.kv.machine import Machine
-from dkv.kv.sessions import NEW, Sessions
-from dkv.records import NOOP, Batch, SlotRecord, pack_record, unpack_record
+from dkv.kv.sessions import MISMATCH, NEW, Sessions, check_of
+from dkv.paxos.digests import Digests
+from dkv.records import NO_DIGEST, NOOP, Batch, SlotRecord, digest_after, pack_record, unpack_record
 from dkv.storage.binding import plyvel
 from dkv.storage.check import check_log
 from dkv.storage.identity import FORMAT_VERSION, draw_cluster_key, initialise, load_members, open_directory
@@ -59,6 +61,7 @@ ACQUAINTANCES = {
     1: Acquaintance(OTHER, Start(2**32, OTHER), Votes(Ballot(2**40, 2), 4)),
     2: Acquaintance(2, Start(5, 6)),
 }
+BOBS_WRITE = check_of([APPEND, b"greeting", b"!", 1_048_576])
 RECORDS = {
     1: SlotRecord(Ballot(1, 3), BATCHES, True),
     2: SlotRecord(Ballot(0, 0), NOOP, True),
@@ -71,7 +74,10 @@ def applied() -> FakeTurn:
     turn, machine = FakeTurn(), Machine(decode_entries)
     for batch in BATCHES:
         machine.apply(turn, 1, batch, False)
-    Sessions().remember(turn, b"alice", 7, 12, (1, 0))
+    sessions = Sessions()
+    sessions.remember(turn, b"alice", 7, 12, (1, 0))
+    sessions.remember(turn, b"bob", 1, 13, (1, 1), BOBS_WRITE)
+    turn.stage(DIGEST, digest_after(digest_after(NO_DIGEST, BATCHES), NOOP))
     return turn
 
 
@@ -133,7 +139,12 @@ class FormatTests(SynchronousTestCase):
             self.assertEqual(machine.read(turn, [[GET, name] for name in names]), [b"hello, world", b"", None])
             sessions = Sessions()
             sessions.start(turn)
-            self.assertEqual(sessions.find(turn, b"alice", 7, (2, 0)), NEW if version < 2 else 12)
+            for check in (b"", BOBS_WRITE):  # what was stored without the write's hash is given to any write
+                self.assertEqual(sessions.find(turn, b"alice", 7, (2, 0), check), NEW if version < 2 else 12)
+            found = [sessions.find(turn, b"bob", 1, (2, 0), check) for check in (BOBS_WRITE, b"another.")]
+            self.assertEqual(found, [NEW, NEW] if version < 3 else [13, MISMATCH])
+            Digests(3, (1, 2, 3), 0.2).start(turn, 2)  # which makes it from the log where there is none
+            self.assertEqual(turn.load(DIGEST), digest_after(digest_after(NO_DIGEST, BATCHES), NOOP))
 
     def test_what_is_written_today_is_the_newest_version(self) -> None:
         """Stored bytes that change without a new version are misread by the release before, in silence."""

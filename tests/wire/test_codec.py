@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import messages as m
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, PROPOSER
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER
 from dkv.ballot import Ballot
 from dkv.identity import Start, Votes
 from dkv.node import gateway
-from dkv.paxos import acceptor, catchup, classic_acceptor, classic_proposer, elector, presence, proposer
+from dkv.paxos import acceptor, catchup, classic_acceptor, classic_proposer, elector, learner, presence, proposer
 from dkv.records import Batch, SlotRecord
 from dkv.settings import MODES
 from dkv.wire.codec import (
@@ -74,6 +74,7 @@ STORED = {
     m.Confirmed(BALLOT, 7): "83181c8219012c0207",
     m.ReadChosen(6): "82181d06",
     m.ChosenSlots(6, ((), (BATCH,)), 7, 0): "85181e0682808185011bffffffffffffffff041a0001117044626c6f620700",
+    m.AppliedDigest(7, bytes(16)): "83182d0750" + "00" * 16,
     m.Poll(1, 6): "83181f0106",
     m.PollAnswer(1, False): "83182001f4",
     m.Resigned(BALLOT): "8218218219012c02",
@@ -136,7 +137,11 @@ class Tags(SynchronousTestCase):
     def test_routes(self) -> None:
         """A message that reached an actor which does not know it would stop the node."""
         self.assertEqual(set(m.ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Alive})
-        shared = {CATCHUP: catchup.CatchupMessage, GATEWAY: gateway.GatewayMessage}
+        shared = {
+            CATCHUP: catchup.CatchupMessage,
+            GATEWAY: gateway.GatewayMessage,
+            LEARNER: learner.LearnerMessage,
+        }
         leader = {
             ACCEPTOR: acceptor.AcceptorMessage,
             ELECTOR: elector.ElectorMessage,

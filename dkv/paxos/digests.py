@@ -1,0 +1,128 @@
+"""Digests of the chosen log: how nodes find out that they did not apply the same one.
+
+Each learner chains a digest over the slots that it applies, in order, and stores it with ``applied_through``. It tells
+its digest to the learners of its peers: when a connection is made, and a heartbeat's time after it has changed, so an
+idle cluster is silent. Equal slots have equal digests, or one of the two holds another log.
+
+A node that differs from a quorum of the members fences itself, as it cannot be right. With fewer it says so and goes
+on: a bad replica must not make the good ones give up (B38).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from sys import maxsize
+
+from dkv.actor import LEARNER, Address, Fenced, Turn
+from dkv.keys import DIGEST, RECORD, slot_of
+from dkv.messages import AppliedDigest
+from dkv.paxos.quorum import is_quorum
+from dkv.records import NO_DIGEST, Value, digest_after, unpack_record
+
+KEPT = 4_096
+"""Slots whose digests are kept for comparison, the newest ones. A peer further behind compares when it gets here."""
+
+TIMER = "digest"
+
+
+class Digests:
+    """The digests of what node ``node`` has applied, held against those of the other ``members``."""
+
+    def __init__(self, node: int, members: Iterable[int], tell_seconds: float) -> None:
+        self._node = node
+        self._members = tuple(sorted(members))
+        self._tell_seconds = tell_seconds
+        self._through = 0
+        self._newest: deque[bytes] = deque((NO_DIGEST,), KEPT)
+        self._claims: dict[int, list[AppliedDigest]] = {}
+        """By peer, about slots that are not applied here yet: the first such claim, which will be reached, and the
+        newest."""
+        self._next_claimed = maxsize
+        self._differing: set[int] = set()
+        self._telling = False
+
+    def start(self, turn: Turn, through: int) -> None:
+        """Load the digest of all slots up to ``through``, which are applied.
+
+        A directory of formats 1 and 2 has none: it is made from the acceptor's log, which is whole in those.
+        """
+        digest = turn.load(DIGEST)
+        if digest is None:
+            digest = _of_log(turn, through)
+            if through:
+                turn.stage(DIGEST, digest)
+        self._through = through
+        self._newest = deque((digest,), KEPT)
+
+    def add(self, value: Value) -> None:
+        """The next slot, with this value, is applied."""
+        self._through += 1
+        self._newest.append(digest_after(self._newest[-1], value))
+
+    def applied(self, turn: Turn) -> None:
+        """Slots were added in this turn: store their digest with the mark, look at what peers said, tell them soon."""
+        turn.stage(DIGEST, self._newest[-1])
+        if self._through >= self._next_claimed:
+            self._settle(turn)
+        if not self._telling:
+            self._telling = True
+            turn.set_timer(TIMER, self._tell_seconds)
+
+    def tell_all(self, turn: Turn) -> None:
+        """The timer has fired."""
+        self._telling = False
+        for node in self._members:
+            if node != self._node:
+                self.tell(turn, node)
+
+    def tell(self, turn: Turn, node: int) -> None:
+        """Tell ``node`` how far this node has applied, and what that comes to."""
+        if self._through:
+            turn.send(Address(node, LEARNER), AppliedDigest(self._through, self._newest[-1]))
+
+    def heard(self, turn: Turn, node: int, claim: AppliedDigest) -> None:
+        """``node`` has applied so far: compare, now or when this node has come so far too; ``Fenced`` as above."""
+        if claim.through <= self._through:
+            self._compare(turn, node, claim)
+        else:
+            self._claims.setdefault(node, [])[1:] = [claim]
+            self._note_next()
+
+    def _settle(self, turn: Turn) -> None:
+        for node, claims in self._claims.items():
+            while claims and claims[0].through <= self._through:
+                self._compare(turn, node, claims.pop(0))
+        self._note_next()
+
+    def _note_next(self) -> None:
+        self._next_claimed = min((claims[0].through for claims in self._claims.values() if claims), default=maxsize)
+
+    def _compare(self, turn: Turn, node: int, claim: AppliedDigest) -> None:
+        back = self._through - claim.through
+        if back >= len(self._newest):
+            return  # Too long ago: this node's own claims are compared there, when that node gets so far.
+        if self._newest[-1 - back] == claim.digest:
+            if node in self._differing:
+                self._differing.remove(node)
+                turn.note("digest_agrees", peer=node, slot=claim.through, differing=sorted(self._differing))
+        elif node not in self._differing:
+            self._differing.add(node)
+            turn.note("digest_differs", peer=node, slot=claim.through, differing=sorted(self._differing))
+            if is_quorum(self._differing, self._members):
+                others = ", ".join(map(str, sorted(self._differing)))
+                raise Fenced(f"what was applied here up to slot {claim.through} is not what nodes {others} applied")
+
+
+def _of_log(turn: Turn, through: int) -> bytes:
+    """The digest of the log's first ``through`` slots, read from its records."""
+    digest, expected = NO_DIGEST, 1
+    if through:
+        for key, data in turn.scan(RECORD):
+            slot = slot_of(key)
+            assert slot == expected, f"slot {expected} is applied, and the log has no record of it"
+            digest, expected = digest_after(digest, unpack_record(data).value), slot + 1
+            if slot == through:
+                break
+    assert expected == through + 1, f"slot {expected} is applied, and the log has no record of it"
+    return digest
