@@ -95,7 +95,7 @@ class Group(click.Group):
             status = _report(failure, words)
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx is not None else "dkv"
-            message = f"{error.format_message()} (see {path} --help)"
+            message = f"{' '.join(error.format_message().split())} (see {path} --help)"  # click sets choices in lines
             status = _report(Failure(Status.USAGE, "USAGE", message), words)
         except click.ClickException as error:
             status = _report(Failure(Status.USAGE, "USAGE", error.format_message()), words)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dkv.cli.data import endpoints_list
-from dkv.cli.output import Failure, Status
+from dkv.cli.output import Failure, Status, say
 from dkv.cli.scenarios import basic as basic_
 from dkv.cli.scenarios import duplicates as duplicates_
 from dkv.cli.scenarios import failover as failover_
@@ -26,13 +26,33 @@ from dkv.settings import LEADER, MODES
 STATUSES = "Exit status: 0 PASS, 1 FAIL, 2 usage, 3 a node of --endpoints is not reachable, 130 interrupted."
 
 
-@click.group(short_help="Play through what a cluster promises, and check it.")
-def scenario() -> None:
-    """Play through what a cluster promises, and check every step.
+class _Scenarios(click.Group):
+    """Shows what each scenario plays in full, where click would cut it."""
+
+    def listed(self) -> list[tuple[str, str]]:
+        """The scenarios, each with what it plays."""
+        return [(name, command.get_short_help_str(80)) for name, command in sorted(self.commands.items())]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list, in the help."""
+        with formatter.section("Scenarios"):
+            formatter.write_dl(self.listed())
+
+
+@click.group(
+    cls=_Scenarios, invoke_without_command=True, short_help="Play through what a cluster promises, and check it."
+)
+@click.pass_context
+def scenario(context: click.Context) -> int:
+    """Play through what a cluster promises, and check every step; without a name, list what there is.
 
     Each scenario starts a cluster of its own on this machine, in a temporary directory and on free ports, and ends it
     afterwards; or it uses the nodes of --endpoints, where its keys have a random prefix and are deleted in the end.
     """
+    if context.invoked_subcommand is None:
+        for name, plays in scenario.listed():
+            say(f"{name:<12}{plays}")
+    return Status.DONE
 
 
 def _plays(needs_own: str = "") -> Callable[[Callable[..., Callable[[Stage], None]]], Callable[..., int]]:

@@ -45,7 +45,7 @@ def converse(session: Session) -> int:
         history=open_history(state_path("repl_history")),
         completer=Names(forms),
         complete_while_typing=False,
-        input_processors=[AfterInput(lambda: _hint(forms, get_app().current_buffer.text))],
+        input_processors=[AfterInput(lambda: _hint(forms))],
     )
     while True:
         where = session.endpoint
@@ -123,8 +123,10 @@ def _text(reply: Reply) -> str:
     return one_line(reply.decode("utf-8", "replace")) if isinstance(reply, bytes) else ""
 
 
-def _hint(forms: Forms, line: str) -> FormattedText:
-    return FormattedText([("ansibrightblack", hint(forms, line))])
+def _hint(forms: Forms) -> FormattedText:
+    """What to show behind the line that is typed; nothing once it is entered, for that line stays on the screen."""
+    app = get_app()
+    return FormattedText([] if app.is_done else [("ansibrightblack", hint(forms, app.current_buffer.text))])
 
 
 def hint(forms: Forms, line: str) -> str:
