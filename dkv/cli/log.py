@@ -34,11 +34,12 @@ def log(to: Access, first: int | None, last: int | None) -> int:
     """Show slots of the log of the first endpoint that answers: the last ten, or those from --from to --to.
 
     --from alone shows all up to the end, --to alone the ten up to that one. A slot holds the commands of one batch or
-    more, each batch with its origin; a slot without any is a no-op. Slots that are compacted, or that the node does not
-    have, are left out. Long words are cut by the node.
+    more, each batch with its origin; the first of each is shown, and how many more there are. A slot without any is a
+    no-op. BALLOT is that in which the node accepted the slot; it has none of what it fetched later. Slots that are
+    compacted, or that the node does not have, are left out. Long words are cut by the node.
 
-    With --output json every slot is an object: "slot", "ballot", "state", "noop", and "batches", each with "origin" and
-    "commands"; a word that is no text is {"base64": ...}.
+    With --output json every slot is an object: "slot", "ballot" (or null), "state", "noop", and "batches", each with
+    "origin" and all of its "commands"; a word that is no text is {"base64": ...}.
     """
     if first is not None and last is not None and first > last:
         raise Failure(Status.USAGE, "USAGE", f"--from {first} is behind --to {last} (see dkv log --help)")
@@ -50,7 +51,7 @@ def log(to: Access, first: int | None, last: int | None) -> int:
             for slot in page:
                 answer(b"", slot, True)
         else:
-            table.add(row for slot in page for row in _rows(slot))
+            table.add(map(_row, page))
     return Status.DONE
 
 
@@ -95,7 +96,8 @@ def _slot(reply: Reply) -> dict[str, Any]:
     if not isinstance(slot, int):
         raise TypeError
     decoded = [_batch(each) for each in _list(batches)]
-    return {"slot": slot, "ballot": _text(ballot), "state": _text(state), "noop": not decoded, "batches": decoded}
+    shown = None if ballot is None else _text(ballot)
+    return {"slot": slot, "ballot": shown, "state": _text(state), "noop": not decoded, "batches": decoded}
 
 
 def _batch(reply: Reply) -> dict[str, Any]:
@@ -122,19 +124,21 @@ def _text(reply: Reply) -> str:
     return reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
 
 
-def _rows(slot: dict[str, Any]) -> Iterator[list[Cell]]:
-    """A row for each command; what repeats from the row above is left blank."""
-    state = slot["state"]
-    head = [cell(slot["slot"]), cell(slot["ballot"]), cell(state, None if state == "chosen" else "yellow")]
-    blank = [Cell("")] * 3
-    if slot["noop"]:
-        yield [*head, cell(None), Cell(NOOP, "bright_black")]
-    for batch in slot["batches"]:
-        origin = cell(batch["origin"])
-        for command in batch["commands"] or [None]:
-            text = Cell(_line(command)) if command is not None else Cell(NOOP, "bright_black")
-            yield [*head, origin, text]
-            head, origin = blank, Cell("")
+def _row(slot: dict[str, Any]) -> list[Cell]:
+    """One line: the first command, and how many more there are."""
+    state, batches = slot["state"], slot["batches"]
+    commands = [command for batch in batches for command in batch["commands"]]
+    return [
+        cell(slot["slot"]),
+        cell(slot["ballot"]),
+        cell(state, None if state == "chosen" else "yellow"),
+        cell(batches[0]["origin"] + _more(batches) if batches else None),
+        Cell(_line(commands[0]), tail=_more(commands)) if commands else Cell(NOOP, "bright_black"),
+    ]
+
+
+def _more(several: list[Any]) -> str:
+    return f" ... and {len(several) - 1} more" if len(several) > 1 else ""
 
 
 def _line(command: list[Any]) -> str:

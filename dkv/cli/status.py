@@ -23,6 +23,9 @@ HEALTH_SECONDS = 6.0
 HEALTH_KEY = b"health"
 """Read to see that a node can read; whether it exists does not matter."""
 
+NO_BALLOT = "0.0"
+"""The promise of a node that has promised nothing yet."""
+
 STATUS_REQUEST = (b"DKV.STATUS",)
 ROLE_COLOURS = {"leader": "green", "candidate": "yellow"}
 
@@ -68,8 +71,9 @@ def status(to: Access) -> int:
     """Show a table of all nodes, in the order of the endpoints.
 
     CHOSEN and APPLIED are the last slots that the node knows chosen, and has executed; LAG is by how many slots APPLIED
-    is behind the highest CHOSEN of all. LEADER is the node it takes for the leader. READY is whether it serves; below
-    the table a line for each reason why a node does not, and for each peer that it does not reach.
+    is behind the highest CHOSEN of all. LEADER is the node it takes for the leader, BALLOT that leader's ballot, and
+    PROMISED the highest one that it has promised: above BALLOT while another node runs for leader. READY is whether it
+    serves; below the table a line for each reason why a node does not, and for each peer that it does not reach.
 
     With --output json every endpoint is an object: "endpoint", "reachable", "lag", "error" (null if it answered), and
     the fields of DKV.STATUS.
@@ -101,13 +105,13 @@ def _lags(found: list[dict[str, Any]]) -> list[int | None]:
 
 
 def _say_status(found: list[Found], lags: list[int | None]) -> None:
-    table = Table("NODE", "ENDPOINT", "ROLE", "BALLOT", "CHOSEN", "APPLIED", "LAG", "LEADER", "READY")
+    table = Table("NODE", "ENDPOINT", "ROLE", "BALLOT", "PROMISED", "CHOSEN", "APPLIED", "LAG", "LEADER", "READY")
     rows = []
     for each, lag in zip(found, lags, strict=True):
         endpoint, fields = each.answer.endpoint, each.fields
         if each.problem:
             word = "no status" if each.answer.reached else "unreachable"
-            rows.append([cell(None), cell(endpoint), Cell(word, "red"), *[cell(None)] * 6])
+            rows.append([cell(None), cell(endpoint), Cell(word, "red"), *[cell(None)] * 7])
             continue
         role, ready = fields.get("role"), fields.get("ready")
         rows.append(
@@ -115,7 +119,8 @@ def _say_status(found: list[Found], lags: list[int | None]) -> None:
                 cell(fields.get("node")),
                 cell(endpoint),
                 cell(role, ROLE_COLOURS.get(str(role))),
-                cell(fields.get("ballot")),
+                cell(fields.get("leader_ballot")),
+                cell(fields.get("ballot") if fields.get("ballot") != NO_BALLOT else None),
                 cell(fields.get("chosen_through")),
                 cell(fields.get("applied_through")),
                 cell(lag, "yellow" if lag else None),

@@ -17,11 +17,15 @@ GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text, and the colour that it has on a terminal, or None. A column with a number is aligned to the right."""
+    """A text, and the colour that it has on a terminal, or None. A column with a number is aligned to the right.
+
+    Where the text is cut, ``tail`` is left.
+    """
 
     text: str
     colour: str | None = None
     number: bool = False
+    tail: str = ""
 
 
 def cell(value: object, colour: str | None = None) -> Cell:
@@ -63,7 +67,8 @@ class Table:
         """Print ``rows``, aligned with each other and with what was printed."""
         rows = list(rows)
         for row in rows:
-            self._widths = [max(width, len(each.text)) for width, each in zip(self._widths, row, strict=True)]
+            widths = zip(self._widths, row, strict=True)
+            self._widths = [max(width, len(each.text) + len(each.tail)) for width, each in widths]
             self._right |= {number for number, each in enumerate(row) if each.number}
         width = sum(self._widths) + len(GAP) * (len(self._widths) - 1)
         if self._columns is not None and width > self._columns and not self._cut_last:
@@ -80,9 +85,10 @@ class Table:
         texts, room = [], self._columns
         for number, (each, width) in enumerate(zip(row, self._widths, strict=True)):
             last = number == len(row) - 1
-            text = each.text
+            text = each.text + each.tail
             if last and self._cut_last and room is not None and len(text) > room:
-                text = text[: max(room - 3, 0)] + "..."[: max(room, 0)]
+                mark = each.tail or "..."
+                text = (each.text[: max(room - len(mark), 0)] + mark)[: max(room, 0)]
             pad = " " * (0 if last and number not in self._right else width - len(text))
             styled = self._style(text, each)
             texts.append(pad + styled if number in self._right else styled + pad)
@@ -95,7 +101,7 @@ class Table:
         self._begun = True
         width = max(map(len, self._head))
         for name, each in zip(self._head, row, strict=True):
-            say(f"{name:<{width}}{GAP}{self._style(each.text, each)}")
+            say(f"{name:<{width}}{GAP}{self._style(each.text + each.tail, each)}")
 
     def _style(self, text: str, look: Cell) -> str:
         return click.style(text, fg=look.colour) if self._coloured and look.colour else text

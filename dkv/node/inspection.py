@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dkv import __version__
+from dkv.ballot import ZERO
 from dkv.identity import Identity
 from dkv.keys import RECORD, record_key, slot_of
 from dkv.kv.commands import describe
@@ -114,6 +115,7 @@ class Inspection:
             "incarnation": f"{me.incarnation:016x}",
             "role": self._journal.role,
             "leader": metrics.leader,
+            "leader_ballot": self._journal.leader_ballot,
             "ballot": str(metrics.promised),
             "chosen_through": metrics.chosen_through,
             "applied_through": metrics.applied_through,
@@ -171,7 +173,8 @@ class Inspection:
 
 def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Any]:
     state = b"chosen" if chosen or record.chosen else b"accepted"
-    return [slot, str(record.ballot).encode(), state, [_batch_lines(batch) for batch in record.value]]
+    ballot = None if record.ballot == ZERO else str(record.ballot).encode()  # catch-up brings values without theirs
+    return [slot, ballot, state, [_batch_lines(batch) for batch in record.value]]
 
 
 def _batch_lines(batch: Batch) -> list[Any]:

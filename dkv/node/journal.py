@@ -77,6 +77,11 @@ class Journal:
         elif actor == CATCHUP:
             self.catching_up = event == "catchup_started"
 
+    @property
+    def leader_ballot(self) -> str | None:
+        """The ballot of the leader that this node follows, or is; None without one."""
+        return str(self._ballot) if self._leader else None
+
     def status(self) -> Mapping[str, object]:
         """Who leads, as far as this node knows (0 is nobody), and whether it still replays its log."""
         return {

@@ -21,11 +21,13 @@ from dkv.client import survey
 from tests.cli.commands import run
 from tests.client.fakes import Answers, FakeNodes
 
-Value = bytes | int | list[Any]
+Value = bytes | int | list[Any] | None
 
 
 def resp(value: Value) -> bytes:
     """A reply as a node sends it."""
+    if value is None:
+        return b"$-1\r\n"
     if isinstance(value, int):
         return b":%d\r\n" % value
     if isinstance(value, bytes):
@@ -39,6 +41,7 @@ def status(node: int, applied: int = 9, **fields: object) -> bytes:
         "node": node,
         "role": "leader" if node == 1 else "follower",
         "leader": 1,
+        "leader_ballot": "4.1",
         "ballot": "4.1",
         "chosen_through": 9,
         "applied_through": applied,
@@ -68,14 +71,19 @@ class StatusTests(LookTestCase):
 
     def test_table(self) -> None:
         """A row for each node, aligned, without an escape sequence where no terminal is."""
-        result = self.run_at(["status"], a=status(1), b=status(2, applied=4))
+        result = self.run_at(["status"], a=status(1), b=status(2, applied=4, ballot="5.2"))
         self.assertEqual(
             result.stdout,
-            "NODE  ENDPOINT  ROLE      BALLOT  CHOSEN  APPLIED  LAG  LEADER  READY\n"
-            "   1  a:1       leader    4.1          9        9    0       1  yes\n"
-            "   2  b:1       follower  4.1          9        4    5       1  yes\n",
+            "NODE  ENDPOINT  ROLE      BALLOT  PROMISED  CHOSEN  APPLIED  LAG  LEADER  READY\n"
+            "   1  a:1       leader    4.1     4.1            9        9    0       1  yes\n"
+            "   2  b:1       follower  4.1     5.2            9        4    5       1  yes\n",
         )
         self.assertEqual(result.exit_code, 0)
+
+    def test_no_ballot(self) -> None:
+        """A node that follows nobody and has promised nothing shows no ballot that was never there."""
+        result = self.run_at(["status"], a=status(1, leader=0, leader_ballot=None, ballot="0.0"))
+        self.assertEqual(result.stdout.splitlines()[1].split()[3:5], ["-", "-"])
 
     def test_some_answer(self) -> None:
         """1: a script sees that a node is missing, and the table says which and why."""
@@ -122,7 +130,7 @@ class StatusTests(LookTestCase):
         self.patch(shutil, "get_terminal_size", lambda: os.terminal_size((40, 20)))
         lines = self.run_at(["status"], a=status(1), b=status(2)).stdout.splitlines()
         self.assertEqual([line.split() for line in lines[:2]], [["NODE", "1"], ["ENDPOINT", "a:1"]])
-        self.assertEqual(len(lines), 19)
+        self.assertEqual(len(lines), 21)
 
     def test_parallel(self) -> None:
         """A dead node does not keep the others waiting: each job waits here for the other."""
@@ -208,16 +216,39 @@ class LogTests(LookTestCase):
     )
 
     def test_text(self) -> None:
-        """Each command as one could type it; a no-op says so."""
+        """A line for each slot, its first command as one could type it; a no-op says so."""
         result = self.run_at(["log"], a=resp(list(self.SLOTS)))
         self.assertEqual(
             result.stdout,
             "SLOT  BALLOT  STATE     ORIGIN               COMMAND\n"
-            '   7  4.1     chosen    node 2 boot 1 seq 7  PUT x "a b"\n'
-            '                                             GET "\\xff"\n'
+            '   7  4.1     chosen    node 2 boot 1 seq 7  PUT x "a b" ... and 1 more\n'
             "   8  4.1     accepted  -                    NOOP\n",
         )
         self.assertEqual(self.nodes.requests, [b"*1\r\n$7\r\nDKV.LOG\r\n"])
+
+    def test_many(self) -> None:
+        """Two hundred and fifty commands of two batches are one line; what came by catch-up has no ballot."""
+        batches = [[b"node 2 boot 1 seq 7", [[b"PUT", b"x", b"1"]] * 100], [b"node 3 boot 1 seq 2", [[b"DEL"]] * 150]]
+        result = self.run_at(["log"], a=resp([[7, None, b"chosen", batches], [8, None, b"chosen", []]]))
+        self.assertEqual(
+            result.stdout,
+            "SLOT  BALLOT  STATE   ORIGIN                              COMMAND\n"
+            "   7  -       chosen  node 2 boot 1 seq 7 ... and 1 more  PUT x 1 ... and 249 more\n"
+            "   8  -       chosen  -                                   NOOP\n",
+        )
+        (first, _) = self.objects(self.run_at(["log", "--output", "json"], a=resp([[7, None, b"chosen", batches]] * 2)))
+        self.assertEqual((first["ballot"], sum(len(each["commands"]) for each in first["batches"])), (None, 250))
+
+    def test_many_on_a_terminal(self) -> None:
+        """How many more there are is left where the command itself has no room."""
+        self.patch(sys.modules["dkv.cli.table"], "on_terminal", lambda: True)
+        self.patch(shutil, "get_terminal_size", lambda: os.terminal_size((69, 20)))
+        self.patch(sys.modules["dkv.cli.table"], "coloured", lambda: False)
+        batch = [b"node 2 boot 1 seq 7", [[b"PUT", b"x", b"1" * 99]] * 250]
+        result = self.run_at(["log"], a=resp([[7, b"4.1", b"chosen", [batch]]]))
+        self.assertEqual(
+            result.stdout.splitlines()[1], "   7  4.1     chosen  node 2 boot 1 seq 7  PUT x 111 ... and 249 more"
+        )
 
     def test_json(self) -> None:
         """An object for each slot; bytes stay bytes."""

@@ -18,6 +18,27 @@ from dkv.wire.resp import RequestParser
 from tests.cli.commands import run
 
 Words = list[bytes]
+SCENARIOS = ("basic", "duplicates", "failover", "loadtest", "partition", "recovery")
+
+
+class ListTests(SynchronousTestCase):
+    """What a person types first to see what there is."""
+
+    def test_without_a_name(self) -> None:
+        """Each scenario with what it plays, in full, and no mistake; the same in the help."""
+        result = run("scenario")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertEqual([line.split()[0] for line in result.stdout.splitlines()], sorted(SCENARIOS))
+        line = "failover    The leader is killed under load, and nothing acknowledged is lost."
+        self.assertIn(line, result.stdout.splitlines())
+        self.assertIn("nothing acknowledged is", run("scenario", "--help").stdout)
+
+    def test_a_wrong_name(self) -> None:
+        """A mistake like others: one line, status 2, also where click would write several."""
+        for words in (("scenario", "nope"), ("scenario", "basic", "--nodes", "4"), ("completion",)):
+            result = run(*words)
+            self.assertEqual((result.exit_code, result.stdout, result.stderr.count("\n")), (2, "", 1))
+            self.assertNotIn("?", result.stderr)
 
 
 class Servers:
