@@ -19,6 +19,10 @@ MODES = (LEADER, CLASSIC)
 """The ways in which a cluster can agree; all its nodes have the same."""
 
 
+OFF_AT_ZERO = frozenset({"idle_seconds_max"})
+"""The settings that may be 0, which means that there is no such bound."""
+
+
 class SettingsError(ValueError):
     """A limit or timing is out of range or contradicts another; the text names both."""
 
@@ -71,7 +75,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Durations in seconds, on the monotonic clock."""
+    """Durations in seconds, on the monotonic clock. An ``idle_seconds_max`` of 0 is none."""
 
     heartbeat_seconds: float = 0.19
     election_seconds_min: float = 0.6
@@ -86,6 +90,7 @@ class Timings:
     reconnect_seconds_max: float = 1.0
     silence_seconds: float = 2.0
     drain_seconds: float = 2.0
+    idle_seconds_max: float = 0.0
 
     def __post_init__(self) -> None:
         _check_bounds(self, SECONDS_MAX)
@@ -104,7 +109,10 @@ def _check_bounds(settings: Limits | Timings, most: float) -> None:
     """``nan`` is not greater than anything."""
     for field in fields(settings):
         value = getattr(settings, field.name)
+        if field.name in OFF_AT_ZERO and value == 0:
+            continue
         if not value > 0:
-            raise SettingsError(f"{field.name} = {value} must be greater than 0")
+            or_off = ", or 0 for none" if field.name in OFF_AT_ZERO else ""
+            raise SettingsError(f"{field.name} = {value} must be greater than 0{or_off}")
         if value > most:
             raise SettingsError(f"{field.name} = {value} must be {most:.0f} at most")

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.settings import Limits, SettingsError, Timings
+from dkv.settings import OFF_AT_ZERO, Limits, SettingsError, Timings
 
 
 class SettingsTests(SynchronousTestCase):
@@ -25,8 +25,16 @@ class SettingsTests(SynchronousTestCase):
         """A limit or time of nothing, or less, would stop a node for ever."""
         for what in (Limits, Timings):
             for field in fields(what):
-                self.refused(what, field.name, "greater than 0", **{field.name: 0})
+                if field.name not in OFF_AT_ZERO:
+                    self.refused(what, field.name, "greater than 0", **{field.name: 0})
                 self.refused(what, field.name, "greater than 0", **{field.name: -1})
+
+    def test_off(self) -> None:
+        """0 switches off what an operator may not want, and says so to whoever tries something else."""
+        self.assertEqual(Timings().idle_seconds_max, 0)
+        self.refused(Timings, "idle_seconds_max = -1", "or 0 for none", idle_seconds_max=-1)
+        for wrong in (float("nan"), float("inf")):
+            self.refused(Timings, "idle_seconds_max", idle_seconds_max=wrong)
 
     def test_sizes_fit_into_each_other(self) -> None:
         """A request that fits no batch, or a slot that fits no frame, would be accepted and never agreed on."""

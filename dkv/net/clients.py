@@ -17,7 +17,9 @@ from twisted.python.failure import Failure
 from dkv.actor import Address, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests, RepliesUnread, Requests
 from dkv.net.connection import ClientConnection
+from dkv.net.idle import IdleClients
 from dkv.net.large import LargeRequests
+from dkv.net.meter import Meter
 from dkv.replies import Error, Local
 from dkv.settings import Limits
 from dkv.wire.replies import ReplyEncoder
@@ -61,7 +63,8 @@ class Clients(Factory):
     """Accepts clients, and is the actor to which the gateway sends their replies.
 
     ``deliver`` takes what goes to the gateway; it must not answer before it returns. ``wake`` says that there is
-    something to ``collect``. ``new_session`` is given a connection's number and its peer's address.
+    something to ``collect``. ``new_session`` is given a connection's number and its peer's address. Clients that were
+    idle for ``idle_seconds_max`` are closed, unless that is 0.
     """
 
     noisy = False
@@ -75,6 +78,7 @@ class Clients(Factory):
         wake: Callable[[], None],
         new_session: Callable[[int, str], Session],
         log: Log,
+        idle_seconds_max: float = 0.0,
     ) -> None:
         self.reactor = reactor
         self.limits = limits
@@ -82,17 +86,20 @@ class Clients(Factory):
         self._wake = wake
         self._arrived: list[Requests] = []
         self.large = LargeRequests(reactor, limits)
+        self.meter = Meter(reactor, lambda: bool(self._connections))
         self.paused = False
         """Whether no connection may read: too much is in flight, or the host says so."""
         self.connections_refused = 0
         """How many connections were beyond the cap so far."""
         self.inputs_refused = 0
         """How often what a client sent was no request so far."""
-        self._connections_max = connections_max
+        self.connections_max = connections_max
+        """How many clients may be connected at once."""
         self._new_session = new_session
         self._log = log
         self._numbers = count(1)
         self._connections: dict[int, ClientConnection] = {}
+        self._idle = IdleClients(reactor, idle_seconds_max, self._connections.values)
         self._inflight = 0
         self._choked = False
         self._held = False
@@ -120,9 +127,9 @@ class Clients(Factory):
         peer = _text(addr)
         if self._drained is not None:
             return _Refusal(STOPPING)
-        if len(self._connections) >= self._connections_max:
+        if len(self._connections) >= self.connections_max:
             self.connections_refused += 1
-            self._complain("connections_refused", peer=peer, connections_max=self._connections_max)
+            self._complain("connections_refused", peer=peer, connections_max=self.connections_max)
             return _Refusal(FULL)
         number = next(self._numbers)
         return ClientConnection(self, number, peer, self._new_session(number, peer))
@@ -130,6 +137,9 @@ class Clients(Factory):
     def add(self, connection: ClientConnection) -> None:
         """A connection is made."""
         self._connections[connection.number] = connection
+        self.meter.connections += 1
+        self.meter.start()
+        self._idle.start()
         if self.paused:
             connection.balance()
 
@@ -142,8 +152,10 @@ class Clients(Factory):
             return
         self.large.forget(connection)
         self._release(inflight)
-        if self._drained is not None and not self._connections:
-            self._end_drain()
+        if not self._connections:
+            self._idle.stop()
+            if self._drained is not None:
+                self._end_drain()
 
     def refused_input(self, peer: str, reason: str) -> None:
         """A client sent what is no request."""
@@ -264,6 +276,7 @@ class Clients(Factory):
             self._cutting.cancel()
         if self._deadline.active():
             self._deadline.cancel()
+        self.meter.stop()
         for connection in list(self._connections.values()):
             connection.transport.abortConnection()
         drained = self._drained

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from dkv.events import Replies, Requests
 from dkv.net.large import LARGE_BYTES
 from dkv.net.sending import sender_of
+from dkv.net.sockets import prepare_socket
 from dkv.replies import Error, Local
 from dkv.settings import KIB, MIB
 from dkv.wire.replies import ReplyEncoder
@@ -46,7 +47,10 @@ class ClientConnection(Protocol):
     def __init__(self, clients: Clients, number: int, peer: str, session: Session) -> None:
         self.number = number
         self.peer = peer
+        self.quiet_looks = 0
+        """How often the connection was looked at since something came in or went out."""
         self._clients = clients
+        self._meter = clients.meter
         self._inflight_bytes_max = clients.limits.connection_inflight_bytes_max
         self._session = session
         self._parser = RequestParser(clients.limits)
@@ -67,20 +71,25 @@ class ClientConnection(Protocol):
         self._is_tcp = False
         self._closing: Any = None  # the call that will end waiting for the client to read
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the client waits for a reply, or the node for it to read one."""
+        return self._outstanding > 0 or self._unread or not self._reading
+
     # --- the transport ---
 
     def connectionMade(self) -> None:
         """Join the node's clients."""
         self._is_tcp = ITCPTransport.providedBy(self.transport)
-        if self._is_tcp:
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
+        prepare_socket(self.transport)
         self.transport.registerProducer(self, True)
         self._send = sender_of(self.transport)
         self._clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Take in requests."""
+        self._meter.input_bytes += len(data)
+        self.quiet_looks = 0
         if not self._ended:
             self._parser.feed(data)
             self.proceed()
@@ -219,6 +228,7 @@ class ClientConnection(Protocol):
         self._deliver([Local(Error(text), close=True)], 0, 1, 0)
 
     def _deliver(self, items: list[Any], reads: int, local: int, size: int) -> None:
+        self._meter.requests += len(items)
         if local == len(items) and not self._outstanding:
             self._reply(items)
             return
@@ -231,6 +241,7 @@ class ClientConnection(Protocol):
 
     def on_replies(self, message: Replies) -> None:
         """The gateway has answered the oldest requests outstanding."""
+        self.quiet_looks = 0
         self._outstanding -= len(message.replies)
         self._inflight -= message.size
         if self._closing is not None:
@@ -249,6 +260,7 @@ class ClientConnection(Protocol):
             # What is expected falls slowly: replies as large as these may come again behind some small ones.
             self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies), self._reply_bytes // 2)
         self._send(data)
+        self._meter.output_bytes += len(data)
         if self._unread and self._closing is None:
             self.unread_bytes += len(data)
             self._clients.unread(len(data))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -22,6 +22,7 @@ from dkv.actor import Address
 from dkv.identity import NEVER
 from dkv.messages import VOTES
 from dkv.net.sending import sender_of
+from dkv.net.sockets import prepare_socket
 from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
 
@@ -84,8 +85,7 @@ class Link(Protocol):
         """Prepare the transport."""
         address = self.transport.getPeer()
         self.host = str(getattr(address, "host", address))
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        prepare_socket(self.transport)
         self._send = sender_of(self.transport)
         self.mesh.opened(self)
 

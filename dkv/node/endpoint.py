@@ -60,6 +60,12 @@ def shortest(endpoint: Endpoint) -> str | None:
     return text if _shorthand(text) is not None and parse_endpoint(text) == endpoint else None
 
 
+def listening_port(endpoint: Endpoint) -> int | None:
+    """The port on which ``endpoint`` listens, if it has one."""
+    found = re.match(r"\w+:([0-9]+)(?::|\Z)", endpoint.bind)
+    return None if found is None else int(found[1])
+
+
 def _shorthand(text: str) -> tuple[str, int] | None:
     """Host and port, if that is what ``text`` is."""
     found = _SHORTHAND.fullmatch(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from dkv import __version__
@@ -14,8 +14,9 @@ from dkv.net.clients import Clients
 from dkv.net.faults import Faults
 from dkv.net.peers import Mesh
 from dkv.node.config import Config
-from dkv.node.endpoint import shortest
+from dkv.node.endpoint import listening_port, shortest
 from dkv.node.host import Host
+from dkv.node.info import Sections, info_sections
 from dkv.node.journal import Journal
 from dkv.node.metrics import Metrics, Readings
 from dkv.node.readiness import Condition, Readiness
@@ -69,9 +70,16 @@ class Inspection:
         """Whether the config allows fault orders."""
         return self._config.allow_faults
 
-    def info(self) -> Mapping[str, object]:
+    @property
+    def connections_max(self) -> int:
+        """How many clients may be connected at once."""
+        return self._clients.connections_max
+
+    def info(self) -> Sections:
         """What INFO shows of the node."""
-        return self._journal.status()
+        port = listening_port(self._config.member(self.identity.node).client)
+        uptime_seconds = self._now() - self._began_at
+        return info_sections(self._journal.status(), self.identity, self._clients, port, uptime_seconds)
 
     def metrics(self) -> bytes:
         """The metrics in Prometheus's text format."""

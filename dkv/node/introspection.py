@@ -1,4 +1,4 @@
-"""What a node tells about itself in Redis's words: COMMAND, CONFIG GET, INFO and HELP, built from the real tables."""
+"""What a node tells about itself in Redis's words: COMMAND, CONFIG GET and HELP, built from the real tables."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from dkv import __version__
 from dkv.kv import commands
 from dkv.replies import Local, Simple
 from dkv.settings import Limits
-
-REDIS_VERSION = "7.4.0"
-"""The Redis whose behaviour the commands here follow; clients choose by it what they may send."""
 
 PATTERN_BYTES_MAX = 64
 """No setting has a longer name; a longer pattern finds nothing."""
@@ -55,13 +51,16 @@ def command_docs(table: Table, names: Iterable[bytes]) -> dict[Any, Any]:
     return {name.lower(): _docs(table[name.lower()]) for name in names if name.lower() in table}
 
 
-def config_get(limits: Limits, patterns: Iterable[bytes]) -> dict[Any, Any]:
-    """CONFIG GET: Redis's names of what is true here, as far as they match one of ``patterns``."""
+def config_get(limits: Limits, connections_max: int, patterns: Iterable[bytes]) -> dict[Any, Any]:
+    """CONFIG GET: Redis's names of what is true here, as far as they match one of ``patterns``.
+
+    ``connections_max`` is that of the limits, or what the limit of open files makes of it.
+    """
     settings = {
         "appendfsync": "always",
         "appendonly": "yes",
         "databases": "1",
-        "maxclients": str(limits.connections_max),
+        "maxclients": str(connections_max),
         "proto-max-bulk-len": str(limits.value_bytes_max),
         "save": "",
     }
@@ -71,29 +70,6 @@ def config_get(limits: Limits, patterns: Iterable[bytes]) -> dict[Any, Any]:
         for name, value in settings.items()
         if any(fnmatchcase(name, pattern) for pattern in wanted)
     }
-
-
-def info(status: Mapping[str, object], limits: Limits, sections: Iterable[bytes]) -> bytes:
-    """INFO: ``# Section`` heads and ``field:value`` lines, CRLF between; all sections unless some are named.
-
-    ``status`` is the node's own; each of its fields is in the section ``dkv``, and ``loading`` where Redis has it.
-    """
-    known: dict[str, dict[str, object]] = {
-        "Server": {"redis_version": REDIS_VERSION, "redis_mode": "standalone", "dkv_version": __version__},
-        "Clients": {"maxclients": limits.connections_max},
-        "Persistence": {"loading": int(bool(status.get("loading"))), "aof_enabled": 1},
-        "Replication": {"role": "master", "connected_slaves": 0},
-        "Cluster": {"cluster_enabled": 0},
-        "Dkv": {name: int(value) if isinstance(value, bool) else value for name, value in status.items()},
-    }
-    wanted = {section.decode("utf-8", "replace").lower() for section in sections}
-    everything = not wanted or bool(wanted & {"all", "default", "everything"})
-    texts = [
-        "".join([f"# {name}\r\n", *(f"{field}:{value}\r\n" for field, value in fields.items())])
-        for name, fields in known.items()
-        if everything or name.lower() in wanted
-    ]
-    return "\r\n".join(texts).encode("utf-8", "backslashreplace")
 
 
 def _details(described: Described) -> list[Any]:

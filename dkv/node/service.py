@@ -156,6 +156,7 @@ class NodeService(MultiService):
             self._host.wake,
             lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection),
             logs.get_logger(node, CLIENTS),
+            config.timings.idle_seconds_max,
         )
         self._mesh = Mesh(
             self._reactor,

@@ -10,17 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dkv.kv.commands import COMMANDS, READS, interpret, wrong_number_of_arguments
+from dkv.node.info import REDIS_VERSION, info_text
 from dkv.node.inspection import Inspection
-from dkv.node.introspection import (
-    REDIS_VERSION,
-    ConnectionCommand,
-    Table,
-    command_docs,
-    command_info,
-    config_get,
-    help_lines,
-    info,
-)
+from dkv.node.introspection import ConnectionCommand, Table, command_docs, command_info, config_get, help_lines
 from dkv.node.orders import ORDERS
 from dkv.replies import OK, Error, Local, Simple
 from dkv.settings import Limits
@@ -177,11 +169,11 @@ class ClientSession:
 
     def _config(self, words: list[bytes]) -> Local:
         if words[1].lower() == b"get" and len(words) > 2:
-            return Local(config_get(self.limits, words[2:]))
+            return Local(config_get(self.limits, self.node.connections_max, words[2:]))
         return _refused_subcommand("config", words[1], ("get",))
 
     def _info(self, words: list[bytes]) -> Local:
-        return Local(info(self.node.info(), self.limits, words[1:]))
+        return Local(info_text(self.node.info(), words[1:]))
 
 
 _ABORTED = Error("EXECABORT Transaction discarded because of previous errors.")

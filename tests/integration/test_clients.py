@@ -115,6 +115,19 @@ class LibrariesTest(ClientsTest):
                 expected += [True, b"%d" % number, b"%d" % number]
             self.assertEqual(pipeline.execute(), expected)
 
+    def test_redis_py_transactions(self) -> None:
+        """A pipeline as redis-py makes it by itself is a transaction: it is refused, and nothing of it is done."""
+        for protocol in (2, 3):
+            client = self.redis(self.first, protocol=protocol)
+            pipeline = client.pipeline()
+            pipeline.set("part", "done")
+            pipeline.append("part", "done")
+            with self.assertRaises(redis.ResponseError) as refused:
+                pipeline.execute()
+            self.assertIn("unknown command 'MULTI'", str(refused.exception))
+            self.assertIsNone(client.get("part"))
+            self.assertIs(client.set("whole", "done"), True)
+
     def test_txredisapi(self) -> None:
         """The Redis client of Twisted programs, in a process of its own."""
         output = self.run_client(sys.executable, "-c", TXREDISAPI, str(self.first.port), str(self.second.port))

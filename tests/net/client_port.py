@@ -65,7 +65,7 @@ class Log:
 class Port:
     """A port with ``limits``, and its gateway: ``answer`` replies to the oldest message it got."""
 
-    def __init__(self, limits: Limits | None = None, connections_max: int = 100) -> None:
+    def __init__(self, limits: Limits | None = None, connections_max: int = 100, idle_seconds_max: float = 0.0) -> None:
         self.clock = Clock()
         self.log = Log()
         self.limits = limits or Limits()
@@ -78,6 +78,7 @@ class Port:
             lambda: None,
             lambda connection, peer: ClientSession(connection, peer, self.limits, Mock(spec=Inspection)),
             self.log,
+            idle_seconds_max,
         )
 
     def _take(self, message: Any) -> None:

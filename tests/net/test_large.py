@@ -39,7 +39,7 @@ class LargeRequestTests(SynchronousTestCase):
             self.assertEqual(transport.value(), b"+OK\r\n")
             served.append(reading[0])
         self.assertEqual(served, list(range(6)))
-        self.assertFalse(self.port.clock.getDelayedCalls())
+        self.assertIsNone(self.port.clients.large._watch)
         small, transport = self.port.connect()
         small.dataReceived(b"PING\r\n")
         self.assertEqual(transport.value(), b"+PONG\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
 from typing import Any
 
 from twisted.internet import reactor as real_reactor
@@ -69,6 +70,14 @@ class TwoMeshes(SynchronousTestCase):
         """Nagle's algorithm would add 40 ms to a write now and then."""
         for dialler, acceptor in self.network.links(5101) + self.network.links(5102):
             self.assertTrue(dialler.no_delay and acceptor.no_delay)
+
+    def test_keepalive_both_ways(self) -> None:
+        """A peer whose machine is gone does not hold a connection for hours."""
+        for dialler, acceptor in self.network.links(5101) + self.network.links(5102):
+            for end in (dialler, acceptor):
+                tcp = {option: value for (level, option), value in end.options.items() if level == IPPROTO_TCP}
+                self.assertEqual(tcp, {TCP_KEEPIDLE: 60, TCP_KEEPINTVL: 20, TCP_KEEPCNT: 3})
+                self.assertEqual(end.options[SOL_SOCKET, SO_KEEPALIVE], 1)
 
     def test_encoded_once_for_several_peers(self) -> None:
         """A leader that encodes a megabyte once per follower is slow."""

@@ -27,6 +27,8 @@ class End:  # type: ignore[misc]  # only those methods that a link uses
         self.unsent = b""
         self.open = True
         self.closing = self.aborted = self.paused = self.blocked = self.no_delay = False
+        self.socket = self  # of its methods only setsockopt is called
+        self.options: dict[tuple[int, int], int] = {}
 
     def write(self, data: bytes) -> None:
         if self.open and not self.aborted and not self.closing:
@@ -60,6 +62,9 @@ class End:  # type: ignore[misc]  # only those methods that a link uses
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.options[level, option] = value
 
     def end(self, reason: Exception) -> None:
         if self.open:

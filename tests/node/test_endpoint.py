@@ -8,7 +8,7 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.node.endpoint import Endpoint, EndpointError, parse_endpoint, shortest
+from dkv.node.endpoint import Endpoint, EndpointError, listening_port, parse_endpoint, shortest
 
 HOSTS = st.one_of(
     st.from_regex(r"[a-z][a-z0-9-]{0,20}(\.[a-z][a-z0-9]{0,5}){1,3}", fullmatch=True),
@@ -30,6 +30,13 @@ class ParseEndpointTests(SynchronousTestCase):
             ("[::]:5001", r"tcp6:5001:interface=\:\:", ""),
         ):
             self.assertEqual(parse_endpoint(text), Endpoint(bind, advertise))
+
+    def test_its_port(self) -> None:
+        """Monitoring tells nodes of one machine apart by it."""
+        for text, port in (("[::1]:5001", 5001), ("*:5002", 5002), ("tcp:5003:interface=10.0.0.1", 5003)):
+            self.assertEqual(listening_port(parse_endpoint(text)), port)
+        for text in ("unix:/run/dkv.sock", "systemd:domain=INET:index=0"):
+            self.assertIsNone(listening_port(parse_endpoint(text)))
 
     def test_endpoint_strings_of_twisted_are_taken_as_they_are(self) -> None:
         """Whatever Twisted can listen on, a node can."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.node.introspection import command_docs, command_info, config_get, info
+from dkv.node.introspection import command_docs, command_info, config_get
 from dkv.node.session import TABLE
 from dkv.replies import Simple
 from dkv.settings import Limits
 
 
 class IntrospectionTests(SynchronousTestCase):
-    """COMMAND, CONFIG GET and INFO."""
+    """COMMAND and CONFIG GET."""
 
     def test_command_info(self) -> None:
         """Cluster-aware libraries find the keys of a command by it."""
@@ -28,17 +28,7 @@ class IntrospectionTests(SynchronousTestCase):
 
     def test_config_patterns(self) -> None:
         """Patterns find what they find in Redis; one made to be slow finds nothing."""
-        limits = Limits(connections_max=12)
-        self.assertEqual(config_get(limits, [b"MAX*"]), {b"maxclients": b"12"})
-        self.assertEqual(list(config_get(limits, [b"append*", b"s?ve"])), [b"appendfsync", b"appendonly", b"save"])
-        self.assertEqual(config_get(limits, [b"*a" * 1_000]), {})
-
-    def test_info_sections(self) -> None:
-        """Asking for a section gives that section, as monitoring does."""
-        status = {"leader": 2, "loading": False}
-        self.assertEqual(
-            info(status, Limits(), [b"Persistence", b"dkv"]),
-            b"# Persistence\r\nloading:0\r\naof_enabled:1\r\n\r\n# Dkv\r\nleader:2\r\nloading:0\r\n",
-        )
-        self.assertEqual(info(status, Limits(), [b"nope"]), b"")
-        self.assertEqual(info(status, Limits(), [b"all"]), info(status, Limits(), []))
+        limits = Limits()
+        self.assertEqual(config_get(limits, 12, [b"MAX*"]), {b"maxclients": b"12"})
+        self.assertEqual(list(config_get(limits, 12, [b"append*", b"s?ve"])), [b"appendfsync", b"appendonly", b"save"])
+        self.assertEqual(config_get(limits, 12, [b"*a" * 1_000]), {})

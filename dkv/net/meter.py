@@ -1,0 +1,51 @@
+"""What passes through the client port, counted: once for each read and write of a socket, not for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import LoopingCall
+
+SAMPLE_SECONDS = 1.0
+
+
+class Meter:
+    """Counts since the process began, and the rate of the last second.
+
+    ``is_used`` says whether anybody is connected: a node without clients does not wake to measure nothing.
+    """
+
+    def __init__(self, reactor: Any, is_used: Callable[[], bool]) -> None:
+        self.connections = 0
+        """Accepted, without those that were refused."""
+        self.requests = 0
+        """Taken in; what was no request counts as one, as it is answered too."""
+        self.input_bytes = 0
+        self.output_bytes = 0
+        self.requests_per_second = 0.0
+        """Over the last whole second that was measured."""
+        self._reactor = reactor
+        self._is_used = is_used
+        self._sampled_at = 0.0
+        self._sampled = 0
+        self._sampling = LoopingCall(self._sample)
+        self._sampling.clock = reactor
+
+    def start(self) -> None:
+        """Somebody has connected: measure the rate, until all have left and a second has passed."""
+        if not self._sampling.running:
+            self._sampled_at, self._sampled = self._reactor.seconds(), self.requests
+            self._sampling.start(SAMPLE_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """Measure no more."""
+        if self._sampling.running:
+            self._sampling.stop()
+
+    def _sample(self) -> None:
+        now = self._reactor.seconds()
+        self.requests_per_second = (self.requests - self._sampled) / (now - self._sampled_at)
+        self._sampled_at, self._sampled = now, self.requests
+        if not self.requests_per_second and not self._is_used():
+            self.stop()

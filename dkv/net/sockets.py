@@ -1,0 +1,33 @@
+"""What every TCP connection of a node is told once, at its beginning."""
+
+from __future__ import annotations
+
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SO_OOBINLINE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
+from typing import Any
+
+from twisted.internet.interfaces import ITCPTransport
+
+KEEPALIVE_IDLE_SECONDS = 60
+KEEPALIVE_INTERVAL_SECONDS = 20
+KEEPALIVE_PROBES = 3
+"""A connection whose other end is gone without a word ends two minutes after it was last heard; by default after two
+hours, which is also longer than many firewalls remember a connection on which nothing passes."""
+
+_OPTIONS = (
+    (SOL_SOCKET, SO_KEEPALIVE, 1),
+    (IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS),
+    (IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS),
+    (IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES),
+    (SOL_SOCKET, SO_OOBINLINE, 1),  # telnet sends half of a command as urgent data, which would be missing
+)
+
+
+def prepare_socket(transport: Any) -> None:
+    """Send without delay, and notice when the other end is gone; nothing on what is no TCP."""
+    if not ITCPTransport.providedBy(transport):
+        return
+    transport.setTcpNoDelay(True)
+    socket = getattr(transport, "socket", None)  # Twisted's own have it, also below TLS
+    if socket is not None:
+        for level, option, value in _OPTIONS:
+            socket.setsockopt(level, option, value)

@@ -1,0 +1,110 @@
+"""INFO: the state of a node in Redis's words, for ``redis-cli --stat``, exporters, and libraries that ask at first.
+
+Every value is true. A field for which there is no true value is left out, above all the number of keys: nobody counts
+them, for a write does not look whether its key is there.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Iterable, Mapping
+from hashlib import sha1
+
+from dkv import __version__
+from dkv.identity import Identity
+from dkv.net.clients import Clients
+from dkv.settings import KIB, MIB
+
+REDIS_VERSION = "7.0.0"
+"""The Redis whose words clients may expect. Clients send by it what later versions brought, which is not here."""
+
+_SECONDS_PER_DAY = 86_400
+
+Fields = Mapping[str, object]
+Sections = Mapping[str, Fields]
+
+
+def info_sections(
+    status: Fields, identity: Identity, clients: Clients, tcp_port: int | None, uptime_seconds: float
+) -> Sections:
+    """All that INFO knows, by section.
+
+    ``status`` is the node's own, for the section ``dkv``; ``tcp_port`` is
+    None if clients connect in another way, which Redis calls port 0.
+    """
+    meter, system = clients.meter, os.uname()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    memory = _resident_bytes()
+    return {
+        "Server": {
+            "redis_version": REDIS_VERSION,
+            "redis_mode": "standalone",
+            "dkv_version": __version__,
+            "os": f"{system.sysname} {system.release} {system.machine}",
+            "arch_bits": 64 if sys.maxsize > 2**32 else 32,
+            "process_id": os.getpid(),
+            "run_id": _run_id(identity),
+            "tcp_port": tcp_port or 0,
+            "uptime_in_seconds": int(uptime_seconds),
+            "uptime_in_days": int(uptime_seconds / _SECONDS_PER_DAY),
+        },
+        "Clients": {
+            "connected_clients": clients.connections,
+            "maxclients": clients.connections_max,
+            "blocked_clients": 0,
+        },
+        "Memory": {
+            "used_memory": memory,
+            "used_memory_human": f"{memory / MIB:.2f}M",
+            "used_memory_rss": memory,
+            "used_memory_peak": max(usage.ru_maxrss * KIB, memory),
+            "maxmemory": 0,
+            "maxmemory_policy": "noeviction",
+        },
+        "Persistence": {
+            "loading": status["loading"],
+            "aof_enabled": 1,
+            "aof_rewrite_in_progress": 0,
+            "rdb_bgsave_in_progress": 0,
+        },
+        "Stats": {
+            "total_connections_received": meter.connections,
+            "total_commands_processed": meter.requests - clients.inputs_refused,
+            "instantaneous_ops_per_sec": round(meter.requests_per_second),
+            "total_net_input_bytes": meter.input_bytes,
+            "total_net_output_bytes": meter.output_bytes,
+            "rejected_connections": clients.connections_refused,
+            "expired_keys": 0,
+            "evicted_keys": 0,
+        },
+        "Replication": {"role": "master", "connected_slaves": 0},
+        "CPU": {"used_cpu_sys": f"{usage.ru_stime:.6f}", "used_cpu_user": f"{usage.ru_utime:.6f}"},
+        "Cluster": {"cluster_enabled": 0},
+        "Dkv": status,
+    }
+
+
+def info_text(sections: Sections, names: Iterable[bytes]) -> bytes:
+    """``# Section`` heads and ``field:value`` lines, CRLF between; all sections unless some are named."""
+    wanted = {name.decode("utf-8", "replace").lower() for name in names}
+    everything = not wanted or bool(wanted & {"all", "default", "everything"})
+    texts = [
+        "".join([f"# {name}\r\n", *(f"{field}:{value}\r\n" for field, value in fields.items())])
+        for name, fields in sections.items()
+        if everything or name.lower() in wanted
+    ]
+    return "\r\n".join(texts).encode("utf-8", "backslashreplace")
+
+
+def _run_id(identity: Identity) -> str:
+    """40 hexadecimal digits, as Redis has: others at each start of each node."""
+    life = f"{identity.cluster} {identity.node} {identity.incarnation} {identity.boot}"
+    return sha1(life.encode(), usedforsecurity=False).hexdigest()
+
+
+def _resident_bytes() -> int:
+    """What the process holds in memory, files that are mapped included."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
