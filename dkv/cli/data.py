@@ -107,6 +107,10 @@ class Access:
     as_json: bool
     answer_seconds: float
 
+    def silence(self) -> Silence:
+        """What this user's commands know of endpoints that do not answer."""
+        return Silence(state_path("silent"))
+
     def ask(self, *words: bytes) -> Reply:
         """Send a request that reads, or an order to the node itself; a ``Failure`` says what became of it."""
         return self.ask_where(*words)[1]
@@ -114,7 +118,7 @@ class Access:
     def ask_where(self, *words: bytes, again: str = "") -> tuple[Endpoint, Reply]:
         """Who answered, and what; ``again`` follows the message that the outcome is unknown."""
         try:
-            return ask_where(self.endpoints, words, self.answer_seconds, Silence(state_path("silent")))
+            return ask_where(self.endpoints, words, self.answer_seconds, self.silence())
         except Unreachable as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
         except NoAnswer as error:

@@ -47,7 +47,7 @@ def repl(to: Access) -> int:
     When a connection is lost, a line that was not sent, only reads, or carries an IDMP token is sent to the next node.
     Any other may or may not have been executed, and the client says so.
     """
-    session = Session(to.endpoints, to.answer_seconds)
+    session = Session(to.endpoints, to.answer_seconds, to.silence())
     try:
         if not to.as_json and _is_terminal():
             from dkv.cli.terminal import converse  # prompt_toolkit takes long to import

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
 from dkv.client.outcome import FULL, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
+from dkv.client.silence import Silence
 
 
 class Session:
-    """Requests one after another, over one connection for as long as it lasts."""
+    """Requests one after another, over one connection for as long as it lasts.
 
-    def __init__(self, endpoints: Sequence[Endpoint], answer_seconds: float) -> None:
-        self._endpoints = list(endpoints)
+    Of ``endpoints`` those that ``silence`` knows come last.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], answer_seconds: float, silence: Silence | None = None) -> None:
+        self._silence = silence or Silence()
+        self._endpoints = self._silence.last(endpoints)
         self._answer_seconds = answer_seconds
         self._connection: Connection | None = None
 
@@ -64,6 +69,7 @@ class Session:
         finally:
             if race.answered is not None:
                 self._connection = race.answered.connection
+                self._silence.note(race.silent, race.answered.endpoint)
             last = race.answered or race.last
             if last is not None:
                 self._turn_behind(last.endpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import stat
 from pathlib import Path
 from typing import ClassVar
@@ -15,10 +16,11 @@ from prompt_toolkit.history import InMemoryHistory
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import terminal
-from dkv.cli.replies import printed, quoted, raw, word
+from dkv.cli.replies import as_json, printed, quoted, raw, word
 from dkv.client.blocking import Endpoint, NoAnswer, Reply
 from dkv.client.outcome import Unreachable, repeatable
 from dkv.client.session import Session
+from dkv.replies import Error
 from dkv.wire.inline import split_line
 from tests.cli.commands import run
 from tests.client.fakes import FakeNodes
@@ -56,6 +58,11 @@ class SessionTests(SynchronousTestCase):
             (b"ping", True),
         ):
             self.assertEqual(repeatable(words.split()), safe, words)
+
+    def test_no_room(self) -> None:
+        """A node that has no room for one more client is not the one to talk to."""
+        made = self.session(a=b"-ERR max number of clients reached\r\n", b=b"+OK\r\n")
+        self.assertEqual(made.call(b"PUT", b"x", b"1"), "OK")
 
     def test_lost_while_idle(self) -> None:
         """A write after the node has gone is not uncertain: it is not sent to a connection known to be closed."""
@@ -119,6 +126,15 @@ class PipeTests(SynchronousTestCase):
         self.assertIn("line 1: outcome unknown: ", err)
         self.assertEqual(self.pipe(b"-UNCERTAIN late\r\n", b"PUT x 1\nPUT x 2\n")[0], 5)
 
+    def test_b35_lost_and_refused(self) -> None:
+        """5 for a line that one node may have executed, whatever the next one says; nothing is sent behind it."""
+        for first in (b"", b"-UNCERTAIN late\r\n", b"*2\r\n:1"):
+            for last in (None, b"-ERR max number of clients reached\r\n", b"-ERR no\r\n", b"-TRYAGAIN\r\n"):
+                nodes = FakeNodes(self, a=first, b=last)
+                result = run("repl", "--endpoints", "a:1,b:1", stdin=b"IDMP p 1 APPEND x 1\nPUT y 1\n")
+                self.assertEqual((result.exit_code, nodes.asked, result.stdout), (5, ["a", "b"], ""), (first, last))
+                self.assertIn("line 1: outcome unknown: ", result.stderr)
+
     def test_json(self) -> None:
         """An object for each reply; text and bytes are told apart."""
         reply = b"*4\r\n$1\r\nx\r\n$1\r\n\xff\r\n$-1\r\n:5\r\n"
@@ -140,10 +156,16 @@ class ReplyTests(SynchronousTestCase):
             ("O\x1bK", "O?K"),
             ([], "(empty array)"),
             ([b"a", [1, None], b"b"], '1) "a"\n2) 1) (integer) 1\n   2) (nil)\n3) "b"'),
+            (
+                [Error("ERR\x1b no"), True, 0.5, math.inf],
+                "1) (error) ERR? no\n2) (true)\n3) (double) 0.5\n4) (double) inf",
+            ),
         ]
         for reply, text in cases:
             self.assertEqual(printed(reply), text)
         self.assertEqual(raw([b"a", None, 2, "OK"]), b"a\n\n2\nOK")
+        self.assertEqual(raw([Error("ERR no"), False, 0.5]), b"ERR no\nfalse\n0.5")
+        self.assertEqual(as_json([Error("ERR no"), True, 0.5, -math.inf]), [{"error": "ERR no"}, True, 0.5, "-inf"])
 
     @given(st.binary())
     def test_quoted_is_read_back(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ from dkv.client.blocking import Connection, Endpoint, NotSent
 Answers = bytes | tuple[bytes, ...] | None
 
 
-class _Near(socket.socket):
+class Near(socket.socket):
     """The client's end of a pair; ``asked`` is called whenever something was sent."""
 
     asked: Callable[[], None]
@@ -34,7 +34,7 @@ class FarEnd:
         near, self._far = socket.socketpair()
         self._answers = list(answers)
         self._closes = closes
-        stream = _Near(fileno=near.detach())
+        stream = Near(fileno=near.detach())
         stream.asked = self._answer
         self.on_sent: Callable[[], None] = lambda: None
         self.connection = Connection(Endpoint("fake", 1), stream, answer_seconds)
