@@ -96,6 +96,12 @@ def _unwritten(error: OSError) -> Failure:
     return Failure(Status.OUTPUT, "OUTPUT", f"cannot write the output: {error.strerror}")
 
 
+def _is_from_click(error: OSError) -> bool:
+    """Whether printing failed where click does so by itself: help texts, versions, scripts for shells."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code is click.echo.__code__
+
+
 @contextmanager
 def surprises() -> Iterator[None]:
     """Make a ``Failure`` of whatever nobody has thought of: a traceback helps no user, and its status would say that
@@ -105,11 +111,8 @@ def surprises() -> Iterator[None]:
     except (Failure, click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except Exception as error:
-        try:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # click has printed a help text: if that failed, it fails again
-        except OSError as again:
-            raise _unwritten(again) from None
+        if isinstance(error, OSError) and _is_from_click(error):
+            raise _unwritten(error) from None
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
         text = (

@@ -9,6 +9,11 @@ from dkv.client.outcome import FULL, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
 
+ABORTED = "EXECABORT the connection was lost on which the transaction was begun; this was not executed"
+"""A request between MULTI and EXEC is not executed by itself, elsewhere: whoever typed it meant all of them or none."""
+
+TRANSACTION_ENDS = (b"EXEC", b"DISCARD", b"RESET")
+
 
 class Session:
     """Requests one after another, over one connection for as long as it lasts.
@@ -21,6 +26,7 @@ class Session:
         self._endpoints = self._silence.last(endpoints)
         self._answer_seconds = answer_seconds
         self._connection: Connection | None = None
+        self._in_transaction = False
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -57,12 +63,16 @@ class Session:
         """
         if self._connection is not None and self._connection.lost():
             self.close()  # before the request is on its way, while nothing is uncertain
+        begun = self._note_transaction(words[0].upper())
+        if begun and self._connection is None:
+            raise ServerError(ABORTED)
         attempts = []
         if self._connection is not None:
             self._turn_behind(self._connection.endpoint)
             attempts = [Attempt(self._connection.endpoint, self._answer_seconds, self._connection)]
             self._connection = None
-        attempts += [Attempt(endpoint, self._answer_seconds) for endpoint in self._endpoints]
+        if not begun:
+            attempts += [Attempt(endpoint, self._answer_seconds) for endpoint in self._endpoints]
         race = Race(words, final=_is_answer)
         try:
             return race.run(attempts)
@@ -73,6 +83,12 @@ class Session:
             last = race.answered or race.last
             if last is not None:
                 self._turn_behind(last.endpoint)
+
+    def _note_transaction(self, name: bytes) -> bool:
+        """Whether a request belongs to a transaction that an earlier one began, on the connection of that one."""
+        begun = self._in_transaction
+        self._in_transaction = name == b"MULTI" or (begun and name not in TRANSACTION_ENDS)
+        return begun
 
     def _turn_behind(self, endpoint: Endpoint) -> None:
         """Those behind ``endpoint`` come next, and it comes last."""

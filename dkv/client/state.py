@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,8 +14,10 @@ def state_path(name: str, environment: Mapping[str, str] = os.environ) -> Path |
     state = environment.get("XDG_STATE_HOME", "")
     if os.path.isabs(state):
         return Path(state, "dkv", name)
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return None
-    return home / ".local" / "state" / "dkv" / name if home.is_absolute() else None
+    home = environment.get("HOME")
+    if home is None:
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return Path(home, ".local", "state", "dkv", name) if os.path.isabs(home) else None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli.output import Failure, Status, bytes_field, emit, one_line
+from dkv.cli import data
+from dkv.cli.output import Failure, Status, bytes_field, complain, emit, one_line
+from tests.cli.commands import run
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Output(SynchronousTestCase):
@@ -31,3 +40,73 @@ class Output(SynchronousTestCase):
                 emit(b"value")
         self.assertEqual(caught.exception.status, Status.OUTPUT)
         self.assertEqual(caught.exception.message, "cannot write the output: No space left on device")
+
+
+class SurpriseTests(SynchronousTestCase):
+    """What nobody has thought of, by whatever command it comes."""
+
+    def dkv(self, *words: str, stdout: int | None = None, **environment: str) -> tuple[int, str]:
+        """Status and stderr of a process of its own."""
+        variables = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **environment}
+        command = [sys.executable, "-m", "dkv.cli.main", *words]
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=variables, text=True, check=False)
+        return done.returncode, done.stderr
+
+    def test_one_line(self) -> None:
+        """70, and never 1, which says that there is no such key; nor a traceback, unless somebody asks for it."""
+
+        def surprise(*_: object) -> None:
+            raise RuntimeError("two\nlines")
+
+        self.patch(data, "ask_where", surprise)
+        for words in (["get", "k"], ["put", "k", "v"], ["delete", "k"], ["log"], ["metrics"]):
+            result = run(*words)
+            self.assertEqual((result.exit_code, result.stdout), (70, ""), words)
+            self.assertRegex(result.stderr, r"\Adkv: internal error: RuntimeError: two\?lines; [^\n]+\n\Z")
+        self.assertEqual(json.loads(run("get", "k", "--output", "json").stdout)["error"], "INTERNAL")
+        self.assertIn("Traceback", run("get", "k", environment={"DKV_TRACEBACK": "1"}).stderr)
+
+    def test_every_kind(self) -> None:
+        """Errors that click would make something of included."""
+        for error in (
+            BrokenPipeError(32, "x"),
+            EOFError(),
+            MemoryError(),
+            RecursionError(),
+            OSError(28, "full"),
+            KeyError("k"),
+        ):
+
+            def surprise(*_: object, error: Exception = error) -> None:
+                raise error
+
+            self.patch(data, "ask_where", surprise)
+            self.assertEqual(run("get", "k").exit_code, 70, error)
+
+    def test_help_on_a_full_disk(self) -> None:
+        """click prints help texts, and its failure is not one of dkv's."""
+        with open("/dev/full", "w") as full:
+            for words in (["--help"], ["put", "--help"], ["--version"], []):
+                status, text = self.dkv(*words, stdout=full.fileno())
+                self.assertEqual((status, text), (74, "dkv: cannot write the output: No space left on device\n"), words)
+
+    def test_nobody_reads(self) -> None:
+        """A pipe that was closed, as by head, ends a command silently."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.addCleanup(os.close, writer)
+        for words in (["--help"], ["--version"], ["completion", "bash"], ["sim", "--seed", "1", "--time", "0.1"]):
+            self.assertEqual(self.dkv(*words, stdout=writer), (141, ""), words)
+
+    def test_stdout_is_closed(self) -> None:
+        """What was not printed is not reported as done."""
+        self.patch(sys, "stdout", None)
+        with self.assertRaises(Failure) as caught:
+            emit(b"value")
+        self.assertEqual(caught.exception.status, Status.OUTPUT)
+
+    def test_stderr_is_full(self) -> None:
+        """The status says what it can all the same."""
+        with open("/dev/full", "wb", buffering=0) as full:
+            self.patch(sys, "stderr", io.TextIOWrapper(full, write_through=True))
+            complain("there is no such key")

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import terminal
 from dkv.cli.replies import as_json, printed, quoted, raw, word
-from dkv.client.blocking import Endpoint, NoAnswer, Reply
+from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.outcome import Unreachable, repeatable
 from dkv.client.session import Session
 from dkv.replies import Error
@@ -63,6 +63,26 @@ class SessionTests(SynchronousTestCase):
         """A node that has no room for one more client is not the one to talk to."""
         made = self.session(a=b"-ERR max number of clients reached\r\n", b=b"+OK\r\n")
         self.assertEqual(made.call(b"PUT", b"x", b"1"), "OK")
+
+    def test_lost_in_a_transaction(self) -> None:
+        """What stands between MULTI and EXEC is executed nowhere, if the connection that knows of it is gone."""
+        for multi in (b"+OK\r\n", b"-ERR unknown command\r\n"):
+            made = self.session(a=multi, b=b":1\r\n")
+            try:
+                made.call(b"multi")
+            except ServerError:
+                pass
+            for words in (
+                (b"APPEND", b"x", b"1"),
+                (b"IDMP", b"p", b"1", b"APPEND", b"x", b"1"),
+                (b"GET", b"x"),
+                (b"EXEC",),
+            ):
+                with self.assertRaises(ServerError) as caught:
+                    made.call(*words)
+                self.assertEqual(caught.exception.word, "EXECABORT")
+            self.assertEqual(self.nodes.asked, ["a"])
+            self.assertEqual(made.call(b"APPEND", b"x", b"1"), 1)
 
     def test_lost_while_idle(self) -> None:
         """A write after the node has gone is not uncertain: it is not sent to a connection known to be closed."""
