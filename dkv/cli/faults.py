@@ -87,7 +87,7 @@ def drop_rules(to: Access, rules: list[Rule], seconds: float) -> int:
     done: list[Rule] = []
     for rule in rules:
         try:
-            _order(to, b"DROP", b"%d" % rule.node, repr(rule.rate).encode(), b"FOR", f"{seconds:g}".encode())
+            _order(to, b"DROP", b"%d" % rule.node, _decimal(rule.rate), b"FOR", _decimal(seconds))
         except Failure as failure:
             before = f"; in force: {','.join(map(str, done))}" if done else ""
             raise Failure(failure.status, failure.word, failure.message + before) from None
@@ -96,6 +96,11 @@ def drop_rules(to: Access, rules: list[Rule], seconds: float) -> int:
         text = f"{endpoint} loses {percent} of its messages to node {rule.node} for {seconds:g} s"
         answer(text.encode(), _fields(endpoint, node=rule.node, drop=rule.rate, seconds=seconds), to.as_json)
     return Status.DONE
+
+
+def _decimal(number: float) -> bytes:
+    """Without an exponent, which a node does not take."""
+    return f"{number:.9f}".rstrip("0").rstrip(".").encode()
 
 
 def _fields(endpoint: str, **fields: object) -> dict[str, object]:

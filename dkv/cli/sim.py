@@ -151,14 +151,15 @@ def sim(
 
 def _one(seed: int, options: Options, trace: Path | None, draw: Callable[[Outcome], None] | None) -> int:
     began = time.monotonic()
-    with ExitStack() as stack:
-        try:
+    try:
+        with ExitStack() as stack:  # closed in here: a full disk may be found out only then
             out = None if trace is None else stack.enter_context(open(trace, "w", encoding="utf-8"))
             outcome = run(seed, options.nodes, options.seconds, options.faults, out, options.mode)
             if draw is not None:
                 draw(outcome)
-        except OSError as error:
-            raise Failure(Status.OUTPUT, "OUTPUT", f"cannot write {error.filename}: {error.strerror}") from None
+    except OSError as error:
+        what = error.filename or "the trace or the picture"
+        raise Failure(Status.OUTPUT, "OUTPUT", f"cannot write {what}: {error.strerror}") from None
     say(_line(outcome, time.monotonic() - began))
     if outcome.violation is None:
         return Status.DONE

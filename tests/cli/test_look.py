@@ -284,7 +284,9 @@ class DropRulesTests(LookTestCase):
             result.stdout,
             "a:1 loses 100 % of its messages to node 2 for 9 s\na:1 loses 50 % of its messages to node 3 for 9 s\n",
         )
-        self.assertIn(b"DROP\r\n$1\r\n2\r\n$3\r\n1.0\r\n$3\r\nFOR\r\n$1\r\n9\r\n", self.nodes.requests[0])
+        self.assertIn(b"DROP\r\n$1\r\n2\r\n$1\r\n1\r\n$3\r\nFOR\r\n$1\r\n9\r\n", self.nodes.requests[0])
+        result = self.run_at(["drop-rules", "2:0.0000001", "--for", "0.001"], a=b"+OK\r\n")
+        self.assertIn(b"\r\n0.0000001\r\n$3\r\nFOR\r\n$5\r\n0.001\r\n", self.nodes.requests[0])
         result = self.run_at(["drop-rules", "clear", "--output", "json"], a=b"+OK\r\n")
         self.assertEqual(self.objects(result), [{"endpoint": "a:1", "cleared": True}])
 

@@ -71,6 +71,14 @@ class SimTests(SynchronousTestCase):
         self.assertEqual(times, sorted(times))
         self.assertTrue(ElementTree.fromstring(traces[0][1]).tag.endswith("svg"))
 
+    def test_full_disk(self) -> None:
+        """One line says so, though a file may be found to be incomplete only when it is closed."""
+        for option in ("--trace", "--svg"):
+            result = run("sim", "--seed", "1", "--time", "0.1", option, "/dev/full")
+            self.assertEqual((result.exit_code, result.stdout), (74, ""))
+            expected = "dkv: cannot write the trace or the picture: No space left on device\n"
+            self.assertEqual(result.stderr, expected)
+
     def test_mistakes(self) -> None:
         """One line that says what is wrong."""
         missing = str(self.directory / "no" / "where")

@@ -86,6 +86,8 @@ def write_markdown(path: Path, command: str, about: dict[str, str], parts: dict[
         path.write_text(before + MARK + "\n" + _chapter(command, about, parts), encoding="utf-8")
     except OSError as error:
         raise Failure(Status.FAILED, "MARKDOWN", f"cannot write {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Failure(Status.FAILED, "MARKDOWN", f"cannot write below what {path} has, for it is no text") from None
 
 
 def _chapter(command: str, about: dict[str, str], parts: dict[str, list[Row]]) -> str:
