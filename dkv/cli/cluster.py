@@ -10,7 +10,7 @@ from dkv.cli import nodes as processes
 from dkv.cli.data import ENDPOINTS
 from dkv.cli.layout import ADMIN_PORTS_FROM, BASE_PORT, NODES, PEER_PORTS_FROM, Layout, client_endpoint, prepare
 from dkv.cli.nodes import script
-from dkv.cli.output import say
+from dkv.cli.output import say_if_taken as say
 from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
 from dkv.node.config import Member
@@ -21,7 +21,8 @@ PORT_MAX = 65_535
 
 @click.command(
     short_help="Run a cluster on this machine.",
-    epilog="Exit status: 0 stopped by Ctrl-C or SIGTERM, 1 a node did not start or all have ended, 2 usage.",
+    epilog="Exit status: 0 stopped by Ctrl-C, SIGTERM or SIGHUP (a second one kills the nodes), 1 a node did not start "
+    "or all have ended, 2 usage.",
 )
 @click.option("--nodes", type=Whole(1, PEER_PORTS_FROM), help=f"How many nodes a new cluster has.  [default: {NODES}]")
 @click.option(
@@ -42,6 +43,8 @@ def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir
 
     The data directories are <data-dir>/node1 and so on, the logs node1.log beside them. If all are new they are
     initialised, and a config file is written to <data-dir>/cluster.toml unless --config names one.
+
+    What it prints is lost where nobody takes it, and the cluster runs on. For the logs logrotate needs copytruncate.
     """
     with processes.Signals() as signals:  # from here on nothing is left half done by a signal
         layout = prepare(data_dir, config, nodes, base_port, mode)

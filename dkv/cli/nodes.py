@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
-from dkv.cli.output import Failure, Status, complain, say
+from dkv.cli.output import Failure, Status, complain
+from dkv.cli.output import say_if_taken as say
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError, connect
 
 TWISTD: Sequence[str] = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
@@ -42,12 +43,13 @@ def script(name: str) -> str:
 class Signals:
     """While it is entered, signals that ask to stop only set ``stop``, and ``wait`` ends early at any signal.
 
-    Once it is left they are ignored: the process is about to end, and an impatient second Ctrl-C in its last moments
-    must not change its status.
+    ``again`` is set as well by each, for who waits for the stop to see that somebody does not want to. SIGUSR1, which
+    has other programs reopen their logs, does nothing. Once it is left they are ignored: the process is about to end,
+    and an impatient second Ctrl-C in its last moments must not change its status.
     """
 
     def __init__(self) -> None:
-        self.stop = False
+        self.stop = self.again = False
 
     def __enter__(self) -> Self:
         self._reader, self._writer = socket.socketpair()
@@ -55,6 +57,7 @@ class Signals:
             end.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes us
+        signal.signal(signal.SIGUSR1, lambda *_: None)
         self._handled = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is what nohup does
             self._handled.append(signal.SIGHUP)
@@ -75,7 +78,7 @@ class Signals:
             self._reader.recv(4096)
 
     def _on_stop(self, _: int, __: FrameType | None) -> None:
-        self.stop = True
+        self.stop = self.again = True
 
 
 class Node:
@@ -220,7 +223,8 @@ def _watch(nodes: Sequence[Node], signals: Signals) -> Status:
 
 
 def stop(nodes: Sequence[Node], signals: Signals) -> None:
-    """End every node that runs: cleanly, or by force after ``STOP_SECONDS``."""
+    """End every node that runs: cleanly, or by force after ``STOP_SECONDS`` or at another signal that asks to stop."""
+    signals.again = False
     running = [node for node in nodes if node.running]
     if not running:
         return
@@ -233,8 +237,9 @@ def stop(nodes: Sequence[Node], signals: Signals) -> None:
         late = _wait_ended(running, signals)
     for node in running:
         if node in late:
-            complain(f"node {node.number} did not end within {STOP_SECONDS:g} s and was killed")
-        elif node.process.returncode not in (0, -signal.SIGTERM):
+            why = "was not waited for" if signals.again else f"did not end within {STOP_SECONDS:g} s"
+            complain(f"node {node.number} {why} and was killed")
+        elif node.process.returncode not in (0, -signal.SIGTERM):  # the latter while it started
             complain(f"node {node.number} ended: {node.ending()}: {node.last_words()}")
     say("stopped")
 
@@ -243,6 +248,8 @@ def _wait_ended(running: Sequence[Node], signals: Signals) -> list[Node]:
     """Wait until all have ended; the nodes that had to be killed."""
     deadline = time.monotonic() + STOP_SECONDS
     while any(node.running for node in running) and (remaining := deadline - time.monotonic()) > 0:
+        if signals.again:
+            break
         signals.wait(remaining)
     late = [node for node in running if node.running]
     for node in late:

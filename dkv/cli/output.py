@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shlex
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any
 
@@ -61,6 +62,23 @@ def shell_word(data: bytes) -> str:
 def say(line: str) -> None:
     """Print a line at once, also into a pipe."""
     emit(line.encode("utf-8", "surrogateescape"))
+
+
+def say_if_taken(line: str) -> None:
+    """Print a line if stdout takes it now: for a command that has more to do than to wait for a reader, or to end for
+    want of one, or of room on a disk."""
+    if sys.stdout is None:
+        return
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:  # nothing that could keep us waiting, such as a test's buffer
+        say(line)
+        return
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    if poll.poll(0):
+        with suppress(OSError):
+            os.write(descriptor, line.encode("utf-8", "surrogateescape") + b"\n")
 
 
 def complain(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def parse_endpoint(bind: str, advertise: str = "") -> Endpoint:
     """
     short = _shorthand(bind)
     if short is None:
+        bind = _absolute(bind)
         _check(serverFromString, bind)
         return Endpoint(bind, _client(advertise) if advertise else "")
     host, port = short
@@ -89,6 +91,7 @@ def _client(text: str) -> str:
     """The client endpoint string that ``text``, which may be ``host:port``, stands for."""
     short = _shorthand(text)
     if short is None:
+        text = _absolute(text)
         _check(clientFromString, text)
         return text
     host, port = short
@@ -97,8 +100,20 @@ def _client(text: str) -> str:
     return f"tcp:host={_escaped(host.strip('[]'))}:port={port}"
 
 
+def _absolute(text: str) -> str:
+    """An endpoint string with the path of a UNIX socket from the root on: twistd may go to another directory later."""
+    kind, *words = re.split(r"(?<!\\):", text)
+    if kind != "unix":
+        return text
+    for number, word in enumerate(words):
+        found = re.fullmatch(r"(?P<name>(?:(?:address|path)=)?)(?P<path>[^/=][^=]*)", word)
+        if found is not None and (found["name"] or number == 0):
+            words[number] = found["name"] + _escaped(os.path.join(os.getcwd(), "")) + found["path"]
+    return ":".join([kind, *words])
+
+
 def _escaped(address: str) -> str:
-    """An IPv6 address as a value within an endpoint string."""
+    """An IPv6 address, or a path, as a value within an endpoint string."""
     return address.replace(":", "\\:")
 
 

@@ -30,7 +30,7 @@ def free_port() -> int:
 
 def keep_signals(test: SynchronousTestCase) -> None:
     """Put the handlers of this process back after a test: ``Signals`` is made for one that is about to end."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
         test.addCleanup(signal.signal, number, signal.getsignal(number))
     descriptor = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(descriptor)
@@ -129,11 +129,23 @@ class Stopping(NodesTestCase):
         self.assertEqual(sessions, [node.process.pid])
 
     def test_impatient(self) -> None:
-        """A second Ctrl-C does not leave half of the nodes behind."""
-        self.node()
+        """A second Ctrl-C does not wait any more, and does not leave half of the nodes behind."""
+        node = self.node("deaf")
         self.on("stopping", terminate_us)
         self.assertEqual(self.run_all(terminate_us), Status.DONE)
-        self.assertEqual(self.said[-1], "stopped")
+        self.assertEqual(node.process.returncode, -signal.SIGKILL)
+        self.assertEqual(self.said[-2:], ["node 1 was not waited for and was killed", "stopped"])
+
+    def test_a_signal_for_logs(self) -> None:
+        """What tells other programs to reopen their logs must not end a cluster."""
+
+        def signal_us() -> None:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            terminate_us()
+
+        node = self.node()
+        self.assertEqual(self.run_all(signal_us), Status.DONE)
+        self.assertEqual((node.process.returncode, self.said[-1]), (0, "stopped"))
 
     def test_before_the_start(self) -> None:
         """A signal that comes while directories are prepared starts nothing."""
@@ -159,7 +171,7 @@ class Stopping(NodesTestCase):
         self.assert_said("node 1 did not end within 0.2 s and was killed")
 
     def test_nobody_reads(self) -> None:
-        """``dkv cluster | head`` ends, and its nodes with it, cleanly."""
+        """Whatever becomes of what is said, the nodes end cleanly, and with the command."""
         node = self.node()
 
         def broken_pipe() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import data
-from dkv.cli.output import Failure, Status, bytes_field, complain, emit, one_line
+from dkv.cli.output import Failure, Status, bytes_field, complain, emit, one_line, say_if_taken
 from tests.cli.commands import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -110,3 +110,35 @@ class SurpriseTests(SynchronousTestCase):
         with open("/dev/full", "wb", buffering=0) as full:
             self.patch(sys, "stderr", io.TextIOWrapper(full, write_through=True))
             complain("there is no such key")
+
+
+class SayIfTaken(SynchronousTestCase):
+    """A command that watches nodes must neither wait for whoever reads what it says, nor end for want of one."""
+
+    def pipe(self) -> tuple[int, int]:
+        """The ends of a pipe, the second of which is stdout."""
+        reader, writer = os.pipe()
+        stream = os.fdopen(writer, "w")
+        self.addCleanup(stream.close)
+        self.patch(sys, "stdout", stream)
+        return reader, writer
+
+    def test_a_reader_that_stands_still(self) -> None:
+        """What does not fit is lost, and what fits again is not."""
+        reader, _ = self.pipe()
+        self.addCleanup(os.close, reader)
+        for _ in range(100):
+            say_if_taken("x" * 4_000)
+        self.assertLess(len(os.read(reader, 1 << 20)), 100 * 4_000)
+        say_if_taken("y")
+        self.assertEqual(os.read(reader, 10), b"y\n")
+
+    def test_no_reader(self) -> None:
+        """Neither is a closed pipe an error, nor a full disk, nor a closed stdout."""
+        os.close(self.pipe()[0])
+        say_if_taken("x")
+        with open("/dev/full", "wb", buffering=0) as full:
+            self.patch(sys, "stdout", full)
+            say_if_taken("x")
+        self.patch(sys, "stdout", None)
+        say_if_taken("x")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.endpoints import clientFromString, serverFromString
@@ -37,6 +39,24 @@ class ParseEndpointTests(SynchronousTestCase):
             self.assertEqual(listening_port(parse_endpoint(text)), port)
         for text in ("unix:/run/dkv.sock", "systemd:domain=INET:index=0"):
             self.assertIsNone(listening_port(parse_endpoint(text)))
+
+    def test_a_relative_path(self) -> None:
+        """twistd may go to another directory before the socket is made, or somebody connects to it."""
+        here = self.mktemp() + ":x"
+        os.makedirs(here)
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(here)
+        root = os.getcwd().replace(":", r"\:")
+        for text, bind in (
+            ("unix:dkv.sock", f"unix:{root}/dkv.sock"),
+            ("unix:run/dkv.sock:mode=660", f"unix:{root}/run/dkv.sock:mode=660"),
+            ("unix:mode=660:address=dkv.sock", f"unix:mode=660:address={root}/dkv.sock"),
+            (r"unix:a\:b.sock", rf"unix:{root}/a\:b.sock"),
+            ("unix:/run/dkv.sock:lockfile=0", "unix:/run/dkv.sock:lockfile=0"),
+        ):
+            self.assertEqual(parse_endpoint(text).bind, bind)
+        self.assertEqual(parse_endpoint("tcp:1", "unix:path=peer.sock").advertise, f"unix:path={root}/peer.sock")
 
     def test_endpoint_strings_of_twisted_are_taken_as_they_are(self) -> None:
         """Whatever Twisted can listen on, a node can."""
