@@ -42,6 +42,15 @@ SECTIONS = {
 ``dkv get`` does not wait for the simulator."""
 
 
+EPILOG = """\b
+Exit status of every command, besides its own:
+  2    usage: the command line is wrong; nothing was sent
+  70   an error of dkv's own; a write that was under way may or may not happen
+  74   the answer, whatever it was, could not be written to stdout
+  130  interrupted; a write that was under way may or may not happen
+  141  nobody reads stdout any more"""
+
+
 class Group(click.Group):
     """Says each error in one line, also as a JSON object where JSON was asked for, and exits with its status."""
 
@@ -117,7 +126,7 @@ def _report(failure: Failure, words: list[str]) -> Status:
     return failure.status
 
 
-@click.group(cls=Group, invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True, epilog=EPILOG)
 @click.version_option(package.__version__, prog_name="dkv", message="%(prog)s %(version)s")
 @click.pass_context
 def dkv(context: click.Context) -> int:

@@ -127,8 +127,8 @@ def refuse_fenced(store: Store, directory: str) -> None:
 def _make_missing(directory: str) -> list[str]:
     """Create ``directory`` and its missing parents, unless it is there; the paths that were created."""
     created: list[str] = []
-    path = os.path.abspath(directory)
     try:
+        path = os.path.abspath(directory)  # fails where the current directory was removed
         while not os.path.isdir(path):
             created.append(path)
             path = os.path.dirname(path)

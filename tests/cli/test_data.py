@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
 from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.client import race, session
+from dkv.client.blocking import Connection, Endpoint
 from tests.cli.commands import run
 from tests.client.fakes import FakeNodes
 
@@ -220,6 +224,50 @@ class Endpoints(SynchronousTestCase):
         self.assertEqual(len(nodes.asked), 3)
         for port in (5001, 5002, 5003):
             self.assertIn(f"127.0.0.1:{port}", result.stderr)
+
+
+class SilentTests(DataTestCase):
+    """An endpoint that takes a connection, as the kernel of a frozen node does, and says nothing."""
+
+    def silent(self) -> str:
+        """Such an endpoint."""
+        stream = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(stream.close)
+        return f"127.0.0.1:{stream.getsockname()[1]}"
+
+    def test_asked_once(self) -> None:
+        """The first command is answered by the next endpoint after a moment; the following ones ask that one first."""
+        connect = race.connect
+        nodes = FakeNodes(self, b=b":1\r\n")
+        fake = nodes.connect
+
+        def either(endpoint: Endpoint, *seconds: float) -> Connection:
+            if endpoint.host == "b":
+                return fake(endpoint, *seconds)
+            nodes.asked.append("silent")
+            return connect(endpoint, *seconds)
+
+        for module in (race, session):
+            self.patch(module, "connect", either)
+        self.patch(race, "MOMENT_SECONDS", 0.01)
+        state = {"XDG_STATE_HOME": os.path.abspath(self.mktemp())}
+        endpoints = ["--endpoints", f"{self.silent()},b:1"]
+        for words, asked in (
+            (["append", "k", "v"], ["silent", "b"]),
+            (["append", "k", "v"], ["b"]),
+            (["delete", "k"], ["b"]),
+            (["repl"], ["b"]),
+        ):
+            result = run(*words, *endpoints, environment=state, stdin=b"DELETE k\n")
+            self.assertEqual((result.exit_code, result.stdout), (0, "1\n"), words)
+            self.assertEqual(nodes.asked, asked, words)
+            nodes.asked.clear()
+
+    def test_alone(self) -> None:
+        """Where there is no other, it costs the time that the user allows, and a write is uncertain."""
+        endpoint = self.silent()
+        for words, status in ((["get", "k"], 3), (["put", "k", "v"], 5)):
+            self.assertEqual(run(*words, "--endpoints", endpoint, "--timeout", "0.02").exit_code, status)
 
 
 class Tokens(DataTestCase):

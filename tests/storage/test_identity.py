@@ -75,6 +75,16 @@ class InitialiseTests(DirectoryTestCase):
         initialise(".", "c", 1)
         self.open()
 
+    def test_in_a_directory_that_was_removed(self) -> None:
+        """A shell may still be in it."""
+        place = self.mktemp()
+        os.mkdir(place)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(place)
+        os.rmdir(os.getcwd())
+        error = self.assertRaises(DirectoryError, initialise, "here", "c", 1)
+        self.assertEqual(str(error), "cannot create the data directory here: No such file or directory")
+
     def test_every_directory_has_another_incarnation(self) -> None:
         """A node that lost its disk must not be taken for the one that remembered its promises."""
         first = initialise(self.directory, "c", 1)

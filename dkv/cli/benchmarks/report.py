@@ -83,7 +83,7 @@ def write_markdown(path: Path, command: str, about: dict[str, str], parts: dict[
     """Replace what ``path`` has below the mark, or all of it if it has none; ``Failure`` if that cannot be written."""
     try:
         before = path.read_text(encoding="utf-8").partition(MARK)[0] if path.exists() else "# Results of dkv bench\n\n"
-        path.write_text(before + MARK + "\n" + _chapter(command, about, parts), encoding="utf-8")
+        path.write_text(before + MARK + "\n" + _chapter(command, about, parts), "utf-8", "replace")
     except OSError as error:
         raise Failure(Status.FAILED, "MARKDOWN", f"cannot write {path}: {error.strerror}") from None
     except UnicodeDecodeError:
