@@ -49,9 +49,10 @@ def next_token(path: Path | None, *, anew: bool = False) -> Token:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         token = _first() if anew else _following(path, descriptor)
+        line = b"%s %d\n" % token
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%s %d\n" % token, 0)
-        _seal_path(path).write_bytes(_seal(descriptor))
+        os.pwrite(descriptor, line, 0)
+        _seal_path(path).write_bytes(_seal(descriptor, line))
     except OSError:  # a disk that is full, or no boot id: what is in the file now has no seal that fits
         return _first()
     finally:
@@ -61,16 +62,17 @@ def next_token(path: Path | None, *, anew: bool = False) -> Token:
 
 def _following(path: Path, descriptor: int) -> Token:
     """The token after the one in the file, or the first of a new producer."""
-    found = _LINE.fullmatch(os.pread(descriptor, FILE_BYTES_MAX, 0))
-    if found is None or not _is_sealed(path, descriptor):
+    line = os.pread(descriptor, FILE_BYTES_MAX, 0)
+    found = _LINE.fullmatch(line)
+    if found is None or not _is_sealed(path, descriptor, line):
         return _first()
     now, last = _now(), int(found["op"])
     return Token(found["name"], max(last + 1, now)) if last < now + AHEAD_NANOSECONDS else _first()
 
 
-def _is_sealed(path: Path, descriptor: int) -> bool:
+def _is_sealed(path: Path, descriptor: int, line: bytes) -> bool:
     try:
-        return _seal_path(path).read_bytes() == _seal(descriptor)
+        return _seal_path(path).read_bytes() == _seal(descriptor, line)
     except FileNotFoundError:
         return False
 
@@ -79,11 +81,11 @@ def _seal_path(path: Path) -> Path:
     return path.with_name(path.name + SEAL)
 
 
-def _seal(descriptor: int) -> bytes:
-    """What ties the file, as it is now, to where and when it was written."""
+def _seal(descriptor: int, line: bytes) -> bytes:
+    """What ties the file and its ``line``, as they are now, to where and when they were written."""
     file = os.fstat(descriptor)
-    boot = BOOT_ID.read_text().strip()
-    return f"boot {boot} user {os.getuid()} file {file.st_dev}:{file.st_ino} changed {file.st_ctime_ns}\n".encode()
+    where = f"boot {BOOT_ID.read_text().strip()} user {os.getuid()} file {file.st_dev}:{file.st_ino}"
+    return f"{where} changed {file.st_ctime_ns} ".encode() + line
 
 
 def _first() -> Token:

@@ -13,7 +13,7 @@ from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client import race, session
-from dkv.client.blocking import Connection, Endpoint
+from dkv.client.blocking import Connection, Endpoint, connect
 from tests.cli.commands import run
 from tests.client.fakes import FakeNodes
 
@@ -237,7 +237,6 @@ class SilentTests(DataTestCase):
 
     def test_asked_once(self) -> None:
         """The first command is answered by the next endpoint after a moment; the following ones ask that one first."""
-        connect = race.connect
         nodes = FakeNodes(self, b=b":1\r\n")
         fake = nodes.connect
 

@@ -53,6 +53,13 @@ class TokenTests(SynchronousTestCase):
         self.patch(time, "time_ns", lambda: -5)
         self.assertEqual([token.op for token in tokens(self.path, 2)], [1, 2])
 
+    def wait_for_the_clock_of_files(self) -> None:
+        """Until a file that is changed is changed later than ours: that clock ticks every few milliseconds."""
+        other, last = Path(self.mktemp()), os.stat(self.path).st_ctime_ns
+        other.touch()
+        while os.stat(other).st_ctime_ns <= last:
+            other.touch()
+
     def copies(self) -> list[Path]:
         """The user's files as they are elsewhere: in another home, and where the user has none but the first file."""
         whole, part = (Path(self.mktemp()) / "dkv" for _ in range(2))
@@ -75,10 +82,11 @@ class TokenTests(SynchronousTestCase):
         seal = self.path.with_name(self.path.name + producer.SEAL)
         for names in ([self.path], [seal], [self.path, seal]):
             for in_place in (True, False):
-                self.patch(producer, "_now", lambda: 3 * 10**18)
+                self.patch(producer, "_now", lambda: 3 * 10**18)  # and stands still, so ops are counted
                 known = next_token(self.path)
                 copies = {path: path.read_bytes() for path in names}
                 used = tokens(self.path, 5)
+                self.wait_for_the_clock_of_files()
                 for path, data in copies.items():
                     if not in_place:
                         path.unlink()
