@@ -15,6 +15,7 @@ from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
 from dkv.node.config import Member
 from dkv.settings import LEADER, MODES
+from dkv.storage.guard import private_files
 
 PORT_MAX = 65_535
 
@@ -42,11 +43,12 @@ def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir
     """Run all nodes of a cluster on this machine until Ctrl-C, and again on the same data the next time.
 
     The data directories are <data-dir>/node1 and so on, the logs node1.log beside them. If all are new they are
-    initialised, and a config file is written to <data-dir>/cluster.toml unless --config names one.
+    initialised, and a config file is written to <data-dir>/cluster.toml unless --config names one. What it makes is
+    for this user alone.
 
     What it prints is lost where nobody takes it, and the cluster runs on. For the logs logrotate needs copytruncate.
     """
-    with processes.Signals() as signals:  # from here on nothing is left half done by a signal
+    with processes.Signals() as signals, private_files():  # from here on nothing is left half done by a signal
         layout = prepare(data_dir, config, nodes, base_port, mode)
         members = [_node(layout, member) for member in layout.config.members]
         return processes.run(members, signals, lambda: _welcome([member.endpoint for member in members]))

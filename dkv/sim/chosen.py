@@ -11,6 +11,7 @@ from collections import defaultdict
 from hashlib import blake2b
 from struct import pack
 from typing import Any
+from zlib import crc32
 
 from dkv.ballot import Ballot
 from dkv.keys import GENERATION, STATE
@@ -93,7 +94,8 @@ def _digest(before: bytes, value: Value) -> bytes:
     """The digest of the log that ends with ``value``, in the plainest form."""
     text = before
     for batch in value:
-        text += pack(">IQQQI", batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob)) + batch.blob
+        text += pack(">IQQQI", batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob))
+        text += pack(">I", crc32(batch.blob)) if len(batch.blob) > 2048 else batch.blob
     return blake2b(text, digest_size=16).digest()
 
 

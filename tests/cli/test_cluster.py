@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import stat
 from pathlib import Path
 
 from click.testing import Result
@@ -46,6 +47,15 @@ class Cluster(SynchronousTestCase):
         place = self.data.absolute()
         expected = f"-n --pidfile= dkvnode --config {place}/cluster.toml --node 2 --data-dir {place}/node2"
         self.assertEqual(list(self.nodes[1].arguments), shlex.split(expected))
+
+    def test_private(self) -> None:
+        """Data, config and logs are nobody else's business, whatever the umask."""
+        before = os.umask(0o000)
+        self.addCleanup(os.umask, before)
+        self.assertEqual(self.cluster().exit_code, 0)
+        self.assertEqual(os.umask(0o000), 0o000, "it is as it was")
+        for path in (self.data, *self.data.rglob("*")):
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o700 if path.is_dir() else 0o600, path)
 
     def test_welcome(self) -> None:
         """What the user is told to type next reaches the nodes that run, at the ports they have."""

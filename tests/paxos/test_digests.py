@@ -51,9 +51,19 @@ class DigestTests(SynchronousTestCase):
                 of[index] = digest_after(of[index], each)
         self.assertEqual(of[0] == of[1], one == other)
 
+    def test_long_values(self) -> None:
+        """One byte of a megabyte, wherever it is, makes another log."""
+        for size in (2_048, 2_049, 1 << 20):
+            blob = bytes(size)
+            others = [blob[:at] + b"x" + blob[at + 1 :] for at in (0, size // 2, size - 1)]
+            values = [(Batch(2, 0xB2, 1, 1, each),) for each in (blob, *others, blob + b"\0")]
+            self.assertEqual(len({digest_after(NO_DIGEST, each) for each in values}), 5)
+
     def test_is_part_of_the_format(self) -> None:
         """Another formula, and a node that was upgraded differs from all the others."""
         self.assertEqual(digest_of("ab").hex(), "b1ec26d571c00718b38080f6e90f5ebb")
+        long = (Batch(2, 0xB2, 1, 1, b"x" * 3_000),)
+        self.assertEqual(digest_after(NO_DIGEST, long).hex(), "5a6ef13326c4b9a1ac12561365fec5d1")
         self.assertEqual(digest_after(NO_DIGEST, NOOP).hex(), "463be1d58a72e9618ea59884367c4358")
 
 
