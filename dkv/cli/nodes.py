@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import select
 import shlex
@@ -124,13 +125,14 @@ class Node:
         return shlex.join([script("twistd"), *self.arguments])
 
     def serves(self) -> bool:
-        """Whether it answers a linearizable read now."""
+        """Whether it answers a linearizable read now, and says that it is ready, as ``dkv status`` will show."""
         try:
             with connect(self.endpoint, PROBE_SECONDS, PROBE_SECONDS) as connection:
                 connection.call(b"GET", b"ready?")
+                status = connection.call(b"DKV.STATUS")
         except (NotSent, NoAnswer, ServerError):
             return False
-        return True
+        return isinstance(status, bytes) and json.loads(status)["ready"] is True
 
 
 def _start(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -88,6 +88,7 @@ class Inspection:
     def _readings(self) -> Readings:
         clients = self._clients
         return Readings(
+            all(condition.holds for condition in self.conditions()),
             len(self._mesh.connected),
             clients.connections,
             clients.connections_refused,

@@ -45,6 +45,7 @@ class Histogram:
 class Readings(NamedTuple):
     """What is read when somebody asks; ``dropped`` and ``delayed`` count messages by peer, as ordered by DKV.FAULT."""
 
+    ready: bool
     peers_connected: int
     connections: int
     connections_refused: int
@@ -183,6 +184,7 @@ class Metrics:
         yield _labelled(CounterMetricFamily("dkv_refused_requests", help, labels=("reason",)), refused)
 
     def _surroundings(self, reading: Readings) -> Iterator[Metric]:
+        yield _gauge("dkv_ready", "Whether this node serves, as /readyz says", int(reading.ready))
         yield _gauge("dkv_peers_connected", "Peers that what is sent now can reach", reading.peers_connected)
         yield _gauge("dkv_connections", "Clients connected", reading.connections)
         queues = GaugeMetricFamily("dkv_queue_depth", "What waits, in messages or bytes", labels=("queue",))

@@ -1,7 +1,8 @@
 """A process that looks to ``dkv cluster`` like a node: ``python fake_node.py PORT [dumb] [deaf] [failing] [sore]``.
 
-It answers every request with nil, and says what it does on stdout. ``dumb`` answers nothing, ``deaf`` ignores
-SIGTERM, ``failing`` ends at once with a reason, ``sore`` with status 4 when told to end.
+It answers requests with nil, but says that it is ready if asked for its status, and says what it does on stdout.
+``dumb`` answers nothing, ``deaf`` ignores SIGTERM, ``failing`` ends at once with a reason, ``sore`` with status 4 when
+told to end.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+
+STATUS = b'$15\r\n{"ready": true}\r\n'
 
 
 def main(port: int, kinds: list[str]) -> None:
@@ -26,8 +29,8 @@ def main(port: int, kinds: list[str]) -> None:
             while True:
                 connection, _ = server.accept()
                 with connection:
-                    if "dumb" not in kinds and connection.recv(65_536):
-                        connection.sendall(b"$-1\r\n")
+                    while "dumb" not in kinds and (request := connection.recv(65_536)):
+                        connection.sendall(STATUS if b"DKV.STATUS" in request else b"$-1\r\n")
         finally:
             print("terminated", flush=True)
 

@@ -15,7 +15,7 @@ from dkv.messages import Accept, AcceptSlot, Prepare
 from dkv.node.metrics import Histogram, Metrics, Readings
 
 READINGS = Readings(
-    2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}
+    True, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}
 )  # fmt: skip
 
 
@@ -41,8 +41,8 @@ class MetricsTests(SynchronousTestCase):
         for name in (
             "applied_ops_total", "duplicate_suppressed_total", "paxos_prepare_total", "paxos_accept_total",
             "paxos_propose_total", "chosen_index", "last_applied_index", "catchup_entries_applied", "elections_total",
-            "leader", "is_leader", "ballot_round", "peers_connected", "commit_seconds_bucket", "batch_commands_bucket",
-            "client_seconds_bucket", "queue_depth", "connections", "refused_requests_total",
+            "leader", "is_leader", "ballot_round", "ready", "peers_connected", "commit_seconds_bucket",
+            "batch_commands_bucket", "client_seconds_bucket", "queue_depth", "connections", "refused_requests_total",
             "fault_dropped_messages_total", "fault_delayed_messages_total",
         ):  # fmt: skip
             self.assertIn(f"dkv_{name}", names)
