@@ -58,6 +58,11 @@ class Connection:
         return self.acceptor if number == self.dialler else self.dialler
 
     @property
+    def lives(self) -> tuple[Life, Life]:
+        """Of its dialler and its acceptor."""
+        return self.ends[self.dialler].life, self.ends[self.acceptor].life
+
+    @property
     def usable(self) -> bool:
         """Whether its dialler may write messages."""
         end = self.ends[self.dialler]

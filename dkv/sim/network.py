@@ -17,10 +17,12 @@ from typing import Any, Protocol
 
 from dkv.actor import Address
 from dkv.identity import Start
+from dkv.messages import SPOKEN
 from dkv.net.acquaintances import Objection
 from dkv.net.links import TICKS_OF_SILENCE
 from dkv.settings import Limits, Timings
 from dkv.sim.connection import Connection, Life, Side
+from dkv.sim.past import PastLives
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.wires import Read, Weather, Wires
@@ -83,6 +85,7 @@ class Network:
         weather: Weather,
     ) -> None:
         self.wires = Wires(schedule, random, weather, self._note)
+        self.past = PastLives(schedule, random, self._say_again)
         self._schedule = schedule
         self._random = random
         self._limits = limits
@@ -118,6 +121,7 @@ class Network:
         for connection in list(self._connections):
             if number in connection.ends:
                 self._end(connection, number)
+        self.past.died(number, self._members[number].life)
 
     def pause_reading(self, number: int) -> None:
         """The node takes in no more messages."""
@@ -153,6 +157,7 @@ class Network:
         for _ in range(2 if self.wires.repeats() else 1):
             connection.queued_bytes += len(body)
             self._carry(connection, to.node, self._arrive, number, body)
+        self.past.said(*pair, connection.lives, message, body, self.wires.weather.delay)
 
     def _encoded(self, message: Any) -> bytes:
         """One message that goes to several peers, one after the other, is encoded once."""
@@ -171,6 +176,18 @@ class Network:
         self._trace.add(Happening(self._schedule.now, to, "arrive", message, number, connection.dialler))
         self.arrived_at[connection.dialler, to] = self._schedule.now
         self._members[to].deliver(to_role, Address(connection.dialler, role), message)
+
+    def _say_again(self, sender: int, to: int, body: bytes) -> None:
+        """Something of a life that is over reaches ``to``, if it has taken the present life of the sender in."""
+        if self._sides[to, sender].accepted is not None:
+            self._members[to].run(self._arrive_again, sender, to, body)
+
+    def _arrive_again(self, sender: int, to: int, body: bytes) -> None:
+        role, to_role, message = decode(body)
+        member = self._members[to]
+        if type(message) in SPOKEN[member.hello().mode]:
+            self._trace.add(Happening(self._schedule.now, to, "arrive", message, 0, sender))
+            member.deliver(to_role, Address(sender, role), message)
 
     # --- bytes that come in ---
 

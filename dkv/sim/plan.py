@@ -24,6 +24,7 @@ FAULTS = (
     "lossy-link",
     "one-sided",
     "partition",
+    "past-life",
     "pause",
     "power-cut",
     "repeat",
@@ -32,13 +33,15 @@ FAULTS = (
     "stuck-disk",
     "write-error",
 )
-"""Every kind of fault; ``delay``, ``loss`` and ``repeat`` are the network's weather, the others strike."""
+"""Every kind of fault; those in ``WEATHER`` are the network's, at any time, the others strike."""
+
+WEATHER = frozenset(("delay", "loss", "past-life", "repeat"))
 
 BETWEEN_NODES = frozenset(("contest", "flap", "lossy-link", "one-sided", "partition", "rotation"))
 """Those that a single node knows nothing of."""
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
-RARE |= {"power-cut": 0.5}
+RARE |= {"one-sided": 0.5, "power-cut": 0.3}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 
 
@@ -69,6 +72,8 @@ class Plan:
     """How likely a crash hits a node with a write under way."""
     early: bool
     """Whether faults strike, and clients ask, from the first start on, before the members have met."""
+    past_life_chance: float
+    """How likely messages of a kind of a life that is over come up again in the next one."""
 
 
 EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_seconds_max=0.4, retransmit_seconds=0.1)
@@ -94,13 +99,14 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
         strikes={
             name: RARE.get(name, FREQUENT.get(name, 1.0)) * random.uniform(0.2, 1.0)
             for name in enabled
-            if name not in ("delay", "loss", "repeat") and not (nodes == 1 and name in BETWEEN_NODES)
+            if name not in WEATHER and not (nodes == 1 and name in BETWEEN_NODES)
         },
         strike_seconds=random.choice((0.15, 0.5, 1.5, 4.0)),
         restart_seconds=random.choice((0.05, 0.5, 2.0)),
         keep_chance=random.choice((0.1, 0.5, 0.9)),
         bias=random.choice((0.3, 0.7, 0.95)),
         early=bool(enabled) and random.random() < 0.3,
+        past_life_chance=random.choice((0.5, 1.0)) if "past-life" in enabled else 0.0,
     )
 
 

@@ -88,6 +88,7 @@ class World:
         self.network = Network(
             self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
         )
+        self.network.past.chance = plan.past_life_chance
         self.nodes: list[Node] = []
         self.crowd = Crowd(
             self.schedule, self._generator("clients"), self.nodes, plan.habits, plan.limits, plan.client_delay
@@ -160,6 +161,7 @@ class World:
         """From now on nothing is lost or late, and nobody is cut off; disks are no slower than planned."""
         self.network.wires.mend_all()
         self.network.wires.calm()
+        self.network.past.chance = 0.0
         self.faults.slow.clear()
         self.calm = True
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from dkv.messages import Barrier
+from dkv.node.gateway import Gateway
 from dkv.paxos.elector import Elector
 
 Plant = Callable[[], Any]
@@ -30,4 +33,27 @@ def b19_no_poll() -> Iterator[None]:
             self._campaign_if_granted(turn)
 
     with patch.object(Elector, "_poll", poll):
+        yield
+
+
+@_plant
+def barrier_of_an_earlier_boot() -> Iterator[None]:
+    """A gateway serves reads at a barrier that a life before it had asked for."""
+    on_barrier = Gateway._on_barrier
+
+    def take_any(self: Gateway, turn: Any, message: Barrier) -> None:
+        on_barrier(self, turn, replace(message, boot=self._identity.boot))
+
+    with patch.object(Gateway, "_on_barrier", take_any):
+        yield
+
+
+@_plant
+def first_batch_of_a_lower_boot() -> Iterator[None]:
+    """The first batch of any other boot is next, that of an earlier one too."""
+
+    def follows(mark: tuple[int, int], boot: int, seq: int) -> bool:
+        return seq == mark[1] + 1 if boot == mark[0] else seq == 1
+
+    with patch("dkv.paxos.origins.follows", follows), patch("dkv.kv.machine.follows", follows):
         yield

@@ -36,6 +36,14 @@ class PlantedTests(SynchronousTestCase):
         """One node that does not hear the leader, and is heard, forces one election after the other (B19)."""
         self.check("electing leaders")
 
+    def test_barrier_of_an_earlier_boot(self) -> None:
+        """A read that shows what was before the node's restart, though others have written since."""
+        self.check("linearizable", "I11")
+
+    def test_first_batch_of_a_lower_boot(self) -> None:
+        """A write of a life that is over takes effect a second time, or after those of the next life."""
+        self.check("I9", "I10", "linearizable", "failed")
+
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""
         tested = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}

@@ -1,0 +1,107 @@
+"""What lives that are over have said, and were told: it comes up again in the next life, which must not fall for it.
+
+Of each kind of message between two nodes the first and the last one are kept. When the process at either end has died
+and its next life says or is told something of the kind, or asks for it, what was kept arrives, before that or after.
+No TCP connection outlives a process, but what an actor sends may answer, or come from, a life that is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from dkv.messages import (
+    Accept,
+    Accepted,
+    AcceptedSlot,
+    AcceptSlot,
+    Barrier,
+    BarrierRequest,
+    ChosenSlots,
+    Confirm,
+    Confirmed,
+    Poll,
+    PollAnswer,
+    Prepare,
+    PrepareSlot,
+    Promise,
+    PromiseSlot,
+    ReadChosen,
+    Submit,
+    Want,
+)
+from dkv.sim.connection import Life
+from dkv.sim.schedule import Schedule
+
+ANSWER: dict[type, type] = {
+    Accept: Accepted,
+    AcceptSlot: AcceptedSlot,
+    BarrierRequest: Barrier,
+    Confirm: Confirmed,
+    Poll: PollAnswer,
+    Prepare: Promise,
+    PrepareSlot: PromiseSlot,
+    ReadChosen: ChosenSlots,
+    Submit: Want,
+}
+"""What asks for what, the other way."""
+
+TIMES = 6
+"""How often one message comes up again at most: sooner or later, at any moment of the next life."""
+RECALL_CHANCE = 0.5
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The first and the last message of a kind, as bytes; ``over`` is the life that has ended since, of either end."""
+
+    bodies: list[bytes]
+    over: Life
+    times: int = TIMES
+
+
+class PastLives:
+    """Keeps messages by (sender, receiver) and kind; ``say(sender, receiver, body)`` lets one arrive."""
+
+    def __init__(self, schedule: Schedule, random: Random, say: Callable[[int, int, bytes], None]) -> None:
+        self.chance = 0.0
+        """How likely what was kept of a kind comes up again."""
+        self._schedule = schedule
+        self._random = random
+        self._say = say
+        self._said: dict[tuple[int, int], dict[type, list[bytes]]] = {}
+        self._kept: dict[tuple[int, int, type], _Kept] = {}
+
+    def said(self, sender: int, to: int, lives: tuple[Life, Life], message: Any, body: bytes, delay: float) -> None:
+        """A message is on its way between these lives; ``delay`` is about how long it takes, in seconds."""
+        if not self.chance:
+            return
+        kind = type(message)
+        held = self._said.setdefault((sender, to), {}).setdefault(kind, [body])
+        if held[-1] is not body:
+            held[1:] = [body]
+        if self._kept:
+            self._recall((sender, to, kind), lives, delay)
+            answer = ANSWER.get(kind)
+            if answer is not None:
+                self._recall((to, sender, answer), lives, delay)
+
+    def died(self, number: int, life: Life) -> None:
+        """A process has ended."""
+        for pair in [pair for pair in self._said if number in pair]:
+            for kind, bodies in self._said.pop(pair).items():
+                if self._random.random() < self.chance:
+                    self._kept[(*pair, kind)] = _Kept(bodies, life)
+
+    def _recall(self, what: tuple[int, int, type], lives: tuple[Life, Life], delay: float) -> None:
+        kept = self._kept.get(what)
+        if kept is None or kept.over in lives or self._random.random() >= RECALL_CHANCE:
+            return  # Whoever sends has not noticed yet that it is over; or not now.
+        kept.times -= 1
+        if not kept.times:
+            del self._kept[what]
+        for body in kept.bodies:
+            wait = self._random.choice((0.0, 1.0, 3.0)) * delay
+            self._schedule.after(wait, self._say, *what[:2], body)
