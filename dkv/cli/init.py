@@ -76,7 +76,5 @@ def _parsed(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != CLUSTER_KEY_BYTES:
-        raise Failure(
-            Status.USAGE, "USAGE", f"--cluster-key {text!r} is not {2 * CLUSTER_KEY_BYTES} hex digits"
-        )
+        raise Failure(Status.USAGE, "USAGE", f"--cluster-key {text!r} is not {2 * CLUSTER_KEY_BYTES} hex digits")
     return key

@@ -127,9 +127,7 @@ class Sessions:
         held, answer = _split(stored)
         return MISMATCH if held and check and held != check else answer
 
-    def remember(
-        self, turn: Turn, name: bytes, op: int, answer: Any, place: Place, check: bytes = NO_CHECK
-    ) -> None:
+    def remember(self, turn: Turn, name: bytes, op: int, answer: Any, place: Place, check: bytes = NO_CHECK) -> None:
         """Store the answer of a write that was just executed, and its hash; what goes beyond a limit is forgotten."""
         producer = self._producers.get(name) or _Producer()
         stored = (_CHECKED + check if check else b"") + pack_answer(answer)

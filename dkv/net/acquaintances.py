@@ -146,9 +146,7 @@ class Acquaintances:
         if met in (NEVER, now):
             pass  # Nothing is known of its lives, or this very one was let in.
         elif now.boot < met.boot:
-            return (
-                f"runs as start {now.boot}, but {we} has met start {met.boot}: a later start has taken its place"
-            )
+            return f"runs as start {now.boot}, but {we} has met start {met.boot}: a later start has taken its place"
         elif now.boot == met.boot:
             return f"runs twice on one directory, or on a copy of it: {we} has met another process as start {met.boot}"
         elif met not in hello.starts and (len(hello.starts) < STARTS_KEPT or met.boot >= hello.starts[0].boot):

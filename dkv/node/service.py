@@ -69,9 +69,7 @@ def raise_descriptor_limit() -> int:
 class NodeService(MultiService):
     """One node. ``launch`` is told that it serves, and ends the process of one that cannot go on."""
 
-    def __init__(
-        self, reactor: Any, config: Config, member: Member, directory: str, launch: Launch
-    ) -> None:
+    def __init__(self, reactor: Any, config: Config, member: Member, directory: str, launch: Launch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's services have no annotations
         self._reactor = reactor
         self._config = config

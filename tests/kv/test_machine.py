@@ -174,7 +174,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.node.get(b"k"), b"xyz")
 
     def test_a_token_used_again_with_another_write(self) -> None:
-        """"OK" to a DEL that was never done, as the token had been used for a SET: a client believes in vain."""
+        """ "OK" to a DEL that was never done, as the token had been used for a SET: a client believes in vain."""
         first = [IDMP, b"alice", 1, [PUT, b"x", b"5"]]
         others = [[DELETE, b"x"], [PUT, b"x", b"6"], [PUT, b"y", b"5"], [APPEND, b"x", b"5", 9], [PUT, b"x5", b""]]
         self.assertEqual(self.apply(first), [OK])
@@ -229,6 +229,12 @@ class CommandTests(SynchronousTestCase):
         results = self.apply(*([IDMP, name, 1, write] for name in (b"#1.1", b"#2.0", b"#1.1", b"#2.3")))
         self.assertEqual(results[:3], [1, 2, 1])
         self.assertTrue(results[3].text.startswith("IDMPOLD "))
+
+    def test_places_of_two_batches(self) -> None:
+        """A slot holds batches of several nodes: the producers that they make are different ones."""
+        for node, name in ((1, b"#9.0"), (2, b"#9.1")):
+            made = batch([[IDMP_NEW]], 1, 1, node=node, incarnation=7)
+            self.assertEqual(self.node.machine.apply(self.node.turn, 9, made, True), [name])
 
     def test_reads_of_others(self) -> None:
         """A read in another node's batch costs nothing here: only where its client waits is it evaluated."""

@@ -188,6 +188,33 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual([self.table.executed(name, 1) for name in (b"a", b"c", b"d")], [False] * 3)
         self.assertTrue(self.table.executed(b"b", 1))
 
+    def test_a_late_op_is_dropped_in_its_turn(self) -> None:
+        """The lowest op goes first, also if it came last: the answers of higher ones are still asked for."""
+        self.table = Table(Bounds(answers=3))
+        for op in (10, 20, 30, 40, 25, 50):
+            self.assertTrue(self.table.executed(b"p", op))
+        self.assertEqual([self.table.executed(b"p", op) for op in (20, 25, 30, 40, 50)], [None, None, *[False] * 3])
+
+    def test_order_within_a_slot(self) -> None:
+        """A node that restarted evicts whom the others evict, though all were used in one slot."""
+        self.table = Table(Bounds(producers=3))
+        for index, name in enumerate((b"b", b"c", b"a")):
+            self.table.sessions.remember(self.table.turn, name, 1, OK, (1, index))
+        self.table.restart()
+        self.table.slot = 1
+        self.assertTrue(self.table.executed(b"d", 1))
+        self.assertEqual([self.table.executed(name, 1) for name in (b"a", b"c")], [False, False])
+
+    def test_back_after_eviction(self) -> None:
+        """A producer that was evicted and comes back begins anew; nothing of its first life is counted again."""
+        self.table = Table(Bounds(answers=2, producers=1))
+        for last in (6, 9):
+            for op in range(1, last + 1):
+                self.assertTrue(self.table.executed(b"p", op))
+            self.assertEqual([self.table.executed(b"p", op) for op in (last - 2, last - 1)], [None, False])
+            self.assertTrue(self.table.executed(b"q", 1))
+        self.assertEqual(self.stored(), 1 + 1)
+
     def test_the_largest_op(self) -> None:
         """An op id of 63 bits is as good as any."""
         self.assertTrue(self.table.executed(b"p", OP_MAX))

@@ -45,6 +45,15 @@ class LayersTests(SynchronousTestCase):
         self.store.complete()
         self.layers.end_commit()
 
+    def test_copies_of_what_is_read(self) -> None:
+        """A copy that outlived a write would be read again once the write is on disk."""
+        for write in (self.layers.stage, self.layers.persist):
+            for value in (b"old", b"new", None):
+                write(b"k", value)
+                self.begin(write_back=True)
+                self.end()
+                self.assertEqual([self.layers.load(b"k") for _ in range(2)], [value] * 2)
+
     @given(STEPS)
     def test_reads_see_the_newest(self, steps: list[tuple[Any, ...]]) -> None:
         """Against a dict: an actor that read anything but its last write would vote, or apply, twice."""

@@ -298,6 +298,12 @@ class ChosenTests(OneAcceptor):
         told = {to.node: message for to, message in self.tell()}
         self.assertEqual((told[2].echo, told[3].echo, told[2].number), (72, 0, number + 1))
 
+    def test_a_heard_mark_takes_no_promise_back(self) -> None:
+        """That a slot is chosen somewhere frees nobody here: what was promised holds until its value is known."""
+        self.prepare(B2, 1)
+        self.give(Address(3, ACCEPTOR), ChosenThrough(4, 1, 0))
+        self.assertEqual(self.accept(B1, 1, value("late")), [NackSlot(B1, 1, B2, ZERO)])
+
     def test_hears_of_a_gap(self) -> None:
         """Catch-up learns whom to ask."""
         self.give(Address(3, ACCEPTOR), ChosenThrough(4, 1, 0))

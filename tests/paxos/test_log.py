@@ -52,6 +52,26 @@ class LogTests(SynchronousTestCase):
         self.assertEqual(self.log.chosen_through, 0)
         self.assertEqual(self.log.marked_through, 5)
 
+    def test_b25_two_ballots_of_one_round(self) -> None:
+        """Two leaders may have counted in the same round: the mark of one says nothing of what the other proposed."""
+        one, two = Ballot(2, 1), Ballot(2, 2)
+        self.log.accept(self.turn, 1, two, value(1))
+        self.log.mark(self.turn, one, 5)
+        self.assertEqual(self.log.chosen_through, 0)
+        self.log.mark(self.turn, two, 1)
+        self.assertEqual(self.log.chosen_through, 1)
+
+    def test_chosen_is_another_value(self) -> None:
+        """The word that another ballot's value is chosen replaces the one that was accepted here; its own is not."""
+        self.log.accept(self.turn, 1, B1, value(1))
+        self.log.accept(self.turn, 2, B1, value(2))
+        self.turn.take()
+        self.assertTrue(self.log.choose(self.turn, 1, value(1)))
+        self.assertEqual(self.turn.persisted, {})
+        self.assertTrue(self.log.choose(self.turn, 2, value(7)))
+        self.assertEqual(self.log.chosen_values(self.turn, 1, 10_000), (value(1), value(7)))
+        self.assertFalse(self.log.choose(self.turn, 2, value(2)))
+
     def test_learning_closes_a_gap(self) -> None:
         """What was fetched counts at once, and what stands behind it."""
         self.log.accept(self.turn, 2, B2, value(2))

@@ -39,6 +39,12 @@ class TallyTests(SynchronousTestCase):
         self.tally.add(3, promise())
         self.assertTrue(self.tally.complete())
 
+    def test_b4_a_promise_to_another_of_the_same_round(self) -> None:
+        """Two nodes may run in one round: a promise to one is none to the other."""
+        self.tally.add(1, promise())
+        self.tally.add(2, Promise(Ballot(BALLOT.round, 2), 0, 0, 1, 0, 1, ()))
+        self.assertFalse(self.tally.complete())
+
     def test_strangers_and_repeats_do_not_count(self) -> None:
         """One member, told twice, is no majority; nor is a node that is no member."""
         self.tally.add(1, promise())
@@ -88,6 +94,12 @@ class ChoiceTests(SynchronousTestCase):
     def test_the_highest_ballot_wins(self) -> None:
         """Paxos Made Simple, P2c: whatever may have been chosen is what the highest ballot proposed."""
         low, high = SlotRecord(Ballot(1, 3), value("low")), SlotRecord(Ballot(2, 1), value("high"))
+        self.assertEqual(self.choices({1: low}, {1: high}), [value("high")])
+        self.assertEqual(self.choices({1: high}, {1: low}), [value("high")])
+
+    def test_the_higher_node_wins_within_a_round(self) -> None:
+        """Two ballots of one round are two ballots: the value of the higher one may have been chosen."""
+        low, high = SlotRecord(Ballot(2, 1), value("low")), SlotRecord(Ballot(2, 3), value("high"))
         self.assertEqual(self.choices({1: low}, {1: high}), [value("high")])
         self.assertEqual(self.choices({1: high}, {1: low}), [value("high")])
 
