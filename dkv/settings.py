@@ -10,8 +10,8 @@ ENCODING_BYTES = 256 * KIB
 """Room for what encoding adds to a request (10,000 arguments of a few bytes each) or to a slot, in bytes."""
 
 LIMIT_MAX = MIB * MIB
-SECONDS_MAX = 86_400.0
-"""What no limit and no timing exceeds: a slip in a config is found at the start, not by arithmetic later on."""
+SECONDS_MIN, SECONDS_MAX = 0.001, 86_400.0
+"""What no limit and no timing goes beyond: a slip in a config is found at the start, not by arithmetic later on."""
 
 LEADER = "leader"
 CLASSIC = "classic"
@@ -54,7 +54,7 @@ class Limits:
     poll_lag_slots_max: int = 10_000
 
     def __post_init__(self) -> None:
-        _check_bounds(self, LIMIT_MAX)
+        _check_bounds(self, 1, LIMIT_MAX)
         ordered = (
             ("key_bytes_max", 0, "request_bytes_max"),
             ("value_bytes_max", 0, "request_bytes_max"),
@@ -93,7 +93,7 @@ class Timings:
     idle_seconds_max: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_bounds(self, SECONDS_MAX)
+        _check_bounds(self, SECONDS_MIN, SECONDS_MAX)
         ordered = (
             ("heartbeat_seconds", 3, "election_seconds_min"),
             ("election_seconds_min", 1, "election_seconds_max"),
@@ -105,7 +105,7 @@ class Timings:
                 raise SettingsError(f"{long} = {getattr(self, long)} must be at least {times} x {short}")
 
 
-def _check_bounds(settings: Limits | Timings, most: float) -> None:
+def _check_bounds(settings: Limits | Timings, least: float, most: float) -> None:
     """``nan`` is not greater than anything."""
     for field in fields(settings):
         value = getattr(settings, field.name)
@@ -114,5 +114,5 @@ def _check_bounds(settings: Limits | Timings, most: float) -> None:
         if not value > 0:
             or_off = ", or 0 for none" if field.name in OFF_AT_ZERO else ""
             raise SettingsError(f"{field.name} = {value} must be greater than 0{or_off}")
-        if value > most:
-            raise SettingsError(f"{field.name} = {value} must be {most:.0f} at most")
+        if not least <= value <= most:
+            raise SettingsError(f"{field.name} = {value} must be from {least:g} to {most:.0f}")

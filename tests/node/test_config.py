@@ -124,9 +124,10 @@ class LoadConfigTests(SynchronousTestCase):
             ("limits", "frame_bytes_max = 1000", "slot_bytes_max"),
             ("timings", 'request_seconds = "5"', "a number of seconds"),
             ("timings", "request_seconds = nan", "greater than 0"),
-            ("timings", "request_seconds = inf", "86400 at most"),
+            ("timings", "request_seconds = inf", "to 86400"),
+            ("timings", "retransmit_seconds = 1e-9", "from 0.001"),
             ("timings", f"request_seconds = 1{'0' * 400}", "too large"),
-            ("limits", "connections_max = 10000000000000", "at most"),
+            ("limits", "connections_max = 10000000000000", "from 1 to"),
             ("timings", "election_seconds_min = 0.1", "heartbeat_seconds"),
         ):
             self.assertWrong(f"{ONE}[{section}]\n{setting}", setting.split(" ")[0], word)
