@@ -69,6 +69,12 @@ class LookTestCase(SynchronousTestCase):
 class StatusTests(LookTestCase):
     """``dkv status``."""
 
+    def test_differs(self) -> None:
+        """A node that applied another log than its peers must not look like any other."""
+        result = self.run_at(["status"], a=status(1, differs_from=[2, 3]), b=status(2, differs_from=[]))
+        self.assertEqual(result.stdout.count("another log"), 1)
+        self.assertIn("node 1 applied another log than nodes 2, 3", result.stdout)
+
     def test_table(self) -> None:
         """A row for each node, aligned, without an escape sequence where no terminal is."""
         result = self.run_at(["status"], a=status(1), b=status(2, applied=4, ballot="5.2"))

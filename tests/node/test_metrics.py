@@ -43,7 +43,7 @@ class MetricsTests(SynchronousTestCase):
             "paxos_propose_total", "chosen_index", "last_applied_index", "catchup_entries_applied", "elections_total",
             "leader", "is_leader", "ballot_round", "ready", "peers_connected", "commit_seconds_bucket",
             "batch_commands_bucket", "client_seconds_bucket", "queue_depth", "connections", "refused_requests_total",
-            "fault_dropped_messages_total", "fault_delayed_messages_total",
+            "fault_dropped_messages_total", "fault_delayed_messages_total", "digest_differs",
         ):  # fmt: skip
             self.assertIn(f"dkv_{name}", names)
 
@@ -64,6 +64,13 @@ class MetricsTests(SynchronousTestCase):
         self.note("applied", LEARNER, through=6, commands=2)
         self.note("applied", LEARNER, through=7, commands=0)
         self.assertEqual((self.metrics.applied_through, self.metrics.applied_ops), (7, 2))
+
+    def test_differs(self) -> None:
+        """How many peers applied another log: 0 again when the one that did was replaced."""
+        for event, differing in (("digest_differs", [2]), ("digest_differs", [2, 3]), ("digest_agrees", [3])):
+            self.note(event, LEARNER, peer=2, slot=7, differing=differing)
+            self.assertEqual(self.metrics.differs_from, differing)
+            self.assertEqual(self.samples()["dkv_digest_differs"], len(differing))
 
     def test_caught_up(self) -> None:
         """Commands of slots that were fetched from a peer count as caught up, those of others do not."""
