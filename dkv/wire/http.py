@@ -23,13 +23,13 @@ _VERSION = re.compile(rb"\sHTTP/[0-9]+(?:\.[0-9]+)?\s*\Z", re.IGNORECASE)
 def is_http(line: bytes) -> bool:
     """Whether ``line`` looks like a header, a response, or ``METHOD target HTTP/x.y`` with any method.
 
-    A target of several words, which sloppy clients send, must begin like one or contain ``://``. Quotes tell a value
-    from a version: ``PUT k "HTTP/1.1"`` is a command, ``PUT k HTTP/1.1`` is not.
+    Where there are more words than that, as from sloppy clients, one of those between must look like a target. Quotes
+    tell a value from a version: ``PUT k "HTTP/1.1"`` is a command, ``PUT k HTTP/1.1`` is not.
     """
     if _BEGINNING.match(line):
         return True
     version = _VERSION.search(line) if b"/" in line else None
     if version is None:
         return False
-    words = line[: version.start()].split(None, 1)
-    return len(words) == 2 and (len(words[1].split()) == 1 or words[1][:1] in b"/*" or b"://" in words[1])
+    targets = line[: version.start()].split()[1:]
+    return len(targets) == 1 or any(word.startswith((b"/", b"*")) or b"://" in word for word in targets)

@@ -21,6 +21,8 @@ TARGETS = (
     b"k",
     b"/a%20b?c=d",
     b"/a b",
+    b"x /a",
+    b"a b http://n",
     b"http://n/a b c",
     b"/it's",
 )
