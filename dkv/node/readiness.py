@@ -98,13 +98,14 @@ class Readiness:
         """What must hold for a node to be ready, but for its disk."""
         leader = [] if self._classic else [Condition("leader_known", self.leader > 0, "no leader is known")]
         why = self._why_not_served()
+        heard = self._quorum_heard or self.leader > 0  # who leads has a quorum, which this node need not hear
         return [
             Condition(
                 "voting", "votes" in self._reached, "it has not met every other member yet, and does not vote before"
             ),
             Condition("replayed", "replayed" in self._reached, "it is replaying its log"),
             *leader,
-            Condition("quorum_heard", self._quorum_heard, "no majority of the members is heard"),
+            Condition("quorum_heard", heard, "no majority of the members is heard"),
             Condition("served", why is None, why or ""),
         ]
 

@@ -125,6 +125,14 @@ class ServedTests(ReadinessTestCase):
             self.note(GATEWAY, "batch_agreed", commands=1, seconds=5.5)
         self.assertReady()
 
+    def test_the_leader_alone_is_heard(self) -> None:
+        """A node of five that the other three do not reach is served by its leader, who has a quorum without it."""
+        self.note(ELECTOR, "quorum_lost", heard=[2])
+        self.prove(100.0)
+        self.assertReady()
+        self.note(ELECTOR, "leader_lost", leader=2, ballot=Ballot(1, 2), reason="")
+        self.assertEqual(list(self.failing()), ["leader_known", "quorum_heard", "served"])
+
     def test_this_node_leads(self) -> None:
         """The sentence names what is missing."""
         self.lead(1)

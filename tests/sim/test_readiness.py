@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import permutations
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.messages import ChosenThrough, Heartbeat
+from dkv.paxos.catchup import Catchup
 from dkv.paxos.echoes import Echoes
 from dkv.paxos.elector import Elector
+from dkv.paxos.quorum import is_quorum
 from dkv.settings import CLASSIC, LEADER
+from dkv.sim.clients import Client
 from dkv.sim.node import Node
 from dkv.sim.world import World
 
@@ -46,6 +51,16 @@ class ReadyTestCase(SynchronousTestCase):
         """Lose what the first of each pair sends to the second; signs of life pass, as through a connection."""
         for one, other in pairs:
             self.world.network.wires.lose(one.number, other.number, chance)
+
+    def close(self, what: str, one: int, other: int) -> None:
+        """Let nothing of this kind pass from ``one`` to ``other``: messages, any bytes, or what it dials."""
+        wires = self.world.network.wires
+        if what == "messages":
+            wires.lose(one, other, 1.0)
+        elif what == "bytes":
+            wires.cut(one, other)
+        else:
+            wires.block(one, other)
 
     def after(self, seconds: float) -> set[int]:
         """The nodes that are not ready after so long, in which no rule was broken."""
@@ -92,15 +107,48 @@ class OneWayTests(ReadyTestCase):
             self.assertEqual(self.after(60.0), {leader.number})
             self.assertEqual(len(world.elected), elected, "nobody disturbs the new leader")
 
-    def test_b19_in_a_ring(self) -> None:
-        """Each of five is unheard by one of the others and does not hear another: elections come to an end."""
-        world = self.begin(size=5)
-        nodes = world.nodes
-        self.lose([(nodes[n], nodes[(n + 2) % 5]) for n in range(5)], 1.0)
-        self.after(LONG)
-        elected = len(world.elected)
-        self.after(60.0)
-        self.assertEqual(len(world.elected), elected)
+    def test_b19_whoever_reaches_whom(self) -> None:
+        """Any ways, for days: elections come to an end, and leadership is where a quorum is reached both ways.
+
+        Whoever exchanges messages with the leader is ready, and nobody else is.
+        """
+        for seed in range(12):
+            random = Random(seed)
+            world = self.begin(size=random.choice((3, 5)))
+            numbers = [node.number for node in world.nodes]
+            closed = [pair for pair in permutations(numbers, 2) if random.random() < 0.3]
+            for one, other in closed:
+                self.close(("messages", "bytes", "dials")[seed % 3], one, other)
+            if seed % 3 == 1:  # No connection lives without an answer.
+                closed += [(other, one) for one, other in closed]
+            self.after(20.0)
+            elected = len(world.elected)
+            unready = self.after(20.0)
+            self.assertEqual(len(world.elected), elected, f"{seed}: elections without end")
+            reached = {one: {one} | {b for b in numbers if not {(one, b), (b, one)} & set(closed)} for one in numbers}
+            able = [number for number in numbers if is_quorum(reached[number], numbers)]
+            leading = [number for number in world.leading if number in able]
+            self.assertEqual(len(leading), min(len(able), 1), f"{seed}: {able} could lead")
+            ready = reached[leading[0]] if leading else set()
+            self.assertEqual(set(numbers) - unready, ready, f"{seed}: {closed}")
+
+    def test_b41_stuck_in_catch_up(self) -> None:
+        """A node that has missed a slot and does not get it can serve no read."""
+        world = self.begin()
+        leader, (behind, _) = self.leader_and_others()
+        behind.crash()
+        client = Client(world.crowd, -1)
+        request = client.ask(leader, [b"append", b"k", b"v"])
+        self.assertTrue(world.run_until(lambda: request.returned is not None, 10.0))
+        with patch.object(Catchup, "_ask", lambda self, turn: None):
+            behind.start()
+            self.assertEqual(self.after(behind.request_seconds + 1.0), {behind.number})
+        failing = [condition.failure for condition in behind.readiness.conditions() if not condition.holds]
+        self.assertEqual(len(failing), 1)
+        self.assertRegex(failing[0], "it has applied slot 0 of 1 and is behind for ")
+        behind.crash()
+        behind.start()
+        self.assertEqual(self.after(SOON + 2.0), set())
 
 
 # --- planted ---
