@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from dkv.ballot import Ballot
-from dkv.keys import GENERATION, STATE
+from dkv.keys import BATCH_MARK, GENERATION, STATE
 from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, PUT
 from dkv.kv.sessions import Bounds
 from dkv.paxos.quorum import is_quorum
@@ -125,6 +125,8 @@ class Reference:
         for batch in value:
             if self._is_next(batch):
                 self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
+                origin = BATCH_MARK + pack(">IQ", batch.node, batch.incarnation)
+                self._write(origin, pack(">QQ", batch.boot, batch.seq))
                 for entry in decode_entries(batch.blob) or []:
                     self._apply_entry(entry)
 

@@ -15,6 +15,7 @@ from dkv.ballot import ZERO, Ballot
 from dkv.events import BatchApplied
 from dkv.keys import (
     APPLIED_THROUGH,
+    BATCH_MARK,
     CHOSEN_THROUGH,
     DIGEST,
     PROMISE,
@@ -68,9 +69,13 @@ class _Campaign:
         self.announced_through = 0
 
 
+APPLIED = (STATE, TOKEN, BATCH_MARK)
+"""The prefixes of all keys that the log amounts to."""
+
+
 def applied_state(store: Store | Layers) -> dict[bytes, bytes]:
     """All that a node holds of the state that the log amounts to, keys and values as stored."""
-    return {key: value for prefix in (STATE, TOKEN) for key, value in store.scan(prefix)}
+    return {key: value for prefix in APPLIED for key, value in store.scan(prefix)}
 
 
 class Invariants:
@@ -115,7 +120,7 @@ class Invariants:
         if APPLIED_THROUGH in writes:
             self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))
             self._check_digest(node, disk.applied_through, writes.get(DIGEST))
-        elif any(key[:1] in (STATE, TOKEN) for key in writes):
+        elif any(key[:1] in APPLIED for key in writes):
             self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
         self._slots.durable(node.number, writes)
 
