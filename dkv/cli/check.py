@@ -48,7 +48,7 @@ def check(file: str, output: str, steps: int) -> int:
     docs/checking.md describes them, and how to record a history of your own server.
     """
     operations = _read(file)
-    size = {"operations": len(operations), "keys": len({operation.key for operation in operations})}
+    size = {"operations": len(operations), "keys": len({key for operation in operations for key in operation.keys})}
     verdict = judge(operations, steps)
     if output == "json":
         say(json.dumps(_fields(verdict) | size))
@@ -97,8 +97,11 @@ def _count(count: int, noun: str) -> str:
 
 def _say_why(verdict: Verdict) -> None:
     assert verdict.key is not None
-    if verdict.window is None:
+    if verdict.undecided:
         say("linearizable: undecided")
+        return
+    if verdict.window is None:
+        say(one_line(f"linearizable: no; {verdict.proof.sentence}"))
         return
     since = verdict.window.operations[0].called
     say(one_line(f"linearizable: no; key {readable(verdict.key)}, times from {since!r} on:"))
@@ -110,7 +113,7 @@ def _fields(verdict: Verdict) -> dict[str, Any]:
     fields: dict[str, Any] = {"linearizable": None if verdict.undecided else verdict.linearizable}
     if verdict.key is not None:
         fields |= bytes_field("key", verdict.key)
-    if verdict.window is not None:
-        fields["window"] = [as_fields(operation) for operation in verdict.window.operations]
-        fields["message"] = verdict.window.sentence
+    if not (verdict.linearizable or verdict.undecided):
+        fields["window"] = [as_fields(operation) for operation in verdict.proof.operations]
+        fields["message"] = verdict.proof.sentence
     return fields

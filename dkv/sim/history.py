@@ -11,7 +11,9 @@ One JSON object a line, in UTF-8, in any order; empty lines mean nothing. The fi
     ``"put"``    ``[value]``              ``"ok"``, which may be left out
     ``"get"``    ``[]``                   the value, or null if there is none
     ``"append"`` ``[suffix]``             the length of the new value in bytes; an absent one counts as empty
-    ``"delete"`` ``[]``                   1, or 0 if the key was absent
+    ``"delete"`` ``[]``                   1, or 0 if the key was absent; null if that was not told
+    ``"delete"`` ``[other key, ...]``     how many of ``key`` and these were there; each key counts once
+    ``"strlen"`` ``[]``                   the length of the value in bytes; 0 if there is none
     ``"cas"``    ``[expected, new]``      true, or false if the value was not ``expected``; null expects none
     ``"incr"``   ``[by]``                 the new value, an integer; an absent one counts as 0
     ============ ======================== ==============================================================
@@ -27,8 +29,8 @@ One JSON object a line, in UTF-8, in any order; empty lines mean nothing. The fi
 ``failed``
     True where the operation certainly was not applied, such as a refused one: the line is skipped.
 
-A request for several keys is one operation for each, if the server does not promise more. Anything else, an unknown
-field included, is an error: a misspelt ``returned`` would silently make the check a weaker one.
+Another request for several keys is one operation for each, if the server does not promise more. Anything else, an
+unknown field included, is an error: a misspelt ``returned`` would silently make the check a weaker one.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, get_args
 
-Kind = Literal["put", "get", "append", "delete", "cas", "incr"]
+Kind = Literal["put", "get", "append", "delete", "strlen", "cas", "incr"]
 INTEGER_DIGITS_MAX = 1_000
 READABLE_CHARACTERS_MAX = 60
 FIELDS = frozenset(("client", "kind", "key", "arguments", "called", "returned", "result", "failed"))
@@ -53,7 +55,7 @@ class HistoryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request for one key.
+    """One request, for one key but for a ``delete`` with arguments.
 
     ``arguments`` and ``result`` are as in the module's table, with bytes for byte strings; the result of ``put`` is
     None. ``returned`` is None where the outcome is unknown, and so is ``result`` then.
@@ -66,6 +68,11 @@ class Operation:
     called: float
     returned: float | None = None
     result: bytes | int | bool | None = None
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The keys, each once."""
+        return tuple(dict.fromkeys((self.key, *self.arguments))) if self.kind == "delete" else (self.key,)
 
     def __str__(self) -> str:
         """The call as a person would write it: ``put x "1"``."""
@@ -190,13 +197,19 @@ def _operation(fields: dict[str, Any]) -> Operation | None:
     returned = None if fields.get("returned") is None else _time("returned", fields["returned"])
     if returned is not None and returned < called:
         raise _Wrong('"returned" is before "called"')
-    return Operation(
+    operation = Operation(
         client, kind, _bytes('"key"', fields["key"]), _arguments(kind, fields), called, returned, _result(kind, fields)
     )
+    told, count = operation.result, len(operation.keys)
+    if kind == "delete" and isinstance(told, int) and told > count:
+        raise _Wrong(f'"result" is {told} of {count} key{"s" * (count > 1)}')
+    return operation
 
 
 def _arguments(kind: Kind, fields: dict[str, Any]) -> tuple[Any, ...]:
     words, expected = fields.get("arguments", []), ARGUMENTS[kind]
+    if kind == "delete" and isinstance(words, list):
+        expected = (("other key", _bytes),) * len(words)
     if not isinstance(words, list) or len(words) != len(expected):
         names = ", ".join(name for name, _ in expected)
         raise _Wrong(f'"arguments" of {kind} must be [{names}]')
@@ -258,10 +271,14 @@ def _integer(name: str, value: Any) -> int:
     return value
 
 
-def _zero_or_one(name: str, value: Any) -> int:
-    if type(value) is not int or value not in (0, 1):
-        raise _Wrong(f"{name} must be 1 or 0")
-    return value
+def _length(name: str, value: Any) -> int:
+    if _integer(name, value) < 0:
+        raise _Wrong(f"{name} must not be negative")
+    return int(value)
+
+
+def _count_or_null(name: str, value: Any) -> int | None:
+    return None if value is None else _length(name, value)
 
 
 def _boolean(name: str, value: Any) -> bool:
@@ -279,13 +296,15 @@ ARGUMENTS: dict[Kind, tuple[tuple[str, Callable[[str, Any], Any]], ...]] = {
     "get": (),
     "append": (("suffix", _bytes),),
     "delete": (),
+    "strlen": (),
     "cas": (("expected", _bytes_or_null), ("new", _bytes)),
     "incr": (("by", _integer),),
 }
 RESULTS: dict[Kind, Callable[[str, Any], Any]] = {
     "get": _bytes_or_null,
     "append": _integer,
-    "delete": _zero_or_one,
+    "delete": _count_or_null,
+    "strlen": _length,
     "cas": _boolean,
     "incr": _integer,
 }

@@ -4,6 +4,9 @@ A history is linearizable if every operation can have taken effect at one moment
 (Herlihy & Wing, 1990); it is if each key's history is, so keys are judged one by one. ``dkv.sim.search`` looks for an
 order. A window of a few operations that has none, whatever the key held before, is a proof as well, and a short one:
 it is looked for where the search does not get further, which spares it going through everything that came before.
+
+Writes of unknown outcome make a search long, and most of them nobody ever saw. So an order is looked for without those
+first, as if they had never taken effect, then with a few of them: any order proves that the history is good.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
 
+from dkv.sim.counts import Miscount, counts_some, miscount, parts
 from dkv.sim.history import Operation, readable
 from dkv.sim.model import ANYTHING, State
 from dkv.sim.search import Search, only_reads
+from dkv.sim.seen import spare
 
 STEPS_MAX = 10_000_000
 """How many steps one key may take by default: some ten seconds, and half a gigabyte of memory."""
@@ -22,8 +27,14 @@ STEPS_MAX = 10_000_000
 PATIENCE_STEPS = 10_000
 """How long a search may go without a result before a window is looked for where it stands."""
 
+SPARES_MAX = 4
+"""So many writes that nobody is known to have seen are tried before all are."""
+
 WINDOW_RETURNS = 64
 """How many returns such a window has at most."""
+
+COUNT_RETURNS = 16
+"""How many returns are looked at to find out whether a key was there when several were deleted."""
 
 WINDOW_STEPS = 20_000
 """For the search through one window, and SHRINKING_STEPS for making one smaller, beyond which it is small enough."""
@@ -53,7 +64,7 @@ class Window:
         """A line for each operation, times counted from the first call, and what cannot be explained."""
         rows = [("called", "returned", "client", "")]
         for each in self.operations:
-            call = f"{each} -> {'ok' if each.kind == 'put' else readable(each.result)}"
+            call = f"{each} -> {_told(each)}"
             rows.append((self._time(each.called), self._time(each.returned), readable(each.client), call))
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [
@@ -79,25 +90,44 @@ class Window:
         return f"+{time - self.operations[0].called:.6f}".rstrip("0").rstrip(".")
 
 
+def _told(operation: Operation) -> str:
+    if operation.kind == "put":
+        return "ok"
+    return "1 or 0" if operation.result is None and operation.kind == "delete" else readable(operation.result)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is known of a history.
 
-    If it is not linearizable, ``window`` shows why, on ``key``. If it is ``undecided``, the search for ``key`` took
-    too many steps, and no other key was found wrong.
+    If it is not linearizable, ``window`` shows why, on ``key``; or ``miscount`` does. If it is ``undecided``, the
+    search for ``key`` took too many steps, and no other key was found wrong.
     """
 
     linearizable: bool
     undecided: bool = False
     key: bytes | None = None
     window: Window | None = None
+    miscount: Miscount | None = None
+
+    @property
+    def proof(self) -> Window | Miscount:
+        """What shows that it is not linearizable."""
+        proof = self.window or self.miscount
+        assert proof is not None, "nothing was found wrong"
+        return proof
 
 
 def check(operations: Iterable[Operation], steps_max: int = STEPS_MAX) -> Verdict:
     """Judge a history; the keys with the fewest operations first. ``steps_max`` is for each key."""
     keys: dict[bytes, list[Operation]] = {}
+    counts = []
     for operation in operations:
-        keys.setdefault(operation.key, []).append(operation)
+        its_parts = parts(operation)
+        for part in its_parts:
+            keys.setdefault(part.key, []).append(part)
+        if counts_some(operation):
+            counts.append((operation, its_parts))
     verdict = Verdict(True)
     for key, history in sorted(keys.items(), key=lambda item: (len(item[1]), item[0])):
         try:
@@ -107,6 +137,10 @@ def check(operations: Iterable[Operation], steps_max: int = STEPS_MAX) -> Verdic
             continue
         if window is not None:
             return Verdict(False, key=key, window=window)
+    for operation, its_parts in counts:
+        wrong = miscount(operation, its_parts, lambda part, told: _is_refuted(keys[part.key], part, told))
+        if wrong is not None:
+            return Verdict(False, key=operation.key, miscount=wrong)
     return verdict
 
 
@@ -117,8 +151,11 @@ class _TooManySteps(Exception):
 def _judge(history: list[Operation], steps_max: int) -> Window | None:
     """None if the history of one key is linearizable."""
     search = Search(history)
+    guess = _Guess(history)
     patience = PATIENCE_STEPS
     while True:
+        if guess.run(patience):
+            return None
         found = search.run(min(patience, steps_max - search.steps))
         if found:
             return None
@@ -131,6 +168,40 @@ def _judge(history: list[Operation], steps_max: int) -> Window | None:
         if search.steps >= steps_max:
             raise _TooManySteps
         patience *= 2
+
+
+class _Guess:
+    """A search for an order without most of the writes that can be spared: with none of them, then one, then two ..."""
+
+    def __init__(self, history: list[Operation]) -> None:
+        self._history = history
+        self._spare = spare(history)
+        self._spares_max = -1
+        self._search: Search | None = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._spares_max += 1
+        over = self._spares_max > SPARES_MAX or self._spares_max >= len(self._spare)
+        self._search = None if over else Search(self._history, spare=self._spare, spares_max=self._spares_max)
+
+    def run(self, steps: int) -> bool:
+        """Go on for about so many steps, with each number of them; whether there is such an order."""
+        while self._search is not None:
+            found = self._search.run(steps)
+            if found is not False:
+                return found is True
+            self._go_on()
+        return False
+
+
+def _is_refuted(history: list[Operation], part: Operation, told: Operation) -> bool:
+    """Whether there certainly is no order of what came up to ``part`` if that had been ``told``."""
+    told_so = [told if each is part else each for each in history]
+    suffixes = _Suffixes(told_so, told)
+    if suffixes.shortest(COUNT_RETURNS) is not None:
+        return True
+    return len(suffixes) <= COUNT_RETURNS and suffixes.part(len(suffixes), None).refuted()
 
 
 class _Part:
@@ -190,17 +261,18 @@ def loosened(operation: Operation) -> Operation | None:
 
 
 class _Suffixes:
-    """What is left of a history up to the return of ``goal`` when it begins a number of returns before that.
+    """What is left of a history up to the return of ``goal`` when it begins a number of returns before its call.
 
     What had returned before is left out, and what was open at that time is optional, for it may have taken effect
-    before: if there is no order then, whatever the value was, there is none for the whole history.
+    before: if there is no order then, whatever the value was, there is none for the whole history. The goal itself must
+    not have been open: it may have been the first.
     """
 
     def __init__(self, history: list[Operation], goal: Operation) -> None:
         assert goal.returned is not None
         self._goal = goal
         self._until = [each for each in history if each.called <= goal.returned]
-        ends = {each.returned for each in self._until if each.returned is not None and each.returned < goal.returned}
+        ends = {each.returned for each in self._until if each.returned is not None and each.returned < goal.called}
         self._ends = [*sorted(ends, reverse=True), -inf]
 
     def __len__(self) -> int:
@@ -210,8 +282,8 @@ class _Suffixes:
         """What is left ``returns`` returns before, from the value ``state``."""
         start = self._ends[returns - 1]
         left = [each for each in self._until if each.returned is None or each.returned > start]
-        opened = [each for each in left if each.called <= start and each is not self._goal and not only_reads(each)]
-        began = [each for each in left if each.called > start or each is self._goal]
+        opened = [each for each in left if each.called <= start and not only_reads(each)]
+        began = [each for each in left if each.called > start]
         return _Part(began, opened, self._goal, state)
 
     def shortest(self, returns_max: int) -> _Part | None:

@@ -51,8 +51,11 @@ def step(state: State, operation: Operation) -> tuple[bool, State]:
             fits = state.may_be(result) if isinstance(state, Ending) else state == result  # type: ignore[arg-type]
             return fits, result if fits else state  # type: ignore[return-value]
         case "delete":
-            fits = not known or bool(result) == (state is not None) or (state == ANYTHING)
+            either = not known or result is None or (isinstance(state, Ending) and state.absent)
+            fits = either or bool(result) == (state is not None)
             return fits, None if fits else state
+        case "strlen":
+            return _strlen(state, result) if known else (True, state)
         case "append":
             return _append(state, operation.arguments[0], result if known else None)
         case "cas":
@@ -79,6 +82,17 @@ def _append(state: State, suffix: bytes, length: Any) -> tuple[bool, State]:
     return True, end if length == len(end) else Ending(end, length, absent=False)
 
 
+def _strlen(state: State, length: Any) -> tuple[bool, State]:
+    if not isinstance(state, Ending):
+        return len(state or b"") == length, state
+    absent = state.absent and length == 0
+    if state.length not in (None, length) or (length < len(state.end) and not absent):
+        return False, state
+    if length == len(state.end) and not absent:
+        return True, state.end
+    return True, Ending(state.end, length, absent)
+
+
 def _cas(state: State, expected: bytes | None, new: bytes, success: Any) -> tuple[bool, State]:
     if isinstance(state, Ending):
         # A failure says only what the value was not, which is forgotten: that allows more, and never less.
@@ -90,6 +104,8 @@ def _cas(state: State, expected: bytes | None, new: bytes, success: Any) -> tupl
 
 
 def _incr(state: State, by: int, result: Any) -> tuple[bool, State]:
+    if isinstance(state, Ending) and state.length == 0:
+        state = None  # absent or empty; what is empty is no integer
     if isinstance(state, Ending):
         if result is None:
             return True, Ending(b"", None, absent=False)

@@ -6,8 +6,9 @@ the first return left in the list; then both its events are lifted out. At a ret
 search goes back: it puts events in again, and tries another operation. A set of operations done and the value that
 they left are not tried twice.
 
-Two rules keep it fast, and change no answer. A read of the present value is done at once: whatever can follow can
-follow then too. An operation of unknown outcome is tried last, and left out where it would change nothing.
+Three rules keep it fast, and change no answer. A read of the present value is done at once: whatever can follow can
+follow then too. An operation of unknown outcome is tried last, and left out where it would change nothing. Of several
+alike of unknown outcome, such as deletes, the one called first is taken first: it may stand wherever another may.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hashlib import blake2b
 
 from dkv.sim.history import Operation
 from dkv.sim.model import State, step
+from dkv.sim.seen import twins
 
 _NOTHING = object()
 _LONG_BYTES = 64
@@ -27,8 +29,9 @@ _LONG_BYTES = 64
 
 def only_reads(operation: Operation) -> bool:
     """Whether it certainly changed nothing."""
-    refused = operation.kind in ("cas", "delete") and operation.returned is not None and not operation.result
-    return refused or operation.kind == "get"
+    if operation.kind in ("cas", "delete"):
+        return operation.returned is not None and operation.result is not None and not operation.result
+    return operation.kind in ("get", "strlen")
 
 
 def _value_seen(operation: Operation) -> object:
@@ -56,6 +59,8 @@ class Search:
 
     With a ``goal``, one of the operations, it ends when an order leads past its return: those that return later may
     take effect, with their results, or not. So may the ``optional`` ones, at any time after their calls.
+
+    Of the operations in ``spare``, of unknown outcome, ``spares_max`` at most take effect.
     """
 
     def __init__(
@@ -64,11 +69,16 @@ class Search:
         state: State = None,
         goal: Operation | None = None,
         optional: Sequence[Operation] = (),
+        spare: Sequence[Operation] = (),
+        spares_max: int = 0,
     ) -> None:
         self._known = sorted((each for each in operations if each.returned is not None), key=lambda each: each.called)
         maybe = [*(each for each in operations if each.returned is None), *optional]
         self._maybe = sorted((each for each in maybe if not only_reads(each)), key=lambda each: each.called)
         self._find_viewers()
+        spared = {id(each) for each in spare}
+        self._spares = sum(1 << number for number, each in enumerate(self._maybe) if id(each) in spared)
+        self._spares_max = spares_max
         self.steps = 0
         """How often an operation was tried so far."""
         self._build()
@@ -94,6 +104,7 @@ class Search:
         self._viewers = Counter(self._views)
         self._viewers.update(each.arguments[0] for each in self._maybe if each.kind == "cas")
         self._maybe = [each for each in self._maybe if not self._is_useless(each)]
+        self._twins = twins(self._maybe, self._known) if len(self._maybe) > 1 else [None]
 
     def _is_useless(self, operation: Operation) -> bool:
         return self._simple and operation.kind in ("put", "cas") and not self._viewers[operation.arguments[-1]]
@@ -173,7 +184,10 @@ class Search:
         while moment.maybes < self._maybes_before[moment.stop]:
             number = moment.maybes
             moment.maybes += 1
-            if moment.tried >> number & 1:
+            twin = self._twins[number]
+            if moment.tried >> number & 1 or (twin is not None and not moment.tried >> twin & 1):
+                continue
+            if self._spares >> number & 1 and (moment.tried & self._spares).bit_count() >= self._spares_max:
                 continue
             self.steps += 1
             allowed, state = step(moment.state, self._maybe[number])

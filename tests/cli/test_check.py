@@ -44,10 +44,29 @@ class Check(SynchronousTestCase):
     def test_undecided(self) -> None:
         """6: nobody takes a search that was given up for a verdict."""
         calls = [b'{"kind": "append", "key": "x", "arguments": ["%d"], "called": 0}\n' % at for at in range(30)]
-        result = run("check", "--steps", "5000", "-", stdin=b"".join(calls) + READ)
+        result = run("check", "--steps", "5000", "-", stdin=b"".join(calls) + READ.replace(b'"1"', b'"x"'))
         self.assertEqual((result.exit_code, result.stdout), (6, "linearizable: undecided\n"))
         why = 'undecided: no order for key "x" was found or ruled out in 5000 steps'
         self.assertEqual(result.stderr, f"dkv: {why}\n")
+
+    def test_unseen(self) -> None:
+        """Writes of which nobody knows anything, however many, keep nobody from an answer."""
+        calls = [b'{"kind": "append", "key": "x", "arguments": ["%d"], "called": 0}\n' % at for at in range(30)]
+        result = run("check", "--steps", "5000", "-", stdin=b"".join(calls) + READ)
+        self.assertEqual((result.exit_code, result.stdout), (0, "linearizable: yes (31 operations, 1 key)\n"))
+
+    def test_several_keys(self) -> None:
+        """A DELETE of several keys is judged by how many it says that it found."""
+        put = PUT.replace(b'"x"', b'"y"')
+        delete = b'{"kind": "delete", "key": "x", "arguments": ["y", "z"], "called": 7, "returned": 8, "result": %d}\n'
+        result = run("check", "-", stdin=PUT + put + delete % 2)
+        self.assertEqual((result.exit_code, result.stdout), (0, "linearizable: yes (3 operations, 3 keys)\n"))
+        result = run("check", "-", stdin=PUT + put + delete % 1)
+        why = 'Client 0 deleted the keys "x", "y", "z" and was told that 1 of them existed; it must have been 2.'
+        self.assertEqual((result.exit_code, result.stdout), (1, f"linearizable: no; {why}\n"))
+        result = run("check", "--output", "json", "-", stdin=PUT + put + delete % 1)
+        document = json.loads(result.stdout)
+        self.assertEqual((document["message"], document["window"][0]["arguments"]), (why, ["y", "z"]))
 
     def test_json(self) -> None:
         """A program reads the same, and may check the operations again."""

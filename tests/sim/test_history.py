@@ -17,7 +17,8 @@ ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
     "put": st.tuples(BYTES),
     "get": st.tuples(),
     "append": st.tuples(BYTES),
-    "delete": st.tuples(),
+    "delete": st.lists(BYTES, max_size=2).map(tuple),
+    "strlen": st.tuples(),
     "cas": st.tuples(st.none() | BYTES, BYTES),
     "incr": st.tuples(INTEGERS),
 }
@@ -25,7 +26,8 @@ RESULTS: dict[str, st.SearchStrategy[Any]] = {
     "put": st.none(),
     "get": st.none() | BYTES,
     "append": INTEGERS,
-    "delete": st.integers(0, 1),
+    "delete": st.none() | st.integers(0, 1),
+    "strlen": st.integers(0, 10**30),
     "cas": st.booleans(),
     "incr": INTEGERS,
 }
@@ -64,6 +66,9 @@ class FileTests(SynchronousTestCase):
         cas = self.read(kind="cas", key="x", arguments=[None, "1"], called=1, returned=None)
         self.assertEqual(cas, Operation(0, "cas", b"x", (None, b"1"), 1.0))
         self.assertEqual(self.read(kind="delete", key="", called=1), Operation(0, "delete", b"", (), 1.0))
+        delete = self.read(kind="delete", key="x", arguments=["y", "x"], called=1, returned=2, result=2)
+        self.assertEqual(delete, Operation(0, "delete", b"x", (b"y", b"x"), 1.0, 2.0, 2))
+        self.assertEqual(delete.keys, (b"x", b"y"))
 
     def test_skipped(self) -> None:
         """Empty lines and failed operations mean nothing, whatever answer the failed one had."""
@@ -91,8 +96,8 @@ class FileTests(SynchronousTestCase):
         base = {"kind": "get", "key": "x", "called": 1, "returned": 2, "result": None}
         cases: list[tuple[dict[str, Any], str]] = [
             ({"retuned": 2}, 'unknown field "retuned"'),
-            ({"kind": "scan"}, '"kind" must be one of put, get, append, delete, cas, incr, not "scan"'),
-            ({"kind": []}, '"kind" must be one of put, get, append, delete, cas, incr, not []'),
+            ({"kind": "scan"}, '"kind" must be one of put, get, append, delete, strlen, cas, incr, not "scan"'),
+            ({"kind": []}, '"kind" must be one of put, get, append, delete, strlen, cas, incr, not []'),
             ({"client": 1.5}, '"client" must be an integer or a string'),
             ({"key": 1}, '"key" must be a string or {"base64": "..."}'),
             ({"key": {"base64": "?"}}, '"key" is not base64: Only base64 data is allowed'),
@@ -107,7 +112,12 @@ class FileTests(SynchronousTestCase):
             ({"kind": "put", "arguments": [1]}, 'value in "arguments" must be a string or {"base64": "..."}'),
             ({"kind": "incr", "arguments": ["1"]}, 'by in "arguments" must be an integer'),
             ({"kind": "put", "arguments": ["1"], "result": False}, '"result" of put must be "ok"'),
-            ({"kind": "delete", "result": 2}, '"result" must be 1 or 0'),
+            ({"kind": "delete", "result": 2}, '"result" is 2 of 1 key'),
+            ({"kind": "delete", "arguments": ["x", "y"], "result": 3}, '"result" is 3 of 2 keys'),
+            ({"kind": "delete", "arguments": [1], "result": 1}, 'other key in "arguments" must be a string or'),
+            ({"kind": "delete", "result": -1}, '"result" must not be negative'),
+            ({"kind": "strlen", "result": -1}, '"result" must not be negative'),
+            ({"kind": "strlen", "result": None}, '"result" must be an integer'),
             ({"kind": "append", "arguments": ["1"], "result": "1"}, '"result" must be an integer'),
             ({"kind": "incr", "arguments": [1], "result": 10**1000}, "an integer has more than 1000 digits"),
             ({"kind": "cas", "arguments": ["1", "2"], "result": 1}, '"result" must be true or false'),

@@ -19,7 +19,7 @@ from dkv.sim.linearize import Verdict, Window, check
 from dkv.sim.model import ANYTHING, State, step
 
 SECONDS_MAX = 30.0
-KINDS: tuple[Kind, ...] = ("put", "get", "append", "delete", "cas", "incr")
+KINDS: tuple[Kind, ...] = ("put", "get", "append", "delete", "strlen", "cas", "incr")
 
 
 def op(client: int, call: str, called: float, returned: float | None = None, result: Any = None) -> Operation:
@@ -61,7 +61,8 @@ def tiny_histories(draw: st.DrawFn) -> list[Operation]:
             "put": (st.tuples(value), st.none()),
             "get": (st.just(()), maybe),
             "append": (st.tuples(value), st.integers(1, 3)),
-            "delete": (st.just(()), st.integers(0, 1)),
+            "delete": (st.just(()), st.none() | st.integers(0, 1)),
+            "strlen": (st.just(()), st.integers(0, 2)),
             "cas": (st.tuples(maybe, value), st.booleans()),
             "incr": (st.just((1,)), st.integers(1, 3)),
         }[kind]
@@ -327,6 +328,7 @@ def _simulate(
             "get": before,
             "append": len(after or b""),
             "delete": int(before is not None),
+            "strlen": len(before or b""),
             "cas": before == arguments[0] if kind == "cas" else None,
             "incr": int(after or b"0") if kind == "incr" else None,
         }[kind]
@@ -380,7 +382,8 @@ class SizeTests(SynchronousTestCase):
 
     def test_undecided_key_hides_no_other(self) -> None:
         """A wrong key is reported even if another one could not be judged."""
-        hopeless = [op(at, f"append {at}", 0) for at in range(12)] + [op(99, "get", 1, 2, b"x")]
+        appended = b"".join(b"%d" % at for at in range(12))
+        hopeless = [op(at, f"append {at}", 0) for at in range(12)] + [op(99, "get", 1, 2, appended[::-1] + appended)]
         wrong = [replace(op(1, "put 1", at, at + 0.5), key=b"z") for at in range(20)]
         read = replace(op(1, "get", 30, 31, None), key=b"z")
         verdict = check([*hopeless, *wrong, read], steps_max=5_000)
