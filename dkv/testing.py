@@ -20,8 +20,9 @@ from typing import Any
 from dkv.asserts import REFUSAL, assertions_left_out
 from dkv.replies import Error, Simple
 from dkv.settings import LEADER
-from dkv.sim.clients import Client, Request
+from dkv.sim.clients import Client
 from dkv.sim.node import Node
+from dkv.sim.requests import Request
 from dkv.sim.verdict import judge
 from dkv.sim.world import World
 
@@ -206,7 +207,7 @@ class SimulatedCluster:
 
     def check(self) -> None:
         """``InvariantBroken`` unless all that the requests so far were answered is linearizable."""
-        complaint = judge(self._world.crowd.requests)
+        complaint = judge(self._world.crowd.requests, self._world.executions)
         if complaint is not None:
             raise InvariantBroken(f"seed {self._world.seed}: {complaint}")
 

@@ -108,6 +108,8 @@ class Reference:
         self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
         self._slot = 0
         self._tokens = TokenTable(bounds, self._write)
+        self.executions = self._tokens.executions
+        """How often each write with a token was executed, by (producer, op)."""
 
     def state_at(self, slot: int) -> dict[bytes, bytes]:
         """Every stored key and value of the state once all up to ``slot`` is applied."""

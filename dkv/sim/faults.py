@@ -8,7 +8,7 @@ from random import Random
 from dkv.actor import Address
 from dkv.messages import Accepted, AcceptedSlot, Promise, PromiseSlot
 from dkv.sim.aim import Aim
-from dkv.sim.clients import Crowd
+from dkv.sim.crowd import Crowd
 from dkv.sim.cuts import Cuts
 from dkv.sim.node import Node
 from dkv.sim.plan import Plan

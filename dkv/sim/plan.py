@@ -7,7 +7,7 @@ from random import Random
 
 from dkv.kv.sessions import Bounds
 from dkv.settings import Limits, Timings
-from dkv.sim.clients import Habits
+from dkv.sim.habits import Habits, draw_habits
 from dkv.sim.wires import Weather
 
 FAULTS = (
@@ -83,13 +83,13 @@ EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_secon
 def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
-    habits = _habits(random)
+    habits = draw_habits(random)
     return Plan(
         seconds=seconds,
         limits=_limits(random),
         timings=random.choice((Timings(), Timings(), EAGER)),
         weather=_weather(random, enabled),
-        bounds=_bounds(random, habits),
+        bounds=_bounds(random),
         habits=habits,
         client_delay=random.choice((0.0001, 0.002)),
         commit_seconds=random.choice((0.0005, 0.003, 0.02, 0.1)),
@@ -136,27 +136,12 @@ def _weather(random: Random, enabled: list[str]) -> Weather:
     return weather
 
 
-def _habits(random: Random) -> Habits:
-    return Habits(
-        clients=random.choice((1, 3, 6, 10)),
-        keys=random.choice((1, 2, 4)),
-        think=random.choice((0.01, 0.05, 0.2)),
-        patience=random.choice((1.0, 9.0)),
-        pipeline_max=random.choice((1, 1, 3)),
-        writes=random.choice((0.3, 0.6, 0.9)),
-        retries=random.choice((0.0, 0.5)),
-        tokens=random.choice((0.0, 0.5, 1.0)),
-        repeats=random.choice((0.0, 0.2)),
-        issued=random.random() < 0.5,
-    )
-
-
-def _bounds(random: Random, habits: Habits) -> Bounds:
-    """Small ones, often. A producer that was evicted may not be one of those that start anew when they return."""
+def _bounds(random: Random) -> Bounds:
+    """Small ones, often."""
     if random.random() < 0.3:
         return Bounds()
     return Bounds(
         answers=random.choice((2, 8)),
         answer_bytes=random.choice((10, 1 << 20)),
-        producers=random.choice((2, 4, 100_000)) if habits.issued else 100_000,
+        producers=random.choice((2, 4, 8, 100_000)),
     )

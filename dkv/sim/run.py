@@ -55,7 +55,7 @@ def run(
         _heal(world, Random(f"{seed}/heal"))
     world.check_replies()
     if world.violation is None:
-        complaint = judge(world.crowd.requests)
+        complaint = judge(world.crowd.requests, world.executions)
         if complaint is not None:
             world.violated(complaint)
     requests = world.crowd.requests

@@ -43,7 +43,11 @@ class Schedule:
 
     def after(self, seconds: float, call: Callable[..., Any], *arguments: Any) -> Event:
         """Call ``seconds`` from now."""
-        event = Event(self.now + max(seconds, 0.0), call, arguments)
+        return self.at(self.now + max(seconds, 0.0), call, *arguments)
+
+    def at(self, time: float, call: Callable[..., Any], *arguments: Any) -> Event:
+        """Call at ``time``, which is not over, after all that was to be called then before this was said."""
+        event = Event(time, call, arguments)
         self._count += 1
         heappush(self._heap, (event.time, self._count, event))
         return event

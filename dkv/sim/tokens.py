@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -26,6 +27,8 @@ class TokenTable:
     """Every producer with its answers; ``write(key, value)`` takes what must be on disk for it, None where nothing."""
 
     def __init__(self, bounds: Bounds, write: Callable[[bytes, bytes | None], None]) -> None:
+        self.executions: Counter[tuple[bytes, int]] = Counter()
+        """How often each token was executed: more than once if its producer was evicted and began anew."""
         self._bounds = bounds
         self._write = write
         self._producers: dict[bytes, _Producer] = {}
@@ -46,6 +49,7 @@ class TokenTable:
             producer = _Producer(name, place)
         producer.used = place
         if op > producer.dropped and op not in producer.answers:
+            self.executions[name, op] += 1
             producer.answers[op] = b"h" + _hash(write) + pack_answer(execute())
             producer.highest = max(producer.highest, op)
             self._write(self._answer_key(name, op), producer.answers[op])

@@ -9,7 +9,7 @@ from dkv.actor import MEASURES, Address, Fenced
 from dkv.ballot import Ballot
 from dkv.events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
-from dkv.sim.clients import Crowd, is_fitting
+from dkv.sim.crowd import Crowd
 from dkv.sim.faults import Faults
 from dkv.sim.invariants import Invariants
 from dkv.sim.network import Network
@@ -18,6 +18,7 @@ from dkv.sim.plan import FREQUENT, draw
 from dkv.sim.readiness import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
 from dkv.sim.trace import Happening, Trace
+from dkv.sim.verdict import Executions, wrong_reply
 from dkv.storage.identity import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
@@ -251,15 +252,11 @@ class World:
 
     def check_replies(self) -> None:
         """Every reply is one that its request can have, and every request was answered in time."""
-        for request in self.crowd.requests:
-            if request.returned is not None and not is_fitting(request):
-                self.violated(f"client {request.client} asked {request.words!r} and was answered {request.reply!r}")
-        if self.crowd.unlike:
-            request = self.crowd.unlike[0]
-            token = f"client {request.client} repeated {request.words!r} with token {request.token!r}"
-            first = request.repeats.reply if request.repeats is not None else None
-            self.violated(f"I10: {token} and was answered {request.reply!r}, not {first!r} as at first")
-        if self.crowd.unanswered:
-            request = self.crowd.unanswered[0]
-            client = f"client {request.client}, which asked at {request.called:.3f}"
-            self.violated(f"node {request.node} ran all the time and did not answer {client}")
+        complaint = wrong_reply(self.crowd, self.executions)
+        if complaint is not None:
+            self.violated(complaint)
+
+    @property
+    def executions(self) -> Executions:
+        """How often each write with a token was executed."""
+        return self.invariants.chosen.reference.executions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.sim.run import run
-from tests.sim import planted_tokens  # noqa: F401 - importing it registers its plants
+from tests.sim import planted_clients, planted_tokens  # noqa: F401 - importing them registers their plants
 from tests.sim.planted import PLANTS
 
 SEEDS = 300
@@ -88,6 +88,22 @@ class PlantedTests(SynchronousTestCase):
         """A retry on another node that is executed again there."""
         self.check("B15c", "I9", "I10", "linearizable")
 
+    def test_b15_ops_of_evicted_kept(self) -> None:
+        """A producer that comes back and is taken for the one that was forgotten: every node ends itself."""
+        self.check("B15d", "is counted and not stored", "I9")
+
+    def test_b15_order_within_a_slot_lost(self) -> None:
+        """Nodes that forget different producers, as some were started again."""
+        self.check("B15e", "I9")
+
+    def test_b15_marks_of_own_batches_only(self) -> None:
+        """A node that was started again and applies a batch of others a second time."""
+        self.check("B15f", "I9")
+
+    def test_b15_answered_as_another_write(self) -> None:
+        """A write that is acknowledged and was never executed."""
+        self.check("B15g", "linearizable", "was answered")
+
     def test_b16_taken_for_mine(self) -> None:
         """Clients acknowledged for each other's writes."""
         self.check("B16", "acknowledge", "I10", "gateway failed")
@@ -124,7 +140,19 @@ class PlantedTests(SynchronousTestCase):
         """A replay that computes another answer than the other nodes did."""
         self.check("B29", "I9")
 
+    def test_b42_reads_overtake_writes(self) -> None:
+        """A client that does not see what it has just written."""
+        self.check("B42", "places among all that its client sent")
+
+    def test_b42_writes_overtake_reads(self) -> None:
+        """A client that sees what it wrote only afterwards."""
+        self.check("B42b", "places among all that its client sent")
+
+    def test_b43_deletes_not_counted(self) -> None:
+        """A client that deletes several keys and is told of one."""
+        self.check("B43", "was told that 1 of them existed")
+
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""
         tested = {name.split("_")[1].upper() for name in dir(self) if name.startswith("test_b")}
-        self.assertEqual({number.rstrip("bc") for number in PLANTS}, tested)
+        self.assertEqual({number.rstrip("bcdefg") for number in PLANTS}, tested)

@@ -1,0 +1,106 @@
+"""All simulated clients of a run: what they ask for, and all that they asked in order.
+
+Written values are unique but for requests that are sent again, so that a read tells which write it saw.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from dkv.events import Replies
+from dkv.settings import Limits
+from dkv.sim.clients import Client
+from dkv.sim.habits import Habits
+from dkv.sim.keyring import EDGE_BYTES_MAX, Keyring
+from dkv.sim.node import Node
+from dkv.sim.requests import Request
+from dkv.sim.schedule import Schedule
+
+KINDS = (b"put", b"append", b"append", b"delete")
+DELETED_MAX = 3
+"""A DELETE has so many keys at most."""
+EDGES = 0.15
+"""How likely a value is about as long as its limit allows, where that is not too long."""
+
+
+class Crowd:
+    """All clients of a run, and all their requests in order."""
+
+    def __init__(
+        self, schedule: Schedule, random: Random, nodes: list[Node], habits: Habits, limits: Limits, delay: float
+    ) -> None:
+        self.schedule = schedule
+        self.random = random
+        self.nodes = nodes
+        self.habits = habits
+        self.limits = limits
+        self.ring = Keyring(b"k", habits.keys, limits.key_bytes_max)
+        """The keys that all clients use."""
+        self.requests: list[Request] = []
+        self.connections: dict[int, Client] = {}
+        self.unanswered: list[Request] = []
+        """Those that a node should have answered and did not."""
+        self.unlike: list[Request] = []
+        """Repeats that were answered otherwise than what they repeat."""
+        self.made = 0
+        self.stopped = False
+        self.clients = [Client(self, number + 1) for number in range(habits.clients)]
+        self._delay = delay
+        self._values = 0
+
+    def begin(self) -> None:
+        """Let every client send its first request."""
+        for client in self.clients:
+            client.go_on_after(self.random.random() * self.habits.think)
+
+    def replied(self, replies: Replies) -> None:
+        """A node answers a connection."""
+        client = self.connections.get(replies.connection)
+        if client is not None:
+            client.replied(replies)
+
+    def node_ended(self, node: Node) -> None:
+        """Connections to the node break."""
+        for client in self.clients:
+            if client.node is node:
+                self.schedule.after(self.delay(), self._break, client, client.connection)
+
+    def invent(self, ring: Keyring) -> list[bytes]:
+        """The words of a new write, with keys of ``ring``."""
+        kind, key = self.random.choice(KINDS), ring.choose(self.random)
+        if kind == b"delete":
+            return [kind, key, *(ring.choose(self.random) for _ in range(self.random.choice((0, 0, DELETED_MAX - 1))))]
+        self._values += 1
+        value = b"%d." % self._values
+        bytes_max = self.limits.value_bytes_max
+        if bytes_max <= EDGE_BYTES_MAX and self.random.random() < EDGES:
+            value = value.ljust(bytes_max + self.random.choice((-1, 0, 0, 1)), b"x")
+        return [kind, key, value]
+
+    def answered(self, request: Request) -> None:
+        """A reply has come."""
+        if request.repeats is not None:
+            first = request.repeats.reply
+            if request.known and (type(request.reply), request.reply) != (type(first), first):
+                self.unlike.append(request)
+        elif request.writes and request.ring is not None and (request.known or request.failed):
+            request.ring.settled(request.keys)
+
+    def gave_up(self, client: Client) -> None:
+        """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""
+        node, request = client.node, client.oldest
+        if node is not None and node.up and not node.clock.paused and node.resumed_at < request.sent:
+            if client.patience > 1.5 * node.request_seconds:
+                self.unanswered.append(request)
+
+    def delay(self) -> float:
+        """How long bytes are on their way between a client and a node."""
+        return self.random.uniform(0.2, 1.8) * self._delay
+
+    def moment(self) -> float:
+        """How long a client takes to send on without waiting."""
+        return self.random.choice((0.5, 5.0)) * self.delay()
+
+    def _break(self, client: Client, connection: int) -> None:
+        if self.connections.get(connection) is client:
+            client.lose()

@@ -1,0 +1,117 @@
+"""One request of a simulated client, and what its reply says about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dkv.kv.commands import interpret
+from dkv.replies import OK, Error, Local
+from dkv.settings import Limits
+from dkv.sim.keyring import Keyring
+
+NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR", "IDMPOLD", "IDMPMISMATCH")
+WRITES = (b"put", b"append", b"delete")
+TOO_LONG = re.compile(r"ERR the value would have (\d+) bytes")
+"""What an APPEND is answered that reached the limit of a value; it tells how long the value is."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request of a client, and what became of it. Unanswered, or answered UNCERTAIN, its outcome is unknown.
+
+    ``called`` is when it was sent first, ``sent`` when last, in simulated seconds.
+    """
+
+    client: int
+    node: int
+    words: list[bytes]
+    called: float
+    sent: float
+    ring: Keyring | None = None
+    """Where its keys are from; None if they are from none."""
+    token: tuple[bytes, int] | None = None
+    repeats: Request | None = None
+    """The answered request that this one repeats: no operation of its own."""
+    unsure: bool = False
+    """Whether it was sent before and may have been executed then."""
+    first_place: int = 0
+    """Its place among everything that its client sent: when it was sent first, and ``last_place`` when last."""
+    last_place: int = 0
+    returned: float | None = None
+    reply: Any = None
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The keys that it names."""
+        return self.words[1:] if self.words[0] == b"delete" else self.words[1:2]
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is a write."""
+        return self.words[0] in WRITES
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is one for the history."""
+        return self.repeats is None and (self.writes or self.words[0] == b"get")
+
+    @property
+    def in_own_order(self) -> bool:
+        """Whether only its client uses its keys: they show whether its requests took effect in the order sent."""
+        return self.ring is not None and self.ring.own
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was refused as not applied, and so was every earlier try."""
+        if not isinstance(self.reply, Error):
+            return False
+        # An ERR about a write with a token is the answer of every try: it is stored, or said before it is proposed.
+        same_for_all = self.token is not None and self.reply.text.startswith("ERR")
+        return self.reply.text.startswith(NOT_APPLIED) and (same_for_all or not self.unsure)
+
+    @property
+    def known(self) -> bool:
+        """Whether its outcome is known and it took effect."""
+        return self.returned is not None and not isinstance(self.reply, Error)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it was refused for what the nodes remember of its token: an earlier try may have been executed."""
+        return isinstance(self.reply, Error) and self.reply.text.startswith(("IDMPOLD", "IDMPMISMATCH"))
+
+    @property
+    def length_seen(self) -> int | None:
+        """How long the value was, in bytes, if it was told so by the refusal of an APPEND."""
+        if not isinstance(self.reply, Error) or not self.failed:
+            return None
+        match = TOO_LONG.match(self.reply.text)
+        return None if match is None else int(match[1]) - len(self.words[2])
+
+    def on_the_wire(self) -> list[bytes]:
+        """The words that are sent."""
+        return self.words if self.token is None else [b"idmp", self.token[0], b"%d" % self.token[1], *self.words]
+
+    def item(self, limits: Limits) -> list[Any] | Local:
+        """What a client's session makes of it, as ``dkv.node.session`` does: an entry, or the reply that needs none."""
+        if self.words[0] == b"echo":
+            return Local(self.words[1])
+        entry = interpret(self.on_the_wire(), limits)
+        assert entry is not None, f"{self.words[0]!r} is no command of the log"
+        return Local(entry) if isinstance(entry, Error) else entry
+
+    def is_fitting(self) -> bool:
+        """Whether its reply is of the kind that it can have."""
+        word, reply = self.words[0], self.reply
+        if word == b"echo":
+            return bool(reply == self.words[1])
+        if isinstance(reply, Error):
+            return reply.text.startswith(NOT_APPLIED) or (word != b"get" and reply.text.startswith("UNCERTAIN"))
+        if word == b"get":
+            return reply is None or isinstance(reply, bytes)
+        if word == b"idmp":
+            return isinstance(reply, bytes)
+        if word == b"put":
+            return bool(reply == OK)
+        return isinstance(reply, int) and (word == b"append" or 0 <= reply <= len(set(self.keys)))
