@@ -72,8 +72,9 @@ def status(to: Access) -> int:
 
     CHOSEN and APPLIED are the last slots that the node knows chosen, and has executed; LAG is by how many slots APPLIED
     is behind the highest CHOSEN of all. LEADER is the node it takes for the leader, BALLOT that leader's ballot, and
-    PROMISED the highest one that it has promised: above BALLOT while another node runs for leader. READY is whether it
-    serves; below the table a line for each reason why a node does not, and for each peer that it does not reach.
+    PROMISED the highest one that it has promised itself: above BALLOT while another node runs for leader, below it if
+    it was not asked. READY is whether it serves; below the table a line for each reason why a node does not, and for
+    each peer that it does not reach.
 
     With --output json every endpoint is an object: "endpoint", "reachable", "lag", "error" (null if it answered), and
     the fields of DKV.STATUS.

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.storage.identity import initialise
+from dkv.storage.fence import fence_writes
+from dkv.storage.identity import initialise, open_directory
 from tests.integration.processes import HOST, TWISTD, RealCluster, child_environment, wait_until
 
 SECONDS = 15.0
@@ -157,6 +158,22 @@ class FailedStartTest(DaemonTestCase):
         initialise(str(self.directory / "node2"), "test", 2)
         self.assertFails(1, "belongs to node 2, not to node 1", node=(*other, "node2"))
         self.assertFails(1, "does not exist", str(self.directory / "absent"), node=(*other, "absent"))
+
+    def test_the_directory_is_fenced(self) -> None:
+        """A status of its own tells a supervisor that no further start will do."""
+        store, _ = open_directory(str(self.node.directory), "test", 1, print)
+        store.commit_now(fence_writes("its log differs"))
+        store.close()
+        self.assertFails(3, "is fenced: its log differs")
+
+    def test_other_members(self) -> None:
+        """The directory knows the members of its first start; another list is a mistake in the config."""
+        self.node.start()
+        self.cluster.wait_ready()
+        self.node.stop()
+        with self.cluster.config_path.open("a") as file:
+            file.write('[[node]]\nid = 2\nclient = "127.0.0.1:1"\npeer = "127.0.0.1:2"\n')
+        self.assertFails(2, "1, 2")
 
     def test_the_directory_is_in_use(self) -> None:
         """By a node that listens elsewhere, so that no port tells."""
