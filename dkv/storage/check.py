@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    DIGEST,
     PROMISE,
     RECORD,
     SLOT_BALLOT,
@@ -15,7 +16,7 @@ from dkv.keys import (
     slot_of,
     unpack_number,
 )
-from dkv.records import RecordDamaged, unpack_record
+from dkv.records import NO_DIGEST, RecordDamaged, digest_after, unpack_record
 from dkv.settings import ENCODING_BYTES
 from dkv.storage.identity import DirectoryError, DirectoryUnfit
 from dkv.storage.seal import DAMAGE_ADVICE
@@ -35,18 +36,22 @@ def check_log(store: Store) -> LogFacts:
 
     Whole means: a record for each slot from 1 to what the marks claim chosen or applied (no compaction exists yet),
     and every record readable, those above too. Gaps above are normal: an Accept was lost on the way. The two marks
-    are written by two actors, so the higher one counts.
+    are written by two actors, so the higher one counts. And the log is still the one that was applied, as its digest
+    tells, if there is one.
     """
-    last, largest, largest_bytes = 0, 0, 0
+    last, largest, largest_bytes, digest = 0, 0, 0, NO_DIGEST
     try:
         for _ in (store.get(PROMISE), store.get(SLOT_BALLOT), *store.scan(SLOT_PROMISE)):
             pass  # the store raises if one of them is damaged
-        through = max(unpack_number(store.get(CHOSEN_THROUGH)), unpack_number(store.get(APPLIED_THROUGH)))
+        applied_through, applied_digest = unpack_number(store.get(APPLIED_THROUGH)), store.get(DIGEST)
+        through = max(unpack_number(store.get(CHOSEN_THROUGH)), applied_through)
         expected = 1
         for key, data in store.scan(RECORD):
             if expected <= through and key != record_key(expected):
                 break
-            unpack_record(data)
+            record = unpack_record(data)
+            if expected <= applied_through:
+                digest = digest_after(digest, record.value)
             expected += 1
             last = slot_of(key)
             if len(data) > largest_bytes:
@@ -58,6 +63,11 @@ def check_log(store: Store) -> LogFacts:
     if expected <= through:
         raise DirectoryError(
             f"the log has lost slot {expected}, though all up to slot {through} were chosen and on disk. "
+            f"{DAMAGE_ADVICE}"
+        )
+    if applied_digest not in (None, digest):
+        raise DirectoryError(
+            f"the log is not the one that was applied: its slots up to {applied_through} come to another digest. "
             f"{DAMAGE_ADVICE}"
         )
     return LogFacts(last, largest, largest_bytes)

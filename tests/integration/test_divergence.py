@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.keys import DIGEST, GENERATION, STATE
+from dkv.keys import APPLIED_THROUGH, DIGEST, GENERATION, RECORD, STATE, slot_of, unpack_number
+from dkv.records import NO_DIGEST, NOOP, digest_after, pack_record, unpack_record
 from dkv.storage.leveldb import LevelDBStore
 from tests.integration.processes import RealCluster, RealNode, wait_until
+
+
+def another_value(store: LevelDBStore) -> dict[bytes, bytes | None]:
+    """The first slot that is no no-op holds nothing."""
+    for key, data in store.scan(RECORD):
+        record = unpack_record(data)
+        if record.value:
+            return {key: pack_record(replace(record, value=NOOP))}
+    raise AssertionError("nothing was written")
+
+
+def own_digest(store: LevelDBStore) -> dict[bytes, bytes | None]:
+    """The digest of the log as it is now: as if this had been applied."""
+    digest = NO_DIGEST
+    for key, data in store.scan(RECORD):
+        if slot_of(key) <= unpack_number(store.get(APPLIED_THROUGH)):
+            digest = digest_after(digest, unpack_record(data).value)
+    return {DIGEST: digest}
 
 
 class DivergenceTest(SynchronousTestCase):
@@ -14,12 +36,13 @@ class DivergenceTest(SynchronousTestCase):
         """Whether what the node applied last is on its disk, in LevelDB's log."""
         return any(STATE + GENERATION + b"k3" in path.read_bytes() for path in node.directory.glob("*.log"))
 
-    def alter(self, node: RealNode, digest: bytes | None) -> None:
-        """Stop the node, and write another digest into its directory, or none."""
+    def alter(self, node: RealNode, *writes: Callable[[LevelDBStore], dict[bytes, bytes | None]]) -> None:
+        """Stop the node, and write into its directory."""
         node.stop()
         store = LevelDBStore(str(node.directory), print)
         self.assertIsNotNone(store.get(DIGEST))
-        store.commit_now({DIGEST: digest})
+        for write in writes:
+            store.commit_now(write(store))
         store.close()
 
     def test_one_of_three(self) -> None:
@@ -31,8 +54,8 @@ class DivergenceTest(SynchronousTestCase):
         for node in cluster.nodes:
             self.assertEqual(node.call("PUT", f"k{node.number}", "v"), "OK")
         wait_until(lambda: all(self.written_back(node) for node in cluster.nodes), 10.0, "what was applied is on disk")
-        self.alter(bad, b"of another log..")
-        self.alter(good[0], None)  # as in a directory of an older format: it is made again from the log
+        self.alter(bad, another_value, own_digest)
+        self.alter(good[0], lambda store: {DIGEST: None})  # as in a directory of an older format: made from the log
         good[0].start()
         for life in (1, 2):
             bad.start()

@@ -10,6 +10,7 @@ from dkv.ballot import Ballot
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    DIGEST,
     PROMISE,
     SLOT_BALLOT,
     pack_ballot,
@@ -17,7 +18,7 @@ from dkv.keys import (
     record_key,
     slot_promise_key,
 )
-from dkv.records import Batch, SlotRecord, pack_record
+from dkv.records import NO_DIGEST, Batch, SlotRecord, digest_after, pack_record
 from dkv.settings import ENCODING_BYTES
 from dkv.sim.memory import MemoryStore
 from dkv.storage.check import LogFacts, check_frame, check_log
@@ -79,6 +80,22 @@ class CheckLogTests(SynchronousTestCase):
             self.setUp()
             self.write(slots, chosen_through=3)
             self.assertRefused(f"lost slot {lost}", "slot 3")
+
+    def test_a_log_that_is_not_the_one_that_was_applied(self) -> None:
+        """Sound records with other values than those that were applied: catch-up would hand them to others."""
+        values = [(Batch(1, 2, 3, seq, b"blob"),) for seq in (1, 2, 3)]
+        digest = digest_after(digest_after(NO_DIGEST, values[0]), values[1])
+        records = {record_key(slot): pack_record(SlotRecord(Ballot(1, 1), each)) for slot, each in enumerate(values, 1)}
+        self.store.commit(
+            {**records, CHOSEN_THROUGH: pack_number(3), APPLIED_THROUGH: pack_number(2), DIGEST: digest},
+            lambda failure: None,
+        )
+        self.assertEqual(check_log(self.store).last_slot, 3)
+        other = pack_record(SlotRecord(Ballot(1, 1), values[2]))
+        self.store.commit({record_key(3): pack_record(SlotRecord(Ballot(1, 1), values[0]))}, lambda failure: None)
+        check_log(self.store)  # what is not applied yet is not known by its digest
+        self.store.commit({record_key(1): other}, lambda failure: None)
+        self.assertRefused("not the one that was applied", "up to 2")
 
     def test_applied_counts_as_chosen(self) -> None:
         """The mark of what is chosen is written later than what was applied: both claim the records."""
