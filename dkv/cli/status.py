@@ -131,8 +131,9 @@ def _say_status(found: list[Found], lags: list[int | None]) -> None:
         )
     table.add(rows)
     for each in found:
-        if each.fields.get("differs_from"):
-            others = ", ".join(map(str, each.fields["differs_from"]))
+        differs_from = each.fields.get("differs_from")
+        if differs_from and isinstance(differs_from, list):
+            others = ", ".join(map(str, differs_from))
             say(one_line(f"node {each.fields.get('node')} applied another log than nodes {others}: see its log"))
         if each.problem:
             name = str(each.answer.endpoint)
