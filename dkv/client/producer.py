@@ -26,6 +26,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 AHEAD_NANOSECONDS = 1_000_000_000
 """By so much may the last op be ahead of the clock, which is disciplined in small steps."""
 
+LOCK_SECONDS = 2.0
 FILE_BYTES_MAX = 4096
 _LINE = re.compile(rb"(?P<name>dkv-[0-9a-f]{16}) (?P<op>[1-9][0-9]{0,18})\n")
 
@@ -47,17 +48,30 @@ def next_token(path: Path | None, *, anew: bool = False) -> Token:
     except OSError:
         return _first()
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor)
         token = _first() if anew else _following(path, descriptor)
         line = b"%s %d\n" % token
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, line, 0)
         _seal_path(path).write_bytes(_seal(descriptor, line))
-    except OSError:  # a disk that is full, or no boot id: what is in the file now has no seal that fits
+    except OSError:  # a disk that is full, no boot id, no lock: the file is worth as much as its seal says
         return _first()
     finally:
         os.close(descriptor)
     return token
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the file, which others have for less than a millisecond; ``OSError`` if one was stopped while it had it."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.001)  # between two tries
 
 
 def _following(path: Path, descriptor: int) -> Token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -67,6 +68,19 @@ class Init(SynchronousTestCase):
         for text in ("", KEY[:-1], KEY[:-2], KEY + "00", "no key"):
             self.assert_refused(self.init("--node", "2", "--cluster-key", text), 2, "is not 32 hex digits")
             self.assertFalse(self.directory.exists())
+
+    def test_any_name(self) -> None:
+        """The current directory, and a bare name that is there already."""
+        config = self.config.absolute()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.place)
+        os.mkdir("bare")
+        self.assertEqual(run("init", "--config", str(config), "--node", "1", "--data-dir", "bare").exit_code, 0)
+        os.mkdir("inside")
+        os.chdir("inside")
+        result = run("init", "--config", str(config), "--node", "1", "--data-dir", ".")
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertTrue(os.path.exists("CURRENT"))
 
     def test_environment(self) -> None:
         """A unit file or a container can say it all in the environment, as for twistd dkvnode."""

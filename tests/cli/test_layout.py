@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,15 @@ class New(LayoutTestCase):
         self.assertEqual(self.prepare(path).config_path, path)
         self.assertTrue(self.has_data(1))
         self.assertFalse((self.data / "cluster.toml").exists())
+
+    def test_the_current_directory(self) -> None:
+        """``--data-dir .`` is one as well."""
+        place = Path(self.mktemp())
+        place.mkdir()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(place)
+        layout = prepare(Path(), None, 2, None)
+        self.assertTrue(layout.node_directory(2).joinpath("CURRENT").exists())
 
     def test_empty_directories(self) -> None:
         """Directories that an administrator made beforehand are used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import time
@@ -124,6 +125,15 @@ class TokenTests(SynchronousTestCase):
         self.assertRaises(KeyboardInterrupt, next_token, self.path)
         self.patch(Path, "write_bytes", write)
         self.assertNotEqual(next_token(self.path).producer, before.producer)
+
+    def test_a_command_that_was_stopped(self) -> None:
+        """A Ctrl-Z at the wrong moment does not stop all other commands of the user."""
+        known = next_token(self.path).producer
+        self.patch(producer, "LOCK_SECONDS", 0.005)
+        with open(self.path) as stopped:
+            fcntl.flock(stopped, fcntl.LOCK_EX)
+            self.assertNotEqual(next_token(self.path).producer, known)
+        self.assertEqual(next_token(self.path).producer, known)
 
     def test_a_damaged_file(self) -> None:
         """What cannot be read is no reason to reuse anything, nor to fail: it is another producer."""

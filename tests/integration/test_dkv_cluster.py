@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -98,6 +99,12 @@ class DkvClusterTest(SynchronousTestCase):
         self.assertEqual(self.dkv("put", "big", "-", data=b"x" * 2_000_000)[0], 4)
         dead_first = f"{HOST}:1,{self.endpoints}"
         self.assertEqual(self.dkv("get", "x", endpoints=dead_first), (0, b"123\n"))
+        with socket.create_server((HOST, 0)) as frozen:  # as the kernel of a frozen node takes connections
+            frozen_first = f"{HOST}:{frozen.getsockname()[1]},{self.endpoints}"
+            began = time.monotonic()
+            self.assertEqual(self.dkv("append", "frozen", "1", endpoints=frozen_first), (0, b"1\n"))
+            self.assertEqual(self.dkv("get", "frozen", endpoints=frozen_first), (0, b"1\n"))
+            self.assertLess(time.monotonic() - began, 9.0)  # one node's timeout is 10 s
         status, printed = self.dkv("get", "--output", "json", "x")
         self.assertEqual((status, json.loads(printed)), (0, {"key": "x", "value": "123"}))
         self.assertEqual(self.dkv("put", "gone", "1")[0], 0)

@@ -110,12 +110,12 @@ class Dkv:
 
     def _status(self, endpoint: Endpoint) -> dict[str, Any]:
         reply = self._call(endpoint, b"DKV.STATUS")
-        if not isinstance(reply, bytes):
-            raise Failure(Status.REFUSED, "ODD_ANSWER", f"{endpoint} does not answer as a node of dkv does")
         try:
-            status: dict[str, Any] = json.loads(reply)
+            status = json.loads(reply) if isinstance(reply, bytes) else None
         except (ValueError, RecursionError):
-            raise Failure(Status.REFUSED, "ODD_ANSWER", f"{endpoint} does not answer as a node of dkv does") from None
+            status = None
+        if not isinstance(status, dict) or not status.keys() >= {"leader", "node", "mode"}:
+            raise Failure(Status.REFUSED, "ODD_ANSWER", f"{endpoint} does not answer as a node of dkv does")
         return status
 
     def _metrics(self, endpoint: Endpoint) -> dict[str, float]:
