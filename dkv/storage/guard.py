@@ -67,13 +67,15 @@ def narrow(directory: str) -> str | None:
     """
     found, left = [], []
     for path in (directory, *(entry.path for entry in os.scandir(directory) if not entry.is_symlink())):
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-        if mode & _OTHERS:
-            found.append(f"{os.path.basename(path)} ({mode:04o})")
-            try:
+        try:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+            if mode & _OTHERS:
+                found.append(f"{os.path.basename(path)} ({mode:04o})")
                 os.chmod(path, mode & ~_OTHERS)
-            except OSError as error:
-                left.append(f"{os.path.basename(path)}: {error.strerror}")
+        except FileNotFoundError:
+            continue  # LevelDB removes files that it needs no more, at any time
+        except OSError as error:
+            left.append(f"{os.path.basename(path)}: {error.strerror}")
     if not found:
         return None
     others = f" and {len(found) - 1} more" if len(found) > 1 else ""

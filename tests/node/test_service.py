@@ -1,0 +1,73 @@
+"""The service where no process is needed to try it: how a node that must never take part again ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from structlog.testing import capture_logs
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.actor import Fenced
+from dkv.keys import FENCE
+from dkv.node.config import parse_config
+from dkv.node.service import NodeService
+from dkv.storage.store import StoreFailed
+
+
+class Launch:
+    """Notes how the process was ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[int, str]] = []
+
+    def end(self, status: int, line: str) -> None:
+        self.ends.append((status, line))
+
+
+class Store:
+    """Notes what is committed; or refuses it."""
+
+    def __init__(self, failure: StoreFailed | None = None) -> None:
+        self.committed: list[dict[bytes, bytes]] = []
+        self.failure = failure
+
+    def commit_now(self, writes: dict[bytes, bytes]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.committed.append(writes)
+
+
+class FenceTests(SynchronousTestCase):
+    def end(self, store: Store, error: Exception) -> tuple[list[tuple[int, str]], list[Any]]:
+        """The host reports ``error``: how the process ended, and the events that were logged."""
+        member = {"id": 1, "client": "127.0.0.1:5001", "peer": "127.0.0.1:5101"}
+        config = parse_config({"cluster": "c", "node": [member]})
+        launch: Any = Launch()
+        service: Any = NodeService(MemoryReactorClock(), config, config.member(1), "nowhere", launch)
+        service._store = store
+        with capture_logs() as lines:
+            service._fail("the learner failed", error)
+        return launch.ends, [(line["event"], line["log_level"]) for line in lines]
+
+    def test_fenced(self) -> None:
+        """The reason is on disk before the process ends, in the log, and on stderr with what to do."""
+        store = Store()
+        ((status, line),), logged = self.end(store, Fenced("its log differs"))
+        self.assertEqual(store.committed, [{FENCE: b"its log differs"}])
+        self.assertEqual(status, 3)
+        self.assertRegex(line, r"\Adkvnode: fenced: its log differs\. [^\n]*replace the node[^\n]*\Z")
+        self.assertEqual(logged, [("fenced", "critical")])
+
+    def test_a_disk_that_takes_no_fence(self) -> None:
+        """The process ends all the same, and the operator is told not to start it again."""
+        ((status, line),), logged = self.end(Store(StoreFailed("full")), Fenced("its log differs"))
+        self.assertEqual(status, 3)
+        self.assertIn("fenced", line)
+        self.assertEqual(logged, [("fenced", "critical"), ("fence_not_written", "critical")])
+
+    def test_other_failures_fence_nothing(self) -> None:
+        """A full disk is mended and the node started again."""
+        store = Store()
+        ((status, _),), logged = self.end(store, StoreFailed("full"))
+        self.assertEqual((status, store.committed, logged), (1, [], [("node_failed", "critical")]))
