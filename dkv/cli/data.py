@@ -135,8 +135,10 @@ class Access:
             if failure.word not in (FORGOTTEN, TAKEN) or failure.status != Status.REFUSED:
                 raise
             if given is not None and given.may_repeat and failure.word == FORGOTTEN:
-                text = failure.message.removeprefix("refused: ")
-                raise Failure(Status.UNCERTAIN, FORGOTTEN, f"outcome unknown: {text}; an earlier one may be") from None
+                text = (
+                    f"outcome unknown: {failure.message.removeprefix('refused: ')}; by an earlier one it may have been"
+                )
+                raise Failure(Status.UNCERTAIN, FORGOTTEN, text) from None
             if given is not None:
                 raise
         # Never executed, since it was never sent before: others use our producer, or it was evicted and is no more.
