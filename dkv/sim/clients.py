@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 NEW = [b"idmp", b"new"]
 SENDS_ON = 0.7
 """How likely a client that may send another message before it has its replies does so."""
-WORD_BYTES = 16
-"""What a word of a request takes on the wire, beside itself, roughly."""
 
 
 class Client:
@@ -123,6 +121,8 @@ class Client:
             # A DELETE may be the same as that other write, and then it would be a repeat.
             reuses = random.random() < crowd.habits.reuses and request.words[0] != b"delete"
             request.token = (producer.name, producer.used_op(random) if reuses else producer.next_op(random))
+            if request.wire_bytes > crowd.limits.request_bytes_max:
+                request.token = None
         return request
 
     def _send(self, node: Node, requests: list[Request]) -> None:
@@ -132,13 +132,22 @@ class Client:
             request.node, request.sent, request.last_place = node.number, crowd.schedule.now, self._sent
             request.first_place = request.first_place or self._sent
         self._waiting.extend(requests)
-        items = [request.item(crowd.limits) for request in requests]
-        entries = [item for item in items if isinstance(item, list)]
-        reads = sum(entry[0] in READS for entry in entries)
-        size = sum(WORD_BYTES + len(word) for request in requests for word in request.on_the_wire())
-        self._tell(node, Requests(self.connection, items, len(entries) - reads, reads, size))
+        while requests:
+            size = count = 0
+            while count < len(requests) and (not count or size + requests[count].wire_bytes <= crowd.message_bytes_max):
+                size += requests[count].wire_bytes
+                count += 1
+            self._tell(node, self._message(requests[:count], size))
+            requests = requests[count:]
         self.patience = crowd.habits.patience
         self._wait()
+
+    def _message(self, requests: list[Request], size: int) -> Requests:
+        """What the node's client port makes of these."""
+        items = [request.item(self._crowd.limits) for request in requests]
+        entries = [item for item in items if isinstance(item, list)]
+        reads = sum(entry[0] in READS for entry in entries)
+        return Requests(self.connection, items, len(entries) - reads, reads, size)
 
     def _tell(self, node: Node, message: Requests | ClientGone) -> None:
         """What is sent on a connection arrives in order."""

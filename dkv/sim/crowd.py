@@ -8,12 +8,13 @@ from __future__ import annotations
 from random import Random
 
 from dkv.events import Replies
+from dkv.net.connection import BYTES_PER_MESSAGE
 from dkv.settings import Limits
 from dkv.sim.clients import Client
 from dkv.sim.habits import Habits
 from dkv.sim.keyring import EDGE_BYTES_MAX, Keyring
 from dkv.sim.node import Node
-from dkv.sim.requests import Request
+from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES, Request
 from dkv.sim.schedule import Schedule
 
 KINDS = (b"put", b"append", b"append", b"delete")
@@ -42,6 +43,7 @@ class Crowd:
         """Those that a node should have answered and did not."""
         self.unlike: list[Request] = []
         """Repeats that were answered otherwise than what they repeat."""
+        self.message_bytes_max = min(BYTES_PER_MESSAGE, limits.request_bytes_max)
         self.made = 0
         self.stopped = False
         self.clients = [Client(self, number + 1) for number in range(habits.clients)]
@@ -68,13 +70,19 @@ class Crowd:
     def invent(self, ring: Keyring) -> list[bytes]:
         """The words of a new write, with keys of ``ring``."""
         kind, key = self.random.choice(KINDS), ring.choose(self.random)
+        room = self.limits.request_bytes_max - REQUEST_BYTES - 2 * WORD_BYTES - len(kind) - len(key)
         if kind == b"delete":
-            return [kind, key, *(ring.choose(self.random) for _ in range(self.random.choice((0, 0, DELETED_MAX - 1))))]
+            words = [kind, key]
+            for _ in range(self.random.choice((0, 0, DELETED_MAX - 1))):
+                key = ring.choose(self.random)
+                room -= WORD_BYTES + len(key)
+                words += [key] if room >= 0 else []
+            return words
         self._values += 1
         value = b"%d." % self._values
         bytes_max = self.limits.value_bytes_max
         if bytes_max <= EDGE_BYTES_MAX and self.random.random() < EDGES:
-            value = value.ljust(bytes_max + self.random.choice((-1, 0, 0, 1)), b"x")
+            value = value.ljust(min(bytes_max + self.random.choice((-1, 0, 0, 1)), room - WORD_BYTES), b"x")
         return [kind, key, value]
 
     def answered(self, request: Request) -> None:

@@ -13,6 +13,8 @@ from dkv.sim.keyring import Keyring
 
 NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR", "IDMPOLD", "IDMPMISMATCH")
 WRITES = (b"put", b"append", b"delete")
+REQUEST_BYTES, WORD_BYTES = 6, 8
+"""What a request takes on the wire beside its words, and each word beside itself, at most."""
 TOO_LONG = re.compile(r"ERR the value would have (\d+) bytes")
 """What an APPEND is answered that reached the limit of a value; it tells how long the value is."""
 
@@ -82,16 +84,25 @@ class Request:
         return isinstance(self.reply, Error) and self.reply.text.startswith(("IDMPOLD", "IDMPMISMATCH"))
 
     @property
+    def length_told(self) -> int | None:
+        """How long the value would have been, in bytes, if that was why an APPEND was refused."""
+        match = TOO_LONG.match(self.reply.text) if isinstance(self.reply, Error) else None
+        return None if match is None else int(match[1])
+
+    @property
     def length_seen(self) -> int | None:
-        """How long the value was, in bytes, if it was told so by the refusal of an APPEND."""
-        if not isinstance(self.reply, Error) or not self.failed:
-            return None
-        match = TOO_LONG.match(self.reply.text)
-        return None if match is None else int(match[1]) - len(self.words[2])
+        """How long the value was, in bytes, if the refusal of an APPEND told."""
+        told = self.length_told
+        return None if told is None or not self.failed else told - len(self.words[2])
 
     def on_the_wire(self) -> list[bytes]:
         """The words that are sent."""
         return self.words if self.token is None else [b"idmp", self.token[0], b"%d" % self.token[1], *self.words]
+
+    @property
+    def wire_bytes(self) -> int:
+        """What it takes on the wire, in bytes."""
+        return REQUEST_BYTES + sum(WORD_BYTES + len(word) for word in self.on_the_wire())
 
     def item(self, limits: Limits) -> list[Any] | Local:
         """What a client's session makes of it, as ``dkv.node.session`` does: an entry, or the reply that needs none."""
@@ -101,17 +112,32 @@ class Request:
         assert entry is not None, f"{self.words[0]!r} is no command of the log"
         return Local(entry) if isinstance(entry, Error) else entry
 
-    def is_fitting(self) -> bool:
-        """Whether its reply is of the kind that it can have."""
+    def is_fitting(self, limits: Limits) -> bool:
+        """Whether its reply is of the kind that it can have, and keeps the limits."""
         word, reply = self.words[0], self.reply
         if word == b"echo":
             return bool(reply == self.words[1])
         if isinstance(reply, Error):
-            return reply.text.startswith(NOT_APPLIED) or (word != b"get" and reply.text.startswith("UNCERTAIN"))
-        if word == b"get":
-            return reply is None or isinstance(reply, bytes)
+            return self._may_be_refused(reply, limits)
         if word == b"idmp":
             return isinstance(reply, bytes)
+        if self._is_too_long(limits):
+            return False
+        if word == b"get":
+            return reply is None or (isinstance(reply, bytes) and len(reply) <= limits.value_bytes_max)
         if word == b"put":
             return bool(reply == OK)
-        return isinstance(reply, int) and (word == b"append" or 0 <= reply <= len(set(self.keys)))
+        most = limits.value_bytes_max if word == b"append" else len(set(self.keys))
+        return isinstance(reply, int) and 0 <= reply <= most
+
+    def _may_be_refused(self, reply: Error, limits: Limits) -> bool:
+        if reply.text.startswith("UNCERTAIN"):
+            return self.words[0] != b"get"
+        if reply.text.startswith("ERR"):
+            return self._is_too_long(limits) or (self.length_told or 0) > limits.value_bytes_max
+        return reply.text.startswith(NOT_APPLIED) and not self._is_too_long(limits)
+
+    def _is_too_long(self, limits: Limits) -> bool:
+        values = self.words[2:] if self.words[0] in (b"put", b"append") else []
+        lengths = ((self.keys, limits.key_bytes_max), (values, limits.value_bytes_max))
+        return any(len(word) > bytes_max for words, bytes_max in lengths for word in words)

@@ -55,7 +55,7 @@ def judge(requests: Iterable[Request], executions: Executions) -> str | None:
 def wrong_reply(crowd: Crowd, executions: Executions) -> str | None:
     """A reply that its request cannot have, or a request that was not answered in time, in one sentence."""
     for request in crowd.requests:
-        if request.returned is not None and not request.is_fitting():
+        if request.returned is not None and not request.is_fitting(crowd.limits):
             return f"client {request.client} asked {request.words!r} and was answered {request.reply!r}"
     uses = Counter(request.token for request in crowd.requests if request.repeats is None)
     for request in crowd.requests:

@@ -1,0 +1,204 @@
+"""What clients were told, made into a history: nothing that may have happened is left out, nothing is made up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+from unittest.mock import Mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.kv.sessions import MISMATCH, OLD
+from dkv.replies import OK, Error
+from dkv.settings import Limits
+from dkv.sim.history import Operation
+from dkv.sim.keyring import OPEN_WRITES_MAX, Keyring
+from dkv.sim.plan import FAULTS
+from dkv.sim.requests import Request
+from dkv.sim.verdict import history, judge, wrong_reply
+from dkv.sim.world import World
+
+RING = Keyring(b"k", 1, 100)
+OWN = Keyring(b"c1.", 1, 100, own=True)
+TOKEN = (b"p", 1)
+LIMITS = Limits(value_bytes_max=4)
+REFUSED, UNCERTAIN = Error("TRYAGAIN no leader"), Error("UNCERTAIN it may happen")
+FULL = Error("ERR the value would have 5 bytes, limits.value_bytes_max is 4")
+
+
+def asked(text: str, reply: Any = None, at: int = 1, ring: Keyring = RING, **fields: Any) -> Request:
+    """A request sent at ``at``, also its place in its client's order, and answered a tenth later, if it has a reply."""
+    request = Request(1, 1, text.encode().split(), at, at, ring, **fields)
+    request.first_place = request.last_place = at
+    if reply is not None:
+        request.reply, request.returned = None if reply == "nil" else reply, at + 0.1
+    return request
+
+
+class HistoryTests(SynchronousTestCase):
+    """The operations of a history."""
+
+    def kinds(self, *requests: Request, times: int = 1) -> list[tuple[str, Any, Any]]:
+        """Kind, return and result of each operation; the token was executed so many ``times``."""
+        return [(each.kind, each.returned, each.result) for each in history(requests, Counter({TOKEN: times}))]
+
+    def test_outcomes(self) -> None:
+        """What is known, what is not, and what certainly did not happen."""
+        self.assertEqual(self.kinds(asked("append k a", 3)), [("append", 1.1, 3)])
+        self.assertEqual(self.kinds(asked("append k a")), [("append", None, None)])
+        self.assertEqual(self.kinds(asked("append k a", UNCERTAIN)), [("append", None, None)])
+        self.assertEqual(self.kinds(asked("append k a", REFUSED), asked("get k", REFUSED)), [])
+        self.assertEqual(self.kinds(asked("put k a", REFUSED, unsure=True)), [("put", None, None)])
+        self.assertEqual(self.kinds(asked("echo 1", b"1"), asked("idmp new", b"#1.0")), [])
+
+    def test_several_keys(self) -> None:
+        """A DELETE stays one operation."""
+        (operation,) = history([asked("delete a b c", 2)], {})
+        self.assertEqual(operation, Operation(1, "delete", b"a", (b"b", b"c"), 1, 1.1, 2))
+
+    def test_refused_for_its_length(self) -> None:
+        """What was not appended tells how long the value was, also if it is the answer of a repeated write."""
+        self.assertEqual(self.kinds(asked("append k ab", FULL)), [("strlen", 1.1, 3)])
+        self.assertEqual(self.kinds(asked("append k ab", FULL, token=TOKEN, unsure=True)), [("strlen", 1.1, 3)])
+
+    def test_executed_again(self) -> None:
+        """A producer that was evicted began anew: its write happened twice, and the answer is that of either."""
+        unknown = ("append", None, None)
+        self.assertEqual(
+            self.kinds(asked("append k a", 3, token=TOKEN), times=3), [("append", 1.1, 3), unknown, unknown]
+        )
+        self.assertEqual(self.kinds(asked("append k a", token=TOKEN), times=2), [unknown, unknown])
+        self.assertEqual(self.kinds(asked("append k ab", FULL, token=TOKEN), times=2), [("strlen", 1.1, 3), unknown])
+        first = asked("append k a", 3, token=TOKEN)
+        self.assertEqual(
+            self.kinds(first, asked("append k a", 3, at=2, token=TOKEN, repeats=first)), [("append", 1.1, 3)]
+        )
+
+    def test_forgotten(self) -> None:
+        """What the nodes do not remember may have happened if it was sent before, and else did not."""
+        for answer in (OLD, MISMATCH):
+            self.assertEqual(self.kinds(asked("append k a", answer, token=TOKEN)), [])
+            self.assertEqual(
+                self.kinds(asked("append k a", answer, token=TOKEN, unsure=True)), [("append", None, None)]
+            )
+
+    def test_own_order(self) -> None:
+        """Two requests under way at once are judged as one after the other where no other client is to blame."""
+        for ring, complains in ((RING, False), (OWN, True)):
+            write, read = asked("put k a", OK, ring=ring), asked("get k", "nil", ring=ring)
+            write.returned, read.last_place, read.first_place = 5.0, 2, 2
+            self.assertEqual(judge([write, read], {}) is not None, complains)
+            self.assertIsNone(judge([read, write], {}) if ring is RING else None)
+
+    def test_own_order_with_unknown_outcomes(self) -> None:
+        """A write without an answer may happen between any later ones."""
+        lost = asked("put k a", ring=OWN)
+        reads = [asked("get k", reply, at, OWN) for at, reply in ((2, "nil"), (3, b"a"))]
+        self.assertIsNone(judge([lost, *reads], {}))
+        self.assertIsNotNone(judge([lost, *reads, asked("get k", "nil", 4, OWN)], {}))
+        again = asked("put k a", OK, ring=OWN, token=TOKEN, unsure=True)
+        again.last_place = 4
+        self.assertIsNone(judge([again, *reads], {}))
+        self.assertIsNotNone(judge([again, *reads, asked("get k", "nil", 5, OWN)], {}))
+
+
+class ReplyTests(SynchronousTestCase):
+    """Replies that no request can have."""
+
+    def complaint(self, *requests: Request, times: int = 1) -> str | None:
+        """What is wrong with these."""
+        crowd = Mock(
+            requests=requests, limits=LIMITS, unanswered=[], unlike=[each for each in requests if each.repeats]
+        )
+        return wrong_reply(crowd, Counter({TOKEN: times}))
+
+    def test_fitting(self) -> None:
+        """What each kind of request may be answered."""
+        fitting: list[tuple[str, Any]] = [
+            ("get k", "nil"), ("get k", b"abcd"), ("get k", REFUSED), ("put k abcd", OK), ("put k a", UNCERTAIN),
+            ("append k a", 4), ("append k ab", FULL), ("delete a b a", 2), ("delete a", 0), ("echo x", b"x"),
+            ("put k abcde", Error("ERR the value has 5 bytes, limits.value_bytes_max is 4")),
+        ]  # fmt: skip
+        for text, reply in fitting:
+            self.assertIsNone(self.complaint(asked(text, reply)), text)
+
+    def test_not_fitting(self) -> None:
+        """A wrong kind, a count too high, a limit not kept, or kept where it is not reached."""
+        wrong: list[tuple[str, Any]] = [
+            ("get k", 1), ("get k", b"abcde"), ("get k", UNCERTAIN), ("put k a", 1), ("put k a", "nil"),
+            ("append k a", 5), ("append k a", -1), ("delete a a", 2), ("delete a", 2), ("echo x", b"y"),
+            ("put k abcde", OK), ("put k abcde", REFUSED), ("put k a", Error("ERR the value has 1 bytes")),
+            ("append k a", Error("ERR the value would have 4 bytes, limits.value_bytes_max is 4")),
+        ]  # fmt: skip
+        for text, reply in wrong:
+            self.assertIn("was answered", self.complaint(asked(text, reply)) or "", (text, reply))
+
+    def test_repeats(self) -> None:
+        """A repeat is answered as at first, unless its producer was evicted."""
+        first = asked("append k a", 3, token=TOKEN)
+        repeat = asked("append k a", 4, at=2, token=TOKEN, repeats=first)
+        self.assertIn("not 3 as at first", self.complaint(first, repeat) or "")
+        self.assertIsNone(self.complaint(first, repeat, times=2))
+
+    def test_mismatch(self) -> None:
+        """Only a token of another write may be refused."""
+        refused = asked("append k a", MISMATCH, at=2, token=TOKEN)
+        self.assertIn("no other write had token", self.complaint(refused) or "")
+        self.assertIsNone(self.complaint(refused, asked("append k b", 1, token=TOKEN)))
+
+
+class KeyringTests(SynchronousTestCase):
+    """Which keys are used."""
+
+    def test_open_writes(self) -> None:
+        """A key with many writes of unknown outcome is used no more, for a retry either."""
+        ring, random = Keyring(b"k", 1, 100), Random(1)
+        key = ring.choose(random)
+        for _ in range(OPEN_WRITES_MAX):
+            self.assertTrue(ring.takes_writes([key]))
+            ring.opened([key])
+        self.assertFalse(ring.takes_writes([b"other", key]))
+        self.assertNotEqual(ring.choose(random), key)
+        ring.settled([key])
+        self.assertTrue(ring.takes_writes([key]))
+
+    def test_lengths(self) -> None:
+        """Some keys are as long as they may be."""
+        ring, random = Keyring(b"k", 1, 9), Random(1)
+        lengths = Counter(len(ring.choose(random)) for _ in range(2000))
+        self.assertEqual((max(lengths), min(lengths)), (9, 2))
+
+
+class CrowdTests(SynchronousTestCase):
+    """What clients are there for, they do."""
+
+    def test_everything_happens(self) -> None:
+        """A thing that no seed does finds nothing."""
+        seen: Counter[str] = Counter()
+        for seed in range(1, 13):
+            world = World(seed, 3, 5.0, frozenset(FAULTS))
+            for node in world.nodes:
+                node.start()
+            world.run(1.0)
+            world.crowd.begin()
+            world.faults.begin()
+            for _ in range(100):
+                world.run(0.05)
+                under_way = [len({each.sent for each in client._waiting}) for client in world.crowd.clients]
+                seen["messages under way"] += max(under_way) > 1
+            self.assertIsNone(world.violation)
+            seen["executed again"] += max(world.executions.values(), default=0) > 1
+            for request in world.crowd.requests:
+                seen[request.words[0].decode()] += 1
+                seen["several keys"] += len(set(request.keys)) > 1
+                seen["its own key"] += request.in_own_order
+                seen["a repeat"] += request.repeats is not None
+                seen["another write's token"] += request.reply == MISMATCH
+                seen["forgotten"] += request.reply == OLD
+                seen["too long"] += isinstance(request.reply, Error) and request.reply.text.startswith(
+                    "ERR the value has"
+                )
+                seen["an issued producer"] += request.token is not None and request.token[0].startswith(b"#")
+        for what, count in seen.items():
+            self.assertGreater(count, 0, what)
