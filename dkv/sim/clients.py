@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 NEW = [b"idmp", b"new"]
 SENDS_ON = 0.7
 """How likely a client that may send another message before it has its replies does so."""
+DONE_MAX = 10
+"""One of so many writes with a token that were answered last is repeated."""
 
 
 class Client:
@@ -44,6 +46,7 @@ class Client:
         self._timeout: Event | None = None
         self._next: Event | None = None
         self._again: list[Request] = []
+        self._done: deque[Request] = deque(maxlen=DONE_MAX)
         self._sent = 0
         names = [None if habits.issued else b"p%d.%d" % (number, index) for index in range(habits.producers)]
         self._producers = [Producer(name) for name in names]
@@ -200,10 +203,16 @@ class Client:
                 self._again.append(request)
                 return
         crowd.answered(request)
-        if request.token is not None and request.known and crowd.random.random() < crowd.habits.repeats:
-            repeat = self._request(request.words, request.ring)
-            repeat.token, repeat.repeats = request.token, request.repeats or request
-            self._again.append(repeat)
+        if request.token is not None and request.known:
+            self._done.append(request)
+            if crowd.random.random() < crowd.habits.repeats:
+                self._repeat(crowd.random.choice(self._done))
+
+    def _repeat(self, done: Request) -> None:
+        """Send a write once more that was answered: it must be answered alike."""
+        repeat = self._request(done.words, done.ring)
+        repeat.token, repeat.repeats = done.token, done.repeats or done
+        self._again.append(repeat)
 
     def _has_issued(self, name: bytes) -> None:
         for producer in self._producers:

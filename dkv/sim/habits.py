@@ -31,7 +31,7 @@ class Habits:
     producers: int = 1
     """So many producers each client has, and uses in any order."""
     repeats: float = 0.0
-    """How likely a write with a token that was answered is sent once more."""
+    """How likely the answer to a write with a token makes a client send such a one once more."""
     reuses: float = 0.0
     """How likely a write has the token of another one, by mistake."""
     issued: bool = False
@@ -52,9 +52,9 @@ def draw_habits(random: Random) -> Habits:
         own_keys=random.choice((1, 2)),
         echoes=random.choice((0.0, 0.1)),
         retries=random.choice((0.0, 0.5)),
-        tokens=random.choice((0.0, 0.5, 1.0)),
+        tokens=random.choice((0.0, 0.5, 1.0, 1.0)),
         producers=random.choice((1, 3)),
-        repeats=random.choice((0.0, 0.2)),
-        reuses=random.choice((0.0, 0.0, 0.1)),
+        repeats=random.choice((0.0, 0.2, 0.4)),
+        reuses=random.choice((0.0, 0.1)),
         issued=random.random() < 0.5,
     )

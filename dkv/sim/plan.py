@@ -143,5 +143,5 @@ def _bounds(random: Random) -> Bounds:
     return Bounds(
         answers=random.choice((2, 8)),
         answer_bytes=random.choice((10, 1 << 20)),
-        producers=random.choice((2, 4, 8, 100_000)),
+        producers=random.choice((2, 3, 6, 100_000)),
     )

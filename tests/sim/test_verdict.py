@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,6 +23,7 @@ RING = Keyring(b"k", 1, 100)
 OWN = Keyring(b"c1.", 1, 100, own=True)
 TOKEN = (b"p", 1)
 LIMITS = Limits(value_bytes_max=4)
+TIGHT = Limits(key_bytes_max=8, value_bytes_max=30)
 REFUSED, UNCERTAIN = Error("TRYAGAIN no leader"), Error("UNCERTAIN it may happen")
 FULL = Error("ERR the value would have 5 bytes, limits.value_bytes_max is 4")
 
@@ -176,8 +177,9 @@ class CrowdTests(SynchronousTestCase):
     def test_everything_happens(self) -> None:
         """A thing that no seed does finds nothing."""
         seen: Counter[str] = Counter()
-        for seed in range(1, 13):
-            world = World(seed, 3, 5.0, frozenset(FAULTS))
+        for seed in range(1, 25):
+            with patch("dkv.sim.plan._limits", lambda random: random.choice((Limits(), TIGHT))):
+                world = World(seed, 3, 5.0, frozenset(FAULTS))
             for node in world.nodes:
                 node.start()
             world.run(1.0)
@@ -196,6 +198,7 @@ class CrowdTests(SynchronousTestCase):
                 seen["a repeat"] += request.repeats is not None
                 seen["another write's token"] += request.reply == MISMATCH
                 seen["forgotten"] += request.reply == OLD
+                seen["appended too much"] += request.length_seen is not None
                 seen["too long"] += isinstance(request.reply, Error) and request.reply.text.startswith(
                     "ERR the value has"
                 )
