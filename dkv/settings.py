@@ -64,6 +64,7 @@ class Limits:
             ("connection_inflight_bytes_max", 0, "node_inflight_bytes_max"),
             ("batch_bytes_max", ENCODING_BYTES, "slot_bytes_max"),
             ("slot_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
+            ("catchup_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
             ("frame_bytes_max", 0, "peer_queue_bytes_max"),
             ("window_bytes_max", 0, "undurable_bytes_max"),
         )

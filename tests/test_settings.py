@@ -45,6 +45,7 @@ class SettingsTests(SynchronousTestCase):
             ("request_bytes_max", "batch_bytes_max"),
             ("batch_bytes_max", "slot_bytes_max"),
             ("slot_bytes_max", "frame_bytes_max"),
+            ("catchup_bytes_max", "frame_bytes_max"),
             ("frame_bytes_max", "peer_queue_bytes_max"),
             ("window_bytes_max", "undurable_bytes_max"),
             ("connection_inflight_bytes_max", "node_inflight_bytes_max"),

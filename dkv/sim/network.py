@@ -68,8 +68,8 @@ class Member(Protocol):
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         """A message came in."""
 
-    def sending(self, to: Address, message: Any) -> bool:
-        """It is about to send: whether it still lives after being told."""
+    def sending(self, to: Address, message: Any, size: int) -> bool:
+        """It is about to send so many bytes: whether it still lives after being told."""
 
 
 class Network:
@@ -143,13 +143,13 @@ class Network:
 
     def send(self, sender: Member, to: Address, message: Any) -> None:
         """Send if the connection that ``sender`` dialled is usable and what waits there leaves room."""
-        if not sender.sending(to, message):
+        body = self._encoded(message)
+        if not sender.sending(to, message, len(body)):
             return
         self._count += 1
         number, pair = self._count, (sender.number, to.node)
         connection = self._sides[pair].dialled
         lost = self.wires.loses(*pair)
-        body = self._encoded(message)
         if connection is None or not connection.usable or lost or self._is_full(connection, body):
             self._trace.add(Happening(self._schedule.now, sender.number, "drop", message, number, to.node))
             return

@@ -51,6 +51,9 @@ class Watcher(Protocol):
     def sending(self, node: Node, to: Address, message: Any) -> None:
         """The node is about to send a message to another."""
 
+    def oversized(self, node: Node, message: Any, size: int) -> None:
+        """It is of more bytes than a frame may have: the mesh would drop it."""
+
     def committing(self, node: Node) -> None:
         """A commit is about to begin."""
 
@@ -314,9 +317,11 @@ class Node:
                 self._acquaintances.heard(sender.node, message)
             self.host.deliver(to_role, sender, message)
 
-    def sending(self, to: Address, message: Any) -> bool:
+    def sending(self, to: Address, message: Any, size: int) -> bool:
         """Tell the watcher, which may end this life at this very moment."""
         if self.up:
+            if size > self._limits.frame_bytes_max:
+                self.watcher.oversized(self, message, size)
             self.watcher.sending(self, to, message)
         return self.up
 

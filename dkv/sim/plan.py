@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from dkv.kv.sessions import Bounds
-from dkv.settings import Limits, Timings
+from dkv.settings import MIB, Limits, Timings
+from dkv.sim.constants import constants, draw_constants
 from dkv.sim.habits import Habits, draw_habits
 from dkv.sim.wires import Weather
 
@@ -45,6 +47,10 @@ RARE |= {"one-sided": 0.5, "power-cut": 0.3}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 
 
+ENCODING_BYTES = 512
+"""Room for what encoding adds to a request, where byte limits are small."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One seed's decisions; times in seconds."""
@@ -74,6 +80,8 @@ class Plan:
     """Whether faults strike, and clients ask, from the first start on, before the members have met."""
     past_life_chance: float
     """How likely messages of a kind of a life that is over come up again in the next one."""
+    constants: dict[str, Any]
+    """Those of modules that are not as usual, by name."""
 
 
 EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_seconds_max=0.4, retransmit_seconds=0.1)
@@ -107,6 +115,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
         bias=random.choice((0.3, 0.7, 0.95)),
         early=bool(enabled) and random.random() < 0.3,
         past_life_chance=random.choice((0.5, 1.0)) if "past-life" in enabled else 0.0,
+        constants=draw_constants(random),
     )
 
 
@@ -114,14 +123,43 @@ def _limits(random: Random) -> Limits:
     """Small limits, often: what happens once in a million slots otherwise happens all the time."""
     if random.random() < 0.3:
         return Limits()
-    return Limits(
-        window_slots_max=random.choice((1, 2, 4, 16)),
-        batches_outstanding_max=random.choice((1, 2, 4)),
-        batches_overtaking_bytes_min=random.choice((1, 1, 128)),
-        catchup_bytes_max=random.choice((100, 500, 1 << 20)),
-        write_back_bytes_max=random.choice((500, 5_000, 1 << 22)),
-        poll_lag_slots_max=random.choice((2, 20, 10_000)),
-    )
+    counts = {
+        "window_slots_max": random.choice((1, 2, 4, 16)),
+        "batches_outstanding_max": random.choice((1, 2, 4)),
+        "batches_overtaking_bytes_min": random.choice((1, 1, 128)),
+        "catchup_bytes_max": random.choice((100, 500, 1 << 20)),
+        "write_back_bytes_max": random.choice((500, 5_000, 1 << 22)),
+        "poll_lag_slots_max": random.choice((2, 20, 10_000)),
+    }
+    return Limits(**counts) if random.random() < 0.5 else _bytes(random, counts)
+
+
+def _bytes(random: Random, counts: dict[str, int]) -> Limits:
+    """Limits of which each is as small as the one below it allows, or not much larger.
+
+    The room for encoding is small too: requests here have few arguments.
+    """
+    value = random.choice((30, 100))
+    request = value + random.choice((64, 400))
+    batch = request + ENCODING_BYTES + random.choice((0, 500))
+    slot = batch + ENCODING_BYTES + random.choice((0, 500))
+    frame = slot + ENCODING_BYTES + random.choice((0, 500))
+    window = random.choice((200, 2_000, 8 * MIB))
+    counts["catchup_bytes_max"] = min(counts["catchup_bytes_max"], frame - ENCODING_BYTES)
+    with constants({"dkv.settings.ENCODING_BYTES": ENCODING_BYTES}):
+        return Limits(
+            key_bytes_max=random.choice((8, value)),
+            value_bytes_max=value,
+            inline_bytes_max=request,
+            request_bytes_max=request,
+            batch_bytes_max=batch,
+            slot_bytes_max=slot,
+            window_bytes_max=window,
+            frame_bytes_max=frame,
+            peer_queue_bytes_max=frame * random.choice((1, 4, 1_000)),
+            undurable_bytes_max=window + random.choice((0, 1_000, 8 * MIB)),
+            **counts,
+        )
 
 
 def _weather(random: Random, enabled: list[str]) -> Weather:

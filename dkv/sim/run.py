@@ -10,6 +10,7 @@ from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
 from dkv.settings import LEADER
 from dkv.sim.clients import Client
+from dkv.sim.constants import constants
 from dkv.sim.invariants import applied_state
 from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
@@ -51,8 +52,9 @@ def run(
 ) -> Outcome:
     """Run one seed: ``nodes`` nodes, ``seconds`` of faults, the trace written to ``out``."""
     world = World(seed, nodes, seconds, faults, out, mode)
-    if _begin(world) and world.run(seconds):
-        _heal(world, Random(f"{seed}/heal"))
+    with constants(world.plan.constants):
+        if _begin(world) and world.run(seconds):
+            _heal(world, Random(f"{seed}/heal"))
     world.check_replies()
     if world.violation is None:
         complaint = judge(world.crowd.requests, world.executions)

@@ -226,6 +226,11 @@ class World:
         if node.up:
             self.invariants.sending(node, to, message)
 
+    def oversized(self, node: Node, message: Any, size: int) -> None:
+        """The limits' order rules it out."""
+        what = f"{type(message).__name__} of {size} bytes"
+        self.violated(f"node {node.number} has a {what} to send, of which limits.frame_bytes_max allows none")
+
     def committing(self, node: Node) -> None:
         """A commit is about to begin."""
         self.note(node.number, "commit", "begins")

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from dkv.messages import Barrier
 from dkv.node.gateway import Gateway
+from dkv.node.host import Host
 from dkv.paxos.elector import Elector
 
 Plant = Callable[[], Any]
@@ -56,4 +57,30 @@ def first_batch_of_a_lower_boot() -> Iterator[None]:
         return seq == mark[1] + 1 if boot == mark[0] else seq == 1
 
     with patch("dkv.paxos.origins.follows", follows), patch("dkv.kv.machine.follows", follows):
+        yield
+
+
+@_plant
+def turns_left_over() -> Iterator[None]:
+    """What a drain has no turns left for is forgotten until something else wakes the host."""
+    drain = Host._drain
+
+    def drain_once(self: Host) -> None:
+        with patch.object(self, "wake", lambda: None):
+            drain(self)
+
+    with patch.object(Host, "_drain", drain_once):
+        yield
+
+
+@_plant
+def never_reads_again() -> Iterator[None]:
+    """A node that has paused its peers and clients never goes on reading."""
+    balance = Host._balance_reading
+
+    def balance_once(self: Host) -> None:
+        if not self._reading_paused:
+            balance(self)
+
+    with patch.object(Host, "_balance_reading", balance_once):
         yield

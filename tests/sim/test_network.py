@@ -73,7 +73,7 @@ class Recorder:
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         self.told.append(f"{type(message).__name__} {sender.node}")
 
-    def sending(self, to: Address, message: Any) -> bool:
+    def sending(self, to: Address, message: Any, size: int) -> bool:
         return self.up
 
 

@@ -44,6 +44,14 @@ class PlantedTests(SynchronousTestCase):
         """A write of a life that is over takes effect a second time, or after those of the next life."""
         self.check("I9", "I10", "linearizable", "failed")
 
+    def test_turns_left_over(self) -> None:
+        """A request that waits for the next one, or for ever: a limit of 2,000 turns that no small cluster reaches."""
+        self.check("did not answer", "never answered", "not answered", "nobody came", "healed")
+
+    def test_never_reads_again(self) -> None:
+        """A node that a slow disk has made deaf for ever: a limit of 64 MiB that no simulated disk reaches."""
+        self.check("did not answer", "never answered", "not answered", "nobody came", "healed")
+
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""
         tested = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}

@@ -1,0 +1,76 @@
+"""Constants of the product's modules, drawn small for one run: what happens at them once a day happens all the time.
+
+They are limits and times that nobody configures, so nothing hands them over; a run patches the modules instead. A test
+compares this table with the modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from random import Random
+from typing import Any
+
+SMALL: dict[str, tuple[Any, ...]] = {
+    "dkv.identity.STARTS_KEPT": (2, 3),
+    "dkv.kv.sessions.LOADED_MAX": (1, 3),
+    "dkv.node.gateway.DEADLINES_PER_TIMEOUT": (4, 100),
+    "dkv.node.gateway.RESEND_SECONDS": (0.1, 0.3, 3.0),
+    "dkv.node.gathering.GATHERED_BYTES_MAX": (1, 200),
+    "dkv.node.gathering.LULLS_COUNTED_MAX": (1, 2),
+    "dkv.node.gathering.LULL_SECONDS": (0.0001, 0.005),
+    "dkv.node.gathering.STALE_SECONDS": (0.001, 0.2),
+    "dkv.node.gathering.WAIT_SECONDS_MAX": (0.001, 0.05),
+    "dkv.node.host.TURNS_PER_DRAIN": (1, 3, 30),
+    "dkv.node.layers.READ_BYTES_MAX": (1, 1_000),
+    "dkv.node.readqueue.BARRIERS_ASKED_MAX": (1, 2),
+    "dkv.node.readqueue.READABLE_MAX": (1, 2),
+    "dkv.node.readqueue.READ_ENTRIES_MAX": (1, 2),
+    "dkv.node.runs.READ_BYTES": (1, 200),
+    "dkv.paxos.acceptor.PROGRESS_SLOTS": (1, 5),
+    "dkv.paxos.acceptor.VOTED_SECONDS": (0.02, 3.0),
+    "dkv.paxos.catchup.DOUBLINGS_MAX": (0, 1),
+    "dkv.paxos.classic_acceptor.OFFERS_MAX": (1, 2),
+    "dkv.paxos.digests.KEPT": (1, 5),
+    "dkv.paxos.elector.HASTE_SECONDS": ((0.0, 0.01), (0.0, 0.3)),
+    "dkv.paxos.log.RECENT_BYTES_MAX": (1, 500),
+    "dkv.paxos.patience.RANK_MAX": (1, 2),
+    "dkv.paxos.patience.SLOT_SECONDS": (0.0005, 0.05),
+    "dkv.paxos.patience.WAIT_SECONDS_MAX": (0.1, 0.5),
+    "dkv.paxos.patience.WAIT_SECONDS_MIN": (0.001, 0.05),
+    "dkv.paxos.patience.WAIT_SLOTS": (2, 8),
+    "dkv.paxos.proposer.EARLY_SUBMITS_MAX": (1, 2),
+    "dkv.paxos.proposer.MARK_SECONDS": (0.0001, 0.05, 0.4),
+    "dkv.paxos.window.BACKOFF_MAX": (1, 3),
+}
+"""What each may be drawn as; small, or unusual."""
+
+COPIES = {
+    "dkv.identity.STARTS_KEPT": ("dkv.net.acquaintances", "dkv.storage.lives"),
+    "dkv.node.gathering.GATHERED_BYTES_MAX": ("dkv.node.gateway",),
+    "dkv.node.gathering.LULL_SECONDS": ("dkv.node.gateway",),
+}
+"""The modules that import one by its name."""
+
+
+def draw_constants(random: Random) -> dict[str, Any]:
+    """Some of them, by name; none, now and then."""
+    chance = random.choice((0.0, 0.2, 0.5))
+    return {name: random.choice(values) for name, values in SMALL.items() if random.random() < chance}
+
+
+@contextmanager
+def constants(values: Mapping[str, Any]) -> Iterator[None]:
+    """Give constants these values while entered."""
+    before: list[tuple[Any, str, Any]] = []
+    try:
+        for path, value in values.items():
+            home, _, name = path.rpartition(".")
+            for module in map(import_module, (home, *COPIES.get(path, ()))):
+                before.append((module, name, getattr(module, name)))
+                setattr(module, name, value)
+        yield
+    finally:
+        for module, name, value in reversed(before):
+            setattr(module, name, value)

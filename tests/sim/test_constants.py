@@ -1,0 +1,91 @@
+"""The table of constants that a run draws: it knows every one of the actors' modules, and a run leaves none changed."""
+
+from __future__ import annotations
+
+import ast
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.sim.constants import COPIES, SMALL, constants, draw_constants
+from dkv.sim.run import run
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("paxos", "kv", "node")
+SIMULATED = ("assembly", "availability", "gateway", "gathering", "host", "layers", "readqueue", "runs", "seams")
+"""Modules of ``node/`` that a simulated node runs; the others make a process of it, or look at it."""
+
+CODES = ("PUT", "APPEND", "DELETE", "GET", "IDMP_UNCHECKED", "IDMP_NEW", "IDMP")
+"""Names of commands in the log."""
+
+FIXED = {
+    "dkv.kv.commands.WORD_BYTES_MAX": "how long a quoted word of an error is",
+    "dkv.kv.sessions.CHECK_BYTES": "of the stored format",
+    "dkv.kv.sessions.OP_MAX": "of the stored format",
+    "dkv.kv.sessions.PRODUCER_BYTES_MAX": "the same on all nodes, as commands in the log are read by it",
+    "dkv.paxos.elector.NO_BOOT": "no limit: it stands for none",
+}
+"""Those that stay as they are, and why."""
+
+
+def numbers(module: str, source: str) -> set[str]:
+    """The public constants of a module that are a number, or a few of them."""
+    found = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign):
+            for name in [each.id for each in ast.walk(node.targets[0]) if isinstance(each, ast.Name)]:
+                value: Any = getattr(import_module(module), name)
+                plain = isinstance(value, int | float) or (isinstance(value, tuple) and {*map(type, value)} == {float})
+                if name.isupper() and not name.startswith("_") and plain:
+                    found.add(f"{module}.{name}")
+    return found
+
+
+class ConstantTests(SynchronousTestCase):
+    def test_every_one_is_drawn_or_has_a_reason(self) -> None:
+        """A limit that no run reaches hides what happens there."""
+        found = set()
+        for room in ROOMS:
+            for path in (ROOT / "dkv" / room).glob("*.py"):
+                if path.stem != "__init__" and (room != "node" or path.stem in SIMULATED):
+                    found |= numbers(f"dkv.{room}.{path.stem}", path.read_text(encoding="utf-8"))
+        found -= {f"dkv.kv.commands.{name}" for name in CODES}
+        self.assertEqual(found - SMALL.keys() - FIXED.keys(), set())
+        self.assertEqual({name for name in SMALL if name.split(".")[1] in ROOMS} - found, set())
+
+    def test_every_copy_is_known(self) -> None:
+        """One that a module took by its name stays as it was, and the two disagree."""
+        for path in (ROOT / "dkv").rglob("*.py"):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom):
+                    for alias in node.names:
+                        name = f"{node.module}.{alias.name}"
+                        if name in SMALL:
+                            self.assertIn(module, COPIES.get(name, ()), name)
+
+    def test_everything_is_as_before(self) -> None:
+        """A run that left a constant changed would make the next one another than its seed says."""
+
+        def held() -> dict[str, Any]:
+            paths = [(home, name) for home, _, name in (path.rpartition(".") for path in SMALL)]
+            paths += [(copy, path.rpartition(".")[2]) for path, copies in COPIES.items() for copy in copies]
+            return {f"{home}.{name}": getattr(import_module(home), name) for home, name in paths}
+
+        before = held()
+        with constants({name: values[0] for name, values in SMALL.items()}):
+            self.assertEqual([name for name in SMALL if held()[name] != SMALL[name][0]], [])
+            self.assertEqual(held()["dkv.node.gateway.LULL_SECONDS"], SMALL["dkv.node.gathering.LULL_SECONDS"][0])
+        self.assertEqual(held(), before)
+        run(2, 3, 1.0)
+        self.assertEqual(held(), before)
+
+    def test_each_is_drawn(self) -> None:
+        """Seeds differ in them, and some have none."""
+        drawn = [draw_constants(Random(seed)) for seed in range(200)]
+        self.assertIn({}, drawn)
+        for name, values in SMALL.items():
+            self.assertEqual({each[name] for each in drawn if name in each}, set(values), name)
