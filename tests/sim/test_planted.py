@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.sim.run import run
-from tests.sim import planted_clients, planted_tokens  # noqa: F401 - importing them registers their plants
+from tests.sim import planted_clients, planted_readiness, planted_tokens  # noqa: F401 - imported for their plants
 from tests.sim.planted import PLANTS
 
 SEEDS = 300
@@ -139,6 +139,14 @@ class PlantedTests(SynchronousTestCase):
     def test_b29_erased_at_once(self) -> None:
         """A replay that computes another answer than the other nodes did."""
         self.check("B29", "I9")
+
+    def test_b41_ready_by_having_heard(self) -> None:
+        """A node that clients are sent to, and that reaches no leader."""
+        self.check("B41", "B41")
+
+    def test_b41_answers_of_anybody(self) -> None:
+        """The same, where the leader answers to others."""
+        self.check("B41b", "B41")
 
     def test_b42_reads_overtake_writes(self) -> None:
         """A client that does not see what it has just written."""

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.settings import CLASSIC
 from dkv.sim.run import run
 from dkv.sim.world import MIXED
+from tests.sim import planted_readiness  # noqa: F401 - importing it registers its plants
 from tests.sim.planted_classic import CLASSIC_PLANTS
 
 SEEDS = 300
@@ -92,6 +93,10 @@ class PlantedTests(SynchronousTestCase):
     def test_b31_own_value_always(self) -> None:
         """A proposer that overrules what others may have chosen."""
         self.check("B31", "I6", "I3")
+
+    def test_b41_ready_by_having_heard(self) -> None:
+        """A node that clients are sent to, and that reaches no majority."""
+        self.check("B41", "B41")
 
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from itertools import permutations
 from random import Random
-from typing import Any
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.messages import ChosenThrough, Heartbeat
 from dkv.paxos.catchup import Catchup
-from dkv.paxos.echoes import Echoes
-from dkv.paxos.elector import Elector
 from dkv.paxos.quorum import is_quorum
 from dkv.settings import CLASSIC, LEADER
 from dkv.sim.clients import Client
 from dkv.sim.node import Node
 from dkv.sim.world import World
+from tests.sim import planted_readiness  # noqa: F401 - importing it registers its plants
+from tests.sim.planted import PLANTS
+from tests.sim.planted_classic import CLASSIC_PLANTS
 
 SOON = 2.0
 LONG = 8.0
@@ -151,50 +147,12 @@ class OneWayTests(ReadyTestCase):
         self.assertEqual(self.after(SOON + 2.0), set())
 
 
-# --- planted ---
-
-
-@contextmanager
-def ready_by_having_heard() -> Iterator[None]:
-    """A node counts as ready while it hears its leader, as dkv's own did."""
-
-    def prove(self: Elector, turn: Any, answered: int, through: int) -> None:
-        turn.note("may_serve", at=turn.now, through=through)
-
-    with patch.object(Elector, "_prove", prove):
-        yield
-
-
-@contextmanager
-def answers_of_anybody() -> Iterator[None]:
-    """A follower takes the leader's quorum for proof that its own answers arrive."""
-    on_heartbeat = Elector._on_heartbeat
-
-    def take_for_own(self: Elector, turn: Any, sender: Any, message: Heartbeat) -> None:
-        on_heartbeat(self, turn, sender, replace(message, acked=message.confirmed))
-
-    with patch.object(Elector, "_on_heartbeat", take_for_own):
-        yield
-
-
-@contextmanager
-def ready_by_having_heard_others() -> Iterator[None]:
-    """A node counts as ready while it hears a majority, whether that hears it or not."""
-    heard = Echoes.heard
-
-    def count(self: Echoes, node: int, message: ChosenThrough) -> None:
-        heard(self, node, replace(message, echo=self._number))
-
-    with patch.object(Echoes, "heard", count):
-        yield
-
-
 class PlantedTests(ReadyTestCase):
-    """The simulator's rule sees who says it is ready and is not: seeds find it too, by lossy links."""
+    """The simulator's rule sees who says it is ready and is not; seeds find it too (``test_planted``)."""
 
-    def check(self, plant: Callable[[], Any], mode: str) -> None:
+    def check(self, number: str, mode: str = LEADER) -> None:
         """A follower, or in classic mode any node, reaches nobody any more, and the rule complains."""
-        with plant():
+        with (CLASSIC_PLANTS if mode == CLASSIC else PLANTS)[number]():
             world = self.begin(mode)
             one = world.nodes[0] if mode == CLASSIC else self.leader_and_others()[1][0]
             self.lose([(one, other) for other in world.nodes if other is not one], 1.0)
@@ -203,12 +161,12 @@ class PlantedTests(ReadyTestCase):
 
     def test_b41_ready_by_having_heard(self) -> None:
         """The bug that dkv had."""
-        self.check(ready_by_having_heard, LEADER)
+        self.check("B41")
 
     def test_b41_answers_of_anybody(self) -> None:
         """That others reach the leader."""
-        self.check(answers_of_anybody, LEADER)
+        self.check("B41b")
 
     def test_b41_classic(self) -> None:
         """The same where nobody leads."""
-        self.check(ready_by_having_heard_others, CLASSIC)
+        self.check("B41", CLASSIC)
