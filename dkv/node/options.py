@@ -19,6 +19,10 @@ from dkv.node.logwriter import LogFile, LogWriter
 from dkv.node.process import keep_standard_descriptors
 
 USAGE_STATUS = 2
+OUTPUT_STATUS = 74
+NO_READER_STATUS = 141
+"""What was asked for could not be written; nobody reads it any more."""
+
 DAEMON_LOG = "twistd.log"
 """Where a daemon logs unless it is told where: twistd's own choice."""
 
@@ -161,13 +165,18 @@ class Options(TwistedOptions):
 
 
 def _answer(text: str) -> NoReturn:
-    """Print what was asked for and exit; a reader that has enough of it is no failure."""
+    """Print what was asked for and exit, with a status that says whether it was written, as those of ``dkv`` do."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except BrokenPipeError:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at exit
+        if isinstance(error, BrokenPipeError):
+            sys.exit(NO_READER_STATUS)
+        print(f"dkvnode: cannot write the output: {error.strerror}", file=sys.stderr)
+        sys.exit(OUTPUT_STATUS)
+    except AttributeError:  # stdout is closed
+        sys.exit(OUTPUT_STATUS)
     sys.exit(0)
 
 

@@ -165,14 +165,19 @@ class UnwritableTest(LogTestCase):
         self.assertEqual(self.end(process), "")
 
     def test_a_usage_that_nobody_reads(self) -> None:
-        """``--print-config | head -1`` is no failure."""
-        command = [*self.node.command(), "--print-config"]
-        reader, writer = os.pipe()
+        """``--print-config | head -1`` is silent, a full disk one line; what is cut short is no success."""
+        reader, pipe = os.pipe()
         os.close(reader)
-        process = subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, env=child_environment())
-        os.close(writer)
-        _, said = process.communicate(timeout=SECONDS)
-        self.assertEqual((process.returncode, said), (0, b""))
+        full = "dkvnode: cannot write the output: No space left on device\n"
+        for stdout, ending in ((pipe, (141, "")), (os.open("/dev/full", os.O_WRONLY), (74, full))):
+            for option in ("--print-config", "--help"):
+                command = [*self.node.command(), option]
+                process = subprocess.Popen(
+                    command, stdout=stdout, stderr=subprocess.PIPE, env=child_environment(), text=True
+                )
+                _, said = process.communicate(timeout=SECONDS)
+                self.assertEqual((process.returncode, said), ending, option)
+            os.close(stdout)
 
 
 class ForeignTest(LogTestCase):
