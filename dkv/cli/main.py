@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from dkv.asserts import REFUSAL, assertions_left_out
+
 USAGE, INTERNAL, INTERRUPTED = 2, 70, 130
 """Statuses as in ``dkv.cli.output``, which needs click."""
 
 
 def main() -> NoReturn:
     """Run the command that ``sys.argv`` names, and exit with its status."""
+    if assertions_left_out():
+        _end(USAGE, REFUSAL)
     try:
         import click  # noqa: F401 - imported to find out whether it can be
     except ImportError:
