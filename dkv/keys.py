@@ -5,8 +5,8 @@ key         value                               written by
 =========== =================================== =====================================================
 ``F``       format version                      ``dkv.storage.identity``
 ``I``       identity of the data directory      ``dkv.storage.lives``
-``Ik``      the cluster's random key            ``dkv.storage.lives``
-``Im``      the cluster's first members         ``dkv.storage.lives``
+``Y``       the cluster's random key            ``dkv.storage.lives``
+``O``       the cluster's first members         ``dkv.storage.lives``
 ``N``       the latest starts                   ``dkv.storage.lives``
 ``P``       promised ballot                     acceptor
 ``Q`` slot  ballot promised for one slot        acceptor (classic mode)
@@ -32,8 +32,8 @@ from struct import Struct
 
 FORMAT = b"F"
 IDENTITY = b"I"
-CLUSTER_KEY = b"Ik"
-FIRST_MEMBERS = b"Im"
+CLUSTER_KEY = b"Y"
+FIRST_MEMBERS = b"O"
 BOOT = b"N"
 PROMISE = b"P"
 SLOT_PROMISE = b"Q"
