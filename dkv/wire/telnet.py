@@ -27,7 +27,8 @@ NEWS = re.compile(rb"[\n\x00\xff]")
 
 _SUBNEGOTIATION = rb"\xfa(?:[^\xff]|\xff[^\xf0])*"
 _TOKEN = re.compile(
-    rb"(?P<end>\n|\r\x00)"
+    rb"(?P<end>\n)"
+    rb"|(?P<nul>\x00)"
     rb"|(?P<escaped>\xff\xff)"
     rb"|(?P<mark>\xff\xfd\x06)"
     rb"|(?P<drop>\xff[\xee\xf3\xf4\xf7\xf8])"  # abort, break, interrupt, erase a character, erase the line
@@ -72,7 +73,9 @@ def read_line(buffer: bytes, start: int, bytes_max: int, marks_max: int) -> Type
         stop = token.end()
         if kind == "end":
             return Typed(bytes(text), stop, True, marks, shown, too_long=False)
-        if kind == "escaped":
+        if kind == "nul" and text.endswith(b"\r"):  # also where a command came between the two
+            return Typed(bytes(text[:-1]), stop, True, marks, shown, too_long=False)
+        if kind in ("nul", "escaped"):
             text += token[0]
             continue
         shown = True

@@ -92,6 +92,8 @@ class TelnetTests(SynchronousTestCase):
         self.assertEqual(requests_of(b"PUT x 1\r\0GET x\r\0\r\0PING\r\nPING\n"), [
             [b"PUT", b"x", b"1"], [b"GET", b"x"], [b"PING"], [b"PING"]
         ])  # fmt: skip
+        self.assertEqual(requests_of(b"GET x\r\xff\xfb\x1f\0PING\n"), [[b"GET", b"x"], [b"PING"]], "a command between")
+        self.assertEqual(requests_of(b"ECHO a\0b\n"), [[b"ECHO", b"a\0b"]], "a NUL by itself is data")
 
     def test_arrays_are_binary(self) -> None:
         """Values sent in RESP keep every byte, also when the connection has shown telnet."""
