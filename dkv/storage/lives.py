@@ -20,7 +20,6 @@ from dkv.keys import (
     IDENTITY,
     MEMBER,
     PROMISE,
-    RECORD,
     SLOT_BALLOT,
     node_of,
     unpack_ballot,
@@ -108,8 +107,8 @@ def votes_of(store: Store, last_slot: int) -> Votes:
 
 
 def _has_voted(store: Store) -> bool:
-    promised = store.get(PROMISE) is not None or store.get(SLOT_BALLOT) is not None
-    return promised or next(iter(store.scan(RECORD)), None) is not None
+    """Whether it ever promised or accepted. Records alone do not tell: what others chose is learned before that too."""
+    return store.get(PROMISE) is not None or store.get(SLOT_BALLOT) is not None
 
 
 def _pack_members(members: Collection[int]) -> bytes:

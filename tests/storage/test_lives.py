@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.ballot import Ballot
+from dkv.ballot import ZERO, Ballot
 from dkv.identity import (
     NO_VOTES,
     STARTS_KEPT,
@@ -28,6 +28,7 @@ from dkv.keys import (
     pack_number,
     record_key,
 )
+from dkv.records import NOOP, SlotRecord, pack_record
 from dkv.sim.memory import MemoryStore
 from dkv.storage.lives import MembersDiffer, check_members, first_writes, next_life, read_identity, votes_of
 
@@ -111,11 +112,18 @@ class Members(LivesTestCase):
 
     def test_b33_an_older_format_that_has_voted(self) -> None:
         """It had met all members by then."""
-        for key, value in ((PROMISE, pack_ballot(1, 1)), (SLOT_BALLOT, pack_ballot(1, 1)), (record_key(4), b"")):
+        for key in (PROMISE, SLOT_BALLOT):
             self.age(2, 3)
-            self.write({key: value})
+            self.write({key: pack_ballot(1, 1)})
             self.assert_differ((1, 2, 3, 4), "members are 1, 2, 3", "lists 1, 2, 3, 4")
             self.assertEqual(check_members(self.store, self.read(), (1, 2, 3)).members, (1, 2, 3))
+
+    def test_an_older_format_that_has_only_learned(self) -> None:
+        """A node that has not met everybody does not vote, but takes in what the others chose: it must start again."""
+        self.age(2, 3)
+        self.write({record_key(4): pack_record(SlotRecord(ZERO, NOOP, chosen=True))})
+        self.assertEqual(check_members(self.store, self.read(), (1, 2, 3, 4)).members, (1, 2, 3, 4))
+        self.assert_differ((1, 2), "members are 1, 2, 3")
 
 
 class Stored(LivesTestCase):
