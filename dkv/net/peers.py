@@ -291,6 +291,10 @@ class Mesh(MultiService):
         """A peer was dialled, has accepted this node's Hello and answered with a good one."""
         peer = link.target
         self._meet(hello)
+        accepted = peer.accepted
+        if accepted is not None and accepted.start != hello.start:
+            peer.accepted = None
+            accepted.abort()  # with a process that is no more, whose last words may be in there still
         peer.service.attempts = 0
         peer.reach.reached()
         self._logged = {key for key in self._logged if key[0] != link.host}

@@ -261,6 +261,11 @@ class Network:
         end.hello, end.silent_ticks = hello, 0
         member.meet(hello)
         if number == connection.dialler:
+            side, peer = self._sides[number, hello.node], hello.node
+            accepted = side.accepted
+            if accepted is not None and accepted.ends[peer].life != connection.ends[peer].life:
+                side.accepted = None
+                self._abort(accepted, number)
             self._up(number, hello)
         else:
             self._carry(connection, connection.dialler, self._hello_received, member.hello())

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import Address
 from dkv.ballot import Ballot
@@ -16,6 +17,7 @@ from dkv.net.peers import Mesh
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import PROTOCOL, Hello, decode, encode
 from dkv.wire.frames import FrameReader, frame
+from tests.net.wires import Network
 
 LIMITS = Limits()
 TIMINGS = Timings()
@@ -142,3 +144,27 @@ def say(mesh: Mesh, to: Address, sender: Address, message: Any) -> None:
     """Send a message, and let it go."""
     mesh.send(to, sender, message)
     mesh.flush()
+
+
+class MeshTestCase(SynchronousTestCase):
+    """Nodes 1 and 2, joined in memory."""
+
+    def setUp(self) -> None:
+        self.network = Network()
+        self.one, self.inbox_one = self.start(1)
+        self.two, self.inbox_two = self.start(2)
+        self.network.pump()
+        self.network.advance(0.1)
+
+    def start(self, node: int, **options: Any) -> tuple[Mesh, Recorder]:
+        mesh, recorder = mesh_of(self.network.reactor, node, **options)
+        self.successResultOf(mesh.door.bind())
+        mesh.startService()
+        return mesh, recorder
+
+    def stop(self, mesh: Mesh, port: int) -> None:
+        """As a process that ends: it listens no more and its connections close."""
+        self.network.closed.add(port)
+        stopped = mesh.stopService()
+        self.network.pump()
+        self.successResultOf(stopped)

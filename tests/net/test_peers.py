@@ -20,33 +20,10 @@ from dkv.net.peers import Mesh
 from dkv.records import Batch
 from dkv.wire.codec import encode
 from dkv.wire.frames import frame
-from tests.net.nodes import BEAT, LIMITS, TIMINGS, Recorder, hello, mesh_of, say
-from tests.net.wires import Network
+from tests.net.nodes import BEAT, LIMITS, TIMINGS, MeshTestCase, Recorder, hello, mesh_of, say
 
 
-class TwoMeshes(SynchronousTestCase):
-    """Nodes 1 and 2, joined in memory."""
-
-    def setUp(self) -> None:
-        self.network = Network()
-        self.one, self.inbox_one = self.start(1)
-        self.two, self.inbox_two = self.start(2)
-        self.network.pump()
-        self.network.advance(0.1)
-
-    def start(self, node: int, **options: Any) -> tuple[Mesh, Recorder]:
-        mesh, recorder = mesh_of(self.network.reactor, node, **options)
-        self.successResultOf(mesh.door.bind())
-        mesh.startService()
-        return mesh, recorder
-
-    def stop(self, mesh: Mesh, port: int) -> None:
-        """As a process that ends: it listens no more and its connections close."""
-        self.network.closed.add(port)
-        stopped = mesh.stopService()
-        self.network.pump()
-        self.successResultOf(stopped)
-
+class TwoMeshes(MeshTestCase):
     def test_both_come_up(self) -> None:
         """Nodes find each other by themselves, with the names of their lives: else batches could not be told apart."""
         self.assertEqual(self.inbox_one.events, [("up", 2, 0xB2, 1)])
@@ -261,31 +238,6 @@ class TwoMeshes(SynchronousTestCase):
         self.two.resume_reading()
         self.network.pump()
         self.assertEqual(self.one.connected, {2})
-
-    def lose_power(self) -> None:
-        """Node 2 says nothing more, and its connections stay as they are."""
-        self.network.silent.add(5102)
-        self.network.reactor.tcpServers[:] = [server for server in self.network.reactor.tcpServers if server[0] == 5101]
-        self.two._ticks.stop()
-
-    def test_new_process_at_the_same_address(self) -> None:
-        """A peer that lost power and is back is met before its old connection times out, once that is silent."""
-        self.lose_power()
-        self.start(2, boot=2)
-        self.network.advance(TIMINGS.silence_seconds * 0.9)
-        self.network.silent.clear()
-        self.network.pump()
-        self.assertEqual(self.inbox_one.events[1:], [("down", 2), ("up", 2, 0xB2, 2)])
-
-    def test_a_second_process_while_the_first_is_heard(self) -> None:
-        """B34: a copy of the directory of a node that runs must not take its place, however long it tries."""
-        self.network.reactor.tcpServers[:] = [server for server in self.network.reactor.tcpServers if server[0] == 5101]
-        _, inbox = self.start(2, boot=2)
-        self.network.advance(TIMINGS.silence_seconds * 3)
-        (line,) = inbox.lines("refused_by_peer")
-        self.assertIn("while another process of it is connected", line["reason"])
-        self.assertEqual((inbox.events, inbox.fenced), ([], []))
-        self.assertEqual((self.inbox_one.events[1:], self.inbox_two.events[1:]), ([], []))
 
     def test_peer_heard_is_throttled(self) -> None:
         """Failure detection costs a little per heartbeat, not per message."""
