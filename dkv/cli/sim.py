@@ -203,11 +203,11 @@ def _report(outcome: Outcome, options: Options) -> None:
 
 
 def _until(deadline: float, first: int, size: int) -> Iterator[range]:
-    """Seeds from ``first`` on, ``size`` at a time."""
+    """Seeds from ``first`` on, ``size`` at a time, and once at least: no seeds at all would look like a success."""
     for seed in count(first, size):
+        yield range(seed, seed + size)
         if time.monotonic() >= deadline:
             return
-        yield range(seed, seed + size)
 
 
 def _many(batches: Iterable[range], total: int | None, options: Options, jobs: int) -> int:
