@@ -92,7 +92,9 @@ class Options(TwistedOptions):
             if assertions_left_out():
                 raise UsageError(REFUSAL)
             super().parseOptions(options)  # type: ignore[no-untyped-call]
-        except (UsageError, ConfigError) as error:
+        except (UsageError, ConfigError, FileNotFoundError) as error:
+            if isinstance(error, FileNotFoundError):  # of os.getcwd()
+                error = UsageError("the current directory is gone: give absolute paths, or go to another one")
             if sys.stderr is not None:
                 print(f"dkvnode: {error}", file=sys.stderr)
             sys.exit(USAGE_STATUS)

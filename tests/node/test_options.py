@@ -197,6 +197,17 @@ class TwistdTests(OptionsTestCase):
         self.assertEqual(self.parse("--data-dir", ".", environment=environment).data_directory, os.getcwd())
         self.assertMistake(os.path.abspath("absent.toml"), "--config", "absent.toml")
 
+    def test_the_current_directory_is_gone(self) -> None:
+        """A mistake like others where it is needed, and none where it is not."""
+        gone, here = self.mktemp(), os.getcwd()
+        os.mkdir(gone)
+        self.addCleanup(os.chdir, here)
+        os.chdir(gone)
+        os.rmdir(os.path.join(here, gone))
+        self.assertMistake("the current directory is gone", "--config", ETC, "--node", "1")
+        options = self.parse("--config", ETC, "--node", "1", "--data-dir", "/srv/one")
+        self.assertEqual(options.data_directory, "/srv/one")
+
 
 def own_logger() -> None:
     """The user's own."""
