@@ -75,10 +75,10 @@ class OneNode(SynchronousTestCase):
     def setUp(self) -> None:
         self.begin({}, 0)
 
-    def begin(self, stored: dict[bytes, bytes], through: int) -> None:
+    def begin(self, stored: dict[bytes, bytes], through: int, node: int = 1) -> None:
         """A life on what is stored."""
         self.turn = FakeTurn(stored=stored)
-        self.digests = Digests(1, self.members, 0.2)
+        self.digests = Digests(node, self.members, 0.2)
         self.digests.start(self.turn, through)
 
     def apply(self, letters: str) -> None:
@@ -111,6 +111,13 @@ class TellTests(OneNode):
         self.assertEqual(self.turn.timers, {})
         self.apply("c")
         self.assertEqual(self.turn.timers, {"digest": 100.3})
+
+    def test_to_all_others(self) -> None:
+        """A node that is told nothing never finds out; one that told itself would agree with a bad replica."""
+        self.begin({}, 0, node=2)
+        self.apply("a")
+        self.digests.tell_all(self.turn)
+        self.assertEqual(self.turn.sent, [(Address(node, LEARNER), claim("a")) for node in (1, 3)])
 
     def test_to_whoever_connects(self) -> None:
         """What was said while a peer was away is lost: it hears it when it is back, if there is anything to say."""

@@ -110,6 +110,9 @@ class PrivacyTests(GuardTestCase):
         """What an older version left open is closed, and said; what is the user's own keeps its mode."""
         initialise(str(self.directory), "c", 1)
         self.assertIsNone(narrow(str(self.directory)))
+        self.directory.chmod(0o750)
+        alone = f"{self.directory.name} (0750) was open to other users; closed now"
+        self.assertEqual(narrow(str(self.directory)), alone)
         (self.directory / "CURRENT").chmod(0o644)
         (self.directory / "LOCK").chmod(0o400)
         self.directory.chmod(0o755)
