@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address
+from queue import Empty, SimpleQueue
 from typing import Self
 
 from dkv.client.answers import Answers, NotUnderstood, Reply
@@ -70,9 +73,12 @@ class Endpoint:
 
 
 def connect(endpoint: Endpoint, connect_seconds: float, answer_seconds: float) -> Connection:
-    """Connect to a node; ``NotSent`` if that fails or takes longer than ``connect_seconds`` for an address."""
+    """Connect to a node; ``NotSent`` if that fails.
+
+    Looking up its name takes ``connect_seconds`` at most, and so does each of its addresses.
+    """
     try:
-        stream = socket.create_connection((endpoint.host, endpoint.port), connect_seconds)
+        stream = _open(endpoint, connect_seconds)
     except (OSError, UnicodeError) as error:  # UnicodeError: a host that cannot be a name at all
         raise NotSent(f"cannot connect to {endpoint}: {_reason(error)}") from None
     # While nobody listens on a port that the kernel also hands out, a connection may find itself at the other end.
@@ -81,6 +87,47 @@ def connect(endpoint: Endpoint, connect_seconds: float, answer_seconds: float) -
         raise NotSent(f"cannot connect to {endpoint}: nobody listens there")
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return Connection(endpoint, stream, answer_seconds)
+
+
+def _open(endpoint: Endpoint, seconds: float) -> socket.socket:
+    """A connection to the first of its addresses that takes one; the last one's error if none does."""
+    failure = OSError("its name has no address")
+    for address in _addresses(endpoint, seconds):
+        try:
+            return socket.create_connection(address, seconds)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _addresses(endpoint: Endpoint, seconds: float) -> list[tuple[str, int]]:
+    """Where a name leads to; ``OSError`` or ``UnicodeError`` if it leads nowhere, or does not within ``seconds``.
+
+    A name server that hangs keeps ``getaddrinfo`` for half a minute, and nothing can interrupt it but leaving it
+    behind on a thread.
+    """
+    host, port = endpoint.host, endpoint.port
+    try:
+        ip_address(host.partition("%")[0])
+        return [(host, port)]
+    except ValueError:
+        pass  # it is a name
+    found: SimpleQueue[list[tuple[str, int]] | Exception] = SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put([(str(each[4][0]), port) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+        except Exception as error:  # not lost with its thread: raised below
+            found.put(error)
+
+    threading.Thread(target=look_up, daemon=True).start()
+    try:
+        addresses = found.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(addresses, Exception):
+        raise addresses
+    return addresses
 
 
 class Connection:

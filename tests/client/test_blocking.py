@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -65,6 +66,30 @@ class Connecting(SynchronousTestCase):
         """A name that cannot be one is a node that cannot be reached, not a traceback."""
         with self.assertRaises(NotSent):
             connect(Endpoint("x" * 100, 5001), 5.0, 5.0)
+
+    def test_a_name_server_that_hangs(self) -> None:
+        """It costs no more than a node that does not answer."""
+        hangs = threading.Event()
+        self.addCleanup(hangs.set)
+        self.patch(socket, "getaddrinfo", lambda *_, **__: hangs.wait(20) and [])
+        with self.assertRaises(NotSent) as caught:
+            connect(Endpoint("name.example", 5001), 0.01, 5.0)
+        self.assertEqual(str(caught.exception), "cannot connect to name.example:5001: it takes too long")
+
+    def test_several_addresses(self) -> None:
+        """A name with an address where nobody listens is reached at the next one."""
+        port = self.port(listen=True).port
+        hosts = ("127.0.0.2", "127.0.0.1")
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
+        look_up = socket.getaddrinfo
+        self.patch(
+            socket, "getaddrinfo", lambda host, *more, **named: found if host == "n" else look_up(host, *more, **named)
+        )
+        connect(Endpoint("n", port), 5.0, 5.0).close()
+        found.pop()
+        self.assertRaises(NotSent, connect, Endpoint("n", port), 5.0, 5.0)
+        found.pop()
+        self.assertRaises(NotSent, connect, Endpoint("n", port), 5.0, 5.0)
 
     def test_silent_node(self) -> None:
         """A frozen node, whose kernel still accepts, costs the time that the user allowed, and the outcome is open."""
