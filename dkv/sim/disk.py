@@ -100,6 +100,17 @@ class Disk(MemoryStore):
         self.durable[key] = bytes(stored)
         return key
 
+    def copied(self) -> MemoryStore:
+        """What is durable at this moment, in a store of its own."""
+        copy = MemoryStore()
+        copy.durable, copy._keys = dict(self.durable), list(self._keys)
+        return copy
+
+    def restore(self, copy: MemoryStore) -> None:
+        """Hold what ``copy`` holds, and nothing else."""
+        self.crash()
+        self.durable, self._keys = dict(copy.durable), list(copy._keys)
+
     def wipe(self) -> None:
         """Everything is lost: what is there now is a new, empty disk."""
         self.crash()

@@ -8,8 +8,10 @@ from random import Random
 from dkv.actor import Address
 from dkv.messages import Accepted, AcceptedSlot, Promise, PromiseSlot
 from dkv.sim.aim import Aim
+from dkv.sim.copies import Copies
 from dkv.sim.crowd import Crowd
 from dkv.sim.cuts import Cuts
+from dkv.sim.memory import MemoryStore
 from dkv.sim.node import Node
 from dkv.sim.plan import Plan
 from dkv.sim.schedule import Schedule
@@ -23,7 +25,11 @@ KILL, POWER_CUT = "kill -9", "power cut"
 
 
 class Faults:
-    """Strikes ``nodes`` as ``plan`` says, until ``stop``; ``lost(node)`` hears of each disk that is lost."""
+    """Strikes ``nodes`` as ``plan`` says, until ``stop``.
+
+    ``lost(node)`` hears of each disk that is lost, ``set_back(node)`` of each that is replaced by an older copy;
+    ``clone(node, copy)`` begins a second process of a node, on a copy of its directory.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,8 @@ class Faults:
         leading: Collection[int],
         note: Callable[[int, str, str], None],
         lost: Callable[[int], None],
+        set_back: Callable[[Node], None],
+        clone: Callable[[Node, MemoryStore], None],
     ) -> None:
         self.slow: dict[int, float] = {}
         """How many times as long as planned the commits of a node take."""
@@ -63,6 +71,7 @@ class Faults:
             "stuck-disk": self._stick,
             "write-error": self._break,
             **self._cuts.strikes,
+            **Copies(self._aim, note, self._may_damage, set_back, self.restart_later, clone).strikes,
         }
 
     def begin(self) -> None:

@@ -33,9 +33,14 @@ class Member(Protocol):
     """What the network needs of a node."""
 
     number: int
-    up: bool
-    clock: NodeClock
-    """Of its present life."""
+
+    @property
+    def up(self) -> bool:
+        """Whether its process runs."""
+
+    @property
+    def clock(self) -> NodeClock:
+        """Of its present life."""
 
     @property
     def life(self) -> Life:

@@ -18,7 +18,6 @@ from dkv.node.host import Host
 from dkv.node.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.sim.disk import Disk
-from dkv.sim.network import Network
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.storage.check import check_log
 from dkv.storage.fence import fence_writes
@@ -62,6 +61,28 @@ class Watcher(Protocol):
 
     def replied(self, node: Node, replies: Replies) -> None:
         """The gateway answers a connection."""
+
+
+class Place(Protocol):
+    """Where the node is in the network, which it is handed."""
+
+    def add(self, member: Node) -> None:
+        """Connect the node with those added before."""
+
+    def began(self, member: Node) -> None:
+        """A life has begun: it has no connections yet."""
+
+    def gone(self, number: int) -> None:
+        """The process has ended."""
+
+    def send(self, sender: Node, to: Address, message: Any) -> None:
+        """Send to another node."""
+
+    def pause_reading(self, number: int) -> None:
+        """Take in no more messages."""
+
+    def resume_reading(self, number: int) -> None:
+        """Take them in again."""
 
 
 class _Watched:
@@ -138,7 +159,7 @@ class Node:
         number: int,
         members: tuple[int, ...],
         schedule: Schedule,
-        network: Network,
+        network: Place,
         random: Random,
         commit_seconds: Callable[[], float],
         limits: Limits,
@@ -335,7 +356,7 @@ class Node:
 class _Link:
     """The way of one life to the other nodes."""
 
-    def __init__(self, node: Node, network: Network) -> None:
+    def __init__(self, node: Node, network: Place) -> None:
         self._node = node
         self._network = network
         self._boot = node.boot

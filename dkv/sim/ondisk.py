@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from dkv.ballot import ZERO, Ballot
-from dkv.records import SlotRecord
+from dkv.keys import (
+    APPLIED_THROUGH,
+    CHOSEN_THROUGH,
+    PROMISE,
+    RECORD,
+    SLOT_BALLOT,
+    SLOT_PROMISE,
+    slot_of,
+    unpack_ballot,
+    unpack_number,
+)
+from dkv.records import SlotRecord, unpack_record
+from dkv.storage.store import Store
+
+
+def _ballot(stored: bytes | None) -> Ballot:
+    return ZERO if stored is None else Ballot(*unpack_ballot(stored))
 
 
 class OnDisk:
@@ -21,6 +37,18 @@ class OnDisk:
         self.records: dict[int, SlotRecord] = {}
         self.chosen_through = 0
         self.applied_through = 0
+
+    @classmethod
+    def of(cls, store: Store) -> OnDisk:
+        """What a store holds that was set back."""
+        disk = cls()
+        disk.promised = _ballot(store.get(PROMISE))
+        disk.slot_promises = {slot_of(key): _ballot(stored) for key, stored in store.scan(SLOT_PROMISE)}
+        disk.slot_ballot = _ballot(store.get(SLOT_BALLOT))
+        disk.records = {slot_of(key): unpack_record(stored) for key, stored in store.scan(RECORD)}
+        disk.chosen_through = unpack_number(store.get(CHOSEN_THROUGH))
+        disk.applied_through = unpack_number(store.get(APPLIED_THROUGH))
+        return disk
 
     def bound(self, slot: int, classic: bool) -> Ballot:
         """Below which ballot there is no vote for ``slot``, by who runs in classic mode or not."""

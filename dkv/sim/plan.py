@@ -14,6 +14,7 @@ from dkv.sim.wires import Weather
 
 FAULTS = (
     "clock",
+    "clone",
     "contest",
     "crash",
     "delay",
@@ -24,6 +25,8 @@ FAULTS = (
     "loss",
     "lost-disk",
     "lossy-link",
+    "lying-disk",
+    "old-copy",
     "one-sided",
     "partition",
     "past-life",
@@ -43,7 +46,7 @@ BETWEEN_NODES = frozenset(("contest", "flap", "lossy-link", "one-sided", "partit
 """Those that a single node knows nothing of."""
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
-RARE |= {"one-sided": 0.5, "power-cut": 0.3}
+RARE |= {"one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 
 

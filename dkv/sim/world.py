@@ -9,9 +9,11 @@ from dkv.actor import MEASURES, Address, Fenced
 from dkv.ballot import Ballot
 from dkv.events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
+from dkv.sim.clone import Clone, Unwatched
 from dkv.sim.crowd import Crowd
 from dkv.sim.faults import Faults
 from dkv.sim.invariants import Invariants
+from dkv.sim.memory import MemoryStore
 from dkv.sim.network import Network
 from dkv.sim.node import Node
 from dkv.sim.plan import FREQUENT, draw
@@ -104,6 +106,8 @@ class World:
             self.leading,
             self.note,
             self.invariants.wiped,
+            self.invariants.set_back,
+            self._clone,
         )
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
@@ -113,22 +117,26 @@ class World:
         """A generator of its own for each part, so that one more draw in one leaves the others as they were."""
         return Random(f"{self.seed}/{name}")
 
-    def _node(self, number: int, members: tuple[int, ...]) -> Node:
+    def _node(self, number: int, members: tuple[int, ...], clone: Clone | None = None) -> Node:
         node = Node(
             number,
             members,
             self.schedule,
-            self.network,
-            self._generator(f"node {number}"),
+            self.network if clone is None else clone,
+            self._generator(f"node {number}" if clone is None else f"clone {number}"),
             lambda: self._commit_seconds(number),
             self.plan.limits,
             self.plan.timings,
             self.plan.bounds,
             self.mode.of_next_life,
-            self,
+            self if clone is None else Unwatched(self.note, self.violated),
         )
         node.clock_rate = self.plan.clock_rates[number - 1]
         return node
+
+    def _clone(self, node: Node, copy: MemoryStore) -> None:
+        clone = Clone(self.network, self.violated)
+        clone.start(self._node(node.number, tuple(each.number for each in self.nodes), clone), copy)
 
     def _commit_seconds(self, number: int) -> float:
         random, plan = self._disk_random, self.plan

@@ -11,13 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.identity import Acquaintance
-from dkv.messages import PrepareSlot
+from dkv.identity import Acquaintance, Votes
+from dkv.messages import Accepted, PrepareSlot
 from dkv.net.links import FRAME_SILENCES, HELLO_BYTES_MAX, TICKS_OF_SILENCE
 from dkv.net.peers import STRANGERS_MAX
-from dkv.wire.codec import Refused
+from dkv.wire.codec import Refused, RefusedForGood
 from dkv.wire.frames import frame
-from tests.net.nodes import BEAT, HELLO, TIMINGS, Recorder, hello, mesh_of, said, told
+from tests.net.nodes import BEAT, HELLO, TIMINGS, Recorder, hello, mesh_of, said, starts, told
 from tests.net.wires import Network
 
 
@@ -144,6 +144,26 @@ class Strangers(SynchronousTestCase):
         """A node of a later version is told so."""
         _, transport = self.accept(told(hello(protocol=9)))
         self.assert_refused(transport, "same version")
+
+    def test_b34_refused_for_good(self) -> None:
+        """A life whose directory has forgotten something is told so, by a node that says who it is."""
+        self.accept(told(hello(boot=2)))
+        _, transport = self.accept(told(hello(boot=1)))
+        (refused,) = said(transport.value())
+        self.assertEqual(refused, RefusedForGood(refused.reason, hello(1)))
+        self.assertIn("a later start has taken its place", refused.reason)
+        self.assertTrue(transport.disconnecting)
+        (line,) = self.inbox.lines("peer_refused")
+        self.assertTrue(line["for_good"])
+        self.assertEqual(self.inbox.met, [(2, Acquaintance(0xB2, starts(2)[-1]))])
+
+    def test_b34_votes_are_known_before_anybody_counts_them(self) -> None:
+        """The next life of whoever voted must know of it, even if this node ends right after the vote."""
+        link, _ = self.accept(told(hello()), told(Accepted(Ballot(1, 1), 5)))
+        link.connectionLost(Failure(ConnectionDone()))
+        _, transport = self.accept(told(hello(boot=2, votes=Votes(Ballot(1, 1), 4))))
+        (refused,) = said(transport.value())
+        self.assertIn("has forgotten votes", refused.reason)
 
     def test_incarnation_is_pinned_by_the_first_hello(self) -> None:
         """B12: a member met first under one incarnation is refused under another, before any restart."""
@@ -294,6 +314,32 @@ class Strangers(SynchronousTestCase):
         (line,) = self.inbox.lines("refused_by_peer")
         self.assertEqual((line["peer"], line["reason"]), (2, "replace me"))
         self.assertEqual((self.inbox.events, self.mesh.connected), ([], frozenset()))
+
+    def test_b34_refused_for_good_by_the_peer(self) -> None:
+        """The directory is fenced with what the peer said; its operator reads it too."""
+        link, _ = self.dial()
+        link.dataReceived(told(RefusedForGood("it has forgotten votes", HELLO)))
+        self.assertEqual(self.inbox.fenced, ["it has forgotten votes"])
+        (line,) = self.inbox.lines("refused_by_peer")
+        self.assertTrue(line["for_good"])
+
+    def test_b34_only_a_peer_can_refuse_for_good(self) -> None:
+        """A stranger at a peer's address, or a peer that lost its own directory, must not end a good node."""
+        link, _ = self.dial()
+        link.dataReceived(told(HELLO))
+        self.hang_up(link)
+        for by in (
+            hello(cluster="green"),
+            hello(cluster_key=b"lock"),
+            hello(members=3),
+            hello(incarnation=0xBAD),
+            hello(3),
+        ):
+            link, transport = self.dial()
+            link.dataReceived(told(RefusedForGood("it has forgotten votes", by)))
+            self.assertTrue(transport.disconnecting)
+            self.hang_up(link)
+        self.assertEqual(self.inbox.fenced, [])
 
     def test_nothing_sent_before_the_peers_hello(self) -> None:
         """What is sent to a node that may refuse us is lost at once, not queued."""

@@ -1,0 +1,172 @@
+"""A second process on a copy of a node's directory, beside the first one and at an address of its own (B34).
+
+Only the peers that it dials meet it, for they dial the address of the first. It is made when they all know what gives
+it away, so nobody may let it in; what it thinks by itself is of no interest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dkv.actor import Address, Fenced
+from dkv.events import Replies
+from dkv.identity import Start
+from dkv.net.acquaintances import Objection
+from dkv.sim.connection import Life
+from dkv.sim.memory import MemoryStore
+from dkv.sim.network import Network
+from dkv.sim.node import Node
+from dkv.sim.schedule import NodeClock
+from dkv.storage.identity import DirectoryError
+from dkv.storage.lives import read_identity
+from dkv.wire.codec import Hello
+
+BESIDE = 100
+"""The clone of node n has the address that a node with this much more would have."""
+
+
+class Clone:
+    """Stands between the network and a second node, which is in another place than its id says."""
+
+    def __init__(self, network: Network, violated: Callable[[str], None]) -> None:
+        self.node: Node
+        self.number = 0
+        """Its place in the network."""
+        self._network = network
+        self._violated = violated
+
+    def start(self, node: Node, copy: MemoryStore) -> None:
+        """Let ``node``, which was made with this as its network, begin a life on ``copy``."""
+        identity = read_identity(copy)
+        assert identity is not None
+        self.node = node
+        self.number = BESIDE + node.number
+        node.incarnation = identity.incarnation
+        node.disk.restore(copy)
+        self._network.add(self)
+        node.start()
+
+    # --- the network, for the node ---
+
+    def add(self, node: Node) -> None:
+        """It is added when it starts."""
+
+    def began(self, node: Node) -> None:
+        """A life begins."""
+        self._network.began(self)
+
+    def gone(self, number: int) -> None:
+        """The life is over."""
+        self._network.gone(self.number)
+
+    def send(self, sender: Node, to: Address, message: Any) -> None:
+        """Send from the other place."""
+        self._network.send(self, to, message)
+
+    def pause_reading(self, number: int) -> None:
+        """Take in no more messages."""
+        self._network.pause_reading(self.number)
+
+    def resume_reading(self, number: int) -> None:
+        """Go on."""
+        self._network.resume_reading(self.number)
+
+    # --- the node, for the network ---
+
+    @property
+    def up(self) -> bool:
+        """Whether the process runs."""
+        return self.node.up
+
+    @property
+    def clock(self) -> NodeClock:
+        """Of the present life."""
+        return self.node.clock
+
+    @property
+    def life(self) -> Life:
+        """The incarnation and the boot."""
+        return self.node.life
+
+    def run(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Handle now."""
+        self.node.run(call, *arguments)
+
+    def hello(self) -> Hello:
+        """It says that it is the node whose directory it has."""
+        return self.node.hello()
+
+    def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
+        """Why it refuses the sender of ``hello``."""
+        return self.node.objection(hello, target, living)
+
+    def meet(self, hello: Hello) -> None:
+        """It takes the sender for its peer, whatever that thinks of it."""
+        self.node.meet(hello)
+
+    def refused_for_good(self, reason: str) -> None:
+        """It is told that it is a copy."""
+        self.node.refused_for_good(reason)
+
+    def peer_up(self, node: int, incarnation: int, boot: int) -> None:
+        """Somebody has let it in."""
+        self._violated(f"B34: node {node} takes a copy of node {self.node.number}'s directory for the node itself")
+
+    def peer_down(self, node: int) -> None:
+        """Nobody was up."""
+
+    def peer_heard(self, node: int) -> None:
+        """Bytes came in."""
+        self.node.peer_heard(node)
+
+    def deliver(self, to_role: str, sender: Address, message: Any) -> None:
+        """A message came in, before its sender has heard whom it is talking to."""
+        self.node.deliver(to_role, sender, message)
+
+    def sending(self, to: Address, message: Any, size: int) -> bool:
+        """Whether it still lives."""
+        return self.node.up
+
+
+class Unwatched:
+    """The watcher of a clone: it may only end because it was refused."""
+
+    def __init__(self, note: Callable[[int, str, str], None], violated: Callable[[str], None]) -> None:
+        self._note = note
+        self._violated = violated
+
+    def sending(self, node: Node, to: Address, message: Any) -> None:
+        """What it says: nobody hears it."""
+
+    def oversized(self, node: Node, message: Any, size: int) -> None:
+        """Nor this."""
+
+    def started(self, node: Node) -> None:
+        """A life begins, on the copy."""
+        self._note(node.number, "clone", f"starts beside, with boot {node.boot}")
+
+    def ended(self, node: Node, reason: str, error: BaseException) -> None:
+        """It may only end because it was refused."""
+        self._note(node.number, "clone", f"ended: {reason}: {error}")
+        if not isinstance(error, Fenced | DirectoryError):
+            self._violated(f"a clone of node {node.number} ended itself: {reason}: {error}")
+
+    def died(self, node: Node) -> None:
+        """Its life is over."""
+
+    def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
+        """What it thinks."""
+
+    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+        """What it tells itself."""
+
+    def committing(self, node: Node) -> None:
+        """What it writes."""
+
+    def durable(self, node: Node, writes: Any) -> None:
+        """What it has written."""
+
+    def replied(self, node: Node, replies: Replies) -> None:
+        """It has no clients."""
+        self._violated(f"a clone of node {node.number} answers somebody")

@@ -1,0 +1,43 @@
+"""Ways to let a directory in that has forgotten something, planted one at a time (B34)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from unittest.mock import patch
+
+from dkv.identity import Acquaintance
+from dkv.net.acquaintances import Acquaintances
+from dkv.wire.codec import Hello
+from tests.sim.planted import plant
+
+_forgotten = Acquaintances._forgotten
+
+
+@plant("B34")
+def starts_not_asked_for() -> Iterator[None]:
+    """Whether a directory remembers the start that its peers have met is not asked."""
+
+    def credulous(self: Acquaintances, hello: Hello, known: Acquaintance) -> str | None:
+        return _forgotten(self, replace(hello, starts=(known.start, *hello.starts)), known)
+
+    with patch.object(Acquaintances, "_forgotten", credulous):
+        yield
+
+
+@plant("B34b")
+def votes_not_compared() -> Iterator[None]:
+    """Whether a disk holds the votes that its peers know of is not asked."""
+
+    def credulous(self: Acquaintances, hello: Hello, known: Acquaintance) -> str | None:
+        return _forgotten(self, replace(hello, votes=known.votes), known)
+
+    with patch.object(Acquaintances, "_forgotten", credulous):
+        yield
+
+
+@plant("B34c")
+def nobody_is_told() -> Iterator[None]:
+    """Peers keep what they know of a member in memory: a restart of theirs forgets it."""
+    with patch("dkv.sim.node.load_members", lambda store: {}):
+        yield
