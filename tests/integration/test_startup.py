@@ -139,6 +139,19 @@ class DirectoryTest(OneNodeTest):
         store.close()
         self.assert_refused("is fenced: its log differs", "replace the node", str(self.node.directory), status=3)
 
+    def test_frames_smaller_than_what_is_stored(self) -> None:
+        """A limit lowered on one node would keep others in catch-up for ever; the line says what it has to be."""
+        self.cluster.start()
+        self.assertEqual(self.node.call("SET", "x", "v" * 900_000), "OK")
+        self.node.stop()
+        small = dict.fromkeys(("value_bytes_max", "key_bytes_max", "inline_bytes_max"), 1_000)
+        small |= {"request_bytes_max": 4_096, "batch_bytes_max": 270_000, "catchup_bytes_max": 4_096}
+        small |= {"slot_bytes_max": 540_000, "frame_bytes_max": 810_000}
+        settings = "\n".join(f"{name} = {value}" for name, value in small.items())
+        with self.cluster.config_path.open("a") as config:
+            config.write(f"\n[limits]\n{settings}\n")
+        self.assert_refused("limits.frame_bytes_max = 810000 is too small", "slot 1", "at least 1162", status=2)
+
     def unprivileged(self) -> tuple[str, ...]:
         return tuple(UNPRIVILEGED) if os.geteuid() == 0 else ()
 
