@@ -109,7 +109,7 @@ class Reference:
         self._slot = 0
         self._tokens = TokenTable(bounds, self._write)
         self.executions = self._tokens.executions
-        """How often each write with a token was executed, by (producer, op)."""
+        """Every execution of a write with a token, by (producer, op)."""
 
     def state_at(self, slot: int) -> dict[bytes, bytes]:
         """Every stored key and value of the state once all up to ``slot`` is applied."""

@@ -41,8 +41,6 @@ class Crowd:
         self.connections: dict[int, Client] = {}
         self.unanswered: list[Request] = []
         """Those that a node should have answered and did not."""
-        self.unlike: list[Request] = []
-        """Repeats that were answered otherwise than what they repeat."""
         self.message_bytes_max = min(BYTES_PER_MESSAGE, limits.request_bytes_max)
         self.made = 0
         self.stopped = False
@@ -87,12 +85,9 @@ class Crowd:
 
     def answered(self, request: Request) -> None:
         """A reply has come."""
-        if request.repeats is not None:
-            first = request.repeats.reply
-            if request.known and (type(request.reply), request.reply) != (type(first), first):
-                self.unlike.append(request)
-        elif request.writes and request.ring is not None and (request.known or request.failed):
-            request.ring.settled(request.keys)
+        if request.repeats is None and request.writes and request.ring is not None:
+            if request.known or request.failed or request.is_forgotten:
+                request.ring.settled(request.keys)
 
     def gave_up(self, client: Client) -> None:
         """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""

@@ -95,6 +95,11 @@ class Invariants:
         self._reads = ReadRules(members, violated)
         self._applied_seq: dict[tuple[int, int], int] = {}
 
+    @property
+    def acknowledged_through(self) -> int:
+        """The highest slot of which a client may know: whatever is asked from now on comes after it."""
+        return self._reads.acknowledged_through
+
     # --- disks ---
 
     def wiped(self, node: int) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dkv.kv.commands import interpret
+from dkv.kv.commands import describe, interpret
 from dkv.replies import OK, Error, Local
 from dkv.settings import Limits
 from dkv.sim.keyring import Keyring
@@ -98,6 +98,10 @@ class Request:
     def on_the_wire(self) -> list[bytes]:
         """The words that are sent."""
         return self.words if self.token is None else [b"idmp", self.token[0], b"%d" % self.token[1], *self.words]
+
+    def asks_for(self, entry: list[Any]) -> bool:
+        """Whether ``entry``, of the log, is what it asks for, without its token."""
+        return describe(entry) == [self.words[0].upper(), *self.words[1:]]
 
     @property
     def wire_bytes(self) -> int:

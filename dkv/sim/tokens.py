@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -11,6 +11,15 @@ from typing import Any
 
 from dkv.keys import GENERATION, TOKEN
 from dkv.kv.sessions import Bounds, pack_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A ``write`` with a token was executed in ``slot``, and answered so."""
+
+    slot: int
+    write: list[Any]
+    answer: Any
 
 
 @dataclass(slots=True)
@@ -27,8 +36,8 @@ class TokenTable:
     """Every producer with its answers; ``write(key, value)`` takes what must be on disk for it, None where nothing."""
 
     def __init__(self, bounds: Bounds, write: Callable[[bytes, bytes | None], None]) -> None:
-        self.executions: Counter[tuple[bytes, int]] = Counter()
-        """How often each token was executed: more than once if its producer was evicted and began anew."""
+        self.executions: defaultdict[tuple[bytes, int], list[Execution]] = defaultdict(list)
+        """Of each token, by (producer, op): more than one if its producer was evicted and began anew."""
         self._bounds = bounds
         self._write = write
         self._producers: dict[bytes, _Producer] = {}
@@ -49,8 +58,9 @@ class TokenTable:
             producer = _Producer(name, place)
         producer.used = place
         if op > producer.dropped and op not in producer.answers:
-            self.executions[name, op] += 1
-            producer.answers[op] = b"h" + _hash(write) + pack_answer(execute())
+            answer = execute()
+            self.executions[name, op].append(Execution(slot, write, answer))
+            producer.answers[op] = b"h" + _hash(write) + pack_answer(answer)
             producer.highest = max(producer.highest, op)
             self._write(self._answer_key(name, op), producer.answers[op])
             while len(producer.answers) > self._bounds.answers or _size(producer) > self._bounds.answer_bytes:

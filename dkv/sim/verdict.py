@@ -3,9 +3,8 @@
 What a client asks of keys that it alone uses must take effect in the order in which it was sent, also where many
 requests are under way at a time: there the places in that order are the times of the history.
 
-A producer that was evicted, and whose name nobody issued, starts anew when it returns: a write that it sends again is
-executed again. ``executions`` tells, from the log, how often a token was executed. Where it was more than once the
-answer is one execution's, and each other one is a write of unknown outcome.
+What became of a write with a token that has no clear answer, the log tells: ``executions``. It was executed once, or
+never, or again and again, if its producer was evicted, as one whose name nobody issued starts anew when it returns.
 """
 
 from __future__ import annotations
@@ -13,14 +12,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from math import inf
+from typing import Any, NamedTuple
 
 from dkv.kv.sessions import MISMATCH
+from dkv.replies import Error
 from dkv.sim.crowd import Crowd
 from dkv.sim.history import Operation
 from dkv.sim.linearize import check
 from dkv.sim.requests import Request
 
-Executions = Mapping[tuple[bytes, int], int]
+
+class Done(NamedTuple):
+    """An execution of ``write``, an entry of the log: what it answered, and by when it surely had taken effect."""
+
+    write: list[Any]
+    answer: Any
+    by: float
+
+
+Executions = Mapping[tuple[bytes, int], list[Done]]
 
 
 def history(requests: Iterable[Request], executions: Executions) -> Iterator[Operation]:
@@ -29,13 +40,35 @@ def history(requests: Iterable[Request], executions: Executions) -> Iterator[Ope
         if not request.is_operation:
             continue
         operation = _operation(request)
-        if not request.failed:
+        told = request.known or request.length_seen is not None
+        if request.known:
             yield operation
         elif request.length_seen is not None:
             yield replace(operation, kind="strlen", arguments=(), returned=_end(request), result=request.length_seen)
-        if request.token is not None:
-            for _ in range(1, executions.get(request.token, 0)):
-                yield replace(operation, returned=None, result=None)
+        elif request.token is None and not request.failed:
+            yield operation
+        for done in _others(request, executions) if told else _executions(request, executions):
+            if not isinstance(done.answer, Error):
+                returned = inf if request.in_own_order else done.by
+                result = None if operation.kind == "put" else done.answer
+                yield replace(operation, returned=returned, result=result)
+
+
+def _executions(request: Request, executions: Executions) -> list[Done]:
+    """What the log says of the request; another one may have had its token by mistake."""
+    done = executions.get(request.token, []) if request.token is not None else []
+    return [each for each in done if request.asks_for(each.write)]
+
+
+def _others(request: Request, executions: Executions) -> list[Done]:
+    """Its executions without the one whose answer it got."""
+    done = _executions(request, executions)
+    mine = next((index for index, each in enumerate(done) if _same(each.answer, request.reply)), None)
+    return [each for index, each in enumerate(done) if index != mine]
+
+
+def _same(one: Any, other: Any) -> bool:
+    return (type(one), one) == (type(other), other)
 
 
 def judge(requests: Iterable[Request], executions: Executions) -> str | None:
@@ -63,11 +96,11 @@ def wrong_reply(crowd: Crowd, executions: Executions) -> str | None:
             return (
                 f"I10: no other write had token {request.token!r}, and {request.words!r} was answered {request.reply!r}"
             )
-    for request in crowd.unlike:
-        assert request.token is not None and request.repeats is not None
-        if executions.get(request.token, 0) <= 1:  # else its producer was evicted meanwhile, and began anew
-            token = f"client {request.client} repeated {request.words!r} with token {request.token!r}"
-            return f"I10: {token} and was answered {request.reply!r}, not {request.repeats.reply!r} as at first"
+    for request in crowd.requests:
+        done = _executions(request, executions)
+        if done and request.known and not any(_same(each.answer, request.reply) for each in done):
+            token = f"client {request.client} asked {request.words!r} with token {request.token!r}"
+            return f"I10: {token} and was answered {request.reply!r}, not {done[0].answer!r} as when it was executed"
     for request in crowd.unanswered:
         client = f"client {request.client}, which asked at {request.called:.3f}"
         return f"node {request.node} ran all the time and did not answer {client}"

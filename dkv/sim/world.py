@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from math import inf
 from random import Random
 from typing import Any, TextIO
 
@@ -20,7 +22,7 @@ from dkv.sim.plan import FREQUENT, draw
 from dkv.sim.readiness import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
 from dkv.sim.trace import Happening, Trace
-from dkv.sim.verdict import Executions, wrong_reply
+from dkv.sim.verdict import Done, Executions, wrong_reply
 from dkv.storage.identity import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
@@ -82,6 +84,8 @@ class World:
         """Every node that came to lead, each time."""
         self.elected_at = 0.0
         """When one did so last, in simulated seconds."""
+        self._acknowledged: list[tuple[int, float]] = [(0, 0.0)]
+        """How far clients may have known the log, and since when."""
         self.calm = False
         """Whether disks are no slower than planned any more."""
         self.schedule = Schedule()
@@ -227,6 +231,9 @@ class World:
     def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message."""
         self.invariants.delivered(node, role, sender, message)
+        through = self.invariants.acknowledged_through
+        if through > self._acknowledged[-1][0]:
+            self._acknowledged.append((through, self.schedule.now))
 
     def sending(self, node: Node, to: Address, message: Any) -> None:
         """A message is about to leave."""
@@ -271,5 +278,12 @@ class World:
 
     @property
     def executions(self) -> Executions:
-        """How often each write with a token was executed."""
-        return self.invariants.chosen.reference.executions
+        """What the log says of each write with a token, and when all that was asked later came after it."""
+        return {
+            token: [Done(each.write, each.answer, self._acknowledged_at(each.slot)) for each in executions]
+            for token, executions in self.invariants.chosen.reference.executions.items()
+        }
+
+    def _acknowledged_at(self, slot: int) -> float:
+        index = bisect_left(self._acknowledged, (slot, 0.0))
+        return self._acknowledged[index][1] if index < len(self._acknowledged) else inf

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 from unittest.mock import Mock, patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.kv.commands import interpret
 from dkv.kv.sessions import MISMATCH, OLD
 from dkv.replies import OK, Error
 from dkv.settings import Limits
@@ -16,7 +18,7 @@ from dkv.sim.history import Operation
 from dkv.sim.keyring import OPEN_WRITES_MAX, Keyring
 from dkv.sim.plan import FAULTS
 from dkv.sim.requests import Request
-from dkv.sim.verdict import history, judge, wrong_reply
+from dkv.sim.verdict import Done, Executions, history, judge, wrong_reply
 from dkv.sim.world import World
 
 RING = Keyring(b"k", 1, 100)
@@ -37,12 +39,19 @@ def asked(text: str, reply: Any = None, at: int = 1, ring: Keyring = RING, **fie
     return request
 
 
+def executions(requests: Sequence[Request], done: Sequence[tuple[Any, float]]) -> Executions:
+    """What the log says of the first one's token."""
+    write = interpret(requests[0].words, LIMITS)
+    assert isinstance(write, list) or not done
+    return {TOKEN: [Done(write, answer, by) for answer, by in done if isinstance(write, list)]}
+
+
 class HistoryTests(SynchronousTestCase):
     """The operations of a history."""
 
-    def kinds(self, *requests: Request, times: int = 1) -> list[tuple[str, Any, Any]]:
-        """Kind, return and result of each operation; the token was executed so many ``times``."""
-        return [(each.kind, each.returned, each.result) for each in history(requests, Counter({TOKEN: times}))]
+    def kinds(self, *requests: Request, done: Sequence[tuple[Any, float]] = ()) -> list[tuple[str, Any, Any]]:
+        """Kind, return and result of each operation; ``done``: answer and time of each execution of the token."""
+        return [(each.kind, each.returned, each.result) for each in history(requests, executions(requests, done))]
 
     def test_outcomes(self) -> None:
         """What is known, what is not, and what certainly did not happen."""
@@ -61,28 +70,32 @@ class HistoryTests(SynchronousTestCase):
     def test_refused_for_its_length(self) -> None:
         """What was not appended tells how long the value was, also if it is the answer of a repeated write."""
         self.assertEqual(self.kinds(asked("append k ab", FULL)), [("strlen", 1.1, 3)])
-        self.assertEqual(self.kinds(asked("append k ab", FULL, token=TOKEN, unsure=True)), [("strlen", 1.1, 3)])
+        again = asked("append k ab", FULL, token=TOKEN, unsure=True)
+        self.assertEqual(self.kinds(again, done=[(FULL, 1.05)]), [("strlen", 1.1, 3)])
 
     def test_executed_again(self) -> None:
         """A producer that was evicted began anew: its write happened twice, and the answer is that of either."""
-        unknown = ("append", None, None)
-        self.assertEqual(
-            self.kinds(asked("append k a", 3, token=TOKEN), times=3), [("append", 1.1, 3), unknown, unknown]
-        )
-        self.assertEqual(self.kinds(asked("append k a", token=TOKEN), times=2), [unknown, unknown])
-        self.assertEqual(self.kinds(asked("append k ab", FULL, token=TOKEN), times=2), [("strlen", 1.1, 3), unknown])
-        first = asked("append k a", 3, token=TOKEN)
-        self.assertEqual(
-            self.kinds(first, asked("append k a", 3, at=2, token=TOKEN, repeats=first)), [("append", 1.1, 3)]
-        )
+        answered, lost = asked("append k a", 3, token=TOKEN), asked("append k a", token=TOKEN)
+        told, other = ("append", 1.1, 3), ("append", 9.0, 4)
+        self.assertEqual(self.kinds(answered, done=[(3, 1.05)]), [told])
+        self.assertEqual(self.kinds(answered, done=[(3, 1.05), (4, 9.0)]), [told, other])
+        self.assertEqual(self.kinds(answered, done=[(4, 9.0), (3, 1.05)]), [told, other])
+        self.assertEqual(self.kinds(answered, done=[(3, 1.05), (FULL, 9.0)]), [told])
+        self.assertEqual(self.kinds(lost, done=[(3, 1.05), (4, 9.0)]), [("append", 1.05, 3), other])
+        repeat = asked("append k a", 4, at=2, token=TOKEN, repeats=answered)
+        self.assertEqual(self.kinds(answered, repeat, done=[(3, 1.05), (4, 9.0)]), [told, other])
 
-    def test_forgotten(self) -> None:
-        """What the nodes do not remember may have happened if it was sent before, and else did not."""
-        for answer in (OLD, MISMATCH):
-            self.assertEqual(self.kinds(asked("append k a", answer, token=TOKEN)), [])
-            self.assertEqual(
-                self.kinds(asked("append k a", answer, token=TOKEN, unsure=True)), [("append", None, None)]
-            )
+    def test_never_executed(self) -> None:
+        """What the log does not have by now nobody has seen."""
+        for answer in (None, UNCERTAIN, OLD, MISMATCH):
+            lost = asked("append k a", answer, token=TOKEN, unsure=True)
+            self.assertEqual(self.kinds(lost), [])
+            self.assertEqual(self.kinds(lost, done=[(3, 9.0)]), [("append", 9.0, 3)])
+
+    def test_another_write_with_the_token(self) -> None:
+        """It is no execution of this one."""
+        writes = [asked("append k a", 1, token=TOKEN), asked("put k b", MISMATCH, at=2, token=TOKEN)]
+        self.assertEqual(self.kinds(*writes, done=[(1, 1.05)]), [("append", 1.1, 1)])
 
     def test_own_order(self) -> None:
         """Two requests under way at once are judged as one after the other where no other client is to blame."""
@@ -102,17 +115,18 @@ class HistoryTests(SynchronousTestCase):
         again.last_place = 4
         self.assertIsNone(judge([again, *reads], {}))
         self.assertIsNotNone(judge([again, *reads, asked("get k", "nil", 5, OWN)], {}))
+        lost = asked("put k a", ring=OWN, token=TOKEN)
+        self.assertIsNone(judge([lost, *reads], executions([lost], [(OK, 9.0)])))
+        self.assertIsNotNone(judge([lost, *reads], {}), "it was seen though the log has it not")
 
 
 class ReplyTests(SynchronousTestCase):
     """Replies that no request can have."""
 
-    def complaint(self, *requests: Request, times: int = 1) -> str | None:
+    def complaint(self, *requests: Request, done: Sequence[tuple[Any, float]] = ()) -> str | None:
         """What is wrong with these."""
-        crowd = Mock(
-            requests=requests, limits=LIMITS, unanswered=[], unlike=[each for each in requests if each.repeats]
-        )
-        return wrong_reply(crowd, Counter({TOKEN: times}))
+        crowd = Mock(requests=requests, limits=LIMITS, unanswered=[])
+        return wrong_reply(crowd, executions(requests, done))
 
     def test_fitting(self) -> None:
         """What each kind of request may be answered."""
@@ -136,11 +150,11 @@ class ReplyTests(SynchronousTestCase):
             self.assertIn("was answered", self.complaint(asked(text, reply)) or "", (text, reply))
 
     def test_repeats(self) -> None:
-        """A repeat is answered as at first, unless its producer was evicted."""
+        """Each answer is that of an execution: a repeat is answered as at first, unless its producer was evicted."""
         first = asked("append k a", 3, token=TOKEN)
         repeat = asked("append k a", 4, at=2, token=TOKEN, repeats=first)
-        self.assertIn("not 3 as at first", self.complaint(first, repeat) or "")
-        self.assertIsNone(self.complaint(first, repeat, times=2))
+        self.assertIn("not 3 as when it was executed", self.complaint(first, repeat, done=[(3, 1.05)]) or "")
+        self.assertIsNone(self.complaint(first, repeat, done=[(3, 1.05), (4, 2.05)]))
 
     def test_mismatch(self) -> None:
         """Only a token of another write may be refused."""
@@ -190,7 +204,7 @@ class CrowdTests(SynchronousTestCase):
                 under_way = [len({each.sent for each in client._waiting}) for client in world.crowd.clients]
                 seen["messages under way"] += max(under_way) > 1
             self.assertIsNone(world.violation)
-            seen["executed again"] += max(world.executions.values(), default=0) > 1
+            seen["executed again"] += max(map(len, world.executions.values()), default=0) > 1
             for request in world.crowd.requests:
                 seen[request.words[0].decode()] += 1
                 seen["several keys"] += len(set(request.keys)) > 1
