@@ -92,9 +92,10 @@ class Crowd:
     def gave_up(self, client: Client) -> None:
         """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""
         node, request = client.node, client.oldest
-        if node is not None and node.up and not node.clock.paused and node.resumed_at < request.sent:
-            if client.patience > 1.5 * node.request_seconds:
-                self.unanswered.append(request)
+        if node is None or not node.up or node.clock.paused or node.port.paused or node.resumed_at >= request.sent:
+            return
+        if client.patience > 1.5 * node.request_seconds:
+            self.unanswered.append(request)
 
     def delay(self) -> float:
         """How long bytes are on their way between a client and a node."""

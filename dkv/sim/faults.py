@@ -155,7 +155,7 @@ class Faults:
         """Let a paused node go on."""
         if node.up and node.clock.paused:
             self._note(node.number, "resume", "SIGCONT")
-            node.resumed_at = self._schedule.now
+            node.resumes()
             node.clock.resume()
 
     def _leap(self, node: Node) -> None:

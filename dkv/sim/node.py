@@ -141,6 +141,11 @@ class _Port:
         for message in gone:
             self._node.host.deliver(GATEWAY, address, message)
 
+    @property
+    def paused(self) -> bool:
+        """Whether what clients send is not taken in."""
+        return self._paused
+
     def pause_reading(self) -> None:
         """Take in nothing more for now."""
         self._paused = True
@@ -148,6 +153,7 @@ class _Port:
     def resume_reading(self) -> None:
         """Go on reading."""
         self._paused = False
+        self._node.resumes()
         self._node.host.wake()
 
 
@@ -177,7 +183,7 @@ class Node:
         """Whether its disk was lost or a stored byte flipped: whatever it does, it must not vote again."""
         self.clock_rate = 1.0
         self.resumed_at = 0.0
-        """When it last went on after a pause, in simulated seconds."""
+        """When it last went on after a pause, or took in again what clients sent, in simulated seconds."""
         self.request_seconds = timings.request_seconds
         self.silence_seconds = timings.silence_seconds
         self.host: Host
@@ -289,6 +295,10 @@ class Node:
         self.disk.crash(keep)
         self._network.gone(self.number)
         self.watcher.died(self)
+
+    def resumes(self) -> None:
+        """It goes on after a pause, or takes in again what clients send: what was sent before may have waited."""
+        self.resumed_at = self._schedule.now
 
     # --- what the network needs ---
 

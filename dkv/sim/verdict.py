@@ -24,10 +24,15 @@ from dkv.sim.requests import Request
 
 
 class Done(NamedTuple):
-    """An execution of ``write``, an entry of the log: what it answered, and by when it surely had taken effect."""
+    """An execution of ``write``, an entry of the log, and what it answered.
+
+    It took effect after all that was answered before ``after``, when its slot was chosen, and before all that was asked
+    later than ``by``, when a client could first know of it.
+    """
 
     write: list[Any]
     answer: Any
+    after: float
     by: float
 
 
@@ -49,9 +54,9 @@ def history(requests: Iterable[Request], executions: Executions) -> Iterator[Ope
             yield operation
         for done in _others(request, executions) if told else _executions(request, executions):
             if not isinstance(done.answer, Error):
-                returned = inf if request.in_own_order else done.by
                 result = None if operation.kind == "put" else done.answer
-                yield replace(operation, returned=returned, result=result)
+                called, returned = (operation.called, inf) if request.in_own_order else (done.after, done.by)
+                yield replace(operation, called=called, returned=returned, result=result)
 
 
 def _executions(request: Request, executions: Executions) -> list[Done]:

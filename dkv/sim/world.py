@@ -84,6 +84,8 @@ class World:
         """Every node that came to lead, each time."""
         self.elected_at = 0.0
         """When one did so last, in simulated seconds."""
+        self._chosen_at = [0.0]
+        """When all up to each slot had been chosen."""
         self._acknowledged: list[tuple[int, float]] = [(0, 0.0)]
         """How far clients may have known the log, and since when."""
         self.calm = False
@@ -234,6 +236,7 @@ class World:
         through = self.invariants.acknowledged_through
         if through > self._acknowledged[-1][0]:
             self._acknowledged.append((through, self.schedule.now))
+        self._note_chosen()
 
     def sending(self, node: Node, to: Address, message: Any) -> None:
         """A message is about to leave."""
@@ -256,6 +259,7 @@ class World:
         self.note(node.number, "durable", f"{len(writes)} keys")
         before = self.invariants.chosen.through
         self.invariants.durable(node, writes)
+        self._note_chosen()
         for slot in range(before + 1, self.invariants.chosen.through + 1):
             self.note(0, "chosen", f"slot {slot} in ballot {self.invariants.chosen.ballots[slot]}")
         self.faults.reached(node, "durable")
@@ -265,6 +269,11 @@ class World:
         if sentence is not None:
             self.violated(sentence)
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
+
+    def _note_chosen(self) -> None:
+        """When slots were chosen."""
+        while len(self._chosen_at) <= self.invariants.chosen.through:
+            self._chosen_at.append(self.schedule.now)
 
     def replied(self, node: Node, replies: Replies) -> None:
         """The gateway answers a connection."""
@@ -278,9 +287,12 @@ class World:
 
     @property
     def executions(self) -> Executions:
-        """What the log says of each write with a token, and when all that was asked later came after it."""
+        """What the log says of each write with a token."""
         return {
-            token: [Done(each.write, each.answer, self._acknowledged_at(each.slot)) for each in executions]
+            token: [
+                Done(each.write, each.answer, self._chosen_at[each.slot], self._acknowledged_at(each.slot))
+                for each in executions
+            ]
             for token, executions in self.invariants.chosen.reference.executions.items()
         }
 

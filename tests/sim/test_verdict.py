@@ -43,7 +43,7 @@ def executions(requests: Sequence[Request], done: Sequence[tuple[Any, float]]) -
     """What the log says of the first one's token."""
     write = interpret(requests[0].words, LIMITS)
     assert isinstance(write, list) or not done
-    return {TOKEN: [Done(write, answer, by) for answer, by in done if isinstance(write, list)]}
+    return {TOKEN: [Done(write, answer, 1.0, by) for answer, by in done if isinstance(write, list)]}
 
 
 class HistoryTests(SynchronousTestCase):
