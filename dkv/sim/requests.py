@@ -55,9 +55,14 @@ class Request:
         return self.words[0] in WRITES
 
     @property
+    def was_sent(self) -> bool:
+        """Whether it was: the run may have ended before."""
+        return self.last_place > 0
+
+    @property
     def is_operation(self) -> bool:
         """Whether it is one for the history."""
-        return self.repeats is None and (self.writes or self.words[0] == b"get")
+        return self.was_sent and self.repeats is None and (self.writes or self.words[0] == b"get")
 
     @property
     def in_own_order(self) -> bool:

@@ -66,7 +66,7 @@ def run(
         world.violation,
         world.schedule.now,
         len(requests),
-        sum(not (request.known or request.failed) for request in requests),
+        sum(request.was_sent and not (request.known or request.failed) for request in requests),
         world.invariants.chosen.through,
         len(world.elected),
         list(world.trace.events),
