@@ -16,6 +16,7 @@ class Cuts:
         self.strikes = {
             "contest": self._contest,
             "flap": self._flap,
+            "laggard": self._lag,
             "lossy-link": self._lossy,
             "one-sided": self._block,
             "partition": self._partition,
@@ -84,6 +85,20 @@ class Cuts:
             cuts = self._around(self._aim.victim(0.9))
             self._cut(cuts)
             self._aim.later(self._random.uniform(0.5, 1.5) * seconds, self._rotate, cuts, times - 1, seconds)
+
+    def _lag(self, node: Node) -> None:
+        """Leave one node behind; as it comes back, cut off the leader: a candidate has to catch up, and has rivals."""
+        cuts = self._around(node)
+        self._cut(cuts)
+        self._aim.later(self._random.uniform(1.0, 5.0), self._return, node, cuts)
+
+    def _return(self, node: Node, cuts: list[tuple[int, int]]) -> None:
+        self._mend(cuts)
+        rival = self._aim.victim(0.9)
+        if rival is not node:
+            cuts, wait = self._around(rival), self._random.choice((0.0, 0.3, 1.0))
+            self._aim.later(wait, self._cut, cuts)
+            self._aim.later(wait + self._random.uniform(0.5, 6.0), self._mend, cuts)
 
     def _contest(self, node: Node) -> None:
         """Cut off each leader as it asks for votes, before, while or after it is heard, as the one before comes back.

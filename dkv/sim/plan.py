@@ -22,6 +22,7 @@ FAULTS = (
     "flipped-byte",
     "full-disk",
     "hang-up",
+    "laggard",
     "loss",
     "lost-disk",
     "lossy-link",
@@ -42,7 +43,7 @@ FAULTS = (
 
 WEATHER = frozenset(("delay", "loss", "past-life", "repeat"))
 
-BETWEEN_NODES = frozenset(("contest", "flap", "lossy-link", "one-sided", "partition", "rotation"))
+BETWEEN_NODES = frozenset(("contest", "flap", "laggard", "lossy-link", "one-sided", "partition", "rotation"))
 """Those that a single node knows nothing of."""
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}

@@ -8,10 +8,15 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from dkv.ballot import ZERO
+from dkv.events import CaughtUp
 from dkv.messages import Barrier
 from dkv.node.gateway import Gateway
 from dkv.node.host import Host
+from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.elector import Elector
+from dkv.paxos.phase1 import Phase
+from dkv.paxos.proposer import Proposer
 
 Plant = Callable[[], Any]
 EDGES: dict[str, Plant] = {}
@@ -83,4 +88,41 @@ def never_reads_again() -> Iterator[None]:
             balance(self)
 
     with patch.object(Host, "_balance_reading", balance_once):
+        yield
+
+
+@_plant
+def caught_up_is_promised() -> Iterator[None]:
+    """The end of a catch-up that was begun for an earlier ballot makes a candidate lead in its next one."""
+    on_caught_up = Proposer._on_caught_up
+
+    def lead(self: Proposer, turn: Any, message: CaughtUp) -> None:
+        if self._phase is Phase.PREPARING:
+            self._lead(turn, max(self._held_through, message.chosen_through))
+        else:
+            on_caught_up(self, turn, message)
+
+    with patch.object(Proposer, "_on_caught_up", lead):
+        yield
+
+
+@_plant
+def b12_votes_before_it_has_met_everybody() -> Iterator[None]:
+    """An acceptor votes from its first start on, though some could take a new directory for it (B12)."""
+    with patch.object(Acceptor, "_voting", property(lambda self: True)):
+        yield
+
+
+@_plant
+def waits_for_a_leader_it_knew() -> Iterator[None]:
+    """A node whose log has chosen slots waits after a restart for a leader: all at once, they wait for ever."""
+    poll = Elector._poll
+
+    def poll_if_new(self: Elector, turn: Any) -> None:
+        if self._chosen_through and self._highest_led == ZERO:
+            self._wait_at_random(turn)
+        else:
+            poll(self, turn)
+
+    with patch.object(Elector, "_poll", poll_if_new):
         yield

@@ -52,6 +52,18 @@ class PlantedTests(SynchronousTestCase):
         """A node that a slow disk has made deaf for ever: a limit of 64 MiB that no simulated disk reaches."""
         self.check("did not answer", "never answered", "not answered", "nobody came", "healed")
 
+    def test_caught_up_is_promised(self) -> None:
+        """A leader that no quorum promised to, as what it was to catch up with for another ballot has come."""
+        self.check("I6")
+
+    def test_b12_votes_before_it_has_met_everybody(self) -> None:
+        """A vote that a lost disk takes with it while a member is still to come that knows nothing of it."""
+        self.check("B12")
+
+    def test_waits_for_a_leader_it_knew(self) -> None:
+        """A cluster that a power cut ends for good."""
+        self.check("nobody came to lead", "never answered", "not answered", "healed")
+
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""
         tested = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}

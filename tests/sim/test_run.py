@@ -102,7 +102,7 @@ class SeedTests(SynchronousTestCase):
         marks = {"crash": "crash", "partition": "cut", "pause": "pause", "clock": "leap", "slow-disk": "slow"}
         marks |= {"stuck-disk": "stuck", "full-disk": "full", "write-error": "broken", "flipped-byte": "flip"}
         marks |= {"lost-disk": "wipe", "lossy-link": "lossy", "flap": "cut", "rotation": "cut", "hang-up": "hang-up"}
-        marks |= {"contest": "cut", "one-sided": "block", "power-cut": "crash"}
+        marks |= {"contest": "cut", "laggard": "cut", "one-sided": "block", "power-cut": "crash"}
         for fault in FAULTS:
             struck = False
             for seed in range(30):
