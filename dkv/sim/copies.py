@@ -111,4 +111,6 @@ def _gives_away(held: Acquaintance, copy: MemoryStore) -> bool:
     """Whether who keeps ``held`` of a member knows that the directory of that member is a copy."""
     identity = read_identity(copy)
     assert identity is not None
-    return held.start not in identity.starts or not votes_of(copy, check_log(copy).last_slot).covers(held.votes)
+    starts = identity.starts  # those before the first of them are known to none any more
+    forgotten = held.start not in starts and held.start.boot >= starts[0].boot
+    return forgotten or not votes_of(copy, check_log(copy).last_slot).covers(held.votes)
