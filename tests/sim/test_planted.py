@@ -50,7 +50,7 @@ class PlantedTests(SynchronousTestCase):
 
     def test_b5_accepting_raises_no_promise(self) -> None:
         """A vote below an earlier vote."""
-        self.check("B5", "I1", "acceptor failed")
+        self.check("B5", "I1", "acceptor failed", "has forgotten votes")
 
     def test_b6_one_ballot_for_both(self) -> None:
         """A new leader that prefers an older value to the chosen one."""
@@ -86,7 +86,7 @@ class PlantedTests(SynchronousTestCase):
 
     def test_b15_answered_at_the_gateway(self) -> None:
         """A retry on another node that is executed again there."""
-        self.check("B15c", "I9", "I10", "linearizable")
+        self.check("B15c", "I9", "I10", "linearizable", "is counted and not stored")
 
     def test_b15_ops_of_evicted_kept(self) -> None:
         """A producer that comes back and is taken for the one that was forgotten: every node ends itself."""
