@@ -16,7 +16,7 @@ from dkv.keys import (
     slot_of,
     unpack_number,
 )
-from dkv.records import NO_DIGEST, RecordDamaged, digest_after, unpack_record
+from dkv.records import NO_DIGEST, RecordDamaged, digest_after, unpack_record, value_bytes
 from dkv.settings import ENCODING_BYTES
 from dkv.storage.identity import DirectoryError, DirectoryUnfit
 from dkv.storage.seal import DAMAGE_ADVICE
@@ -24,7 +24,7 @@ from dkv.storage.store import Store, StoreFailed
 
 
 class LogFacts(NamedTuple):
-    """What reading a log shows: the last slot that has a record, 0 if none has, and the largest record."""
+    """What reading a log shows: the last slot with a record, 0 if none, and the largest value by ``value_bytes``."""
 
     last_slot: int
     largest_slot: int
@@ -54,8 +54,9 @@ def check_log(store: Store) -> LogFacts:
                 digest = digest_after(digest, record.value)
             expected += 1
             last = slot_of(key)
-            if len(data) > largest_bytes:
-                largest, largest_bytes = last, len(data)
+            size = value_bytes(record.value)
+            if size > largest_bytes:
+                largest, largest_bytes = last, size
     except RecordDamaged as error:
         raise DirectoryError(f"the record of slot {slot_of(key)} is damaged: {error}. {DAMAGE_ADVICE}") from None
     except StoreFailed as error:

@@ -18,7 +18,7 @@ from dkv.keys import (
     record_key,
     slot_promise_key,
 )
-from dkv.records import NO_DIGEST, Batch, SlotRecord, digest_after, pack_record
+from dkv.records import NO_DIGEST, Batch, SlotRecord, digest_after, pack_record, value_bytes
 from dkv.settings import ENCODING_BYTES
 from dkv.sim.memory import MemoryStore
 from dkv.storage.check import LogFacts, check_frame, check_log
@@ -61,9 +61,9 @@ class CheckLogTests(SynchronousTestCase):
         """What a node says of its votes rests on this, and which limits it may have."""
         self.assertEqual(check_log(self.store), LogFacts(0, 0, 0))
         self.write((1, 2, 5), 2)
-        large = pack_record(SlotRecord(Ballot(1, 1), (Batch(1, 2, 3, 4, b"x" * 100),), True))
-        self.store.commit({record_key(3): large}, lambda failure: None)
-        self.assertEqual(check_log(self.store), LogFacts(5, 3, len(large)))
+        large = (Batch(1, 2, 3, 4, b"x" * 100),)
+        self.store.commit({record_key(3): pack_record(SlotRecord(Ballot(1, 1), large, True))}, lambda failure: None)
+        self.assertEqual(check_log(self.store), LogFacts(5, 3, value_bytes(large)))
 
     def test_frames_that_are_too_small(self) -> None:
         """A record that fits no frame keeps whoever lacks it in catch-up for ever; the line says what would do."""
@@ -73,6 +73,13 @@ class CheckLogTests(SynchronousTestCase):
         error = self.assertRaises(DirectoryUnfit, check_frame, facts, 5_000 + ENCODING_BYTES - 1)
         for words in ("limits.frame_bytes_max = 267143", "slot 7", "5000 bytes", f"at least {5_000 + ENCODING_BYTES}"):
             self.assertIn(words, str(error))
+
+    def test_a_slot_that_is_full(self) -> None:
+        """Frames that the limits allow must do for whatever slots the same limits let a leader fill."""
+        full = (Batch(1, 2, 3, 4, b"x" * 1_000), Batch(1, 2, 3, 5, b"y" * 500))
+        self.store.commit({record_key(1): pack_record(SlotRecord(Ballot(1, 1), full))}, lambda failure: None)
+        slot_bytes_max = value_bytes(full)
+        check_frame(check_log(self.store), slot_bytes_max + ENCODING_BYTES)
 
     def test_a_lost_slot_is_refused(self) -> None:
         """A chosen value that this acceptor no longer has could be chosen otherwise with its vote."""
