@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from math import inf
 from typing import Any, NamedTuple
 
 from dkv.kv.sessions import MISMATCH
@@ -41,6 +40,7 @@ Executions = Mapping[tuple[bytes, int], list[Done]]
 
 def history(requests: Iterable[Request], executions: Executions) -> Iterator[Operation]:
     """The operations that took effect, or may have."""
+    requests = list(requests)
     for request in requests:
         if not request.is_operation:
             continue
@@ -55,8 +55,17 @@ def history(requests: Iterable[Request], executions: Executions) -> Iterator[Ope
         for done in _others(request, executions) if told else _executions(request, executions):
             if not isinstance(done.answer, Error):
                 result = None if operation.kind == "put" else done.answer
-                called, returned = (operation.called, inf) if request.in_own_order else (done.after, done.by)
+                called, returned = _places(request, requests, done) if request.in_own_order else (done.after, done.by)
                 yield replace(operation, called=called, returned=returned, result=result)
+
+
+def _places(request: Request, requests: Iterable[Request], done: Done) -> tuple[float, float]:
+    """When it was executed, by places among what its client sent."""
+    mine = [each for each in requests if each.client == request.client and each.was_sent]
+    answered = [each.last_place for each in mine if each.returned is not None and each.returned < done.after]
+    asked = [each.first_place for each in mine if each.called <= done.by]
+    after = max(request.first_place, *answered, 0) + 0.6
+    return after, max(after, *asked) + 0.1  # what was sent again has its last place, later than all that was asked
 
 
 def _executions(request: Request, executions: Executions) -> list[Done]:
