@@ -27,21 +27,22 @@ NEVER = Start(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """A lower bound of what an acceptor has on disk: its highest ballot in any slot, and its last slot's number.
+    """A lower bound of what an acceptor has on disk: its highest ballot in any slot, and how many votes it has cast.
 
-    Neither ever falls, whatever restarts, unless the disk has forgotten something.
+    Each promise and each slot accepted is a vote. Neither number falls, whatever restarts, unless the disk has
+    forgotten something; and whatever vote it forgets, the count is lower.
     """
 
     ballot: Ballot
-    slot: int
+    count: int
 
     def covers(self, other: Votes) -> bool:
         """Whether a disk that holds this may have held ``other`` before."""
-        return self.ballot >= other.ballot and self.slot >= other.slot
+        return self.ballot >= other.ballot and self.count >= other.count
 
     def joined(self, other: Votes) -> Votes:
         """What a disk holds at least of which both are known."""
-        return Votes(max(self.ballot, other.ballot), max(self.slot, other.slot))
+        return Votes(max(self.ballot, other.ballot), max(self.count, other.count))
 
 
 NO_VOTES = Votes(ZERO, 0)
@@ -56,21 +57,21 @@ class Acquaintance:
     votes: Votes = NO_VOTES
 
 
-_ACQUAINTANCE = Struct(">QQQQIQ")  # incarnation, boot, life, ballot's round and node, slot
+_ACQUAINTANCE = Struct(">QQQQIQ")  # incarnation, boot, life, ballot's round and node, count of votes
 _INCARNATION = Struct(">Q")
 
 
 def pack_acquaintance(held: Acquaintance) -> bytes:
     """The stored form."""
-    return _ACQUAINTANCE.pack(held.incarnation, held.start.boot, held.start.life, *held.votes.ballot, held.votes.slot)
+    return _ACQUAINTANCE.pack(held.incarnation, held.start.boot, held.start.life, *held.votes.ballot, held.votes.count)
 
 
 def unpack_acquaintance(stored: bytes) -> Acquaintance:
     """What was stored; formats 1 and 2 kept the incarnation alone."""
     if len(stored) == _INCARNATION.size:
         return Acquaintance(*_INCARNATION.unpack(stored))
-    incarnation, boot, life, round_, node, slot = _ACQUAINTANCE.unpack(stored)
-    return Acquaintance(incarnation, Start(boot, life), Votes(Ballot(round_, node), slot))
+    incarnation, boot, life, round_, node, count = _ACQUAINTANCE.unpack(stored)
+    return Acquaintance(incarnation, Start(boot, life), Votes(Ballot(round_, node), count))
 
 
 @dataclass(frozen=True, slots=True)

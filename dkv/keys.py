@@ -11,6 +11,7 @@ key         value                               written by
 ``P``       promised ballot                     acceptor
 ``Q`` slot  ballot promised for one slot        acceptor (classic mode)
 ``H``       highest ballot of any slot          acceptor (classic mode)
+``W``       how many votes it has cast          acceptor
 ``R`` slot  slot record                         acceptor
 ``C``       chosen_through                      acceptor
 ``V`` node  what is known of a member once seen acceptor
@@ -38,6 +39,7 @@ BOOT = b"N"
 PROMISE = b"P"
 SLOT_PROMISE = b"Q"
 SLOT_BALLOT = b"H"
+VOTE_COUNT = b"W"
 RECORD = b"R"
 CHOSEN_THROUGH = b"C"
 MEMBER = b"V"

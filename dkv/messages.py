@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER
 from dkv.ballot import Ballot
@@ -37,6 +37,7 @@ class Promise:
     chunk: int
     chunks: int
     records: tuple[tuple[int, SlotRecord], ...]
+    votes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Accepted:
 
     ballot: Ballot
     slot: int
+    votes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class PromiseSlot:
     ballot: Ballot
     slot: int
     record: SlotRecord | None
+    votes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class AcceptedSlot:
 
     ballot: Ballot
     slot: int
+    votes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +168,10 @@ class ChosenThrough:
 
 @dataclass(frozen=True, slots=True)
 class Voted:
-    """The sender has on its disk that it promised or accepted ``ballot``, and a record of ``slot``, its last one."""
+    """The sender has on its disk that it promised or accepted ``ballot``, and has cast so many ``votes`` in all."""
 
     ballot: Ballot
-    slot: int
+    votes: int
 
 
 # --- Batches on their way to the leader, read barriers ---------------------------------------------------------
@@ -346,12 +350,16 @@ SPOKEN: dict[str, frozenset[type]] = {
 
 VOTES: dict[type, bool] = {
     Prepare: False,
-    Promise: False,
+    Promise: True,
     Accepted: True,
     PrepareSlot: False,
-    PromiseSlot: False,
+    PromiseSlot: True,
     AcceptedSlot: True,
     Voted: True,
     Heartbeat: False,
 }
-"""Whoever sends one of these has the promise of its ``ballot`` on disk, and if True a record of its ``slot``."""
+"""Whoever sends one of these has the promise of its ``ballot`` on disk, and if True has cast ``votes`` votes in all.
+
+That count is for the mesh alone, which holds it against later lives (B34): it is no part of what a message says, and
+equal messages may differ in it.
+"""

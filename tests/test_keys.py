@@ -34,6 +34,4 @@ class KeyTests(SynchronousTestCase):
         """Two actors under one prefix would overwrite each other."""
         prefixes = [value for name, value in vars(keys).items() if name.isupper() and isinstance(value, bytes)]
         self.assertEqual(len(prefixes), len(set(prefixes)))
-        longer = {prefix for prefix in prefixes if len(prefix) > 1}  # single keys beside the identity
-        self.assertEqual(longer, {keys.CLUSTER_KEY, keys.FIRST_MEMBERS})
-        self.assertEqual({prefix[:1] for prefix in longer}, {keys.IDENTITY})
+        self.assertEqual({len(prefix) for prefix in prefixes}, {1})

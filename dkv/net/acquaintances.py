@@ -60,9 +60,9 @@ class Acquaintances:
     def heard(self, node: int, message: Any) -> None:
         """Take in what a message of ``VOTES`` says of its sender's disk, before anybody counts it."""
         known = self._known[node]
-        slot = message.slot if VOTES[type(message)] else 0
-        if slot > known.votes.slot or message.ballot > known.votes.ballot:
-            self._known[node] = replace(known, votes=known.votes.joined(Votes(message.ballot, slot)))
+        count = message.votes if VOTES[type(message)] else 0
+        if count > known.votes.count or message.ballot > known.votes.ballot:
+            self._known[node] = replace(known, votes=known.votes.joined(Votes(message.ballot, count)))
 
     def objection(self, hello: Hello, target: int | None = None, living: Iterable[Start] = ()) -> Objection | None:
         """Why this node will not talk to the sender of ``hello``; None if it will.
@@ -153,8 +153,8 @@ class Acquaintances:
             return f"runs on an older copy of its directory: {we} has met start {met.boot}, of which it knows nothing"
         if met != now and not hello.votes.covers(known.votes):
             return (
-                f"has forgotten votes: it told {we} of ballot {known.votes.ballot} and slot {known.votes.slot}, and its"
-                f" disk holds ballot {hello.votes.ballot} and slot {hello.votes.slot}: an older copy of its directory"
-                " was put back, or its disk loses what it says is written"
+                f"has forgotten votes: it told {we} of ballot {known.votes.ballot} and {known.votes.count} votes, and"
+                f" its disk holds ballot {hello.votes.ballot} and {hello.votes.count} votes: an older copy of its"
+                " directory was put back, or its disk loses what it says is written"
             )
         return None

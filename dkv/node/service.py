@@ -121,7 +121,7 @@ class NodeService(MultiService):
             facts = check_log(self._store)
             check_frame(facts, self._config.limits.frame_bytes_max)
             known = load_members(self._store)
-            votes = votes_of(self._store, facts.last_slot)
+            votes = votes_of(self._store)
         except DirectoryError as error:
             self._fail_to_start(str(error), _STATUS.get(type(error), 1))
             return

@@ -33,6 +33,7 @@ from dkv.messages import (
 )
 from dkv.paxos.log import SlotLog
 from dkv.paxos.members import Members
+from dkv.paxos.votes import VoteCount
 from dkv.records import SlotRecord, value_bytes
 from dkv.settings import Limits
 
@@ -60,6 +61,7 @@ class Acceptor:
         self._limits = limits
         self._promised = ZERO
         self._log = SlotLog()
+        self._count = VoteCount()
         self._pushed_through = 0
         self._reported_through = 0
         self._behind = False
@@ -102,6 +104,7 @@ class Acceptor:
         if stored is not None:
             self._promised = Ballot(*unpack_ballot(stored))
         self._members.start(turn)
+        self._count.start(turn)
         self._log.start(turn)
         self._pushed_through = self._log.chosen_through
         self._load_slot_promises(turn)
@@ -151,7 +154,8 @@ class Acceptor:
         through = self._log.chosen_through
         chunks, report = self._report(turn, message.from_slot), turn.random.getrandbits(62)
         for number, records in enumerate(chunks):
-            turn.send(sender, Promise(message.ballot, through, 0, report, number, len(chunks), tuple(records)))
+            part = (report, number, len(chunks), tuple(records), self._count.votes)
+            turn.send(sender, Promise(message.ballot, through, 0, *part))
 
     def _report(self, turn: Turn, from_slot: int) -> list[list[tuple[int, SlotRecord]]]:
         """Every record above ``chosen_through`` from ``from_slot`` on, in chunks of bounded bytes, one at least."""
@@ -174,7 +178,7 @@ class Acceptor:
         self._promised = ballot
         turn.note("promised", ballot=ballot)
         turn.persist(PROMISE, pack_ballot(*ballot))
-        self._tell_votes_soon(turn)
+        self._voted(turn)
         if ballot.node != self._node:
             for role in (PROPOSER, ELECTOR):
                 turn.send_early(self._here(role), PromiseRaised(ballot))
@@ -186,7 +190,7 @@ class Acceptor:
             return
         self._raise_promise(turn, message.ballot)
         if self._accept(turn, message):
-            turn.send(sender, Accepted(message.ballot, message.slot))
+            turn.send(sender, Accepted(message.ballot, message.slot, self._count.votes))
         else:
             turn.send(sender, ChosenOtherwise(message.ballot, message.slot))
         self._log.mark(turn, message.ballot, message.chosen_through)
@@ -200,8 +204,7 @@ class Acceptor:
             record = self._log.record(turn, message.slot)
             return record is not None and record.value == message.value
         self._log.accept(turn, message.slot, message.ballot, message.value)
-        if not self._telling:
-            self._tell_votes_soon(turn)
+        self._voted(turn)
         return True
 
     def _on_chosen_mark(self, turn: Turn, sender: Address, message: ChosenMark) -> None:
@@ -267,14 +270,16 @@ class Acceptor:
         """The highest one promised or accepted in any slot."""
         return self._promised
 
-    def _tell_votes_soon(self, turn: Turn) -> None:
+    def _voted(self, turn: Turn) -> None:
+        """Count the vote that this turn has cast, and let the others know soon."""
+        self._count.cast(turn)
         if not self._telling:
             self._telling = True
             turn.set_timer("voted", VOTED_SECONDS)
 
     def _tell_votes(self, turn: Turn, nodes: Iterable[int]) -> None:
         """Say what this disk holds: should it forget that, they will know (B34)."""
-        voted = Voted(self._highest_ballot, self._log.last_slot)
+        voted = Voted(self._highest_ballot, self._count.votes)
         for node in nodes if voted != _NOTHING else ():
             turn.send(Address(node, ACCEPTOR), voted)
 

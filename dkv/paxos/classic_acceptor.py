@@ -105,8 +105,8 @@ class ClassicAcceptor(Acceptor):
             return
         if ballot > promised:
             self._slots.promise(turn, slot, ballot)
-            self._tell_votes_soon(turn)
-        turn.send(sender, PromiseSlot(ballot, slot, self._log.record(turn, slot)))
+            self._voted(turn)
+        turn.send(sender, PromiseSlot(ballot, slot, self._log.record(turn, slot), self._count.votes))
 
     # --- phase 2 ---
 
@@ -128,10 +128,10 @@ class ClassicAcceptor(Acceptor):
         if ballot > accepted_in:
             self._log.accept(turn, slot, ballot, message.value)
             self._slots.accepted(turn, ballot)
-            self._tell_votes_soon(turn)
+            self._voted(turn)
         elif otherwise:
             return  # No proposer has two values for one ballot.
-        turn.send(sender, AcceptedSlot(ballot, slot))
+        turn.send(sender, AcceptedSlot(ballot, slot, self._count.votes))
         self._log.save_mark(turn)
 
     def _send_settled(self, turn: Turn, to: Address, slot: int) -> None:

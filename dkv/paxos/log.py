@@ -33,8 +33,6 @@ class SlotLog:
 
     def __init__(self) -> None:
         self.chosen_through = 0
-        self.last_slot = 0
-        """The last one that has a record."""
         self._saved_through = 0
         self._mark_ballot = ZERO
         self._mark_through = 0
@@ -46,11 +44,9 @@ class SlotLog:
     def start(self, turn: Turn) -> None:
         """Read the mark and the records above it."""
         self.chosen_through = self._saved_through = unpack_number(turn.load(CHOSEN_THROUGH))
-        self.last_slot = self.chosen_through
         for key, data in turn.scan(RECORD, record_key(self.chosen_through + 1)):
             record = unpack_record(data)
-            self.last_slot = slot_of(key)
-            self._open[self.last_slot] = _Open(record.ballot, record.chosen)
+            self._open[slot_of(key)] = _Open(record.ballot, record.chosen)
         self._extend(turn)
 
     # --- reading ---
@@ -156,7 +152,6 @@ class SlotLog:
 
     def _put(self, turn: Turn, slot: int, record: SlotRecord) -> None:
         self._open[slot] = _Open(record.ballot, record.chosen)
-        self.last_slot = max(self.last_slot, slot)
         turn.persist(record_key(slot), pack_record(record))
         replaced = self._recent.pop(slot, None)
         if replaced is not None:

@@ -46,7 +46,7 @@ class Members:
         if node in self.unseen:
             return  # Nothing is kept of it yet; it tells again when both sides are up.
         known = self._met[node]
-        votes = known.votes.joined(Votes(message.ballot, message.slot))
+        votes = known.votes.joined(Votes(message.ballot, message.votes))
         if votes != known.votes:
             self._met[node] = replace(known, votes=votes)
             turn.stage(member_key(node), pack_acquaintance(self._met[node]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dkv.events import ClientGone, Replies, Requests
 from dkv.kv.commands import READS
 from dkv.replies import Error, Local
+from dkv.sim.connection import Life
 from dkv.sim.keyring import Keyring
 from dkv.sim.node import Node
 from dkv.sim.producers import Producer
@@ -39,7 +40,7 @@ class Client:
         self.patience = 0.0
         self._crowd = crowd
         self._ring = Keyring(b"c%d." % number, habits.own_keys, crowd.limits.key_bytes_max, own=True)
-        self._boot = 0
+        self._life: Life = (0, 0)
         self._waiting: deque[Request] = deque()
         self._arrives_at = 0.0  # when what was sent last is at the node
         self._returns_at = 0.0  # when what the node answered last is here
@@ -75,7 +76,7 @@ class Client:
         if crowd.stopped:
             return
         node = self.node
-        connected = node is not None and node.up and node.boot == self._boot
+        connected = node is not None and node.up and node.life == self._life
         if self._waiting and not connected:
             return  # that the connection is lost is about to be known
         if not self._waiting and (not connected or crowd.random.random() < 0.05):
@@ -273,7 +274,7 @@ class Client:
         node = node or (crowd.random.choice(ups) if ups else None)
         if node is not None:
             crowd.made += 1
-            self.node, self._boot, self.connection = node, node.boot, crowd.made
+            self.node, self._life, self.connection = node, node.life, crowd.made
             self._arrives_at = self._returns_at = 0.0
             crowd.connections[self.connection] = self
         return node

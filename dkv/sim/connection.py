@@ -11,7 +11,7 @@ from dkv.net.links import TICKS_OF_LIFE
 from dkv.wire.codec import Hello
 
 Life = tuple[int, int]
-"""The incarnation and the boot of a node: no other life, of whatever disk, has both."""
+"""The incarnation of a node and what its start drew: no other life, of whatever disk, has both."""
 
 Bytes = tuple[Callable[..., None], tuple[Any, ...]]
 """What is on its way: the call that reads it, and the rest of that call's arguments."""

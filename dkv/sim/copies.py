@@ -1,19 +1,22 @@
 """Copies of directories: an older one is put back, a disk has lost what it said was written, one runs twice (B34).
 
-What nobody alive knows of cannot be found, and is no fault of the product. So a copy comes into use only once every
-other member has on its disk what gives it away: a start that the copy does not remember, or votes that it lacks. From
-then on whoever runs on it must not vote, nor take part in anything, whatever else happens.
+What nobody alive knows of cannot be found, and is no fault of the product. So a copy comes into use only once it lacks
+a start or a vote of the node, by what the two disks hold, and every other member has on its disk what the node had to
+tell of itself by then. From then on whoever runs on the copy must not vote, nor take part in anything, whatever else
+happens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from dkv.identity import Acquaintance
+from dkv.ballot import ZERO, Ballot
+from dkv.identity import Acquaintance, Start
+from dkv.keys import PROMISE, RECORD, SLOT_BALLOT, SLOT_PROMISE, unpack_ballot
+from dkv.records import unpack_record
 from dkv.sim.aim import Aim
 from dkv.sim.memory import MemoryStore
 from dkv.sim.node import Node
-from dkv.storage.check import check_log
 from dkv.storage.identity import load_members
 from dkv.storage.lives import read_identity, votes_of
 
@@ -77,14 +80,23 @@ class Copies:
 
     def _keep(self, node: Node, use: Use) -> None:
         self._copied.add(node.number)
-        self._aim.later(self._aim.lasting(), self._use, use, node, node.disk.copied(), LOOKS_MAX)
+        self._aim.later(self._aim.lasting(), self._missed, use, node, node.disk.copied(), LOOKS_MAX)
 
-    def _use(self, use: Use, node: Node, copy: MemoryStore, looks: int) -> None:
-        """Bring the copy into use as soon as the others know better."""
+    def _missed(self, use: Use, node: Node, copy: MemoryStore, looks: int) -> None:
+        """Wait until the node has done something that the copy does not know of."""
+        if not looks or not self._may_set_back(node):
+            self._copied.discard(node.number)
+        elif _lacks(copy, node.disk):
+            self._use(use, node, copy, node.disk.copied(), LOOKS_MAX)
+        else:
+            self._aim.later(LOOK_SECONDS, self._missed, use, node, copy, looks - 1)
+
+    def _use(self, use: Use, node: Node, copy: MemoryStore, later: MemoryStore, looks: int) -> None:
+        """Bring the copy into use as soon as the others know what the node could tell with its disk as ``later``."""
         others = [other for other in self._aim.nodes if other is not node]
         if self._may_set_back(node) and looks:
-            if not all(_gives_away(load_members(other.disk)[node.number], copy) for other in others):
-                self._aim.later(LOOK_SECONDS, self._use, use, node, copy, looks - 1)
+            if not all(_knows(load_members(other.disk)[node.number], later) for other in others):
+                self._aim.later(LOOK_SECONDS, self._use, use, node, copy, later, looks - 1)
                 return
             use(node, copy)
         self._copied.discard(node.number)
@@ -107,10 +119,26 @@ class Copies:
         return whole and self._may_damage(node)
 
 
-def _gives_away(held: Acquaintance, copy: MemoryStore) -> bool:
-    """Whether who keeps ``held`` of a member knows that the directory of that member is a copy."""
-    identity = read_identity(copy)
+def _lacks(copy: MemoryStore, disk: MemoryStore) -> bool:
+    """Whether ``disk`` holds a start or a vote that ``copy`` does not, as votes are written, not as they are told."""
+    known = _votes(copy)
+    voted = any(ballot > known.get(key, ZERO) for key, ballot in _votes(disk).items())
+    return voted or _starts(disk)[-1] not in _starts(copy)
+
+
+def _votes(store: MemoryStore) -> dict[bytes, Ballot]:
+    """What is promised, and accepted in each slot: the ballots, by the keys that they are stored under."""
+    stored = {key: store.get(key) for key in (PROMISE, SLOT_BALLOT)} | dict(store.scan(SLOT_PROMISE))
+    promised = {key: Ballot(*unpack_ballot(value)) for key, value in stored.items() if value is not None}
+    return promised | {key: unpack_record(value).ballot for key, value in store.scan(RECORD)}
+
+
+def _knows(held: Acquaintance, disk: MemoryStore) -> bool:
+    """Whether who keeps ``held`` of a member knows all that the member could tell of itself with this disk."""
+    return held.start.boot >= _starts(disk)[-1].boot and held.votes.covers(votes_of(disk))
+
+
+def _starts(store: MemoryStore) -> tuple[Start, ...]:
+    identity = read_identity(store)
     assert identity is not None
-    starts = identity.starts  # those before the first of them are known to none any more
-    forgotten = held.start not in starts and held.start.boot >= starts[0].boot
-    return forgotten or not votes_of(copy, check_log(copy).last_slot).covers(held.votes)
+    return identity.starts

@@ -44,7 +44,7 @@ class Member(Protocol):
 
     @property
     def life(self) -> Life:
-        """The incarnation and the boot: no other life, of whatever disk, has both."""
+        """Which process it is that runs, among all of that node."""
 
     def run(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Handle now, or when the node goes on after a pause."""

@@ -17,6 +17,7 @@ from dkv.node.assembly import add_actors
 from dkv.node.host import Host
 from dkv.node.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
+from dkv.sim.connection import Life
 from dkv.sim.disk import Disk
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.storage.check import check_log
@@ -106,7 +107,7 @@ class _Port:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._boot = node.boot
+        self._life = node.life
         self._paused = False
         self._arrived: list[Requests] = []
         self._gone: list[ClientGone] = []
@@ -121,7 +122,7 @@ class _Port:
 
     def take(self, message: Requests | ClientGone) -> None:
         """A client's bytes came in, or its connection ended, if this life has not ended meanwhile."""
-        if self._boot != self._node.boot:
+        if self._life != self._node.life:
             return
         if isinstance(message, ClientGone):
             self._gone.append(message)
@@ -178,6 +179,7 @@ class Node:
         self.watcher = watcher
         self.up = False
         self.boot = 0
+        self._drawn = 0  # by its latest start
         self.incarnation = 0
         self.damaged = False
         """Whether its disk was lost or a stored byte flipped: whatever it does, it must not vote again."""
@@ -226,24 +228,24 @@ class Node:
     # --- lives ---
 
     @property
-    def life(self) -> tuple[int, int]:
-        """The incarnation and the boot: no other life, of whatever disk, has both."""
-        return self.incarnation, self.boot
+    def life(self) -> Life:
+        """The incarnation and what the start drew: no other life has both, also where a copy counts its boots again."""
+        return self.incarnation, self._drawn
 
     def start(self) -> None:
         """Begin a life on what the disk holds, checked as a real node checks it; a damaged disk begins none."""
         assert not self.up
         try:
             refuse_fenced(self.disk, f"of node {self.number}")
-            facts = check_log(self.disk)
-            known, votes = load_members(self.disk), votes_of(self.disk, facts.last_slot)
+            check_log(self.disk)
+            known, votes = load_members(self.disk), votes_of(self.disk)
             identity = read_identity(self.disk)
         except (DirectoryError, RecordCorrupt) as error:
             self.watcher.ended(self, "cannot start", error)
             return
         assert identity is not None
         identity, writes = next_life(identity, self._schedule.now, self._random.getrandbits(64))
-        self.boot = identity.boot
+        self.boot, self._drawn = identity.boot, identity.starts[-1].life
         self.disk.commit_now(writes)
         self.mode = self._choose_mode()
         self._hello = hello_of(identity, self.mode, self._limits.frame_bytes_max, votes)
@@ -369,11 +371,11 @@ class _Link:
     def __init__(self, node: Node, network: Place) -> None:
         self._node = node
         self._network = network
-        self._boot = node.boot
+        self._life = node.life
 
     def send(self, to: Address, sender: Address, message: Any) -> None:
         """Send, unless this life is over."""
-        if self._node.boot == self._boot:
+        if self._node.life == self._life:
             self._network.send(self._node, to, message)
 
     def flush(self) -> None:
@@ -381,10 +383,10 @@ class _Link:
 
     def pause_reading(self) -> None:
         """Take in no more messages for now."""
-        if self._node.boot == self._boot:
+        if self._node.life == self._life:
             self._network.pause_reading(self._node.number)
 
     def resume_reading(self) -> None:
         """Go on reading."""
-        if self._node.boot == self._boot:
+        if self._node.life == self._life:
             self._network.resume_reading(self._node.number)

@@ -12,6 +12,7 @@ from dkv.keys import (
     RECORD,
     SLOT_BALLOT,
     SLOT_PROMISE,
+    VOTE_COUNT,
     record_key,
     slot_of,
     unpack_number,
@@ -24,9 +25,8 @@ from dkv.storage.store import Store, StoreFailed
 
 
 class LogFacts(NamedTuple):
-    """What reading a log shows: the last slot with a record, 0 if none, and the largest value by ``value_bytes``."""
+    """What reading a log shows: the largest value by ``value_bytes``, and its slot; 0 if there is none."""
 
-    last_slot: int
     largest_slot: int
     largest_bytes: int
 
@@ -39,9 +39,9 @@ def check_log(store: Store) -> LogFacts:
     are written by two actors, so the higher one counts. And the log is still the one that was applied, as its digest
     tells, if there is one.
     """
-    last, largest, largest_bytes, digest = 0, 0, 0, NO_DIGEST
+    largest, largest_bytes, digest = 0, 0, NO_DIGEST
     try:
-        for _ in (store.get(PROMISE), store.get(SLOT_BALLOT), *store.scan(SLOT_PROMISE)):
+        for _ in (store.get(PROMISE), store.get(SLOT_BALLOT), store.get(VOTE_COUNT), *store.scan(SLOT_PROMISE)):
             pass  # the store raises if one of them is damaged
         applied_through, applied_digest = unpack_number(store.get(APPLIED_THROUGH)), store.get(DIGEST)
         through = max(unpack_number(store.get(CHOSEN_THROUGH)), applied_through)
@@ -53,10 +53,9 @@ def check_log(store: Store) -> LogFacts:
             if expected <= applied_through:
                 digest = digest_after(digest, record.value)
             expected += 1
-            last = slot_of(key)
             size = value_bytes(record.value)
             if size > largest_bytes:
-                largest, largest_bytes = last, size
+                largest, largest_bytes = slot_of(key), size
     except RecordDamaged as error:
         raise DirectoryError(f"the record of slot {slot_of(key)} is damaged: {error}. {DAMAGE_ADVICE}") from None
     except StoreFailed as error:
@@ -71,7 +70,7 @@ def check_log(store: Store) -> LogFacts:
             f"the log is not the one that was applied: its slots up to {applied_through} come to another digest. "
             f"{DAMAGE_ADVICE}"
         )
-    return LogFacts(last, largest, largest_bytes)
+    return LogFacts(largest, largest_bytes)
 
 
 def check_frame(facts: LogFacts, frame_bytes_max: int) -> None:

@@ -21,6 +21,7 @@ from dkv.keys import (
     MEMBER,
     PROMISE,
     SLOT_BALLOT,
+    VOTE_COUNT,
     node_of,
     unpack_ballot,
     unpack_number,
@@ -100,10 +101,11 @@ def read_members(store: Store) -> dict[int, Acquaintance]:
     return {node_of(key): unpack_acquaintance(value) for key, value in store.scan(MEMBER)}
 
 
-def votes_of(store: Store, last_slot: int) -> Votes:
-    """What the store's acceptor has promised and accepted, if its last record is that of ``last_slot``."""
+def votes_of(store: Store) -> Votes:
+    """What the store's acceptor has promised and accepted."""
     stored = (store.get(PROMISE), store.get(SLOT_BALLOT))
-    return Votes(max((Ballot(*unpack_ballot(each)) for each in stored if each), default=ZERO), last_slot)
+    ballot = max((Ballot(*unpack_ballot(each)) for each in stored if each), default=ZERO)
+    return Votes(ballot, unpack_number(store.get(VOTE_COUNT)))
 
 
 def _has_voted(store: Store) -> bool:

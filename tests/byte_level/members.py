@@ -27,6 +27,7 @@ LIMITS = Limits(
     node_inflight_bytes_max=8 * KIB,
     batch_bytes_max=8 * KIB + ENCODING_BYTES,
     slot_bytes_max=8 * KIB + 2 * ENCODING_BYTES,
+    catchup_bytes_max=8 * KIB + 2 * ENCODING_BYTES,
     frame_bytes_max=8 * KIB + 3 * ENCODING_BYTES,
     peer_queue_bytes_max=16 * KIB + 3 * ENCODING_BYTES,
 )

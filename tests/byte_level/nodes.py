@@ -15,7 +15,6 @@ from dkv.net.peers import Mesh
 from dkv.node.assembly import add_actors
 from dkv.node.host import Host
 from dkv.sim.memory import MemoryStore
-from dkv.storage.check import check_log
 from dkv.storage.lives import read_members, votes_of
 from tests.byte_level.members import LIMITS, PORT, TIMINGS, host_of
 from tests.byte_level.sites import Net, Site
@@ -53,7 +52,7 @@ class Node:
         peers = {node: f"tcp:{host_of(node)}:{PORT}" for node in self._numbers if node != self.number}
         self.log = Recorder()
         door = Door(self.site, f"tcp:{PORT}")
-        votes, size = votes_of(self.store, check_log(self.store).last_slot), len(self._numbers)
+        votes, size = votes_of(self.store), len(self._numbers)
         me = hello(self.number, boot=self.boot, members=size, frame_bytes_max=LIMITS.frame_bytes_max, votes=votes)
         known = read_members(self.store)
         mesh = Mesh(self.site, me, door, peers, known, LIMITS, TIMINGS, self.host, self.log)

@@ -123,15 +123,15 @@ class Knowing(Judge):
         """Every word that rests on a peer's disk raises what its next life must know."""
         ballot = Ballot(7, 2)
         for message, votes in (
-            (Promise(ballot, 0, 0, 1, 0, 1, ()), Votes(ballot, 40)),
-            (Accepted(Ballot(1, 1), 41), Votes(Ballot(5, 2), 41)),
+            (Promise(ballot, 0, 0, 1, 0, 1, (), 41), Votes(ballot, 41)),
+            (Accepted(Ballot(1, 1), 7, 41), Votes(Ballot(5, 2), 41)),
             (Voted(ballot, 41), Votes(ballot, 41)),
             (Prepare(ballot, 99), Votes(ballot, 40)),
             (Heartbeat(ballot, 99, 99, 99, 0), Votes(ballot, 40)),
-            (Accepted(Ballot(1, 1), 3), KNOWN_VOTES),
+            (Accepted(Ballot(1, 1), 99, 3), KNOWN_VOTES),
         ):
             judge = self.judge()
             judge.heard(2, message)
             self.assertIsNone(self.objection(judge, boot=6, votes=votes))
-            for less in (Votes(Ballot(votes.ballot.round - 1, 9), votes.slot), Votes(votes.ballot, votes.slot - 1)):
+            for less in (Votes(Ballot(votes.ballot.round - 1, 9), votes.count), Votes(votes.ballot, votes.count - 1)):
                 self.assertIsNotNone(self.objection(judge, boot=6, votes=less), (message, less))

@@ -12,7 +12,7 @@ from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fe
 from dkv.ballot import Ballot
 from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
 from dkv.identity import Acquaintance, pack_acquaintance
-from dkv.keys import CHOSEN_THROUGH, PROMISE, member_key, pack_ballot, pack_number, record_key
+from dkv.keys import CHOSEN_THROUGH, PROMISE, VOTE_COUNT, member_key, pack_ballot, pack_number, record_key
 from dkv.messages import (
     Accept,
     Accepted,
@@ -86,7 +86,7 @@ class PromiseTests(OneAcceptor):
         """A promise that a crash undoes lets two leaders choose two values."""
         (promise,) = self.give(proposer(2), Prepare(B2, 1))
         self.assertEqual(promise.ballot, B2)
-        self.assertEqual(self.turn.persisted, {PROMISE: pack_ballot(*B2)})
+        self.assertEqual(self.turn.persisted, {PROMISE: pack_ballot(*B2), VOTE_COUNT: pack_number(1)})
         self.assertNotIn(promise, [sent for _, sent in self.turn.early], "it waits for the disk")
 
     def test_lower_is_refused(self) -> None:

@@ -10,7 +10,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address, Fenced
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Learn, Missing, PeerUp, PromiseRaised, TimerFired
-from dkv.keys import PROMISE, SLOT_BALLOT, member_key, pack_ballot, pack_number, record_key, slot_promise_key
+from dkv.keys import (
+    PROMISE,
+    SLOT_BALLOT,
+    VOTE_COUNT,
+    member_key,
+    pack_ballot,
+    pack_number,
+    record_key,
+    slot_promise_key,
+)
 from dkv.messages import (
     Accept,
     AcceptedSlot,
@@ -92,7 +101,10 @@ class PromiseTests(OneAcceptor):
         """A promise that a crash undoes lets two proposers choose two values."""
         (promise,) = self.prepare(B2, 1)
         self.assertEqual(promise, PromiseSlot(B2, 1, None))
-        self.assertEqual(self.turn.persisted, {slot_promise_key(1): pack_ballot(*B2), SLOT_BALLOT: pack_ballot(*B2)})
+        held = pack_ballot(*B2)
+        self.assertEqual(
+            self.turn.persisted, {slot_promise_key(1): held, SLOT_BALLOT: held, VOTE_COUNT: pack_number(1)}
+        )
         self.assertNotIn(promise, [sent for _, sent in self.turn.early], "it waits for the disk")
 
     def test_lower_is_refused_for_that_slot_only(self) -> None:

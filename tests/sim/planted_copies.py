@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from unittest.mock import patch
 
+from dkv.actor import Turn
 from dkv.identity import Acquaintance
+from dkv.keys import VOTE_COUNT, pack_number
+from dkv.messages import Accept
 from dkv.net.acquaintances import Acquaintances
+from dkv.paxos.acceptor import Acceptor
 from dkv.wire.codec import Hello
 from tests.sim.planted import plant
 
@@ -40,4 +44,20 @@ def votes_not_compared() -> Iterator[None]:
 def nobody_is_told() -> Iterator[None]:
     """Peers keep what they know of a member in memory: a restart of theirs forgets it."""
     with patch("dkv.sim.node.load_members", lambda store: {}):
+        yield
+
+
+@plant("B34d")
+def some_votes_do_not_count() -> Iterator[None]:
+    """A slot that is accepted raises no count: no promise is forgotten with it."""
+    accept = Acceptor._accept
+
+    def uncounted(self: Acceptor, turn: Turn, message: Accept) -> bool:
+        votes = self._count.votes
+        accepted = accept(self, turn, message)
+        self._count.votes = votes
+        turn.persist(VOTE_COUNT, pack_number(votes))
+        return accepted
+
+    with patch.object(Acceptor, "_accept", uncounted):
         yield

@@ -117,6 +117,10 @@ class PlantedTests(SynchronousTestCase):
         """An acceptor whose disk lied, and that votes against its own promise."""
         self.check("B34b")
 
+    def test_b34_votes_that_nobody_counts(self) -> None:
+        """A lost vote of which the disk's other marks show nothing."""
+        self.check("B34d")
+
     def test_b34_forgotten_by_a_restart(self) -> None:
         """What is known of a member in memory alone lets its older copy in after the next restart."""
         self.check("B34c")

@@ -27,6 +27,7 @@ from dkv.keys import (
     PROMISE,
     RECORD,
     SLOT_BALLOT,
+    VOTE_COUNT,
     member_key,
     pack_ballot,
     pack_number,
@@ -90,6 +91,7 @@ def write_example(directory: str) -> None:
     writes |= {member_key(node): pack_acquaintance(held) for node, held in ACQUAINTANCES.items()}
     writes |= {PROMISE: pack_ballot(2**40, 2), CHOSEN_THROUGH: pack_number(2), APPLIED_THROUGH: pack_number(2)}
     writes |= {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
+    writes |= {VOTE_COUNT: pack_number(6)}
     store.commit_now(writes | applied().staged)
     store.close()
 
@@ -128,6 +130,7 @@ class FormatTests(SynchronousTestCase):
             self.assertEqual({slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}, RECORDS)
             known = ACQUAINTANCES if version > 2 else {1: Acquaintance(OTHER), 2: Acquaintance(2)}
             self.assertEqual(load_members(store), known)
+            self.assertEqual(unpack_number(store.get(VOTE_COUNT)), 6 if version > 2 else 0)
             classic = {key: store.get(key) for key in (slot_promise_key(5), SLOT_BALLOT)} if version > 1 else {}
             held = {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
             self.assertEqual(classic, held if version > 1 else {})

@@ -23,6 +23,7 @@ from dkv.keys import (
     IDENTITY,
     PROMISE,
     SLOT_BALLOT,
+    VOTE_COUNT,
     member_key,
     pack_ballot,
     pack_number,
@@ -129,11 +130,11 @@ class Members(LivesTestCase):
 class Stored(LivesTestCase):
     def test_votes(self) -> None:
         """The highest ballot of both modes counts, for a node may have run in either."""
-        self.assertEqual(votes_of(self.store, 0), NO_VOTES)
-        self.write({PROMISE: pack_ballot(3, 1), SLOT_BALLOT: pack_ballot(2, 9)})
-        self.assertEqual(votes_of(self.store, 6), Votes(Ballot(3, 1), 6))
+        self.assertEqual(votes_of(self.store), NO_VOTES)
+        self.write({PROMISE: pack_ballot(3, 1), SLOT_BALLOT: pack_ballot(2, 9), VOTE_COUNT: pack_number(6)})
+        self.assertEqual(votes_of(self.store), Votes(Ballot(3, 1), 6))
         self.write({SLOT_BALLOT: pack_ballot(4, 1)})
-        self.assertEqual(votes_of(self.store, 6), Votes(Ballot(4, 1), 6))
+        self.assertEqual(votes_of(self.store), Votes(Ballot(4, 1), 6))
 
     def test_nothing(self) -> None:
         """A store that is nobody's says so."""

@@ -54,16 +54,16 @@ STORED = {
     RefusedForGood("no", HELLO): f"8304626e6f8a{HELLO_FIELDS}",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
-    m.Promise(BALLOT, 9, 8, 77, 0, 1, ((10, RECORD),)): "8811"
+    m.Promise(BALLOT, 9, 8, 77, 0, 1, ((10, RECORD),), 5): "8911"
     "8219012c02"
     "0908184d0001"
     "81820a83"
     "8219012c02"
     "8185011bffffffffffffffff041a0001117044626c6f62"
-    "f5",
+    "f505",
     m.Nack(BALLOT, BALLOT): "83128219012c028219012c02",
     m.Accept(BALLOT, 6, (BATCH,), 5): "85138219012c02068185011bffffffffffffffff041a0001117044626c6f6205",
-    m.Accepted(BALLOT, 6): "83148219012c0206",
+    m.Accepted(BALLOT, 6, 5): "84148219012c020605",
     m.ChosenOtherwise(BALLOT, 6): "83158219012c0206",
     m.ChosenMark(BALLOT, 6): "83168219012c0206",
     m.Submit((BATCH,)): "82178185011bffffffffffffffff041a0001117044626c6f62",
@@ -81,11 +81,12 @@ STORED = {
     m.Heartbeat(BALLOT, 8, 7, 6, 300): "8618228219012c0208070619012c",
     m.HeartbeatAck(BALLOT, 8): "8318238219012c0208",
     m.PrepareSlot(BALLOT, 6): "8318248219012c0206",
-    m.PromiseSlot(BALLOT, 6, None): "8418258219012c0206f6",
-    m.PromiseSlot(BALLOT, 6, RECORD): "8418258219012c0206838219012c028185011bffffffffffffffff041a0001117044626c6f62f5",
+    m.PromiseSlot(BALLOT, 6, None, 5): "8518258219012c0206f605",
+    m.PromiseSlot(BALLOT, 6, RECORD, 5): "8518258219012c0206838219012c02"
+    "8185011bffffffffffffffff041a0001117044626c6f62f505",
     m.NackSlot(BALLOT, 6, BALLOT, BALLOT): "8518268219012c02068219012c028219012c02",
     m.AcceptSlot(BALLOT, 6, (BATCH,)): "8418278219012c02068185011bffffffffffffffff041a0001117044626c6f62",
-    m.AcceptedSlot(BALLOT, 6): "8318288219012c0206",
+    m.AcceptedSlot(BALLOT, 6, 5): "8418288219012c020605",
     m.SlotSettled(6, 7): "8318290607",
     m.SlotChosen(BALLOT, 6): "83182a8219012c0206",
     m.ChosenThrough(7, 9, 8): "84182b070908",
@@ -132,7 +133,8 @@ class Tags(SynchronousTestCase):
         self.assertEqual({type(message) for message in STORED}, set(TAGS.values()))
         for message, stored in STORED.items():
             self.assertEqual(encode(message).hex(), stored, message)
-            self.assertEqual(decode(bytes.fromhex(stored))[2], message)
+            decoded = decode(bytes.fromhex(stored))[2]
+            self.assertEqual((decoded, encode(decoded).hex()), (message, stored))
 
     def test_routes(self) -> None:
         """A message that reached an actor which does not know it would stop the node."""
