@@ -360,7 +360,7 @@ class Gateway:
                 self._answer(turn, run, [refusal] * run.entries)
         self._reads.forget(self._is_settled)
         self._refuse_expired(turn, self._reads.waiting, expired)
-        self._refuse_expired(turn, self._to_log, expired)
+        self._refuse_expired(turn, self._to_log, expired)  # last: writes held behind those reads have just joined it
         if self._outstanding and self._outstanding[0].sent_at <= turn.now - RESEND_SECONDS:
             self._resend(turn, 1)
         self._resend_barrier_request(turn)

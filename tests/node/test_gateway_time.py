@@ -111,6 +111,27 @@ class TimeoutTests(SynchronousTestCase):
         self.node.leader(2)
         self.assertEqual(self.node.batches(), [(NODE_2, 1, [put("b")])])
 
+    def test_each_message_of_a_mixed_pipeline(self) -> None:
+        """Reads and writes by turns, each in a message of its own, wait behind each other: each is still answered
+        within its own time, and in order, whatever it is that never comes. The held writes join the log's queue
+        only when the reads before them are refused."""
+        for leader, classic in ((0, False), (2, False), (IDENTITY.node, True)):
+            self.node = OneGateway(classic=classic)
+            self.node.leader(leader)
+            self.node.give(requests(2, put("b")))  # the gateway looks at the time from here on
+            arrivals, answered = [], []
+            for step in range(1_000):
+                self.node.wait(0.01)
+                if step < 100:
+                    request = put("a") if step % 2 else get("a")
+                    self.node.give(requests(1, request, Local(Simple(str(step)))))
+                    arrivals.append(self.node.turn.now)
+                answers = [replies for connection, replies in self.node.answers() if connection == 1]
+                answered += [(self.node.turn.now, replies[1]) for replies in answers]
+            self.assertEqual([echo for _, echo in answered], [Local(Simple(str(step))) for step in range(100)])
+            latest = max(at - arrived for arrived, (at, _) in zip(arrivals, answered, strict=True))
+            self.assertLessEqual(latest, TIMEOUT + TICK)
+
     def test_each_in_its_time(self) -> None:
         """A request that came later has its own time."""
         self.node.leader(0)
