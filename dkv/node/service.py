@@ -35,12 +35,11 @@ from dkv.node.polling import clock_of
 from dkv.node.process import Launch, daemonize, obey_signals
 from dkv.node.session import ClientSession
 from dkv.storage.check import check_frame, check_log
-from dkv.storage.fence import FENCED_ADVICE, fence_writes
+from dkv.storage.fence import FENCED_ADVICE, write_fence
 from dkv.storage.guard import PRIVATE_UMASK, narrow
 from dkv.storage.identity import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
 from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
 from dkv.storage.lives import votes_of
-from dkv.storage.store import StoreFailed
 from dkv.wire.codec import Hello
 
 __all__ = ["NodeService", "Options", "makeService"]
@@ -247,8 +246,8 @@ class NodeService(MultiService):
         self._log.critical("fenced", reason=reason)
         assert self._store is not None
         try:
-            self._store.commit_now(fence_writes(reason))
-        except StoreFailed as error:
+            write_fence(self._store.commit_now, reason)
+        except Exception as error:  # A full disk, one that hangs, no memory for a thread: the process ends anyway.
             self._log.critical("fence_not_written", error=str(error))
         self._end(f"dkvnode: fenced: {reason}. {FENCED_ADVICE}", FENCED_STATUS)
 

@@ -6,8 +6,15 @@ it has forgotten what it promised. The process ends, and every later start is re
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+
 from dkv.keys import FENCE
-from dkv.storage.store import Store
+from dkv.storage.store import Store, StoreFailed
+
+FENCE_SECONDS = 3.0
+"""How long a node that ends waits for the disk to take the fence. The wait is over at once where the disk works."""
 
 FENCED_ADVICE = (
     "This directory must not take part any more: leave the node stopped, keep the directory for the inquiry, "
@@ -18,6 +25,28 @@ FENCED_ADVICE = (
 def fence_writes(reason: str) -> dict[bytes, bytes]:
     """What a commit must write to fence a directory."""
     return {FENCE: reason.encode()}
+
+
+def write_fence(commit_now: Callable[[dict[bytes, bytes]], None], reason: str) -> None:
+    """Fence a directory, whose store has ``commit_now``; ``StoreFailed`` if that is not done in ``FENCE_SECONDS``.
+
+    A daemon thread writes: on a disk that hangs nothing ends the write, and the process must end all the same.
+    """
+    written: Future[None] = Future()
+
+    def write() -> None:
+        try:
+            commit_now(fence_writes(reason))
+        except Exception as error:  # whatever it was, the caller waits to hear of it
+            written.set_exception(error)
+        else:
+            written.set_result(None)
+
+    Thread(target=write, name="dkv-fence", daemon=True).start()
+    try:
+        written.result(FENCE_SECONDS)
+    except TimeoutError:
+        raise StoreFailed(f"the disk has not taken it within {FENCE_SECONDS:g} seconds, and may yet") from None
 
 
 def fence_of(store: Store) -> str | None:

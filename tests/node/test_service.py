@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -12,6 +13,7 @@ from dkv.actor import Fenced
 from dkv.keys import FENCE
 from dkv.node.config import parse_config
 from dkv.node.service import NodeService
+from dkv.storage import fence
 from dkv.storage.store import StoreFailed
 
 
@@ -38,6 +40,17 @@ class Store:
         self.committed.append(writes)
 
 
+class HangingStore(Store):
+    """Does not come back from a commit before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = Event()
+
+    def commit_now(self, writes: dict[bytes, bytes]) -> None:
+        self.let_go.wait()
+
+
 class FenceTests(SynchronousTestCase):
     def end(self, store: Store, error: Exception) -> tuple[list[tuple[int, str]], list[Any]]:
         """The host reports ``error``: how the process ended, and the events that were logged."""
@@ -62,6 +75,17 @@ class FenceTests(SynchronousTestCase):
     def test_a_disk_that_takes_no_fence(self) -> None:
         """The process ends all the same, and the operator is told not to start it again."""
         ((status, line),), logged = self.end(Store(StoreFailed("full")), Fenced("its log differs"))
+        self.assertEqual(status, 3)
+        self.assertIn("fenced", line)
+        self.assertEqual(logged, [("fenced", "critical"), ("fence_not_written", "critical")])
+
+    def test_a_disk_that_hangs(self) -> None:
+        """The process ends within a bounded time, and its ports close with it: a node that hangs for ever would keep
+        its clients, and its operator would not learn why."""
+        self.patch(fence, "FENCE_SECONDS", 0.01)
+        store = HangingStore()
+        self.addCleanup(store.let_go.set)
+        ((status, line),), logged = self.end(store, Fenced("its log differs"))
         self.assertEqual(status, 3)
         self.assertIn("fenced", line)
         self.assertEqual(logged, [("fenced", "critical"), ("fence_not_written", "critical")])
