@@ -159,7 +159,7 @@ class Strangers(SynchronousTestCase):
 
     def test_b34_votes_are_known_before_anybody_counts_them(self) -> None:
         """The next life of whoever voted must know of it, even if this node ends right after the vote."""
-        link, _ = self.accept(told(hello()), told(Accepted(Ballot(1, 1), 5)))
+        link, _ = self.accept(told(hello()), told(Accepted(Ballot(1, 1), 7, 5)))
         link.connectionLost(Failure(ConnectionDone()))
         _, transport = self.accept(told(hello(boot=2, votes=Votes(Ballot(1, 1), 4))))
         (refused,) = said(transport.value())
