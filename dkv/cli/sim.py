@@ -71,8 +71,8 @@ def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[s
     epilog=f"""\b
 Faults:
   {", ".join(FAULTS[:8])},
-  {", ".join(FAULTS[8:14])},
-  {", ".join(FAULTS[14:])}
+  {", ".join(FAULTS[8:15])},
+  {", ".join(FAULTS[15:])}
 
 \b
 Exit status:

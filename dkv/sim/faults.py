@@ -11,6 +11,7 @@ from dkv.sim.aim import Aim
 from dkv.sim.copies import Copies
 from dkv.sim.crowd import Crowd
 from dkv.sim.cuts import Cuts
+from dkv.sim.gaps import Gaps
 from dkv.sim.memory import MemoryStore
 from dkv.sim.node import Node
 from dkv.sim.plan import Plan
@@ -71,6 +72,7 @@ class Faults:
             "stuck-disk": self._stick,
             "write-error": self._break,
             **self._cuts.strikes,
+            **Gaps(self._aim, wires, plan.weather.delay, note).strikes,
             **Copies(self._aim, note, self._may_damage, set_back, self.restart_later, clone).strikes,
         }
 

@@ -25,7 +25,7 @@ from dkv.sim.connection import Connection, Life, Side
 from dkv.sim.past import PastLives
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.sim.trace import Happening, Trace
-from dkv.sim.wires import Read, Weather, Wires
+from dkv.sim.wires import LOST, Read, Weather, Wires
 from dkv.wire.codec import Hello, decode, encode
 
 
@@ -154,11 +154,13 @@ class Network:
         self._count += 1
         number, pair = self._count, (sender.number, to.node)
         connection = self._sides[pair].dialled
-        lost = self.wires.loses(*pair)
+        late = self.wires.lateness(to.node, message)
+        lost = self.wires.loses(*pair) or late == LOST
         if connection is None or not connection.usable or lost or self._is_full(connection, body):
             self._trace.add(Happening(self._schedule.now, sender.number, "drop", message, number, to.node))
             return
         self._trace.add(Happening(self._schedule.now, sender.number, "send", message, number, to.node))
+        self.wires.stall(connection, to.node, late)
         for _ in range(2 if self.wires.repeats() else 1):
             connection.queued_bytes += len(body)
             self._carry(connection, to.node, self._arrive, number, body)

@@ -21,6 +21,7 @@ FAULTS = (
     "flap",
     "flipped-byte",
     "full-disk",
+    "gap",
     "hang-up",
     "laggard",
     "loss",
@@ -43,12 +44,15 @@ FAULTS = (
 
 WEATHER = frozenset(("delay", "loss", "past-life", "repeat"))
 
-BETWEEN_NODES = frozenset(("contest", "flap", "laggard", "lossy-link", "one-sided", "partition", "rotation"))
+BETWEEN_NODES = frozenset(("contest", "flap", "gap", "laggard", "lossy-link", "one-sided", "partition", "rotation"))
 """Those that a single node knows nothing of."""
+
+OF_CLASSIC_MODE = frozenset(("gap",))
+"""Those that need slots which are agreed on one by one."""
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
 RARE |= {"one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
-FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "rotation": 2.0, "lossy-link": 2.0}
+FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "gap": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 
 
 ENCODING_BYTES = 512

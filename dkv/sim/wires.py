@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from typing import Any
 
@@ -16,6 +17,12 @@ from dkv.sim.schedule import Schedule
 
 Read = Callable[..., None]
 """Called with the connection, the node at whose end bytes have come in, and the rest of what was given to ``carry``."""
+
+LOST = inf
+"""The lateness of what never arrives, in seconds."""
+
+Lateness = Callable[[int, Any], float]
+"""How many seconds longer than usual a message to a node is on its way, or ``LOST``."""
 
 
 @dataclass(slots=True)
@@ -36,6 +43,8 @@ class Wires:
         self, schedule: Schedule, random: Random, weather: Weather, note: Callable[[int, str, str], None]
     ) -> None:
         self.weather = weather
+        self.hindrance: Lateness | None = None
+        """What befalls some messages, by what they say."""
         self._schedule = schedule
         self._random = random
         self._note = note
@@ -89,12 +98,22 @@ class Wires:
         """Nothing is lost, repeated or late any more."""
         self.weather.loss = self.weather.repeat = self.weather.spike_chance = 0.0
         self._lossy.clear()
+        self.hindrance = None
 
     # --- bytes on their way ---
 
     def loses(self, one: int, other: int) -> bool:
         """Whether the next message from ``one`` to ``other`` is lost."""
         return self._random.random() < max(self.weather.loss, self._lossy.get((one, other), 0.0))
+
+    def lateness(self, to: int, message: Any) -> float:
+        """How many seconds longer than usual this message is on its way, or ``LOST``."""
+        return 0.0 if self.hindrance is None else self.hindrance(to, message)
+
+    def stall(self, connection: Connection, to: int, seconds: float) -> None:
+        """Nothing that is sent to ``to`` from now on arrives before so many seconds have passed."""
+        end = connection.ends[to]
+        end.last_arrival = max(end.last_arrival, self._schedule.now + seconds)
 
     def repeats(self) -> bool:
         """Whether the next message comes twice."""

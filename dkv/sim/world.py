@@ -18,7 +18,7 @@ from dkv.sim.invariants import Invariants
 from dkv.sim.memory import MemoryStore
 from dkv.sim.network import Network
 from dkv.sim.node import Node
-from dkv.sim.plan import FREQUENT, draw
+from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, draw
 from dkv.sim.readiness import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
 from dkv.sim.trace import Happening, Trace
@@ -74,6 +74,7 @@ class World:
         self.seed = seed
         self.mode = ModeOfLives(mode, self._generator("mode"))
         self.random = self._generator("world")
+        faults = faults - OF_CLASSIC_MODE if mode == LEADER else faults
         self.plan = plan = draw(self._generator("plan"), size, seconds, faults)
         if mode == MIXED and plan.strikes:
             plan.strikes["crash"] = FREQUENT["crash"]  # without restarts no mode is changed

@@ -213,6 +213,32 @@ class AcceptTests(OneAcceptor):
         self.assertEqual(self.accept(B2, 2, value("b")), [AcceptedSlot(B2, 2)])
         self.assertEqual(self.record(2), SlotRecord(B2, value("b"), chosen=True))
 
+    def test_b26_a_rival_at_a_slot_chosen_in_a_low_ballot(self) -> None:
+        """What is known chosen above a gap stays so for every rival, though an older vote's ballot is all it has."""
+        self.accept(Ballot(1, 1), 2, value("old"))
+        self.prepare(B3, 2)
+        self.assertEqual(self.accept(B2, 2, value("b")), [NackSlot(B2, 2, B3, ZERO)])
+        self.chosen(B2, 2)
+        chosen = SlotRecord(Ballot(1, 1), value("b"), chosen=True)
+        for again in (False, True):
+            with self.subTest(after_a_restart=again):
+                if again:
+                    self.begin(self.turn.stored)
+                self.assertEqual(self.prepare(B3, 2), [PromiseSlot(B3, 2, chosen)])
+                self.assertEqual(self.accept(B3, 2, value("old")), [SlotSettled(2, 0)])
+        self.assertEqual(self.accept(B3, 2, value("b")), [AcceptedSlot(B3, 2)])
+        self.begin(self.turn.stored)
+        self.assertEqual(self.prepare(B4, 2), [PromiseSlot(B4, 2, SlotRecord(B3, value("b"), chosen=True))])
+        self.assertEqual(self.accept(B4, 2, value("c")), [SlotSettled(2, 0)])
+
+    def test_b7_chosen_above_a_gap_by_word(self) -> None:
+        """A slot that was accepted here, and is called chosen, takes no other value and keeps its own for ever."""
+        self.accept(B2, 2, value("b"))
+        self.chosen(B2, 2)
+        self.assertEqual(self.accept(B4, 2, value("c")), [SlotSettled(2, 0)])
+        self.assertEqual(self.accept(B4, 2, value("b")), [AcceptedSlot(B4, 2)])
+        self.assertEqual(self.record(2), SlotRecord(B4, value("b"), chosen=True))
+
 
 class ChosenTests(OneAcceptor):
     def test_accepted_in_that_ballot(self) -> None:

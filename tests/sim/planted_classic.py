@@ -25,7 +25,9 @@ CLASSIC_PLANTS: dict[str, Plant] = {}
 """Every planted bug by its number: a letter tells bugs of one kind apart."""
 
 
-def _plant(number: str) -> Callable[[Callable[[], Iterator[None]]], Plant]:
+def plant(number: str) -> Callable[[Callable[[], Iterator[None]]], Plant]:
+    """Register a bug that is there while its generator waits."""
+
     def register(function: Callable[[], Iterator[None]]) -> Plant:
         CLASSIC_PLANTS[number] = contextmanager(function)
         return CLASSIC_PLANTS[number]
@@ -33,7 +35,7 @@ def _plant(number: str) -> Callable[[Callable[[], Iterator[None]]], Plant]:
     return register
 
 
-class _Turned:
+class Turned:
     """A turn with some of its calls replaced."""
 
     def __init__(self, turn: Any, **calls: Any) -> None:
@@ -53,19 +55,19 @@ def _hasty(to_own_node: bool) -> Any:
             early = isinstance(sent, PromiseSlot | AcceptedSlot) and (to.node == self._node) is to_own_node
             (turn.send_early if early else turn.send)(to, sent)
 
-        receive(self, _Turned(turn, send=send), sender, message)
+        receive(self, Turned(turn, send=send), sender, message)
 
     return patch.object(ClassicAcceptor, "receive", hasty_receive)
 
 
-@_plant("B1")
+@plant("B1")
 def reply_before_durable() -> Iterator[None]:
     """A promise or vote leaves for other nodes before it is on disk."""
     with _hasty(to_own_node=False):
         yield
 
 
-@_plant("B2")
+@plant("B2")
 def acknowledged_by_one_disk() -> Iterator[None]:
     """A slot counts as chosen when one disk has it."""
     on_accepted = ClassicProposer._on_accepted_slot
@@ -78,7 +80,7 @@ def acknowledged_by_one_disk() -> Iterator[None]:
         yield
 
 
-@_plant("B3")
+@plant("B3")
 def ballot_reused() -> Iterator[None]:
     """A ballot is announced before the proposer's own acceptor has it on disk, so that a restart may use it again."""
     on_origins = ClassicProposer._on_origins
@@ -94,7 +96,7 @@ def ballot_reused() -> Iterator[None]:
         yield
 
 
-@_plant("B3b")
+@plant("B3b")
 def reservation_not_strict() -> Iterator[None]:
     """A proposer's own acceptor grants it a ballot again that an earlier life of the node has used."""
     on_prepare = ClassicAcceptor._on_prepare_slot
@@ -109,7 +111,7 @@ def reservation_not_strict() -> Iterator[None]:
         yield
 
 
-@_plant("B4")
+@plant("B4")
 def late_promise_counts() -> Iterator[None]:
     """A Promise counts whatever ballot and slot it is for."""
     on_promise = ClassicProposer._on_promise_slot
@@ -123,7 +125,7 @@ def late_promise_counts() -> Iterator[None]:
         yield
 
 
-@_plant("B5")
+@plant("B5")
 def accepting_raises_no_promise() -> Iterator[None]:
     """What was accepted for a slot does not count as a promise for it."""
     on_accept = ClassicAcceptor._on_accept_slot
@@ -136,7 +138,7 @@ def accepting_raises_no_promise() -> Iterator[None]:
         yield
 
 
-@_plant("B6")
+@plant("B6")
 def one_ballot_for_both() -> Iterator[None]:
     """A Promise reports what was accepted under the ballot that is promised."""
     on_prepare = ClassicAcceptor._on_prepare_slot
@@ -147,20 +149,20 @@ def one_ballot_for_both() -> Iterator[None]:
                 sent = replace(sent, record=replace(sent.record, ballot=sent.ballot))
             turn.send(to, sent)
 
-        on_prepare(self, _Turned(turn, send=send), sender, message)
+        on_prepare(self, Turned(turn, send=send), sender, message)
 
     with patch.object(ClassicAcceptor, "_on_prepare_slot", report_as_promised):
         yield
 
 
-@_plant("B8")
+@plant("B8")
 def promises_not_read_back() -> Iterator[None]:
     """An acceptor begins each life without the promises for single slots."""
     with patch.object(SlotPromises, "start", lambda self, turn, chosen_through: None):
         yield
 
 
-@_plant("B8b")
+@plant("B8b")
 def promises_not_written() -> Iterator[None]:
     """A promise for a single slot stays in memory."""
     promise = SlotPromises.promise
@@ -170,13 +172,13 @@ def promises_not_written() -> Iterator[None]:
             if key[:1] not in (SLOT_PROMISE, SLOT_BALLOT):
                 turn.persist(key, value)
 
-        promise(self, _Turned(turn, persist=persist), slot, ballot)
+        promise(self, Turned(turn, persist=persist), slot, ballot)
 
     with patch.object(SlotPromises, "promise", forget):
         yield
 
 
-@_plant("B10")
+@plant("B10")
 def read_before_its_batch() -> Iterator[None]:
     """A read is served when its batch is numbered, not when it is applied."""
     submit = Gateway._submit
@@ -191,7 +193,7 @@ def read_before_its_batch() -> Iterator[None]:
         yield
 
 
-@_plant("B14")
+@plant("B14")
 def own_value_taken_for_chosen() -> Iterator[None]:
     """An acceptor believes that a slot is chosen whatever ballot it accepted there."""
     on_chosen = ClassicAcceptor._on_slot_chosen
@@ -203,14 +205,14 @@ def own_value_taken_for_chosen() -> Iterator[None]:
         yield
 
 
-@_plant("B23")
+@plant("B23")
 def own_answer_early() -> Iterator[None]:
     """An acceptor's answer reaches the proposer of its own node before its commit."""
     with _hasty(to_own_node=True):
         yield
 
 
-@_plant("B31")
+@plant("B31")
 def own_value_always() -> Iterator[None]:
     """A proposer insists on its own value though a quorum reported another."""
 
@@ -223,14 +225,14 @@ def own_value_always() -> Iterator[None]:
         yield
 
 
-@_plant("B30")
+@plant("B30")
 def leader_ignores_slots() -> Iterator[None]:
     """A life in leader mode does not know what was promised slot by slot; found where modes are mixed."""
     with patch.object(Acceptor, "_load_slot_promises", lambda self, turn: None):
         yield
 
 
-@_plant("B30b")
+@plant("B30b")
 def leader_ignores_chosen_slots() -> Iterator[None]:
     """A life in leader mode covers open slots only; a leader that was there before goes on."""
 

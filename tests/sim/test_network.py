@@ -15,10 +15,11 @@ from dkv.identity import NO_VOTES, Identity, Start
 from dkv.messages import Accepted, Confirm
 from dkv.net.acquaintances import Objection, hello_of
 from dkv.settings import LEADER, Limits, Timings
+from dkv.sim.connection import Life
 from dkv.sim.network import Network
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.sim.trace import Trace
-from dkv.sim.wires import Weather
+from dkv.sim.wires import LOST, Weather
 from dkv.wire.codec import Hello, encode
 
 TO_ACCEPTOR = Confirm(Ballot(1, 1), 1)
@@ -31,25 +32,32 @@ class Recorder:
         self.number = number
         self.up = True
         self.boot = 1
+        self.copies = 0
         self.clock = NodeClock(schedule, 1.0)
         self.told: list[str] = []
         self.refused: set[int] = set()
         self._schedule = schedule
 
     @property
-    def life(self) -> tuple[int, int]:
-        return self.number, self.boot
+    def life(self) -> Life:
+        return self.number, self.hello().start.life
 
     def restart(self) -> None:
         self.clock.stop()
         self.boot += 1
         self.clock = NodeClock(self._schedule, 1.0)
 
+    def restart_on_a_copy(self) -> None:
+        """As above, on a directory of before this life: the number of the start is the same."""
+        self.boot -= 1
+        self.copies += 1
+        self.restart()
+
     def run(self, call: Callable[..., Any], *arguments: Any) -> None:
         self.clock.run(call, *arguments)
 
     def hello(self) -> Hello:
-        starts = tuple(Start(boot, boot) for boot in range(1, self.boot + 1))
+        starts = tuple(Start(boot, boot + self.copies) for boot in range(1, self.boot + 1))
         return hello_of(Identity("test", self.number, self.number, self.boot, starts=starts), LEADER, 100, NO_VOTES)
 
     def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
@@ -159,6 +167,38 @@ class NetworkTests(SynchronousTestCase):
         self.network.wires.mend(2, 1)
         self.wait()
         self.assertEqual(self.told(self.one), ["down 2", "up 2.2"])
+
+    def test_what_was_for_a_life_before_the_copy(self) -> None:
+        """Bytes for a process that is no more reach no other one, though that has the number of its start."""
+        self.wait()
+        self.told(self.two)
+        connection = self.network._sides[1, 2].dialled
+        assert connection is not None
+        connection.lingers = True
+        self.network.wires.stall(connection, 2, 1.0)
+        self.tell(self.one, 2)
+        self.network.gone(2)
+        self.two.restart_on_a_copy()
+        self.network.began(self.two)
+        self.wait()
+        self.assertNotIn("Confirm 1", self.told(self.two))
+
+    def test_what_is_stalled_comes_in_order(self) -> None:
+        """A stalled connection holds up everything that is sent over it later, and nothing on another one."""
+        self.wait()
+        self.told(self.one)
+        self.told(self.two)
+        self.network.wires.hindrance = lambda to, message: 1.0 if to == 2 else 0.0
+        self.tell(self.one, 2)
+        self.network.wires.hindrance = lambda to, message: LOST if to == 2 else 0.0
+        self.tell(self.one, 2)
+        self.network.wires.calm()
+        self.tell(self.one, 2)
+        self.tell(self.two, 1)
+        self.wait(0.9)
+        self.assertEqual((self.told(self.one), self.told(self.two)), (["Confirm 2"], []))
+        self.wait(0.2)
+        self.assertEqual(self.told(self.two), ["Confirm 1", "Confirm 1"])
 
     def test_a_refused_hello(self) -> None:
         """Nothing is delivered from a node that is not taken for a peer, nor is it told of one."""

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.settings import CLASSIC
 from dkv.sim.run import run
 from dkv.sim.world import MIXED
-from tests.sim import planted_readiness  # noqa: F401 - importing it registers its plants
+from tests.sim import planted_gaps, planted_readiness  # noqa: F401 - importing them registers their plants
 from tests.sim.planted_classic import CLASSIC_PLANTS
 
 SEEDS = 300
@@ -36,7 +36,7 @@ class PlantedTests(SynchronousTestCase):
 
     def test_b1_reply_before_durable(self) -> None:
         """A promise or vote that a crash undoes."""
-        self.check("B1", "I2", "I1")
+        self.check("B1", "I2", "I1", "B12")
 
     def test_b2_acknowledged_by_one_disk(self) -> None:
         """An acknowledged write that one disk takes with it."""
@@ -62,6 +62,10 @@ class PlantedTests(SynchronousTestCase):
         """A proposer that prefers an older value to the chosen one."""
         self.check("B6", "I3")
 
+    def test_b7_accepted_whatever_the_value(self) -> None:
+        """A proposer that counts votes for a value where another one is chosen."""
+        self.check("B7", "I3")
+
     def test_b8_promises_not_read_back(self) -> None:
         """An acceptor that a restart makes forget its promises."""
         self.check("B8", "I1", "I5")
@@ -78,9 +82,25 @@ class PlantedTests(SynchronousTestCase):
         """A node that applies what was never chosen."""
         self.check("B14", "I7")
 
+    def test_b14_offer_of_another_ballot(self) -> None:
+        """A node that takes what it refused, or accepted late, for what was chosen."""
+        self.check("B14b", "I7")
+
     def test_b23_own_answer_early(self) -> None:
         """A proposer that counts its own disk before the disk has it."""
         self.check("B23", "I2")
+
+    def test_b26_learned_as_if_accepted(self) -> None:
+        """A chosen value in a ballot that did not propose it."""
+        self.check("B26", "I7", "I3")
+
+    def test_b26_flag_lost_with_another_ballot(self) -> None:
+        """A node that forgets that a slot is chosen as a rival asks for its vote there."""
+        self.check("B26b", "I8")
+
+    def test_b26_chosen_slot_left_out(self) -> None:
+        """A rival that does not hear of the chosen value from the only one of its quorum who has it."""
+        self.check("B26c", "I4", "I3")
 
     def test_b30_leader_ignores_slots(self) -> None:
         """A leader that overrules what was chosen in classic mode."""
@@ -101,4 +121,4 @@ class PlantedTests(SynchronousTestCase):
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""
         tested = {name.split("_")[1].upper() for name in dir(self) if name.startswith("test_b")}
-        self.assertEqual({number.rstrip("b") for number in CLASSIC_PLANTS}, tested)
+        self.assertEqual({number.rstrip("bc") for number in CLASSIC_PLANTS}, tested)

@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.settings import CLASSIC, LEADER
-from dkv.sim.plan import FAULTS
+from dkv.sim.plan import FAULTS, OF_CLASSIC_MODE
 from dkv.sim.run import run
 from dkv.sim.world import MIXED
 
@@ -102,11 +102,12 @@ class SeedTests(SynchronousTestCase):
         marks = {"crash": "crash", "partition": "cut", "pause": "pause", "clock": "leap", "slow-disk": "slow"}
         marks |= {"stuck-disk": "stuck", "full-disk": "full", "write-error": "broken", "flipped-byte": "flip"}
         marks |= {"lost-disk": "wipe", "lossy-link": "lossy", "flap": "cut", "rotation": "cut", "hang-up": "hang-up"}
-        marks |= {"contest": "cut", "laggard": "cut", "one-sided": "block", "power-cut": "crash"}
+        marks |= {"contest": "cut", "laggard": "cut", "one-sided": "block", "power-cut": "crash", "gap": "gap"}
         for fault in FAULTS:
             struck = False
             for seed in range(30):
-                outcome = run(seed, 3, 6.0, frozenset((fault,)))
+                mode = CLASSIC if fault in OF_CLASSIC_MODE else LEADER
+                outcome = run(seed, 3, 6.0, frozenset((fault,)), mode=mode)
                 self.assertIsNone(outcome.violation, f"dkv sim --seed {seed} --time 6 --faults {fault}")
                 struck = struck or any(event.kind == marks.get(fault, "drop") for event in outcome.events)
                 if struck:
