@@ -65,7 +65,8 @@ def _places(request: Request, requests: Iterable[Request], done: Done) -> tuple[
     answered = [each.last_place for each in mine if each.returned is not None and each.returned < done.after]
     asked = [each.first_place for each in mine if each.called <= done.by]
     after = max(request.first_place, *answered, 0) + 0.6
-    return after, max(after, *asked) + 0.1  # what was sent again has its last place, later than all that was asked
+    # Each of those asked may have been executed before, and sent again: then it has the place of its first sending.
+    return after, max(after, *(place + 0.6 for place in asked)) + 0.1
 
 
 def _executions(request: Request, executions: Executions) -> list[Done]:

@@ -120,6 +120,16 @@ class HistoryTests(SynchronousTestCase):
         self.assertIsNone(judge([lost, *reads], executions([lost], [(OK, 9.0)])))
         self.assertIsNotNone(judge([lost, *reads], {}), "it was seen though the log has it not")
 
+    def test_own_order_of_writes_that_are_executed_twice(self) -> None:
+        """Two that were sent again and again to nodes that had forgotten their producer: each may follow the other."""
+        writes = [asked("put k a", ring=OWN, token=TOKEN), asked("delete k", at=2, ring=OWN, token=(b"p", 2))]
+        done: dict[tuple[bytes, int], list[Done]] = {}
+        for number, answer in ((0, OK), (1, 1)):
+            write = interpret(writes[number].words, LIMITS)
+            assert isinstance(write, list)
+            done[b"p", number + 1] = [Done(write, answer, at, at + 0.1) for at in (5.0, 6.0)]
+        self.assertIsNone(judge(writes, done))
+
 
 class ReplyTests(SynchronousTestCase):
     """Replies that no request can have."""
