@@ -112,14 +112,14 @@ class TakeOverTests(LogsTestCase):
 
     def test_the_standard_librarys_logging(self) -> None:
         """Libraries that know nothing of Twisted log this way."""
-        logging.getLogger("some.library").warning("%d things\n", 3)
+        logging.getLogger("some.module").warning("%d things\n", 3)
         fields = self.line(self.lines)
-        self.assertEqual((fields["event"], fields["level"], fields["source"]), ("3 things", "warning", "some.library"))
+        self.assertEqual((fields["event"], fields["level"], fields["source"]), ("3 things", "warning", "some.module"))
         self.lines.written.clear()
         try:
             raise KeyError("lost")
         except KeyError:
-            logging.getLogger("some.library").exception("it broke")
+            logging.getLogger("some.module").exception("it broke")
         self.assertLogged("python", "error", "it broke", "KeyError: 'lost'")
-        logging.getLogger("some.library").info("chatter")
+        logging.getLogger("some.module").info("chatter")
         self.assertEqual(self.lines.written, [])
