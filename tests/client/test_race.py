@@ -133,25 +133,25 @@ class FrozenTests(RaceTestCase):
 
         def slow(endpoint: Endpoint, one: float, two: float) -> Connection:
             connection = connect(endpoint, one, two)
-            if endpoint.host == "a":
+            if endpoint.host == "late":
                 assert answered.wait(PATIENCE_SECONDS)
             return connection
 
         self.patch(race, "connect", slow)
-        endpoints = self.endpoints(a=lambda: sent.append(True), b=says(7))
+        endpoints = self.endpoints(late=lambda: sent.append(True), b=says(7))
         ended = threading.Event()
         end = race.Attempt.end
 
-        def note(attempt: race.Attempt) -> None:
+        def note(attempt: race.Attempt) -> None:  # also of attempts that tests before left behind
             end(attempt)
-            if attempt.endpoint.host == "a":
+            if attempt.endpoint.host == "late":
                 ended.set()
 
         self.patch(race.Attempt, "end", note)
         self.assertEqual(ask(endpoints, WRITE, 60.0), 7)
         answered.set()
         self.assertTrue(ended.wait(PATIENCE_SECONDS))
-        self.assertEqual((sent, self.nodes["a"].closed), ([], True))
+        self.assertEqual((sent, self.nodes["late"].closed), ([], True))
 
     def test_a_surprise_is_not_lost(self) -> None:
         """An error in a thread is one of the command, not one that it waits for."""
