@@ -83,3 +83,8 @@ class Side:
     """The latest one whose Hello was accepted."""
     up: bool = False
     heard_at: float = 0.0
+
+    @property
+    def reaches(self) -> bool:
+        """Whether what is sent now leaves, if nothing else is in its way."""
+        return self.dialled is not None and self.dialled.usable

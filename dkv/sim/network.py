@@ -97,7 +97,8 @@ class Network:
         self._timings = timings
         self._trace = trace
         self._members: dict[int, Member] = {}
-        self._sides: dict[tuple[int, int], Side] = {}
+        self.sides: dict[tuple[int, int], Side] = {}
+        """What a node keeps of its connections with a peer, by their numbers."""
         self._connections: dict[Connection, None] = {}  # in order, so that a run can be repeated
         self._deaf: set[int] = set()
         self._count = 0
@@ -109,15 +110,15 @@ class Network:
         """Connect one node with those added before."""
         for other in self._members:
             for pair in ((other, member.number), (member.number, other)):
-                self._sides[pair] = Side()
+                self.sides[pair] = Side()
                 self._schedule.after(0.0, self._go_on_dialling, *pair)
         self._members[member.number] = member
 
     def began(self, member: Member) -> None:
         """A life of ``member`` has begun: it has no connections yet."""
-        for pair in self._sides:
+        for pair in self.sides:
             if pair[0] == member.number:
-                self._sides[pair] = Side()
+                self.sides[pair] = Side()
         self._deaf.discard(member.number)
         self._tick_later(member)
 
@@ -153,7 +154,7 @@ class Network:
             return
         self._count += 1
         number, pair = self._count, (sender.number, to.node)
-        connection = self._sides[pair].dialled
+        connection = self.sides[pair].dialled
         late = self.wires.lateness(to.node, message)
         lost = self.wires.loses(*pair) or late == LOST
         if connection is None or not connection.usable or lost or self._is_full(connection, body):
@@ -186,7 +187,7 @@ class Network:
 
     def _say_again(self, sender: int, to: int, body: bytes) -> None:
         """Something of a life that is over reaches ``to``, if it has taken the present life of the sender in."""
-        if self._sides[to, sender].accepted is not None:
+        if self.sides[to, sender].accepted is not None:
             self._members[to].run(self._arrive_again, sender, to, body)
 
     def _arrive_again(self, sender: int, to: int, body: bytes) -> None:
@@ -244,7 +245,7 @@ class Network:
 
     def _dial(self, dialler: int, acceptor: int) -> None:
         """Say Hello over a new connection, if there is none and the other can be reached and answer."""
-        side, one, other = self._sides[dialler, acceptor], self._members[dialler], self._members[acceptor]
+        side, one, other = self.sides[dialler, acceptor], self._members[dialler], self._members[acceptor]
         if side.dialled is not None or not other.up or self._random.random() < self.wires.weather.loss:
             return
         connection = Connection(dialler, one.life, acceptor, other.life, self._random.random() < 0.5)
@@ -268,7 +269,7 @@ class Network:
         end.hello, end.silent_ticks = hello, 0
         member.meet(hello)
         if number == connection.dialler:
-            side, peer = self._sides[number, hello.node], hello.node
+            side, peer = self.sides[number, hello.node], hello.node
             accepted = side.accepted
             if accepted is not None and accepted.ends[peer].life != connection.ends[peer].life:
                 side.accepted = None
@@ -280,7 +281,7 @@ class Network:
 
     def _objection(self, connection: Connection, number: int, hello: Hello) -> Objection | None:
         """What the node objects to a Hello; of another life that it hears it first asks for a sign."""
-        side, living = self._sides[number, connection.beyond(number)], list[Start]()
+        side, living = self.sides[number, connection.beyond(number)], list[Start]()
         for each in (side.dialled, side.accepted):
             life = None if each is None else each.ends[number].heard_life
             if each is not None and life is not None and life != hello.starts[-1]:
@@ -297,7 +298,7 @@ class Network:
     def _accepted(self, connection: Connection, hello: Hello) -> None:
         """A peer has dialled and its Hello is good, so it is there to be dialled."""
         number, peer = connection.acceptor, connection.dialler
-        side = self._sides[number, peer]
+        side = self.sides[number, peer]
         older, side.accepted = side.accepted, connection
         if older is not None:
             self._abort(older, number)
@@ -311,7 +312,7 @@ class Network:
             self._up(number, hello)
 
     def _up(self, number: int, hello: Hello) -> None:
-        side = self._sides[number, hello.node]
+        side = self.sides[number, hello.node]
         if not side.up:
             side.up = True
             self._note(number, "open", f"connected with node {hello.node}")
@@ -349,7 +350,7 @@ class Network:
 
     def _lost(self, connection: Connection, number: int) -> None:
         peer = connection.beyond(number)
-        side = self._sides[number, peer]
+        side = self.sides[number, peer]
         if side.dialled is connection:
             side.dialled = None
         elif side.accepted is connection:
@@ -368,7 +369,7 @@ class Network:
     def _tick(self, member: Member) -> None:
         """Count silence by ticks of the node, which stand still while it does, and give a sign of life."""
         self._tick_later(member)
-        for (number, _), side in self._sides.items():
+        for (number, _), side in self.sides.items():
             if number == member.number:
                 for connection in (side.dialled, side.accepted):
                     if connection is not None:
@@ -389,7 +390,7 @@ class Network:
     def _hear(self, connection: Connection, number: int) -> None:
         peer, member = connection.beyond(number), self._members[number]
         connection.ends[number].silent_ticks = 0
-        side, now = self._sides[number, peer], member.clock.seconds()
+        side, now = self.sides[number, peer], member.clock.seconds()
         if now - side.heard_at >= self._timings.heartbeat_seconds:
             side.heard_at = now
             member.peer_heard(peer)

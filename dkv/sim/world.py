@@ -242,8 +242,8 @@ class World:
     def sending(self, node: Node, to: Address, message: Any) -> None:
         """A message is about to leave."""
         self.faults.sending(node, to, message)
-        if node.up:
-            self.invariants.sending(node, to, message)
+        if node.up and (not node.damaged or self.network.sides[node.number, to.node].reaches):
+            self.invariants.sending(node, to, message)  # What a set back node says to nobody harms nobody.
 
     def oversized(self, node: Node, message: Any, size: int) -> None:
         """The limits' order rules it out."""

@@ -172,7 +172,7 @@ class NetworkTests(SynchronousTestCase):
         """Bytes for a process that is no more reach no other one, though that has the number of its start."""
         self.wait()
         self.told(self.two)
-        connection = self.network._sides[1, 2].dialled
+        connection = self.network.sides[1, 2].dialled
         assert connection is not None
         connection.lingers = True
         self.network.wires.stall(connection, 2, 1.0)
@@ -216,7 +216,7 @@ class NetworkTests(SynchronousTestCase):
         self.two.clock.pause()
         large = Accepted(Ballot(1, 1), 1)
         room = self.limits.peer_queue_bytes_max - len(encode(large))
-        self.network._sides[1, 2].dialled.queued_bytes = room  # type: ignore[union-attr]  # it is connected
+        self.network.sides[1, 2].dialled.queued_bytes = room  # type: ignore[union-attr]  # it is connected
         for _ in range(3):
             self.network.send(self.one, Address(2, PROPOSER), large)
         self.two.clock.resume()
