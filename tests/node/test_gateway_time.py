@@ -156,6 +156,18 @@ class TimeoutTests(SynchronousTestCase):
         self.node.give(Barrier(BOOT, 5, 1), sender=NODE_2)
         self.assertEqual([read.entries for read in self.node.reads], [[get("k")]])
 
+    def test_b32_a_late_barrier_serves_no_newer_read(self) -> None:
+        """What a leader that stood still says at last, or a retry brings twice, is too old for reads that came since."""
+        self.node.give(requests(1, get("a")))
+        self.node.leader(3)
+        self.node.give(requests(2, get("b")))
+        self.assertEqual(self.node.barriers(), [(NODE_2, 1), (NODE_3, 1), (NODE_3, 2)])
+        for _ in range(2):
+            self.node.give(Barrier(BOOT, 1, 5), sender=NODE_2)
+        self.assertEqual([(read.through, read.entries) for read in self.node.reads], [(5, [get("a")])])
+        self.node.give(ReadResults(1, [b"old"]), Barrier(BOOT, 2, 9), sender=NODE_3)
+        self.assertEqual([(read.through, read.entries) for read in self.node.reads][-1], (9, [get("b")]))
+
     def test_the_next_request_after_a_refusal(self) -> None:
         """A connection goes on as before: its next read waits for a barrier, its next write has the next number."""
         self.node.give(requests(1, put("a")))
