@@ -157,7 +157,7 @@ class TimeoutTests(SynchronousTestCase):
         self.assertEqual([read.entries for read in self.node.reads], [[get("k")]])
 
     def test_b32_a_late_barrier_serves_no_newer_read(self) -> None:
-        """What a leader that stood still says at last, or a retry brings twice, is too old for reads that came since."""
+        """What a leader that stood still says at last, or a retry brings twice, is too old for later reads."""
         self.node.give(requests(1, get("a")))
         self.node.leader(3)
         self.node.give(requests(2, get("b")))
