@@ -22,6 +22,7 @@ from dkv.messages import (
     ChosenSlots,
     Confirm,
     Confirmed,
+    Heartbeat,
     Poll,
     PollAnswer,
     Prepare,
@@ -47,6 +48,9 @@ ANSWER: dict[type, type] = {
     Submit: Want,
 }
 """What asks for what, the other way."""
+
+STAYS = frozenset((Heartbeat,))
+"""A heartbeat says what the very process that gets it has answered: only that one can, over its own connection."""
 
 TIMES = 6
 """How often one message comes up again at most: sooner or later, at any moment of the next life."""
@@ -92,7 +96,7 @@ class PastLives:
         """A process has ended."""
         for pair in [pair for pair in self._said if number in pair]:
             for kind, bodies in self._said.pop(pair).items():
-                if self._random.random() < self.chance:
+                if self._random.random() < self.chance and kind not in STAYS:
                     self._kept[(*pair, kind)] = _Kept(bodies, life)
 
     def _recall(self, what: tuple[int, int, type], lives: tuple[Life, Life], delay: float) -> None:
