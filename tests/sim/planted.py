@@ -34,12 +34,12 @@ PLANTS: dict[str, Plant] = {}
 """Every planted bug by its number."""
 
 
-def plant(number: str) -> Callable[[Callable[[], Iterator[None]]], Plant]:
-    """Register a bug under its number."""
+def plant(number: str, plants: dict[str, Plant] = PLANTS) -> Callable[[Callable[[], Iterator[None]]], Plant]:
+    """Register a bug under its number, among ``plants``."""
 
     def register(function: Callable[[], Iterator[None]]) -> Plant:
-        PLANTS[number] = contextmanager(function)
-        return PLANTS[number]
+        plants[number] = contextmanager(function)
+        return plants[number]
 
     return register
 

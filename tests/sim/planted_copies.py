@@ -13,12 +13,15 @@ from dkv.messages import Accept
 from dkv.net.acquaintances import Acquaintances
 from dkv.paxos.acceptor import Acceptor
 from dkv.wire.codec import Hello
-from tests.sim.planted import plant
+from tests.sim.planted import Plant, plant
+
+COPIES: dict[str, Plant] = {}
+"""Those that are looked for with few faults, by their number."""
 
 _forgotten = Acquaintances._forgotten
 
 
-@plant("B34")
+@plant("B34", COPIES)
 def starts_not_asked_for() -> Iterator[None]:
     """Whether a directory remembers the start that its peers have met is not asked."""
 
@@ -29,7 +32,7 @@ def starts_not_asked_for() -> Iterator[None]:
         yield
 
 
-@plant("B34b")
+@plant("B34b", COPIES)
 def votes_not_compared() -> Iterator[None]:
     """Whether a disk holds the votes that its peers know of is not asked."""
 
@@ -40,14 +43,14 @@ def votes_not_compared() -> Iterator[None]:
         yield
 
 
-@plant("B34c")
+@plant("B34c", COPIES)
 def nobody_is_told() -> Iterator[None]:
     """Peers keep what they know of a member in memory: a restart of theirs forgets it."""
     with patch("dkv.sim.node.load_members", lambda store: {}):
         yield
 
 
-@plant("B34d")
+@plant("B34d", COPIES)
 def some_votes_do_not_count() -> Iterator[None]:
     """A slot that is accepted raises no count: no promise is forgotten with it."""
     accept = Acceptor._accept

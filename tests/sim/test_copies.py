@@ -11,8 +11,7 @@ from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
 from dkv.sim.run import run
 from dkv.sim.world import World
-from tests.sim import planted_copies  # noqa: F401 - importing it registers its plants
-from tests.sim.planted import PLANTS
+from tests.sim.planted_copies import COPIES
 
 FEW_FAULTS = frozenset(("clone", "crash", "lying-disk", "old-copy"))
 SEEDS = 100
@@ -101,13 +100,17 @@ class PlantedTests(SynchronousTestCase):
     def check(self, number: str) -> None:
         """The bug is found: what was set back voted, or led. Few faults, so that each run strikes soon."""
         seed, violation = 0, None
-        with PLANTS[number]():
+        with COPIES[number]():
             while violation is None and seed < SEEDS:
                 seed += 1
                 violation = run(seed, 3 if seed % 2 else 5, 20.0, FEW_FAULTS).violation
         assert violation is not None, f"{number} was not found in {SEEDS} seeds"
         words = ("its disk was lost", "quorum", "takes a copy")
         self.assertTrue(any(each in violation for each in words), f"seed {seed}: {violation}")
+
+    def test_all(self) -> None:
+        """A planted bug without a test here would prove nothing."""
+        self.assertEqual(sorted(COPIES), ["B34", "B34b", "B34c", "B34d"])
 
     def test_b34_starts_not_asked_for(self) -> None:
         """A copy that was put back, with a vote as good as any."""
