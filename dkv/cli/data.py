@@ -108,7 +108,7 @@ class Access:
     answer_seconds: float
 
     def silence(self) -> Silence:
-        """What this user's commands know of endpoints that do not answer."""
+        """The endpoints that gave this user's commands no answer of late."""
         return Silence(state_path("silent"))
 
     def ask(self, *words: bytes) -> Reply:

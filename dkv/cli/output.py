@@ -106,7 +106,7 @@ def emit(line: bytes) -> None:
 
 def _unwritten(error: OSError) -> Failure:
     """The failure for an error of stdout, of which nothing is expected any more."""
-    # What is left in the buffer would fail again at exit and replace the status.
+    # Python would try to write the rest of the buffer at exit, fail again, and replace the status.
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):

@@ -29,7 +29,7 @@ _NIL = (b"$-1", b"*-1", b"_")
 
 
 class NotUnderstood(Exception):
-    """What came is no answer; nothing behind it can be understood either. The text shows its beginning."""
+    """These bytes are no answer, so the bytes behind them mean nothing either. The text shows how they begin."""
 
 
 class Answers:
