@@ -8,9 +8,10 @@ twice, or its disk lied. Whoever let it in would count votes and number batches 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from dkv.ballot import ZERO, Ballot
 from dkv.identity import NEVER, STARTS_KEPT, Acquaintance, Identity, Start, Votes, in_words, members_hash
 from dkv.messages import VOTES
 from dkv.wire.codec import PROTOCOL, Hello
@@ -47,22 +48,28 @@ class Acquaintances:
         self._me = me
         self._peers = frozenset(peers)
         self._known = {node: held for node, held in known.items() if node in self._peers}
+        self._told_ballot: dict[int, Ballot] = {}
+        self._told_count: dict[int, int] = {}
 
     def meet(self, hello: Hello) -> Acquaintance | None:
         """Take in a Hello without objection; what is known of its sender now, None if that life was met before."""
         known = self._known.get(hello.node)
         if known is not None and known.start == hello.start:
             return None
-        votes = hello.votes if known is None else known.votes.joined(hello.votes)
+        votes = hello.votes if known is None else self._votes(hello.node, known).joined(hello.votes)
         met = self._known[hello.node] = Acquaintance(hello.incarnation, hello.start, votes)
         return met
 
     def heard(self, node: int, message: Any) -> None:
         """Take in what a message of ``VOTES`` says of its sender's disk, before anybody counts it."""
-        known = self._known[node]
-        count = message.votes if VOTES[type(message)] else 0
-        if count > known.votes.count or message.ballot > known.votes.ballot:
-            self._known[node] = replace(known, votes=known.votes.joined(Votes(message.ballot, count)))
+        if message.ballot > self._told_ballot.get(node, ZERO):
+            self._told_ballot[node] = message.ballot
+        if VOTES[type(message)] and message.votes > self._told_count.get(node, 0):
+            self._told_count[node] = message.votes
+
+    def _votes(self, node: int, known: Acquaintance) -> Votes:
+        """What the disk of ``node`` holds at least, by what is ``known`` of it and by what it told since."""
+        return known.votes.joined(Votes(self._told_ballot.get(node, ZERO), self._told_count.get(node, 0)))
 
     def objection(self, hello: Hello, target: int | None = None, living: Iterable[Start] = ()) -> Objection | None:
         """Why this node will not talk to the sender of ``hello``; None if it will.
@@ -143,6 +150,7 @@ class Acquaintances:
         A life that was met before was judged then, and has voted since.
         """
         met, now, we = known.start, hello.start, f"node {self._me.node}"
+        votes = self._votes(hello.node, known)
         if met in (NEVER, now):
             pass  # Nothing is known of its lives, or this very one was let in.
         elif now.boot < met.boot:
@@ -151,9 +159,9 @@ class Acquaintances:
             return f"runs twice on one directory, or on a copy of it: {we} has met another process as start {met.boot}"
         elif met not in hello.starts and (len(hello.starts) < STARTS_KEPT or met.boot >= hello.starts[0].boot):
             return f"runs on an older copy of its directory: {we} has met start {met.boot}, of which it knows nothing"
-        if met != now and not hello.votes.covers(known.votes):
+        if met != now and not hello.votes.covers(votes):
             return (
-                f"has forgotten votes: it told {we} of ballot {known.votes.ballot} and {known.votes.count} votes, and"
+                f"has forgotten votes: it told {we} of ballot {votes.ballot} and {votes.count} votes, and"
                 f" its disk holds ballot {hello.votes.ballot} and {hello.votes.count} votes: an older copy of its"
                 " directory was put back, or its disk loses what it says is written"
             )

@@ -147,7 +147,7 @@ class UnwritableTest(LogTestCase):
         self.assertTrue(process.stdout.readline())
         process.stdout.close()
         self.fill_the_log(SOME)
-        self.assertGreaterEqual(self.dropped(), SOME)
+        wait_until(lambda: self.dropped() >= SOME, SECONDS, "all lines are counted")
         self.assertEqual(self.end(process), "")
         closed = ["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", *self.node.command()]
         self.node.process = subprocess.Popen(closed, env=child_environment())
