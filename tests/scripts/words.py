@@ -1,0 +1,183 @@
+"""The words of a trace: messages, commits, notes and replies as a reader of the paper would write them.
+
+A field that tells a reader nothing (the random number of a poll, the count of votes) has no place in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from dkv import messages
+from dkv.ballot import ZERO, Ballot
+from dkv.keys import (
+    APPLIED_THROUGH,
+    CHOSEN_THROUGH,
+    PROMISE,
+    RECORD,
+    SLOT_PROMISE,
+    slot_of,
+    unpack_ballot,
+    unpack_number,
+)
+from dkv.kv.commands import GET, describe
+from dkv.records import Batch, SlotRecord, Value, unpack_record
+from dkv.replies import Error, Simple
+from dkv.storage.store import Store
+from dkv.wire.codec import decode_entries
+
+MESSAGES: dict[type, str] = {
+    messages.Prepare: "{ballot} from slot {from_slot}",
+    messages.Promise: "{ballot}: chosen through {chosen_through}, {records}",
+    messages.Nack: "{ballot}: promised {promised}",
+    messages.Accept: "{ballot} slot {slot}: {value}; chosen through {chosen_through}",
+    messages.Accepted: "{ballot} slot {slot}",
+    messages.ChosenOtherwise: "{ballot} slot {slot}",
+    messages.ChosenMark: "{ballot} through slot {chosen_through}",
+    messages.PrepareSlot: "{ballot} slot {slot}",
+    messages.PromiseSlot: "{ballot} slot {slot}: {record}",
+    messages.NackSlot: "{ballot} slot {slot}: promised {promised}",
+    messages.AcceptSlot: "{ballot} slot {slot}: {value}",
+    messages.AcceptedSlot: "{ballot} slot {slot}",
+    messages.SlotSettled: "slot {slot}; chosen through {chosen_through}",
+    messages.SlotChosen: "{ballot} slot {slot}",
+    messages.ChosenThrough: "{through}",
+    messages.Voted: "{ballot}",
+    messages.Submit: "{batches}",
+    messages.Want: "batch {seq}",
+    messages.BarrierRequest: "{number}",
+    messages.Barrier: "{number}: through slot {through}",
+    messages.Confirm: "{ballot} round {round}",
+    messages.Confirmed: "{ballot} round {round}",
+    messages.ReadChosen: "from slot {from_slot}",
+    messages.ChosenSlots: "from slot {first_slot}: {values}; chosen through {chosen_through}",
+    messages.AppliedDigest: "through slot {through}",
+    messages.Poll: "chosen through {chosen_through}",
+    messages.PollAnswer: "{granted}",
+    messages.Resigned: "{ballot}",
+    messages.Heartbeat: "{ballot} beat {beat}",
+    messages.HeartbeatAck: "{ballot} beat {beat}",
+}
+"""What is said of each message behind its name; the braces hold its fields."""
+
+NOTES: dict[str, str] = {
+    "catchup_ended": "holds all chosen slots through {chosen_through}",
+    "catchup_started": "fetches slots {from_slot} to {through} from node {peer}",
+    "chosen": "knows that all slots through {through} are chosen",
+    "digest_agrees": "agrees with node {peer} again",
+    "digest_differs": "differs from node {peer} in what slot {slot} came to",
+    "duplicates_suppressed": "executes nothing: the token was used before",
+    "leader_elected": "follows node {leader} in ballot {ballot}",
+    "leader_lost": "has no leader: {reason}",
+    "leading": "leads in ballot {ballot}: chosen through {chosen_through}, slots to recover: {recovering}",
+    "paused": "finds that it stood still for {seconds} s",
+    "phase1_ended": "gives up ballot {ballot}: {reason}",
+    "phase1_started": "campaigns in ballot {ballot}",
+    "quorum_heard": "hears a majority again",
+    "quorum_lost": "hears no majority any more",
+    "stepped_down": "leads no more in ballot {ballot}: {reason}",
+    "vote_withheld": "withholds its vote in ballot {ballot}: it has not met nodes {unseen}",
+    "voting": "has met all other nodes: it votes from now on",
+}
+"""What is said of what a node notes; what is not here is not shown."""
+
+STORED: dict[bytes, Callable[[bytes, bytes], str]] = {
+    PROMISE: lambda key, value: f"promised {_ballot(value)}",
+    SLOT_PROMISE: lambda key, value: f"promised {_ballot(value)} for slot {slot_of(key)}",
+    RECORD: lambda key, value: f"slot {slot_of(key)} {record(unpack_record(value))}",
+    CHOSEN_THROUGH: lambda key, value: f"chosen through {unpack_number(value)}",
+    APPLIED_THROUGH: lambda key, value: f"applied through {unpack_number(value)}",
+}
+"""What is said of the keys of a disk, by their prefixes; what is not here is not shown."""
+
+
+def message(about: Any) -> str:
+    """A message in words."""
+    fields = {name: _field(name, getattr(about, name)) for name in about.__slots__}
+    return f"{type(about).__name__} {MESSAGES[type(about)].format_map(fields)}"
+
+
+def note(event: str, fields: Mapping[str, Any]) -> str | None:
+    """What a node notes, in words; None if it is not worth a line."""
+    template = NOTES.get(event)
+    return None if template is None else template.format_map(fields)
+
+
+def _field(name: str, value: Any) -> Any:
+    match name:
+        case "granted":
+            return "granted" if value else "refused"
+        case "records":
+            return "; ".join(f"slot {slot} {record(held)}" for slot, held in value) or "nothing above"
+        case "record":
+            return "nothing accepted" if value is None else record(value)
+        case "value":
+            return commands(value)
+        case "values":
+            return " | ".join(map(commands, value)) or "nothing"
+        case "batches":
+            return " + ".join(f"batch {_number(batch)}: {_batch(batch)}" for batch in value)
+    return value
+
+
+def _ballot(stored: bytes) -> Ballot:
+    return Ballot(*unpack_ballot(stored))
+
+
+def record(held: SlotRecord) -> str:
+    """What an acceptor holds for a slot."""
+    if held.ballot == ZERO:
+        return f"learned as chosen: {commands(held.value)}"
+    return f"accepted in {held.ballot}{' and chosen' if held.chosen else ''}: {commands(held.value)}"
+
+
+def commands(value: Value) -> str:
+    """The commands of a slot."""
+    return " + ".join(map(_batch, value)) or "no-op"
+
+
+def writes(value: Value) -> bool:
+    """Whether a slot holds commands that change something."""
+    return any(entry[0] != GET for batch in value for entry in decode_entries(batch.blob) or ())
+
+
+def _batch(batch: Batch) -> str:
+    entries = decode_entries(batch.blob)
+    if entries is None:
+        return "?"
+    return ", ".join(map(command, entries)) or "empty batch"
+
+
+def _number(batch: Batch) -> str:
+    """Batches of a gateway's first life are counted, those of later ones named with the start too."""
+    return f"{batch.seq}" if batch.boot == 1 else f"{batch.boot}-{batch.seq}"
+
+
+def command(entry: list[Any]) -> str:
+    """An entry as a client typed it."""
+    return b" ".join(describe(entry)).decode()
+
+
+def reply(answer: Any) -> str:
+    """What a client is answered."""
+    match answer:
+        case None:
+            return "nil"
+        case bytes():
+            return answer.decode()
+        case Simple() | Error():
+            return answer.text
+    return str(answer)
+
+
+def commit(writes: Mapping[bytes, bytes | None]) -> str:
+    """What of a commit matters to the protocol; empty if nothing does."""
+    written = sorted((key, value) for key, value in writes.items() if value is not None)
+    return "; ".join(say(key, value) for prefix, say in STORED.items() for key, value in written if key[:1] == prefix)
+
+
+def disk(store: Store) -> Iterator[str]:
+    """The same of all that a disk holds."""
+    for prefix in STORED:
+        for key, value in store.scan(prefix):
+            yield STORED[prefix](key, value)
