@@ -1,4 +1,4 @@
-"""Limits and timings of a node: values only. ``dkv.node.config`` reads them; everything else is handed them."""
+"""Limits and timings of a node: values only. ``dkv.config.config`` reads them; everything else is handed them."""
 
 from __future__ import annotations
 

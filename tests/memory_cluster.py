@@ -14,11 +14,11 @@ from twisted.internet.task import Clock
 
 from dkv.actor import CLIENTS, GATEWAY, MEASURES, Address, Turn
 from dkv.events import ClientReplies, ClientRequests, Requests
+from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity, Start
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, DELETE, GET, PUT
 from dkv.node.assembly import add_actors
-from dkv.node.host import Host
 from dkv.settings import LEADER, Limits, Timings
 from dkv.sim.memory import MemoryStore
 from dkv.wire.codec import decode, encode

@@ -43,14 +43,23 @@ class Room:
     never: frozenset[str] = frozenset()
 
 
-_LOWER = frozenset(("vocabulary", "paxos", "kv", "wire", "storage", "net", "node"))
+_LOWER = frozenset(
+    ("vocabulary", "paxos", "kv", "gateway", "host", "wire", "storage", "net", "config", "console", "node")
+)
 ROOMS = {
     "vocabulary": Room(frozenset(), never=NOT_PURE),
     "paxos": Room(frozenset(("vocabulary",)), never=NOT_PURE),
     "kv": Room(frozenset(("vocabulary",)), never=NOT_PURE),
+    "gateway": Room(frozenset(("vocabulary", "kv")), never=NOT_PURE),
+    "host": Room(frozenset(("vocabulary", "storage.store")), never=NOT_PURE),
     "wire": Room(frozenset(("vocabulary", "kv.commands")), frozenset(("cbor2", "google_crc32c"))),
     "storage": Room(frozenset(("vocabulary",)), frozenset(("plyvel", "plyvel_next", "google_crc32c", "twisted"))),
     "net": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
+    "config": Room(frozenset(("vocabulary",)), frozenset(("twisted",))),
+    "console": Room(
+        frozenset(("vocabulary", "kv", "wire", "net", "host", "config")),
+        frozenset(("prometheus_client", "twisted", "zope")),
+    ),
     "node": Room(_LOWER, None),
     "client": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
     "sim": Room(_LOWER, None),
@@ -205,7 +214,7 @@ class RuleTests(SynchronousTestCase):
         """A rule that cannot fail guards nothing."""
         cases = {
             ("dkv.paxos.acceptor", "from dkv.ballot import Ballot"): True,
-            ("dkv.paxos.acceptor", "from dkv.paxos.log import Log"): True,
+            ("dkv.paxos.acceptor", "from dkv.paxos.slot_log import Log"): True,
             ("dkv.paxos.acceptor", "from random import Random"): True,
             ("dkv.paxos.acceptor", "from random import choice"): False,
             ("dkv.paxos.acceptor", "import random"): False,

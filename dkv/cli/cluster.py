@@ -13,7 +13,7 @@ from dkv.cli.nodes import script
 from dkv.cli.output import say_if_taken as say
 from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
-from dkv.node.config import Member
+from dkv.config.config import Member
 from dkv.settings import LEADER, MODES
 from dkv.storage.guard import private_files
 

@@ -9,7 +9,7 @@ import click
 
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.types import PathName, Whole
-from dkv.node.config import NODE_ID_MAX, ConfigError, load_config
+from dkv.config.config import NODE_ID_MAX, ConfigError, load_config
 from dkv.storage.identity import CLUSTER_KEY_BYTES, DirectoryError, draw_cluster_key, initialise
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
-from dkv.node.config import Config, ConfigError, Member, load_config, render_config
-from dkv.node.endpoint import parse_endpoint
+from dkv.config.config import Config, ConfigError, Member, load_config, render_config
+from dkv.config.endpoint import parse_endpoint
 from dkv.settings import LEADER, Limits, Timings
 from dkv.storage.identity import DirectoryError, draw_cluster_key, initialise
 

@@ -22,7 +22,7 @@ import click
 from dkv.cli.output import Failure, Status, complain, one_line, say
 from dkv.cli.types import DAY_SECONDS, MOST, Number, PathName, Seconds, Whole, shown
 from dkv.settings import LEADER, MODES
-from dkv.sim.picture import picture
+from dkv.sim.picture.picture import picture
 from dkv.sim.plan import FAULTS
 from dkv.sim.run import Outcome, run
 from dkv.sim.world import MIXED

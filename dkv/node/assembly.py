@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from dkv.actor import ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, Actor
+from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import BOUNDS, Bounds
-from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.catchup import Catchup
-from dkv.paxos.classic_acceptor import ClassicAcceptor
-from dkv.paxos.classic_proposer import ClassicProposer
+from dkv.paxos.classic.acceptor import ClassicAcceptor
+from dkv.paxos.classic.presence import Presence
+from dkv.paxos.classic.proposer import ClassicProposer
 from dkv.paxos.elector import Elector
 from dkv.paxos.learner import Learner
-from dkv.paxos.presence import Presence
 from dkv.paxos.proposer import Proposer
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.wire.codec import decode_entries, encode_entries

@@ -13,9 +13,9 @@ from twisted.python.usage import UsageError
 
 import dkv
 from dkv.asserts import REFUSAL, assertions_left_out
+from dkv.config.config import NODE_ID_MAX, Config, ConfigError, Member, load_config, render_config
 from dkv.node import foreign, logs
-from dkv.node.config import NODE_ID_MAX, Config, ConfigError, Member, load_config, render_config
-from dkv.node.logwriter import LogFile, LogWriter
+from dkv.node.log_writer import LogFile, LogWriter
 from dkv.node.process import keep_standard_descriptors
 
 USAGE_STATUS = 2

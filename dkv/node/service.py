@@ -15,6 +15,13 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Fenced
+from dkv.config.config import Config, Member
+from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
+from dkv.console.admin import admin_site
+from dkv.console.inspection import Inspection
+from dkv.console.notes import Notes
+from dkv.console.session import ClientSession
+from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity
 from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients
@@ -22,18 +29,11 @@ from dkv.net.doors import Door
 from dkv.net.lookups import Lookups
 from dkv.net.peers import Mesh
 from dkv.node import foreign, logs
-from dkv.node.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
-from dkv.node.admin import admin_site
 from dkv.node.assembly import add_actors
-from dkv.node.config import Config, Member
-from dkv.node.host import Host
-from dkv.node.inspection import Inspection
-from dkv.node.journal import Journal
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
-from dkv.node.polling import clock_of
 from dkv.node.process import Launch, daemonize, obey_signals
-from dkv.node.session import ClientSession
+from dkv.node.reactor import clock_of
 from dkv.storage.check import check_frame, check_log
 from dkv.storage.fence import FENCED_ADVICE, write_fence
 from dkv.storage.guard import PRIVATE_UMASK, narrow
@@ -76,7 +76,7 @@ class NodeService(MultiService):
         self._directory = directory
         self._launch = launch
         self._log = logs.get_logger(member.id, "service")
-        self._journal = Journal(lambda actor: logs.get_logger(member.id, actor), config.mode)
+        self._notes = Notes(lambda actor: logs.get_logger(member.id, actor), config.mode)
         self._peer_door = Door(reactor, member.peer.bind)
         self._admin_door = Door(reactor, member.admin.bind) if member.admin is not None else None
         self._client_door = Door(reactor, member.client.bind)
@@ -142,7 +142,7 @@ class NodeService(MultiService):
             random=SystemRandom(),
             limits=config.limits,
             timings=config.timings,
-            note=self._journal.note,
+            note=self._notes.note,
             fail=self._fail,
         )
         self._clients = Clients(
@@ -167,7 +167,14 @@ class NodeService(MultiService):
             logs.get_logger(node, "mesh"),
         )
         self._inspection = Inspection(
-            identity, config, self._host, self._mesh, self._clients, self._journal, self._reactor.seconds
+            identity,
+            config,
+            self._host,
+            self._mesh,
+            self._clients,
+            self._notes,
+            self._reactor.seconds,
+            logs.lines_dropped,
         )
         members = [member.id for member in config.members]
         add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)

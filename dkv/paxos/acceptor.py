@@ -31,9 +31,9 @@ from dkv.messages import (
     ReadChosen,
     Voted,
 )
-from dkv.paxos.log import SlotLog
 from dkv.paxos.members import Members
-from dkv.paxos.votes import VoteCount
+from dkv.paxos.slot_log import SlotLog
+from dkv.paxos.vote_count import VoteCount
 from dkv.records import SlotRecord, value_bytes
 from dkv.settings import Limits
 

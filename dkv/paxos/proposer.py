@@ -46,11 +46,11 @@ from dkv.messages import (
     Promise,
     Submit,
 )
-from dkv.paxos.barriers import ReadRounds
-from dkv.paxos.marks import Told
-from dkv.paxos.origins import BatchQueue
-from dkv.paxos.phase1 import Phase, PromiseTally
+from dkv.paxos.batch_queue import BatchQueue
+from dkv.paxos.chosen_marks import ChosenMarks
+from dkv.paxos.promise_tally import Phase, PromiseTally
 from dkv.paxos.quorum import is_quorum
+from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.window import Window, backoff
 from dkv.records import Value
 from dkv.settings import Limits, Timings
@@ -101,7 +101,7 @@ class Proposer:
         """Set what belongs to one leadership, with everything up to ``base`` known chosen."""
         limits = self._limits
         self._window = Window(base, self._node, self._members, limits.window_slots_max, limits.window_bytes_max)
-        self._told = Told(self._members)
+        self._marks = ChosenMarks(self._members)
         self._announcing = False
         self._recovered_through = base
         self._recovery: deque[Value] = deque()
@@ -255,7 +255,7 @@ class Proposer:
             return
         self._propose(turn)
         self._announce(turn, self._window.take_origins())
-        if not self._announcing and self._told.least < self._window.chosen_through:
+        if not self._announcing and self._marks.least < self._window.chosen_through:
             self._announcing = True
             turn.set_timer("announce", MARK_SECONDS)
         self._begin_round(turn)
@@ -273,12 +273,12 @@ class Proposer:
             accept = Accept(self._ballot, slot, value, self._window.chosen_through)
             for node in self._members:
                 turn.send(self._acceptor(node), accept)
-            self._told.tell(self._members, accept.chosen_through)
+            self._marks.tell(self._members, accept.chosen_through)
 
     def _announce(self, turn: Turn, nodes: Iterable[int]) -> None:
         """Tell those of the nodes the mark who were not told, by an Accept or by this."""
         mark = ChosenMark(self._ballot, self._window.chosen_through)
-        for node in self._told.tell(nodes, mark.chosen_through):
+        for node in self._marks.tell(nodes, mark.chosen_through):
             turn.send(self._acceptor(node), mark)
 
     # --- read barriers ---
@@ -356,7 +356,7 @@ class Proposer:
                 return
             if self._phase is Phase.LEADING:
                 self._retransmit_window(turn)
-                self._told = Told(self._members)  # what was told may be lost
+                self._marks = ChosenMarks(self._members)  # what was told may be lost
                 self._announce(turn, self._members)
                 turn.set_timer("retransmit", self._timings.retransmit_seconds)
             else:

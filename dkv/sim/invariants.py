@@ -13,6 +13,7 @@ from typing import Any
 from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.events import BatchApplied
+from dkv.host.layers import Layers
 from dkv.keys import (
     APPLIED_THROUGH,
     BATCH_MARK,
@@ -42,7 +43,6 @@ from dkv.messages import (
     Promise,
     PromiseSlot,
 )
-from dkv.node.layers import Layers
 from dkv.paxos.quorum import quorum_size
 from dkv.records import unpack_record
 from dkv.sim.chosen import Chosen

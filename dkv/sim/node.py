@@ -7,15 +7,15 @@ from random import Random
 from typing import Any, Protocol
 
 from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Turn
+from dkv.console.readiness import Readiness
 from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
+from dkv.host.host import Host
 from dkv.identity import Start
 from dkv.keys import MEMBER, node_of
 from dkv.kv.sessions import Bounds
 from dkv.messages import VOTES
 from dkv.net.acquaintances import Acquaintances, Objection, hello_of
 from dkv.node.assembly import add_actors
-from dkv.node.host import Host
-from dkv.node.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.sim.connection import Life
 from dkv.sim.disk import Disk

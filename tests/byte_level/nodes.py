@@ -7,13 +7,13 @@ from typing import Any
 
 from dkv.actor import CLIENTS, GATEWAY, Address
 from dkv.events import ClientRequests, Requests
+from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, GET
 from dkv.net.doors import Door
 from dkv.net.peers import Mesh
 from dkv.node.assembly import add_actors
-from dkv.node.host import Host
 from dkv.sim.memory import MemoryStore
 from dkv.storage.lives import read_members, votes_of
 from tests.byte_level.members import LIMITS, PORT, TIMINGS, host_of

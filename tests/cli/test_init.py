@@ -10,7 +10,7 @@ from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli.layout import new_config
-from dkv.node.config import render_config
+from dkv.config.config import render_config
 from dkv.storage.identity import open_directory
 from tests.cli.commands import run
 

@@ -13,9 +13,9 @@ from dkv.cli import layout
 from dkv.cli.layout import Layout, check_ports, client_endpoint, listening, new_config, prepare
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
+from dkv.config.config import Config, Member, load_config, render_config
+from dkv.config.endpoint import parse_endpoint
 from dkv.identity import Identity
-from dkv.node.config import Config, Member, load_config, render_config
-from dkv.node.endpoint import parse_endpoint
 from dkv.settings import Limits, Timings
 from dkv.storage.identity import DirectoryError, initialise
 

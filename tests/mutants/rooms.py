@@ -17,20 +17,10 @@ class Room:
     tests: tuple[str, ...]
 
 
-_GATEWAY = ("gateway", "runs", "read", "gathering", "availability")
-_HOST = ("host", "layers")
-
 ROOMS = (
-    Room(("dkv/paxos/*.py",), ("tests/paxos/test_*.py",)),
-    Room(("dkv/kv/*.py",), ("tests/kv/test_*.py",)),
-    *(
-        Room(tuple(f"dkv/node/{name}*.py" for name in names), tuple(f"tests/node/test_{name}*.py" for name in names))
-        for names in (_GATEWAY, _HOST)
-    ),
-    Room(("dkv/storage/*.py",), ("tests/storage/test_*.py",)),
+    Room(("dkv/paxos/*.py", "dkv/paxos/classic/*.py"), ("tests/paxos/test_*.py", "tests/paxos/classic/test_*.py")),
+    *(Room((f"dkv/{room}/*.py",), (f"tests/{room}/test_*.py",)) for room in ("kv", "gateway", "host", "storage")),
 )
-
-_CLASSIC = ("classic", "patience", "presence", "slot_promises")
 
 
 def sources_of(room: Room, root: Path) -> Iterator[Path]:
@@ -47,4 +37,4 @@ def tests_of(room: Room, root: Path) -> list[str]:
 
 def mode_of(path: Path) -> str:
     """The mode of the simulated clusters in which the file's code runs."""
-    return CLASSIC if any(word in path.as_posix() for word in _CLASSIC) else LEADER
+    return CLASSIC if "classic" in path.parts else LEADER

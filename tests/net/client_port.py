@@ -13,11 +13,11 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from dkv.actor import GATEWAY, Address
+from dkv.console.inspection import Inspection
+from dkv.console.session import ClientSession
 from dkv.events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.kv.commands import GET
 from dkv.net.clients import Clients
-from dkv.node.inspection import Inspection
-from dkv.node.session import ClientSession
 from dkv.replies import OK, Local
 from dkv.settings import Limits
 from tests.turns import FakeTurn

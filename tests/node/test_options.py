@@ -17,8 +17,8 @@ from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 import dkv
+from dkv.config.config import load_config, render_config
 from dkv.node import foreign, logs
-from dkv.node.config import load_config, render_config
 from dkv.node.options import Options
 
 ETC = str(Path(__file__).resolve().parents[2] / "etc" / "cluster.toml")

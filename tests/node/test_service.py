@@ -10,8 +10,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import Fenced
+from dkv.config.config import parse_config
 from dkv.keys import FENCE
-from dkv.node.config import parse_config
 from dkv.node.service import NodeService
 from dkv.storage import fence
 from dkv.storage.store import StoreFailed

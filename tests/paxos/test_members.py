@@ -13,7 +13,7 @@ from dkv.identity import Acquaintance, Start, Votes, pack_acquaintance
 from dkv.keys import VOTE_COUNT, member_key, unpack_number
 from dkv.messages import Accept, Accepted, AcceptSlot, Prepare, PrepareSlot, Voted
 from dkv.paxos.acceptor import VOTED_SECONDS, Acceptor
-from dkv.paxos.classic_acceptor import ClassicAcceptor
+from dkv.paxos.classic.acceptor import ClassicAcceptor
 from dkv.records import NOOP
 from dkv.settings import Limits, Timings
 from tests.turns import FakeTurn, inject

@@ -15,18 +15,18 @@ from unittest.mock import patch
 from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.events import PromiseRaised
+from dkv.gateway.gateway import Gateway
 from dkv.keys import APPLIED_THROUGH, GENERATION, STATE, record_key
 from dkv.kv.commands import DELETE
 from dkv.kv.machine import Machine
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
 from dkv.net.acquaintances import Acquaintances
-from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
-from dkv.paxos.barriers import ReadRounds
 from dkv.paxos.learner import Learner
-from dkv.paxos.log import SlotLog
-from dkv.paxos.phase1 import Phase
+from dkv.paxos.promise_tally import Phase
 from dkv.paxos.proposer import Proposer
+from dkv.paxos.read_rounds import ReadRounds
+from dkv.paxos.slot_log import SlotLog
 from dkv.records import SlotRecord, pack_record
 
 Plant = Callable[[], Any]

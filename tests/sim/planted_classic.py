@@ -11,14 +11,14 @@ from unittest.mock import patch
 from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Origins
+from dkv.gateway.gateway import Gateway
 from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, pack_ballot, unpack_ballot
 from dkv.messages import AcceptedSlot, AcceptSlot, PrepareSlot, PromiseSlot, SlotChosen
-from dkv.node.gateway import Gateway
 from dkv.paxos.acceptor import Acceptor
-from dkv.paxos.classic_acceptor import ClassicAcceptor
-from dkv.paxos.classic_proposer import ClassicProposer, Phase
-from dkv.paxos.log import SlotLog
-from dkv.paxos.slot_promises import SlotPromises
+from dkv.paxos.classic.acceptor import ClassicAcceptor
+from dkv.paxos.classic.proposer import ClassicProposer, Phase
+from dkv.paxos.classic.slot_promises import SlotPromises
+from dkv.paxos.slot_log import SlotLog
 
 Plant = Callable[[], Any]
 CLASSIC_PLANTS: dict[str, Plant] = {}
@@ -73,7 +73,7 @@ def acknowledged_by_one_disk() -> Iterator[None]:
     on_accepted = ClassicProposer._on_accepted_slot
 
     def count_one(self: ClassicProposer, turn: Any, sender: Address, message: AcceptedSlot) -> None:
-        with patch("dkv.paxos.classic_proposer.is_quorum", lambda voters, members: bool(voters)):
+        with patch("dkv.paxos.classic.proposer.is_quorum", lambda voters, members: bool(voters)):
             on_accepted(self, turn, sender, message)
 
     with patch.object(ClassicProposer, "_on_accepted_slot", count_one):

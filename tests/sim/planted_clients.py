@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from dkv.gateway.gateway import Gateway
+from dkv.gateway.runs import Lane, Run
 from dkv.keys import BATCH_MARK
 from dkv.kv import sessions
 from dkv.kv.commands import DELETE
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import Sessions
-from dkv.node.gateway import Gateway
-from dkv.node.runs import Lane, Run
 from tests.sim.planted import plant
 
 

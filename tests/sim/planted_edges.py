@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 from dkv.ballot import ZERO
 from dkv.events import CaughtUp
+from dkv.gateway.gateway import Gateway
+from dkv.host.host import Host
 from dkv.messages import Barrier
-from dkv.node.gateway import Gateway
-from dkv.node.host import Host
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.elector import Elector
-from dkv.paxos.phase1 import Phase
+from dkv.paxos.promise_tally import Phase
 from dkv.paxos.proposer import Proposer
 
 Plant = Callable[[], Any]
@@ -61,7 +61,7 @@ def first_batch_of_a_lower_boot() -> Iterator[None]:
     def follows(mark: tuple[int, int], boot: int, seq: int) -> bool:
         return seq == mark[1] + 1 if boot == mark[0] else seq == 1
 
-    with patch("dkv.paxos.origins.follows", follows), patch("dkv.kv.machine.follows", follows):
+    with patch("dkv.paxos.batch_queue.follows", follows), patch("dkv.kv.machine.follows", follows):
         yield
 
 

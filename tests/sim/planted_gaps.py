@@ -10,8 +10,8 @@ from unittest.mock import patch
 from dkv.actor import Address
 from dkv.ballot import Ballot
 from dkv.messages import AcceptedSlot, AcceptSlot, PrepareSlot, PromiseSlot, SlotChosen
-from dkv.paxos.classic_acceptor import ClassicAcceptor
-from dkv.paxos.log import SlotLog
+from dkv.paxos.classic.acceptor import ClassicAcceptor
+from dkv.paxos.slot_log import SlotLog
 from dkv.records import SlotRecord, Value
 from tests.sim.planted_classic import Turned, plant
 

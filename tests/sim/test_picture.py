@@ -21,9 +21,9 @@ from dkv.messages import (
     PromiseSlot,
     SlotChosen,
 )
-from dkv.sim.picture import picture
-from dkv.sim.picture_legend import COLOURS
-from dkv.sim.picture_sheet import GAP_PIXELS_MAX, Axis, Sheet
+from dkv.sim.picture.legend import COLOURS
+from dkv.sim.picture.picture import picture
+from dkv.sim.picture.sheet import GAP_PIXELS_MAX, Axis, Sheet
 from dkv.sim.run import run
 from dkv.sim.trace import Happening
 

@@ -15,9 +15,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv import messages as m
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER
 from dkv.ballot import Ballot
+from dkv.gateway import gateway
 from dkv.identity import Start, Votes
-from dkv.node import gateway
-from dkv.paxos import acceptor, catchup, classic_acceptor, classic_proposer, elector, learner, presence, proposer
+from dkv.paxos import acceptor, catchup, elector, learner, proposer
+from dkv.paxos.classic import acceptor as classic_acceptor
+from dkv.paxos.classic import presence
+from dkv.paxos.classic import proposer as classic_proposer
 from dkv.records import Batch, SlotRecord
 from dkv.settings import MODES
 from dkv.wire.codec import (

@@ -1,0 +1,1 @@
+"""The config file of a cluster: its members, limits and timings."""

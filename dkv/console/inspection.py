@@ -1,0 +1,206 @@
+"""What a node says of itself to operators: its state, whether it is ready, its metrics and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dkv import __version__
+from dkv.ballot import ZERO
+from dkv.config.config import Config
+from dkv.config.endpoint import listening_port, shortest
+from dkv.console.info import Sections, info_sections
+from dkv.console.metrics import Metrics, Readings
+from dkv.console.notes import Notes
+from dkv.console.readiness import Condition, Readiness
+from dkv.host.host import Host
+from dkv.identity import Identity
+from dkv.keys import RECORD, record_key, slot_of
+from dkv.kv.commands import describe
+from dkv.net.clients import Clients
+from dkv.net.faults import Faults
+from dkv.net.peers import Mesh
+from dkv.records import Batch, SlotRecord, unpack_record
+from dkv.wire.codec import decode_entries
+
+LOG_BYTES_MAX = 1 << 20
+LOG_SLOTS_SCANNED_MAX = 10_000
+LOG_SHARE = 0.2
+"""So much of a node's time may go into showing its log: a client can ask for it as often as it likes."""
+WORD_BYTES_MAX = 256
+
+
+class Busy(Exception):
+    """What was asked for has just been done, and takes too long to be done again so soon."""
+
+
+class Inspection:
+    """The view of one node on itself. ``now`` is monotonic seconds; ``lines_dropped`` counts lost lines of its log."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        config: Config,
+        host: Host,
+        mesh: Mesh,
+        clients: Clients,
+        notes: Notes,
+        now: Callable[[], float],
+        lines_dropped: Callable[[], int],
+    ) -> None:
+        self.identity = identity
+        self._config = config
+        self._host = host
+        self._mesh = mesh
+        self._clients = clients
+        self._notes = notes
+        self._now = now
+        self._lines_dropped = lines_dropped
+        self._began_at = now()
+        self._log_rests_until = 0.0
+        self._metrics = notes.metrics = Metrics(identity.node, self._readings)
+        self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
+        notes.readiness = self._readiness
+
+    @property
+    def faults(self) -> Faults:
+        """Where fault orders are carried out."""
+        return self._mesh.faults
+
+    @property
+    def faults_allowed(self) -> bool:
+        """Whether the config allows fault orders."""
+        return self._config.allow_faults
+
+    @property
+    def connections_max(self) -> int:
+        """How many clients may be connected at once."""
+        return self._clients.connections_max
+
+    def info(self) -> Sections:
+        """What INFO shows of the node."""
+        port = listening_port(self._config.member(self.identity.node).client)
+        uptime_seconds = self._now() - self._began_at
+        return info_sections(self._notes.status(), self.identity, self._clients, port, uptime_seconds)
+
+    def metrics(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return self._metrics.text()
+
+    def _readings(self) -> Readings:
+        clients = self._clients
+        return Readings(
+            all(condition.holds for condition in self.conditions()),
+            len(self._mesh.connected),
+            clients.connections,
+            clients.connections_refused,
+            clients.inputs_refused,
+            {
+                "mailbox_messages": self._host.mailbox_length,
+                "undurable_bytes": self._host.layers.undurable_bytes,
+                "client_inflight_bytes": clients.inflight_bytes,
+            },
+            self._host.sent,
+            self.faults.dropped,
+            self.faults.delayed,
+            self._lines_dropped(),
+        )
+
+    # --- is it well? ---
+
+    def conditions(self) -> list[Condition]:
+        """What must hold for a node to be ready."""
+        commit, stuck = self._host.commit_seconds, self._config.timings.stuck_disk_seconds
+        disk = Condition("disk", commit < stuck, f"a commit has been under way for {commit:.1f} s")
+        return [*self._readiness.conditions(), disk]
+
+    def status(self) -> dict[str, Any]:
+        """The state of the node, for JSON."""
+        me, metrics, member = self.identity, self._metrics, self._config.member(self.identity.node)
+        conditions = self.conditions()
+        return {
+            "cluster": me.cluster,
+            "node": me.node,
+            "mode": self._config.mode,
+            "version": __version__,
+            "boot": me.boot,
+            "incarnation": f"{me.incarnation:016x}",
+            "role": self._notes.role,
+            "leader": metrics.leader,
+            "leader_ballot": self._notes.leader_ballot,
+            "ballot": str(metrics.promised),
+            "chosen_through": metrics.chosen_through,
+            "applied_through": metrics.applied_through,
+            "differs_from": metrics.differs_from,
+            "ready": all(condition.holds for condition in conditions),
+            "conditions": {condition.name: condition.holds for condition in conditions},
+            "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
+            "peers": self._mesh.status(),
+            "catching_up": self._notes.catching_up,
+            "catchup_entries_applied": metrics.catchup_entries_applied,
+            "duplicates_suppressed": metrics.duplicates_suppressed,
+            "applied_ops": metrics.applied_ops,
+            "connections": self._clients.connections,
+            "uptime_seconds": round(self._now() - self._began_at, 3),
+            "clients": shortest(member.client) or member.client.bind,
+            "admin": None if member.admin is None else shortest(member.admin) or member.admin.bind,
+            "faults_allowed": self.faults_allowed,
+            "faults": self.faults.status(),
+        }
+
+    # --- the log ---
+
+    def log(self, from_slot: int | None, count: int) -> list[Any]:
+        """``count`` slots of the log from ``from_slot`` on, or its last ones, as DKV.LOG answers them.
+
+        Fewer if they are large. ``Busy`` if it was asked for so often that the node would have time for little else.
+        """
+        began = self._now()
+        if began < self._log_rests_until:
+            raise Busy
+        slots = self._read_log(from_slot, count)
+        ended = self._now()
+        self._log_rests_until = ended + (ended - began) * (1 / LOG_SHARE - 1)
+        return slots
+
+    def _read_log(self, from_slot: int | None, count: int) -> list[Any]:
+        layers = self._host.layers
+        through = self._metrics.chosen_through
+        if from_slot is None:
+            newest = max((slot_of(key) for key, _ in layers.scan(RECORD, record_key(through + 1))), default=through)
+            from_slot = max(newest - count + 1, 1)
+        slots: list[Any] = []
+        size = 0
+        for slot in range(from_slot, from_slot + LOG_SLOTS_SCANNED_MAX):
+            data = layers.load(record_key(slot))
+            if data is None and slot > through:
+                break
+            if data is not None:
+                slots.append(_slot_lines(slot, unpack_record(data), slot <= through))
+                size += _size(slots[-1])
+            if len(slots) == count or size > LOG_BYTES_MAX:
+                break
+        return slots
+
+
+def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Any]:
+    state = b"chosen" if chosen or record.chosen else b"accepted"
+    ballot = None if record.ballot == ZERO else str(record.ballot).encode()  # catch-up brings values without theirs
+    return [slot, ballot, state, [_batch_lines(batch) for batch in record.value]]
+
+
+def _batch_lines(batch: Batch) -> list[Any]:
+    entries = decode_entries(batch.blob)
+    commands = [[b"?"]] if entries is None else [list(map(_cut, describe(entry))) for entry in entries]
+    return [b"node %d boot %d seq %d" % (batch.node, batch.boot, batch.seq), commands]
+
+
+def _cut(word: bytes) -> bytes:
+    return word if len(word) <= WORD_BYTES_MAX else word[: WORD_BYTES_MAX - 3] + b"..."
+
+
+def _size(lines: Any) -> int:
+    """The bytes that an answer takes, roughly."""
+    if isinstance(lines, list):
+        return 8 + sum(map(_size, lines))
+    return 8 + (len(lines) if isinstance(lines, bytes) else 8)

@@ -1,0 +1,221 @@
+"""What a node counts, as Prometheus reads it: from what its actors note, and from what can be read when asked.
+
+Actors note for every slot, batch and commit, never for an operation; what is noted costs about a microsecond.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from dkv.actor import ELECTOR, PROPOSER
+from dkv.ballot import ZERO
+from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+
+class Histogram:
+    """Counts values by the lowest of ``bounds``, in rising order, that is not below them."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count ``value`` so many times."""
+        self._counts[bisect_left(self._bounds, value)] += times
+        self._sum += value * times
+
+    def sample(self) -> tuple[list[tuple[str, float]], float]:
+        """The cumulated buckets and the sum, as Prometheus wants them."""
+        names = [*(f"{bound:g}" for bound in self._bounds), "+Inf"]
+        return list(zip(names, accumulate(self._counts), strict=True)), self._sum
+
+
+class Readings(NamedTuple):
+    """What is read when somebody asks; ``dropped`` and ``delayed`` count messages by peer, as ordered by DKV.FAULT."""
+
+    ready: bool
+    peers_connected: int
+    connections: int
+    connections_refused: int
+    inputs_refused: int
+    queues: Mapping[str, int]
+    sent: Mapping[type, int]
+    dropped: Mapping[int, int]
+    delayed: Mapping[int, int]
+    lines_dropped: int
+
+
+class Metrics:
+    """The counters of one node; ``read`` is called when they are asked for."""
+
+    def __init__(self, node: int, read: Callable[[], Readings]) -> None:
+        self._node = node
+        self._read = read
+        self.chosen_through = self.applied_through = 0
+        self.applied_ops = self.duplicates_suppressed = self.catchup_entries_applied = 0
+        self.promised = ZERO
+        self.leader = 0
+        self.replayed = self.leads = False
+        self.differs_from: list[int] = []
+        self._elections = self._proposed = 0
+        self._refused: Counter[str] = Counter()
+        self._learned: deque[int] = deque()  # slots that came by catch-up and are not applied yet
+        self._commits = Histogram(SECONDS)
+        self._batches = Histogram(COMMANDS)
+        self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        self._counters: dict[str, Callable[[dict[str, Any]], None]] = {
+            "applied": self._on_applied,
+            "chosen": self._on_chosen,
+            "learned": lambda fields: self._learned.append(fields["slot"]),
+            "proposed": self._on_proposed,
+            "promised": self._on_promised,
+            "committed": lambda fields: self._commits.observe(fields["seconds"]),
+            "batch_numbered": self._on_batch_numbered,
+            "batch_agreed": lambda fields: self._observe("agree", fields),
+            "reads_evaluated": lambda fields: self._observe("read", fields),
+            "duplicates_suppressed": self._on_duplicates_suppressed,
+            "refused": self._on_refused,
+        }
+
+    # --- in ---
+
+    def note(self, actor: str, event: str, fields: dict[str, Any]) -> None:
+        """Count what an actor notes."""
+        count = self._counters.get(event)
+        if count is not None:
+            count(fields)
+        elif actor == ELECTOR and event in ("leader_elected", "leader_lost"):
+            self.leader = fields["leader"] if event == "leader_elected" else 0
+            self._elections += event == "leader_elected"
+        elif actor == PROPOSER and event in ("leading", "stepped_down"):
+            self.leads = event == "leading"
+        elif event == "replayed":
+            self.replayed = True
+        elif event in ("digest_differs", "digest_agrees"):
+            self.differs_from = fields["differing"]
+
+    def _on_applied(self, fields: dict[str, Any]) -> None:
+        through, commands = fields["through"], fields["commands"]
+        self.applied_through = through
+        if self.replayed:
+            self.applied_ops += commands
+        caught_up = False
+        while self._learned and self._learned[0] <= through:
+            caught_up = self._learned.popleft() == through
+        self.catchup_entries_applied += commands * caught_up
+
+    def _on_chosen(self, fields: dict[str, Any]) -> None:
+        self.chosen_through = fields["through"]
+
+    def _on_proposed(self, _: dict[str, Any]) -> None:
+        self._proposed += 1
+
+    def _on_promised(self, fields: dict[str, Any]) -> None:
+        self.promised = max(self.promised, fields["ballot"])
+
+    def _on_batch_numbered(self, fields: dict[str, Any]) -> None:
+        self._batches.observe(fields["commands"])
+        self._observe("queue", fields)
+
+    def _on_duplicates_suppressed(self, fields: dict[str, Any]) -> None:
+        self.duplicates_suppressed += fields["count"]
+
+    def _on_refused(self, fields: dict[str, Any]) -> None:
+        self._refused[fields["reason"]] += fields["count"]
+
+    def _observe(self, stage: str, fields: dict[str, Any]) -> None:
+        self._stages[stage].observe(fields["seconds"], fields["commands"])
+
+    # --- out ---
+
+    def text(self) -> bytes:
+        """All of it in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus_client asks a collector for."""
+        reading = self._read()
+        yield from self._agreement(reading)
+        yield from self._work(reading)
+        yield from self._surroundings(reading)
+
+    def _agreement(self, reading: Readings) -> Iterator[Metric]:
+        prepares = reading.sent.get(Prepare, 0) + reading.sent.get(PrepareSlot, 0)
+        accepts = reading.sent.get(Accept, 0) + reading.sent.get(AcceptSlot, 0)
+        yield _counter("dkv_paxos_prepare", "Prepares sent to acceptors, this node's own included", prepares)
+        yield _counter("dkv_paxos_accept", "Accepts sent to acceptors, this node's own included", accepts)
+        yield _counter("dkv_paxos_propose", "Values that this node proposed, one for each slot", self._proposed)
+        yield _counter("dkv_elections", "Leaders that this node has come to follow, itself included", self._elections)
+        yield _gauge("dkv_is_leader", "Whether this node leads", int(self.leads))
+        yield _gauge("dkv_leader", "The leader as far as this node knows; 0 for none", self.leader)
+        yield _gauge("dkv_ballot_round", "The round of the highest ballot promised for all slots", self.promised.round)
+        yield _gauge("dkv_chosen_index", "All slots up to this one are known chosen here", self.chosen_through)
+        yield _gauge("dkv_last_applied_index", "All slots up to this one are applied here", self.applied_through)
+        yield _gauge("dkv_digest_differs", "Peers that applied another log than this node", len(self.differs_from))
+        help = "Commands applied from slots that came by catch-up, since the process began"
+        yield _gauge("dkv_catchup_entries_applied", help, self.catchup_entries_applied)
+
+    def _work(self, reading: Readings) -> Iterator[Metric]:
+        help = "Write commands executed here since the log was replayed at start; no reads, no-ops or repeats"
+        yield _counter("dkv_applied_ops", help, self.applied_ops)
+        help = "Writes that arrived here and were answered with the stored answer of their token"
+        yield _counter("dkv_duplicate_suppressed", help, self.duplicates_suppressed)
+        yield _histogram("dkv_commit_seconds", "Synced writes to disk", {(): self._commits})
+        yield _histogram("dkv_batch_commands", "Commands of the batches that this node numbered", {(): self._batches})
+        help = "Time of requests: queue until numbered, agree until applied, read until evaluated; oldest of its group"
+        stages: dict[tuple[str, ...], Histogram] = {(stage,): histogram for stage, histogram in self._stages.items()}
+        yield _histogram("dkv_client_seconds", help, stages, ("stage",))
+        refused = self._refused + Counter({"CONNECTIONS": reading.connections_refused, "INPUT": reading.inputs_refused})
+        help = "Requests refused by the first word of the error, connections beyond the cap, and what is no request"
+        yield _labelled(CounterMetricFamily("dkv_refused_requests", help, labels=("reason",)), refused)
+
+    def _surroundings(self, reading: Readings) -> Iterator[Metric]:
+        yield _gauge("dkv_ready", "Whether this node serves, as /readyz says", int(reading.ready))
+        yield _gauge("dkv_peers_connected", "Peers that what is sent now can reach", reading.peers_connected)
+        yield _gauge("dkv_connections", "Clients connected", reading.connections)
+        queues = GaugeMetricFamily("dkv_queue_depth", "What waits, in messages or bytes", labels=("queue",))
+        yield _labelled(queues, reading.queues)
+        help = "Lines of the log that could not be written"
+        yield _counter("dkv_log_lines_dropped", help, reading.lines_dropped)
+        help = "Messages that fault orders dropped"
+        yield _labelled(CounterMetricFamily("dkv_fault_dropped_messages", help, labels=("peer",)), reading.dropped)
+        help = "Messages that fault orders delayed"
+        yield _labelled(CounterMetricFamily("dkv_fault_delayed_messages", help, labels=("peer",)), reading.delayed)
+
+
+def _counter(name: str, help: str, value: float) -> Metric:
+    return CounterMetricFamily(name, help, value=value)
+
+
+def _gauge(name: str, help: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help, value=value)
+
+
+def _labelled(family: Any, values: Mapping[Any, float]) -> Metric:
+    for label, value in sorted(values.items()):
+        family.add_metric([str(label)], value)
+    return family  # type: ignore[no-any-return]  # whichever family was handed in
+
+
+def _histogram(
+    name: str, help: str, histograms: Mapping[tuple[str, ...], Histogram], labels: Iterable[str] = ()
+) -> Metric:
+    family = HistogramMetricFamily(name, help, labels=tuple(labels))
+    for values, histogram in histograms.items():
+        buckets, total = histogram.sample()
+        family.add_metric(values, buckets, total)
+    return family

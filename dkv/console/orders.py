@@ -1,0 +1,136 @@
+"""The commands of operators: DKV.STATUS, DKV.METRICS, DKV.LOG and DKV.FAULT, answered by the node itself at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from dkv.console.inspection import Busy, Inspection
+from dkv.console.introspection import ConnectionCommand
+from dkv.net.faults import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
+from dkv.replies import OK, Error, Local
+
+LOG_SLOTS = 10
+LOG_SLOTS_MAX = 1_000
+_WHOLE = re.compile(rb"[0-9]{1,18}")
+_DECIMAL = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+LOG_BUSY = Error("TRYAGAIN the log was read a moment ago; ask again in a moment")
+FAULTS_REFUSED = Error("ERR fault orders are not allowed here: allow_faults = true in the config file allows them")
+FAULT_USAGE = Error(
+    "ERR write DKV.FAULT DROP node rate [FOR seconds], DKV.FAULT DELAY node ms [FOR seconds], or DKV.FAULT CLEAR [node]"
+)
+
+
+class HasNode(Protocol):
+    """What an order needs of the session that it came in."""
+
+    node: Inspection
+
+
+class _Wrong(ValueError):
+    """An argument is wrong; the text is the reply."""
+
+
+def _answered(order: Callable[[Inspection, list[bytes]], Any]) -> Callable[[Any, list[bytes]], Local]:
+    def answer(session: HasNode, words: list[bytes]) -> Local:
+        try:
+            return Local(order(session.node, words[1:]))
+        except _Wrong as error:
+            return Local(Error(f"ERR {error}"))
+
+    return answer
+
+
+def _status(node: Inspection, words: list[bytes]) -> Any:
+    return json.dumps(node.status()).encode()
+
+
+def _metrics(node: Inspection, words: list[bytes]) -> Any:
+    return node.metrics()
+
+
+def _log(node: Inspection, words: list[bytes]) -> Any:
+    if len(words) > 2:
+        raise _Wrong("write DKV.LOG [from [count]]")
+    from_slot = _whole(words[0], "from", 1, 2**62) if words else None
+    count = _whole(words[1], "count", 1, LOG_SLOTS_MAX) if len(words) > 1 else LOG_SLOTS
+    try:
+        return node.log(from_slot, count)
+    except Busy:
+        return LOG_BUSY
+
+
+def _fault(node: Inspection, words: list[bytes]) -> Any:
+    if not node.faults_allowed:
+        return FAULTS_REFUSED
+    match [words[0].lower(), *words[1:]]:
+        case [b"clear"]:
+            node.faults.clear(None)
+        case [b"clear", peer]:
+            node.faults.clear(_peer(node, peer))
+        case [b"drop", peer, rate, *rest]:
+            chance = _decimal(rate, "rate", 1.0)
+            node.faults.drop(_peer(node, peer), chance, _seconds(rest))
+        case [b"delay", peer, milliseconds, *rest]:
+            seconds = _decimal(milliseconds, "ms", DELAY_SECONDS_MAX * 1000) / 1000
+            node.faults.delay(_peer(node, peer), seconds, _seconds(rest))
+        case _:
+            return FAULT_USAGE
+    return OK
+
+
+def _peer(node: Inspection, word: bytes) -> int:
+    peers = node.faults.peers
+    if not _WHOLE.fullmatch(word) or int(word) not in peers:
+        known = ", ".join(map(str, sorted(peers))) or "none"
+        raise _Wrong(f"node {_shown(word)} is no peer of node {node.identity.node}; its peers are {known}")
+    return int(word)
+
+
+def _seconds(rest: list[bytes]) -> float:
+    if not rest:
+        return FAULT_SECONDS
+    if len(rest) != 2 or rest[0].lower() != b"for":
+        raise _Wrong(FAULT_USAGE.text.removeprefix("ERR "))
+    seconds = _decimal(rest[1], "seconds", FAULT_SECONDS_MAX)
+    if seconds == 0:
+        raise _Wrong("seconds must be more than 0; DKV.FAULT CLEAR ends an order")
+    return seconds
+
+
+def _whole(word: bytes, name: str, least: int, most: int) -> int:
+    if not _WHOLE.fullmatch(word) or not least <= int(word) <= most:
+        raise _Wrong(f"{name} must be a whole number from {least} to {most}, not {_shown(word)}")
+    return int(word)
+
+
+def _decimal(word: bytes, name: str, most: float) -> float:
+    if not _DECIMAL.fullmatch(word) or float(word) > most:
+        raise _Wrong(f"{name} must be a number from 0 to {most:g}, not {_shown(word)}")
+    return float(word)
+
+
+def _shown(word: bytes) -> str:
+    return word[:40].decode("utf-8", "backslashreplace")
+
+
+ORDERS = {
+    command.name.encode(): command
+    for command in (
+        ConnectionCommand("dkv.status", 1, "", "The state of this node, as JSON.", _answered(_status)),
+        ConnectionCommand(
+            "dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)
+        ),
+        ConnectionCommand("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log)),
+        ConnectionCommand(
+            "dkv.fault",
+            -2,
+            "DROP|DELAY|CLEAR ...",
+            "Drop or delay messages to a peer, for a while.",
+            _answered(_fault),
+        ),
+    )
+}

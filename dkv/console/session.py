@@ -1,0 +1,233 @@
+"""One client's session: what each of its requests asks for.
+
+Data commands become entries for the log; what concerns only the connection, or the node it is on, is answered here.
+Words that Redis knows are answered as in Redis or refused in its words; nothing is half done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dkv.console.info import REDIS_VERSION, info_text
+from dkv.console.inspection import Inspection
+from dkv.console.introspection import ConnectionCommand, Table, command_docs, command_info, config_get, help_lines
+from dkv.console.orders import ORDERS
+from dkv.kv.commands import COMMANDS, READS, interpret, wrong_number_of_arguments
+from dkv.replies import OK, Error, Local, Simple
+from dkv.settings import Limits
+from dkv.wire.telnet import TIMING_MARK, TIMING_MARK_REPLY
+
+QUOTED_BYTES_MAX = 128
+"""Of a client's own words, so much is quoted in an error, as in Redis."""
+
+PROTOCOLS = {b"2": 2, b"3": 3}
+
+
+class ClientSession:
+    """The session of ``connection``, a number, with the client at ``peer``; ``node`` tells about the node."""
+
+    reads = READS
+
+    def __init__(self, connection: int, peer: str, limits: Limits, node: Inspection) -> None:
+        self.connection = connection
+        self.peer = peer
+        self.limits = limits
+        self.node = node
+        self._protocol = 2
+        self._name: bytes | None = None
+        self.interpret: Callable[[list[bytes]], list[Any] | Local] = self._interpret
+        """An entry for the log, or the reply to a request that needs none.
+
+        It is another one after some of those replies, so it is looked up anew after each ``Local``.
+        """
+
+    def _interpret(self, arguments: list[bytes]) -> list[Any] | Local:
+        entry = interpret(arguments, self.limits)
+        if type(entry) is list:
+            return entry
+        return self._answer(arguments) if entry is None else Local(entry)
+
+    def _interpret_nothing(self, arguments: list[bytes]) -> Local:
+        """Refuse what a client sends behind a refused MULTI: it believes that nothing is done before EXEC.
+
+        Most libraries send the whole transaction without looking at the answer to MULTI.
+        """
+        name = arguments[0].lower()
+        if arguments is TIMING_MARK or name in (b"quit", b"reset"):
+            return self._answer(arguments)
+        if name in (b"exec", b"discard") and len(arguments) == 1:
+            self.interpret = self._interpret
+            return Local(OK if name == b"discard" else _ABORTED)
+        return Local(_ABORTED)
+
+    def _answer(self, words: list[bytes]) -> Local:
+        if words is TIMING_MARK:
+            return Local(TIMING_MARK_REPLY)
+        name = words[0].lower()
+        command = CONNECTION_COMMANDS.get(name) or ORDERS.get(name)
+        if command is None:
+            if name == b"multi":
+                self.interpret = self._interpret_nothing
+            return Local(_unknown(words))
+        count = command.words
+        if len(words) != count and (count > 0 or len(words) < -count):
+            return Local(wrong_number_of_arguments(command.name))
+        bytes_max = self.limits.value_bytes_max
+        for word in words:
+            if len(word) > bytes_max:
+                return Local(Error(f"ERR the argument has {len(word)} bytes, limits.value_bytes_max is {bytes_max}"))
+        return command.answer(self, words)
+
+    # --- the connection ---
+
+    def _ping(self, words: list[bytes]) -> Local:
+        if len(words) > 2:
+            return Local(wrong_number_of_arguments("ping"))
+        return Local(words[1] if len(words) == 2 else Simple("PONG"))
+
+    def _echo(self, words: list[bytes]) -> Local:
+        return Local(words[1])
+
+    def _quit(self, words: list[bytes]) -> Local:
+        return Local(OK, close=True)
+
+    def _reset(self, words: list[bytes]) -> Local:
+        """The session of a new connection."""
+        self._protocol, self._name, self.interpret = 2, None, self._interpret
+        return Local(Simple("RESET"), protocol=2)
+
+    def _select(self, words: list[bytes]) -> Local:
+        if not words[1].removeprefix(b"-").isdigit():
+            return Local(Error("ERR value is not an integer or out of range"))
+        return Local(OK if words[1] == b"0" else Error("ERR DB index is out of range"))
+
+    def _hello(self, words: list[bytes]) -> Local:
+        protocol = self._protocol
+        if len(words) > 1:
+            if not words[1].removeprefix(b"-").isdigit():
+                return Local(Error("ERR Protocol version is not an integer or out of range"))
+            if words[1] not in PROTOCOLS:
+                return Local(Error("NOPROTO unsupported protocol version"))
+            protocol = PROTOCOLS[words[1]]
+        name = self._name
+        options = words[2:]
+        while options:
+            option = options.pop(0)
+            if option.lower() == b"auth" and len(options) >= 2:
+                return Local(Error("ERR this server has no passwords: say HELLO without AUTH"))
+            if option.lower() != b"setname" or not options:
+                return Local(Error(f"ERR Syntax error in HELLO option '{_quoted(option)}'"))
+            name = options.pop(0)
+            if not _is_plain(name):
+                return Local(_BAD_NAME)
+        self._protocol, self._name = protocol, name
+        fields = {
+            b"server": b"dkv",
+            b"version": REDIS_VERSION.encode(),
+            b"proto": protocol,
+            b"id": self.connection,
+            b"mode": b"standalone",
+            b"role": b"master",
+            b"modules": [],
+        }
+        return Local(fields, protocol=protocol)
+
+    def _client(self, words: list[bytes]) -> Local:
+        match words[1].lower(), *words[2:]:
+            case (b"id",):
+                return Local(self.connection)
+            case (b"getname",):
+                return Local(self._name)
+            case b"setname", name:
+                if not _is_plain(name):
+                    return Local(_BAD_NAME)
+                self._name = name or None
+                return Local(OK)
+            case b"setinfo", field, value:
+                if field.lower() not in (b"lib-name", b"lib-ver"):
+                    return Local(Error(f"ERR Unrecognized option '{_quoted(field)}'"))
+                return Local(OK if _is_plain(value) else _BAD_NAME)
+        return _refused_subcommand("client", words[1], ("getname", "id", "setinfo", "setname"))
+
+    # --- the node ---
+
+    def _help(self, words: list[bytes]) -> Local:
+        return Local(help_lines(TABLE))
+
+    def _command(self, words: list[bytes]) -> Local:
+        match [word.lower() for word in words[1:]]:
+            case []:
+                return Local(command_info(TABLE, TABLE))
+            case [b"count"]:
+                return Local(len(TABLE))
+            case [b"docs", *names]:
+                return Local(command_docs(TABLE, names or TABLE))
+            case [b"info", *names]:
+                return Local(command_info(TABLE, names or TABLE))
+        return _refused_subcommand("command", words[1], ("count", "docs", "info"))
+
+    def _config(self, words: list[bytes]) -> Local:
+        if words[1].lower() == b"get" and len(words) > 2:
+            return Local(config_get(self.limits, self.node.connections_max, words[2:]))
+        return _refused_subcommand("config", words[1], ("get",))
+
+    def _info(self, words: list[bytes]) -> Local:
+        return Local(info_text(self.node.info(), words[1:]))
+
+
+_ABORTED = Error("EXECABORT Transaction discarded because of previous errors.")
+_BAD_NAME = Error("ERR Client names cannot contain spaces, newlines or special characters.")
+
+
+def _is_plain(name: bytes) -> bool:
+    return all(33 <= byte <= 126 for byte in name)
+
+
+def _quoted(word: bytes) -> str:
+    return word[:QUOTED_BYTES_MAX].decode("utf-8", "backslashreplace")
+
+
+def _unknown(words: list[bytes]) -> Error:
+    """Redis's words; quotes the beginning of the request."""
+    quoted, room = "", QUOTED_BYTES_MAX
+    for word in words[1:]:
+        if room <= 0:
+            break
+        quoted += f"'{_quoted(word[:room])}' "
+        room -= len(word) + 3
+    return Error(f"ERR unknown command '{_quoted(words[0])}', with args beginning with: {quoted}")
+
+
+def _refused_subcommand(name: str, word: bytes, known: tuple[str, ...]) -> Local:
+    """Why a subcommand is not answered: it has other arguments, or is none of ours."""
+    subcommand = _quoted(word)
+    if subcommand.lower() in known:
+        return Local(wrong_number_of_arguments(f"{name}|{subcommand.lower()}"))
+    return Local(Error(f"ERR unknown subcommand '{subcommand}'. {name.upper()} knows {', '.join(known).upper()}."))
+
+
+CONNECTION_COMMANDS = {
+    command.name.encode(): command
+    for command in (
+        ConnectionCommand("ping", -1, "[message]", "PONG, or the message.", ClientSession._ping),
+        ConnectionCommand("echo", 2, "message", "The message.", ClientSession._echo),
+        ConnectionCommand("help", -1, "", "These lines.", ClientSession._help),
+        ConnectionCommand("info", -1, "[section ...]", "The state of this node.", ClientSession._info),
+        ConnectionCommand("quit", -1, "", "Close the connection.", ClientSession._quit),
+        ConnectionCommand("reset", 1, "", "Begin again, as a new connection would.", ClientSession._reset),
+        ConnectionCommand("select", 2, "0", "Nothing: there is one database.", ClientSession._select),
+        ConnectionCommand(
+            "hello", -1, "[2|3 [SETNAME name]]", "Choose RESP 2 or 3; about this server.", ClientSession._hello
+        ),
+        ConnectionCommand(
+            "client", -2, "GETNAME|ID|SETINFO|SETNAME ...", "About this connection.", ClientSession._client
+        ),
+        ConnectionCommand("command", -1, "[COUNT|DOCS|INFO [name ...]]", "About the commands.", ClientSession._command),
+        ConnectionCommand(
+            "config", -2, "GET pattern [pattern ...]", "Settings, by Redis's names.", ClientSession._config
+        ),
+    )
+}
+
+TABLE: Table = {**COMMANDS, **CONNECTION_COMMANDS, **ORDERS}

@@ -1,0 +1,362 @@
+"""The host: runs the actors of one node against a clock, a network and a store, and keeps "persist, then send".
+
+It drains the mailbox, one turn a message; joins all that the turns persisted into one commit, one commit under way
+at a time; and lets a message go once everything its actor had persisted by then is on disk. Disk speed sets the
+batch size: there is no batching timer. Clock, network, store and randomness are handed in, so the simulator runs
+this same file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced
+from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired
+from dkv.host.layers import Layers
+from dkv.host.seams import Call, ClientPort, Clock, Network, Source
+from dkv.identity import Acquaintance
+from dkv.settings import Limits, Timings
+from dkv.storage.store import Store, StoreFailed
+
+TURNS_PER_DRAIN = 2_000
+"""After so many turns the host lets the reactor look at its sockets and timers again."""
+
+_Letter = tuple[str, Address, Any]
+"""The role of the actor that a message is for, its sender, and the message."""
+
+
+class _Turn:
+    """The ``Turn`` of one actor, used again for each message; what is asked of it takes effect when the turn ends."""
+
+    __slots__ = (
+        "_host",
+        "address",
+        "barrier",
+        "due",
+        "load",
+        "note",
+        "now",
+        "outbox",
+        "persisted",
+        "random",
+        "scan",
+        "stage",
+        "timers",
+    )
+
+    def __init__(self, host: Host, address: Address, random: Random, note: Callable[..., None]) -> None:
+        self._host = host
+        self.address = address
+        self.random = random
+        self.note = note
+        self.load, self.scan, self.stage = host.layers.load, host.layers.scan, host.layers.stage  # as they are: often
+        self.now = 0.0
+        self.barrier = 0  # the commit that the actor's messages wait for
+        self.persisted = False
+        self.outbox: list[tuple[Address, Any]] = []
+        self.timers: dict[str, Call] = {}
+        self.due: set[str] = set()  # fired, and not handled yet
+
+    def send(self, to: Address, message: Any) -> None:
+        self.outbox.append((to, message))
+
+    def send_early(self, to: Address, message: Any) -> None:
+        self._host.post(to, self.address, message)
+
+    def persist(self, key: bytes, value: bytes) -> None:
+        self.persisted = True
+        self._host.layers.persist(key, value)
+
+    def persist_erase(self, key: bytes) -> None:
+        self.persisted = True
+        self._host.layers.persist(key, None)
+
+    def stage_erase(self, key: bytes) -> None:
+        self._host.layers.stage(key, None)
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        self.cancel_timer(name)
+        self.timers[name] = self._host.clock.callLater(seconds, self._fire, name)
+
+    def cancel_timer(self, name: str) -> None:
+        self.due.discard(name)
+        call = self.timers.pop(name, None)
+        if call is not None:
+            call.cancel()
+
+    def _fire(self, name: str) -> None:
+        del self.timers[name]
+        self.due.add(name)
+        self._host.deliver(self.address.role, self.address, TimerFired(name))
+
+
+class Host:
+    """Runs the actors of ``node``.
+
+    ``note`` receives (node, actor, event, fields) for logs and metrics. ``fail`` ends the process, with a reason:
+    it is called when the store fails or a handler raises, and nothing is delivered to anyone after that.
+    """
+
+    def __init__(
+        self,
+        node: int,
+        *,
+        clock: Clock,
+        store: Store,
+        random: Random,
+        limits: Limits,
+        timings: Timings,
+        note: Callable[..., None],
+        fail: Callable[[str, BaseException], None],
+    ) -> None:
+        self.clock = clock
+        self.layers = Layers(store)
+        self._node = node
+        self._store = store
+        self._random = random
+        self._limits = limits
+        self._timings = timings
+        self._note = note
+        self._fail = fail
+        self._network: Network | None = None
+        self._clients: ClientPort | None = None
+        self._actors: dict[str, tuple[Actor, _Turn]] = {}
+        self._mailbox: deque[_Letter] = deque()
+        self._to_learner: deque[_Letter] = deque()
+        self._drain_due: Call | None = None
+        self._draining = False
+        self._committing = 0  # the number of the newest commit handed to the store
+        self._durable = 0
+        self._held: defaultdict[int, list[tuple[Address, Address, Any]]] = defaultdict(list)
+        self._written_back_at = clock.seconds()
+        self._write_back: Call | None = None
+        self._reading_paused = False
+        self._commit_began_at = 0.0
+        self.sent: defaultdict[type, int] = defaultdict(int)
+        """How many messages of each class were sent, within the node too."""
+        self.failed = False
+        """Whether the node has ended, by a failure or by ``stop``: it does nothing any more."""
+
+    def add(self, role: str, actor: Actor) -> None:
+        """Take in the actor that plays ``role``; before ``start``."""
+        address = Address(self._node, role)
+        self._actors[role] = (actor, _Turn(self, address, self._random, partial(self._note, role)))
+
+    def connect(self, network: Network, clients: ClientPort | None = None) -> None:
+        """Name the way to other nodes, and where clients come from; before ``start``."""
+        self._network = network
+        self._clients = clients
+
+    def start(self) -> None:
+        """Start every actor; their messages wait for the first drain, when all have started."""
+        for role, (actor, turn) in self._actors.items():
+            turn.now = self.clock.seconds()
+            try:
+                actor.start(turn)
+                self._let_go(turn)
+            except Exception as error:  # As below.
+                self._end(f"the {role} failed on its start", error)
+                return
+        self.wake()
+
+    @property
+    def mailbox_length(self) -> int:
+        """How many messages wait to be handled."""
+        return len(self._mailbox) + len(self._to_learner)
+
+    @property
+    def commit_seconds(self) -> float:
+        """For how long a commit has been under way; 0 if none is."""
+        return self.clock.seconds() - self._commit_began_at if self._committing > self._durable else 0.0
+
+    def fence(self, reason: str) -> None:
+        """The directory must never take part again: as if an actor had raised ``Fenced``."""
+        self._end("the node is fenced", Fenced(reason))
+
+    def stop(self) -> None:
+        """Handle, write and send nothing more; a commit under way may still finish on disk."""
+        self._end_turns()
+        calls = [call for _, turn in self._actors.values() for call in turn.timers.values()]
+        for call in (*calls, self._drain_due, self._write_back):
+            if call is not None and call.active():
+                call.cancel()
+
+    # --- in ---
+
+    def deliver(self, to_role: str, sender: Address, message: Any) -> None:
+        """Put a message into the mailbox; it is handled soon, not now."""
+        if not self.failed:
+            (self._to_learner if to_role == LEARNER else self._mailbox).append((to_role, sender, message))
+            self.wake()
+
+    def peer_met(self, node: int, acquaintance: Acquaintance) -> None:
+        """The mesh has accepted a Hello of a life of ``node`` for the first time."""
+        self.deliver(ACCEPTOR, Address(node, ACCEPTOR), PeerMet(node, acquaintance))
+
+    def peer_up(self, node: int, incarnation: int, boot: int) -> None:
+        """The mesh has exchanged Hellos with ``node``."""
+        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER):
+            self.deliver(role, Address(node, role), PeerUp(node, incarnation, boot))
+
+    def peer_down(self, node: int) -> None:
+        """The mesh has lost ``node``."""
+        self.deliver(ELECTOR, Address(node, ELECTOR), PeerDown(node))
+
+    def peer_heard(self, node: int) -> None:
+        """Bytes of ``node`` came in."""
+        self.deliver(ELECTOR, Address(node, ELECTOR), PeerHeard(node))
+
+    def post(self, to: Address, sender: Address, message: Any) -> None:
+        """Send a message on its way now: into the mailbox here, or to the network."""
+        self.sent[type(message)] += 1
+        if to.node == self._node:  # in line, for this is what most messages are
+            (self._to_learner if to.role == LEARNER else self._mailbox).append((to.role, sender, message))
+        elif self._network is not None:
+            self._network.send(to, sender, message)
+
+    # --- turns ---
+
+    def wake(self) -> None:
+        """A source has gathered something: ask it soon."""
+        if self._drain_due is None and not self._draining and not self.failed:
+            self._drain_due = self.clock.callLater(0, self._drain)
+
+    def _drain(self) -> None:
+        """Handle what is in the mailbox and what that sends here, and commit what was persisted.
+
+        The learner's turns come behind the commit: while it is under way, here or on peers that wait for this node's
+        vote, what was chosen before is applied.
+        """
+        self._drain_due, self._draining = None, True
+        try:
+            self._collect()
+            turns, more = TURNS_PER_DRAIN, True
+            while more:
+                turns = self._take_turns(self._mailbox or self._to_learner, turns)
+                self._flush()  # before the commit, which may be made on this thread: peers work while this disk does
+                self._commit()
+                more = turns > 0 and not self.failed and bool(self._mailbox or self._to_learner)
+            self._draining = False
+            self._collect()  # what turns have let in, whose ``wake`` was not heard
+        except Exception as error:  # Such as no memory: half of something is done.
+            self._end("the host failed between turns", error)
+        if self._mailbox or self._to_learner:
+            self.wake()
+        self._balance_reading()
+
+    def _collect(self) -> None:
+        if self._clients is not None and not self.failed:
+            self._clients.collect()
+
+    def _take_turns(self, letters: deque[_Letter], turns: int) -> int:
+        """Handle letters, also those that this brings, ``turns`` at most; how many of these are left."""
+        actors, now = self._actors, self.clock.seconds()
+        while letters and turns > 0 and not self.failed:
+            turns -= 1
+            role, sender, message = letters.popleft()
+            actor, turn = actors[role]
+            if type(message) is TimerFired:
+                if message.name not in turn.due:
+                    continue  # replaced or cancelled while it waited in the mailbox
+                turn.due.remove(message.name)
+            turn.now = now
+            try:
+                actor.receive(turn, sender, message)
+                if turn.outbox or turn.persisted:
+                    self._let_go(turn)
+            except Exception as error:  # A handler's mistake must not be survived: its state may be half changed.
+                self._end(f"the {role} failed on {message!r:.200}", error)
+        return turns
+
+    def _flush(self) -> None:
+        if self._network is not None and not self.failed:
+            self._network.flush()
+
+    def _let_go(self, turn: _Turn) -> None:
+        """What the turn sent goes now, or with the commit that the actor's newest write is in."""
+        if turn.persisted:
+            turn.persisted = False
+            turn.barrier = self._committing + 1
+        outbox = turn.outbox
+        if not outbox or self.failed:
+            return
+        turn.outbox = []
+        if turn.barrier > self._durable:
+            self._held[turn.barrier].extend((to, turn.address, message) for to, message in outbox)
+        else:
+            for to, message in outbox:
+                self.post(to, turn.address, message)
+
+    def _end(self, reason: str, error: BaseException) -> None:
+        """Nothing is answered or written from here on: what is in memory may not be what the disk will show."""
+        if not self.failed:
+            self._end_turns()
+            self._fail(reason, error)
+
+    def _end_turns(self) -> None:
+        self.failed = True
+        self._mailbox.clear()
+        self._to_learner.clear()
+
+    # --- commits ---
+
+    def _commit(self) -> None:
+        """Hand everything undurable to the store, unless a commit is under way or there is nothing to write."""
+        if self._committing > self._durable or self.failed:
+            return
+        write_back = self._write_back_due()
+        writes = self.layers.begin_commit(write_back)
+        if not writes:
+            return
+        if write_back:
+            self._written_back_at = self.clock.seconds()
+        self._committing += 1
+        self._commit_began_at = self.clock.seconds()
+        self._store.commit(writes, self._committed)
+
+    def _write_back_due(self) -> bool:
+        """Whether staged writes go with this commit; if not yet, a timer sees to it that they do in time."""
+        if self.layers.staged_bytes > self._limits.write_back_bytes_max:
+            return True
+        wait = self._written_back_at + self._timings.write_back_seconds - self.clock.seconds()
+        if self.layers.staged_bytes == 0 or wait <= 0:
+            return self.layers.staged_bytes > 0
+        if self._write_back is None:
+            self._write_back = self.clock.callLater(wait, self._on_write_back)
+        return False
+
+    def _on_write_back(self) -> None:
+        self._write_back = None
+        self._drain()
+
+    def _committed(self, failure: StoreFailed | None) -> None:
+        if failure is not None:
+            self._end("the store failed", failure)
+        if self.failed:
+            return
+        self._durable = self._committing
+        self._note(HOST, "committed", seconds=self.clock.seconds() - self._commit_began_at)
+        self.layers.end_commit()
+        try:
+            for to, sender, message in self._held.pop(self._durable, ()):
+                self.post(to, sender, message)
+            self._flush()
+        except Exception as error:  # As in a turn: a message that cannot be sent must not be missed in silence.
+            self._end("a message could not be sent", error)
+        if not self._draining:
+            self._drain()
+
+    def _balance_reading(self) -> None:
+        """Stop taking in what the disk cannot keep up with; go on when half of that is done."""
+        limit = self._limits.undurable_bytes_max // (2 if self._reading_paused else 1)
+        if self._reading_paused != (self.layers.undurable_bytes > limit):
+            self._reading_paused = not self._reading_paused
+            for source in self._sources():
+                (source.pause_reading if self._reading_paused else source.resume_reading)()
+
+    def _sources(self) -> list[Source]:
+        return [source for source in (self._network, self._clients) if source is not None]

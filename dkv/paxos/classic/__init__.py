@@ -1,0 +1,1 @@
+"""Classic Paxos: any node proposes into any slot, and none leads."""

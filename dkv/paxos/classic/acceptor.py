@@ -1,0 +1,192 @@
+"""The acceptor in classic mode: promises and accepts for each slot by itself (Paxos Made Simple, section 2).
+
+A slot's promise is the highest of the promise for every slot, which a life in leader mode may have left, the slot's
+own, and the ballot it was accepted in (B5). Accepting leaves the other slots alone. What it tells others is on disk
+before they hear it, as in leader mode (I2); the rest, log and catch-up and members, is that of leader mode.
+
+Its node's own proposer is held to more: a new round, durably promised before a peer hears of it, so that no ballot is
+used twice for a slot, whatever crashes (B3); and politeness, as whoever is at work in the slot has the same round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dkv.actor import ACCEPTOR, PROPOSER, Address, Fenced, Turn
+from dkv.ballot import Ballot
+from dkv.events import TimerFired
+from dkv.messages import (
+    Accept,
+    AcceptedSlot,
+    AcceptSlot,
+    ChosenMark,
+    ChosenThrough,
+    Confirm,
+    NackSlot,
+    Prepare,
+    PrepareSlot,
+    PromiseSlot,
+    SlotChosen,
+    SlotSettled,
+)
+from dkv.paxos.acceptor import Acceptor, AcceptorMessage
+from dkv.paxos.classic.slot_promises import SlotPromises
+from dkv.paxos.echoes import Echoes
+from dkv.records import Value
+from dkv.settings import Limits, Timings
+
+ClassicAcceptorMessage = PrepareSlot | AcceptSlot | SlotChosen | ChosenThrough | AcceptorMessage
+
+OFFERS_MAX = 4
+"""Proposals kept for slots that are not known to be chosen."""
+
+
+class ClassicAcceptor(Acceptor):
+    """One acceptor of a cluster in classic mode; ``node`` is its own id, ``members`` are all ids."""
+
+    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+        members = tuple(members)
+        super().__init__(node, members, limits)
+        self._timings = timings
+        self._slots = SlotPromises()
+        self._echoes = Echoes(node, members)
+        self._offered: dict[tuple[int, Ballot], Value] = {}
+        self._asked_slot = 0  # the slot that the node's own proposer is at; 0: it knows that it is settled
+
+    def start(self, turn: Turn) -> None:
+        """As in leader mode; then begin to tell the others how far this log is whole."""
+        super().start(turn)
+        self._echoes.start(turn.random.getrandbits(32))
+        turn.set_timer("tell", self._timings.heartbeat_seconds)
+
+    def receive(self, turn: Turn, sender: Address, message: ClassicAcceptorMessage) -> None:
+        """React to one message."""
+        match message:
+            case PrepareSlot():
+                self._on_prepare_slot(turn, sender, message)
+            case AcceptSlot():
+                self._on_accept_slot(turn, sender, message)
+            case SlotChosen():
+                self._on_slot_chosen(turn, sender, message)
+            case ChosenThrough():
+                self._on_chosen_through(turn, sender, message)
+            case TimerFired("tell"):
+                self._tell(turn)
+            case Prepare() | Accept() | ChosenMark() | Confirm():
+                return  # of leader mode, which nobody of this mode speaks
+            case _:
+                super().receive(turn, sender, message)
+
+    def _load_slot_promises(self, turn: Turn) -> None:
+        self._slots.start(turn, self._log.chosen_through)
+
+    def _promised_for(self, slot: int) -> Ballot:
+        return max(self._promised, self._slots.of(slot), self._log.accepted_in(slot))
+
+    @property
+    def _highest_ballot(self) -> Ballot:
+        return max(self._promised, self._slots.highest)
+
+    # --- phase 1 ---
+
+    def _on_prepare_slot(self, turn: Turn, sender: Address, message: PrepareSlot) -> None:
+        ballot, slot, own = message.ballot, message.slot, sender.node == self._node
+        if slot <= self._log.chosen_through:
+            self._send_settled(turn, sender, slot)
+            return
+        if own:
+            self._asked_slot = slot
+        if not self._voting:
+            self._withhold(turn, ballot)
+            return
+        promised = self._promised_for(slot)
+        if ballot.round <= promised.round if own else ballot < promised:
+            turn.send(sender, NackSlot(ballot, slot, promised, self._promised))
+            return
+        if ballot > promised:
+            self._slots.promise(turn, slot, ballot)
+            self._voted(turn)
+        turn.send(sender, PromiseSlot(ballot, slot, self._log.record(turn, slot), self._count.votes))
+
+    # --- phase 2 ---
+
+    def _on_accept_slot(self, turn: Turn, sender: Address, message: AcceptSlot) -> None:
+        ballot, slot = message.ballot, message.slot
+        if not self._voting:
+            self._withhold(turn, ballot)
+            return
+        held, accepted_in = self._log.record(turn, slot), self._log.accepted_in(slot)
+        otherwise = held is not None and held.value != message.value
+        if slot <= self._log.chosen_through or (otherwise and self._log.is_chosen(slot)):
+            self._send_settled(turn, sender, slot)  # B7
+            return
+        promised = self._promised_for(slot)
+        self._remember(message)
+        if ballot < promised:
+            turn.send(sender, NackSlot(ballot, slot, promised, self._promised))
+            return
+        if ballot > accepted_in:
+            self._log.accept(turn, slot, ballot, message.value)
+            self._slots.accepted(turn, ballot)
+            self._voted(turn)
+        elif otherwise:
+            return  # No proposer has two values for one ballot.
+        turn.send(sender, AcceptedSlot(ballot, slot, self._count.votes))
+        self._log.save_mark(turn)
+
+    def _send_settled(self, turn: Turn, to: Address, slot: int) -> None:
+        # Early: that a slot is chosen rests on a quorum's disks, not on this one.
+        turn.send_early(to, SlotSettled(slot, self._log.chosen_through))
+
+    # --- what is chosen ---
+
+    def _remember(self, message: AcceptSlot) -> None:
+        """Keep what a ballot proposed, accepted or not: the word that it was chosen may be next."""
+        self._offered[message.slot, message.ballot] = message.value
+        if len(self._offered) > OFFERS_MAX:
+            del self._offered[next(iter(self._offered))]
+
+    def _on_slot_chosen(self, turn: Turn, sender: Address, message: SlotChosen) -> None:
+        """Believed if the value of that very ballot is known, which has only one (I3); else it is fetched (B14)."""
+        ballot, slot = message.ballot, message.slot
+        value = self._offered.get((slot, ballot))
+        if value is None and self._log.accepted_in(slot) == ballot:
+            record = self._log.record(turn, slot)
+            value = None if record is None else record.value
+        if value is not None and not self._log.choose(turn, slot, value):
+            turn.note("chosen_value_conflict", slot=slot)
+            raise Fenced(f"node {sender.node} counted another value for slot {slot} than the one that is chosen here")
+        self._log.hear_of(slot)
+        self._advance(turn, sender.node)
+
+    def _advance(self, turn: Turn, source: int) -> None:
+        super()._advance(turn, source)
+        through = self._log.chosen_through
+        self._slots.settle(turn, through)
+        for offer in [offer for offer in self._offered if offer[0] <= through]:
+            del self._offered[offer]
+        if 0 < self._asked_slot <= through:
+            self._send_settled(turn, self._here(PROPOSER), self._asked_slot)
+            self._asked_slot = 0
+
+    def _on_chosen_through(self, turn: Turn, sender: Address, message: ChosenThrough) -> None:
+        self._log.hear_of(message.through)
+        self._advance(turn, sender.node)
+        self._echoes.heard(sender.node, message)
+        self._note_proof(turn)
+
+    def _note_proof(self, turn: Turn) -> None:
+        """Note that a quorum heard this node and answered: what it proposed then could be decided (B41)."""
+        proof = self._echoes.take_proof()
+        if proof is not None:
+            at, through = proof
+            turn.note("may_serve", at=at, through=max(through, self._log.chosen_through))
+
+    def _tell(self, turn: Turn) -> None:
+        """Say how far this log is whole, again and again: nobody knows what a peer has missed, the peer least."""
+        number = self._echoes.tell(turn.now)
+        for node in self._others:
+            told = ChosenThrough(self._log.chosen_through, number, self._echoes.of(node))
+            turn.send_early(Address(node, ACCEPTOR), told)
+        self._note_proof(turn)  # which a node without peers has at once
+        turn.set_timer("tell", self._timings.heartbeat_seconds)

@@ -1,0 +1,299 @@
+"""The proposer in classic mode: both phases for one slot after the other, for its own node's batches alone.
+
+::
+
+    IDLE --batches--> ASKING --Origins--> RESERVING --own promise, on disk--> PREPARING --quorum--> ACCEPTING
+      ^                 ^                                                                              |quorum
+      |                 +---in a while------ WAITING <--refused                                        v
+      +-------nothing left-------- the own acceptor says that the slot is settled <---------------- SETTLING
+
+The slot is the one after those its own acceptor holds as chosen. Invariants: its own acceptor has promised (slot,
+ballot), durably, before a peer hears of it (I5, B3); nothing is proposed before a quorum promised *this* ballot for
+*this* slot, and then the strongest value reported (I6, B4); a slot is called chosen when a quorum of acceptors has
+accepted it in this ballot, by their word (B2, B23).
+
+Nobody leads, so all may want one slot. Two rules keep them from overtaking each other for ever: who finds somebody
+at work in the slot waits for that, for a random and growing time, before it takes a higher round; and who has lost
+slots to others begins the next one in a round higher by as many, so that all have their turn (ADR 0004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import assert_never
+
+from dkv.actor import ACCEPTOR, LEARNER, Address, Turn
+from dkv.ballot import ZERO, Ballot
+from dkv.events import CaughtUp, Origins, PeerUp, PromiseRaised, ReportOrigins, TimerFired
+from dkv.messages import (
+    AcceptedSlot,
+    AcceptSlot,
+    NackSlot,
+    PrepareSlot,
+    PromiseSlot,
+    SlotChosen,
+    SlotSettled,
+    Submit,
+)
+from dkv.paxos.batch_queue import BatchQueue
+from dkv.paxos.classic.patience import Patience
+from dkv.paxos.quorum import is_quorum, quorum_size
+from dkv.paxos.window import backoff
+from dkv.records import NOOP, Batch, SlotRecord, Value
+from dkv.settings import Limits, Timings
+
+ClassicProposerMessage = (
+    AcceptedSlot
+    | PromiseSlot
+    | Submit
+    | Origins
+    | SlotSettled
+    | NackSlot
+    | CaughtUp
+    | PromiseRaised
+    | PeerUp
+    | TimerFired
+)
+
+
+class Phase(Enum):
+    """What the proposer is doing."""
+
+    IDLE = auto()
+    ASKING = auto()
+    RESERVING = auto()
+    PREPARING = auto()
+    ACCEPTING = auto()
+    SETTLING = auto()
+    WAITING = auto()
+    BEHIND = auto()
+
+
+class ClassicProposer:
+    """The proposer of node ``node`` of a cluster in classic mode; ``members`` are all ids."""
+
+    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+        self._node = node
+        self._members = tuple(sorted(members))
+        self._slot_bytes_max = min(limits.slot_bytes_max, limits.window_bytes_max // 2)
+        self._timings = timings
+        self._patience = Patience()
+        self._batches: dict[tuple[int, int], Batch] = {}  # of this node, by boot and seq, not known to be applied
+        self._marks: tuple[tuple[int, int, int, int], ...] = ()
+        self._floor = ZERO  # the highest promise for every slot that was met
+        self._phase = Phase.IDLE
+        self._known_through = 0  # all up to there is chosen, says a peer
+        self._slot = 1
+        self._begin_slot(1)
+
+    def _begin_slot(self, slot: int) -> None:
+        """Set what belongs to one slot."""
+        self._slot = slot
+        self._met = ZERO  # the highest ballot met in the slot
+        self._ballot = ZERO
+        self._begin_ballot()
+
+    def _begin_ballot(self) -> None:
+        """Set what belongs to one ballot."""
+        self._promises: dict[int, SlotRecord | None] = {}
+        self._refused: set[int] = set()
+        self._voters: set[int] = set()
+        self._value: Value = NOOP
+        self._sent_times = 1
+
+    def start(self, turn: Turn) -> None:
+        """Nothing is kept on disk: the acceptor says what it has promised."""
+
+    def receive(self, turn: Turn, sender: Address, message: ClassicProposerMessage) -> None:
+        """React to one message."""
+        match message:
+            case AcceptedSlot():
+                self._on_accepted_slot(turn, sender, message)
+            case PromiseSlot():
+                self._on_promise_slot(turn, sender, message)
+            case Submit():
+                self._on_submit(turn, sender, message)
+            case Origins():
+                self._on_origins(turn, message)
+            case SlotSettled():
+                self._on_slot_settled(turn, sender, message)
+            case NackSlot():
+                self._on_nack_slot(turn, sender, message)
+            case CaughtUp():
+                if self._phase is Phase.BEHIND and message.chosen_through >= self._known_through:
+                    self._settled(turn, message.chosen_through)
+            case PromiseRaised():
+                self._floor = max(self._floor, message.ballot)
+            case PeerUp():
+                self._retransmit(turn, (message.node,))
+            case TimerFired():
+                self._on_timer(turn, message)
+            case _:
+                assert_never(message)
+
+    # --- what to propose ---
+
+    def _on_submit(self, turn: Turn, sender: Address, message: Submit) -> None:
+        for batch in message.batches:
+            if batch.node != self._node or sender.node != self._node:
+                turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
+                return
+            self._batches[batch.boot, batch.seq] = batch
+        if self._phase is Phase.IDLE:
+            self._ask(turn)
+
+    def _ask(self, turn: Turn) -> None:
+        """Ask what is applied by now: no batch is proposed twice without need."""
+        lowest = max(self._floor.round + self._patience.rank, self._met.round, self._ballot.round)
+        self._ballot = Ballot(lowest + 1, self._node)
+        self._phase = Phase.ASKING
+        self._begin_ballot()
+        turn.cancel_timer("again")
+        turn.cancel_timer("retransmit")
+        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._slot - 1))
+
+    def _on_origins(self, turn: Turn, message: Origins) -> None:
+        if self._phase is not Phase.ASKING or message.ballot != self._ballot:
+            return
+        self._marks = message.marks
+        applied = {(node, incarnation): (boot, seq) for node, incarnation, boot, seq in message.marks}
+        for number, batch in list(self._batches.items()):
+            if number <= applied.get((batch.node, batch.incarnation), (0, 0)):
+                del self._batches[number]
+        if not self._own_value():
+            self._phase, self._ballot = Phase.IDLE, ZERO
+            return
+        self._phase = Phase.RESERVING
+        self._patience.begin(turn.now)
+        turn.send(self._acceptor(self._node), PrepareSlot(self._ballot, self._slot))
+
+    def _own_value(self) -> Value:
+        """As many of the own batches as are next and fit, the no-op if none is."""
+        queue = BatchQueue(self._marks)
+        for number in sorted(self._batches):
+            queue.take(self._batches[number])
+        return queue.next_value(self._slot_bytes_max) if queue else NOOP
+
+    # --- phase 1 ---
+
+    def _on_promise_slot(self, turn: Turn, sender: Address, message: PromiseSlot) -> None:
+        if (message.ballot, message.slot) != (self._ballot, self._slot):
+            return
+        if self._phase is Phase.RESERVING and sender.node == self._node:
+            self._phase = Phase.PREPARING
+            prepare = PrepareSlot(self._ballot, self._slot)
+            for node in self._members:
+                if node != self._node:
+                    turn.send(self._acceptor(node), prepare)
+            turn.set_timer("retransmit", self._timings.retransmit_seconds)
+        if self._phase is Phase.PREPARING:
+            self._promises[sender.node] = message.record
+            if is_quorum(self._promises, self._members):
+                self._propose(turn)
+
+    def _propose(self, turn: Turn) -> None:
+        """The strongest value reported: chosen beats any ballot, then the highest ballot wins; else the own one."""
+        records = [record for record in self._promises.values() if record is not None]
+        strongest = max(records, key=lambda record: (record.chosen, record.ballot), default=None)
+        self._value = self._own_value() if strongest is None else strongest.value
+        self._phase = Phase.ACCEPTING
+        self._sent_times = 1
+        turn.note("proposed")
+        accept = AcceptSlot(self._ballot, self._slot, self._value)
+        for node in self._members:
+            turn.send(self._acceptor(node), accept)
+        turn.set_timer("retransmit", self._timings.retransmit_seconds)
+
+    # --- phase 2 ---
+
+    def _on_accepted_slot(self, turn: Turn, sender: Address, message: AcceptedSlot) -> None:
+        if self._phase is not Phase.ACCEPTING or (message.ballot, message.slot) != (self._ballot, self._slot):
+            return
+        self._voters.add(sender.node)
+        if not is_quorum(self._voters, self._members):
+            return
+        self._phase = Phase.SETTLING
+        chosen = SlotChosen(self._ballot, self._slot)
+        for node in self._members:
+            turn.send(self._acceptor(node), chosen)
+        turn.cancel_timer("retransmit")
+        turn.set_timer("again", self._timings.retransmit_seconds)
+
+    # --- settled, or in the way of others ---
+
+    def _on_slot_settled(self, turn: Turn, sender: Address, message: SlotSettled) -> None:
+        if message.slot != self._slot:
+            return
+        if sender.node == self._node:
+            if message.chosen_through >= self._slot:
+                self._settled(turn, message.chosen_through)
+        elif self._phase in (Phase.PREPARING, Phase.ACCEPTING):
+            # The own acceptor hears of it soon, or fetches it; then it says so.
+            self._known_through = max(self._known_through, message.chosen_through)
+            self._wait(turn, Phase.BEHIND, self._timings.retransmit_seconds + self._patience.wait(turn.random))
+
+    def _settled(self, turn: Turn, through: int) -> None:
+        """Go on behind ``through``, which the own acceptor holds."""
+        if self._phase is Phase.SETTLING:
+            self._patience.won(turn.now)
+            for batch in self._value:
+                if batch.node == self._node:
+                    self._batches.pop((batch.boot, batch.seq), None)
+        elif self._phase in (Phase.PREPARING, Phase.ACCEPTING, Phase.WAITING):
+            self._patience.lost()
+        self._begin_slot(through + 1)
+        if not self._batches:
+            self._phase = Phase.IDLE
+            turn.cancel_timer("again")
+            turn.cancel_timer("retransmit")
+        elif self._known_through > through:
+            self._wait(turn, Phase.BEHIND, self._timings.retransmit_seconds)
+        else:
+            self._ask(turn)
+
+    def _on_nack_slot(self, turn: Turn, sender: Address, message: NackSlot) -> None:
+        self._floor = max(self._floor, message.floor)
+        if (message.ballot, message.slot) != (self._ballot, self._slot):
+            return
+        if self._phase not in (Phase.RESERVING, Phase.PREPARING, Phase.ACCEPTING):
+            return
+        if sender.node in self._refused:
+            return  # It was asked again: that must not put off what its first refusal has set going.
+        self._met = max(self._met, message.promised)
+        self._refused.add(sender.node)
+        enough = len(self._members) - len(self._refused) >= quorum_size(len(self._members))
+        if self._phase is not Phase.RESERVING and enough:
+            turn.set_timer("again", self._patience.wait(turn.random))  # the others will do, unless they are dead
+        elif message.promised.node == self._node or message.promised == message.floor:
+            self._ask(turn)  # nobody is at work: an earlier life was, or a leader before the mode was switched
+        else:
+            self._wait(turn, Phase.WAITING, self._patience.wait(turn.random))
+
+    def _wait(self, turn: Turn, phase: Phase, seconds: float) -> None:
+        self._phase = phase
+        turn.cancel_timer("retransmit")
+        turn.set_timer("again", seconds)
+
+    # --- time ---
+
+    def _on_timer(self, turn: Turn, message: TimerFired) -> None:
+        if message.name == "again":
+            if self._phase is not Phase.IDLE:
+                self._ask(turn)
+        elif self._phase in (Phase.PREPARING, Phase.ACCEPTING):
+            self._retransmit(turn, self._members)
+            self._sent_times += 1
+            turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._sent_times))
+
+    def _retransmit(self, turn: Turn, nodes: Iterable[int]) -> None:
+        """Send again what other nodes have not answered; within the node nothing is lost."""
+        prepare, accept = PrepareSlot(self._ballot, self._slot), AcceptSlot(self._ballot, self._slot, self._value)
+        for node in sorted(set(nodes) - {self._node}):
+            if self._phase is Phase.PREPARING and node not in self._promises:
+                turn.send(self._acceptor(node), prepare)
+            elif self._phase is Phase.ACCEPTING and node not in self._voters:
+                turn.send(self._acceptor(node), accept)
+
+    def _acceptor(self, node: int) -> Address:
+        return Address(node, ACCEPTOR)

@@ -1,0 +1,34 @@
+"""What a node tells about itself can be read by the clients that ask."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.console.introspection import command_docs, command_info, config_get
+from dkv.console.session import TABLE
+from dkv.replies import Simple
+from dkv.settings import Limits
+
+
+class IntrospectionTests(SynchronousTestCase):
+    """COMMAND and CONFIG GET."""
+
+    def test_command_info(self) -> None:
+        """Cluster-aware libraries find the keys of a command by it."""
+        put, delete, ping = command_info(TABLE, [b"PUT", b"del", b"ping"])
+        self.assertEqual(put[:6], [b"put", -3, [Simple("write")], 1, 1, 1])
+        self.assertEqual(delete[:6], [b"del", -2, [Simple("write")], 1, -1, 1])
+        self.assertEqual(ping[:6], [b"ping", -1, [Simple("fast")], 0, 0, 0])
+
+    def test_command_docs(self) -> None:
+        """redis-cli shows the arguments while one types."""
+        docs = command_docs(TABLE, [b"append"])[b"append"]
+        self.assertEqual(docs[b"arguments"][0][b"display_text"], b"key value")
+        self.assertNotIn(b"arguments", command_docs(TABLE, [b"quit"])[b"quit"])
+
+    def test_config_patterns(self) -> None:
+        """Patterns find what they find in Redis; one made to be slow finds nothing."""
+        limits = Limits()
+        self.assertEqual(config_get(limits, 12, [b"MAX*"]), {b"maxclients": b"12"})
+        self.assertEqual(list(config_get(limits, 12, [b"append*", b"s?ve"])), [b"appendfsync", b"appendonly", b"save"])
+        self.assertEqual(config_get(limits, 12, [b"*a" * 1_000]), {})

@@ -1,0 +1,131 @@
+"""What is counted is what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.actor import ELECTOR, GATEWAY, HOST, LEARNER, MEASURES, PROPOSER
+from dkv.ballot import Ballot
+from dkv.console.metrics import Histogram, Metrics, Readings
+from dkv.messages import Accept, AcceptSlot, Prepare
+
+READINGS = Readings(
+    True, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}, 4
+)  # fmt: skip
+
+
+class MetricsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.metrics = Metrics(1, lambda: READINGS)
+
+    def note(self, event: str, actor: str = "", **fields: Any) -> None:
+        self.metrics.note(actor, event, fields)
+
+    def samples(self) -> dict[str, float]:
+        """The samples as Prometheus reads them."""
+        families = text_string_to_metric_families(self.metrics.text().decode())
+        return {
+            sample.name + "".join(f"{{{key}={value}}}" for key, value in sorted(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    def test_names(self) -> None:
+        """Dashboards are built on these names."""
+        names = {name.partition("{")[0] for name in self.samples()}
+        for name in (
+            "applied_ops_total", "duplicate_suppressed_total", "paxos_prepare_total", "paxos_accept_total",
+            "paxos_propose_total", "chosen_index", "last_applied_index", "catchup_entries_applied", "elections_total",
+            "leader", "is_leader", "ballot_round", "ready", "peers_connected", "commit_seconds_bucket",
+            "batch_commands_bucket", "client_seconds_bucket", "queue_depth", "connections", "refused_requests_total",
+            "fault_dropped_messages_total", "fault_delayed_messages_total", "digest_differs",
+        ):  # fmt: skip
+            self.assertIn(f"dkv_{name}", names)
+
+    def test_read_when_asked(self) -> None:
+        """What the node's parts know is not counted twice."""
+        samples = self.samples()
+        self.assertEqual(samples["dkv_paxos_prepare_total"], 4)
+        self.assertEqual(samples["dkv_paxos_accept_total"], 15)
+        self.assertEqual(samples["dkv_queue_depth{queue=mailbox_messages}"], 5)
+        self.assertEqual(samples["dkv_refused_requests_total{reason=CONNECTIONS}"], 3)
+        self.assertEqual(samples["dkv_fault_dropped_messages_total{peer=2}"], 6)
+
+    def test_applied(self) -> None:
+        """Commands count once the replay at start is done; the mark counts always."""
+        self.note("applied", LEARNER, through=5, commands=9)
+        self.assertEqual((self.metrics.applied_through, self.metrics.applied_ops), (5, 0))
+        self.note("replayed", LEARNER, applied_through=5)
+        self.note("applied", LEARNER, through=6, commands=2)
+        self.note("applied", LEARNER, through=7, commands=0)
+        self.assertEqual((self.metrics.applied_through, self.metrics.applied_ops), (7, 2))
+
+    def test_differs(self) -> None:
+        """How many peers applied another log: 0 again when the one that did was replaced."""
+        for event, differing in (("digest_differs", [2]), ("digest_differs", [2, 3]), ("digest_agrees", [3])):
+            self.note(event, LEARNER, peer=2, slot=7, differing=differing)
+            self.assertEqual(self.metrics.differs_from, differing)
+            self.assertEqual(self.samples()["dkv_digest_differs"], len(differing))
+
+    def test_caught_up(self) -> None:
+        """Commands of slots that were fetched from a peer count as caught up, those of others do not."""
+        self.note("replayed", LEARNER, applied_through=0)
+        for slot in (2, 3, 6):
+            self.note("learned", slot=slot)
+        for slot in range(1, 9):
+            self.note("applied", LEARNER, through=slot, commands=10**slot)
+        self.assertEqual(self.metrics.catchup_entries_applied, 10**2 + 10**3 + 10**6)
+
+    def test_who_leads(self) -> None:
+        """Leader, elections and ballots follow what elector, proposer and acceptor note."""
+        self.note("leader_elected", ELECTOR, leader=2, ballot=Ballot(3, 2))
+        self.note("leader_lost", ELECTOR, leader=2, ballot=Ballot(3, 2), reason="it resigned")
+        self.note("leader_elected", ELECTOR, leader=1, ballot=Ballot(4, 1))
+        self.note("leading", PROPOSER, ballot=Ballot(4, 1))
+        self.note("promised", ballot=Ballot(4, 1))
+        samples = self.samples()
+        self.assertEqual([samples[f"dkv_{name}"] for name in ("elections_total", "leader", "is_leader")], [2, 1, 1])
+        self.assertEqual(samples["dkv_ballot_round"], 4)
+        self.note("stepped_down", PROPOSER, ballot=Ballot(4, 1))
+        self.assertEqual(self.samples()["dkv_is_leader"], 0)
+
+    def test_times(self) -> None:
+        """A batch's time counts for each of its commands."""
+        self.note("batch_numbered", GATEWAY, commands=3, seconds=0.002)
+        self.note("batch_agreed", GATEWAY, commands=3, seconds=0.004)
+        self.note("committed", HOST, seconds=0.0003)
+        samples = self.samples()
+        self.assertEqual(samples["dkv_client_seconds_count{stage=queue}"], 3)
+        self.assertEqual(samples["dkv_client_seconds_bucket{le=0.0025}{stage=agree}"], 0)
+        self.assertEqual(samples["dkv_client_seconds_bucket{le=0.005}{stage=agree}"], 3)
+        self.assertEqual(samples["dkv_batch_commands_bucket{le=4}"], 1)
+        self.assertAlmostEqual(samples["dkv_commit_seconds_sum"], 0.0003)
+
+    def test_refused(self) -> None:
+        """Each reason by itself."""
+        self.note("refused", GATEWAY, reason="TRYAGAIN", count=3)
+        self.note("refused", GATEWAY, reason="TRYAGAIN", count=2)
+        self.assertEqual(self.samples()["dkv_refused_requests_total{reason=TRYAGAIN}"], 5)
+
+    def test_every_measure_is_counted(self) -> None:
+        """What is noted for metrics alone, and not counted, would be noted in vain."""
+        self.assertEqual(MEASURES - set(self.metrics._counters), {"may_serve", "votes"}, "which readiness is for")
+
+
+class HistogramTests(SynchronousTestCase):
+    @given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 5)), max_size=30))
+    def test_against_counting(self, values: list[tuple[float, int]]) -> None:
+        """Each bucket holds what is at most its bound."""
+        bounds = (0.5, 1.0, 10.0)
+        histogram = Histogram(bounds)
+        for value, times in values:
+            histogram.observe(value, times)
+        buckets, total = histogram.sample()
+        expected = [sum(times for value, times in values if value <= bound) for bound in (*bounds, float("inf"))]
+        self.assertEqual([count for _, count in buckets], expected)
+        self.assertLess(abs(total - sum(value * times for value, times in values)), 1e-6)

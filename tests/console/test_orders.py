@@ -1,0 +1,107 @@
+"""What operators order on the client port: done as said, or refused in one line that says why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest.mock import Mock, call
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.console.inspection import Busy, Inspection
+from dkv.console.orders import FAULT_USAGE, FAULTS_REFUSED, ORDERS
+from dkv.console.session import ClientSession
+from dkv.identity import Identity
+from dkv.replies import OK, Error, Local
+from dkv.settings import Limits
+
+
+class OrderTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.node = Mock(spec=Inspection)
+        self.node.identity = Identity("c", 1, 9, 1)
+        self.node.faults_allowed = True
+        self.node.faults = Mock(peers=frozenset((2, 3)))
+        self.node.status.return_value = {"node": 1}
+        self.node.metrics.return_value = b"dkv_connections 1.0\n"
+        self.node.log.return_value = [[1, b"1.1", b"chosen", []]]
+        self.session = ClientSession(7, "192.0.2.1:4000", Limits(), self.node)
+
+    def reply(self, *words: str | bytes) -> Any:
+        local = self.session.interpret([word if isinstance(word, bytes) else word.encode() for word in words])
+        assert isinstance(local, Local)
+        return local.reply
+
+    def refusal(self, *words: str | bytes) -> str:
+        reply = self.reply(*words)
+        self.assertIsInstance(reply, Error)
+        self.assertEqual(self.node.faults.mock_calls, [])
+        self.assertEqual(self.node.log.mock_calls, [])
+        return str(reply.text)
+
+    def test_status_and_metrics(self) -> None:
+        """The same as on the admin port, for those who have only this one."""
+        self.assertEqual(json.loads(self.reply("DKV.STATUS")), {"node": 1})
+        self.assertEqual(self.reply("dkv.metrics"), b"dkv_connections 1.0\n")
+
+    def test_log(self) -> None:
+        """The last ten slots, or those asked for."""
+        self.assertEqual(self.reply("dkv.log"), [[1, b"1.1", b"chosen", []]])
+        self.reply("dkv.log", "5")
+        self.reply("dkv.log", "5", "1000")
+        self.assertEqual(self.node.log.mock_calls, [call(None, 10), call(5, 10), call(5, 1000)])
+
+    def test_wrong_log(self) -> None:
+        """Numbers out of range are refused."""
+        for words in (("0",), ("-1",), ("x",), ("1", "0"), ("1", "1001"), ("1", "2", "3"), ("9" * 30,)):
+            self.assertTrue(self.refusal("dkv.log", *words).startswith("ERR "), words)
+
+    def test_busy(self) -> None:
+        """Who asks for the log all the time is told to wait, and the node goes on with its work."""
+        self.node.log.side_effect = Busy
+        self.assertTrue(self.reply("dkv.log").text.startswith("TRYAGAIN "))
+
+    def test_faults(self) -> None:
+        """Each order reaches the mesh in its units: seconds."""
+        orders = (
+            (("DROP", "2", "1.0"), call.drop(2, 1.0, 60.0)),
+            (("drop", "3", "0.25", "FOR", "5"), call.drop(3, 0.25, 5.0)),
+            (("delay", "2", "250"), call.delay(2, 0.25, 60.0)),
+            (("delay", "2", "0.5", "for", "3600"), call.delay(2, 0.0005, 3600.0)),
+            (("CLEAR",), call.clear(None)),
+            (("clear", "2"), call.clear(2)),
+        )
+        for words, expected in orders:
+            self.node.faults.reset_mock()
+            self.assertEqual(self.reply("dkv.fault", *words), OK)
+            self.assertEqual(self.node.faults.mock_calls, [expected])
+
+    def test_wrong_faults(self) -> None:
+        """What is not understood does nothing, and the line says what is."""
+        self.assertIn("node 9 is no peer of node 1; its peers are 2, 3", self.refusal("dkv.fault", "drop", "9", "1"))
+        self.assertIn("node 1 is no peer of node 1", self.refusal("dkv.fault", "drop", "1", "1"))
+        for rate in ("1.1", "-1", "x", "nan", "1e-3", "", "inf"):
+            self.assertIn("rate must be a number from 0 to 1", self.refusal("dkv.fault", "drop", "2", rate))
+        self.assertIn("ms must be a number from 0 to 10000", self.refusal("dkv.fault", "delay", "2", "10001"))
+        for seconds in ("3601", "0", "x"):
+            self.assertIn("seconds must be", self.refusal("dkv.fault", "drop", "2", "1", "for", seconds))
+        for words in (("foo",), ("drop",), ("drop", "2"), ("clear", "2", "3"), ("drop", "2", "1", "in", "5")):
+            self.assertEqual(self.refusal("dkv.fault", *words), FAULT_USAGE.text)
+
+    def test_not_allowed(self) -> None:
+        """A production node does not drop messages because somebody on the network says so."""
+        self.node.faults_allowed = False
+        for words in (("drop", "2", "1"), ("clear",), ("nonsense",)):
+            self.assertEqual(self.refusal("dkv.fault", *words), FAULTS_REFUSED.text)
+
+    @given(
+        st.lists(
+            st.one_of(st.sampled_from([b"drop", b"for", b"2", b"0.5", b"clear"]), st.binary(max_size=6)), max_size=7
+        )
+    )
+    def test_total(self, words: list[bytes]) -> None:
+        """No order raises an exception in the node."""
+        for name in ORDERS:
+            self.assertIsInstance(self.session.interpret([name, *words]), Local)

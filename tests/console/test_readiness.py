@@ -1,0 +1,159 @@
+"""Readiness: a node is ready if it served of late, or could have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER
+from dkv.ballot import Ballot
+from dkv.console.readiness import Readiness
+from dkv.settings import CLASSIC, LEADER
+
+
+class ReadinessTestCase(SynchronousTestCase):
+    """Node 1, which gives up on a request after five seconds."""
+
+    mode = LEADER
+
+    def setUp(self) -> None:
+        self.now = 100.0
+        self.readiness = Readiness(1, 5.0, lambda: self.now, self.mode)
+        self.note(ACCEPTOR, "votes")
+        self.note(LEARNER, "replayed", applied_through=0)
+
+    def note(self, actor: str, event: str, **fields: Any) -> None:
+        """An actor notes something."""
+        self.readiness.note(actor, event, fields)
+
+    def lead(self, node: int = 2) -> None:
+        """A node comes to lead."""
+        self.note(ELECTOR, "leader_elected", leader=node, ballot=Ballot(1, node))
+
+    def prove(self, at: float, through: int = 0) -> None:
+        """The elector has its proof."""
+        self.note(ELECTOR, "may_serve", at=at, through=through)
+
+    def failing(self) -> dict[str, str]:
+        """The conditions that do not hold, and why."""
+        return {condition.name: condition.failure for condition in self.readiness.conditions() if not condition.holds}
+
+    def assertReady(self) -> None:
+        """All conditions hold."""
+        self.assertEqual(self.failing(), {})
+        self.assertTrue(self.readiness.ready)
+
+
+class ServedTests(ReadinessTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.lead()
+
+    def test_b41_a_leader_that_is_heard(self) -> None:
+        """Clients that are sent to such a node get nothing but timeouts, for as long as it lasts."""
+        self.now += 7.5
+        self.assertEqual(self.failing(), {"served": "node 2, the leader, has not answered this node for 7.5 s"})
+        self.assertFalse(self.readiness.ready)
+
+    def test_b41_no_longer_than_a_request_may_take(self) -> None:
+        """A node that is cut off is not ready when the first request would time out."""
+        self.prove(100.0)
+        self.now = 104.9
+        self.assertReady()
+        self.now = 105.0
+        self.assertEqual(list(self.failing()), ["served"])
+        self.prove(104.0)
+        self.assertReady()
+
+    def test_b41_stuck_in_catch_up(self) -> None:
+        """A read would wait for a slot that does not come."""
+        self.prove(100.0, through=40)
+        self.note(LEARNER, "applied", through=12, commands=1)
+        self.now = 106.0
+        self.prove(106.0, through=60)
+        self.assertEqual(self.failing(), {"served": "it has applied slot 12 of 40 and is behind for 6.0 s"})
+        self.note(LEARNER, "applied", through=40, commands=1)
+        self.assertEqual(list(self.failing()), ["served"], "that read has timed out")
+        self.prove(106.5, through=40)
+        self.assertReady()
+
+    def test_always_a_little_behind(self) -> None:
+        """A busy follower applies what is chosen a moment later, and serves."""
+        for second in range(20):
+            self.now = 101.0 + second
+            self.prove(self.now - 0.2, through=10 * (second + 1))
+            self.note(LEARNER, "applied", through=10 * second + 5, commands=1)
+            if second:
+                self.assertReady()
+
+    def test_b41_of_the_leader_of_now(self) -> None:
+        """That the last leader was within reach says nothing about the next one."""
+        self.prove(100.0)
+        self.now = 101.0
+        self.note(ELECTOR, "leader_lost", leader=2, ballot=Ballot(1, 2), reason="")
+        self.assertEqual(list(self.failing()), ["leader_known", "served"])
+        self.lead(3)
+        self.prove(100.9)
+        self.assertEqual(list(self.failing()), ["served"])
+        self.prove(101.1)
+        self.assertReady()
+
+    def test_reads_and_writes_prove_it(self) -> None:
+        """No proof is better than what was done; a cluster that has served its first client is ready."""
+        self.now = 101.0
+        self.note(GATEWAY, "reads_evaluated", commands=1, seconds=0.5)
+        self.assertReady()
+        self.now = 110.0
+        self.note(GATEWAY, "batch_numbered", commands=1, seconds=0.0)
+        self.now = 111.0
+        self.assertEqual(list(self.failing()), ["served"])
+        self.note(GATEWAY, "batch_agreed", commands=1, seconds=1.0)
+        self.now = 114.9
+        self.assertReady()
+        self.now = 115.1
+        self.assertEqual(list(self.failing()), ["served"])
+
+    def test_b41_writes_that_nobody_decides(self) -> None:
+        """A node whose barriers come back, and whose writes do not, answers UNCERTAIN to every writer."""
+        self.note(GATEWAY, "batch_numbered", commands=1, seconds=0.0)
+        self.note(GATEWAY, "batch_numbered", commands=1, seconds=0.0)
+        self.now = 105.5
+        self.prove(105.4)
+        self.assertEqual(self.failing(), {"served": "what clients wrote here has waited for 5.5 s to be agreed on"})
+        for _ in range(2):
+            self.note(GATEWAY, "batch_agreed", commands=1, seconds=5.5)
+        self.assertReady()
+
+    def test_the_leader_alone_is_heard(self) -> None:
+        """A node of five that the other three do not reach is served by its leader, who has a quorum without it."""
+        self.note(ELECTOR, "quorum_lost", heard=[2])
+        self.prove(100.0)
+        self.assertReady()
+        self.note(ELECTOR, "leader_lost", leader=2, ballot=Ballot(1, 2), reason="")
+        self.assertEqual(list(self.failing()), ["leader_known", "quorum_heard", "served"])
+
+    def test_this_node_leads(self) -> None:
+        """The sentence names what is missing."""
+        self.lead(1)
+        self.now += 6.0
+        self.assertEqual(self.failing(), {"served": "no majority has answered this node for 6.0 s"})
+
+    def test_the_other_conditions(self) -> None:
+        """They are told apart, for each has another cure."""
+        readiness = Readiness(1, 5.0, lambda: self.now)
+        readiness.note(ELECTOR, "quorum_lost", {"heard": []})
+        self.assertEqual([each.holds for each in readiness.conditions()], [False] * 5)
+        readiness.note(ELECTOR, "quorum_heard", {"heard": [2]})
+        self.assertEqual([each.name for each in readiness.conditions() if each.holds], ["quorum_heard"])
+
+
+class ClassicReadinessTests(ReadinessTestCase):
+    mode = CLASSIC
+
+    def test_b41_nobody_leads(self) -> None:
+        """A majority that is heard and does not hear this node decides nothing for it."""
+        self.now += 6.0
+        self.assertEqual(self.failing(), {"served": "no majority has answered this node for 6.0 s"})
+        self.prove(105.0)
+        self.assertReady()

@@ -1,0 +1,59 @@
+"""Batches on their way into slots."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as some
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.messages import Want
+from dkv.paxos.batch_queue import BatchQueue
+from dkv.records import Batch, value_bytes
+
+
+def batch(boot: int, seq: int, size: int = 3, incarnation: int = 0xB2) -> Batch:
+    """A batch of node 2."""
+    return Batch(2, incarnation, boot, seq, b"x" * size)
+
+
+class QueueTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.queue = BatchQueue(((2, 0xB2, 3, 7),))
+
+    def test_b28_only_the_next_is_taken(self) -> None:
+        """A batch that overtakes another is skipped by every learner, and its writes with it."""
+        self.assertEqual(self.queue.take(batch(3, 9)), Want(3, 8))
+        self.assertFalse(self.queue)
+        self.assertIsNone(self.queue.take(batch(3, 8)))
+        self.assertIsNone(self.queue.take(batch(3, 9)))
+        self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [8, 9])
+
+    def test_a_repeat_is_dropped(self) -> None:
+        """A resent batch must not be proposed twice, nor answered with a request that never ends."""
+        for repeat in (batch(3, 7), batch(3, 1), batch(2, 99)):
+            self.assertIsNone(self.queue.take(repeat))
+        self.assertFalse(self.queue)
+
+    def test_a_new_boot_begins_at_one(self) -> None:
+        """A node that was restarted counts anew; what its earlier life left unfinished is given up."""
+        self.assertEqual(self.queue.take(batch(4, 2)), Want(4, 1))
+        self.assertIsNone(self.queue.take(batch(4, 1)))
+        self.assertIsNone(self.queue.take(batch(3, 8)))
+        self.assertEqual(len(self.queue.next_value(10_000)), 1)
+
+    def test_b16_origins_are_told_apart(self) -> None:
+        """A replaced node has the id of another's batches, and must not continue their count."""
+        self.assertEqual(self.queue.take(batch(3, 8, incarnation=0xC2)), Want(3, 1))
+
+    @given(some.lists(some.integers(0, 50), min_size=1, max_size=20), some.integers(1, 300))
+    def test_values_fit(self, sizes: list[int], limit: int) -> None:
+        """A slot holds as many as fit, in order, and at least one."""
+        queue = BatchQueue(())
+        for seq, size in enumerate(sizes, 1):
+            queue.take(batch(1, seq, size))
+        taken: list[Batch] = []
+        while queue:
+            value = queue.next_value(limit)
+            self.assertTrue(len(value) == 1 or value_bytes(value) <= limit)
+            taken.extend(value)
+        self.assertEqual([(each.seq, len(each.blob)) for each in taken], list(enumerate(sizes, 1)))
