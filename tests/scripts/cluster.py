@@ -67,7 +67,7 @@ class Cluster:
         node.start()
         if node.up:
             self.witness.trace[before:] = []  # what it notes of its disk is told in fewer words
-            self.witness.tell(number, f"starts with {'; '.join(held) or 'an empty disk'}")
+            self.witness.tell(number, f"starts; on disk: {'; '.join(held) or 'nothing'}")
         for other in self.nodes:
             if other != number:
                 self.mail.connect(number, other)

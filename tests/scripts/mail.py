@@ -70,7 +70,7 @@ class Mail:
         for judge, judged in ((other, one), (one, other)):
             objection = judge.objection(judged.hello(), judged.number, [])
             if objection is not None:
-                self._witness.tell(judge.number, f"refuses node {judged.number}: {objection.reason}")
+                self._witness.tell(judge.number, f"refuses node {judged.number}: {words.reason(objection.reason)}")
                 if objection.for_good:
                     judged.refused_for_good(objection.reason)
                 return

@@ -215,6 +215,9 @@ class PageTests(SynchronousTestCase):
             comment = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
             self.assertTrue(4 <= len(comment) <= 7 and all(line.startswith("# ") for line in comment), path.name)
             self.assertRegex(comment[-1], r"\b[IB]\d+\.$", path.name)
+            self.assertLessEqual(
+                max(map(len, re.findall(r"^#.*", path.read_text(encoding="utf-8"), re.MULTILINE))), 120
+            )
 
     def test_every_message_has_its_words(self) -> None:
         """A message without them would end the first script that it comes up in."""

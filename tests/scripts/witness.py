@@ -69,7 +69,8 @@ class Witness:
 
     def ended(self, node: Node, reason: str, error: BaseException) -> None:
         """A life ended itself, or could not begin."""
-        self.tell(node.number, f"{'is fenced' if isinstance(error, Fenced) else reason}: {error}")
+        what = "is fenced" if isinstance(error, Fenced) else reason
+        self.tell(node.number, f"{what}: {words.reason(str(error))}")
         if not isinstance(error, Fenced | DirectoryError | StoreFailed):
             self.violated(f"node {node.number} ended itself: {reason}: {type(error).__name__}: {error}")
 

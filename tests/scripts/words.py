@@ -6,6 +6,7 @@ A field that tells a reader nothing (the random number of a poll, the count of v
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from dkv import messages
@@ -93,14 +94,14 @@ STORED: dict[bytes, Callable[[bytes, bytes], str]] = {
 
 def message(about: Any) -> str:
     """A message in words."""
-    fields = {name: _field(name, getattr(about, name)) for name in about.__slots__}
-    return f"{type(about).__name__} {MESSAGES[type(about)].format_map(fields)}"
+    shown = {each.name: _field(each.name, getattr(about, each.name)) for each in fields(about)}
+    return f"{type(about).__name__} {MESSAGES[type(about)].format_map(shown)}"
 
 
-def note(event: str, fields: Mapping[str, Any]) -> str | None:
+def note(event: str, about: Mapping[str, Any]) -> str | None:
     """What a node notes, in words; None if it is not worth a line."""
     template = NOTES.get(event)
-    return None if template is None else template.format_map(fields)
+    return None if template is None else template.format_map(about)
 
 
 def _field(name: str, value: Any) -> Any:
@@ -165,9 +166,16 @@ def reply(answer: Any) -> str:
             return "nil"
         case bytes():
             return answer.decode()
-        case Simple() | Error():
+        case Simple():
             return answer.text
+        case Error():
+            return answer.text.partition(" ")[0]  # which tells a client what to conclude
     return str(answer)
+
+
+def reason(text: str) -> str:
+    """Why a node is refused or ends: what comes before the advice to its operator."""
+    return text.partition(". ")[0].partition(": it ")[0]
 
 
 def commit(writes: Mapping[bytes, bytes | None]) -> str:
