@@ -242,6 +242,17 @@ class AtOnceTests(SynchronousTestCase):
         self.node.give(requests(1, put("a")))
         self.assertEqual(self.node.words(), [])
 
+    def test_quorum_long_lost_beside_a_leader(self) -> None:
+        """A follower that hears the leader and nobody else serves through it, and must not send its clients away."""
+        self.node.quorum(False)
+        self.node.wait(TIMEOUT + 0.1)
+        self.node.leader(3)
+        self.node.give(requests(1, put("a")))
+        self.assertEqual(self.node.words(), [])
+        self.node.leader(0)
+        self.node.give(requests(2, put("b")))
+        self.assertEqual(self.node.words(), [(2, ["CLUSTERDOWN"])])
+
     def test_not_behind_what_waits(self) -> None:
         """A connection that has something unanswered is not answered out of turn."""
         self.node.quorum(False)

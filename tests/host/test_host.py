@@ -111,6 +111,15 @@ class PersistThenSendTests(SynchronousTestCase):
         node.complete()
         self.assertEqual(node.take(), ["hello"])
 
+    def test_how_long_a_commit_takes(self) -> None:
+        """A disk that is stuck is told by the age of its commit; between commits there is none."""
+        self.assertEqual(self.node.host.commit_seconds, 0.0)
+        self.node.do(ACCEPTOR, persist("P"))
+        self.node.wait(1.5)
+        self.assertEqual(self.node.host.commit_seconds, 1.5)
+        self.node.complete()
+        self.assertEqual(self.node.host.commit_seconds, 0.0)
+
     def test_one_commit_at_a_time(self) -> None:
         """Disk speed sets the batch size: all that is written while one commit is under way makes the next."""
         self.node.do(ACCEPTOR, persist("R1"), persist("R2"))

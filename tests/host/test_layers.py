@@ -133,6 +133,26 @@ class LayersTests(SynchronousTestCase):
             self.assertIsNone(layers.load(key))
         self.assertEqual(asked, [b"a", b"b", b"c", b"a"])  # there is room for two
 
+    def test_what_was_read_is_weighed(self) -> None:
+        """Large values take room as the names of their keys do: a few of them must not hold all of the memory."""
+
+        class Counting(MemoryStore):
+            asked = 0
+
+            def get(self, key: bytes) -> bytes | None:
+                self.asked += 1
+                return super().get(key)
+
+        self.patch(layers_module, "READ_BYTES_MAX", 10_000)
+        store = Counting(auto=True)
+        store.commit({key: bytes(4_000) for key in (b"a", b"b", b"c")}, lambda _: None)
+        layers = Layers(store)
+        for key in (b"a", b"b", b"b", b"a", b"c", b"c"):
+            layers.load(key)
+        self.assertEqual(store.asked, 3)
+        layers.load(b"a")  # the oldest: it had to go when the third came
+        self.assertEqual(store.asked, 4)
+
     def test_staged_waits(self) -> None:
         """A commit without write-back takes only what was persisted: state in every commit halves throughput."""
         self.layers.stage(b"S", b"state")

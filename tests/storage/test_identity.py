@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.identity import Acquaintance, Identity
 from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
 from dkv.sim.memory import MemoryStore
+from dkv.storage import identity as identity_module
 from dkv.storage.binding import plyvel
 from dkv.storage.fence import fence_writes
 from dkv.storage.identity import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
@@ -51,6 +52,18 @@ class InitialiseTests(DirectoryTestCase):
         self.assertEqual((made.cluster, made.node, made.boot), ("c", 1, 0))
         _, opened = self.open()
         self.assertEqual((opened.cluster, opened.node, opened.incarnation), ("c", 1, made.incarnation))
+
+    def test_what_was_made_survives_a_power_cut(self) -> None:
+        """A directory whose name is not on disk is gone after a power cut, with the identity that was printed."""
+        synced: list[str] = []
+        self.patch(identity_module, "_sync_directory", synced.append)
+        top = os.path.abspath(self.directory)
+        self.directory = os.path.join(top, "deep", "node1")
+        initialise(self.directory, "c", 1)
+        self.assertEqual(set(synced), {self.directory, os.path.dirname(self.directory), top, os.path.dirname(top)})
+        synced.clear()
+        self.open()
+        self.assertEqual(synced, [self.directory])
 
     def test_takes_an_empty_directory(self) -> None:
         """A mount point or a service's state directory exists before the node does."""
