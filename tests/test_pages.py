@@ -1,0 +1,137 @@
+"""The pages agree with what they speak of: links lead somewhere, names are in the files, codes are explained."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parent.parent
+TOUR = ROOT / "docs" / "tour.md"
+CODES = ROOT / "docs" / "known-bugs.md"
+
+LINK = re.compile(r"\[((?:`[^`]*`|[^\[\]`])*)\]\(([^()\s]+)\)")
+"""``[text](target)``; the text may be code, with brackets in it."""
+NAME = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`")
+"""A text that is nothing but a name in the code, such as ```Acceptor._on_accept```."""
+CODE = re.compile(r"\b[IB]\d{1,2}\b")
+"""A rule, such as I6, or a bug, such as B25."""
+EXPLANATION = re.compile(r"^\| ([IB]\d+) \|", re.MULTILINE)
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+
+
+def pages() -> list[Path]:
+    """Every page of the project."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def links(text: str) -> list[tuple[str, str]]:
+    """(text, target) of every link of a page to another file, or to a heading; not to the web."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [(link, target) for link, target in LINK.findall(prose) if "://" not in target]
+
+
+def anchors(text: str) -> set[str]:
+    """What a link to each heading of a page ends with, as GitHub makes it."""
+    words = (re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip() for heading in HEADING.findall(text))
+    return {heading.lower().replace(" ", "-") for heading in words}
+
+
+def names(source: str) -> set[str]:
+    """What a module defines: classes, functions and values at its top, and those of its classes, as ``Class.name``."""
+
+    def within(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield prefix + node.name
+            elif isinstance(node, ast.ClassDef):
+                yield prefix + node.name
+                yield from within(node.body, f"{prefix}{node.name}.")
+            elif isinstance(node, ast.Assign):
+                yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                yield prefix + node.target.id
+
+    return set(within(ast.parse(source).body, ""))
+
+
+def broken(page: Path, text: str, root: Path = ROOT) -> list[str]:
+    """The links of ``page`` that lead nowhere, or to a file that does not define the name in front of it."""
+    wrong = []
+    for link, target in links(text):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        name = NAME.fullmatch(link) if file.suffix == ".py" else None
+        if not file.exists() or not file.is_relative_to(root):
+            wrong.append(f"{page.name}: there is no {target}")
+        elif anchor and anchor not in anchors(text if file == page else file.read_text(encoding="utf-8")):
+            wrong.append(f"{page.name}: {target} has no such heading")
+        elif name and name[1] not in {*names(file.read_text(encoding="utf-8")), file.name}:
+            wrong.append(f"{page.name}: {target} does not define {name[1]}")
+    return wrong
+
+
+def cited(text: str) -> set[str]:
+    """The codes that a text cites. A name in capitals that a test gives to a ballot is none, as ``B1 = ...``."""
+    return set(CODE.findall(text))
+
+
+class PageTests(SynchronousTestCase):
+    def test_links_lead_somewhere(self) -> None:
+        """A reader who follows a link to a file, a heading or a function must not end in a void."""
+        found = [wrong for page in pages() for wrong in broken(page, page.read_text(encoding="utf-8"))]
+        self.assertEqual(found, [])
+
+    def test_the_tour_leads_into_the_code(self) -> None:
+        """A tour without links into the code would be checked by nothing."""
+        into = [target for _, target in links(TOUR.read_text(encoding="utf-8")) if target.endswith(".py")]
+        self.assertGreater(len(into), 50)
+
+    def test_what_the_tour_tries_out_is_so(self) -> None:
+        """Whoever types the lines of the tour into Python must see what the tour shows."""
+        failed, tried = doctest.testfile(str(TOUR), module_relative=False)
+        self.assertEqual(failed, 0)
+        self.assertGreater(tried, 10)
+
+    def test_every_page_is_reached(self) -> None:
+        """A page to which no link leads is read by nobody."""
+        reached = {
+            (page.parent / target.partition("#")[0]).resolve()
+            for page in pages()
+            for _, target in links(page.read_text(encoding="utf-8"))
+            if not target.startswith("#")
+        }
+        folders = {path for path in reached if path.is_dir()}
+        missed = [page.name for page in pages() if page not in reached and page.parent not in folders]
+        self.assertEqual(missed, [])
+
+
+class RuleTests(SynchronousTestCase):
+    """Each check complains about what is wrong, and only then."""
+
+    def test_links(self) -> None:
+        """Links are found wherever they stand, but not in examples of code."""
+        text = "See [`Host`](a.py), [the [web]](x) and [b](https://b).\n```\n[c](d)\n```\n[`e/*.txt`](f#g)\n"
+        self.assertEqual(links(text), [("`Host`", "a.py"), ("`e/*.txt`", "f#g")])
+
+    def test_anchors(self) -> None:
+        """Headings have the anchors that GitHub gives them."""
+        text = "# The `dkv` command\n\nwords\n\n## Errors: the first word\n"
+        self.assertEqual(anchors(text), {"the-dkv-command", "errors-the-first-word"})
+
+    def test_names(self) -> None:
+        """Everything that a page may name is seen, and what a module only imports or uses inside is not."""
+        source = "import b\nX = 1\ny: int = 2\ndef f():\n    z = 3\nclass C:\n    d: int\n    def _m(self): ...\n"
+        self.assertEqual(names(source), {"X", "y", "f", "C", "C.d", "C._m"})
+
+    def test_broken(self) -> None:
+        """Each kind of broken link is seen by itself."""
+        here = Path(__file__).resolve()
+        fine = f"[`broken`]({here.name}), [`PageTests.test_links_lead_somewhere`]({here.name}), [a test]({here.name})"
+        self.assertEqual(broken(here, fine), [])
+        for wrong in ("[a](gone.py)", f"[`gone`]({here.name})", f"[a]({here.name}#gone)", "[a](/etc/passwd)"):
+            self.assertEqual(len(broken(here, wrong)), 1, wrong)
