@@ -46,6 +46,8 @@ class Cluster:
     """Nodes 1 to ``size``, all down."""
 
     def __init__(self, size: int, mode: str, limits: Limits, timings: Timings) -> None:
+        self.mode = mode
+        """Of lives that begin from now on."""
         self.limits, self.timings = limits, timings
         members = tuple(range(1, size + 1))
         self.witness = Witness(members, limits.window_slots_max)
@@ -56,8 +58,8 @@ class Cluster:
         self._copies: dict[int, MemoryStore] = {}
         for number, schedule in self._schedules.items():
             random, commit_seconds = Random(f"script/{number}"), partial(self._commit_seconds, number)
-            seams = (schedule, self.mail, random, commit_seconds, limits, timings, BOUNDS, lambda: mode, self.witness)
-            Node(number, members, *seams)
+            seams = (schedule, self.mail, random, commit_seconds, limits, timings, BOUNDS)
+            Node(number, members, *seams, lambda: self.mode, self.witness)
 
     # --- lives ---
 

@@ -14,7 +14,7 @@ from tests.scripts.cluster import Cluster
 from tests.scripts.mail import Letter
 
 MESSAGES = frozenset(cls.__name__ for cls in ROUTES)
-SILENT = frozenset(("alter", "copy", "cut", "hide", "hold", "pass", "restore", "show", "wipe"))
+SILENT = frozenset(("alter", "copy", "cut", "hide", "hold", "mode", "pass", "restore", "show", "wipe"))
 """What changes no node: nothing can follow."""
 
 Number = TypeVar("Number", int, float)
@@ -83,6 +83,12 @@ class Commands:
         """End a node as kill -9 does: a commit under way is lost, or with `keep` on disk. Its peers notice at once."""
         keep = words[1:] == ["keep"]
         self._cluster.crash(self._up(words[:1] if keep else words), keep)
+
+    def do_mode(self, words: list[str]) -> None:
+        """Let nodes that are started from now on run in this mode, leader or classic."""
+        if len(words) != 1 or words[0] not in MODES:
+            raise WrongCommand(f"the command takes one of {' and '.join(MODES)}")
+        self._cluster.mode = words[0]
 
     def do_wipe(self, words: list[str]) -> None:
         """Lose the disks of nodes that are down, and initialise new ones."""

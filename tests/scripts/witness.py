@@ -87,7 +87,7 @@ class Witness:
 
     def _tell_applied(self, number: int, through: int, commands: int) -> None:
         value = self._told.get((number, through), ())
-        nothing_done = " (executed before)" if words.writes(value) and not commands else ""
+        nothing_done = " (nothing executed)" if words.writes(value) and not commands else ""
         self.tell(number, f"applies slot {through}: {words.commands(value)}{nothing_done}")
 
     def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
