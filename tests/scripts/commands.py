@@ -156,11 +156,15 @@ class Commands:
 
     def do_cut(self, words: list[str]) -> None:
         """Let nothing pass from one node to another, or between one node and all others. Nobody is told."""
+        pairs: list[tuple[int, int]] = []
         for word in self._some(words, "a node, or a pair such as 1>2"):
             pair = self._pair(word)
-            others = [other for other in self._cluster.nodes if str(other) != word]
-            pairs = [pair] if pair else [(int(word), other) for other in others if self._nodes([word])]
-            self._cluster.mail.cut(pairs if pair else pairs + [(other, one) for one, other in pairs])
+            if pair is not None:
+                pairs.append(pair)
+                continue
+            (one,) = self._nodes([word])
+            pairs += [ends for other in self._cluster.nodes if other != one for ends in ((one, other), (other, one))]
+        self._cluster.mail.cut(pairs)
 
     def do_heal(self, words: list[str]) -> None:
         """Let everything pass again. Nodes that were cut off meet anew."""

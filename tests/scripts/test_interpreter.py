@@ -15,8 +15,10 @@ from tests.scripts.commands import SILENT, Commands, WrongCommand
 from tests.scripts.script import INDENT, REWRITE, ScriptFailed, check, play
 from tests.scripts.test_scripts import PATHS
 from tests.test_architecture import rows_under
+from tests.test_pages import CODE, EXPLANATION
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "scripts.md"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+PAGE = DOCS / "scripts.md"
 SCRIPT = "# A story.\n\ncluster 3\nquietly elect 1\n\n# A write.\nput 1 a 1\nsettle\n"
 
 
@@ -210,11 +212,14 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(listed.keys() - meant.keys(), {"put", "quietly"})
 
     def test_every_script_says_what_it_is_about(self) -> None:
-        """A trace without a story is read by nobody: a comment first, which names the paper or a rule at its end."""
+        """A trace without a story is read by nobody: a comment first, and at its end the rules that it shows."""
+        rules = [(DOCS / page).read_text(encoding="utf-8") for page in ("known-bugs.md", "simulation.md")]
+        explained = {code for page in rules for code in EXPLANATION.findall(page)}
         for path in PATHS:
             comment = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
             self.assertTrue(4 <= len(comment) <= 7 and all(line.startswith("# ") for line in comment), path.name)
             self.assertRegex(comment[-1], r"\b[IB]\d+\.$", path.name)
+            self.assertEqual(set(CODE.findall(comment[-1])) - explained, set(), path.name)
             self.assertLessEqual(
                 max(map(len, re.findall(r"^#.*", path.read_text(encoding="utf-8"), re.MULTILINE))), 120
             )
