@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,7 +14,7 @@ from dkv.sim.history import Kind, Operation
 from dkv.sim.linearize import Verdict, check
 from dkv.sim.model import step
 from dkv.sim.seen import spare
-from tests.sim.test_linearize import brute_force, op, tiny_histories
+from tests.sim.histories import compare_with_definition, op, tiny_histories
 
 STEPS = 200_000
 
@@ -76,18 +74,7 @@ class UnknownTests(SynchronousTestCase):
 
     def test_same_verdict(self) -> None:
         """Nothing that is left out, or taken for another, changes what the definition says."""
-        verdicts: Counter[bool] = Counter()
-
-        @settings(max_examples=800, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(open_histories())
-        def same(history: list[Operation]) -> None:
-            expected = brute_force(history)
-            verdict = check(history)
-            self.assertEqual((verdict.linearizable, verdict.undecided), (expected, False))
-            verdicts[expected] += 1
-
-        same()
-        self.assertGreater(min(verdicts[True], verdicts[False]), 100, verdicts)
+        compare_with_definition(self, open_histories(), 800, 100)
 
     def test_hard_histories(self) -> None:
         """A third of all answers lost, and still a verdict, where a million steps were not enough otherwise."""
@@ -96,24 +83,12 @@ class UnknownTests(SynchronousTestCase):
 
     def test_without_patience(self) -> None:
         """Where a search takes long, and a proof is looked for in a part, no correct server is accused."""
-        verdicts: Counter[bool] = Counter()
         self.patch(linearize, "PATIENCE_STEPS", 1)
-
-        @settings(max_examples=800, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(open_histories() | tiny_histories())
-        @example(
-            [
-                *(op(1, "append 2", 1), op(2, "append 2", 4), op(3, "put 1", 5, 5), op(4, "put 2", 6, 6)),
-                *(op(5, "get", 6, 11, b"12"), op(6, "get", 8, 10, b"2")),  # the first was true before the second was
-            ]
-        )
-        def same(history: list[Operation]) -> None:
-            expected = brute_force(history)
-            self.assertEqual(check(history).linearizable, expected)
-            verdicts[expected] += 1
-
-        same()
-        self.assertGreater(min(verdicts[True], verdicts[False]), 100, verdicts)
+        late = [
+            *(op(1, "append 2", 1), op(2, "append 2", 4), op(3, "put 1", 5, 5), op(4, "put 2", 6, 6)),
+            *(op(5, "get", 6, 11, b"12"), op(6, "get", 8, 10, b"2")),  # the first was true before the second was
+        ]
+        compare_with_definition(self, open_histories() | tiny_histories(), 800, 100, [late])
 
     def test_spare(self) -> None:
         """Writes that nobody saw are left out at first, and those that another one explains."""
