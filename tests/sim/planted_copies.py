@@ -37,7 +37,7 @@ def votes_not_compared() -> Iterator[None]:
     """Whether a disk holds the votes that its peers know of is not asked."""
 
     def credulous(self: Acquaintances, hello: Hello, known: Acquaintance) -> str | None:
-        return _forgotten(self, replace(hello, votes=known.votes), known)
+        return _forgotten(self, replace(hello, votes=self._votes(hello.node, known)), known)
 
     with patch.object(Acquaintances, "_forgotten", credulous):
         yield

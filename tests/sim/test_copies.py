@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.keys import FENCE
 from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
-from dkv.sim.run import run
 from dkv.sim.world import World
+from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_copies import COPIES
 
 FEW_FAULTS = frozenset(("clone", "crash", "lying-disk", "old-copy"))
@@ -92,21 +92,13 @@ class CopiesTests(SynchronousTestCase):
         self.assertLessEqual({"clone", "lying-disk", "old-copy"}, set(FAULTS))
 
 
-class PlantedTests(SynchronousTestCase):
+class PlantedTests(HuntTestCase):
     """Whoever lets such a directory in counts votes that are none."""
-
-    timeout = 600
 
     def check(self, number: str) -> None:
         """The bug is found: what was set back voted, or led. Few faults, so that each run strikes soon."""
-        seed, violation = 0, None
-        with COPIES[number]():
-            while violation is None and seed < SEEDS:
-                seed += 1
-                violation = run(seed, 3 if seed % 2 else 5, 20.0, FEW_FAULTS).violation
-        assert violation is not None, f"{number} was not found in {SEEDS} seeds"
         words = ("its disk was lost", "quorum", "takes a copy")
-        self.assertTrue(any(each in violation for each in words), f"seed {seed}: {violation}")
+        self.check_found(number, COPIES[number], words, faults=FEW_FAULTS, within=SEEDS)
 
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""

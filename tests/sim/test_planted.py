@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from dkv.sim.run import run
 from tests.sim import planted_clients, planted_readiness, planted_tokens  # noqa: F401 - imported for their plants
+from tests.sim.hunt import HuntTestCase
 from tests.sim.planted import PLANTS
 
-SEEDS = 300
-SECONDS = 20.0
 
-
-def find(number: str) -> tuple[int, str]:
-    """The first seed that finds the planted bug, and what is broken; clusters of three and of five in turn."""
-    with PLANTS[number]():
-        for seed in range(1, SEEDS + 1):
-            violation = run(seed, 3 if seed % 2 else 5, SECONDS).violation
-            if violation is not None:
-                return seed, violation
-    raise AssertionError(f"{number} was not found in {SEEDS} seeds: the faults are too tame")
-
-
-class PlantedTests(SynchronousTestCase):
+class PlantedTests(HuntTestCase):
     """A bug that the simulator cannot see may be in the product already."""
-
-    timeout = 600
 
     def check(self, number: str, *words: str) -> None:
         """The bug is found, and its sentence names what was promised: one of ``words``."""
-        seed, violation = find(number)
-        self.assertTrue(any(word in violation for word in words), f"seed {seed}: {violation}")
+        self.check_found(number, PLANTS[number], words)
 
     def test_b1_reply_before_durable(self) -> None:
         """A promise or vote that a crash undoes: two leaders' values for one slot."""

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from dkv.settings import CLASSIC
-from dkv.sim.run import run
 from dkv.sim.world import MIXED
 from tests.sim import planted_gaps, planted_readiness  # noqa: F401 - importing them registers their plants
+from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_classic import CLASSIC_PLANTS
 
-SEEDS = 300
-SECONDS = 20.0
 
-
-def find(number: str, mode: str = CLASSIC) -> tuple[int, str]:
-    """The first seed that finds the planted bug, and what is broken; clusters of three and of five in turn."""
-    with CLASSIC_PLANTS[number]():
-        for seed in range(1, SEEDS + 1):
-            violation = run(seed, 3 if seed % 2 else 5, SECONDS, mode=mode).violation
-            if violation is not None:
-                return seed, violation
-    raise AssertionError(f"{number} was not found in {SEEDS} seeds: the faults are too tame")
-
-
-class PlantedTests(SynchronousTestCase):
+class PlantedTests(HuntTestCase):
     """A bug that the simulator cannot see may be in the product already."""
-
-    timeout = 600
 
     def check(self, number: str, *words: str, mode: str = CLASSIC) -> None:
         """The bug is found, and its sentence names what was promised: one of ``words``."""
-        seed, violation = find(number, mode)
-        self.assertTrue(any(word in violation for word in words), f"seed {seed}: {violation}")
+        self.check_found(number, CLASSIC_PLANTS[number], words, mode)
 
     def test_b1_reply_before_durable(self) -> None:
         """A promise or vote that a crash undoes."""

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from dkv.settings import LEADER
 from dkv.sim.plan import FAULTS
-from dkv.sim.run import run
+from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_edges import EDGES
 
-SEEDS = 300
-SECONDS = 20.0
 
-
-def find(name: str, mode: str = LEADER, faults: Iterable[str] = FAULTS) -> tuple[int, str]:
-    """The first seed that finds the planted bug, and what is broken; clusters of three and of five in turn."""
-    with EDGES[name]():
-        for seed in range(1, SEEDS + 1):
-            violation = run(seed, 3 if seed % 2 else 5, SECONDS, frozenset(faults), mode=mode).violation
-            if violation is not None:
-                return seed, violation
-    raise AssertionError(f"{name} was not found in {SEEDS} seeds: the faults are too tame")
-
-
-class PlantedTests(SynchronousTestCase):
+class PlantedTests(HuntTestCase):
     """A bug that the simulator cannot see may be in the product already."""
 
-    timeout = 600
-
-    def check(self, *words: str, mode: str = LEADER, faults: Iterable[str] = FAULTS) -> None:
+    def check(self, *words: str, faults: Iterable[str] = FAULTS) -> None:
         """The bug that the test is named after is found, and its sentence has one of ``words``."""
-        seed, violation = find(self._testMethodName.removeprefix("test_"), mode, faults)
-        self.assertTrue(any(word in violation for word in words), f"seed {seed}: {violation}")
+        name = self._testMethodName.removeprefix("test_")
+        self.check_found(name, EDGES[name], words, faults=faults)
 
     def test_b19_no_poll(self) -> None:
         """One node that does not hear the leader, and is heard, forces one election after the other (B19)."""
