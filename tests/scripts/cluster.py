@@ -1,8 +1,8 @@
 """A small cluster that does nothing by itself: real nodes whose messages, disks and clocks wait for orders.
 
 The nodes are those of the simulator: production actors, host, codec and storage checks. Each has a clock of its own,
-which stands still until it is told how much time passes. What a node says to itself arrives at once, as in production;
-what it says to others is in the ``Mail``. A commit ends at once, unless the disk is held.
+which stands still until it is told how much time passes. A message within a node arrives at once, as in production; a
+message to another node waits in the ``Mail``. A commit ends at once, unless the disk is held.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HELD_SECONDS = 1e9
 """How long a commit on a held disk takes, unless it is told to end."""
 
 REQUEST_BYTES = 64
-"""What each request counts for."""
+"""The size that each request is taken to have."""
 
 
 class Cluster:

@@ -15,7 +15,7 @@ from tests.scripts.mail import Letter
 
 MESSAGES = frozenset(cls.__name__ for cls in ROUTES)
 SILENT = frozenset(("alter", "copy", "cut", "hide", "hold", "mode", "pass", "restore", "show", "wipe"))
-"""What changes no node: nothing can follow."""
+"""Commands that change no node: nothing can follow them."""
 
 Number = TypeVar("Number", int, float)
 

@@ -1,6 +1,6 @@
-"""Who sees all that the nodes of a script do: tells it in lines, and holds it against the simulator's invariants.
+"""The witness sees all that the nodes of a script do. It tells it in lines, and checks the simulator's invariants.
 
-Invariants that are broken, and nodes that end for no good reason, are what a script must never show.
+A script fails if an invariant is broken, or if a node ends by a mistake in the code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Witness:
 
     def __init__(self, members: tuple[int, ...], window_slots_max: int) -> None:
         self.trace: list[str] = []
-        """What has happened since somebody last took the lines."""
+        """The lines since somebody last took them."""
         self.hidden = set(BACKGROUND)
         """Messages of these classes are left out."""
         self.violation: str | None = None
@@ -35,7 +35,7 @@ class Witness:
         self.leaders: set[int] = set()
         """The nodes that lead, as far as they know."""
         self.requests: list[str] = []
-        """What clients asked, each on a connection of its own, numbered from 1."""
+        """The requests of clients, each on a connection of its own, numbered from 1."""
         self.invariants = Invariants(members, window_slots_max, BOUNDS, self.violated)
         self._chosen: set[int] = set()
         self._told: dict[tuple[int, int], Value] = {}  # what each node's learner was told of each slot

@@ -59,7 +59,7 @@ MESSAGES: dict[type, str] = {
     messages.Heartbeat: "{ballot} beat {beat}",
     messages.HeartbeatAck: "{ballot} beat {beat}",
 }
-"""What is said of each message behind its name; the braces hold its fields."""
+"""The words behind the name of each message; the braces hold its fields."""
 
 NOTES: dict[str, str] = {
     "catchup_ended": "holds all chosen slots through {chosen_through}",
@@ -80,7 +80,7 @@ NOTES: dict[str, str] = {
     "vote_withheld": "withholds its vote in ballot {ballot}: it has not met nodes {unseen}",
     "voting": "has met all other nodes: it votes from now on",
 }
-"""What is said of what a node notes; what is not here is not shown."""
+"""The words for the notes of a node; a note that is not here is not shown."""
 
 STORED: dict[bytes, Callable[[bytes, bytes], str]] = {
     PROMISE: lambda key, value: f"promised {_ballot(value)}",
@@ -89,7 +89,7 @@ STORED: dict[bytes, Callable[[bytes, bytes], str]] = {
     CHOSEN_THROUGH: lambda key, value: f"chosen through {unpack_number(value)}",
     APPLIED_THROUGH: lambda key, value: f"applied through {unpack_number(value)}",
 }
-"""What is said of the keys of a disk, by their prefixes; what is not here is not shown."""
+"""The words for the keys of a disk, by their prefixes; a key that is not here is not shown."""
 
 
 def message(about: Any) -> str:
@@ -99,7 +99,7 @@ def message(about: Any) -> str:
 
 
 def note(event: str, about: Mapping[str, Any]) -> str | None:
-    """What a node notes, in words; None if it is not worth a line."""
+    """A note in words; None if it is not worth a line."""
     template = NOTES.get(event)
     return None if template is None else template.format_map(about)
 
@@ -126,7 +126,7 @@ def _ballot(stored: bytes) -> Ballot:
 
 
 def record(held: SlotRecord) -> str:
-    """What an acceptor holds for a slot."""
+    """The record of an acceptor for a slot."""
     if held.ballot == ZERO:
         return f"learned as chosen: {commands(held.value)}"
     return f"accepted in {held.ballot}{' and chosen' if held.chosen else ''}: {commands(held.value)}"
@@ -160,7 +160,7 @@ def command(entry: list[Any]) -> str:
 
 
 def reply(answer: Any) -> str:
-    """What a client is answered."""
+    """The answer to a client."""
     match answer:
         case None:
             return "nil"
@@ -174,12 +174,12 @@ def reply(answer: Any) -> str:
 
 
 def reason(text: str) -> str:
-    """Why a node is refused or ends: what comes before the advice to its operator."""
+    """Why a node is refused or ends, without the advice to its operator."""
     return text.partition(". ")[0].partition(": it ")[0]
 
 
 def commit(writes: Mapping[bytes, bytes | None]) -> str:
-    """What of a commit matters to the protocol; empty if nothing does."""
+    """The part of a commit that matters to the protocol; empty if nothing does."""
     written = sorted((key, value) for key, value in writes.items() if value is not None)
     return "; ".join(say(key, value) for prefix, say in STORED.items() for key, value in written if key[:1] == prefix)
 
