@@ -1,4 +1,4 @@
-"""An acceptor lets the others know how many votes are on its disk: should the disk forget one, they will notice (B34)."""
+"""An acceptor lets the others know how many votes are on its disk: if the disk forgets one, they notice (B34)."""
 
 from __future__ import annotations
 
