@@ -53,6 +53,14 @@ class EchoesTests(SynchronousTestCase):
             self.echoes.heard(2, ChosenThrough(0, number, 0))
             self.assertEqual(self.echoes.of(2), number)
 
+    def test_from_the_first_number_on(self) -> None:
+        """Where counting begins is random, and may be at 0: the first number is one like any other."""
+        self.echoes.start(0)
+        self.assertEqual(self.echoes.tell(7.0), 1)
+        for node in (2, 3):
+            self.echoes.heard(node, ChosenThrough(0, 1, 1))
+        self.assertEqual(self.echoes.take_proof(), (7.0, 0))
+
     def test_alone(self) -> None:
         """A cluster of one needs nobody."""
         echoes = Echoes(1, (1,))

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.ballot import ZERO, Ballot
 from dkv.keys import CHOSEN_THROUGH
 from dkv.paxos.slot_log import SlotLog
-from dkv.records import Batch, SlotRecord, Value
+from dkv.records import Batch, SlotRecord, Value, value_bytes
 from tests.turns import FakeTurn
 
 B1, B2 = Ballot(1, 1), Ballot(2, 2)
@@ -95,6 +95,8 @@ class LogTests(SynchronousTestCase):
             self.log.learn(self.turn, slot, value(slot, 100))
         self.assertEqual(len(self.log.chosen_values(self.turn, 1, 300)), 2)
         self.assertEqual(len(self.log.chosen_values(self.turn, 1, 1)), 1)
+        two = value_bytes(value(1, 100)) * 2
+        self.assertEqual([len(self.log.chosen_values(self.turn, 1, size)) for size in (two - 1, two)], [1, 2])
         self.assertEqual(self.log.chosen_values(self.turn, 4, 300), ())
 
     def test_b8_b11_a_restart_without_the_staged_mark(self) -> None:
