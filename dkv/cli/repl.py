@@ -8,17 +8,12 @@ import sys
 import click
 
 from dkv.cli.data import ANSWER_SECONDS, Access, looks
+from dkv.cli.lines import UNKNOWN, ends, execute, parse
 from dkv.cli.output import Failure, Status, emit
 from dkv.cli.replies import as_json, raw
-from dkv.client.blocking import NoAnswer, Reply, ServerError
+from dkv.client.blocking import NoAnswer, ServerError
 from dkv.client.outcome import Unreachable
 from dkv.client.session import Session
-from dkv.wire.inline import split_line
-
-ENDS = (b"QUIT", b"EXIT")
-UNKNOWN = "outcome unknown"
-RESP2_ONLY = "ERR this client speaks RESP 2 only: HELLO 2"
-NOT_FOR_LINES = "ERR this client reads one answer to each line: CLIENT REPLY is not for it"
 
 
 @click.command(
@@ -60,29 +55,6 @@ def repl(to: Access) -> int:
 
 def _is_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
-
-
-def execute(session: Session, words: list[bytes]) -> Reply:
-    """The reply to one line; refusals of this client are ``ServerError`` as well."""
-    name, second = words[0].upper(), words[1].upper() if len(words) > 1 else b""
-    if name == b"HELLO" and second not in (b"", b"2"):
-        raise ServerError(RESP2_ONLY)
-    if (name, second) == (b"CLIENT", b"REPLY"):
-        raise ServerError(NOT_FOR_LINES)
-    return session.call(*words)
-
-
-def parse(line: bytes) -> list[bytes]:
-    """The words of a line; ``ServerError``, as a node would answer, if its quotes are not balanced."""
-    words = split_line(line)
-    if words is None:
-        raise ServerError("ERR Protocol error: unbalanced quotes in request")
-    return words
-
-
-def ends(words: list[bytes]) -> bool:
-    """Whether this line is the last one."""
-    return words[0].upper() in ENDS
 
 
 def _pipe(session: Session, json_wanted: bool) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from dkv.cli.lines import UNKNOWN, ends, execute, parse
 from dkv.cli.output import Failure, Status, complain, one_line, say
-from dkv.cli.repl import UNKNOWN, ends, execute, parse
 from dkv.cli.replies import printed
 from dkv.cli.table import coloured
 from dkv.client.blocking import NoAnswer, Reply, ServerError
