@@ -18,7 +18,7 @@ from dkv.identity import Identity
 from dkv.keys import RECORD, record_key, slot_of
 from dkv.kv.commands import describe
 from dkv.net.clients import Clients
-from dkv.net.faults import Faults
+from dkv.net.fault_orders import FaultOrders
 from dkv.net.peers import Mesh
 from dkv.records import Batch, SlotRecord, unpack_record
 from dkv.wire.codec import decode_entries
@@ -63,7 +63,7 @@ class Inspection:
         notes.readiness = self._readiness
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> FaultOrders:
         """Where fault orders are carried out."""
         return self._mesh.faults
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.introspection import ConnectionCommand
-from dkv.net.faults import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
+from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
 from dkv.replies import OK, Error, Local
 
 LOG_SLOTS = 10

@@ -16,9 +16,10 @@ from twisted.python.failure import Failure
 
 from dkv.actor import Address, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests, RepliesUnread, Requests
-from dkv.net.connection import ClientConnection
-from dkv.net.idle import IdleClients
-from dkv.net.large import LargeRequests
+from dkv.net.client_connection import ClientConnection
+from dkv.net.event_log import EventLog
+from dkv.net.idle_clients import IdleClients
+from dkv.net.large_requests import LargeRequests
 from dkv.net.meter import Meter
 from dkv.replies import Error, Local
 from dkv.settings import Limits
@@ -40,8 +41,8 @@ LOG_SECONDS = 1.0
 """Complaints of one kind are logged no more often."""
 
 
-class Session(Protocol):
-    """What a connection needs to know of what its requests mean."""
+class Interpreter(Protocol):
+    """Knows what the requests of one connection mean."""
 
     @property
     def reads(self) -> Set[int]:
@@ -52,19 +53,12 @@ class Session(Protocol):
         """An entry for the log, or the reply to a request that needs none; perhaps another one after each ``Local``."""
 
 
-class Log(Protocol):
-    """What the port needs of a structlog logger."""
-
-    def warning(self, event: str, **fields: Any) -> Any:
-        """Log the event."""
-
-
 class Clients(Factory):
     """Accepts clients, and is the actor to which the gateway sends their replies.
 
     ``deliver`` takes what goes to the gateway; it must not answer before it returns. ``wake`` says that there is
-    something to ``collect``. ``new_session`` is given a connection's number and its peer's address. Clients that were
-    idle for ``idle_seconds_max`` are closed, unless that is 0.
+    something to ``collect``. ``new_interpreter`` is given a connection's number and its peer's address. A client that
+    was idle for ``idle_seconds_max`` is closed, unless that is 0.
     """
 
     noisy = False
@@ -76,8 +70,8 @@ class Clients(Factory):
         connections_max: int,
         deliver: Callable[[ClientRequests | ClientGone | RepliesUnread], None],
         wake: Callable[[], None],
-        new_session: Callable[[int, str], Session],
-        log: Log,
+        new_interpreter: Callable[[int, str], Interpreter],
+        log: EventLog,
         idle_seconds_max: float = 0.0,
     ) -> None:
         self.reactor = reactor
@@ -95,7 +89,7 @@ class Clients(Factory):
         """How often what a client sent was no request so far."""
         self.connections_max = connections_max
         """How many clients may be connected at once."""
-        self._new_session = new_session
+        self._new_interpreter = new_interpreter
         self._log = log
         self._numbers = count(1)
         self._connections: dict[int, ClientConnection] = {}
@@ -132,7 +126,7 @@ class Clients(Factory):
             self._complain("connections_refused", peer=peer, connections_max=self.connections_max)
             return _Refusal(FULL)
         number = next(self._numbers)
-        return ClientConnection(self, number, peer, self._new_session(number, peer))
+        return ClientConnection(self, number, peer, self._new_interpreter(number, peer))
 
     def add(self, connection: ClientConnection) -> None:
         """A connection is made."""

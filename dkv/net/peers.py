@@ -21,10 +21,12 @@ from dkv.actor import Address
 from dkv.identity import Acquaintance
 from dkv.messages import SPOKEN
 from dkv.net.acquaintances import Acquaintances, Objection
-from dkv.net.dialling import LOST, Dialler, Reach
-from dkv.net.doors import Door
-from dkv.net.faults import Faults
+from dkv.net.dialler import Dialler
+from dkv.net.door import Door
+from dkv.net.event_log import EventLog
+from dkv.net.fault_orders import FaultOrders
 from dkv.net.links import ALIVE, TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
+from dkv.net.reach import LOST, Reach
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import Hello, RefusedForGood, encode
 from dkv.wire.frames import frame
@@ -56,16 +58,6 @@ class Inbox(Protocol):
 
     def peer_heard(self, node: int) -> None:
         """Bytes of ``node`` have come in; said at most once in ``heartbeat_seconds``."""
-
-
-class Log(Protocol):
-    """What the mesh needs of a structlog logger."""
-
-    def info(self, event: str, **fields: Any) -> Any:
-        """Something that happens in good times too."""
-
-    def warning(self, event: str, **fields: Any) -> Any:
-        """Something for the operator to look at."""
 
 
 class Peer:
@@ -135,7 +127,7 @@ class Mesh(MultiService):
         limits: Limits,
         timings: Timings,
         inbox: Inbox,
-        log: Log,
+        log: EventLog,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
@@ -155,7 +147,7 @@ class Mesh(MultiService):
             factory, silence, wait = _DialledFactory(self, peer), timings.silence_seconds, timings.reconnect_seconds_max
             peer.service = Dialler(reactor, peers[node], factory, silence, wait, peer.reach.failed)
             peer.service.setServiceParent(self)  # type: ignore[no-untyped-call]
-        self.faults = Faults(reactor, peers, log, Random())
+        self.faults = FaultOrders(reactor, peers, log, Random())
         """Orders to drop or delay what is written to peers."""
         self._links: dict[Link, None] = {}  # in order, so that a simulation can be repeated
         self._links_gone: Deferred[None] | None = None  # waited for by stopService

@@ -25,7 +25,7 @@ from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity
 from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients
-from dkv.net.doors import Door
+from dkv.net.door import Door
 from dkv.net.lookups import Lookups
 from dkv.net.peers import Mesh
 from dkv.node import foreign, logs

@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from dkv.events import Replies
-from dkv.net.connection import BYTES_PER_MESSAGE
+from dkv.net.client_connection import BYTES_PER_MESSAGE
 from dkv.settings import Limits
 from dkv.sim.clients import Client
 from dkv.sim.habits import Habits

@@ -8,7 +8,7 @@ from typing import Any
 
 from dkv.actor import GATEWAY, PROPOSER, Address
 from dkv.messages import Submit
-from dkv.net.doors import Door
+from dkv.net.door import Door
 from dkv.net.peers import Mesh
 from dkv.records import Batch
 from dkv.settings import ENCODING_BYTES, KIB, Limits, Timings

@@ -11,7 +11,7 @@ from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, GET
-from dkv.net.doors import Door
+from dkv.net.door import Door
 from dkv.net.peers import Mesh
 from dkv.node.assembly import add_actors
 from dkv.sim.memory import MemoryStore

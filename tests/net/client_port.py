@@ -61,6 +61,8 @@ class Log:
     def warning(self, event: str, **fields: Any) -> None:
         self.lines.append((event, fields))
 
+    info = warning
+
 
 class Port:
     """A port with ``limits``, and its gateway: ``answer`` replies to the oldest message it got."""

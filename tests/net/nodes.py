@@ -12,7 +12,7 @@ from dkv.actor import Address
 from dkv.ballot import Ballot
 from dkv.identity import NO_VOTES, STARTS_KEPT, Acquaintance, Start, members_hash
 from dkv.messages import Heartbeat
-from dkv.net.doors import Door
+from dkv.net.door import Door
 from dkv.net.peers import Mesh
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import PROTOCOL, Hello, decode, encode

@@ -15,7 +15,7 @@ from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.messages import Accept, Accepted, Submit
 from dkv.net import peers
-from dkv.net.doors import Door
+from dkv.net.door import Door
 from dkv.net.peers import Mesh
 from dkv.records import Batch
 from dkv.wire.codec import encode

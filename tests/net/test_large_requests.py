@@ -6,7 +6,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net.large import LARGE_SECONDS
+from dkv.net.large_requests import LARGE_SECONDS
 from dkv.settings import KIB, MIB, Limits
 from tests.net.client_port import Port, encoded
 

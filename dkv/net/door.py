@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.protocol import Factory
 
-from dkv.net.endpoints import listening_endpoint
+from dkv.net.listening import listening_endpoint
 
 
 class Door(Factory):

@@ -1,4 +1,4 @@
-"""Twisted's server endpoints as this project uses them; ``dkv.net.dialling`` has the client's."""
+"""Listening where an endpoint string says. For dialling see ``dkv.net.dialler``."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net.idle import LOOKS
+from dkv.net.idle_clients import LOOKS
 from tests.net.client_port import Port, encoded
 
 GET_X = encoded(b"GET", b"x")

@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net.endpoints import listening_endpoint
+from dkv.net.listening import listening_endpoint
 from dkv.net.lookups import Lookups
 
 

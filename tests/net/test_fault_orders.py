@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net import faults
-from dkv.net.faults import Faults
+from dkv.net import fault_orders
+from dkv.net.fault_orders import FaultOrders
 
 
 class Link:
@@ -29,7 +29,7 @@ class FaultsTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.log = Mock()
-        self.faults = Faults(self.clock, (2, 3), self.log, Random(1))
+        self.faults = FaultOrders(self.clock, (2, 3), self.log, Random(1))
         self.two, self.three = Link(2), Link(3)
 
     def write(self, link: Link, *frames: bytes) -> None:
@@ -124,7 +124,7 @@ class DelayTests(FaultsTestCase):
 
     def test_bounded(self) -> None:
         """Ten seconds of a busy peer's messages do not fill the memory."""
-        self.patch(faults, "DELAYED_BYTES_MAX", 10)
+        self.patch(fault_orders, "DELAYED_BYTES_MAX", 10)
         self.faults.delay(2, 1.0, 60)
         self.write(self.two, b"12345678", b"123", b"12")
         self.clock.advance(1.1)
@@ -138,7 +138,7 @@ class DelayTests(FaultsTestCase):
     def test_order(self, steps: list[tuple[str, float]]) -> None:
         """Whatever is ordered in between, a peer gets what was written in the order in which it was."""
         clock, link = Clock(), Link(2)
-        order = Faults(clock, (2,), Mock(), Random(1))
+        order = FaultOrders(clock, (2,), Mock(), Random(1))
         written = 0
         actions: dict[str, Any] = {
             "delay": lambda seconds: order.delay(2, seconds, seconds + 0.1),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
+from dkv.net.event_log import EventLog
+
 FAULT_SECONDS = 60.0
 """How long an order holds unless it says."""
 FAULT_SECONDS_MAX = 3_600.0
@@ -41,10 +43,10 @@ class _Rule:
     delay_until: float = 0.0
 
 
-class Faults:
+class FaultOrders:
     """The orders of one node, about its ``peers``; falsy while there are none."""
 
-    def __init__(self, reactor: Any, peers: Iterable[int], log: Any, random: Random) -> None:
+    def __init__(self, reactor: Any, peers: Iterable[int], log: EventLog, random: Random) -> None:
         self.peers = frozenset(peers)
         self.dropped: Counter[int] = Counter()
         """How many frames were dropped, by peer."""

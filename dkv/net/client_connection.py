@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.events import Replies, Requests
-from dkv.net.large import LARGE_BYTES
+from dkv.net.large_requests import LARGE_BYTES
 from dkv.net.sending import sender_of
 from dkv.net.sockets import prepare_socket
 from dkv.replies import Error, Local
@@ -24,7 +24,7 @@ from dkv.wire.replies import ReplyEncoder
 from dkv.wire.resp import RequestParser
 
 if TYPE_CHECKING:
-    from dkv.net.clients import Clients, Session
+    from dkv.net.clients import Clients, Interpreter
 
 REQUESTS_PER_MESSAGE = 128
 BYTES_PER_MESSAGE = 1 * MIB
@@ -44,7 +44,7 @@ class ClientConnection(Protocol):
 
     transport: Any  # an ITCPTransport, or its like for another kind of endpoint; zope's interfaces are no types
 
-    def __init__(self, clients: Clients, number: int, peer: str, session: Session) -> None:
+    def __init__(self, clients: Clients, number: int, peer: str, interpreter: Interpreter) -> None:
         self.number = number
         self.peer = peer
         self.quiet_looks = 0
@@ -52,7 +52,7 @@ class ClientConnection(Protocol):
         self._clients = clients
         self._meter = clients.meter
         self._inflight_bytes_max = clients.limits.connection_inflight_bytes_max
-        self._session = session
+        self._interpreter = interpreter
         self._parser = RequestParser(clients.limits)
         self._encoder = ReplyEncoder()
         self._message_bytes_max = min(BYTES_PER_MESSAGE, clients.limits.request_bytes_max)
@@ -197,7 +197,7 @@ class ClientConnection(Protocol):
 
     def _pass_on(self, requests: list[tuple[list[bytes], int]]) -> None:
         """Interpret requests and send them to the gateway; answer at once what needs no waiting for others."""
-        interpret, only_read = self._session.interpret, self._session.reads
+        interpret, only_read = self._interpreter.interpret, self._interpreter.reads
         items: list[Any] = []
         reads = local = size = 0
         for arguments, wire_bytes in requests:
@@ -215,7 +215,7 @@ class ClientConnection(Protocol):
                 if item.close:
                     self._ended = True
                     break
-                interpret = self._session.interpret
+                interpret = self._interpreter.interpret
         if items:
             self._deliver(items, reads, local, size)
         if self._parser.error is not None and not self._ended:

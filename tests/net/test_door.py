@@ -9,7 +9,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net.doors import Door
+from dkv.net.door import Door
 
 
 class Counted(Factory):

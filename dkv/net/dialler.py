@@ -1,10 +1,10 @@
-"""Dialling a peer again and again, and knowing why it cannot be reached."""
+"""Dialling a peer again and again, and saying in words why an attempt failed."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.internet import error
@@ -18,76 +18,17 @@ from zope.interface import implementer
 from dkv.net.lookups import Lookups, host_name
 
 RECONNECT_SECONDS_MIN = 0.05
-"""The wait after the first failed attempt; it doubles with each."""
-
-REASONS_MAX = 64
-"""Reasons remembered so as not to log them again."""
-
-LOST = "the connection was lost"
-
-
-class Log(Protocol):
-    """What dialling needs of a structlog logger."""
-
-    def warning(self, event: str, **fields: Any) -> Any:
-        """Something for the operator to look at."""
-
-
-class Reach:
-    """Whether peer ``node`` is reached, by a connection dialled to ``address``; since when, and why not.
-
-    ``clock`` shows monotonic seconds. Each reason is logged once until the peer is reached.
-    """
-
-    def __init__(self, node: int, address: str, clock: Any, log: Log) -> None:
-        self._node = node
-        self._address = address
-        self._clock = clock
-        self._log = log
-        self._logged: set[str] = set()
-        self._reached_at: float | None = None
-        self._problem = ""
-        self._problem_at = 0.0
-
-    def reached(self) -> None:
-        """The peer has accepted this node's Hello."""
-        self._reached_at = self._clock.seconds()
-        self._problem = ""
-        self._logged.clear()
-
-    def failed(self, reason: str) -> None:
-        """An attempt to connect has failed."""
-        self.lost(reason)
-        if reason not in self._logged:
-            if len(self._logged) >= REASONS_MAX:
-                self._logged.clear()
-            self._logged.add(reason)
-            self._log.warning("peer_unreachable", peer=self._node, address=self._address, reason=reason)
-
-    def lost(self, reason: str) -> None:
-        """A connection has ended or was refused, which is in the log already."""
-        self._reached_at = None
-        if reason != self._problem and not (reason == LOST and self._problem):  # which would say less
-            self._problem, self._problem_at = reason, self._clock.seconds()
-
-    def status(self) -> dict[str, Any]:
-        """For people and JSON: for how long it has been reached, or what the trouble is and for how long."""
-        now, since = self._clock.seconds(), self._reached_at
-        return {
-            "connected_seconds": None if since is None else round(now - since, 1),
-            "problem": self._problem or None,
-            "problem_seconds": round(now - self._problem_at, 1) if self._problem else None,
-        }
+"""The wait after the first failed attempt. It doubles with each further one."""
 
 
 class Dialler(ClientService):
-    """Dials what ``text`` describes until it is connected, and whenever it is not.
+    """Dials what ``text`` describes until it is connected, and again whenever it is not.
 
-    ``failed`` is told why an attempt failed. What a ClientService logs is each attempt: a member that is down for a
-    day would fill the log.
+    ``failed`` is told why an attempt failed. A ClientService logs each attempt itself, and a member that is down for a
+    day would fill the log; so its log goes nowhere.
     """
 
-    _observer: Any = LogPublisher()  # which has nobody to publish to
+    _observer: Any = LogPublisher()  # a publisher without subscribers
     _log = Logger(observer=_observer)
 
     def __init__(
@@ -100,7 +41,7 @@ class Dialler(ClientService):
         failed: Callable[[str], None],
     ) -> None:
         self.attempts = 0
-        """Dialled in a row without reaching an accepted Hello: one that connects and is refused is no success."""
+        """Attempts in a row that led to no accepted Hello. To connect and be refused is no success."""
 
         def wait(_: int) -> float:
             self.attempts += 1
@@ -112,9 +53,9 @@ class Dialler(ClientService):
 
 @implementer(IStreamClientEndpoint)
 class DiallingEndpoint:
-    """The client endpoint that ``text`` describes, each attempt of which fails after ``timeout_seconds``.
+    """The client endpoint that ``text`` describes. Each attempt fails after ``timeout_seconds``.
 
-    Twisted's own 30 seconds would be spent waiting on a host that was cut off and has long been back.
+    With Twisted's own 30 seconds a node would still wait for a host that was cut off and has long been back.
     """
 
     def __init__(self, reactor: Any, text: str, timeout_seconds: float, failed: Callable[[str], None]) -> None:
@@ -140,7 +81,7 @@ class DiallingEndpoint:
         return failure
 
     def _reason(self, failure: Failure) -> str | None:
-        """Why it failed, the same words for the same cause; None if this node has changed its mind."""
+        """Why the attempt failed, in the same words for the same cause; None if this node has changed its mind."""
         why = failure.value
         if isinstance(why, error.TimeoutError):
             return self._trouble_of_name() or f"no answer within {self._timeout_seconds:g} s"
