@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import doctest
 import re
+import tokenize
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+import dkv.paxos
 
 ROOT = Path(__file__).resolve().parent.parent
 TOUR = ROOT / "docs" / "tour.md"
@@ -18,9 +22,10 @@ LINK = re.compile(r"\[((?:`[^`]*`|[^\[\]`])*)\]\(([^()\s]+)\)")
 """``[text](target)``; the text may be code, with brackets in it."""
 NAME = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`")
 """A text that is nothing but a name in the code, such as ```Acceptor._on_accept```."""
-CODE = re.compile(r"\b[IB]\d{1,2}\b")
-"""A rule, such as I6, or a bug, such as B25."""
+CODE = re.compile(r"\b[IB]\d+\b")
+"""What stands for a rule, such as I6, or for a bug, such as B25."""
 EXPLANATION = re.compile(r"^\| ([IB]\d+) \|", re.MULTILINE)
+LINE = re.compile(r"^([IB]\d+): ", re.MULTILINE)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 
 
@@ -75,9 +80,19 @@ def broken(page: Path, text: str, root: Path = ROOT) -> list[str]:
     return wrong
 
 
-def cited(text: str) -> set[str]:
-    """The codes that a text cites. A name in capitals that a test gives to a ballot is none, as ``B1 = ...``."""
+def cited(path: Path) -> set[str]:
+    """The codes that a file cites: a page anywhere, a module in comments and strings, as B1 may be a ballot too."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        tokens = tokenize.generate_tokens(StringIO(text).readline)
+        text = "\n".join(token.string for token in tokens if token.type in (tokenize.COMMENT, tokenize.STRING))
     return set(CODE.findall(text))
+
+
+def citing(*folders: str) -> Iterator[Path]:
+    """Every file below the folders whose text may cite a code."""
+    for folder in folders:
+        yield from (path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".py", ".md", ".txt"))
 
 
 class PageTests(SynchronousTestCase):
@@ -109,6 +124,22 @@ class PageTests(SynchronousTestCase):
         missed = [page.name for page in pages() if page not in reached and page.parent not in folders]
         self.assertEqual(missed, [])
 
+    def test_codes_are_explained(self) -> None:
+        """A code that no page explains says nothing to whoever meets it in a comment."""
+        explained = EXPLANATION.findall(CODES.read_text(encoding="utf-8"))
+        self.assertEqual(len(explained), len(set(explained)), "a code is explained twice")
+        cites = {path.name: cited(path) - set(explained) for path in citing("dkv", "tests", "docs")}
+        self.assertEqual({name: codes for name, codes in cites.items() if codes}, {})
+
+    def test_paxos_explains_its_codes(self) -> None:
+        """Whoever reads an actor finds each code in one line nearby, and every rule with it."""
+        lines = set(LINE.findall(dkv.paxos.__doc__ or ""))
+        explained = set(EXPLANATION.findall(CODES.read_text(encoding="utf-8")))
+        rules = {code for code in explained if code.startswith("I")}
+        cites = {code for path in citing("dkv/paxos") for code in cited(path)}
+        self.assertEqual((rules | cites) - lines, set())
+        self.assertEqual(lines - explained, set())
+
 
 class RuleTests(SynchronousTestCase):
     """Each check complains about what is wrong, and only then."""
@@ -127,6 +158,15 @@ class RuleTests(SynchronousTestCase):
         """Everything that a page may name is seen, and what a module only imports or uses inside is not."""
         source = "import b\nX = 1\ny: int = 2\ndef f():\n    z = 3\nclass C:\n    d: int\n    def _m(self): ...\n"
         self.assertEqual(names(source), {"X", "y", "f", "C", "C.d", "C._m"})
+
+    def test_cited(self) -> None:
+        """A code counts where somebody reads it: in comments, docstrings and pages, not where it names a variable."""
+        path = Path(self.mktemp()).with_suffix(".py")
+        path.write_text('"""See I6."""\nB1 = f(B2, "B3")  # B4, not AB5 or B6x\n', encoding="utf-8")
+        self.assertEqual(cited(path), {"I6", "B3", "B4"})
+        page = path.with_suffix(".md")
+        page.write_text("| I1 | never falls (B5) |\n", encoding="utf-8")
+        self.assertEqual(cited(page), {"I1", "B5"})
 
     def test_broken(self) -> None:
         """Each kind of broken link is seen by itself."""
