@@ -3,7 +3,7 @@
 =========== =================================== =====================================================
 key         value                               written by
 =========== =================================== =====================================================
-``F``       format version                      ``dkv.storage.identity``
+``F``       format version                      ``dkv.storage.data_directory``
 ``I``       identity of the data directory      ``dkv.storage.lives``
 ``Y``       the cluster's random key            ``dkv.storage.lives``
 ``O``       the cluster's first members         ``dkv.storage.lives``

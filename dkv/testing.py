@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dkv.asserts import REFUSAL, assertions_left_out
+from dkv.client.blocking import NoAnswer
 from dkv.replies import Error, Simple
 from dkv.settings import LEADER
-from dkv.sim.clients import Client
-from dkv.sim.node import Node
 from dkv.sim.requests import Request
+from dkv.sim.simulated_client import SimulatedClient
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.verdict import judge
 from dkv.sim.world import World
+
+__all__ = ("InvariantBroken", "NoAnswer", "Pending", "Refused", "SimulatedCluster")
 
 START_SECONDS = 30.0
 KINDS = frozenset((b"put", b"get", b"append", b"delete"))
@@ -36,10 +39,6 @@ class Refused(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.word = text.partition(" ")[0]
-
-
-class NoAnswer(Exception):
-    """The node went down before it answered, so whether the request was executed is not known; or nobody is up."""
 
 
 class InvariantBroken(AssertionError):
@@ -83,7 +82,7 @@ class SimulatedCluster:
         self._clients = 0
         for node in self._world.nodes:
             node.start()
-        self._until(lambda: all(map(Node.members_seen, self._world.nodes)), START_SECONDS, "the members met")
+        self._until(lambda: all(map(SimulatedNode.members_seen, self._world.nodes)), START_SECONDS, "the members met")
         for node in self._world.nodes:
             self.wait_until_serving(node.number)
 
@@ -131,7 +130,7 @@ class SimulatedCluster:
         if not up:
             raise NoAnswer("no node is up" if node is None else f"node {node} is not up")
         self._clients += 1
-        return Pending(Client(self._world.crowd, self._clients).ask(up[0], [name.lower(), *rest]))
+        return Pending(SimulatedClient(self._world.crowd, self._clients).ask(up[0], [name.lower(), *rest]))
 
     # --- what happens to it ---
 
@@ -211,7 +210,7 @@ class SimulatedCluster:
         if complaint is not None:
             raise InvariantBroken(f"seed {self._world.seed}: {complaint}")
 
-    def _node(self, number: int) -> Node:
+    def _node(self, number: int) -> SimulatedNode:
         if not 1 <= number <= len(self._world.nodes):
             raise ValueError(f"there is no node {number}")
         return self._world.nodes[number - 1]

@@ -21,7 +21,7 @@ from dkv.cli.benchmarks.drivers import GENERATORS, default_generator
 from dkv.cli.benchmarks.parts import Grid, Row
 from dkv.cli.benchmarks.peers import Etcd, Redis
 from dkv.cli.benchmarks.plot import plot as drawing
-from dkv.cli.benchmarks.report import facts, say_rows, write_markdown
+from dkv.cli.benchmarks.results import facts, say_rows, write_markdown
 from dkv.cli.benchmarks.rounds import Comparison, Rounds
 from dkv.cli.benchmarks.systems import Dkv, OwnDkv, System
 from dkv.cli.benchmarks.workload import ALL_NODES, LEADER_NODE, OPERATIONS
@@ -60,7 +60,7 @@ Exit status:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BenchOptions:
     """How to measure."""
 
     endpoints: tuple[Endpoint, ...] | None
@@ -175,12 +175,12 @@ def bench(
     if endpoints is not None and foreign:
         raise click.UsageError(f"{foreign[0]} needs a cluster of its own: leave out --endpoints")
     grid = Grid(operations, clients, pipelines, value_bytes, to, keys)
-    options = Options(
+    options = BenchOptions(
         endpoints, against, grid=grid, generator=generator or default_generator(), as_json=output == "json", **given
     )
     with _directory(data_dir) as directory, ExitStack() as life:
         about = facts(directory)
-        session = Session(options, directory, life)
+        session = Benchmark(options, directory, life)
         results = {part: session.measure(part) for part in wanted}
     if plot is not None:
         _write(plot, drawing(session.compared))
@@ -189,10 +189,10 @@ def bench(
     return Status.DONE
 
 
-class Session:
+class Benchmark:
     """One run of the command: the systems that it has started, and the comparisons made so far."""
 
-    def __init__(self, options: Options, directory: Path, life: ExitStack) -> None:
+    def __init__(self, options: BenchOptions, directory: Path, life: ExitStack) -> None:
         self.compared: list[Comparison] = []
         self._options = options
         self._directory = directory

@@ -54,9 +54,9 @@ def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir
         return processes.run(members, signals, lambda: _welcome([member.endpoint for member in members]))
 
 
-def _node(layout: Layout, member: Member) -> processes.Node:
+def _node(layout: Layout, member: Member) -> processes.NodeProcess:
     arguments = layout.node_arguments(member.id)
-    return processes.Node(member.id, arguments, layout.log_path(member.id), client_endpoint(member))
+    return processes.NodeProcess(member.id, arguments, layout.log_path(member.id), client_endpoint(member))
 
 
 def _welcome(endpoints: list[Endpoint]) -> None:

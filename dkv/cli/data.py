@@ -13,8 +13,8 @@ import click
 
 from dkv.cli.output import Failure, Status, answer, bytes_field, complain, shell_word
 from dkv.cli.types import Seconds, Whole
+from dkv.client.any_node import ask_where
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
-from dkv.client.failover import ask_where
 from dkv.client.outcome import FORGOTTEN, TAKEN, Unreachable
 from dkv.client.producer import Token, next_token
 from dkv.client.silence import Silence

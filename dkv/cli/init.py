@@ -10,7 +10,7 @@ import click
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.types import PathName, Whole
 from dkv.config.config import NODE_ID_MAX, ConfigError, load_config
-from dkv.storage.identity import CLUSTER_KEY_BYTES, DirectoryError, draw_cluster_key, initialise
+from dkv.storage.data_directory import CLUSTER_KEY_BYTES, DirectoryError, draw_cluster_key, initialise
 
 
 @click.command(

@@ -14,7 +14,7 @@ from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, ConfigError, Member, load_config, render_config
 from dkv.config.endpoint import parse_endpoint
 from dkv.settings import LEADER, Limits, Timings
-from dkv.storage.identity import DirectoryError, draw_cluster_key, initialise
+from dkv.storage.data_directory import DirectoryError, draw_cluster_key, initialise
 
 NODES = 3
 BASE_PORT = 5001

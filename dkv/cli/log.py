@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
+from dkv.cli.asking import FIRST, ask_first, not_understood
 from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.metrics import LOOKING
-from dkv.cli.options import FIRST, ask_first, not_understood
 from dkv.cli.output import Failure, Status, answer
-from dkv.cli.replies import as_json, word
+from dkv.cli.reply_text import as_json, word
 from dkv.cli.table import Cell, Table, cell
 from dkv.cli.types import Whole
 from dkv.client.blocking import Reply

@@ -20,7 +20,7 @@ def main() -> NoReturn:
     except ImportError:
         _end(USAGE, "this command needs click, which the extra 'cli' of this package brings along")
     try:
-        from dkv.cli.commands import dkv
+        from dkv.cli.group import dkv
     except KeyboardInterrupt:
         _end(INTERRUPTED, "interrupted")
     except Exception as error:

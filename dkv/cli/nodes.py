@@ -82,7 +82,7 @@ class Signals:
         self.stop = self.again = True
 
 
-class Node:
+class NodeProcess:
     """One node: the command that runs it, the file that its output goes to, and its process once started."""
 
     process: subprocess.Popen[bytes]
@@ -166,12 +166,12 @@ def _end_with_parent() -> Callable[[], None]:
 # --- all of them ---
 
 
-def run(nodes: Sequence[Node], signals: Signals, welcome: Callable[[], None]) -> Status:
+def run(nodes: Sequence[NodeProcess], signals: Signals, welcome: Callable[[], None]) -> Status:
     """Start ``nodes``, call ``welcome`` when all serve, and watch them until a signal says stop or all have ended.
 
     A node that ends before all served is a ``Failure``. Whatever happens, no node is left running.
     """
-    started: list[Node] = []
+    started: list[NodeProcess] = []
     try:
         for node in nodes:
             if signals.stop:
@@ -189,7 +189,7 @@ def run(nodes: Sequence[Node], signals: Signals, welcome: Callable[[], None]) ->
         stop(started, signals)
 
 
-def _wait_ready(nodes: Sequence[Node], signals: Signals) -> None:
+def _wait_ready(nodes: Sequence[NodeProcess], signals: Signals) -> None:
     """Return when every node serves, or on a signal; say now and then who is waited for."""
     waiting = list(nodes)
     complain_at = time.monotonic() + READY_SECONDS
@@ -209,7 +209,7 @@ def _wait_ready(nodes: Sequence[Node], signals: Signals) -> None:
         signals.wait(POLL_SECONDS)
 
 
-def _watch(nodes: Sequence[Node], signals: Signals) -> Status:
+def _watch(nodes: Sequence[NodeProcess], signals: Signals) -> Status:
     """Report nodes that end by themselves, until none is left or a signal says stop."""
     while not signals.stop:
         for node in nodes:
@@ -224,7 +224,7 @@ def _watch(nodes: Sequence[Node], signals: Signals) -> Status:
     return Status.DONE
 
 
-def stop(nodes: Sequence[Node], signals: Signals) -> None:
+def stop(nodes: Sequence[NodeProcess], signals: Signals) -> None:
     """End every node that runs: cleanly, or by force after ``STOP_SECONDS`` or at another signal that asks to stop."""
     signals.again = False
     running = [node for node in nodes if node.running]
@@ -246,7 +246,7 @@ def stop(nodes: Sequence[Node], signals: Signals) -> None:
     say("stopped")
 
 
-def _wait_ended(running: Sequence[Node], signals: Signals) -> list[Node]:
+def _wait_ended(running: Sequence[NodeProcess], signals: Signals) -> list[NodeProcess]:
     """Wait until all have ended; the nodes that had to be killed."""
     deadline = time.monotonic() + STOP_SECONDS
     while any(node.running for node in running) and (remaining := deadline - time.monotonic()) > 0:

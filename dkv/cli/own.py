@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dkv.cli.layout import ADMIN_PORTS_FROM, PEER_PORTS_FROM, client_endpoint, prepare
-from dkv.cli.nodes import Node
+from dkv.cli.nodes import NodeProcess
 from dkv.cli.output import Failure, Status
 
 STOP_SECONDS = 10.0
@@ -16,7 +16,7 @@ PORTS = range(20_000, 30_000)
 PORT_TRIES = 20
 
 
-def own_nodes(directory: Path, nodes: int, mode: str) -> list[Node]:
+def own_nodes(directory: Path, nodes: int, mode: str) -> list[NodeProcess]:
     """Nodes with a config and data directories in ``directory``, not started; ``Failure`` if they cannot be made."""
     room = ADMIN_PORTS_FROM + PEER_PORTS_FROM
     for attempt in range(PORT_TRIES):
@@ -28,7 +28,7 @@ def own_nodes(directory: Path, nodes: int, mode: str) -> list[Node]:
                 raise
             continue
         return [
-            Node(
+            NodeProcess(
                 member.id,
                 layout.node_arguments(member.id),
                 layout.log_path(member.id),
@@ -39,7 +39,7 @@ def own_nodes(directory: Path, nodes: int, mode: str) -> list[Node]:
     raise Failure(Status.FAILED, "PORT", "no free ports were found")
 
 
-def end(nodes: Sequence[Node]) -> None:
+def end(nodes: Sequence[NodeProcess]) -> None:
     """End those that were started: cleanly, or by force after ``STOP_SECONDS``."""
     started = [node for node in nodes if hasattr(node, "process")]
     for node in started:

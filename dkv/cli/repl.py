@@ -10,7 +10,7 @@ import click
 from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.lines import UNKNOWN, ends, execute, parse
 from dkv.cli.output import Failure, Status, emit
-from dkv.cli.replies import as_json, raw
+from dkv.cli.reply_text import as_json, raw
 from dkv.client.blocking import NoAnswer, ServerError
 from dkv.client.outcome import Unreachable
 from dkv.client.session import Session

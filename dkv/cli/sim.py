@@ -36,7 +36,7 @@ _RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SimOptions:
     """What is the same for every seed of a command."""
 
     nodes: int
@@ -134,7 +134,7 @@ def sim(
         raise click.UsageError("give one of --seed, --seeds and --for")
     if seed is None and (trace or svg):
         raise click.UsageError("--trace and --svg need --seed")
-    options = Options(int(nodes), seconds, faults, mode)
+    options = SimOptions(int(nodes), seconds, faults, mode)
     if seed is not None:
         return _one(seed, options, trace, partial(_draw, svg, options.nodes, slot, last, around) if svg else None)
     jobs = jobs or os.cpu_count() or 1
@@ -149,7 +149,7 @@ def sim(
 # --- one seed ---
 
 
-def _one(seed: int, options: Options, trace: Path | None, draw: Callable[[Outcome], None] | None) -> int:
+def _one(seed: int, options: SimOptions, trace: Path | None, draw: Callable[[Outcome], None] | None) -> int:
     began = time.monotonic()
     try:
         with ExitStack() as stack:  # closed in here: a full disk may be found out only then
@@ -182,7 +182,7 @@ def _line(outcome: Outcome, real_seconds: float) -> str:
     )
 
 
-def _report(outcome: Outcome, options: Options) -> None:
+def _report(outcome: Outcome, options: SimOptions) -> None:
     """What led to a failure, and how to see it again."""
     say("")
     say(f"the last {LAST_EVENTS} events of seed {outcome.seed}:")
@@ -210,7 +210,7 @@ def _until(deadline: float, first: int, size: int) -> Iterator[range]:
             return
 
 
-def _many(batches: Iterable[range], total: int | None, options: Options, jobs: int) -> int:
+def _many(batches: Iterable[range], total: int | None, options: SimOptions, jobs: int) -> int:
     """Run all seeds, ``jobs`` at once; a line for each as it ends, the reports of those that failed at the end."""
     failed: list[Outcome] = []
     done = 0
@@ -232,7 +232,7 @@ def _many(batches: Iterable[range], total: int | None, options: Options, jobs: i
     return Status.DONE
 
 
-def _timed(options: Options, seed: int) -> tuple[Outcome, float]:
+def _timed(options: SimOptions, seed: int) -> tuple[Outcome, float]:
     began = time.monotonic()
     outcome = run(seed, options.nodes, options.seconds, options.faults, mode=options.mode)
     outcome.events[:-LAST_EVENTS] = []

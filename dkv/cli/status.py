@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from dkv.cli.asking import ALL
 from dkv.cli.data import Access, looks
-from dkv.cli.options import ALL
 from dkv.cli.output import Status, answer, one_line, say
 from dkv.cli.table import Cell, Table, cell
 from dkv.client.survey import Answer, ask_all

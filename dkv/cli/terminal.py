@@ -10,7 +10,7 @@ import click
 
 from dkv.cli.lines import UNKNOWN, ends, execute, parse
 from dkv.cli.output import Failure, Status, complain, one_line, say
-from dkv.cli.replies import printed
+from dkv.cli.reply_text import printed
 from dkv.cli.table import coloured
 from dkv.client.blocking import NoAnswer, Reply, ServerError
 from dkv.client.outcome import Unreachable

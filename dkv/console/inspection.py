@@ -10,7 +10,7 @@ from dkv.ballot import ZERO
 from dkv.config.config import Config
 from dkv.config.endpoint import listening_port, shortest
 from dkv.console.info import Sections, info_sections
-from dkv.console.metrics import Metrics, Readings
+from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
 from dkv.console.readiness import Condition, Readiness
 from dkv.host.host import Host
@@ -58,7 +58,7 @@ class Inspection:
         self._lines_dropped = lines_dropped
         self._began_at = now()
         self._log_rests_until = 0.0
-        self._metrics = notes.metrics = Metrics(identity.node, self._readings)
+        self._metrics = notes.metrics = NodeMetrics(identity.node, self._readings)
         self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
         notes.readiness = self._readiness
 

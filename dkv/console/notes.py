@@ -10,7 +10,7 @@ from typing import Any
 
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, MEASURES, PROPOSER
 from dkv.ballot import Ballot
-from dkv.console.metrics import Metrics
+from dkv.console.node_metrics import NodeMetrics
 from dkv.console.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER
 
@@ -45,7 +45,7 @@ class Notes:
         self._leader = 0
         self._ballot = Ballot(0, 0)
         self._loading = True
-        self.metrics: Metrics | None = None
+        self.metrics: NodeMetrics | None = None
         """What counts the notes, once there is something."""
         self.readiness: Readiness | None = None
         """What judges by them whether the node serves, once there is something."""

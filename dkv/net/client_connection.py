@@ -20,7 +20,7 @@ from dkv.net.sending import sender_of
 from dkv.net.sockets import prepare_socket
 from dkv.replies import Error, Local
 from dkv.settings import KIB, MIB
-from dkv.wire.replies import ReplyEncoder
+from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.resp import RequestParser
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from dkv.net.large_requests import LargeRequests
 from dkv.net.meter import Meter
 from dkv.replies import Error, Local
 from dkv.settings import Limits
-from dkv.wire.replies import ReplyEncoder
+from dkv.wire.reply_encoder import ReplyEncoder
 
 FULL = Error("ERR max number of clients reached")
 STOPPING = Error("TRYAGAIN this node is shutting down")

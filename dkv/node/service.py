@@ -18,9 +18,9 @@ from dkv.actor import CLIENTS, GATEWAY, Address, Fenced
 from dkv.config.config import Config, Member
 from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
 from dkv.console.admin import admin_site
+from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
 from dkv.console.notes import Notes
-from dkv.console.session import ClientSession
 from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity
 from dkv.net.acquaintances import hello_of
@@ -34,12 +34,12 @@ from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
 from dkv.node.reactor import clock_of
-from dkv.storage.check import check_frame, check_log
+from dkv.storage.data_directory import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
 from dkv.storage.fence import FENCED_ADVICE, write_fence
 from dkv.storage.guard import PRIVATE_UMASK, narrow
-from dkv.storage.identity import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
 from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
 from dkv.storage.lives import votes_of
+from dkv.storage.log_check import check_frame, check_log
 from dkv.wire.codec import Hello
 
 __all__ = ["NodeService", "Options", "makeService"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from random import Random
 
-from dkv.sim.node import Node
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_node import SimulatedNode
 
 
 class Aim:
     """Strikes ``nodes``, those in ``leading`` most; every choice is drawn from ``random``."""
 
-    def __init__(self, schedule: Schedule, random: Random, nodes: list[Node], leading: Collection[int]) -> None:
+    def __init__(
+        self, schedule: Schedule, random: Random, nodes: list[SimulatedNode], leading: Collection[int]
+    ) -> None:
         self.random = random
         self.nodes = nodes
         self.stopped = False
@@ -20,7 +22,7 @@ class Aim:
         self._schedule = schedule
         self._leading = leading
 
-    def victim(self, bias: float) -> Node:
+    def victim(self, bias: float) -> SimulatedNode:
         """Any node, but a leader with the chance ``bias``."""
         leading = [node for node in self.nodes if node.number in self._leading]
         return self.random.choice(leading if leading and self.random.random() < bias else self.nodes)

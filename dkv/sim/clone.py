@@ -13,12 +13,12 @@ from dkv.actor import Address, Fenced
 from dkv.events import Replies
 from dkv.identity import Start
 from dkv.net.acquaintances import Objection
-from dkv.sim.connection import Life
 from dkv.sim.memory import MemoryStore
-from dkv.sim.network import Network
-from dkv.sim.node import Node
 from dkv.sim.schedule import NodeClock
-from dkv.storage.identity import DirectoryError
+from dkv.sim.simulated_connection import Life
+from dkv.sim.simulated_network import SimulatedNetwork
+from dkv.sim.simulated_node import SimulatedNode
+from dkv.storage.data_directory import DirectoryError
 from dkv.storage.lives import read_identity
 from dkv.wire.codec import Hello
 
@@ -29,14 +29,14 @@ BESIDE = 100
 class Clone:
     """Stands between the network and a second node, which is in another place than its id says."""
 
-    def __init__(self, network: Network, violated: Callable[[str], None]) -> None:
-        self.node: Node
+    def __init__(self, network: SimulatedNetwork, violated: Callable[[str], None]) -> None:
+        self.node: SimulatedNode
         self.number = 0
         """Its place in the network."""
         self._network = network
         self._violated = violated
 
-    def start(self, node: Node, copy: MemoryStore) -> None:
+    def start(self, node: SimulatedNode, copy: MemoryStore) -> None:
         """Let ``node``, which was made with this as its network, begin a life on ``copy``."""
         identity = read_identity(copy)
         assert identity is not None
@@ -49,10 +49,10 @@ class Clone:
 
     # --- the network, for the node ---
 
-    def add(self, node: Node) -> None:
+    def add(self, node: SimulatedNode) -> None:
         """It is added when it starts."""
 
-    def began(self, node: Node) -> None:
+    def began(self, node: SimulatedNode) -> None:
         """A life begins."""
         self._network.began(self)
 
@@ -60,7 +60,7 @@ class Clone:
         """The life is over."""
         self._network.gone(self.number)
 
-    def send(self, sender: Node, to: Address, message: Any) -> None:
+    def send(self, sender: SimulatedNode, to: Address, message: Any) -> None:
         """Send from the other place."""
         self._network.send(self, to, message)
 
@@ -136,37 +136,37 @@ class Unwatched:
         self._note = note
         self._violated = violated
 
-    def sending(self, node: Node, to: Address, message: Any) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
         """What it says: nobody hears it."""
 
-    def oversized(self, node: Node, message: Any, size: int) -> None:
+    def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """Nor this."""
 
-    def started(self, node: Node) -> None:
+    def started(self, node: SimulatedNode) -> None:
         """A life begins, on the copy."""
         self._note(node.number, "clone", f"starts beside, with boot {node.boot}")
 
-    def ended(self, node: Node, reason: str, error: BaseException) -> None:
+    def ended(self, node: SimulatedNode, reason: str, error: BaseException) -> None:
         """It may only end because it was refused."""
         self._note(node.number, "clone", f"ended: {reason}: {error}")
         if not isinstance(error, Fenced | DirectoryError):
             self._violated(f"a clone of node {node.number} ended itself: {reason}: {error}")
 
-    def died(self, node: Node) -> None:
+    def died(self, node: SimulatedNode) -> None:
         """Its life is over."""
 
-    def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
         """What it thinks."""
 
-    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+    def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """What it tells itself."""
 
-    def committing(self, node: Node) -> None:
+    def committing(self, node: SimulatedNode) -> None:
         """What it writes."""
 
-    def durable(self, node: Node, writes: Any) -> None:
+    def durable(self, node: SimulatedNode, writes: Any) -> None:
         """What it has written."""
 
-    def replied(self, node: Node, replies: Replies) -> None:
+    def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """It has no clients."""
         self._violated(f"a clone of node {node.number} answers somebody")

@@ -16,8 +16,8 @@ from dkv.keys import PROMISE, RECORD, SLOT_BALLOT, SLOT_PROMISE, unpack_ballot
 from dkv.records import unpack_record
 from dkv.sim.aim import Aim
 from dkv.sim.memory import MemoryStore
-from dkv.sim.node import Node
-from dkv.storage.identity import load_members
+from dkv.sim.simulated_node import SimulatedNode
+from dkv.storage.data_directory import load_members
 from dkv.storage.lives import read_identity, votes_of
 
 LOOKS_MAX = 20
@@ -25,7 +25,7 @@ LOOKS_MAX = 20
 
 LOOK_SECONDS = 0.5
 
-Use = Callable[[Node, MemoryStore], None]
+Use = Callable[[SimulatedNode, MemoryStore], None]
 
 
 class Copies:
@@ -38,10 +38,10 @@ class Copies:
         self,
         aim: Aim,
         note: Callable[[int, str, str], None],
-        may_damage: Callable[[Node], bool],
-        set_back: Callable[[Node], None],
-        start: Callable[[Node], None],
-        clone: Callable[[Node, MemoryStore], None],
+        may_damage: Callable[[SimulatedNode], bool],
+        set_back: Callable[[SimulatedNode], None],
+        start: Callable[[SimulatedNode], None],
+        clone: Callable[[SimulatedNode, MemoryStore], None],
     ) -> None:
         self._aim = aim
         self._note = note
@@ -52,13 +52,13 @@ class Copies:
         self._copied: set[int] = set()
         """The nodes of which there is a copy that may come into use."""
         self._cloned = False
-        self.strikes: dict[str, Callable[[Node], None]] = {
+        self.strikes: dict[str, Callable[[SimulatedNode], None]] = {
             "clone": self._clone,
             "lying-disk": self._lie,
             "old-copy": self._copy,
         }
 
-    def _copy(self, node: Node) -> None:
+    def _copy(self, node: SimulatedNode) -> None:
         """The node is stopped, its directory copied, and the node started again; later the copy is put back."""
         if node.number not in self._copied and self._may_set_back(node):
             self._note(node.number, "copy", "stopped, copied, and started again")
@@ -66,23 +66,23 @@ class Copies:
             self._keep(node, self._put_back)
             self._start(node)
 
-    def _lie(self, node: Node) -> None:
+    def _lie(self, node: SimulatedNode) -> None:
         """Nothing that the disk says is written from now on is, as the next power cut shows."""
         if node.number not in self._copied and self._may_set_back(node):
             self._note(node.number, "copy", "the disk writes nothing any more")
             self._keep(node, self._put_back)
 
-    def _clone(self, node: Node) -> None:
+    def _clone(self, node: SimulatedNode) -> None:
         """The directory of a node that runs is copied; later a second process runs on the copy, beside the first."""
         if node.number not in self._copied and self._may_set_back(node):
             self._note(node.number, "copy", "copied while it runs")
             self._keep(node, self._begin_beside)
 
-    def _keep(self, node: Node, use: Use) -> None:
+    def _keep(self, node: SimulatedNode, use: Use) -> None:
         self._copied.add(node.number)
         self._aim.later(self._aim.lasting(), self._missed, use, node, node.disk.copied(), LOOKS_MAX)
 
-    def _missed(self, use: Use, node: Node, copy: MemoryStore, looks: int) -> None:
+    def _missed(self, use: Use, node: SimulatedNode, copy: MemoryStore, looks: int) -> None:
         """Wait until the node has done something that the copy does not know of."""
         if not looks or not self._may_set_back(node):
             self._copied.discard(node.number)
@@ -91,7 +91,7 @@ class Copies:
         else:
             self._aim.later(LOOK_SECONDS, self._missed, use, node, copy, looks - 1)
 
-    def _use(self, use: Use, node: Node, copy: MemoryStore, later: MemoryStore, looks: int) -> None:
+    def _use(self, use: Use, node: SimulatedNode, copy: MemoryStore, later: MemoryStore, looks: int) -> None:
         """Bring the copy into use as soon as the others know what the node could tell with its disk as ``later``."""
         others = [other for other in self._aim.nodes if other is not node]
         if self._may_set_back(node) and looks:
@@ -101,7 +101,7 @@ class Copies:
             use(node, copy)
         self._copied.discard(node.number)
 
-    def _put_back(self, node: Node, copy: MemoryStore) -> None:
+    def _put_back(self, node: SimulatedNode, copy: MemoryStore) -> None:
         self._note(node.number, "set back", "to the copy")
         node.crash()
         node.damaged = True
@@ -109,11 +109,11 @@ class Copies:
         self._set_back(node)
         self._start(node)
 
-    def _begin_beside(self, node: Node, copy: MemoryStore) -> None:
+    def _begin_beside(self, node: SimulatedNode, copy: MemoryStore) -> None:
         self._cloned = True
         self._begin_clone(node, copy)
 
-    def _may_set_back(self, node: Node) -> bool:
+    def _may_set_back(self, node: SimulatedNode) -> bool:
         """One copy comes into use in a run: two might know nothing of each other."""
         whole = not self._cloned and not any(other.damaged for other in self._aim.nodes)
         return whole and self._may_damage(node)

@@ -10,12 +10,12 @@ from random import Random
 from dkv.events import Replies
 from dkv.net.client_connection import BYTES_PER_MESSAGE
 from dkv.settings import Limits
-from dkv.sim.clients import Client
 from dkv.sim.habits import Habits
 from dkv.sim.keyring import EDGE_BYTES_MAX, Keyring
-from dkv.sim.node import Node
 from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES, Request
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_client import SimulatedClient
+from dkv.sim.simulated_node import SimulatedNode
 
 KINDS = (b"put", b"append", b"append", b"delete")
 DELETED_MAX = 3
@@ -28,7 +28,13 @@ class Crowd:
     """All clients of a run, and all their requests in order."""
 
     def __init__(
-        self, schedule: Schedule, random: Random, nodes: list[Node], habits: Habits, limits: Limits, delay: float
+        self,
+        schedule: Schedule,
+        random: Random,
+        nodes: list[SimulatedNode],
+        habits: Habits,
+        limits: Limits,
+        delay: float,
     ) -> None:
         self.schedule = schedule
         self.random = random
@@ -38,13 +44,13 @@ class Crowd:
         self.ring = Keyring(b"k", habits.keys, limits.key_bytes_max)
         """The keys that all clients use."""
         self.requests: list[Request] = []
-        self.connections: dict[int, Client] = {}
+        self.connections: dict[int, SimulatedClient] = {}
         self.unanswered: list[Request] = []
         """Those that a node should have answered and did not."""
         self.message_bytes_max = min(BYTES_PER_MESSAGE, limits.request_bytes_max)
         self.made = 0
         self.stopped = False
-        self.clients = [Client(self, number + 1) for number in range(habits.clients)]
+        self.clients = [SimulatedClient(self, number + 1) for number in range(habits.clients)]
         self._delay = delay
         self._values = 0
 
@@ -59,7 +65,7 @@ class Crowd:
         if client is not None:
             client.replied(replies)
 
-    def node_ended(self, node: Node) -> None:
+    def node_ended(self, node: SimulatedNode) -> None:
         """Connections to the node break."""
         for client in self.clients:
             if client.node is node:
@@ -89,7 +95,7 @@ class Crowd:
             if request.known or request.failed or request.is_forgotten:
                 request.ring.settled(request.keys)
 
-    def gave_up(self, client: Client) -> None:
+    def gave_up(self, client: SimulatedClient) -> None:
         """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""
         node, request = client.node, client.oldest
         if node is None or not node.up or node.clock.paused or node.port.paused or node.resumed_at >= request.sent:
@@ -105,6 +111,6 @@ class Crowd:
         """How long a client takes to send on without waiting."""
         return self.random.choice((0.5, 5.0)) * self.delay()
 
-    def _break(self, client: Client, connection: int) -> None:
+    def _break(self, client: SimulatedClient, connection: int) -> None:
         if self.connections.get(connection) is client:
             client.lose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dkv.actor import Address
 from dkv.messages import Accept, AcceptSlot
 from dkv.sim.aim import Aim
-from dkv.sim.node import Node
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wires import Wires
 
 
@@ -31,16 +31,16 @@ class Cuts:
         self._contested: list[tuple[int, int]] = []
         """The cuts of the one who is cut off for it now."""
 
-    def sending(self, node: Node, to: Address, message: object) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: object) -> None:
         """The node is about to send ``message``."""
         if self._contests and not self._aim.stopped and isinstance(message, Accept | AcceptSlot):
             self._asked(node)
 
-    def _other(self, node: Node) -> int:
+    def _other(self, node: SimulatedNode) -> int:
         """One that ``node`` has connections with."""
         return self._random.choice([each.number for each in self._aim.nodes if each is not node])
 
-    def _partition(self, node: Node) -> None:
+    def _partition(self, node: SimulatedNode) -> None:
         numbers = [each.number for each in self._aim.nodes]
         kind = self._random.choice(("isolate", "isolate", "split", "bridge", "bridge", "one way", "link"))
         other = self._other(node)
@@ -58,7 +58,7 @@ class Cuts:
         self._cut(cuts)
         self._aim.later(self._aim.lasting(), self._mend, cuts)
 
-    def _around(self, node: Node) -> list[tuple[int, int]]:
+    def _around(self, node: SimulatedNode) -> list[tuple[int, int]]:
         """Every direction to and from ``node``."""
         others = [each.number for each in self._aim.nodes if each is not node]
         return [(node.number, other) for other in others] + [(other, node.number) for other in others]
@@ -71,7 +71,7 @@ class Cuts:
         for one, two in cuts:
             self._wires.mend(one, two)
 
-    def _rotation(self, node: Node) -> None:
+    def _rotation(self, node: SimulatedNode) -> None:
         """Cut off one node after the other, the leader of the moment mostly, each as the one before comes back.
 
         A leader that has just been elected, and has agreed on a slot or two, leaves the field to one with other
@@ -86,13 +86,13 @@ class Cuts:
             self._cut(cuts)
             self._aim.later(self._random.uniform(0.5, 1.5) * seconds, self._rotate, cuts, times - 1, seconds)
 
-    def _lag(self, node: Node) -> None:
+    def _lag(self, node: SimulatedNode) -> None:
         """Leave one node behind; as it comes back, cut off the leader: a candidate has to catch up, and has rivals."""
         cuts = self._around(node)
         self._cut(cuts)
         self._aim.later(self._random.uniform(1.0, 5.0), self._return, node, cuts)
 
-    def _return(self, node: Node, cuts: list[tuple[int, int]]) -> None:
+    def _return(self, node: SimulatedNode, cuts: list[tuple[int, int]]) -> None:
         self._mend(cuts)
         rival = self._aim.victim(0.9)
         if rival is not node:
@@ -100,14 +100,14 @@ class Cuts:
             self._aim.later(wait, self._cut, cuts)
             self._aim.later(wait + self._random.uniform(0.5, 6.0), self._mend, cuts)
 
-    def _contest(self, node: Node) -> None:
+    def _contest(self, node: SimulatedNode) -> None:
         """Cut off each leader as it asks for votes, before, while or after it is heard, as the one before comes back.
 
         Each leaves a value in its own vote or in a few, which may be chosen and may not, and the next one has to tell.
         """
         self._contests = self._random.randint(2, 6)
 
-    def _asked(self, node: Node) -> None:
+    def _asked(self, node: SimulatedNode) -> None:
         cuts = self._around(node)
         if cuts == self._contested or self._random.random() < 0.5:
             return
@@ -125,12 +125,12 @@ class Cuts:
         self._mend(ended)
         self._cut(cuts)
 
-    def _lossy(self, node: Node) -> None:
+    def _lossy(self, node: SimulatedNode) -> None:
         other = self._other(node)
         self._wires.lose(node.number, other, self._random.choice((0.2, 0.5, 1.0)))
         self._aim.later(self._aim.lasting(), self._wires.lose, node.number, other, 0.0)
 
-    def _flap(self, node: Node) -> None:
+    def _flap(self, node: SimulatedNode) -> None:
         other = self._other(node)
         self._toggle(node.number, other, self._random.randint(2, 20), self._random.choice((0.05, 0.3, 1.0)))
 
@@ -141,7 +141,7 @@ class Cuts:
         if times:
             self._aim.later(self._random.uniform(0.5, 1.5) * seconds, self._toggle, one, other, times - 1, seconds)
 
-    def _block(self, node: Node) -> None:
+    def _block(self, node: SimulatedNode) -> None:
         """A packet filter or a wrong address: it cannot dial some of the others, for long, and they can dial it.
 
         Or the other way round.

@@ -12,7 +12,7 @@ from typing import Any
 
 from dkv.messages import AcceptSlot, ChosenSlots, SlotChosen, SlotSettled
 from dkv.sim.aim import Aim
-from dkv.sim.node import Node
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wires import LOST, Wires
 
 
@@ -58,7 +58,7 @@ class Gaps:
         self._delay = delay
         self._note = note
 
-    def _open(self, node: Node) -> None:
+    def _open(self, node: SimulatedNode) -> None:
         """One node at a time."""
         if self._wires.hindrance is None:
             late = self._aim.random.choice((4 * self._delay, 0.1, 0.3, 1.0))

@@ -46,9 +46,9 @@ from dkv.messages import (
 from dkv.paxos.quorum import quorum_size
 from dkv.records import unpack_record
 from dkv.sim.chosen import Chosen
-from dkv.sim.node import Node
 from dkv.sim.ondisk import OnDisk
-from dkv.sim.reads import ReadRules
+from dkv.sim.read_rules import ReadRules
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.slots import SlotRules
 from dkv.storage.store import Store
 
@@ -107,12 +107,12 @@ class Invariants:
         self._disks[node] = OnDisk()
         self._wiped.add(node)
 
-    def set_back(self, node: Node) -> None:
+    def set_back(self, node: SimulatedNode) -> None:
         """An older copy is in the place of the node's disk: as above, but that it remembers what it held then."""
         self._disks[node.number] = OnDisk.of(node.disk)
         self._wiped.add(node.number)
 
-    def durable(self, node: Node, writes: dict[bytes, bytes | None]) -> None:
+    def durable(self, node: SimulatedNode, writes: dict[bytes, bytes | None]) -> None:
         """Check a commit that has just become durable, as a whole."""
         disk = self._disks[node.number]
         # The bounds are as of the commit before: within one, the order is not known.
@@ -134,7 +134,7 @@ class Invariants:
             self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
         self._slots.durable(node.number, writes)
 
-    def _check_record(self, life: Node, disk: OnDisk, slot: int, value: bytes | None, bound: Ballot) -> None:
+    def _check_record(self, life: SimulatedNode, disk: OnDisk, slot: int, value: bytes | None, bound: Ballot) -> None:
         node = life.number
         if value is None:
             self._violated(f"I8: node {node} erased the record of slot {slot}")
@@ -172,7 +172,7 @@ class Invariants:
                 self._violated(f"I7: node {node} counts slot {slot} as chosen and holds {what} for it")
         disk.chosen_through = through
 
-    def _check_applied_through(self, node: Node, disk: OnDisk, through: int) -> None:
+    def _check_applied_through(self, node: SimulatedNode, disk: OnDisk, through: int) -> None:
         if through < disk.applied_through:
             self._violated(f"I8: applied_through of node {node.number} fell from {disk.applied_through} to {through}")
         disk.applied_through = through
@@ -181,12 +181,12 @@ class Invariants:
             return
         self._check_state(node, through)
 
-    def _check_digest(self, node: Node, through: int, digest: bytes | None) -> None:
+    def _check_digest(self, node: SimulatedNode, through: int, digest: bytes | None) -> None:
         """What is applied and what it comes to are stored together (I9)."""
         if through <= self.chosen.through and digest != self.chosen.digests[through] and not node.damaged:
             self._violated(f"I9: node {node.number} stored slot {through} as applied, with the digest of another log")
 
-    def started(self, node: Node) -> None:
+    def started(self, node: SimulatedNode) -> None:
         """What a life begins on is what its marks say."""
         applied = unpack_number(node.disk.get(APPLIED_THROUGH))
         if applied > self.chosen.through:
@@ -194,7 +194,7 @@ class Invariants:
         else:
             self._check_state(node, applied)
 
-    def _check_state(self, node: Node, through: int) -> None:
+    def _check_state(self, node: SimulatedNode, through: int) -> None:
         """The state on disk is what applying every slot up to ``through`` makes (I9), no more and no less."""
         if node.damaged:
             return  # What it reads of a flipped byte is an error, which the node has to notice by itself.
@@ -210,7 +210,7 @@ class Invariants:
 
     # --- messages leaving a node ---
 
-    def sending(self, node: Node, to: Address, message: Any) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
         """Check what a node says to others before it is on its way."""
         match message:
             case Promise() | Accepted() | AcceptedSlot() if node.number in self._wiped:
@@ -238,7 +238,7 @@ class Invariants:
             case _:
                 self._slots.sending(node, to, message)
 
-    def _check_prepare(self, node: Node, to: Address, message: Prepare) -> None:
+    def _check_prepare(self, node: SimulatedNode, to: Address, message: Prepare) -> None:
         ballot = message.ballot
         campaign = self._campaigns.get(ballot)
         if campaign is None or (campaign.boot != node.boot and not campaign.announced):
@@ -252,7 +252,7 @@ class Invariants:
             if self._disks[node.number].promised < ballot:
                 self._violated(f"I5: node {node.number} sent Prepare {ballot} before its own acceptor had promised it")
 
-    def _check_accept(self, node: Node, message: Accept) -> None:
+    def _check_accept(self, node: SimulatedNode, message: Accept) -> None:
         ballot, slot = message.ballot, message.slot
         campaign = self._campaigns.get(ballot)
         if campaign is None or len(campaign.promised) < self._quorum or campaign.base is None:
@@ -281,7 +281,7 @@ class Invariants:
 
     # --- messages about to be handled ---
 
-    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+    def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """Check what an actor is told, by its own node or another.
 
         What one that was set back tells itself harms nobody, but for what it tells its clients.
@@ -364,7 +364,7 @@ class Invariants:
                 why = "which is not chosen" if chosen is None else "with another value than the chosen one"
                 self._violated(f"I7: the {role} of node {node} was told that slot {slot} is chosen, {why}")
 
-    def _check_batch_applied(self, node: Node, message: BatchApplied) -> None:
+    def _check_batch_applied(self, node: SimulatedNode, message: BatchApplied) -> None:
         batch, life = f"{node.boot}-{message.seq}", (node.number, node.boot)
         slot = self.chosen.batches.get((node.number, node.incarnation, node.boot, message.seq), 0)
         if slot == 0:

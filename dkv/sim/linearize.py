@@ -42,7 +42,7 @@ SHRINKING_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Counterexample:
     """Operations on one key, sorted by their calls, which no order explains; without any of them, one would.
 
     It holds whatever the value was before, if ``whatever``; else the first of them found the key absent. ``others``
@@ -107,11 +107,11 @@ class Verdict:
     linearizable: bool
     undecided: bool = False
     key: bytes | None = None
-    window: Window | None = None
+    window: Counterexample | None = None
     miscount: Miscount | None = None
 
     @property
-    def proof(self) -> Window | Miscount:
+    def proof(self) -> Counterexample | Miscount:
         """What shows that it is not linearizable."""
         proof = self.window or self.miscount
         assert proof is not None, "nothing was found wrong"
@@ -148,7 +148,7 @@ class _TooManySteps(Exception):
     pass
 
 
-def _judge(history: list[Operation], steps_max: int) -> Window | None:
+def _judge(history: list[Operation], steps_max: int) -> Counterexample | None:
     """None if the history of one key is linearizable."""
     search = Search(history)
     guess = _Guess(history)
@@ -225,7 +225,7 @@ class _Part:
         self.steps = search.steps + len(self.operations)  # laying them out takes time too
         return found is False
 
-    def shrunk(self) -> Window:
+    def shrunk(self) -> Counterexample:
         """What remains of a refuted part when all that is not needed has been loosened."""
         part, steps = self, 0
         size = len(self.operations)
@@ -248,11 +248,11 @@ class _Part:
         loose = (each if at not in chosen or each is self.goal else loosened(each) for at, each in numbered)
         return _Part([each for each in loose if each is not None], self.optional, self.goal, self.state)
 
-    def _window(self) -> Window:
+    def _window(self) -> Counterexample:
         known = [each for each in self.operations if each.returned is not None]
         others = len(self.optional) + sum(each.returned is None and each.kind != "get" for each in self.operations)
         known.sort(key=lambda each: each.called)
-        return Window(tuple(known), self.goal, self.state == ANYTHING, others)
+        return Counterexample(tuple(known), self.goal, self.state == ANYTHING, others)
 
 
 def loosened(operation: Operation) -> Operation | None:

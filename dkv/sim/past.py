@@ -33,8 +33,8 @@ from dkv.messages import (
     Submit,
     Want,
 )
-from dkv.sim.connection import Life
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_connection import Life
 
 ANSWER: dict[type, type] = {
     Accept: Accepted,

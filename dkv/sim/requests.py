@@ -114,7 +114,7 @@ class Request:
         return REQUEST_BYTES + sum(WORD_BYTES + len(word) for word in self.on_the_wire())
 
     def item(self, limits: Limits) -> list[Any] | Local:
-        """An entry, or the reply that needs none: what ``dkv.console.session`` makes of such a request."""
+        """An entry, or the reply that needs none: what ``dkv.console.client_session`` makes of such a request."""
         if self.words[0] == b"echo":
             return Local(self.words[1])
         entry = interpret(self.on_the_wire(), limits)

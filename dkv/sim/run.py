@@ -9,11 +9,11 @@ from typing import TextIO
 from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
 from dkv.settings import LEADER
-from dkv.sim.clients import Client
 from dkv.sim.constants import constants
 from dkv.sim.invariants import applied_state
-from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
+from dkv.sim.simulated_client import SimulatedClient
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.trace import Happening
 from dkv.sim.verdict import judge
 from dkv.sim.world import World
@@ -92,7 +92,7 @@ def _begin(world: World) -> bool:
     return True
 
 
-def _must_meet(world: World, nodes: list[Node]) -> bool:
+def _must_meet(world: World, nodes: list[SimulatedNode]) -> bool:
     """Until each of them has met every other member, a cluster needs them all."""
     if not world.run_until(lambda: all(node.members_seen() for node in nodes), SETTLE_SECONDS):
         world.violated("the members did not meet though nothing was wrong")
@@ -120,7 +120,7 @@ def _heal(world: World, random: Random) -> None:
     _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
 
 
-def _repair(world: World, nodes: list[Node]) -> None:
+def _repair(world: World, nodes: list[SimulatedNode]) -> None:
     """Let these nodes run, in one mode, on disks that work."""
     mode = world.mode.settle()
     for node in nodes:
@@ -134,7 +134,7 @@ def _repair(world: World, nodes: list[Node]) -> None:
             node.start()
 
 
-def _put_away(world: World, node: Node, healed: list[Node], random: Random) -> str:
+def _put_away(world: World, node: SimulatedNode, healed: list[SimulatedNode], random: Random) -> str:
     """One that is not healed is down, cut off, not heard by the healed ones, or does not hear them: which of these."""
     wires, fate = world.network.wires, random.choice(("down", "down", "cut off", "mute", "deaf"))
     if fate == "down":
@@ -150,7 +150,7 @@ def _put_away(world: World, node: Node, healed: list[Node], random: Random) -> s
     return fate
 
 
-def _finish(world: World, healed: list[Node], quiet_seconds: float) -> None:
+def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> None:
     """All requests finish, leadership settles, every replica serves and converges."""
     healed_at = world.schedule.now
 
@@ -188,11 +188,11 @@ def _must(world: World, condition: object, complaint: str) -> bool:
     return True
 
 
-def _serves(world: World, node: Node) -> bool:
+def _serves(world: World, node: SimulatedNode) -> bool:
     """The node must answer a write and a read, given a few tries."""
     for words in ([b"append", b"healed", b"%d." % node.number], [b"get", b"healed"]):
         for _ in range(TRIES):
-            client = Client(world.crowd, -node.number)
+            client = SimulatedClient(world.crowd, -node.number)
             request = client.ask(node, words)
             if not _must(world, lambda request=request: request.returned is not None, "a request is not answered"):
                 return False
@@ -205,7 +205,7 @@ def _serves(world: World, node: Node) -> bool:
     return True
 
 
-def _converged(world: World, healed: list[Node]) -> bool:
+def _converged(world: World, healed: list[SimulatedNode]) -> bool:
     chosen = world.invariants.chosen
     expected = chosen.reference.state_at(chosen.through)
     return all(applied_state(node.host.layers) == expected for node in healed)

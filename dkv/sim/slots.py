@@ -12,8 +12,8 @@ from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, slot_of, unpack_ballot
 from dkv.messages import AcceptSlot, ChosenThrough, PrepareSlot, PromiseSlot, SlotChosen, SlotSettled
 from dkv.records import SlotRecord
 from dkv.sim.chosen import Chosen
-from dkv.sim.node import Node
 from dkv.sim.ondisk import OnDisk
+from dkv.sim.simulated_node import SimulatedNode
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class SlotRules:
 
     # --- messages leaving a node, or sent within one ---
 
-    def sending(self, node: Node, to: Address, message: Any) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
         """Check what a node says before it is on its way."""
         match message:
             case PromiseSlot() if node.number in self._wiped and to.node != node.number:
@@ -95,7 +95,7 @@ class SlotRules:
         if through > self._chosen.through:
             self._violated(f"I7: node {node} says that all up to slot {through} is chosen, which is not so")
 
-    def _check_prepare(self, node: Node, to: Address, message: PrepareSlot) -> None:
+    def _check_prepare(self, node: SimulatedNode, to: Address, message: PrepareSlot) -> None:
         slot, ballot = message.slot, message.ballot
         if to.node == node.number:
             return  # A question, until it is granted: nobody else has heard of the ballot.
@@ -107,7 +107,7 @@ class SlotRules:
         if not self._disks[node.number].has_promised(slot, ballot):
             self._violated(f"I5: node {node.number} sent a Prepare in {ballot} for slot {slot} before its own promise")
 
-    def _reserved(self, node: Node, slot: int, ballot: Ballot) -> None:
+    def _reserved(self, node: SimulatedNode, slot: int, ballot: Ballot) -> None:
         """The node's own acceptor has promised it."""
         attempt = self._attempts.get((slot, ballot))
         if attempt is None or (attempt.boot != node.boot and not attempt.announced):
@@ -135,14 +135,14 @@ class SlotRules:
 
     # --- messages about to be handled ---
 
-    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+    def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """Check what an actor is told; what another node says was checked when it left."""
         if isinstance(message, PromiseSlot) and role == PROPOSER:
             self._check_promise(node, sender.node, message)
         elif sender.node == node.number and role in (ACCEPTOR, PROPOSER):
             self.sending(node, Address(node.number, role), message)
 
-    def _check_promise(self, node: Node, sender: int, message: PromiseSlot) -> None:
+    def _check_promise(self, node: SimulatedNode, sender: int, message: PromiseSlot) -> None:
         slot, ballot, disk = message.slot, message.ballot, self._disks[sender]
         if sender == node.number:
             self._reserved(node, slot, ballot)

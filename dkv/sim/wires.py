@@ -12,8 +12,8 @@ from math import inf
 from random import Random
 from typing import Any
 
-from dkv.sim.connection import Connection
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_connection import SimulatedConnection
 
 Read = Callable[..., None]
 """Called with the connection, the node at whose end bytes have come in, and the rest of what was given to ``carry``."""
@@ -51,7 +51,7 @@ class Wires:
         self._cut: set[tuple[int, int]] = set()
         self._blocked: set[tuple[int, int]] = set()
         self._lossy: dict[tuple[int, int], float] = {}
-        self._holding: dict[Connection, None] = {}  # in order, so that a run can be repeated
+        self._holding: dict[SimulatedConnection, None] = {}  # in order, so that a run can be repeated
         """Those that hold something back for a direction that is cut."""
 
     # --- faults ---
@@ -110,7 +110,7 @@ class Wires:
         """How many seconds longer than usual this message is on its way, or ``LOST``."""
         return 0.0 if self.hindrance is None else self.hindrance(to, message)
 
-    def stall(self, connection: Connection, to: int, seconds: float) -> None:
+    def stall(self, connection: SimulatedConnection, to: int, seconds: float) -> None:
         """Nothing that is sent to ``to`` from now on arrives before so many seconds have passed."""
         end = connection.ends[to]
         end.last_arrival = max(end.last_arrival, self._schedule.now + seconds)
@@ -125,13 +125,13 @@ class Wires:
         spike = weather.spike if self._random.random() < weather.spike_chance else 0.0
         return self._random.uniform(0.2, 1.8) * weather.delay + self._random.random() * spike
 
-    def passes(self, connection: Connection, to: int) -> bool:
+    def passes(self, connection: SimulatedConnection, to: int) -> bool:
         """Whether bytes get to the end of ``to``."""
         if self._cut and (connection.beyond(to), to) in self._cut:
             return False
         return not self._blocked or (connection.dialler, connection.acceptor) not in self._blocked
 
-    def carry(self, connection: Connection, to: int, reach: Read, *arguments: Any) -> None:
+    def carry(self, connection: SimulatedConnection, to: int, reach: Read, *arguments: Any) -> None:
         """Call ``reach(connection, to, *arguments)`` when what is sent to ``to`` now is there."""
         end = connection.ends[to]
         if not self.passes(connection, to):

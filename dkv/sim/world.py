@@ -13,17 +13,17 @@ from dkv.events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
 from dkv.sim.clone import Clone, Unwatched
 from dkv.sim.crowd import Crowd
-from dkv.sim.faults import Faults
+from dkv.sim.fault_injector import FaultInjector
 from dkv.sim.invariants import Invariants
 from dkv.sim.memory import MemoryStore
-from dkv.sim.network import Network
-from dkv.sim.node import Node
 from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, draw
-from dkv.sim.readiness import LOOK_SECONDS, complaint
+from dkv.sim.readiness_rule import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_network import SimulatedNetwork
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.verdict import Done, Executions, wrong_reply
-from dkv.storage.identity import DirectoryError
+from dkv.storage.data_directory import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
 STEPS_AT_ONCE_MAX = 100_000
@@ -95,15 +95,15 @@ class World:
         self.trace = Trace(out)
         members = tuple(range(1, size + 1))
         self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
-        self.network = Network(
+        self.network = SimulatedNetwork(
             self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
         )
         self.network.past.chance = plan.past_life_chance
-        self.nodes: list[Node] = []
+        self.nodes: list[SimulatedNode] = []
         self.crowd = Crowd(
             self.schedule, self._generator("clients"), self.nodes, plan.habits, plan.limits, plan.client_delay
         )
-        self.faults = Faults(
+        self.faults = FaultInjector(
             self.schedule,
             self._generator("faults"),
             plan,
@@ -124,8 +124,8 @@ class World:
         """A generator of its own for each part, so that one more draw in one leaves the others as they were."""
         return Random(f"{self.seed}/{name}")
 
-    def _node(self, number: int, members: tuple[int, ...], clone: Clone | None = None) -> Node:
-        node = Node(
+    def _node(self, number: int, members: tuple[int, ...], clone: Clone | None = None) -> SimulatedNode:
+        node = SimulatedNode(
             number,
             members,
             self.schedule,
@@ -141,7 +141,7 @@ class World:
         node.clock_rate = self.plan.clock_rates[number - 1]
         return node
 
-    def _clone(self, node: Node, copy: MemoryStore) -> None:
+    def _clone(self, node: SimulatedNode, copy: MemoryStore) -> None:
         clone = Clone(self.network, self.violated)
         clone.start(self._node(node.number, tuple(each.number for each in self.nodes), clone), copy)
 
@@ -191,19 +191,19 @@ class World:
         """Add a line to the trace."""
         self.trace.add(Happening(self.schedule.now, node, kind, about))
 
-    # --- what nodes do (the Watcher of dkv.sim.node) ---
+    # --- what nodes do (the Watcher of dkv.sim.simulated_node) ---
 
-    def started(self, node: Node) -> None:
+    def started(self, node: SimulatedNode) -> None:
         """A life begins: what it finds must be what its marks say."""
         self.note(node.number, "start", f"boot {node.boot}")
         self.invariants.started(node)
 
-    def died(self, node: Node) -> None:
+    def died(self, node: SimulatedNode) -> None:
         """A life is over, whatever ended it."""
         self.leading.pop(node.number, None)
         self.crowd.node_ended(node)
 
-    def ended(self, node: Node, reason: str, error: BaseException) -> None:
+    def ended(self, node: SimulatedNode, reason: str, error: BaseException) -> None:
         """A life ended itself, or could not begin: only for a reason that its disk gave it."""
         self.note(node.number, "ended", f"{reason}: {error}")
         if node.damaged and isinstance(error, DirectoryError | RecordCorrupt):
@@ -216,7 +216,7 @@ class World:
             return
         self.violated(f"node {node.number} ended itself: {reason}: {type(error).__name__}: {error}")
 
-    def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
         """An actor noted something."""
         if event in MEASURES:
             return
@@ -231,7 +231,7 @@ class World:
         words = " ".join(f"{name}={value}" for name, value in fields.items())
         self.note(node.number, "note", f"{actor} {event} {words}")
 
-    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+    def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message."""
         self.invariants.delivered(node, role, sender, message)
         through = self.invariants.acknowledged_through
@@ -239,23 +239,23 @@ class World:
             self._acknowledged.append((through, self.schedule.now))
         self._note_chosen()
 
-    def sending(self, node: Node, to: Address, message: Any) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
         """A message is about to leave."""
         self.faults.sending(node, to, message)
         if node.up and (not node.damaged or self.network.sides[node.number, to.node].reaches):
             self.invariants.sending(node, to, message)  # What a set back node says to nobody harms nobody.
 
-    def oversized(self, node: Node, message: Any, size: int) -> None:
+    def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """The limits' order rules it out."""
         what = f"{type(message).__name__} of {size} bytes"
         self.violated(f"node {node.number} has a {what} to send, of which limits.frame_bytes_max allows none")
 
-    def committing(self, node: Node) -> None:
+    def committing(self, node: SimulatedNode) -> None:
         """A commit is about to begin."""
         self.note(node.number, "commit", "begins")
         self.faults.reached(node, "committing")
 
-    def durable(self, node: Node, writes: Any) -> None:
+    def durable(self, node: SimulatedNode, writes: Any) -> None:
         """A commit is on disk."""
         self.note(node.number, "durable", f"{len(writes)} keys")
         before = self.invariants.chosen.through
@@ -276,7 +276,7 @@ class World:
         while len(self._chosen_at) <= self.invariants.chosen.through:
             self._chosen_at.append(self.schedule.now)
 
-    def replied(self, node: Node, replies: Replies) -> None:
+    def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """The gateway answers a connection."""
         self.crowd.replied(replies)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from dkv.cli.commands import dkv
+from dkv.cli.group import dkv
 
 
 def run(*words: str, stdin: bytes = b"", environment: dict[str, str] | None = None) -> Result:

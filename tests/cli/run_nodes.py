@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from dkv.cli import nodes
-from dkv.cli.nodes import Node, Signals, run
+from dkv.cli.nodes import NodeProcess, Signals, run
 from dkv.client.blocking import Endpoint
 
 FAKE_NODE = (sys.executable, str(Path(__file__).with_name("fake_node.py")))
@@ -15,7 +15,7 @@ FAKE_NODE = (sys.executable, str(Path(__file__).with_name("fake_node.py")))
 def main(port: int, log_path: Path) -> None:
     """Run it until a signal."""
     nodes.TWISTD = FAKE_NODE
-    node = Node(1, [str(port)], log_path, Endpoint("127.0.0.1", port))
+    node = NodeProcess(1, [str(port)], log_path, Endpoint("127.0.0.1", port))
     with Signals() as signals:
         run([node], signals, lambda: print("cluster ready", flush=True))
 

@@ -12,7 +12,7 @@ from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import cluster, layout, nodes
-from dkv.cli.nodes import Node, Signals
+from dkv.cli.nodes import NodeProcess, Signals
 from dkv.cli.output import Failure, Status
 from tests.cli.commands import run
 from tests.cli.test_nodes import keep_signals
@@ -25,10 +25,10 @@ class Cluster(SynchronousTestCase):
         keep_signals(self)
         self.patch(layout, "check_ports", lambda config: None)
         self.patch(nodes, "run", self.run_nodes)
-        self.nodes: list[Node] = []
+        self.nodes: list[NodeProcess] = []
         self.data = Path(self.mktemp())
 
-    def run_nodes(self, members: list[Node], signals: Signals, welcome: object) -> Status:
+    def run_nodes(self, members: list[NodeProcess], signals: Signals, welcome: object) -> Status:
         """Instead of running them: all is well at once, and the user stops them."""
         self.nodes = members
         assert callable(welcome)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli.layout import new_config
 from dkv.config.config import render_config
-from dkv.storage.identity import open_directory
+from dkv.storage.data_directory import open_directory
 from tests.cli.commands import run
 
 KEY = "00112233445566778899aabbccddeeff"

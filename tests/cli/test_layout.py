@@ -17,7 +17,7 @@ from dkv.config.config import Config, Member, load_config, render_config
 from dkv.config.endpoint import parse_endpoint
 from dkv.identity import Identity
 from dkv.settings import Limits, Timings
-from dkv.storage.identity import DirectoryError, initialise
+from dkv.storage.data_directory import DirectoryError, initialise
 
 
 def one_node(client: str, peer: str) -> Config:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli.faults import Rule, parse_rules
+from dkv.cli.drop_rules import Rule, parse_rules
 from dkv.cli.metrics import samples
 from dkv.cli.table import Table, cell
 from dkv.client import survey

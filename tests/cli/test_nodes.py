@@ -14,7 +14,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import nodes
-from dkv.cli.nodes import Node, Signals, run, script
+from dkv.cli.nodes import NodeProcess, Signals, run, script
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
 from tests.cli.run_nodes import FAKE_NODE
@@ -53,7 +53,7 @@ class NodesTestCase(SynchronousTestCase):
         self.place.mkdir()
         self.said: list[str] = []
         self.actions: dict[str, Callable[[], None]] = {}
-        self.nodes: list[Node] = []
+        self.nodes: list[NodeProcess] = []
 
     def hear(self, line: str) -> None:
         self.said.append(line)
@@ -63,11 +63,11 @@ class NodesTestCase(SynchronousTestCase):
     def on(self, words: str, action: Callable[[], None]) -> None:
         self.actions[words] = action
 
-    def node(self, *kinds: str) -> Node:
+    def node(self, *kinds: str) -> NodeProcess:
         """One more node, with the next number."""
         number, port = len(self.nodes) + 1, free_port()
         self.nodes.append(
-            Node(number, [str(port), *kinds], self.place / f"node{number}.log", Endpoint("127.0.0.1", port))
+            NodeProcess(number, [str(port), *kinds], self.place / f"node{number}.log", Endpoint("127.0.0.1", port))
         )
         return self.nodes[-1]
 
@@ -81,7 +81,7 @@ class NodesTestCase(SynchronousTestCase):
                 if hasattr(node, "process"):
                     self.assertIsNotNone(node.process.returncode, "a node was left behind")
 
-    def log(self, node: Node) -> list[str]:
+    def log(self, node: NodeProcess) -> list[str]:
         return node.log_path.read_text().splitlines()
 
     def assert_said(self, words: str) -> None:
@@ -325,7 +325,7 @@ class LastWords(SynchronousTestCase):
     def words(self, text: str) -> str:
         path = Path(self.mktemp())
         path.write_text(text)
-        return Node(1, [], path, Endpoint("a", 1)).last_words()
+        return NodeProcess(1, [], path, Endpoint("a", 1)).last_words()
 
     def test_reason(self) -> None:
         """Of all that a node logs, the user reads why it ended; failing that, the last line."""
@@ -338,7 +338,7 @@ class LastWords(SynchronousTestCase):
         self.patch(nodes, "TWISTD", (sys.executable, "-c", "pass"))
         path = Path(self.mktemp())
         path.write_text("dkvnode: the disk is full\n")
-        node = Node(1, [], path, Endpoint("a", 1))
+        node = NodeProcess(1, [], path, Endpoint("a", 1))
         node.start()
         self.assertEqual((node.ending(), node.last_words()), ("exit status 0", ""))
 

@@ -16,7 +16,7 @@ from prompt_toolkit.history import InMemoryHistory
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import terminal
-from dkv.cli.replies import as_json, printed, quoted, raw, word
+from dkv.cli.reply_text import as_json, printed, quoted, raw, word
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.outcome import Unreachable, repeatable
 from dkv.client.session import Session

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.replies import OK, Error
 from dkv.settings import Limits
-from dkv.wire.replies import ReplyEncoder
+from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.resp import RequestParser
 from tests.cli.commands import run
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli.commands import dkv
+from dkv.cli.group import dkv
 from dkv.cli.types import Number, PathName, Whole
 from tests.cli.commands import run
 

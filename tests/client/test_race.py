@@ -12,8 +12,8 @@ from typing import cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client import race, session
+from dkv.client.any_node import ask, ask_where
 from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, ServerError
-from dkv.client.failover import ask, ask_where
 from dkv.client.session import Session
 
 READ = (b"GET", b"k")

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client import race, session
+from dkv.client.any_node import ask
 from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, ServerError
-from dkv.client.failover import ask
 from dkv.client.outcome import Unreachable
 from dkv.client.session import Session
 from dkv.replies import Error

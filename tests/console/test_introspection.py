@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.console.client_session import TABLE
 from dkv.console.introspection import command_docs, command_info, config_get
-from dkv.console.session import TABLE
 from dkv.replies import Simple
 from dkv.settings import Limits
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.orders import FAULT_USAGE, FAULTS_REFUSED, ORDERS
-from dkv.console.session import ClientSession
 from dkv.identity import Identity
 from dkv.replies import OK, Error, Local
 from dkv.settings import Limits

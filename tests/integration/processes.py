@@ -20,7 +20,7 @@ from typing import Any
 
 import dkv
 from dkv.settings import LEADER
-from dkv.storage.identity import initialise
+from dkv.storage.data_directory import initialise
 
 HOST = "127.0.0.1"
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.storage.data_directory import initialise, open_directory
 from dkv.storage.fence import fence_writes
-from dkv.storage.identity import initialise, open_directory
 from tests.integration.processes import HOST, TWISTD, RealCluster, child_environment, wait_until
 
 SECONDS = 15.0

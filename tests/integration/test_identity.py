@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import MEMBER, PROMISE, RECORD
 from dkv.storage.binding import plyvel
-from dkv.storage.identity import initialise
+from dkv.storage.data_directory import initialise
 from tests.integration.load import Writer, missing
 from tests.integration.processes import CLUSTER_KEY, RealCluster, RealNode, Refused, free_ports, wait_until
 

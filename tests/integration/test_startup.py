@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import record_key
 from dkv.storage.binding import plyvel
+from dkv.storage.data_directory import initialise, open_directory
 from dkv.storage.fence import fence_writes
-from dkv.storage.identity import initialise, open_directory
 from tests.integration.processes import HOST, TWISTD, RealCluster, child_environment
 
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]

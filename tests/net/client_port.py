@@ -13,8 +13,8 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from dkv.actor import GATEWAY, Address
+from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
-from dkv.console.session import ClientSession
 from dkv.events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.kv.commands import GET
 from dkv.net.clients import Clients

@@ -21,8 +21,8 @@ from dkv.kv.sessions import BOUNDS
 from dkv.records import pack_record, unpack_record
 from dkv.settings import Limits, Timings
 from dkv.sim.memory import MemoryStore
-from dkv.sim.node import Node
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.storage.seal import seal
 from dkv.wire.codec import encode_entries
 from tests.scripts import words
@@ -59,7 +59,7 @@ class Cluster:
         for number, schedule in self._schedules.items():
             random, commit_seconds = Random(f"script/{number}"), partial(self._commit_seconds, number)
             seams = (schedule, self.mail, random, commit_seconds, limits, timings, BOUNDS)
-            Node(number, members, *seams, lambda: self.mode, self.witness)
+            SimulatedNode(number, members, *seams, lambda: self.mode, self.witness)
 
     # --- lives ---
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dkv.actor import Address
-from dkv.sim.node import Node
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.wire.codec import decode, encode
 from tests.scripts import words
 from tests.scripts.witness import Witness
@@ -41,7 +41,7 @@ class Mail:
         """In the order in which they were sent."""
         self.passing: set[str] = set()
         """Messages of these classes arrive by themselves."""
-        self.nodes: dict[int, Node] = {}
+        self.nodes: dict[int, SimulatedNode] = {}
         self._witness = witness
         self._run = run
         self._cut: set[tuple[int, int]] = set()
@@ -127,11 +127,11 @@ class Mail:
 
     # --- the Place ---
 
-    def add(self, member: Node) -> None:
+    def add(self, member: SimulatedNode) -> None:
         """A node of the cluster; it is connected when it has started."""
         self.nodes[member.number] = member
 
-    def began(self, member: Node) -> None:
+    def began(self, member: SimulatedNode) -> None:
         """A life begins, without connections."""
 
     def gone(self, number: int) -> None:
@@ -141,7 +141,7 @@ class Mail:
             if other.number != number and not self._are_cut(number, other.number):
                 other.peer_down(number)
 
-    def send(self, sender: Node, to: Address, message: Any) -> None:
+    def send(self, sender: SimulatedNode, to: Address, message: Any) -> None:
         """Put the message in flight, if a connection would carry it; in a ``settle`` only its arrival is told."""
         body = encode(message)
         if not sender.sending(to, message, len(body)):

@@ -13,8 +13,8 @@ from dkv.kv.sessions import BOUNDS
 from dkv.messages import ROUTES, Barrier, BarrierRequest, ChosenSlots, ReadChosen
 from dkv.records import Value
 from dkv.sim.invariants import Invariants
-from dkv.sim.node import Node
-from dkv.storage.identity import DirectoryError
+from dkv.sim.simulated_node import SimulatedNode
+from dkv.storage.data_directory import DirectoryError
 from dkv.storage.store import StoreFailed
 from tests.scripts import words
 
@@ -59,22 +59,22 @@ class Witness:
 
     # --- the Watcher ---
 
-    def started(self, node: Node) -> None:
+    def started(self, node: SimulatedNode) -> None:
         """A life begins."""
         self.invariants.started(node)
 
-    def died(self, node: Node) -> None:
+    def died(self, node: SimulatedNode) -> None:
         """A life is over."""
         self.leaders.discard(node.number)
 
-    def ended(self, node: Node, reason: str, error: BaseException) -> None:
+    def ended(self, node: SimulatedNode, reason: str, error: BaseException) -> None:
         """A life ended itself, or could not begin."""
         what = "is fenced" if isinstance(error, Fenced) else reason
         self.tell(node.number, f"{what}: {words.reason(str(error))}")
         if not isinstance(error, Fenced | DirectoryError | StoreFailed):
             self.violated(f"node {node.number} ended itself: {reason}: {type(error).__name__}: {error}")
 
-    def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
         """An actor noted something."""
         if event in ("leading", "stepped_down"):
             (self.leaders.add if event == "leading" else self.leaders.discard)(node.number)
@@ -90,7 +90,7 @@ class Witness:
         nothing_done = " (nothing executed)" if words.writes(value) and not commands else ""
         self.tell(number, f"applies slot {through}: {words.commands(value)}{nothing_done}")
 
-    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+    def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message: told here if it comes from its own node, and is of the protocol."""
         self.invariants.delivered(node, role, sender, message)
         if isinstance(message, ChosenSlots) and role == LEARNER:
@@ -100,18 +100,18 @@ class Witness:
             self.tell_message(node.number, "=>", node.number, message)
         self._tell_chosen()
 
-    def sending(self, node: Node, to: Address, message: Any) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
         """A message is about to leave."""
         self.invariants.sending(node, to, message)
 
-    def oversized(self, node: Node, message: Any, size: int) -> None:
+    def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """No script has so much to say."""
         self.violated(f"node {node.number} has a {type(message).__name__} of {size} bytes to send")
 
-    def committing(self, node: Node) -> None:
+    def committing(self, node: SimulatedNode) -> None:
         """A commit is about to begin; what it writes is told when it is on disk."""
 
-    def durable(self, node: Node, writes: Any) -> None:
+    def durable(self, node: SimulatedNode, writes: Any) -> None:
         """A commit is on disk."""
         written = words.commit(writes)
         if written:
@@ -126,7 +126,7 @@ class Witness:
             self._chosen.add(slot)
             self.tell("*", f"slot {slot} is chosen: {words.commands(values[slot])}")
 
-    def replied(self, node: Node, replies: Replies) -> None:
+    def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """The gateway answers a client."""
         for each in replies.replies:
             self.tell(node.number, f"answers {self.requests[replies.connection - 1]}: {words.reply(each)}")

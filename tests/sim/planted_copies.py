@@ -46,7 +46,7 @@ def votes_not_compared() -> Iterator[None]:
 @plant("B34c", COPIES)
 def nobody_is_told() -> Iterator[None]:
     """Peers keep what they know of a member in memory: a restart of theirs forgets it."""
-    with patch("dkv.sim.node.load_members", lambda store: {}):
+    with patch("dkv.sim.simulated_node.load_members", lambda store: {}):
         yield
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import FENCE
-from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.world import World
 from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_copies import COPIES
@@ -34,7 +34,7 @@ class CopiesTests(SynchronousTestCase):
 
     def strike(self, kind: str, seconds: float = 30.0) -> None:
         """Let the fault take its course."""
-        strikes: dict[str, Callable[[Node], None]] = self.world.faults._strikes
+        strikes: dict[str, Callable[[SimulatedNode], None]] = self.world.faults._strikes
         strikes[kind](self.node)
         self.run_on(seconds)
 

@@ -14,9 +14,9 @@ from dkv.paxos import digests
 from dkv.paxos.learner import Learner
 from dkv.records import NOOP, Batch, Value
 from dkv.settings import CLASSIC, LEADER
-from dkv.sim.node import Node
 from dkv.sim.plan import FAULTS
 from dkv.sim.run import Outcome, run
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.world import World
 
 
@@ -67,7 +67,7 @@ class DivergenceTests(SynchronousTestCase):
 
         faults = frozenset(("crash", "partition", "pause", "delay", "slow-disk")) if seed % 2 else frozenset[str]()
         damaged = property(lambda node: node.number == 1, lambda node, value: None)
-        with patch.object(Learner, "_apply", apply_badly), patch.object(Node, "damaged", damaged, create=True):
+        with patch.object(Learner, "_apply", apply_badly), patch.object(SimulatedNode, "damaged", damaged, create=True):
             outcome = run(seed, 3 + seed % 3 // 2 * 2, 10.0, faults, trace, mode)
         return outcome, any(struck), trace.getvalue()
 

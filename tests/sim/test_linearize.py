@@ -12,7 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.sim.history import Kind, Operation
-from dkv.sim.linearize import Verdict, Window, check
+from dkv.sim.linearize import Counterexample, Verdict, check
 from dkv.sim.model import ANYTHING, step
 from tests.sim.histories import KINDS, brute_force, compare_with_definition, op, tiny_histories
 
@@ -70,7 +70,7 @@ class BruteForceTests(SynchronousTestCase):
 class BadTests(SynchronousTestCase):
     """Histories that no correct server has."""
 
-    def assert_bad(self, *history: Operation, shown: list[int]) -> Window:
+    def assert_bad(self, *history: Operation, shown: list[int]) -> Counterexample:
         """It is found, whatever surrounds it, and what is shown is what matters and no more."""
         before = [op(9, f"put old{at}", -100.0 + at, -99.5 + at) for at in range(20)]
         for surrounded in (

@@ -43,8 +43,8 @@ from dkv.kv.sessions import MISMATCH, NEW, Sessions, check_of
 from dkv.paxos.digests import Digests
 from dkv.records import NO_DIGEST, NOOP, Batch, SlotRecord, digest_after, pack_record, unpack_record
 from dkv.storage.binding import plyvel
-from dkv.storage.check import check_log
-from dkv.storage.identity import FORMAT_VERSION, draw_cluster_key, initialise, load_members, open_directory
+from dkv.storage.data_directory import FORMAT_VERSION, draw_cluster_key, initialise, load_members, open_directory
+from dkv.storage.log_check import check_log
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn
 

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.storage.data_directory import DirectoryError, initialise, open_directory
 from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow
-from dkv.storage.identity import DirectoryError, initialise, open_directory
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import StoreFailed
 

@@ -36,7 +36,7 @@ _REFUSED = re.compile(r"(Error from server.*|Could not connect.*|Error: .*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LoadResult:
     """What a generator saw. The longest gap between two answers is in seconds; failures only a patient one has."""
 
     operations_per_second: float
@@ -51,7 +51,7 @@ def default_generator() -> str:
     return REDIS_BENCHMARK if shutil.which(REDIS_BENCHMARK) else BUILT_IN
 
 
-def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, generator: str) -> Run:
+def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, generator: str) -> LoadResult:
     """Ask what speaks Redis's protocol ``requests`` times. redis-benchmark cannot mix, so that is for our own."""
     if generator == BUILT_IN or workload.operation not in ("set", "get"):
         return by_generator(
@@ -72,7 +72,7 @@ def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, genera
     return _together([_read_redis_benchmark(text) for text in _outputs(commands)])
 
 
-def by_generator(endpoints: Sequence[Endpoint], **orders: Any) -> Run:
+def by_generator(endpoints: Sequence[Endpoint], **orders: Any) -> LoadResult:
     """Have our own generator ask; see its ``Orders``."""
     where = [(endpoint.host, endpoint.port) for endpoint in endpoints]
     command = [sys.executable, "-P", "-m", "dkv.cli.benchmarks.generator", json.dumps({"endpoints": where} | orders)]
@@ -89,7 +89,7 @@ class EtcdLoad:
         with as_file(files("dkv.cli.benchmarks").joinpath("etcd_load.go")) as source:
             _run(["go", "build", "-o", str(self._program), str(source)], environment, BUILD_SECONDS)
 
-    def run(self, endpoints: Sequence[str], **flags: Any) -> Run:
+    def run(self, endpoints: Sequence[str], **flags: Any) -> LoadResult:
         """Ask, as the flags say; see its source."""
         words = [f"-{name.replace('_', '-')}={json.dumps(value).strip(chr(34))}" for name, value in flags.items()]
         (text,) = _outputs([[str(self._program), f"-endpoints={','.join(endpoints)}", *words]])
@@ -160,21 +160,21 @@ def _failed(program: str, why: str) -> Failure:
 # --- what they print ---
 
 
-def _read_redis_benchmark(text: str) -> Run:
+def _read_redis_benchmark(text: str) -> LoadResult:
     throughput = _THROUGHPUT.search(text)
     if throughput is None:
         raise _failed(REDIS_BENCHMARK, f"it printed {text.strip()[-200:]!r}")
     latencies = Latencies((float(ms) / 1e3, int(count)) for ms, count in _STEP.findall(text))
-    return Run(float(throughput[1]), latencies, REDIS_BENCHMARK)
+    return LoadResult(float(throughput[1]), latencies, REDIS_BENCHMARK)
 
 
-def _read_json(text: str, generator: str) -> Run:
+def _read_json(text: str, generator: str) -> LoadResult:
     seen = json.loads(text)
     latencies = Latencies((seconds, int(count)) for seconds, count in seen["steps"])
     rate = seen["requests"] / seen["seconds"]
-    return Run(rate, latencies, generator, seen["longest_gap_seconds"], seen["failures"])
+    return LoadResult(rate, latencies, generator, seen["longest_gap_seconds"], seen["failures"])
 
 
-def _together(runs: Sequence[Run]) -> Run:
+def _together(runs: Sequence[LoadResult]) -> LoadResult:
     latencies = Latencies.together([run.latencies for run in runs])
-    return Run(sum(run.operations_per_second for run in runs), latencies, runs[0].generator)
+    return LoadResult(sum(run.operations_per_second for run in runs), latencies, runs[0].generator)

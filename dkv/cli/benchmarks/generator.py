@@ -90,7 +90,7 @@ def whole_replies(buffer: bytes) -> tuple[int, int]:
     return count, start
 
 
-class Client:
+class LoadClient:
     """One connection, to ``endpoints[index]`` at first, with ``pipeline`` requests under way."""
 
     def __init__(self, load: Load, index: int) -> None:
@@ -194,7 +194,7 @@ class Load:
 
     def run(self) -> dict[str, object]:
         """Until all requests are answered, or the time is over."""
-        clients = [Client(self, index) for index in range(self.orders.clients)]
+        clients = [LoadClient(self, index) for index in range(self.orders.clients)]
         began = self._last_at = time.perf_counter()
         if self.orders.seconds:
             self._end_at = began + self.orders.seconds
@@ -232,7 +232,7 @@ class Load:
             self.longest_gap = max(self.longest_gap, now - self._last_at)
         self._last_at = now
 
-    def _try(self, client: Client, call: Callable[[], None]) -> None:
+    def _try(self, client: LoadClient, call: Callable[[], None]) -> None:
         try:
             call()
         except Unusable:
@@ -241,7 +241,7 @@ class Load:
             self.failures += 1
             client.move_on()
 
-    def _lose_patience(self, clients: list[Client]) -> None:
+    def _lose_patience(self, clients: list[LoadClient]) -> None:
         """Have those who wait for too long ask another node, and those who moved on connect."""
         patience = self.orders.patience_seconds
         if not patience:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dkv.cli.benchmarks import processes
-from dkv.cli.benchmarks.drivers import EtcdLoad, Run, ask
+from dkv.cli.benchmarks.drivers import EtcdLoad, LoadResult, ask
 from dkv.cli.benchmarks.systems import ANSWER_SECONDS, PATIENCE_SECONDS, connection_to, fill, wait
 from dkv.cli.benchmarks.workload import ALL_NODES, Usage, Workload
 from dkv.cli.metrics import samples
@@ -50,7 +50,7 @@ class Redis:
         """Write every key once."""
         fill([self._endpoint], keys, value_bytes)
 
-    def run(self, workload: Workload, requests: int) -> Run:
+    def run(self, workload: Workload, requests: int) -> LoadResult:
         """Ask so often."""
         return ask([self._endpoint], workload, requests, self._generator)
 
@@ -93,7 +93,7 @@ class Etcd:
         """Write every key once."""
         self._load.run(self._at(), clients=256, requests=keys, keys=keys, value_bytes=value_bytes, operation="fill")
 
-    def run(self, workload: Workload, requests: int) -> Run:
+    def run(self, workload: Workload, requests: int) -> LoadResult:
         """Ask the leader alone, or every node."""
         return self._load.run(
             self._at() if workload.to == ALL_NODES else [f"{HOST}:{self._clients[self._leader()]}"],
@@ -113,7 +113,7 @@ class Etcd:
         """The same cluster, asked as etcd's client does by itself."""
         return EtcdSpread(self)
 
-    def write_for(self, clients: int, seconds: float) -> Run:
+    def write_for(self, clients: int, seconds: float) -> LoadResult:
         """Write by clients that know all nodes."""
         patience = {"patience_seconds": PATIENCE_SECONDS, "everywhere": True}
         return self._load.run(self._at(), clients=clients, seconds=seconds, operation="set", **patience)
@@ -186,7 +186,7 @@ class EtcdSpread:
         self.can, self.fill, self.usage = etcd.can, etcd.fill, etcd.usage
         self._etcd = etcd
 
-    def run(self, workload: Workload, requests: int) -> Run:
+    def run(self, workload: Workload, requests: int) -> LoadResult:
         """Ask all nodes."""
         return self._etcd.run(replace(workload, to=ALL_NODES), requests)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from dkv.cli.benchmarks import processes
-from dkv.cli.benchmarks.drivers import Run, ask, by_generator
+from dkv.cli.benchmarks.drivers import LoadResult, ask, by_generator
 from dkv.cli.benchmarks.workload import ALL_NODES, Usage, Workload
 from dkv.cli.metrics import samples
-from dkv.cli.nodes import Node
+from dkv.cli.nodes import NodeProcess
 from dkv.cli.output import Failure, Status
 from dkv.cli.own import end, own_nodes
 from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
@@ -39,7 +39,7 @@ class System(Protocol):
     def fill(self, keys: int, value_bytes: int) -> None:
         """Write every key once."""
 
-    def run(self, workload: Workload, requests: int) -> Run:
+    def run(self, workload: Workload, requests: int) -> LoadResult:
         """Ask so often."""
 
     def usage(self) -> Usage:
@@ -49,7 +49,7 @@ class System(Protocol):
 class Cluster(System, Protocol):
     """A system whose leader can die."""
 
-    def write_for(self, clients: int, seconds: float) -> Run:
+    def write_for(self, clients: int, seconds: float) -> LoadResult:
         """Write by clients that go on with another node when theirs fails."""
 
     def kill_leader(self) -> Callable[[], None]:
@@ -76,7 +76,7 @@ class Dkv:
         """Write every key once."""
         fill([self.leader()], keys, value_bytes)
 
-    def run(self, workload: Workload, requests: int) -> Run:
+    def run(self, workload: Workload, requests: int) -> LoadResult:
         """Ask the leader alone, or every node, followers first: a single client is then one of a follower."""
         leader = self.leader()
         others = [endpoint for endpoint in self.endpoints if endpoint != leader]
@@ -138,7 +138,7 @@ class OwnDkv(Dkv):
 
     def __init__(self, directory: Path, count: int, mode: str, generator: str, life: ExitStack) -> None:
         self.directory = directory
-        self._nodes: list[Node] = []
+        self._nodes: list[NodeProcess] = []
         life.callback(lambda: end(self._nodes))
         self._nodes = own_nodes(directory, count, mode)
         super().__init__([node.endpoint for node in self._nodes], generator)
@@ -151,7 +151,7 @@ class OwnDkv(Dkv):
         """One for each node."""
         return [node.process.pid for node in self._nodes]
 
-    def write_for(self, clients: int, seconds: float) -> Run:
+    def write_for(self, clients: int, seconds: float) -> LoadResult:
         """Write by clients that go on with another node when theirs fails."""
         return _write_patiently(self.endpoints, clients, seconds)
 
@@ -169,7 +169,7 @@ class OwnDkv(Dkv):
         return start
 
 
-def _wait_serves(node: Node) -> None:
+def _wait_serves(node: NodeProcess) -> None:
     def serves() -> bool:
         if not node.running:
             text = f"node {node.number} ended at its start, {node.ending()}: {node.last_words()}"
@@ -204,6 +204,6 @@ def fill(endpoints: Sequence[Endpoint], keys: int, value_bytes: int) -> None:
     by_generator(endpoints, clients=min(FILL_CLIENTS, keys), pipeline=pipeline, **orders)
 
 
-def _write_patiently(endpoints: Sequence[Endpoint], clients: int, seconds: float) -> Run:
+def _write_patiently(endpoints: Sequence[Endpoint], clients: int, seconds: float) -> LoadResult:
     orders = {"seconds": seconds, "operation": "set", "patience_seconds": PATIENCE_SECONDS}
     return by_generator(endpoints, clients=clients, **orders)

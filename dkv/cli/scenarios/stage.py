@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dkv.cli.nodes import Node
+from dkv.cli.nodes import NodeProcess
 from dkv.cli.own import STOP_SECONDS, end, interrupt, own_nodes
 from dkv.cli.scenarios.report import Report, StepFailed
 from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
@@ -41,7 +41,7 @@ STATUS_FIELDS = {
 class Stage:
     """Nodes by number from 1. On those of others every key gets a prefix and is deleted in the end."""
 
-    def __init__(self, report: Report, endpoints: Sequence[Endpoint], nodes: Sequence[Node] = ()) -> None:
+    def __init__(self, report: Report, endpoints: Sequence[Endpoint], nodes: Sequence[NodeProcess] = ()) -> None:
         self.report = report
         self.endpoints = dict(enumerate(endpoints, 1))
         self.nodes = {node.number: node for node in nodes}
@@ -188,7 +188,7 @@ class Stage:
 def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
     """A cluster of its own in a temporary directory, ended and removed afterwards; kept for reading after a FAIL."""
     directory = Path(tempfile.mkdtemp(prefix="dkv-scenario-"))
-    processes: list[Node] = []
+    processes: list[NodeProcess] = []
     keep = False
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:

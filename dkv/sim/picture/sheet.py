@@ -17,7 +17,7 @@ CHARACTER = 0.58
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in range(32) if code not in (9, 10, 13)}
 
 
-class Gap(NamedTuple):
+class ShortenedTime(NamedTuple):
     """A stretch of time that is drawn shorter than it was; ``x`` and ``to_x`` in pixels, ``seconds`` long."""
 
     x: float
@@ -31,7 +31,7 @@ class Axis:
     def __init__(self, times: Sequence[float], left: float, width_min: float) -> None:
         self._times = times
         self._xs = [left]
-        self.gaps: list[Gap] = []
+        self.gaps: list[ShortenedTime] = []
         lengths = [later - time for time, later in pairwise(times)]
         full = sorted(lengths)[int(FULL_GAPS * (len(lengths) - 1))] if lengths else 0.0
         scaled = [GAP_PIXELS_MAX * length / full for length in lengths]
@@ -41,7 +41,7 @@ class Axis:
             x = self._xs[-1]
             self._xs.append(x + width * stretch)
             if pixels > 2 * GAP_PIXELS_MAX:
-                self.gaps.append(Gap(x, self._xs[-1], length))
+                self.gaps.append(ShortenedTime(x, self._xs[-1], length))
         self.right = self._xs[-1]
 
     def x(self, time: float) -> float:

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.cli.benchmarks.generator import Unusable, seconds_of, step_of, whole_replies
 from dkv.replies import OK, Error
 from dkv.settings import Limits
-from dkv.wire.replies import ReplyEncoder
+from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.resp import RequestParser
 from tests.integration.processes import child_environment
 

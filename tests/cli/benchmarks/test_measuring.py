@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli.benchmarks.drivers import REDIS_BENCHMARK, Run, ask
+from dkv.cli.benchmarks.drivers import REDIS_BENCHMARK, LoadResult, ask
 from dkv.cli.benchmarks.parts import Grid, comparison_rows, targets
 from dkv.cli.benchmarks.peers import start_process
 from dkv.cli.benchmarks.rounds import Rounds
@@ -62,11 +62,11 @@ class FakeSystem:
     def fill(self, keys: int, value_bytes: int) -> None:
         self._log.append(f"{self.name} fill {keys} {value_bytes}")
 
-    def run(self, workload: Workload, requests: int) -> Run:
+    def run(self, workload: Workload, requests: int) -> LoadResult:
         self.requests += requests
         rate = self._rates[0] if len(self._rates) == 1 else self._rates.pop(0)
         self._log.append(f"{self.name} {workload.operation} {requests}")
-        return Run(rate, Latencies([(0.001, requests)]), "fake")
+        return LoadResult(rate, Latencies([(0.001, requests)]), "fake")
 
     def usage(self) -> Usage:
         return Usage(self.requests * 2e-5, None, self.requests * 3)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli.benchmarks import report
+from dkv.cli.benchmarks import results
 from dkv.cli.benchmarks.plot import plot
-from dkv.cli.benchmarks.report import MARK, facts, say_rows, write_markdown
+from dkv.cli.benchmarks.results import MARK, facts, say_rows, write_markdown
 from dkv.cli.benchmarks.rounds import Comparison
 from dkv.cli.benchmarks.workload import Sample, Workload
 from dkv.cli.output import Failure
@@ -64,7 +64,7 @@ class ReportTests(SynchronousTestCase):
     def test_json_has_the_figures_as_they_are(self) -> None:
         """For programs."""
         said: list[bytes] = []
-        self.patch(report, "say", said.append)
+        self.patch(results, "say", said.append)
         say_rows("targets", [ROW], True, lambda: None)
         self.assertEqual([json.loads(line) for line in said], [{"part": "targets"} | ROW])
 

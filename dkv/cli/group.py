@@ -31,7 +31,7 @@ SECTIONS = {
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster"},
     "Faults and proofs": {
         "scenario": "scenario:scenario",
-        "drop-rules": "faults:drop_rules",
+        "drop-rules": "drop_rules:drop_rules",
         "sim": "sim:sim",
         "check": "check:check",
     },

@@ -21,8 +21,8 @@ from dkv.keys import (
 from dkv.records import NO_DIGEST, Batch, SlotRecord, digest_after, pack_record, value_bytes
 from dkv.settings import ENCODING_BYTES
 from dkv.sim.memory import MemoryStore
-from dkv.storage.check import LogFacts, check_frame, check_log
-from dkv.storage.identity import DirectoryError, DirectoryUnfit
+from dkv.storage.data_directory import DirectoryError, DirectoryUnfit
+from dkv.storage.log_check import LogFacts, check_frame, check_log
 
 RECORD = pack_record(SlotRecord(Ballot(1, 1), (Batch(1, 2, 3, 4, b"blob"),), True))
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.console.client_session import TABLE, ClientSession
 from dkv.console.inspection import Inspection
-from dkv.console.session import TABLE, ClientSession
 from dkv.kv.commands import GET, PUT
 from dkv.replies import OK, Error, Local, Raw, Simple
 from dkv.settings import Limits
 from dkv.wire.inline import split_line
-from dkv.wire.replies import ReplyEncoder
+from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.telnet import TIMING_MARK
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from dkv.events import ClientGone, Replies, Requests
 from dkv.kv.commands import READS
 from dkv.replies import Error, Local
-from dkv.sim.connection import Life
 from dkv.sim.keyring import Keyring
-from dkv.sim.node import Node
 from dkv.sim.producers import Producer
 from dkv.sim.requests import Request
 from dkv.sim.schedule import Event
+from dkv.sim.simulated_connection import Life
+from dkv.sim.simulated_node import SimulatedNode
 
 if TYPE_CHECKING:
     from dkv.sim.crowd import Crowd
@@ -29,14 +29,14 @@ DONE_MAX = 10
 """One of so many writes with a token that were answered last is repeated."""
 
 
-class Client:
+class SimulatedClient:
     """One client: a connection to one node at a time, and messages on it that are sent and answered in order."""
 
     def __init__(self, crowd: Crowd, number: int) -> None:
         habits = crowd.habits
         self.number = number
         self.connection = 0
-        self.node: Node | None = None
+        self.node: SimulatedNode | None = None
         self.patience = 0.0
         self._crowd = crowd
         self._ring = Keyring(b"c%d." % number, habits.own_keys, crowd.limits.key_bytes_max, own=True)
@@ -89,7 +89,7 @@ class Client:
         if len(self._waiting) < crowd.habits.waiting_max and crowd.random.random() < SENDS_ON:
             self.go_on_after(crowd.moment())
 
-    def ask(self, node: Node, words: list[bytes]) -> Request:
+    def ask(self, node: SimulatedNode, words: list[bytes]) -> Request:
         """Send one request to ``node`` over a new connection."""
         self._connect(node)
         request = self._request(words)
@@ -129,7 +129,7 @@ class Client:
                 request.token = None
         return request
 
-    def _send(self, node: Node, requests: list[Request]) -> None:
+    def _send(self, node: SimulatedNode, requests: list[Request]) -> None:
         crowd = self._crowd
         for request in requests:
             self._sent += 1
@@ -153,7 +153,7 @@ class Client:
         reads = sum(entry[0] in READS for entry in entries)
         return Requests(self.connection, items, len(entries) - reads, reads, size)
 
-    def _tell(self, node: Node, message: Requests | ClientGone) -> None:
+    def _tell(self, node: SimulatedNode, message: Requests | ClientGone) -> None:
         """What is sent on a connection arrives in order."""
         crowd = self._crowd
         self._arrives_at = max(self._arrives_at, crowd.schedule.now + crowd.delay())
@@ -266,7 +266,7 @@ class Client:
         self._crowd.gave_up(self)
         self.lose()
 
-    def _connect(self, node: Node | None = None) -> Node | None:
+    def _connect(self, node: SimulatedNode | None = None) -> SimulatedNode | None:
         crowd = self._crowd
         if self.node is not None:
             self.hang_up()

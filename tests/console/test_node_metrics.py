@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ELECTOR, GATEWAY, HOST, LEARNER, MEASURES, PROPOSER
 from dkv.ballot import Ballot
-from dkv.console.metrics import Histogram, Metrics, Readings
+from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
 from dkv.messages import Accept, AcceptSlot, Prepare
 
 READINGS = Readings(
@@ -21,7 +21,7 @@ READINGS = Readings(
 
 class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.metrics = Metrics(1, lambda: READINGS)
+        self.metrics = NodeMetrics(1, lambda: READINGS)
 
     def note(self, event: str, actor: str = "", **fields: Any) -> None:
         self.metrics.note(actor, event, fields)

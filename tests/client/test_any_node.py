@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.client.any_node import ask
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
-from dkv.client.failover import ask
 from dkv.client.outcome import FULL, RETRIED_ELSEWHERE, Unreachable
 from tests.client.fakes import FakeNodes
 

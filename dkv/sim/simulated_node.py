@@ -17,13 +17,13 @@ from dkv.messages import VOTES
 from dkv.net.acquaintances import Acquaintances, Objection, hello_of
 from dkv.node.assembly import add_actors
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
-from dkv.sim.connection import Life
 from dkv.sim.disk import Disk
 from dkv.sim.schedule import NodeClock, Schedule
-from dkv.storage.check import check_log
+from dkv.sim.simulated_connection import Life
+from dkv.storage.data_directory import DirectoryError, load_members, refuse_fenced
 from dkv.storage.fence import fence_writes
-from dkv.storage.identity import DirectoryError, load_members, refuse_fenced
 from dkv.storage.lives import first_writes, next_life, read_identity, votes_of
+from dkv.storage.log_check import check_log
 from dkv.storage.store import RecordCorrupt, StoreFailed
 from dkv.wire.codec import Hello
 
@@ -33,50 +33,50 @@ CLUSTER = "simulated"
 class Watcher(Protocol):
     """Who is told what a node does, before it takes effect."""
 
-    def started(self, node: Node) -> None:
+    def started(self, node: SimulatedNode) -> None:
         """A life begins, on what the disk holds."""
 
-    def died(self, node: Node) -> None:
+    def died(self, node: SimulatedNode) -> None:
         """A life is over, whatever ended it."""
 
-    def ended(self, node: Node, reason: str, error: BaseException) -> None:
+    def ended(self, node: SimulatedNode, reason: str, error: BaseException) -> None:
         """A life ended itself, or could not begin."""
 
-    def noted(self, node: Node, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
         """An actor noted something."""
 
-    def delivered(self, node: Node, role: str, sender: Address, message: Any) -> None:
+    def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message."""
 
-    def sending(self, node: Node, to: Address, message: Any) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
         """The node is about to send a message to another."""
 
-    def oversized(self, node: Node, message: Any, size: int) -> None:
+    def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """It is of more bytes than a frame may have: the mesh would drop it."""
 
-    def committing(self, node: Node) -> None:
+    def committing(self, node: SimulatedNode) -> None:
         """A commit is about to begin."""
 
-    def durable(self, node: Node, writes: Any) -> None:
+    def durable(self, node: SimulatedNode, writes: Any) -> None:
         """A commit is on disk."""
 
-    def replied(self, node: Node, replies: Replies) -> None:
+    def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """The gateway answers a connection."""
 
 
 class Place(Protocol):
     """Where the node is in the network, which it is handed."""
 
-    def add(self, member: Node) -> None:
+    def add(self, member: SimulatedNode) -> None:
         """Connect the node with those added before."""
 
-    def began(self, member: Node) -> None:
+    def began(self, member: SimulatedNode) -> None:
         """A life has begun: it has no connections yet."""
 
     def gone(self, number: int) -> None:
         """The process has ended."""
 
-    def send(self, sender: Node, to: Address, message: Any) -> None:
+    def send(self, sender: SimulatedNode, to: Address, message: Any) -> None:
         """Send to another node."""
 
     def pause_reading(self, number: int) -> None:
@@ -89,7 +89,7 @@ class Place(Protocol):
 class _Watched:
     """An actor whose messages the watcher sees first."""
 
-    def __init__(self, node: Node, role: str, actor: Actor) -> None:
+    def __init__(self, node: SimulatedNode, role: str, actor: Actor) -> None:
         self._node = node
         self._role = role
         self._actor = actor
@@ -105,7 +105,7 @@ class _Watched:
 class _Port:
     """Stands for the client port: hands replies to the watcher, and holds requests while reading is paused."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: SimulatedNode) -> None:
         self._node = node
         self._life = node.life
         self._paused = False
@@ -158,7 +158,7 @@ class _Port:
         self._node.host.wake()
 
 
-class Node:
+class SimulatedNode:
     """Node ``number`` of ``members``; down until ``start``."""
 
     def __init__(
@@ -368,7 +368,7 @@ class Node:
 class _Link:
     """The way of one life to the other nodes."""
 
-    def __init__(self, node: Node, network: Place) -> None:
+    def __init__(self, node: SimulatedNode, network: Place) -> None:
         self._node = node
         self._network = network
         self._life = node.life

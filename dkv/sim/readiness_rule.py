@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dkv.paxos.quorum import is_quorum
-from dkv.sim.node import Node
+from dkv.sim.simulated_node import SimulatedNode
 
 LOOK_SECONDS = 0.25
 """How often every node is asked whether it is ready."""
 
 
-def complaint(nodes: Sequence[Node], arrived_at: Mapping[tuple[int, int], float], now: float) -> str | None:
+def complaint(nodes: Sequence[SimulatedNode], arrived_at: Mapping[tuple[int, int], float], now: float) -> str | None:
     """The first node that says it is ready and is not in touch, in a sentence; ``arrived_at`` is by (from, to)."""
     members = [node.number for node in nodes]
     for node in nodes:

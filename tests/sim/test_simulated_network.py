@@ -15,9 +15,9 @@ from dkv.identity import NO_VOTES, Identity, Start
 from dkv.messages import Accepted, Confirm
 from dkv.net.acquaintances import Objection, hello_of
 from dkv.settings import LEADER, Limits, Timings
-from dkv.sim.connection import Life
-from dkv.sim.network import Network
 from dkv.sim.schedule import NodeClock, Schedule
+from dkv.sim.simulated_connection import Life
+from dkv.sim.simulated_network import SimulatedNetwork
 from dkv.sim.trace import Trace
 from dkv.sim.wires import LOST, Weather
 from dkv.wire.codec import Hello, encode
@@ -92,7 +92,7 @@ class NetworkTests(SynchronousTestCase):
         self.schedule = Schedule()
         self.trace = StringIO()
         self.limits = Limits()
-        self.network = Network(self.schedule, Random(1), self.limits, Timings(), Trace(self.trace), Weather())
+        self.network = SimulatedNetwork(self.schedule, Random(1), self.limits, Timings(), Trace(self.trace), Weather())
         self.one, self.two = (Recorder(number, self.schedule) for number in (1, 2))
         for member in (self.one, self.two):
             self.network.add(member)

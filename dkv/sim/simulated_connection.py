@@ -39,7 +39,7 @@ class End:
         return self.hello.start if self.hello is not None and lives else None
 
 
-class Connection:
+class SimulatedConnection:
     """What ``dialler`` has dialled at ``acceptor``: messages go that way only, Hellos and signs of life both ways."""
 
     __slots__ = ("acceptor", "dialler", "ends", "lingers", "queued_bytes")
@@ -78,8 +78,8 @@ class Connection:
 class Side:
     """What one life of a node keeps of one peer, as ``dkv.net.peers.Peer`` does."""
 
-    dialled: Connection | None = None
-    accepted: Connection | None = None
+    dialled: SimulatedConnection | None = None
+    accepted: SimulatedConnection | None = None
     """The latest one whose Hello was accepted."""
     up: bool = False
     heard_at: float = 0.0

@@ -21,15 +21,15 @@ from dkv.messages import SPOKEN
 from dkv.net.acquaintances import Objection
 from dkv.net.links import TICKS_OF_SILENCE
 from dkv.settings import Limits, Timings
-from dkv.sim.connection import Connection, Life, Side
 from dkv.sim.past import PastLives
 from dkv.sim.schedule import NodeClock, Schedule
+from dkv.sim.simulated_connection import Life, Side, SimulatedConnection
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.wires import LOST, Read, Weather, Wires
 from dkv.wire.codec import Hello, decode, encode
 
 
-class Member(Protocol):
+class NetworkMember(Protocol):
     """What the network needs of a node."""
 
     number: int
@@ -77,7 +77,7 @@ class Member(Protocol):
         """It is about to send so many bytes: whether it still lives after being told."""
 
 
-class Network:
+class SimulatedNetwork:
     """The network of the members added, over ``wires``."""
 
     def __init__(
@@ -96,17 +96,17 @@ class Network:
         self._limits = limits
         self._timings = timings
         self._trace = trace
-        self._members: dict[int, Member] = {}
+        self._members: dict[int, NetworkMember] = {}
         self.sides: dict[tuple[int, int], Side] = {}
         """What a node keeps of its connections with a peer, by their numbers."""
-        self._connections: dict[Connection, None] = {}  # in order, so that a run can be repeated
+        self._connections: dict[SimulatedConnection, None] = {}  # in order, so that a run can be repeated
         self._deaf: set[int] = set()
         self._count = 0
         self._last_encoded: tuple[Any, bytes] = (None, b"")
         self.arrived_at: dict[tuple[int, int], float] = {}
         """When a message last arrived, by (from, to)."""
 
-    def add(self, member: Member) -> None:
+    def add(self, member: NetworkMember) -> None:
         """Connect one node with those added before."""
         for other in self._members:
             for pair in ((other, member.number), (member.number, other)):
@@ -114,7 +114,7 @@ class Network:
                 self._schedule.after(0.0, self._go_on_dialling, *pair)
         self._members[member.number] = member
 
-    def began(self, member: Member) -> None:
+    def began(self, member: NetworkMember) -> None:
         """A life of ``member`` has begun: it has no connections yet."""
         for pair in self.sides:
             if pair[0] == member.number:
@@ -147,7 +147,7 @@ class Network:
 
     # --- messages ---
 
-    def send(self, sender: Member, to: Address, message: Any) -> None:
+    def send(self, sender: NetworkMember, to: Address, message: Any) -> None:
         """Send if the connection that ``sender`` dialled is usable and what waits there leaves room."""
         body = self._encoded(message)
         if not sender.sending(to, message, len(body)):
@@ -175,10 +175,10 @@ class Network:
             self._last_encoded = (message, body)
         return body
 
-    def _is_full(self, connection: Connection, body: bytes) -> bool:
+    def _is_full(self, connection: SimulatedConnection, body: bytes) -> bool:
         return connection.queued_bytes + len(body) > self._limits.peer_queue_bytes_max
 
-    def _arrive(self, connection: Connection, to: int, number: int, body: bytes) -> None:
+    def _arrive(self, connection: SimulatedConnection, to: int, number: int, body: bytes) -> None:
         connection.queued_bytes -= len(body)
         role, to_role, message = decode(body)
         self._trace.add(Happening(self._schedule.now, to, "arrive", message, number, connection.dialler))
@@ -199,18 +199,18 @@ class Network:
 
     # --- bytes that come in ---
 
-    def _carry(self, connection: Connection, to: int, call: Read, *arguments: Any) -> None:
+    def _carry(self, connection: SimulatedConnection, to: int, call: Read, *arguments: Any) -> None:
         """Let ``call(connection, to, *arguments)`` read at the end of ``to`` what is sent to it now."""
         self.wires.carry(connection, to, self._reach, call, arguments)
 
-    def _reach(self, connection: Connection, to: int, call: Read, arguments: tuple[Any, ...]) -> None:
+    def _reach(self, connection: SimulatedConnection, to: int, call: Read, arguments: tuple[Any, ...]) -> None:
         """The bytes are at the machine; its process reads them when it runs."""
         if self._is_current(connection, to):
             self._members[to].run(self._read, connection, to, call, arguments)
         else:
             self._reset(connection, to)
 
-    def _read(self, connection: Connection, to: int, call: Read, arguments: tuple[Any, ...]) -> None:
+    def _read(self, connection: SimulatedConnection, to: int, call: Read, arguments: tuple[Any, ...]) -> None:
         end = connection.ends[to]
         if not self._is_current(connection, to):
             return
@@ -225,13 +225,13 @@ class Network:
             self._hear(connection, to)
         call(connection, to, *arguments)
 
-    def _reset(self, connection: Connection, number: int) -> None:
+    def _reset(self, connection: SimulatedConnection, number: int) -> None:
         """The end of ``number`` was closed before: its machine says so to whoever still sends to it."""
         other = connection.beyond(number)
         if connection.ends[other].open and self.wires.passes(connection, other):
             self._schedule.after(self.wires.delay(), self._members[other].run, self._closed, connection, other)
 
-    def _is_current(self, connection: Connection, number: int) -> bool:
+    def _is_current(self, connection: SimulatedConnection, number: int) -> bool:
         """Whether the life that had this end of the connection goes on."""
         member = self._members[number]
         return member.up and member.life == connection.ends[number].life
@@ -248,13 +248,13 @@ class Network:
         side, one, other = self.sides[dialler, acceptor], self._members[dialler], self._members[acceptor]
         if side.dialled is not None or not other.up or self._random.random() < self.wires.weather.loss:
             return
-        connection = Connection(dialler, one.life, acceptor, other.life, self._random.random() < 0.5)
+        connection = SimulatedConnection(dialler, one.life, acceptor, other.life, self._random.random() < 0.5)
         if self.wires.passes(connection, dialler) and self.wires.passes(connection, acceptor):
             side.dialled = connection
             self._connections[connection] = None
             self._carry(connection, acceptor, self._hello_received, one.hello())
 
-    def _hello_received(self, connection: Connection, number: int, hello: Hello) -> None:
+    def _hello_received(self, connection: SimulatedConnection, number: int, hello: Hello) -> None:
         """The Hello of the dialler, or the answer of the other end."""
         end, member = connection.ends[number], self._members[number]
         if not end.open:
@@ -279,7 +279,7 @@ class Network:
             self._carry(connection, connection.dialler, self._hello_received, member.hello())
             self._accepted(connection, hello)
 
-    def _objection(self, connection: Connection, number: int, hello: Hello) -> Objection | None:
+    def _objection(self, connection: SimulatedConnection, number: int, hello: Hello) -> Objection | None:
         """What the node objects to a Hello; of another life that it hears it first asks for a sign."""
         side, living = self.sides[number, connection.beyond(number)], list[Start]()
         for each in (side.dialled, side.accepted):
@@ -290,12 +290,12 @@ class Network:
         target = connection.acceptor if number == connection.dialler else None
         return self._members[number].objection(hello, target, living)
 
-    def _refused(self, connection: Connection, number: int, objection: Objection, by: Hello) -> None:
+    def _refused(self, connection: SimulatedConnection, number: int, objection: Objection, by: Hello) -> None:
         """The other end refuses this node: for good, it is believed if it is one that this node would talk to."""
         if objection.for_good and self._objection(connection, number, by) is None:
             self._members[number].refused_for_good(objection.reason)
 
-    def _accepted(self, connection: Connection, hello: Hello) -> None:
+    def _accepted(self, connection: SimulatedConnection, hello: Hello) -> None:
         """A peer has dialled and its Hello is good, so it is there to be dialled."""
         number, peer = connection.acceptor, connection.dialler
         side = self.sides[number, peer]
@@ -318,13 +318,13 @@ class Network:
             self._note(number, "open", f"connected with node {hello.node}")
             self._members[number].peer_up(hello.node, hello.incarnation, hello.start.boot)
 
-    def _abort(self, connection: Connection, number: int) -> None:
+    def _abort(self, connection: SimulatedConnection, number: int) -> None:
         """``number`` ends the connection."""
         if connection.ends[number].open:
             self._end(connection, number)
             self._lost(connection, number)
 
-    def _end(self, connection: Connection, number: int) -> None:
+    def _end(self, connection: SimulatedConnection, number: int) -> None:
         """The end of ``number`` closes; the other finds out if it is told, and may lose what was on its way."""
         if not connection.ends[number].open:
             return
@@ -340,7 +340,7 @@ class Network:
             wait = max(tail, 0.0) + self.wires.delay() if self._random.random() < 0.5 else self.wires.delay()
             self._schedule.after(wait, self._members[other].run, self._closed, connection, other)
 
-    def _closed(self, connection: Connection, number: int) -> None:
+    def _closed(self, connection: SimulatedConnection, number: int) -> None:
         """The other end has closed."""
         if connection.ends[number].open and self._is_current(connection, number):
             connection.ends[number].open = False
@@ -348,7 +348,7 @@ class Network:
             self._note(number, "closed", f"connection with node {connection.beyond(number)}")
             self._lost(connection, number)
 
-    def _lost(self, connection: Connection, number: int) -> None:
+    def _lost(self, connection: SimulatedConnection, number: int) -> None:
         peer = connection.beyond(number)
         side = self.sides[number, peer]
         if side.dialled is connection:
@@ -363,10 +363,10 @@ class Network:
 
     # --- signs of life ---
 
-    def _tick_later(self, member: Member) -> None:
+    def _tick_later(self, member: NetworkMember) -> None:
         member.clock.callLater(self._timings.silence_seconds / TICKS_OF_SILENCE, self._tick, member)
 
-    def _tick(self, member: Member) -> None:
+    def _tick(self, member: NetworkMember) -> None:
         """Count silence by ticks of the node, which stand still while it does, and give a sign of life."""
         self._tick_later(member)
         for (number, _), side in self.sides.items():
@@ -375,7 +375,7 @@ class Network:
                     if connection is not None:
                         self._tick_end(connection, number)
 
-    def _tick_end(self, connection: Connection, number: int) -> None:
+    def _tick_end(self, connection: SimulatedConnection, number: int) -> None:
         end, peer = connection.ends[number], connection.beyond(number)
         end.silent_ticks = 0 if number in self._deaf and number == connection.acceptor else end.silent_ticks + 1
         if end.silent_ticks > TICKS_OF_SILENCE:
@@ -384,10 +384,10 @@ class Network:
         elif end.hello is not None and not connection.ends[peer].held:  # what is held back is a sign itself
             self._carry(connection, peer, self._alive)
 
-    def _alive(self, connection: Connection, number: int) -> None:
+    def _alive(self, connection: SimulatedConnection, number: int) -> None:
         """That bytes came is all there was to say."""
 
-    def _hear(self, connection: Connection, number: int) -> None:
+    def _hear(self, connection: SimulatedConnection, number: int) -> None:
         peer, member = connection.beyond(number), self._members[number]
         connection.ends[number].silent_ticks = 0
         side, now = self.sides[number, peer], member.clock.seconds()

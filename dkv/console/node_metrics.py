@@ -56,7 +56,7 @@ class Readings(NamedTuple):
     lines_dropped: int
 
 
-class Metrics:
+class NodeMetrics:
     """The counters of one node; ``read`` is called when they are asked for."""
 
     def __init__(self, node: int, read: Callable[[], Readings]) -> None:

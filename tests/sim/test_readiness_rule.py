@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.paxos.catchup import Catchup
 from dkv.paxos.quorum import is_quorum
 from dkv.settings import CLASSIC, LEADER
-from dkv.sim.clients import Client
-from dkv.sim.node import Node
+from dkv.sim.simulated_client import SimulatedClient
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.world import World
 from tests.sim import planted_readiness  # noqa: F401 - importing it registers its plants
 from tests.sim.planted import PLANTS
@@ -37,13 +37,13 @@ class ReadyTestCase(SynchronousTestCase):
         """The nodes that do not say that they are ready."""
         return {node.number for node in self.world.nodes if not node.readiness.ready}
 
-    def leader_and_others(self) -> tuple[Node, list[Node]]:
+    def leader_and_others(self) -> tuple[SimulatedNode, list[SimulatedNode]]:
         """Who leads, and who does not."""
         (leader,) = self.world.leading
         others = [node for node in self.world.nodes if node.number != leader]
         return self.world.nodes[leader - 1], others
 
-    def lose(self, pairs: list[tuple[Node, Node]], chance: float) -> None:
+    def lose(self, pairs: list[tuple[SimulatedNode, SimulatedNode]], chance: float) -> None:
         """Lose what the first of each pair sends to the second; signs of life pass, as through a connection."""
         for one, other in pairs:
             self.world.network.wires.lose(one.number, other.number, chance)
@@ -133,7 +133,7 @@ class OneWayTests(ReadyTestCase):
         world = self.begin()
         leader, (behind, _) = self.leader_and_others()
         behind.crash()
-        client = Client(world.crowd, -1)
+        client = SimulatedClient(world.crowd, -1)
         request = client.ask(leader, [b"append", b"k", b"v"])
         self.assertTrue(world.run_until(lambda: request.returned is not None, 10.0))
         with patch.object(Catchup, "_ask", lambda self, turn: None):

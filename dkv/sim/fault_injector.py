@@ -13,9 +13,9 @@ from dkv.sim.crowd import Crowd
 from dkv.sim.cuts import Cuts
 from dkv.sim.gaps import Gaps
 from dkv.sim.memory import MemoryStore
-from dkv.sim.node import Node
 from dkv.sim.plan import Plan
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wires import Wires
 
 MOMENTS = ("now", "sending", "voting", "committing", "durable")
@@ -25,7 +25,7 @@ KILL, POWER_CUT = "kill -9", "power cut"
 """A crash of one process, and of all machines at one moment."""
 
 
-class Faults:
+class FaultInjector:
     """Strikes ``nodes`` as ``plan`` says, until ``stop``.
 
     ``lost(node)`` hears of each disk that is lost, ``set_back(node)`` of each that is replaced by an older copy;
@@ -37,14 +37,14 @@ class Faults:
         schedule: Schedule,
         random: Random,
         plan: Plan,
-        nodes: list[Node],
+        nodes: list[SimulatedNode],
         wires: Wires,
         crowd: Crowd,
         leading: Collection[int],
         note: Callable[[int, str, str], None],
         lost: Callable[[int], None],
-        set_back: Callable[[Node], None],
-        clone: Callable[[Node, MemoryStore], None],
+        set_back: Callable[[SimulatedNode], None],
+        clone: Callable[[SimulatedNode, MemoryStore], None],
     ) -> None:
         self.slow: dict[int, float] = {}
         """How many times as long as planned the commits of a node take."""
@@ -59,7 +59,7 @@ class Faults:
         self._lost = lost
         self._doomed: dict[int, tuple[str, str]] = {}
         """The moment at which a node will crash, and how."""
-        self._strikes: dict[str, Callable[[Node], None]] = {
+        self._strikes: dict[str, Callable[[SimulatedNode], None]] = {
             "clock": self._leap,
             "crash": self._crash,
             "flipped-byte": self._flip,
@@ -96,14 +96,14 @@ class Faults:
 
     # --- processes ---
 
-    def reached(self, node: Node, moment: str) -> None:
+    def reached(self, node: SimulatedNode, moment: str) -> None:
         """The node is about to do what a crash may have been waiting for."""
         due, how = self._doomed.get(node.number, ("", ""))
         if due == moment and self._random.random() < 0.5:
             del self._doomed[node.number]
             self._kill(node, how)
 
-    def sending(self, node: Node, to: Address, message: object) -> None:
+    def sending(self, node: SimulatedNode, to: Address, message: object) -> None:
         """The node is about to send ``message``."""
         if self._doomed:
             self.reached(node, "sending")
@@ -111,7 +111,7 @@ class Faults:
                 self.reached(node, "voting")
         self._cuts.sending(node, to, message)
 
-    def _crash(self, node: Node, how: str = KILL) -> None:
+    def _crash(self, node: SimulatedNode, how: str = KILL) -> None:
         """At some moment, mostly of a node with a write under way."""
         writing = [each for each in self._nodes if each.up and each.disk.committing]
         if writing and self._random.random() < self._plan.bias:
@@ -124,87 +124,87 @@ class Faults:
         else:
             self._doomed[node.number] = moment, how
 
-    def _cut_power(self, node: Node) -> None:
+    def _cut_power(self, node: SimulatedNode) -> None:
         """All nodes go down at one moment; each disk keeps or loses the commit under way."""
         self._crash(node, POWER_CUT)
 
-    def _kill(self, node: Node, how: str) -> None:
+    def _kill(self, node: SimulatedNode, how: str) -> None:
         for each in self._nodes if how == POWER_CUT else [node]:
             if each.up:
                 self._note(each.number, "crash", how)
                 each.crash(keep=self._random.random() < self._plan.keep_chance)
                 self.restart_later(each)
 
-    def restart_later(self, node: Node) -> None:
+    def restart_later(self, node: SimulatedNode) -> None:
         """Somebody, or systemd, starts the node again, more than once if it must be."""
         wait = self._random.expovariate(1 / self._plan.restart_seconds)
         self._aim.later(wait, self.start, node)
 
-    def start(self, node: Node) -> None:
+    def start(self, node: SimulatedNode) -> None:
         """Start the node if it is down, as soon as its disk has room."""
         if node.disk.full:
             self.restart_later(node)
         elif not node.up:
             node.start()
 
-    def _pause(self, node: Node) -> None:
+    def _pause(self, node: SimulatedNode) -> None:
         if node.up and not node.clock.paused:
             self._note(node.number, "pause", "SIGSTOP")
             node.clock.pause()
             self._aim.later(self._aim.lasting(), self.resume, node)
 
-    def resume(self, node: Node) -> None:
+    def resume(self, node: SimulatedNode) -> None:
         """Let a paused node go on."""
         if node.up and node.clock.paused:
             self._note(node.number, "resume", "SIGCONT")
             node.resumes()
             node.clock.resume()
 
-    def _leap(self, node: Node) -> None:
+    def _leap(self, node: SimulatedNode) -> None:
         seconds = self._random.choice((0.3, 2.0, 3600.0))
         self._note(node.number, "leap", f"the clock leaps {seconds} s ahead")
         node.clock.leap(seconds)
 
     # --- disks ---
 
-    def _slow(self, node: Node) -> None:
+    def _slow(self, node: SimulatedNode) -> None:
         self.slow[node.number] = self._random.choice((5.0, 50.0))
         self._note(node.number, "slow", f"the disk is {self.slow[node.number]:g} times slower")
         self._aim.later(self._aim.lasting(), self._hasten, node)
 
-    def _hasten(self, node: Node) -> None:
+    def _hasten(self, node: SimulatedNode) -> None:
         self.slow.pop(node.number, None)
 
-    def _stick(self, node: Node) -> None:
+    def _stick(self, node: SimulatedNode) -> None:
         self._note(node.number, "stuck", "the disk finishes no commit")
         node.disk.stuck = True
         self._aim.later(self._aim.lasting(), node.disk.unstick)
 
-    def _break(self, node: Node) -> None:
+    def _break(self, node: SimulatedNode) -> None:
         self._note(node.number, "broken", "the next commit fails")
         node.disk.broken = True
 
-    def _fill(self, node: Node) -> None:
+    def _fill(self, node: SimulatedNode) -> None:
         self._note(node.number, "full", "the disk is full")
         node.disk.full = True
         self._aim.later(self._aim.lasting(), self._empty, node)
 
-    def _empty(self, node: Node) -> None:
+    def _empty(self, node: SimulatedNode) -> None:
         node.disk.full = False
 
-    def _may_damage(self, node: Node) -> bool:
+    def _may_damage(self, node: SimulatedNode) -> bool:
         """A minority's copies at most, and none before every member has met every other: else no cluster could help."""
         damaged = sum(each.damaged for each in self._nodes)
         met = all(each.damaged or each.members_seen() for each in self._nodes)
         return met and not node.damaged and damaged < (len(self._nodes) - 1) // 2
 
-    def _flip(self, node: Node) -> None:
+    def _flip(self, node: SimulatedNode) -> None:
         if self._may_damage(node):
             node.damaged = True
             key = node.disk.flip(self._random)
             self._note(node.number, "flip", f"one bit of {key!r}")
 
-    def _lose(self, node: Node) -> None:
+    def _lose(self, node: SimulatedNode) -> None:
         """The disk is replaced and initialised by somebody who knows no better."""
         if self._may_damage(node):
             self._note(node.number, "wipe", "the disk is lost and initialised anew")
@@ -217,7 +217,7 @@ class Faults:
 
     # --- clients ---
 
-    def _hang_up(self, node: Node) -> None:
+    def _hang_up(self, node: SimulatedNode) -> None:
         client = self._random.choice(self._crowd.clients)
         if client.node is not None:
             self._note(0, "hang-up", f"client {client.number}")

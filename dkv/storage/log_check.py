@@ -19,7 +19,7 @@ from dkv.keys import (
 )
 from dkv.records import NO_DIGEST, RecordDamaged, digest_after, unpack_record, value_bytes
 from dkv.settings import ENCODING_BYTES
-from dkv.storage.identity import DirectoryError, DirectoryUnfit
+from dkv.storage.data_directory import DirectoryError, DirectoryUnfit
 from dkv.storage.seal import DAMAGE_ADVICE
 from dkv.storage.store import Store, StoreFailed
 

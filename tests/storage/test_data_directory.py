@@ -14,10 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.identity import Acquaintance, Identity
 from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
 from dkv.sim.memory import MemoryStore
-from dkv.storage import identity as identity_module
+from dkv.storage import data_directory as identity_module
 from dkv.storage.binding import plyvel
+from dkv.storage.data_directory import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
 from dkv.storage.fence import fence_writes
-from dkv.storage.identity import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
 from dkv.storage.leveldb import LevelDBStore
 
 
@@ -170,7 +170,7 @@ class OpenDirectoryTests(DirectoryTestCase):
         """A start that crashed at once was a start."""
         initialise(self.directory, "c", 1)
         code = (
-            "import os, sys; from dkv.storage.identity import open_directory;"
+            "import os, sys; from dkv.storage.data_directory import open_directory;"
             "open_directory(sys.argv[1], 'c', 1, print); os._exit(9)"
         )
         subprocess.run([sys.executable, "-c", code, self.directory], env={"PYTHONPATH": os.pathsep.join(sys.path)})
