@@ -5,6 +5,7 @@ Everything waits on conditions, with a deadline; everything started is ended.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -273,6 +274,10 @@ class RealCluster:
         assert isinstance(leader, RealNode)
         return leader
 
+    def is_whole(self) -> bool:
+        """Whether every node runs and serves."""
+        return all(node.process and node.process.poll() is None and node.serves() for node in self.nodes)
+
     def close(self) -> None:
         """End every process and remove the directory."""
         for node in self.nodes:
@@ -280,3 +285,22 @@ class RealCluster:
                 node.process.send_signal(signal.SIGCONT)
             node.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+_shared: list[RealCluster] = []
+
+
+def shared_cluster() -> RealCluster:
+    """Three nodes that run, with the defaults, for tests that leave them as they are; nobody closes it.
+
+    Other tests have used it: a test has keys of its own, and counts nothing but what it adds. A test that stops a node,
+    or measures one, needs a cluster of its own.
+    """
+    if _shared and not _shared[0].is_whole():
+        _shared.pop().close()
+    if not _shared:
+        cluster = RealCluster()
+        atexit.register(cluster.close)
+        cluster.start()
+        _shared.append(cluster)
+    return _shared[0]

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, RealCluster, RealNode, Refused, wait_until
+from tests.integration.processes import HOST, RealCluster, RealNode, Refused, shared_cluster, wait_until
 
 ALLOW_FAULTS = "allow_faults = true\n"
 
@@ -105,8 +105,8 @@ class MetricsTest(AdminTestCase):
         self.assertEqual(metrics(two)["dkv_catchup_entries_applied"], 0)
 
 
-class PagesTest(AdminTestCase):
-    """What a probe or a person is told."""
+class OwnPagesTest(AdminTestCase):
+    """What a probe or a person is told, while nodes come and go, and from the first command on."""
 
     def test_ready(self) -> None:
         """A node is ready while it can serve: without a majority it is not, and says why; later it is again."""
@@ -124,6 +124,33 @@ class PagesTest(AdminTestCase):
         self.assertFalse(status(one)["ready"])
         two.start()
         wait_until(lambda: fetch(one, "/readyz")[0] == 200, 15.0, "ready again")
+
+    def test_log(self) -> None:
+        """The log shows what was done, in order, on every node; only the ballot is missing where a slot was fetched."""
+        one = self.cluster.nodes[0]
+        one.call("PUT", "x", "1")
+        one.call("IDMP", "alice", 7, "APPEND", "x", "2" * 300)
+        one.call("DEL", "x", "y")
+        self.applied_everywhere()
+        logs = [node.call("DKV.LOG", "1", "1000") for node in self.cluster.nodes]
+        shown = [[(slot, state, batches) for slot, _, state, batches in log] for log in logs]
+        self.assertEqual(shown, [shown[0]] * 3)
+        for _, ballot, _, _ in logs[0] + logs[1] + logs[2]:
+            self.assertRegex(ballot or b"1.1", rb"\A\d+\.[123]\Z")
+        commands = [command for _, _, _, batches in logs[0] for _, batch in batches for command in batch]
+        token = [b"IDMP", b"alice", b"7", b"APPEND", b"x", b"2" * 253 + b"..."]
+        self.assertEqual(commands, [[b"PUT", b"x", b"1"], token, [b"DELETE", b"x", b"y"]])
+        self.assertEqual({state for _, _, state, _ in logs[0]}, {b"chosen"})
+        self.assertEqual(one.call("DKV.LOG", "1000000"), [])
+        last = one.call("DKV.LOG")
+        self.assertEqual(last, logs[0][-10:])
+
+
+class PagesTest(SynchronousTestCase):
+    """What a probe or a person is told at any time."""
+
+    def setUp(self) -> None:
+        self.cluster = shared_cluster()
 
     def test_status(self) -> None:
         """The page and the command say the same; each node tells who it is."""
@@ -168,7 +195,7 @@ class PagesTest(AdminTestCase):
         """A client that asks for the log without end does not keep the node from leading."""
         leader = self.cluster.leader()
         for number in range(40):
-            leader.call("PUT", f"k{number}", "v" * 1000)
+            leader.call("PUT", f"long{number}", "v" * 1000)
         elections = len(leader.logged("leader_elected"))
         connection = leader.connect()
         for _ in range(500):
@@ -181,26 +208,8 @@ class PagesTest(AdminTestCase):
                 self.assertTrue(str(error).startswith("TRYAGAIN "))
         connection.close()
         self.assertGreaterEqual(len(answers), 1)
-        self.assertEqual(leader.call("GET", "k1"), b"v" * 1000)
+        self.assertEqual(leader.call("GET", "long1"), b"v" * 1000)
         self.assertEqual(len(leader.logged("leader_elected")), elections)
-
-    def test_log(self) -> None:
-        """The log shows what was done, in order."""
-        one = self.cluster.nodes[0]
-        one.call("PUT", "x", "1")
-        one.call("IDMP", "alice", 7, "APPEND", "x", "2" * 300)
-        one.call("DEL", "x", "y")
-        self.applied_everywhere()
-        logs = [node.call("DKV.LOG", "1", "1000") for node in self.cluster.nodes]
-        self.assertEqual(logs[0], logs[1])
-        self.assertEqual(logs[0], logs[2])
-        commands = [command for _, _, _, batches in logs[0] for _, batch in batches for command in batch]
-        token = [b"IDMP", b"alice", b"7", b"APPEND", b"x", b"2" * 253 + b"..."]
-        self.assertEqual(commands, [[b"PUT", b"x", b"1"], token, [b"DELETE", b"x", b"y"]])
-        self.assertEqual({state for _, _, state, _ in logs[0]}, {b"chosen"})
-        self.assertEqual(one.call("DKV.LOG", "1000000"), [])
-        last = one.call("DKV.LOG")
-        self.assertEqual(last, logs[0][-10:])
 
     def test_faults_are_not_allowed(self) -> None:
         """Nobody can cut a production node off by a word on its client port."""

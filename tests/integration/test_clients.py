@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, Connection, RealCluster, RealNode, Refused, child_environment
+from tests.integration.processes import HOST, Connection, RealNode, Refused, child_environment, shared_cluster
 
 ANY_BYTES = bytes(range(256))
 
@@ -45,12 +45,10 @@ task.react(main, sys.argv[1:])
 
 
 class ClientsTest(SynchronousTestCase):
-    """Three nodes for each test; writes go to one, reads to another."""
+    """Three nodes; writes go to one, reads to another."""
 
     def setUp(self) -> None:
-        self.cluster = RealCluster()
-        self.addCleanup(self.cluster.close)
-        self.cluster.start()
+        self.cluster = shared_cluster()
         self.first, self.second, self.third = self.cluster.nodes
 
     def connect(self, node: RealNode) -> Connection:

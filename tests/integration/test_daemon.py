@@ -212,7 +212,13 @@ class SignalTest(SynchronousTestCase):
         self.addCleanup(self.cluster.close)
         self.node = self.cluster.nodes[0]
         self.node.start()
-        wait_until(lambda: self.node.logged("started"), SECONDS, "it listens")
+        wait_until(self.answers, SECONDS, "the reactor runs: before that a signal ends the process")
+
+    def answers(self) -> bool:
+        try:
+            return b"dkv_role" in self.node.call("INFO")
+        except OSError:
+            return False
 
     def signal(self, number: int) -> None:
         assert self.node.process is not None

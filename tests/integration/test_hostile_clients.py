@@ -11,7 +11,15 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, Connection, RealCluster, RealNode, Refused, child_environment
+from tests.integration.processes import (
+    HOST,
+    Connection,
+    RealCluster,
+    RealNode,
+    Refused,
+    child_environment,
+    shared_cluster,
+)
 
 
 def resident_kib(node: RealNode) -> int:
@@ -23,19 +31,25 @@ def resident_kib(node: RealNode) -> int:
     raise AssertionError("no VmRSS")
 
 
-class HostileClientsTest(SynchronousTestCase):
-    """A user's node dies or answers wrongly on some client's input if one of these fails."""
+class HostileTestCase(SynchronousTestCase):
+    """A user's node dies or answers wrongly on some client's input if a test of these fails."""
 
     def setUp(self) -> None:
-        self.cluster = RealCluster()
-        self.addCleanup(self.cluster.close)
-        self.cluster.start()
+        self.cluster = self.made()
         self.node = self.cluster.nodes[0]
+
+    def made(self) -> RealCluster:
+        """Three nodes, which other tests have used and will use."""
+        return shared_cluster()
 
     def raw(self) -> Connection:
         connection = self.node.connect()
         self.addCleanup(connection.close)
         return connection
+
+
+class HostileClientsTest(HostileTestCase):
+    """What clients send, and how."""
 
     def test_any_bytes_and_sizes(self) -> None:
         """Empty and 1 MiB values, keys and values of any bytes, written here and read on the other nodes."""
@@ -69,6 +83,25 @@ class HostileClientsTest(SynchronousTestCase):
         connection.close()
         self.assertIsNone(self.node.call("GET", "cut"))
 
+    def test_a_thousand_connections(self) -> None:
+        """A thousand clients at once, each with a request under way, are all answered."""
+        connections = [self.raw() for _ in range(1000)]
+        for number, connection in enumerate(connections):
+            connection.send("PUT", f"c{number}", number)
+        self.assertEqual({connection.read() for connection in connections}, {"OK"})
+        self.assertEqual(self.cluster.nodes[1].call("GET", "c999"), b"999")
+
+
+class MemoryTest(HostileTestCase):
+    """How much a node takes is told by what it takes more: memory that was freed before would hide it."""
+
+    def made(self) -> RealCluster:
+        """Three nodes that have done nothing yet."""
+        cluster = RealCluster()
+        self.addCleanup(cluster.close)
+        cluster.start()
+        return cluster
+
     def test_protocol_bombs(self) -> None:
         """Lengths that would take all memory, and lines without end, are refused, and memory stays bounded."""
         before = resident_kib(self.node)
@@ -86,14 +119,6 @@ class HostileClientsTest(SynchronousTestCase):
         self.assertEqual(self.node.call("PING"), "PONG")
         self.assertEqual(self.node.call("PUT", "alive", "1"), "OK")
         self.assertLess(resident_kib(self.node) - before, 60_000)
-
-    def test_a_thousand_connections(self) -> None:
-        """A thousand clients at once, each with a request under way, are all answered."""
-        connections = [self.raw() for _ in range(1000)]
-        for number, connection in enumerate(connections):
-            connection.send("PUT", f"c{number}", number)
-        self.assertEqual({connection.read() for connection in connections}, {"OK"})
-        self.assertEqual(self.cluster.nodes[1].call("GET", "c999"), b"999")
 
     def test_a_client_that_reads_nothing(self) -> None:
         """Replies that nobody takes do not pile up without bound, and others are served meanwhile."""

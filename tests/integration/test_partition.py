@@ -13,17 +13,21 @@ from tests.integration.network import Network
 from tests.integration.processes import RealCluster, RealNode, Refused, wait_until
 
 REQUEST_SECONDS = 2.5
-SETTINGS = f"[timings]\nrequest_seconds = {REQUEST_SECONDS}\nelection_seconds_max = 2.0\n"
-"""A lone leader takes itself for the leader for ``election_seconds_max``; the others elect well before that."""
 
 REFUSALS = ("CLUSTERDOWN", "TRYAGAIN")
 
 
-class PartitionTest(SynchronousTestCase):
+class PartitionTestCase(SynchronousTestCase):
     """Three nodes whose network the test can cut."""
 
+    election_seconds = 0.6, 2.0
+    """How long a node waits at least and at most for its leader."""
+
     def setUp(self) -> None:
-        self.cluster = RealCluster(settings=SETTINGS)
+        timings = dict(zip(("election_seconds_min", "election_seconds_max"), self.election_seconds, strict=True))
+        timings["request_seconds"] = REQUEST_SECONDS
+        settings = "\n".join(f"{name} = {value}" for name, value in timings.items())
+        self.cluster = RealCluster(settings=f"[timings]\n{settings}\n")
         self.network = Network(self.cluster)
         self.addCleanup(self.network.close)
         self.addCleanup(self.cluster.close)
@@ -48,6 +52,12 @@ class PartitionTest(SynchronousTestCase):
             lambda: f"{more} more writes each: {[(len(w.acknowledged), w.errors[-1:]) for w in writers]}",
         )
 
+
+class LoneFollowerTest(PartitionTestCase):
+    """The nodes are patient: on a busy machine a leader may be late, and none of them may take that for a cut."""
+
+    election_seconds = 2.0, 2.4
+
     def test_a_lone_follower(self) -> None:
         """Clients of the other two notice nothing, neither when it is cut off nor when it returns; it catches up."""
         alone, other = self.followers
@@ -69,12 +79,16 @@ class PartitionTest(SynchronousTestCase):
             writer.stop()
             self.assertEqual(writer.errors, [])
             self.assertFalse(writer.broken)
-            self.assertLess(writer.longest_pause(), 1.0)
+            self.assertLess(writer.longest_pause(), self.election_seconds[0])
         self.assertIs(self.cluster.leader(), self.leader)
         changed = [after - before for before, after in zip(elections, self.elections(), strict=True)]
         self.assertEqual([changed[node.number - 1] for node in (self.leader, other)], [0, 0])
         self.assertEqual(missing(alone, writers), [])
         self.assertIsNone(alone.call("GET", "alone"))
+
+
+class PartitionTest(PartitionTestCase):
+    """The others elect well before a lone leader gives up."""
 
     def test_a_write_under_way_when_the_net_is_cut(self) -> None:
         """It is answered UNCERTAIN in time, never acknowledged, and after healing it is there once."""

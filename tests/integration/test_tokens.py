@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, Connection, RealCluster, RealNode, Refused, wait_until
+from tests.integration.processes import HOST, Connection, RealCluster, RealNode, Refused, shared_cluster, wait_until
 
 
 def connected(node: RealNode) -> Connection | None:
@@ -21,7 +21,7 @@ def connected(node: RealNode) -> Connection | None:
         return None
 
 
-class TokenTest(SynchronousTestCase):
+class RestartTest(SynchronousTestCase):
     """A retry that is executed twice, or lost, is what a user sees if one of these fails."""
 
     def setUp(self) -> None:
@@ -48,28 +48,6 @@ class TokenTest(SynchronousTestCase):
             self.assertTrue(str(refusal).startswith("IDMPMISMATCH "), refusal)
         self.assertEqual(self.cluster.nodes[0].call("GET", "k"), b"xyz")
 
-    def test_at_once_on_all_nodes(self) -> None:
-        """Twelve clients send the same hundred writes at the same time: each happens once, all get its answer."""
-        answers: dict[int, list[int]] = {op: [] for op in range(1, 101)}
-
-        def send(node: RealNode) -> None:
-            connection = node.connect()
-            for op in answers:
-                connection.send("IDMP", "crowd", op, "APPEND", "k", f"{op}.")
-            for op in answers:
-                answers[op].append(connection.read())
-            connection.close()
-
-        threads = [threading.Thread(target=send, args=(node,)) for node in self.cluster.nodes * 4]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-        self.assertEqual({len(set(each)) for each in answers.values()}, {1})
-        self.assertEqual({len(each) for each in answers.values()}, {12})
-        value = self.cluster.nodes[0].call("GET", "k").decode()
-        self.assertEqual(sorted(map(int, value.split(".")[:-1])), list(answers))
-
     def test_the_leader_dies_under_retries(self) -> None:
         """A client that sends again whatever was not answered, elsewhere, appends 300 times, not once more or less."""
         leader = self.cluster.leader()
@@ -88,6 +66,35 @@ class TokenTest(SynchronousTestCase):
             self.assertEqual(length, op)
         self.assertEqual(connection.call("GET", "count"), b"+" * 300)
         connection.close()
+
+
+class TokenTest(SynchronousTestCase):
+    """The same while all nodes run."""
+
+    def setUp(self) -> None:
+        self.cluster = shared_cluster()
+
+    def test_at_once_on_all_nodes(self) -> None:
+        """Twelve clients send the same hundred writes at the same time: each happens once, all get its answer."""
+        answers: dict[int, list[int]] = {op: [] for op in range(1, 101)}
+
+        def send(node: RealNode) -> None:
+            connection = node.connect()
+            for op in answers:
+                connection.send("IDMP", "crowd", op, "APPEND", "crowd", f"{op}.")
+            for op in answers:
+                answers[op].append(connection.read())
+            connection.close()
+
+        threads = [threading.Thread(target=send, args=(node,)) for node in self.cluster.nodes * 4]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual({len(set(each)) for each in answers.values()}, {1})
+        self.assertEqual({len(each) for each in answers.values()}, {12})
+        value = self.cluster.nodes[0].call("GET", "crowd").decode()
+        self.assertEqual(sorted(map(int, value.split(".")[:-1])), list(answers))
 
     def test_issued_producers(self) -> None:
         """IDMP NEW names a producer that no other client has; a name that was never issued executes nothing."""
