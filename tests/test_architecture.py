@@ -51,6 +51,12 @@ def files_named(text: str) -> set[str]:
     return {f"{room}{name}.py" for room, files in rooms for name in files.split()}
 
 
+def drawn(text: str) -> set[str]:
+    """The names of messages in the pictures of ``text``: words with a second capital, and those behind a number."""
+    pictures = "\n".join(re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    return set(re.findall(r"\b(?:[A-Z][a-z]+){2,}\b|(?<=\d )[A-Z][a-z]+\b(?!-)", pictures))
+
+
 def classes_of(module: ModuleType) -> set[str]:
     """The names of the messages that ``module`` itself defines."""
     return {
@@ -92,6 +98,12 @@ class ArchitectureTests(SynchronousTestCase):
         files = {str(path.relative_to(home)) for path in home.rglob("*.py") if path.name != "__init__.py"}
         self.assertEqual(files_named((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")), files)
 
+    def test_the_pictures_show_messages_that_are_there(self) -> None:
+        """A finger that follows a picture must not stop at a message that is no more."""
+        names = drawn((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+        self.assertEqual(names - classes_of(messages) - classes_of(events), set())
+        self.assertGreater(len(names), 15)
+
 
 class RuleTests(SynchronousTestCase):
     """The comparison complains about what differs, and only then."""
@@ -110,6 +122,11 @@ class RuleTests(SynchronousTestCase):
         head = "| Room of `dkv/` | Files | What is there |\n|---|---|---|\n"
         named = files_named(f"{head}| (top) | actor keys | values |\n| `kv/` | machine | meaning |\n")
         self.assertEqual(named, {"actor.py", "keys.py", "kv/machine.py"})
+
+    def test_drawn(self) -> None:
+        """Messages are seen behind their numbers, and long names anywhere; words of pictures are no messages."""
+        text = "Prose NotThis\n```\n a --1 Poll, 2 PollAnswer--> b  Missing\n 3 Client-\n```\n```python\n4 No\n```\n"
+        self.assertEqual(drawn(text), {"Poll", "PollAnswer"})
 
     def test_classes(self) -> None:
         """What a module only imports is not its message."""
