@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Turn
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
+from dkv.host import host as host_module
 from dkv.host.host import TURNS_PER_DRAIN
 from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
 from dkv.settings import Limits
@@ -232,6 +233,15 @@ class TimerTests(SynchronousTestCase):
             self.assertEqual(self.fired(), [])
             self.node.wait(0.6)
             self.assertEqual(self.fired(), ["election"] if again is count else [])
+
+    def test_due_twice_before_it_is_handled(self) -> None:
+        """Replaced while it waited in the mailbox, and due again by the time it is handled: it fires once."""
+        self.patch(host_module, "TURNS_PER_DRAIN", 1)
+        again: list[Script] = [lambda turn: turn.set_timer("a", 0.0), lambda turn: None, lambda turn: None]
+        self.node.clock.callLater(0.5, lambda: [self.node.host.deliver(GATEWAY, OUTSIDE, each) for each in again])
+        self.node.do(GATEWAY, lambda turn: turn.set_timer("a", 0.5))
+        self.node.wait(0.6)
+        self.assertEqual(self.fired(), ["a"])
 
     def test_time_stands_still_while_the_mailbox_is_drained(self) -> None:
         """``now`` is the clock's time when the host began, read once: a look costs what half a turn does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -118,6 +119,14 @@ class OnceTests(SynchronousTestCase):
         self.table.restart()
         self.assertEqual([self.table.write(b"p", op) for op in (3, 5)], [Error("ERR no"), b"five"])
         self.assertTrue(self.table.executed(b"p", 4))
+
+    def test_no_scan_where_the_numbers_tell(self) -> None:
+        """A producer that counts on, as clients do, costs no look through the state when its oldest answers go."""
+        table = Table(replace(BOUNDS, answers=2))
+        with mock.patch.object(table.turn, "scan", side_effect=AssertionError("scanned")):
+            for op in range(1, 6):
+                self.assertTrue(table.executed(b"p", op))
+        self.assertEqual([table.write(b"p", op) for op in (3, 4)], [OLD, 4])
 
     def test_producers_do_not_mix(self) -> None:
         """Two clients that count alike are two; also if one's name begins like the other's."""
