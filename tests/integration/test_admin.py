@@ -12,7 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.processes import HOST, RealCluster, RealNode, Refused, shared_cluster, wait_until
 
-ALLOW_FAULTS = "allow_faults = true\n"
+REQUEST_SECONDS = 1.5
+CUT_SECONDS = 9
+"""Long enough for an election, and for two requests that are given up."""
 
 
 def fetch(node: RealNode, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, str]:
@@ -41,9 +43,10 @@ def metrics(node: RealNode) -> dict[str, float]:
 
 class AdminTestCase(SynchronousTestCase):
     settings = ""
+    timings = ""
 
     def setUp(self) -> None:
-        self.cluster = RealCluster(top=self.settings)
+        self.cluster = RealCluster(top=self.settings, settings=self.timings)
         self.addCleanup(self.cluster.close)
         self.cluster.start()
 
@@ -221,7 +224,8 @@ class PagesTest(SynchronousTestCase):
 class FaultsTest(AdminTestCase):
     """What an operator tries out must look like the real thing, and end."""
 
-    settings = ALLOW_FAULTS
+    settings = "allow_faults = true\n"
+    timings = f"[timings]\nrequest_seconds = {REQUEST_SECONDS}\n"
 
     def cut(self, lone: RealNode, seconds: int) -> None:
         """Drop all that passes between ``lone`` and the others."""
@@ -234,7 +238,7 @@ class FaultsTest(AdminTestCase):
         """The others serve, the lone node refuses; when the order has had its time all is as before."""
         lone = self.cluster.leader()
         others = [node for node in self.cluster.nodes if node is not lone]
-        self.cut(lone, 12)
+        self.cut(lone, CUT_SECONDS)
         wait_until(lambda: others[0].serves() and others[1].serves(), 10.0, "the others serve")
         self.assertEqual(others[0].call("PUT", "k", "majority"), "OK")
         for words in (("PUT", "k", "lone"), ("GET", "k")):
@@ -246,7 +250,7 @@ class FaultsTest(AdminTestCase):
         wait_until(lone.serves, 15.0, "it serves again")
         self.assertIn(lone.call("GET", "k"), (b"majority", b"lone"))
         self.assertEqual(len(lone.logged("fault_ended")), 2)
-        self.assertGreater(status(lone)["uptime_seconds"], 12)
+        self.assertGreater(status(lone)["uptime_seconds"], CUT_SECONDS)
 
     def test_cleared(self) -> None:
         """CLEAR ends what was ordered, and metrics tell what it did."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.settings import CLASSIC, LEADER
+from tests.integration import test_crashes
 from tests.integration.load import Writer, missing
 from tests.integration.processes import RealCluster, Refused, wait_until
 from tests.integration.test_crashes import acknowledge
@@ -106,24 +106,11 @@ class ClassicTest(SynchronousTestCase):
         connection.close()
         self.assertGreaterEqual(sum(line["slots"] for line in absent.logged("catchup_ended")), 900)
 
-    def test_two_nodes_down(self) -> None:
-        """A minority acknowledges nothing and shows nothing, says so within the timeout, and recovers."""
-        survivor, *others = self.cluster.nodes
-        self.assertEqual(survivor.call("PUT", "before", "1"), "OK")
-        for node in others:
-            node.kill()
-        for request in (["PUT", "during", "1"], ["GET", "before"]):
-            began = time.monotonic()
-            refusal = self.assertRaises(Refused, survivor.call, *request)
-            self.assertIn(str(refusal).split()[0], ("CLUSTERDOWN", "TRYAGAIN", "UNCERTAIN"))
-            if request[0] == "GET":
-                self.assertNotIn("UNCERTAIN", str(refusal))
-            self.assertLess(time.monotonic() - began, 6.5)
-        others[0].start()
-        wait_until(survivor.serves, 15.0, "one node has returned")
-        self.assertEqual(survivor.call("GET", "before"), b"1")
-        self.assertEqual(survivor.call("PUT", "after", "1"), "OK")
-        self.assertEqual(others[0].call("GET", "after"), b"1")
+
+class ClassicMinorityTest(test_crashes.MinorityTest):
+    """The same where nobody leads."""
+
+    mode = CLASSIC
 
 
 class SwitchTest(SynchronousTestCase):
