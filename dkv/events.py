@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dkv.ballot import Ballot
 from dkv.identity import Acquaintance
-from dkv.records import Value
+from dkv.records import Entry, Value
+from dkv.replies import Local, Result
 
 # --- Between consensus actors -------------------------------------------------------------------
 
@@ -144,7 +146,7 @@ class BatchApplied:
     """The gateway's own batch (boot, ``seq``) took effect; one result per entry of it."""
 
     seq: int
-    results: list[Any]
+    results: list[Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Read:
 
     number: int
     through: int
-    entries: list[Any]
+    entries: list[Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class ReadResults:
     """The results of read ``number``, one per entry."""
 
     number: int
-    results: list[Any]
+    results: list[Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +174,13 @@ class Replayed:
 
 
 class Requests(NamedTuple):
-    """Requests of one connection, in order: entries (lists) for the log, or ``Local`` replies that keep their place.
+    """Requests of one connection, in order: entries for the log, and ``Local`` replies that keep their place.
 
     ``writes`` and ``reads`` count the entries; ``size`` is what the requests took on the wire, in bytes.
     """
 
     connection: int
-    items: list[Any]
+    items: list[Entry | Local]
     writes: int
     reads: int
     size: int
@@ -188,7 +190,7 @@ class Replies(NamedTuple):
     """Replies to the oldest unanswered requests of one connection, in order, and the bytes those had taken."""
 
     connection: int
-    replies: list[Any]
+    replies: Sequence[Result | Local]
     size: int
 
 

@@ -1,8 +1,9 @@
-"""What a slot holds: batches of commands, and an acceptor's record of a slot with its stored form."""
+"""What a slot holds: batches of entries, and an acceptor's record of a slot with its stored form."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from zlib import crc32
@@ -12,6 +13,16 @@ from dkv.ballot import Ballot
 _RECORD = struct.Struct(">BQII")  # flags, ballot round, ballot node, number of batches
 _BATCH = struct.Struct(">IQQQI")  # node, incarnation, boot, seq, length of the blob
 _CHOSEN = 1
+
+Argument = int | bytes | list["Argument"]
+Entry = list[Argument]
+"""One command as a gateway puts it into a batch: its number, then its arguments (``dkv.kv.commands`` has a table).
+
+The argument of a write with a token is an entry itself.
+"""
+
+UncheckedEntry = Sequence[object]
+"""An entry that was decoded from a chosen batch: an array of anything, because any bytes may have been proposed."""
 
 
 @dataclass(frozen=True, slots=True)

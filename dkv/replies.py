@@ -1,13 +1,12 @@
 """What a command answers, before any protocol encodes it.
 
-A result is None (nil), an int, bytes, a list or dict of results, or one of the classes here. Results never
-cross the network: each node answers its own clients from its own apply.
+Results never cross the network: each node answers its own clients from its own apply.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import final
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +16,7 @@ class Simple:
     text: str
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Error:
     """A refusal; its first word (docs/protocol.md: ``ERR``, ``TRYAGAIN``, ``UNCERTAIN`` ...) tells what to conclude."""
@@ -33,7 +33,14 @@ class Raw:
 
 OK = Simple("OK")
 
+Result = bytes | int | Simple | Error | None
+"""What an entry of the log answers; None is nil."""
 
+Nested = Result | Raw | list["Nested"] | dict[bytes, "Nested"]
+"""What a node answers without the log: a result, or lists and dicts of results."""
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class Local:
     """A reply that needed no log, in its place among the replies of its connection.
@@ -41,6 +48,6 @@ class Local:
     ``protocol`` switches the connection to RESP 2 or 3, this reply included; ``close`` ends it afterwards.
     """
 
-    reply: Any
+    reply: Nested
     protocol: int = 0
     close: bool = False

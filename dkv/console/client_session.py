@@ -7,14 +7,14 @@ Words that Redis knows are answered as in Redis or refused in its words; nothing
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dkv.console.info import REDIS_VERSION, info_text
 from dkv.console.inspection import Inspection
 from dkv.console.introspection import ConnectionCommand, Table, command_docs, command_info, config_get, help_lines
 from dkv.console.orders import ORDERS
 from dkv.kv.commands import COMMANDS, READS, interpret, wrong_number_of_arguments
-from dkv.replies import OK, Error, Local, Simple
+from dkv.records import Entry
+from dkv.replies import OK, Error, Local, Nested, Simple
 from dkv.settings import Limits
 from dkv.wire.telnet import TIMING_MARK, TIMING_MARK_REPLY
 
@@ -36,15 +36,15 @@ class ClientSession:
         self.node = node
         self._protocol = 2
         self._name: bytes | None = None
-        self.interpret: Callable[[list[bytes]], list[Any] | Local] = self._interpret
+        self.interpret: Callable[[list[bytes]], Entry | Local] = self._interpret
         """An entry for the log, or the reply to a request that needs none.
 
         It is another one after some of those replies, so it is looked up anew after each ``Local``.
         """
 
-    def _interpret(self, arguments: list[bytes]) -> list[Any] | Local:
+    def _interpret(self, arguments: list[bytes]) -> Entry | Local:
         entry = interpret(arguments, self.limits)
-        if type(entry) is list:
+        if isinstance(entry, list):
             return entry
         return self._answer(arguments) if entry is None else Local(entry)
 
@@ -122,7 +122,7 @@ class ClientSession:
             if not _is_plain(name):
                 return Local(_BAD_NAME)
         self._protocol, self._name = protocol, name
-        fields = {
+        fields: dict[bytes, Nested] = {
             b"server": b"dkv",
             b"version": REDIS_VERSION.encode(),
             b"proto": protocol,
@@ -153,7 +153,7 @@ class ClientSession:
     # --- the node ---
 
     def _help(self, words: list[bytes]) -> Local:
-        return Local(help_lines(TABLE))
+        return Local([*help_lines(TABLE)])
 
     def _command(self, words: list[bytes]) -> Local:
         match [word.lower() for word in words[1:]]:

@@ -21,6 +21,7 @@ from dkv.net.clients import Clients
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.peers import Mesh
 from dkv.records import Batch, SlotRecord, unpack_record
+from dkv.replies import Nested
 from dkv.wire.codec import decode_entries
 
 LOG_BYTES_MAX = 1 << 20
@@ -150,7 +151,7 @@ class Inspection:
 
     # --- the log ---
 
-    def log(self, from_slot: int | None, count: int) -> list[Any]:
+    def log(self, from_slot: int | None, count: int) -> list[Nested]:
         """``count`` slots of the log from ``from_slot`` on, or its last ones, as DKV.LOG answers them.
 
         Fewer if they are large. ``Busy`` if it was asked for so often that the node would have time for little else.
@@ -163,13 +164,13 @@ class Inspection:
         self._log_rests_until = ended + (ended - began) * (1 / LOG_SHARE - 1)
         return slots
 
-    def _read_log(self, from_slot: int | None, count: int) -> list[Any]:
+    def _read_log(self, from_slot: int | None, count: int) -> list[Nested]:
         layers = self._host.layers
         through = self._metrics.chosen_through
         if from_slot is None:
             newest = max((slot_of(key) for key, _ in layers.scan(RECORD, record_key(through + 1))), default=through)
             from_slot = max(newest - count + 1, 1)
-        slots: list[Any] = []
+        slots: list[Nested] = []
         size = 0
         for slot in range(from_slot, from_slot + LOG_SLOTS_SCANNED_MAX):
             data = layers.load(record_key(slot))
@@ -183,15 +184,15 @@ class Inspection:
         return slots
 
 
-def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Any]:
+def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Nested]:
     state = b"chosen" if chosen or record.chosen else b"accepted"
     ballot = None if record.ballot == ZERO else str(record.ballot).encode()  # catch-up brings values without theirs
     return [slot, ballot, state, [_batch_lines(batch) for batch in record.value]]
 
 
-def _batch_lines(batch: Batch) -> list[Any]:
+def _batch_lines(batch: Batch) -> list[Nested]:
     entries = decode_entries(batch.blob)
-    commands = [[b"?"]] if entries is None else [list(map(_cut, describe(entry))) for entry in entries]
+    commands: list[Nested] = [[b"?"]] if entries is None else [list(map(_cut, describe(entry))) for entry in entries]
     return [b"node %d boot %d seq %d" % (batch.node, batch.boot, batch.seq), commands]
 
 
@@ -199,7 +200,7 @@ def _cut(word: bytes) -> bytes:
     return word if len(word) <= WORD_BYTES_MAX else word[: WORD_BYTES_MAX - 3] + b"..."
 
 
-def _size(lines: Any) -> int:
+def _size(lines: Nested) -> int:
     """The bytes that an answer takes, roughly."""
     if isinstance(lines, list):
         return 8 + sum(map(_size, lines))

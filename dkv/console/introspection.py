@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from dkv.kv import commands
-from dkv.replies import Local, Simple
+from dkv.replies import Local, Nested, Simple
 from dkv.settings import Limits
 
 PATTERN_BYTES_MAX = 64
@@ -40,18 +40,18 @@ def help_lines(table: Table) -> list[Simple]:
     return [Simple(intro), *(Simple(f"{form:<{width}}  {summary}") for form, summary in forms)]
 
 
-def command_info(table: Table, names: Iterable[bytes]) -> list[Any]:
+def command_info(table: Table, names: Iterable[bytes]) -> list[Nested]:
     """COMMAND INFO: what Redis tells of each command, or nil for a name that is none."""
     found = (table.get(name.lower()) for name in names)
     return [None if described is None else _details(described) for described in found]
 
 
-def command_docs(table: Table, names: Iterable[bytes]) -> dict[Any, Any]:
+def command_docs(table: Table, names: Iterable[bytes]) -> dict[bytes, Nested]:
     """COMMAND DOCS: by name, for those names that are commands."""
     return {name.lower(): _docs(table[name.lower()]) for name in names if name.lower() in table}
 
 
-def config_get(limits: Limits, connections_max: int, patterns: Iterable[bytes]) -> dict[Any, Any]:
+def config_get(limits: Limits, connections_max: int, patterns: Iterable[bytes]) -> dict[bytes, Nested]:
     """CONFIG GET: Redis's names of what is true here, as far as they match one of ``patterns``.
 
     ``connections_max`` is that of the limits, or what the limit of open files makes of it.
@@ -72,15 +72,15 @@ def config_get(limits: Limits, connections_max: int, patterns: Iterable[bytes]) 
     }
 
 
-def _details(described: Described) -> list[Any]:
+def _details(described: Described) -> list[Nested]:
     """Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands."""
-    flags = [Simple("write" if described.writes else "readonly" if described.last_key else "fast")]
+    flags: list[Nested] = [Simple("write" if described.writes else "readonly" if described.last_key else "fast")]
     first, step = (1, 1) if described.last_key else (0, 0)
     return [described.name.encode(), described.words, flags, first, described.last_key, step, [], [], [], []]
 
 
-def _docs(described: Described) -> dict[Any, Any]:
-    docs: dict[Any, Any] = {
+def _docs(described: Described) -> dict[bytes, Nested]:
+    docs: dict[bytes, Nested] = {
         b"summary": described.summary.encode(),
         b"since": b"1.0.0",
         b"group": b"string" if described.writes or described.last_key else b"connection",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.introspection import ConnectionCommand
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
-from dkv.replies import OK, Error, Local
+from dkv.replies import OK, Error, Local, Nested
 
 LOG_SLOTS = 10
 LOG_SLOTS_MAX = 1_000
@@ -34,7 +34,7 @@ class _Wrong(ValueError):
     """An argument is wrong; the text is the reply."""
 
 
-def _answered(order: Callable[[Inspection, list[bytes]], Any]) -> Callable[[Any, list[bytes]], Local]:
+def _answered(order: Callable[[Inspection, list[bytes]], Nested]) -> Callable[[Any, list[bytes]], Local]:
     def answer(session: HasNode, words: list[bytes]) -> Local:
         try:
             return Local(order(session.node, words[1:]))
@@ -44,15 +44,15 @@ def _answered(order: Callable[[Inspection, list[bytes]], Any]) -> Callable[[Any,
     return answer
 
 
-def _status(node: Inspection, words: list[bytes]) -> Any:
+def _status(node: Inspection, words: list[bytes]) -> Nested:
     return json.dumps(node.status()).encode()
 
 
-def _metrics(node: Inspection, words: list[bytes]) -> Any:
+def _metrics(node: Inspection, words: list[bytes]) -> Nested:
     return node.metrics()
 
 
-def _log(node: Inspection, words: list[bytes]) -> Any:
+def _log(node: Inspection, words: list[bytes]) -> Nested:
     if len(words) > 2:
         raise _Wrong("write DKV.LOG [from [count]]")
     from_slot = _whole(words[0], "from", 1, 2**62) if words else None
@@ -63,7 +63,7 @@ def _log(node: Inspection, words: list[bytes]) -> Any:
         return LOG_BUSY
 
 
-def _fault(node: Inspection, words: list[bytes]) -> Any:
+def _fault(node: Inspection, words: list[bytes]) -> Nested:
     if not node.faults_allowed:
         return FAULTS_REFUSED
     match [words[0].lower(), *words[1:]]:

@@ -14,8 +14,8 @@ A request is answered within ``request_seconds``: refused if its batch has no nu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, assert_never
+from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
 from dkv.events import (
@@ -40,8 +40,8 @@ from dkv.gateway.runs import Lane, Outstanding, Run, take_fitting, weigh_at_leas
 from dkv.identity import Identity
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, BarrierRequest, Submit, Want
-from dkv.records import Batch
-from dkv.replies import Error
+from dkv.records import Batch, Entry
+from dkv.replies import Error, Result
 from dkv.settings import Limits, Timings
 
 GatewayMessage = (
@@ -75,7 +75,7 @@ class Gateway:
         identity: Identity,
         limits: Limits,
         timings: Timings,
-        encode: Callable[[list[Any]], bytes],
+        encode: Callable[[list[Entry]], bytes],
         classic: bool = False,
     ) -> None:
         self._identity = identity
@@ -302,13 +302,13 @@ class Gateway:
 
     # --- replies ---
 
-    def _share_out(self, turn: Turn, runs: list[Run], results: list[Any]) -> None:
+    def _share_out(self, turn: Turn, runs: list[Run], results: Sequence[Result]) -> None:
         position = 0
         for run in runs:
             self._answer(turn, run, results[position : position + run.entries])
             position += run.entries
 
-    def _answer(self, turn: Turn, run: Run, results: list[Any]) -> None:
+    def _answer(self, turn: Turn, run: Run, results: Sequence[Result]) -> None:
         """Answer a run, unless it was answered before or its connection is gone; then let go what waited behind it."""
         lane = self._lanes.get(run.connection)
         if lane is None or run.answered:
@@ -326,7 +326,7 @@ class Gateway:
         if not (lane.in_log or lane.in_reads):
             del self._lanes[run.connection]
 
-    def _reply(self, run: Run, results: list[Any]) -> None:
+    def _reply(self, run: Run, results: Sequence[Result]) -> None:
         self._replies.append(Replies(run.connection, run.replies(results), run.size))
 
     # --- leaders ---

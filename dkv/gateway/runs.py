@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dkv.events import Requests
 from dkv.kv.commands import GET
-from dkv.records import Batch
-from dkv.replies import Local
+from dkv.records import Batch, Entry
+from dkv.replies import Local, Result
 from dkv.settings import KIB
 
 READ_BYTES = 256 * KIB
@@ -51,20 +50,20 @@ class Run:
         self._items.extend(other._items)
         self.size += other.size
 
-    def log_entries(self) -> list[Any]:
+    def log_entries(self) -> list[Entry]:
         """The entries, without the local replies between them."""
         if len(self._items) == self.entries:
-            return self._items
+            return self._items  # type: ignore[return-value]  # no item is left that could be a Local
         return [item for item in self._items if type(item) is not Local]
 
-    def replies(self, results: list[Any]) -> list[Any]:
+    def replies(self, results: Sequence[Result]) -> Sequence[Result | Local]:
         """The results of the entries, one each, with the local replies in their places."""
         if len(self._items) == self.entries:
             return results
         remaining = iter(results)
         return [item if type(item) is Local else next(remaining) for item in self._items]
 
-    def outcomes(self, *, writes: Any, reads: Any) -> list[Any]:
+    def outcomes(self, *, writes: Result, reads: Result) -> list[Result]:
         """One of two results for each entry, by what the entry is."""
         return [reads if entry[0] == GET else writes for entry in self.log_entries()]
 

@@ -21,9 +21,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
+from dkv.records import Entry, UncheckedEntry
 from dkv.replies import Error
 from dkv.settings import Limits
 
@@ -58,11 +58,11 @@ class Command:
     last_key: int
     arguments: str
     summary: str
-    build: Callable[[list[bytes], Limits], list[Any] | Error]
+    build: Callable[[list[bytes], Limits], Entry | Error]
     writes: bool = True
 
 
-def _put(words: list[bytes], limits: Limits) -> list[Any] | Error:
+def _put(words: list[bytes], limits: Limits) -> Entry | Error:
     if len(words) > 3:
         name, option = (_shown(word) for word in (words[0], words[3]))
         return Error(f"ERR {name} takes no options in dkv: {option}")
@@ -74,7 +74,7 @@ def _put(words: list[bytes], limits: Limits) -> list[Any] | Error:
     return [PUT, key, value]
 
 
-def _append(words: list[bytes], limits: Limits) -> list[Any] | Error:
+def _append(words: list[bytes], limits: Limits) -> Entry | Error:
     _, key, suffix = words
     if len(key) > limits.key_bytes_max:
         return _key_too_long(key, limits)
@@ -83,7 +83,7 @@ def _append(words: list[bytes], limits: Limits) -> list[Any] | Error:
     return [APPEND, key, suffix, limits.value_bytes_max]
 
 
-def _delete(words: list[bytes], limits: Limits) -> list[Any] | Error:
+def _delete(words: list[bytes], limits: Limits) -> Entry | Error:
     keys = words[1:]
     for key in keys:
         if len(key) > limits.key_bytes_max:
@@ -91,14 +91,14 @@ def _delete(words: list[bytes], limits: Limits) -> list[Any] | Error:
     return [DELETE, *keys]
 
 
-def _get(words: list[bytes], limits: Limits) -> list[Any] | Error:
+def _get(words: list[bytes], limits: Limits) -> Entry | Error:
     key = words[1]
     if len(key) > limits.key_bytes_max:
         return _key_too_long(key, limits)
     return [GET, key]
 
 
-def _idmp(words: list[bytes], limits: Limits) -> list[Any] | Error:
+def _idmp(words: list[bytes], limits: Limits) -> Entry | Error:
     if len(words) == 2 and words[1].lower() == b"new":
         return [IDMP_NEW]
     if len(words) < 4:
@@ -148,7 +148,7 @@ COMMANDS = _table(
 )
 
 
-def interpret(words: list[bytes], limits: Limits) -> list[Any] | Error | None:
+def interpret(words: list[bytes], limits: Limits) -> Entry | Error | None:
     """The entry that a request asks for, or why it is refused; None if its first word is no command of the log."""
     command = COMMANDS.get(words[0].lower())
     if command is None:
@@ -163,7 +163,7 @@ _NAMES = {PUT: b"PUT", APPEND: b"APPEND", DELETE: b"DELETE", GET: b"GET"}
 _NAMES |= dict.fromkeys((IDMP, IDMP_UNCHECKED, IDMP_NEW), b"IDMP")
 
 
-def describe(entry: list[Any]) -> list[bytes]:
+def describe(entry: UncheckedEntry) -> list[bytes]:
     """An entry of the log as a client would have typed it; ``?`` if it is none."""
     match entry:
         case [kind, *_] if type(kind) is not int or kind not in _NAMES:
@@ -174,8 +174,10 @@ def describe(entry: list[Any]) -> list[bytes]:
             return [b"IDMP", b"NEW"]
         case [code, bytes() as key, bytes() as suffix, int()] if code == APPEND:
             return [b"APPEND", key, suffix]
-        case [code, *words] if code in (PUT, DELETE, GET) and words and all(type(word) is bytes for word in words):
-            return [_NAMES[code], *words]
+        case [code, *arguments] if code in (PUT, DELETE, GET) and arguments:
+            words = [word for word in arguments if type(word) is bytes]
+            if len(words) == len(arguments):
+                return [_NAMES[code], *words]
     return [b"?"]
 
 

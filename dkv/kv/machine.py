@@ -6,9 +6,8 @@ It knows no time, randomness or local setting: a limit that only apply can judge
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import Any
 
 from dkv.actor import Turn
 from dkv.keys import BATCH_MARK, GENERATION, STATE
@@ -26,8 +25,8 @@ from dkv.kv.sessions import (
     Sessions,
     check_of,
 )
-from dkv.records import Batch, follows
-from dkv.replies import OK, Error
+from dkv.records import Batch, UncheckedEntry, follows
+from dkv.replies import OK, Error, Result
 
 _ORIGIN = Struct(">IQ")  # node, incarnation
 _MARK = Struct(">QQ")  # boot, seq
@@ -44,7 +43,7 @@ class Machine:
     ``decode`` turns a batch's blob into its entries, or None if it cannot; ``bounds`` are the same on every node.
     """
 
-    def __init__(self, decode: Callable[[bytes], list[Any] | None], bounds: Bounds = BOUNDS) -> None:
+    def __init__(self, decode: Callable[[bytes], Sequence[UncheckedEntry] | None], bounds: Bounds = BOUNDS) -> None:
         self._decode = decode
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._sessions = Sessions(bounds)
@@ -52,7 +51,7 @@ class Machine:
         self._repeats = 0
         self.executed = 0
         """How many write commands were executed, since this process began."""
-        self._appliers: dict[object, Callable[[Turn, list[Any]], Any]] = {
+        self._appliers: dict[object, Callable[[Turn, UncheckedEntry], Result]] = {
             PUT: self._put,
             APPEND: self._append,
             DELETE: self._delete,
@@ -74,7 +73,7 @@ class Machine:
         """The last batch applied of every origin: (node, incarnation, boot, seq)."""
         return tuple((*origin, *mark) for origin, mark in self._marks.items())
 
-    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Any] | None:
+    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
         """Apply a batch of ``slot`` if it is its origin's next: a result per entry; None, and nothing done, if not.
 
         Reads in the batch are evaluated only where their client waits (``own``). An unreadable batch counts as
@@ -96,13 +95,13 @@ class Machine:
             turn.note("duplicates_suppressed", count=self._repeats)
         return results
 
-    def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
+    def read(self, turn: Turn, entries: Sequence[UncheckedEntry]) -> list[Result]:
         """Evaluate read entries."""
         return [self._get(turn, entry) for entry in entries]
 
-    def _apply_entries(self, turn: Turn, entries: list[Any], own: bool) -> list[Any]:
+    def _apply_entries(self, turn: Turn, entries: Sequence[UncheckedEntry], own: bool) -> list[Result]:
         """Apply all entries; plain PUTs, which most are, with less ado: half the cost of ``_apply_entry`` for them."""
-        results: list[Any] = []
+        results: list[Result] = []
         for entry in entries:
             if type(entry) is list and [*map(type, entry)] == _PUT_TYPES and entry[0] == PUT:
                 self.executed += 1
@@ -112,7 +111,7 @@ class Machine:
                 results.append(self._apply_entry(turn, entry, own))
         return results
 
-    def _apply_entry(self, turn: Turn, entry: Any, own: bool) -> Any:
+    def _apply_entry(self, turn: Turn, entry: UncheckedEntry, own: bool) -> Result:
         if type(entry) is not list or not entry or type(entry[0]) is not int:
             return UNKNOWN
         if entry[0] == GET and not own:
@@ -120,23 +119,25 @@ class Machine:
         applier = self._appliers.get(entry[0])
         return UNKNOWN if applier is None else applier(turn, entry)
 
-    def _put(self, turn: Turn, entry: list[Any]) -> Any:
+    def _put(self, turn: Turn, entry: UncheckedEntry) -> Result:
         if len(entry) != 3 or type(entry[1]) is not bytes or type(entry[2]) is not bytes:
             return UNKNOWN
         self.executed += 1
         turn.stage(_STATE + entry[1], entry[2])
         return OK
 
-    def _get(self, turn: Turn, entry: list[Any]) -> Any:
+    def _get(self, turn: Turn, entry: UncheckedEntry) -> Result:
         if len(entry) != 2 or type(entry[1]) is not bytes:
             return UNKNOWN
         return turn.load(_STATE + entry[1])
 
-    def _append(self, turn: Turn, entry: list[Any]) -> Any:
-        if len(entry) != 4 or [type(field) for field in entry[1:]] != [bytes, bytes, int]:
+    def _append(self, turn: Turn, entry: UncheckedEntry) -> Result:
+        if len(entry) != 4:
+            return UNKNOWN
+        _, name, suffix, bytes_max = entry
+        if type(name) is not bytes or type(suffix) is not bytes or type(bytes_max) is not int:
             return UNKNOWN
         self.executed += 1
-        _, name, suffix, bytes_max = entry
         key = _STATE + name
         value = (turn.load(key) or b"") + suffix
         if len(value) > bytes_max:
@@ -144,9 +145,9 @@ class Machine:
         turn.stage(key, value)
         return len(value)
 
-    def _delete(self, turn: Turn, entry: list[Any]) -> Any:
-        names = entry[1:]
-        if not names or any(type(name) is not bytes for name in names):
+    def _delete(self, turn: Turn, entry: UncheckedEntry) -> Result:
+        names = [name for name in entry[1:] if type(name) is bytes]
+        if not names or len(names) != len(entry) - 1:
             return UNKNOWN
         self.executed += 1
         deleted = 0
@@ -159,19 +160,21 @@ class Machine:
 
     # --- tokens ---
 
-    def _idmp(self, turn: Turn, entry: list[Any]) -> Any:
+    def _idmp(self, turn: Turn, entry: UncheckedEntry) -> Result:
         """A write with a token: executed unless it has been, its answer stored, deterministic errors too.
 
         Refused if the token was used with another write.
         """
-        return self._once(turn, entry, check_of(entry[3])) if _is_token(entry) else UNKNOWN
+        token = _token(entry)
+        return UNKNOWN if token is None else self._once(turn, token, check_of(token[2]))
 
-    def _idmp_unchecked(self, turn: Turn, entry: list[Any]) -> Any:
+    def _idmp_unchecked(self, turn: Turn, entry: UncheckedEntry) -> Result:
         """As it was before there were hashes, and for ever is: nodes take over such a log at different slots."""
-        return self._once(turn, entry, NO_CHECK) if _is_token(entry) else UNKNOWN
+        token = _token(entry)
+        return UNKNOWN if token is None else self._once(turn, token, NO_CHECK)
 
-    def _once(self, turn: Turn, entry: list[Any], check: bytes) -> Any:
-        _, producer, op, write = entry
+    def _once(self, turn: Turn, token: _Token, check: bytes) -> Result:
+        producer, op, write = token
         place = self._next_place()
         answer = self._sessions.find(turn, producer, op, place, check)
         if answer is NEW:
@@ -181,7 +184,7 @@ class Machine:
             self._repeats += 1
         return answer
 
-    def _idmp_new(self, turn: Turn, entry: list[Any]) -> Any:
+    def _idmp_new(self, turn: Turn, entry: UncheckedEntry) -> Result:
         return UNKNOWN if len(entry) != 1 else self._sessions.register(turn, self._next_place())
 
     def _next_place(self) -> Place:
@@ -191,11 +194,17 @@ class Machine:
         return slot, index
 
 
-def _is_token(entry: list[Any]) -> bool:
-    """Whether the entry is a write with a token, as far as its first fields tell."""
-    if len(entry) != 4 or [type(field) for field in entry[1:]] != [bytes, int, list]:
-        return False
+_Token = tuple[bytes, int, UncheckedEntry]
+"""Producer, op id, and the write, of which the command is known and nothing else."""
+
+
+def _token(entry: UncheckedEntry) -> _Token | None:
+    """The token of the entry and its write; None if it is no write with a token, as far as its first fields tell."""
+    if len(entry) != 4:
+        return None
     _, producer, op, write = entry
+    if type(producer) is not bytes or type(op) is not int or type(write) is not list:
+        return None
     if not 1 <= len(producer) <= PRODUCER_BYTES_MAX or not 1 <= op <= OP_MAX:
-        return False
-    return bool(write) and type(write[0]) is int and write[0] in WRITES
+        return None
+    return (producer, op, write) if write and type(write[0]) is int and write[0] in WRITES else None

@@ -21,13 +21,15 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import blake2b
 from struct import Struct
-from typing import Any, Final
+from typing import Final, assert_never
 
 from dkv.actor import Turn
 from dkv.keys import GENERATION, TOKEN
-from dkv.replies import Error, Simple
+from dkv.records import UncheckedEntry
+from dkv.replies import Error, Result, Simple
 
 PRODUCER_BYTES_MAX = 256
 OP_MAX = 2**63 - 1
@@ -46,8 +48,14 @@ _CHECKED = b"h"  # begins a stored answer that has a hash; without it, the lette
 Place = tuple[int, int]
 """Where in the log: (slot, index in the slot). Later places are greater."""
 
-NEW: Final = object()
-"""What ``find`` says of a write that has not been executed."""
+
+class New(Enum):
+    """What ``find`` says of a write that has not been executed: no result is equal to it."""
+
+    NEW = "new"
+
+
+NEW: Final = New.NEW
 
 OLD = Error("IDMPOLD the token is older than what is remembered; the write was not executed by this request")
 MISMATCH = Error("IDMPMISMATCH the token was used with another write; this one was not executed: give it a new op id")
@@ -110,7 +118,7 @@ class Sessions:
         self._touch(turn, name, _Producer(), place)
         return name
 
-    def find(self, turn: Turn, name: bytes, op: int, place: Place, check: bytes = NO_CHECK) -> Any:
+    def find(self, turn: Turn, name: bytes, op: int, place: Place, check: bytes = NO_CHECK) -> Result | New:
         """The stored answer of a write; ``OLD`` if it would be forgotten by now, ``NEW`` if it is to be executed.
 
         ``MISMATCH`` if the answer is that of a write with another hash than ``check``.
@@ -127,7 +135,7 @@ class Sessions:
         held, answer = _split(stored)
         return MISMATCH if held and check and held != check else answer
 
-    def remember(self, turn: Turn, name: bytes, op: int, answer: Any, place: Place, check: bytes = NO_CHECK) -> None:
+    def remember(self, turn: Turn, name: bytes, op: int, answer: Result, place: Place, check: bytes = NO_CHECK) -> None:
         """Store the answer of a write that was just executed, and its hash; what goes beyond a limit is forgotten."""
         producer = self._producers.get(name) or _Producer()
         stored = (_CHECKED + check if check else b"") + pack_answer(answer)
@@ -194,24 +202,25 @@ def _answer_key(name: bytes, op: int) -> bytes:
     return _answers_prefix(name) + _OP.pack(op)
 
 
-def check_of(write: list[Any]) -> bytes:
+def check_of(write: UncheckedEntry) -> bytes:
     """The hash of a write: of its kind and of the bytes that the client sent, but of no setting of a node.
 
     Total, as apply is: an entry that nobody sent has a hash like any other.
     """
     parts = [field for field in write[1:] if type(field) is bytes]
     lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
-    return blake2b(b"%d %d " % (write[0], len(parts)) + lengths + b"".join(parts), digest_size=CHECK_BYTES).digest()
+    head = b"%d %d " % (write[0], len(parts))  # type: ignore[str-format]  # a write begins with its number
+    return blake2b(head + lengths + b"".join(parts), digest_size=CHECK_BYTES).digest()
 
 
-def _split(stored: bytes) -> tuple[bytes, Any]:
+def _split(stored: bytes) -> tuple[bytes, Result]:
     """The hash and the answer that are stored; no hash if none was."""
     if stored[:1] != _CHECKED:
         return NO_CHECK, unpack_answer(stored)
     return stored[1 : 1 + CHECK_BYTES], unpack_answer(stored[1 + CHECK_BYTES :])
 
 
-def pack_answer(answer: Any) -> bytes:
+def pack_answer(answer: Result) -> bytes:
     """The stored form of what a write answers: a letter for the kind, then the text or the bytes."""
     match answer:
         case None:
@@ -224,10 +233,11 @@ def pack_answer(answer: Any) -> bytes:
             return b"s" + answer.text.encode()
         case Error():
             return b"e" + answer.text.encode()
-    raise TypeError(f"no write answers {type(answer).__name__}")
+        case _:
+            assert_never(answer)
 
 
-def unpack_answer(stored: bytes) -> Any:
+def unpack_answer(stored: bytes) -> Result:
     """The answer that ``pack_answer`` stored."""
     kind, content = stored[:1], stored[1:]
     match kind:

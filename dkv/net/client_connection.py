@@ -7,6 +7,7 @@ replies they may bring, stay within ``connection_inflight_bytes_max``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
@@ -18,7 +19,8 @@ from dkv.events import Replies, Requests
 from dkv.net.large_requests import LARGE_BYTES
 from dkv.net.sending import sender_of
 from dkv.net.sockets import prepare_socket
-from dkv.replies import Error, Local
+from dkv.records import Entry
+from dkv.replies import Error, Local, Result
 from dkv.settings import KIB, MIB
 from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.resp import RequestParser
@@ -198,7 +200,7 @@ class ClientConnection(Protocol):
     def _pass_on(self, requests: list[tuple[list[bytes], int]]) -> None:
         """Interpret requests and send them to the gateway; answer at once what needs no waiting for others."""
         interpret, only_read = self._interpreter.interpret, self._interpreter.reads
-        items: list[Any] = []
+        items: list[Entry | Local] = []
         reads = local = size = 0
         for arguments, wire_bytes in requests:
             if items and size + wire_bytes > self._message_bytes_max:
@@ -227,10 +229,10 @@ class ClientConnection(Protocol):
         self._ended = self._sends_on = True
         self._deliver([Local(Error(text), close=True)], 0, 1, 0)
 
-    def _deliver(self, items: list[Any], reads: int, local: int, size: int) -> None:
+    def _deliver(self, items: list[Entry | Local], reads: int, local: int, size: int) -> None:
         self._meter.requests += len(items)
         if local == len(items) and not self._outstanding:
-            self._reply(items)
+            self._reply(items)  # type: ignore[arg-type]  # each of them is a Local
             return
         self._outstanding += len(items)
         self._inflight += size
@@ -254,7 +256,7 @@ class ClientConnection(Protocol):
         elif not self._reading or self._parser.held:
             self.proceed()
 
-    def _reply(self, replies: list[Any]) -> None:
+    def _reply(self, replies: Sequence[Result | Local]) -> None:
         data = self._encoder.encode(replies)
         if self._reply_bytes > REPLY_BYTES_MIN or len(data) > REPLY_BYTES_MIN * len(replies):
             # What is expected falls slowly: replies as large as these may come again behind some small ones.

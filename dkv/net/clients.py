@@ -21,6 +21,7 @@ from dkv.net.event_log import EventLog
 from dkv.net.idle_clients import IdleClients
 from dkv.net.large_requests import LargeRequests
 from dkv.net.meter import Meter
+from dkv.records import Entry
 from dkv.replies import Error, Local
 from dkv.settings import Limits
 from dkv.wire.reply_encoder import ReplyEncoder
@@ -49,7 +50,7 @@ class Interpreter(Protocol):
         """The first fields of entries that only read."""
 
     @property
-    def interpret(self) -> Callable[[list[bytes]], list[Any] | Local]:
+    def interpret(self) -> Callable[[list[bytes]], Entry | Local]:
         """An entry for the log, or the reply to a request that needs none; perhaps another one after each ``Local``."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, Address, Turn
 from dkv.events import Applied, BatchApplied, Origins, PeerUp, Read, ReadResults, Replayed, ReportOrigins, TimerFired
@@ -17,7 +17,8 @@ from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
 from dkv.messages import AppliedDigest, ChosenSlots, ReadChosen
 from dkv.paxos.digests import Digests
-from dkv.records import Batch, Value
+from dkv.records import Batch, Entry, Value
+from dkv.replies import Result
 from dkv.settings import Timings
 
 LearnerMessage = ChosenSlots | Read | ReportOrigins | AppliedDigest | PeerUp | TimerFired
@@ -34,10 +35,10 @@ class StateMachine(Protocol):
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory."""
 
-    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Any] | None:
+    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
         """Apply one batch of ``slot``: a result per entry, or None if it is not its origin's next and was skipped."""
 
-    def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
+    def read(self, turn: Turn, entries: list[Entry]) -> list[Result]:
         """Evaluate read entries: a result each."""
 
     def origins(self) -> tuple[tuple[int, int, int, int], ...]:

@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections import defaultdict
 from hashlib import blake2b
 from struct import pack
-from typing import Any
 from zlib import crc32
 
 from dkv.ballot import Ballot
@@ -18,8 +17,8 @@ from dkv.keys import BATCH_MARK, GENERATION, STATE
 from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, PUT
 from dkv.kv.sessions import Bounds
 from dkv.paxos.quorum import is_quorum
-from dkv.records import Batch, Value
-from dkv.replies import OK, Error
+from dkv.records import Batch, UncheckedEntry, Value
+from dkv.replies import OK, Error, Result
 from dkv.sim.tokens import TokenTable
 from dkv.wire.codec import decode_entries
 
@@ -136,25 +135,26 @@ class Reference:
         boot, seq = self._marks.get((batch.node, batch.incarnation), (0, 0))
         return (batch.boot == boot and batch.seq == seq + 1) or (batch.boot > boot and batch.seq == 1)
 
-    def _apply_entry(self, entry: list[Any]) -> Any:
-        if entry[0] == PUT:
-            self._set(entry[1], entry[2])
-            return OK
-        if entry[0] == APPEND:
-            value = (self._get(entry[1]) or b"") + entry[2]
-            if len(value) > entry[3]:
-                return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {entry[3]}")
-            self._set(entry[1], value)
-            return len(value)
-        if entry[0] == DELETE:
-            held = [key for key in dict.fromkeys(entry[1:]) if self._get(key) is not None]
-            for key in held:
-                self._set(key, None)
-            return len(held)
-        if entry[0] == IDMP:
-            self._tokens.judge(self._slot, entry[1], entry[2], entry[3], lambda: self._apply_entry(entry[3]))
-        elif entry[0] == IDMP_NEW:
-            self._tokens.register(self._slot)
+    def _apply_entry(self, entry: UncheckedEntry) -> Result:
+        match entry:
+            case [kind, bytes() as key, bytes() as value] if kind == PUT:
+                self._set(key, value)
+                return OK
+            case [kind, bytes() as key, bytes() as suffix, int() as bytes_max] if kind == APPEND:
+                value = (self._get(key) or b"") + suffix
+                if len(value) > bytes_max:
+                    return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {bytes_max}")
+                self._set(key, value)
+                return len(value)
+            case [kind, *keys] if kind == DELETE:
+                held = [key for key in dict.fromkeys(keys) if isinstance(key, bytes) and self._get(key) is not None]
+                for key in held:
+                    self._set(key, None)
+                return len(held)
+            case [kind, bytes() as name, int() as op, [*write]] if kind == IDMP:
+                self._tokens.judge(self._slot, name, op, write, lambda: self._apply_entry(write))
+            case [kind] if kind == IDMP_NEW:
+                self._tokens.register(self._slot)
         return None
 
     def _get(self, key: bytes) -> bytes | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from dkv.kv.commands import describe, interpret
-from dkv.replies import OK, Error, Local
+from dkv.records import Entry, UncheckedEntry
+from dkv.replies import OK, Error, Local, Nested
 from dkv.settings import Limits
 from dkv.sim.keyring import Keyring
 
@@ -42,7 +42,7 @@ class Request:
     """Its place among everything that its client sent: when it was sent first, and ``last_place`` when last."""
     last_place: int = 0
     returned: float | None = None
-    reply: Any = None
+    reply: Nested = None
 
     @property
     def keys(self) -> list[bytes]:
@@ -104,7 +104,7 @@ class Request:
         """The words that are sent."""
         return self.words if self.token is None else [b"idmp", self.token[0], b"%d" % self.token[1], *self.words]
 
-    def asks_for(self, entry: list[Any]) -> bool:
+    def asks_for(self, entry: UncheckedEntry) -> bool:
         """Whether ``entry``, of the log, is what it asks for, without its token."""
         return describe(entry) == [self.words[0].upper(), *self.words[1:]]
 
@@ -113,7 +113,7 @@ class Request:
         """What it takes on the wire, in bytes."""
         return REQUEST_BYTES + sum(WORD_BYTES + len(word) for word in self.on_the_wire())
 
-    def item(self, limits: Limits) -> list[Any] | Local:
+    def item(self, limits: Limits) -> Entry | Local:
         """An entry, or the reply that needs none: what ``dkv.console.client_session`` makes of such a request."""
         if self.words[0] == b"echo":
             return Local(self.words[1])

@@ -7,11 +7,12 @@ history. Now and then one that was answered is repeated, and must be answered al
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dkv.events import ClientGone, Replies, Requests
 from dkv.kv.commands import READS
-from dkv.replies import Error, Local
+from dkv.replies import Error, Local, Result
 from dkv.sim.keyring import Keyring
 from dkv.sim.producers import Producer
 from dkv.sim.requests import Request
@@ -179,7 +180,7 @@ class SimulatedClient:
         if self._crowd.connections.get(replies.connection) is self:
             self.take(replies.replies)
 
-    def take(self, replies: list[Any]) -> None:
+    def take(self, replies: Sequence[Result | Local]) -> None:
         """The node answers its oldest requests."""
         crowd = self._crowd
         for reply in replies:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from struct import pack
-from typing import Any
 
 from dkv.keys import GENERATION, TOKEN
 from dkv.kv.sessions import Bounds, pack_answer
+from dkv.records import UncheckedEntry
+from dkv.replies import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class Execution:
     """A ``write`` with a token was executed in ``slot``, and answered so."""
 
     slot: int
-    write: list[Any]
-    answer: Any
+    write: UncheckedEntry
+    answer: Result
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class TokenTable:
         place = self._next_place(slot)
         self._store(_Producer(b"#%d.%d" % place, place))
 
-    def judge(self, slot: int, name: bytes, op: int, write: list[Any], execute: Callable[[], Any]) -> None:
+    def judge(self, slot: int, name: bytes, op: int, write: UncheckedEntry, execute: Callable[[], Result]) -> None:
         """A ``write`` with a token: ``execute`` is called, and answers, if it is neither a repeat nor forgotten."""
         place = self._next_place(slot)
         producer = self._producers.get(name)
@@ -96,9 +97,10 @@ def _size(producer: _Producer) -> int:
     return sum(map(len, producer.answers.values()))
 
 
-def _hash(write: list[Any]) -> bytes:
+def _hash(write: UncheckedEntry) -> bytes:
     """What tells writes with one token apart: the kind of the command, how many words it has, how long each is, all."""
     kind, *fields = write
+    assert isinstance(kind, int)
     words = [word for word in fields if isinstance(word, bytes)]
     text = b"%d %d " % (kind, len(words))
     for word in words:

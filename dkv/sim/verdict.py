@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dkv.kv.sessions import MISMATCH
-from dkv.replies import Error
+from dkv.records import UncheckedEntry
+from dkv.replies import Error, Nested, Result
 from dkv.sim.crowd import Crowd
 from dkv.sim.history import Operation
 from dkv.sim.linearize import check
@@ -29,8 +30,8 @@ class Done(NamedTuple):
     later than ``by``, when a client could first know of it.
     """
 
-    write: list[Any]
-    answer: Any
+    write: UncheckedEntry
+    answer: Result
     after: float
     by: float
 
@@ -54,9 +55,8 @@ def history(requests: Iterable[Request], executions: Executions) -> Iterator[Ope
             yield operation
         for done in _others(request, executions) if told else _executions(request, executions):
             if not isinstance(done.answer, Error):
-                result = None if operation.kind == "put" else done.answer
                 called, returned = _places(request, requests, done) if request.in_own_order else (done.after, done.by)
-                yield replace(operation, called=called, returned=returned, result=result)
+                yield replace(operation, called=called, returned=returned, result=_told(done.answer))
 
 
 def _places(request: Request, requests: Iterable[Request], done: Done) -> tuple[float, float]:
@@ -82,7 +82,7 @@ def _others(request: Request, executions: Executions) -> list[Done]:
     return [each for index, each in enumerate(done) if index != mine]
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     return (type(one), one) == (type(other), other)
 
 
@@ -131,8 +131,13 @@ def _operation(request: Request) -> Operation:
         tuple(arguments),
         request.first_place if request.in_own_order else request.called,
         _end(request) if request.known else None,
-        request.reply if request.known and kind != b"put" else None,
+        _told(request.reply) if request.known else None,
     )
+
+
+def _told(answer: Nested) -> bytes | int | None:
+    """What a history has of an answer; nothing of the OK of a put, or of what no operation can answer."""
+    return answer if isinstance(answer, bytes | int) else None
 
 
 def _end(request: Request) -> float | None:

@@ -24,6 +24,7 @@ from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 from dkv import messages
 from dkv.ballot import Ballot
 from dkv.identity import NO_VOTES, Start, Votes
+from dkv.records import Entry, UncheckedEntry
 
 PROTOCOL = 3
 """The version of all that two nodes say to each other, the entries of batches included; other versions are refused."""
@@ -143,12 +144,12 @@ def decode(body: bytes) -> tuple[str, str, Any]:
     return sender, receiver, unpack(array[1:])
 
 
-def encode_entries(entries: list[Any]) -> bytes:
-    """The blob of a batch: its entries as they are, each a list that begins with the number of its command."""
+def encode_entries(entries: list[Entry]) -> bytes:
+    """The blob of a batch: its entries as they are."""
     return dumps(entries)
 
 
-def decode_entries(blob: bytes) -> list[list[Any]] | None:
+def decode_entries(blob: bytes) -> list[UncheckedEntry] | None:
     """The entries of a batch, or None if the blob is not a CBOR array of arrays. Total: the blob may be anything.
 
     What it answers depends on the bytes alone, so every node judges a slot alike; what the entries mean is not
@@ -180,7 +181,7 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def _load(data: bytes) -> Any:
+def _load(data: bytes) -> object:
     """The one CBOR item that ``data`` is.
 
     ``loads`` would ignore bytes that follow the item. The decoder tells, and is given the whole frame in one

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import assert_never
 
-from dkv.replies import OK, Error, Local, Raw, Simple
+from dkv.replies import OK, Error, Local, Nested, Raw, Result, Simple
 
 _OK = b"+OK\r\n"
 _NIL = {2: b"$-1\r\n", 3: b"_\r\n"}
@@ -24,7 +24,7 @@ class ReplyEncoder:
         self.protocol = 2
         self.closed = False
 
-    def encode(self, replies: list[Any]) -> bytes:
+    def encode(self, replies: Sequence[Result | Local]) -> bytes:
         """The bytes of ``replies``: results, or ``Local`` replies, which may switch the protocol or be the last."""
         if len(replies) == 1 and replies[0] is OK:  # what most writes are answered
             return _OK
@@ -46,7 +46,7 @@ class ReplyEncoder:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _add_result(add: Callable[[bytes], None], result: Any, protocol: int) -> None:
+def _add_result(add: Callable[[bytes], None], result: Nested, protocol: int) -> None:
     if result is None:
         add(_NIL[protocol])
         return
@@ -71,7 +71,7 @@ def _add_result(add: Callable[[bytes], None], result: Any, protocol: int) -> Non
                 _add_result(add, key, protocol)
                 _add_result(add, value, protocol)
         case _:
-            raise TypeError(f"a result cannot be of {type(result).__name__}")
+            assert_never(result)
 
 
 def _line(text: str) -> bytes:

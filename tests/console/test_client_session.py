@@ -86,9 +86,11 @@ class SessionTests(SynchronousTestCase):
         """redis-py and node-redis compare ``proto`` with the number they asked for."""
         for line, protocol in (("HELLO", 2), ("HELLO 3", 3), ("HELLO", 3), ("hello 2 setname me", 2)):
             answer = self.local(line)
-            self.assertEqual((answer.protocol, answer.reply[b"proto"]), (protocol, protocol))
-            self.assertEqual(answer.reply[b"id"], 7)
-            self.assertLessEqual({b"server", b"version", b"mode", b"role", b"modules"}, set(answer.reply))
+            fields = answer.reply
+            assert isinstance(fields, dict)
+            self.assertEqual((answer.protocol, fields[b"proto"]), (protocol, protocol))
+            self.assertEqual(fields[b"id"], 7)
+            self.assertLessEqual({b"server", b"version", b"mode", b"role", b"modules"}, set(fields))
         self.assertEqual(self.reply("CLIENT GETNAME"), b"me")
 
     def test_hello_refused(self) -> None:

@@ -16,15 +16,17 @@ class IntrospectionTests(SynchronousTestCase):
     def test_command_info(self) -> None:
         """Cluster-aware libraries find the keys of a command by it."""
         put, delete, ping = command_info(TABLE, [b"PUT", b"del", b"ping"])
-        self.assertEqual(put[:6], [b"put", -3, [Simple("write")], 1, 1, 1])
-        self.assertEqual(delete[:6], [b"del", -2, [Simple("write")], 1, -1, 1])
-        self.assertEqual(ping[:6], [b"ping", -1, [Simple("fast")], 0, 0, 0])
+        self.assertEqual(put, [b"put", -3, [Simple("write")], 1, 1, 1, [], [], [], []])
+        self.assertEqual(delete, [b"del", -2, [Simple("write")], 1, -1, 1, [], [], [], []])
+        self.assertEqual(ping, [b"ping", -1, [Simple("fast")], 0, 0, 0, [], [], [], []])
 
     def test_command_docs(self) -> None:
         """redis-cli shows the arguments while one types."""
-        docs = command_docs(TABLE, [b"append"])[b"append"]
-        self.assertEqual(docs[b"arguments"][0][b"display_text"], b"key value")
-        self.assertNotIn(b"arguments", command_docs(TABLE, [b"quit"])[b"quit"])
+        docs, text = command_docs(TABLE, [b"append", b"quit"]), b"key value"
+        append, quit = docs[b"append"], docs[b"quit"]
+        assert isinstance(append, dict) and isinstance(quit, dict)
+        self.assertEqual(append[b"arguments"], [{b"name": text, b"type": b"string", b"display_text": text}])
+        self.assertNotIn(b"arguments", quit)
 
     def test_config_patterns(self) -> None:
         """Patterns find what they find in Redis; one made to be slow finds nothing."""

@@ -26,7 +26,7 @@ from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.commands import APPEND, GET, PUT
 from dkv.messages import BarrierRequest, Submit
-from dkv.records import Batch
+from dkv.records import Batch, Entry, UncheckedEntry
 from dkv.replies import Error, Local
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import decode_entries, encode_entries
@@ -42,19 +42,25 @@ def here(role: str) -> Address:
     return Address(IDENTITY.node, role)
 
 
-def put(key: str, value: str = "v") -> list[Any]:
+def put(key: str, value: str = "v") -> Entry:
     """A write."""
     return [PUT, key.encode(), value.encode()]
 
 
-def append(key: str, value: str) -> list[Any]:
+def append(key: str, value: str) -> Entry:
     """A write that does not repeat harmlessly."""
     return [APPEND, key.encode(), value.encode(), 1_000_000]
 
 
-def get(key: str) -> list[Any]:
+def get(key: str) -> Entry:
     """A read."""
     return [GET, key.encode()]
+
+
+def key(entry: Entry) -> bytes:
+    """The key of one of these."""
+    assert isinstance(entry[1], bytes)
+    return entry[1]
 
 
 def requests(connection: int, *items: Any) -> ClientRequests:
@@ -142,7 +148,7 @@ class OneGateway:
             self.give(TimerFired(name), sender=here(GATEWAY))
         self.turn.now = end
 
-    def batches(self) -> list[tuple[Address, int, list[Any]]]:
+    def batches(self) -> list[tuple[Address, int, list[UncheckedEntry]]]:
         """The batches submitted since the last call: to whom, their number, their entries."""
         taken = [(to, batch.seq, decode_entries(batch.blob) or []) for to, batch in self.submits]
         self.submits.clear()
@@ -156,7 +162,7 @@ class OneGateway:
 
     def answers(self) -> list[tuple[int, list[Any]]]:
         """The replies since the last call, by connection; what they give back in bytes must fit."""
-        taken = [(replies.connection, replies.replies) for replies in self.replies]
+        taken = [(replies.connection, list(replies.replies)) for replies in self.replies]
         for replies in self.replies:
             assert replies.size == SIZE * len(replies.replies), replies
         self.replies.clear()

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.events import ClientGone, ReadResults, Replayed, RepliesUnread
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, Want
-from dkv.replies import OK, Local, Simple
+from dkv.replies import OK, Local, Result, Simple
 from dkv.settings import Limits
 from tests.gateway.one_gateway import (
     IDENTITY,
@@ -169,7 +169,7 @@ class ReadTests(SynchronousTestCase):
         """The leader answers a barrier request."""
         self.node.give(Barrier(boot, number, through), sender=NODE_2)
 
-    def results(self, number: int, *results: object) -> None:
+    def results(self, number: int, *results: Result) -> None:
         """The learner has evaluated the reads."""
         self.node.give(ReadResults(number, list(results)))
 

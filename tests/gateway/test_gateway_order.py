@@ -15,13 +15,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import PROPOSER, Address
 from dkv.events import BatchApplied, ClientGone, Read, ReadResults
 from dkv.gateway.gathering import LULL_SECONDS
-from dkv.kv.commands import APPEND
 from dkv.messages import Barrier, Want
 from dkv.records import Batch
-from dkv.replies import Error, Local, Simple
+from dkv.replies import Error, Local, Result, Simple
 from dkv.settings import Limits
 from dkv.wire.codec import decode_entries
-from tests.gateway.one_gateway import IDENTITY, SIZE, OneGateway, append, get, requests, word
+from tests.gateway.one_gateway import IDENTITY, SIZE, OneGateway, append, get, key, requests, word
 
 LATE_SECONDS = 0.3
 """How long after the request timeout an answer may come."""
@@ -182,15 +181,15 @@ class World:
             return
         batch = self.log[self.applied]
         self.applied += 1
-        results: list[Any] = []
+        results: list[Result] = []
         for entry in decode_entries(batch.blob) or []:
-            key = entry[1]
-            if entry[0] == APPEND:
-                self.values[key] = self.values.get(key, b"") + entry[2]
-                self.results[int(entry[2][1:-1])] = len(self.values[key])
-                results.append(len(self.values[key]))
-            else:
-                results.append(self.values.get(key))
+            match entry:
+                case [_, bytes() as name, bytes() as suffix, _]:
+                    self.values[name] = self.values.get(name, b"") + suffix
+                    self.results[int(suffix[1:-1])] = len(self.values[name])
+                    results.append(len(self.values[name]))
+                case [_, bytes() as name]:
+                    results.append(self.values.get(name))
         self.node.give(BatchApplied(batch.seq, results))
         self.evaluate()
 
@@ -199,7 +198,7 @@ class World:
         reads: list[Read] = self.node.reads
         while reads and reads[0].through <= self.applied:
             read = reads.pop(0)
-            self.node.give(ReadResults(read.number, [self.values.get(entry[1]) for entry in read.entries]))
+            self.node.give(ReadResults(read.number, [self.values.get(key(entry)) for entry in read.entries]))
 
     def ask(self) -> None:
         """A round of the leader confirms what was asked of it: all that is chosen by now must be applied."""

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.events import ClientGone, ReadResults
 from dkv.messages import Barrier
 from dkv.replies import OK, Local, Simple
-from tests.gateway.one_gateway import IDENTITY, NODE_2, NODE_3, OneGateway, get, put, requests
+from tests.gateway.one_gateway import IDENTITY, NODE_2, NODE_3, OneGateway, get, key, put, requests
 
 BOOT = IDENTITY.boot
 PONG = Local(Simple("PONG"))
@@ -281,7 +281,7 @@ class GoneTests(SynchronousTestCase):
         self.node.applied(1, "a", "b")
         self.node.give(Barrier(BOOT, 2, 1), sender=NODE_2)
         for read in self.node.reads:
-            self.node.give(ReadResults(read.number, [entry[1] for entry in read.entries]))
+            self.node.give(ReadResults(read.number, [key(entry) for entry in read.entries]))
         self.assertEqual(self.node.answers(), [(2, ["b"]), (4, [b"d"])])
         self.assertEqual([seq for _, seq, _ in self.node.batches()], [1])
 

@@ -348,7 +348,8 @@ class TotalTests(SynchronousTestCase):
     def test_unreadable_blob(self) -> None:
         """Neither bytes that are no CBOR nor CBOR that is no list of lists is applied; both use up their number."""
         node = Node()
-        for seq, blob in enumerate((b"", b"\xff", b"\x9f\xff", encode_entries([PUT, b"k", b"v"]), b"\x80\x80"), 1):
+        no_lists: list[Any] = [PUT, b"k", b"v"]
+        for seq, blob in enumerate((b"", b"\xff", b"\x9f\xff", encode_entries(no_lists), b"\x80\x80"), 1):
             self.assertEqual(node.apply(Batch(1, 9, 1, seq, blob)), [UNREADABLE])
         self.assertEqual([key for key in node.turn.stored if not key.startswith(BATCH_MARK)], [])
         self.assertEqual(node.machine.origins(), ((1, 9, 1, 5),))

@@ -263,5 +263,5 @@ class AnswerTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """What no write answers, and what nobody stored, is a bug and not an answer."""
-        self.assertRaises(TypeError, pack_answer, [1])
+        self.assertRaises(AssertionError, pack_answer, [1])
         self.assertRaises(ValueError, unpack_answer, b"x")

@@ -13,7 +13,8 @@ from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, DIGEST, pack_number
 from dkv.messages import ChosenSlots, ReadChosen
 from dkv.paxos.learner import Learner
-from dkv.records import NO_DIGEST, Batch, Value, digest_after
+from dkv.records import NO_DIGEST, Batch, Entry, Value, digest_after
+from dkv.replies import Result
 from dkv.settings import Timings
 from tests.turns import FakeTurn, inject
 
@@ -37,15 +38,15 @@ class Recorder:
     def start(self, turn: Turn) -> None:
         self.applied.append(b"started")
 
-    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Any] | None:
+    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
         turn.stage(b"S" + batch.blob, b"")
         self.applied.append(batch.blob)
         if own:
             self.own.append(batch.blob)
         return None if batch.blob == b"skip" else [batch.blob]
 
-    def read(self, turn: Turn, entries: list[Any]) -> list[Any]:
-        return [(entry, len(self.applied)) for entry in entries]
+    def read(self, turn: Turn, entries: list[Entry]) -> list[Result]:
+        return [f"{entry} at {len(self.applied)}".encode() for entry in entries]
 
     def origins(self) -> tuple[tuple[int, int, int, int], ...]:
         return ((2, 0xB2, 1, len(self.applied)),)
@@ -139,12 +140,12 @@ class ApplyTests(OneLearner):
 class ReadTests(OneLearner):
     def test_waits_for_the_barrier(self) -> None:
         """A read served below its barrier shows the past (I11)."""
-        self.assertEqual(self.give(Read(1, 2, ["k"]), GATEWAY), [])
+        self.assertEqual(self.give(Read(1, 2, [[4, b"k"]]), GATEWAY), [])
         sent = self.give(ChosenSlots(1, (value("a"),), 1, 0))
         self.assertNotIn(ReadResults, [type(message) for _, message in sent])
         sent = self.give(ChosenSlots(2, (value("b"),), 2, 0))
-        self.assertIn((GATEWAY, ReadResults(1, [("k", 3)])), sent)
-        self.assertEqual(self.give(Read(2, 2, ["k"]), GATEWAY), [(GATEWAY, ReadResults(2, [("k", 3)]))])
+        self.assertIn((GATEWAY, ReadResults(1, [b"[4, b'k'] at 3"])), sent)
+        self.assertEqual(self.give(Read(2, 2, [[4, b"k"]]), GATEWAY), [(GATEWAY, ReadResults(2, [b"[4, b'k'] at 3"]))])
 
     def test_reports_origins_once_it_is_far_enough(self) -> None:
         """A new leader that is told too early proposes batches which are in the log already."""

@@ -15,7 +15,7 @@ from dkv.actor import GATEWAY, PROPOSER, Address
 from dkv.kv.commands import APPEND, DELETE, GET, PUT
 from dkv.kv.machine import UNKNOWN, UNREADABLE
 from dkv.messages import Submit
-from dkv.records import Batch
+from dkv.records import Batch, Entry
 from dkv.replies import OK
 from dkv.wire.codec import encode_entries
 from tests.memory_cluster import MemoryCluster
@@ -88,13 +88,14 @@ class PoisonTest(SynchronousTestCase):
 
     def test_entries(self) -> None:
         """Each kind of wrong entry among good ones: the good ones count, the others change nothing."""
-        good = [[APPEND, b"key", b"+", 100]]
+        good: list[Entry] = [[APPEND, b"key", b"+", 100]]
         self.submit(7, *(encode_entries([*good, entry, *good]) for entry in ENTRIES.values()))
         self.check_alive(b"untouched" + b"++" * len(ENTRIES))
 
     def test_entries_that_are_no_lists(self) -> None:
         """A batch is a list of lists or it is nothing: none of it counts."""
-        self.submit(7, encode_entries([[PUT, b"key", b"v"], 5]), encode_entries([[PUT, b"key", b"v"], None]))
+        bad: list[Any] = [5, None]
+        self.submit(7, *(encode_entries([[PUT, b"key", b"v"], each]) for each in bad))
         self.check_alive(b"untouched")
 
     def test_blobs(self) -> None:

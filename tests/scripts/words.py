@@ -22,7 +22,7 @@ from dkv.keys import (
     unpack_number,
 )
 from dkv.kv.commands import GET, describe
-from dkv.records import Batch, SlotRecord, Value, unpack_record
+from dkv.records import Batch, SlotRecord, UncheckedEntry, Value, unpack_record
 from dkv.replies import Error, Simple
 from dkv.storage.store import Store
 from dkv.wire.codec import decode_entries
@@ -154,7 +154,7 @@ def _number(batch: Batch) -> str:
     return f"{batch.seq}" if batch.boot == 1 else f"{batch.boot}-{batch.seq}"
 
 
-def command(entry: list[Any]) -> str:
+def command(entry: UncheckedEntry) -> str:
     """An entry as a client typed it."""
     return b" ".join(describe(entry)).decode()
 

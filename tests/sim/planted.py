@@ -360,7 +360,7 @@ def batch_number_reused() -> Iterator[None]:
 def erased_at_once() -> Iterator[None]:
     """A DELETE erases on disk before the slot that it belongs to counts as applied there."""
 
-    def delete(self: Machine, turn: Any, entry: list[Any]) -> Any:
+    def delete(self: Machine, turn: Any, entry: Any) -> Any:
         held = [name for name in entry[1:] if turn.load(STATE + GENERATION + name) is not None]
         for name in held:
             turn.persist_erase(STATE + GENERATION + name)

@@ -157,7 +157,7 @@ def deletes_not_counted() -> Iterator[None]:
 
     def count_one(self: Machine, turn: Any, entry: Any, own: bool) -> Any:
         result = apply_entry(self, turn, entry, own)
-        return min(result, 1) if entry[0] == DELETE else result
+        return min(result, 1) if entry[0] == DELETE and isinstance(result, int) else result
 
     with patch.object(Machine, "_apply_entry", count_one):
         yield

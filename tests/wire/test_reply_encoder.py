@@ -43,7 +43,7 @@ class ReplyTests(SynchronousTestCase):
 
     def test_unknown_type(self) -> None:
         """A result that no protocol has is a mistake of ours, found at once."""
-        self.assertRaises(TypeError, self.encoded, "text", 2)
+        self.assertRaises(AssertionError, self.encoded, "text", 2)
 
     @given(st.text(), st.sampled_from([Simple, Error]))
     def test_lines_stay_lines(self, text: str, kind: type[Simple] | type[Error]) -> None:
