@@ -22,10 +22,13 @@ NODE_ID_MAX = 2**32 - 1
 LOOPBACK = "127.0.0.1"
 _SECTIONS: dict[str, type[Limits] | type[Timings]] = {"limits": Limits, "timings": Timings}
 _TOP = ""
+_TOP_SETTINGS = ("mode", "fast_reactor")
+"""The settings outside of all sections that the environment and flags may override."""
+
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Settings = dict[str, dict[str, Any]]
-"""By section, the settings that were given; ``mode``, which is in none, under ``_TOP``."""
+"""By section, the settings that were given; those of ``_TOP_SETTINGS``, which are in none, under ``_TOP``."""
 
 
 class ConfigError(ValueError):
@@ -46,7 +49,8 @@ class Member:
 class Config:
     """What a config file says, with every default filled in. ``mode`` is the cluster's way to agree.
 
-    ``allow_faults`` lets clients order nodes to drop and delay messages.
+    ``allow_faults`` lets clients order nodes to drop and delay messages. ``fast_reactor`` lets a node use what is
+    private to Twisted (``dkv/node/reactor.py``).
     """
 
     cluster: str
@@ -55,6 +59,7 @@ class Config:
     limits: Limits
     timings: Timings
     allow_faults: bool = False
+    fast_reactor: bool = True
 
     def member(self, node: int) -> Member:
         """The member with id ``node``; ``ConfigError`` if there is none."""
@@ -68,8 +73,8 @@ class Config:
 def load_config(path: str, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()) -> Config:
     """Read the file at ``path``, then let ``environment``, then ``overrides``, replace single settings.
 
-    The environment names a setting ``DKV_LIMITS_KEY_BYTES_MAX``, an override ``limits.key_bytes_max=4096``; the mode
-    is ``DKV_MODE`` and ``mode=classic``.
+    The environment names a setting ``DKV_LIMITS_KEY_BYTES_MAX``, an override ``limits.key_bytes_max=4096``; one that is
+    in no section is ``DKV_MODE`` and ``mode=classic``.
     """
     try:
         with open(path, "rb") as file:
@@ -87,14 +92,13 @@ def load_config(path: str, environment: Mapping[str, str] | None = None, overrid
 
 def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) -> Config:
     """The config that a parsed TOML ``document`` describes, with the settings of ``later`` over its own."""
-    _check_keys(document, ("cluster", "mode", "allow_faults", "node", *_SECTIONS), "at the top level")
+    _check_keys(document, ("cluster", "mode", "allow_faults", "fast_reactor", "node", *_SECTIONS), "at the top level")
     cluster = _text(document, "cluster", "at the top level")
     if not _CLUSTER.fullmatch(cluster):
         raise ConfigError(f"cluster = {cluster!r}: use up to 64 letters, digits, '.', '_' and '-'")
-    mode = _mode(document.get("mode", LEADER), "mode")
-    allow_faults = document.get("allow_faults", False)
-    if type(allow_faults) is not bool:
-        raise ConfigError(f"allow_faults = {allow_faults!r} must be true or false")
+    top: dict[str, Any] = {"mode": _mode(document.get("mode", LEADER), "mode")}
+    top["fast_reactor"] = _flag(document, "fast_reactor", True)
+    allow_faults = _flag(document, "allow_faults", False)
     tables = document.get("node", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError("node must be a list of tables, each under its own [[node]]")
@@ -104,12 +108,12 @@ def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) ->
     _check_distinct(members)
     given = {section: _section(document, section) for section in _SECTIONS}
     for settings in later:
-        mode = settings.get(_TOP, {}).get("mode", mode)
+        top |= settings.get(_TOP, {})
         for section in _SECTIONS:
             given[section] |= settings.get(section, {})
     try:
         limits, timings = Limits(**given["limits"]), Timings(**given["timings"])
-        return Config(cluster, mode, members, limits, timings, allow_faults)
+        return Config(cluster, top["mode"], members, limits, timings, allow_faults, top["fast_reactor"])
     except SettingsError as error:
         raise ConfigError(str(error)) from None
 
@@ -117,7 +121,7 @@ def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) ->
 def render_config(config: Config) -> str:
     """The TOML text from which ``load_config`` makes the same config, every setting written out."""
     lines = [f"cluster = {_quoted(config.cluster)}", f"mode = {_quoted(config.mode)}"]
-    lines += [f"allow_faults = {json.dumps(config.allow_faults)}"]
+    lines += [f"{name} = {json.dumps(getattr(config, name))}" for name in ("allow_faults", "fast_reactor")]
     for member in config.members:
         lines += ["", "[[node]]", f"id = {member.id}"]
         lines += [f"client = {_rendered(member.client)}", f"peer = {_rendered(member.peer)}"]
@@ -132,6 +136,13 @@ def _mode(value: Any, where: str) -> str:
     if not isinstance(value, str) or value not in MODES:
         suggestion = _suggestion(value, MODES) if isinstance(value, str) else ""
         raise ConfigError(f"{where} = {value!r} must be {LEADER!r} or {CLASSIC!r}{suggestion}")
+    return value
+
+
+def _flag(document: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = document.get(name, default)
+    if type(value) is not bool:
+        raise ConfigError(f"{name} = {value!r} must be true or false")
     return value
 
 
@@ -229,6 +240,15 @@ def _setting(section: str, name: str, text: str, source: str) -> dict[str, Any]:
         raise ConfigError(f"{source}: {text!r} must be {_KINDS[kind]}") from None
 
 
+def _top_setting(name: str, text: str, source: str) -> dict[str, Any]:
+    """One of ``_TOP_SETTINGS`` given as text."""
+    if name == "mode":
+        return {name: _mode(text, source)}
+    if text not in ("true", "false"):
+        raise ConfigError(f"{source} = {text!r} must be true or false")
+    return {name: text == "true"}
+
+
 def _from_environment(environment: Mapping[str, str]) -> Settings:
     settings: Settings = {section: {} for section in (_TOP, *_SECTIONS)}
     known = {
@@ -236,12 +256,13 @@ def _from_environment(environment: Mapping[str, str]) -> Settings:
         for section, cls in _SECTIONS.items()
         for field in fields(cls)
     }
+    top = {f"DKV_{name}".upper(): name for name in _TOP_SETTINGS}
     for variable, text in environment.items():
         if variable in known:
             section, name = known[variable]
             settings[section] |= _setting(section, name, text, f"environment variable {variable}")
-        elif variable == "DKV_MODE":
-            settings[_TOP] = {"mode": _mode(text, "environment variable DKV_MODE")}
+        elif variable in top:
+            settings[_TOP] |= _top_setting(top[variable], text, f"environment variable {variable}")
         elif variable.startswith(("DKV_LIMITS_", "DKV_TIMINGS_")):
             raise ConfigError(f"unknown environment variable {variable}{_suggestion(variable, known)}")
     return settings
@@ -249,15 +270,16 @@ def _from_environment(environment: Mapping[str, str]) -> Settings:
 
 def _from_overrides(overrides: Iterable[str]) -> Settings:
     settings: Settings = {section: {} for section in (_TOP, *_SECTIONS)}
-    known = {"mode", *(f"{section}.{field.name}" for section, cls in _SECTIONS.items() for field in fields(cls))}
+    in_sections = (f"{section}.{field.name}" for section, cls in _SECTIONS.items() for field in fields(cls))
+    known = {*_TOP_SETTINGS, *in_sections}
     for override in overrides:
         path, equals, text = override.partition("=")
         if path not in known:
             raise ConfigError(f"--set {override}: unknown setting {path!r}{_suggestion(path, known)}")
         if not equals:
             raise ConfigError(f"--set {override}: write --set {path}=VALUE")
-        if path == "mode":
-            settings[_TOP] = {"mode": _mode(text, "--set mode")}
+        if path in _TOP_SETTINGS:
+            settings[_TOP] |= _top_setting(path, text, f"--set {path}")
             continue
         section, name = path.split(".")
         settings[section] |= _setting(section, name, text, f"--set {override}")

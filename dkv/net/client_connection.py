@@ -17,7 +17,6 @@ from zope.interface import implementer
 
 from dkv.events import Replies, Requests
 from dkv.net.large_requests import LARGE_BYTES
-from dkv.net.sending import sender_of
 from dkv.net.sockets import prepare_socket
 from dkv.records import Entry
 from dkv.replies import Error, Local, Result
@@ -85,7 +84,7 @@ class ClientConnection(Protocol):
         self._is_tcp = ITCPTransport.providedBy(self.transport)
         prepare_socket(self.transport)
         self.transport.registerProducer(self, True)
-        self._send = sender_of(self.transport)
+        self._send = self._clients.sender_of(self.transport)
         self._clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:

@@ -21,6 +21,7 @@ from dkv.net.event_log import EventLog
 from dkv.net.idle_clients import IdleClients
 from dkv.net.large_requests import LargeRequests
 from dkv.net.meter import Meter
+from dkv.net.sending import SenderOf, by_write
 from dkv.records import Entry
 from dkv.replies import Error, Local
 from dkv.settings import Limits
@@ -74,9 +75,11 @@ class Clients(Factory):
         new_interpreter: Callable[[int, str], Interpreter],
         log: EventLog,
         idle_seconds_max: float = 0.0,
+        sender_of: SenderOf = by_write,
     ) -> None:
         self.reactor = reactor
         self.limits = limits
+        self.sender_of = sender_of
         self._deliver = deliver
         self._wake = wake
         self._arrived: list[Requests] = []

@@ -21,7 +21,6 @@ from zope.interface import implementer
 from dkv.actor import Address
 from dkv.identity import NEVER
 from dkv.messages import VOTES
-from dkv.net.sending import sender_of
 from dkv.net.sockets import prepare_socket
 from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
@@ -86,7 +85,7 @@ class Link(Protocol):
         address = self.transport.getPeer()
         self.host = str(getattr(address, "host", address))
         prepare_socket(self.transport)
-        self._send = sender_of(self.transport)
+        self._send = self.mesh.sender_of(self.transport)
         self.mesh.opened(self)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted's default is a value

@@ -27,6 +27,7 @@ from dkv.net.event_log import EventLog
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.links import ALIVE, TICKS_OF_SILENCE, Accepted, Dialled, Link, mesh_frame
 from dkv.net.reach import LOST, Reach
+from dkv.net.sending import SenderOf, by_write
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import Hello, RefusedForGood, encode
 from dkv.wire.frames import frame
@@ -128,12 +129,14 @@ class Mesh(MultiService):
         timings: Timings,
         inbox: Inbox,
         log: EventLog,
+        sender_of: SenderOf = by_write,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self.door = door
         self._timings = timings
         self.limits = limits
+        self.sender_of = sender_of
         self.inbox = inbox
         self.log = log
         self.me = me

@@ -22,18 +22,20 @@ from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
 from dkv.console.notes import Notes
 from dkv.host.host import Host
+from dkv.host.seams import Clock
 from dkv.identity import Acquaintance, Identity
 from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients
 from dkv.net.door import Door
 from dkv.net.lookups import Lookups
 from dkv.net.peers import Mesh
+from dkv.net.sending import SenderOf, by_write
 from dkv.node import foreign, logs
 from dkv.node.assembly import add_actors
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
-from dkv.node.reactor import clock_of
+from dkv.node.reactor import install, missing_names
 from dkv.storage.data_directory import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
 from dkv.storage.fence import FENCED_ADVICE, write_fence
 from dkv.storage.guard import PRIVATE_UMASK, narrow
@@ -66,11 +68,25 @@ def raise_descriptor_limit() -> int:
 
 
 class NodeService(MultiService):
-    """One node. ``launch`` is told that it serves, and ends the process of one that cannot go on."""
+    """One node. ``launch`` is told that it serves, and ends the process of one that cannot go on.
 
-    def __init__(self, reactor: Any, config: Config, member: Member, directory: str, launch: Launch) -> None:
+    ``clock`` is the host's, the reactor itself unless given; ``sender_of`` says how connections send.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        member: Member,
+        directory: str,
+        launch: Launch,
+        clock: Clock | None = None,
+        sender_of: SenderOf = by_write,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's services have no annotations
         self._reactor = reactor
+        self._clock: Clock = reactor if clock is None else clock
+        self._sender_of = sender_of
         self._config = config
         self._member = member
         self._directory = directory
@@ -137,7 +153,7 @@ class NodeService(MultiService):
         assert self._store is not None
         self._host = Host(
             node,
-            clock=clock_of(self._reactor),
+            clock=self._clock,
             store=self._store,
             random=SystemRandom(),
             limits=config.limits,
@@ -154,6 +170,7 @@ class NodeService(MultiService):
             lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection),
             logs.get_logger(node, CLIENTS),
             config.timings.idle_seconds_max,
+            self._sender_of,
         )
         self._mesh = Mesh(
             self._reactor,
@@ -165,6 +182,7 @@ class NodeService(MultiService):
             config.timings,
             self._host,
             logs.get_logger(node, "mesh"),
+            self._sender_of,
         )
         self._inspection = Inspection(
             identity,
@@ -288,4 +306,16 @@ def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that 
     reactor.installNameResolver(Lookups(reactor))  # type: ignore[attr-defined]  # the reactor is a module to mypy
     sys.setswitchinterval(SWITCH_SECONDS)
     collect_garbage_rarely()
-    return NodeService(reactor, options.config, options.member, options.data_directory, launch)
+    clock, sender_of = fast_or_plain(reactor, options.config, log)
+    return NodeService(reactor, options.config, options.member, options.data_directory, launch, clock, sender_of)
+
+
+def fast_or_plain(reactor: Any, config: Config, log: Any) -> tuple[Any, SenderOf]:
+    """The clock of the host, and how connections send: the fast ones of ``reactor.py``, or Twisted's own."""
+    if not config.fast_reactor:
+        return reactor, by_write
+    missing = missing_names(reactor)
+    if missing:
+        log.warning("fast_reactor_off", reason=f"this version of Twisted has no {', '.join(missing)}")
+        return reactor, by_write
+    return install(reactor)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
+from dkv.host.calls import PlannedCall
 from dkv.keys import STATE
 from dkv.sim.memory import MemoryStore
-from dkv.sim.schedule import Event, Schedule
+from dkv.sim.schedule import Schedule
 from dkv.storage.seal import seal
 from dkv.storage.store import StoreFailed
 
@@ -40,7 +41,7 @@ class Disk(MemoryStore):
         self._run = run
         self._on_commit = on_commit
         self._on_durable = on_durable
-        self._finishing: Event | None = None
+        self._finishing: PlannedCall | None = None
         self._writes: Writes = {}
         self.stuck = False
         self.full = False

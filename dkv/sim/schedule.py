@@ -7,30 +7,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
-
-class Event:
-    """A call that the schedule will make."""
-
-    __slots__ = ("_arguments", "_call", "time")
-
-    def __init__(self, time: float, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self.time = time
-        self._call: Callable[..., Any] | None = call
-        self._arguments = arguments
-
-    def cancel(self) -> None:
-        """Do not make it."""
-        self._call = None
-
-    def active(self) -> bool:
-        """Whether it is still to be made."""
-        return self._call is not None
-
-    def happen(self) -> None:
-        """Make the call, once."""
-        call, self._call = self._call, None
-        if call is not None:
-            call(*self._arguments)
+from dkv.host.calls import PlannedCall
 
 
 class Schedule:
@@ -38,41 +15,42 @@ class Schedule:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._heap: list[tuple[float, int, Event]] = []
+        self._heap: list[tuple[float, int, PlannedCall]] = []
         self._count = 0
 
-    def after(self, seconds: float, call: Callable[..., Any], *arguments: Any) -> Event:
+    def after(self, seconds: float, call: Callable[..., Any], *arguments: Any) -> PlannedCall:
         """Call ``seconds`` from now."""
         return self.at(self.now + max(seconds, 0.0), call, *arguments)
 
-    def at(self, time: float, call: Callable[..., Any], *arguments: Any) -> Event:
+    def at(self, time: float, call: Callable[..., Any], *arguments: Any) -> PlannedCall:
         """Call at ``time``, which is not over, after all that was to be called then before this was said."""
-        event = Event(time, call, arguments)
+        planned = PlannedCall(call, arguments)
         self._count += 1
-        heappush(self._heap, (event.time, self._count, event))
-        return event
+        heappush(self._heap, (time, self._count, planned))
+        return planned
 
     def step(self, until: float) -> bool:
         """Make the next call that is due by ``until``; False, and ``until`` is now, if there is none."""
         while self._heap and self._heap[0][0] <= until:
-            time, _, event = heappop(self._heap)
-            if event.active():
+            time, _, planned = heappop(self._heap)
+            if planned.active():
                 self.now = time
-                event.happen()
+                planned.make()
                 return True
         self.now = max(self.now, until)
         return False
 
 
-class _Timer(Event):
-    """An event at a time of a node's clock."""
+class _Timer(PlannedCall):
+    """A call at a time of a node's clock; ``armed`` is the schedule's call that will make it."""
 
-    __slots__ = ("armed", "clock")
+    __slots__ = ("armed", "clock", "time")
 
     def __init__(self, clock: NodeClock, time: float, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        super().__init__(time, call, arguments)
+        super().__init__(call, arguments)
         self.clock = clock
-        self.armed: Event | None = None
+        self.time = time
+        self.armed: PlannedCall | None = None
 
     def cancel(self) -> None:
         """Do not make it."""
@@ -155,4 +133,4 @@ class NodeClock:
 
     def _due(self, timer: _Timer) -> None:
         self.forget(timer)
-        self.run(timer.happen)
+        self.run(timer.make)

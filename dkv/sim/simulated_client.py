@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dkv.events import ClientGone, Replies, Requests
+from dkv.host.calls import PlannedCall
 from dkv.kv.commands import READS
 from dkv.replies import Error, Local, Result
 from dkv.sim.keyring import Keyring
 from dkv.sim.producers import Producer
 from dkv.sim.requests import Request
-from dkv.sim.schedule import Event
 from dkv.sim.simulated_connection import Life
 from dkv.sim.simulated_node import SimulatedNode
 
@@ -45,8 +45,8 @@ class SimulatedClient:
         self._waiting: deque[Request] = deque()
         self._arrives_at = 0.0  # when what was sent last is at the node
         self._returns_at = 0.0  # when what the node answered last is here
-        self._timeout: Event | None = None
-        self._next: Event | None = None
+        self._timeout: PlannedCall | None = None
+        self._next: PlannedCall | None = None
         self._again: list[Request] = []
         self._done: deque[Request] = deque(maxlen=DONE_MAX)
         self._sent = 0

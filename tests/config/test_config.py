@@ -54,11 +54,17 @@ class LoadConfigTests(SynchronousTestCase):
     def test_the_settings_that_etc_shows_are_the_defaults(self) -> None:
         """Removing a comment sign must change nothing by itself."""
         shown = ETC.read_text(encoding="utf-8").replace("\n# value_bytes_max", "\nvalue_bytes_max")
-        for name in ("connections_max", "request_seconds", "election_seconds_min", "election_seconds_max"):
+        for name in (
+            "fast_reactor",
+            "connections_max",
+            "request_seconds",
+            "election_seconds_min",
+            "election_seconds_max",
+        ):
             self.assertIn(f"\n# {name} = ", shown)
             shown = shown.replace(f"\n# {name} = ", f"\n{name} = ")
         config = self.load(shown)
-        self.assertEqual((config.limits, config.timings), (Limits(), Timings()))
+        self.assertEqual((config.fast_reactor, config.limits, config.timings), (True, Limits(), Timings()))
 
     def test_endpoints_in_full(self) -> None:
         """A node on a machine of its own listens on one address and is reached at another."""
@@ -107,6 +113,8 @@ class LoadConfigTests(SynchronousTestCase):
             'mode = "clasic"\n' + ONE, "mode = 'clasic'", "'leader' or 'classic'", "did you mean 'classic'?"
         )
         self.assertWrong("mode = 1\n" + ONE, "mode = 1", "'leader' or 'classic'")
+        self.assertWrong("allow_faults = 1\n" + ONE, "allow_faults = 1 must be true or false")
+        self.assertWrong('fast_reactor = "no"\n' + ONE, "fast_reactor = 'no' must be true or false")
         self.assertWrong(ONE.replace("id = 1", ""), "in [[node]] number 1: id is missing")
         for value in ("0", "4294967296", "-1", "1.0", "true", '"1"'):
             self.assertWrong(ONE.replace("id = 1", f"id = {value}"), "must be a whole number from 1 to 4294967295")
@@ -154,11 +162,15 @@ class LoadConfigTests(SynchronousTestCase):
 
 class PrecedenceTests(SynchronousTestCase):
     def load(
-        self, file: str = "", environment: dict[str, str] | None = None, overrides: tuple[str, ...] = ()
+        self,
+        file: str = "",
+        environment: dict[str, str] | None = None,
+        overrides: tuple[str, ...] = (),
+        top: str = "",
     ) -> Config:
         """Load the config of one node with further settings."""
         path = self.mktemp()
-        Path(path).write_text(ONE + file)
+        Path(path).write_text(top + ONE + file)
         return load_config(path, environment, overrides)
 
     def test_flag_then_environment_then_file_then_default(self) -> None:
@@ -185,6 +197,21 @@ class PrecedenceTests(SynchronousTestCase):
         for variables, overrides in (({"DKV_MODE": "classical"}, ()), ({}, ("mode=classical",))):
             error = self.assertRaises(ConfigError, self.load, "", variables, overrides)
             self.assertIn("'classical' must be 'leader' or 'classic'; did you mean 'classic'?", str(error))
+
+    def test_the_reactor_too(self) -> None:
+        """Whoever suspects the faster loop runs one node without it, and changes no file for that."""
+        off = "fast_reactor = false\n"
+        seen = [
+            self.load().fast_reactor,
+            self.load("", None, (), off).fast_reactor,
+            self.load("", {"DKV_FAST_REACTOR": "false"}).fast_reactor,
+            self.load("", {"DKV_FAST_REACTOR": "true"}, (), off).fast_reactor,
+            self.load("", {"DKV_FAST_REACTOR": "true", "DKV_MODE": "leader"}, ("fast_reactor=false",)).fast_reactor,
+        ]
+        self.assertEqual(seen, [True, False, False, True, False])
+        for variables, overrides in (({"DKV_FAST_REACTOR": "off"}, ()), ({}, ("fast_reactor=off",))):
+            error = self.assertRaises(ConfigError, self.load, "", variables, overrides)
+            self.assertIn("'off' must be true or false", str(error))
 
     def test_settings_are_judged_together(self) -> None:
         """Two settings that only fit together may come from two places."""
@@ -218,6 +245,7 @@ class PrecedenceTests(SynchronousTestCase):
             self.assertIn(word, str(error))
 
 
+BOOL = st.booleans()
 PORTS = st.integers(1, 65_535)
 ENDPOINTS = st.builds("10.0.{}.{}:{}".format, st.integers(0, 255), st.integers(1, 255), PORTS)
 ADVERTISED = st.builds("h{}.example:{}".format, st.integers(0, 10**9), PORTS)
@@ -227,7 +255,8 @@ class RenderConfigTests(SynchronousTestCase):
     def test_reads_well(self) -> None:
         """What `dkv cluster` writes and --print-config shows is read by people."""
         text = render_config(load_config(str(ETC)))
-        self.assertIn('cluster = "dkv"\nmode = "leader"\nallow_faults = true\n\n[[node]]\nid = 1\n', text)
+        self.assertIn('cluster = "dkv"\nmode = "leader"\nallow_faults = true\nfast_reactor = true\n\n', text)
+        self.assertIn("\n\n[[node]]\nid = 1\n", text)
         self.assertIn('\nclient = "127.0.0.1:5003"\npeer = "127.0.0.1:5103"\nadmin = "127.0.0.1:5203"\n', text)
         self.assertIn("\n[limits]\nkey_bytes_max = 65536\n", text)
         self.assertIn("\nrequest_seconds = 5.0\n", text)
@@ -244,5 +273,6 @@ class RenderConfigTests(SynchronousTestCase):
         if outside is not None:
             members[0] = Member(members[0].id, parse_endpoint(r"unix:/run/a\:b.sock"), parse_endpoint("tcp:9", outside))
         timings = Timings(request_seconds=data.draw(st.floats(2.0, 86_400.0)))
-        config = Config("c", "leader", tuple(members), Limits(key_bytes_max=data.draw(st.integers(1, 2**20))), timings)
+        limits, flags = Limits(key_bytes_max=data.draw(st.integers(1, 2**20))), (data.draw(BOOL), data.draw(BOOL))
+        config = Config("c", "leader", tuple(members), limits, timings, *flags)
         self.assertEqual(parse_config(tomllib.loads(render_config(config))), config)

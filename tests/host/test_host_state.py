@@ -237,8 +237,8 @@ class TimerTests(SynchronousTestCase):
     def test_due_twice_before_it_is_handled(self) -> None:
         """Replaced while it waited in the mailbox, and due again by the time it is handled: it fires once."""
         self.patch(host_module, "TURNS_PER_DRAIN", 1)
-        again: list[Script] = [lambda turn: turn.set_timer("a", 0.0), lambda turn: None, lambda turn: None]
-        self.node.clock.callLater(0.5, lambda: [self.node.host.deliver(GATEWAY, OUTSIDE, each) for each in again])
+        for again in (lambda turn: turn.set_timer("a", 0.0), lambda turn: None, lambda turn: None):
+            self.node.clock.callLater(0.5, self.node.host.deliver, GATEWAY, OUTSIDE, again)
         self.node.do(GATEWAY, lambda turn: turn.set_timer("a", 0.5))
         self.node.wait(0.6)
         self.assertEqual(self.fired(), ["a"])

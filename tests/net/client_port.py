@@ -18,6 +18,7 @@ from dkv.console.inspection import Inspection
 from dkv.events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.kv.commands import GET
 from dkv.net.clients import Clients
+from dkv.net.sending import SenderOf, by_write
 from dkv.replies import OK, Local
 from dkv.settings import Limits
 from tests.turns import FakeTurn
@@ -67,7 +68,13 @@ class Log:
 class Port:
     """A port with ``limits``, and its gateway: ``answer`` replies to the oldest message it got."""
 
-    def __init__(self, limits: Limits | None = None, connections_max: int = 100, idle_seconds_max: float = 0.0) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        connections_max: int = 100,
+        idle_seconds_max: float = 0.0,
+        sender_of: SenderOf = by_write,
+    ) -> None:
         self.clock = Clock()
         self.log = Log()
         self.limits = limits or Limits()
@@ -81,6 +88,7 @@ class Port:
             lambda connection, peer: ClientSession(connection, peer, self.limits, Mock(spec=Inspection)),
             self.log,
             idle_seconds_max,
+            sender_of,
         )
 
     def _take(self, message: Any) -> None:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from dkv.node.reactor import Poller, clock_of
+from dkv.node.reactor import FastLoop, install
 
 LONG_SECONDS = 60.0
 
@@ -78,7 +78,7 @@ class PollingTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = self.make_reactor(EPollReactor)
-        self.poller = Poller(self.reactor)
+        self.loop = FastLoop(self.reactor)
 
     def make_reactor(self, kind: type[EPollReactor]) -> Any:
         reactor: Any = kind()
@@ -123,10 +123,10 @@ class ReadTests(PollingTestCase):
         selectable = Selectable(near, lambda: received.append(near.recv(100)))
         self.reactor.addReader(selectable)
         for data in (b"one", b"two"):
-            self.poller.iterate(0)
+            self.loop.iterate(0)
             far.send(data)
-            self.poller.iterate(0)
-            self.poller.iterate(0)
+            self.loop.iterate(0)
+            self.loop.iterate(0)
         self.assertEqual(received, [b"one", b"two"])
         self.assertEqual(selectable.told, ["read"] * 2)
 
@@ -134,8 +134,8 @@ class ReadTests(PollingTestCase):
         """A client that has sent all it has to say is still answered; what cannot be half open is ended."""
         half = self.readable(lambda: CONNECTION_DONE, HalfCloseable)
         whole = self.readable(lambda: CONNECTION_DONE)
-        self.poller.iterate(0)
-        self.poller.iterate(0)
+        self.loop.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(half.told, ["read", "read lost: ConnectionDone"])
         self.assertEqual(whole.told, ["read", "lost: ConnectionDone"])
         self.assertGone(half, whole)
@@ -143,8 +143,8 @@ class ReadTests(PollingTestCase):
     def test_end_of_a_connection(self) -> None:
         """A connection that is reset is let go: else its descriptor spins for ever, and the client is counted."""
         lost = self.readable(lambda: CONNECTION_LOST, HalfCloseable)
-        self.poller.iterate(0)
-        self.poller.iterate(0)
+        self.loop.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(lost.told, ["read", "lost: ConnectionLost"])
         self.assertGone(lost)
 
@@ -155,10 +155,10 @@ class ReadTests(PollingTestCase):
             raise ZeroDivisionError
 
         made: list[str] = []
-        self.poller.callLater(0, made.append, "soon")
+        self.loop.callLater(0, made.append, "soon")
         kinds = (fail, lambda: None, fail, lambda: None, fail)  # whichever of them is first, others are behind it
         selectables = [self.readable(on_read) for on_read in kinds]
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
         for each in selectables[::2]:
             self.assertEqual(each.told, ["read", "lost: ZeroDivisionError"])
@@ -170,9 +170,9 @@ class ReadTests(PollingTestCase):
     def test_failure_of_what_was_to_be_done_soon(self) -> None:
         """The host's drain is one of these calls: if it were lost, the node would be silent for ever."""
         made: list[str] = []
-        self.poller.callLater(0, int, "no number")
-        self.poller.callLater(0, made.append, "soon")
-        self.poller.iterate(0)
+        self.loop.callLater(0, int, "no number")
+        self.loop.callLater(0, made.append, "soon")
+        self.loop.iterate(0)
         self.assertEqual((made, len(self.flushLoggedErrors(ValueError))), (["soon"], 1))
 
     def test_removed_by_an_event_before(self) -> None:
@@ -186,7 +186,7 @@ class ReadTests(PollingTestCase):
                     other.end.close()
 
         selectables.extend([self.readable(end_others) for _ in range(3)])
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(sorted(each.told for each in selectables), [[], [], ["read"]])
 
 
@@ -197,17 +197,17 @@ class OtherEventTests(PollingTestCase):
         """A reply that the socket did not take at once is sent when it does; nothing is read for it."""
         selectable = Selectable(self.pair()[0])
         self.reactor.addWriter(selectable)
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(selectable.told, ["write"])
         self.reactor.removeWriter(selectable)
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(selectable.told, ["write"])
 
     def test_readable_and_writable(self) -> None:
         """A client that sends all the time gets its replies nevertheless."""
         selectable = self.readable()
         self.reactor.addWriter(selectable)
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(selectable.told, ["read", "write"])
 
     def test_hung_up(self) -> None:
@@ -218,7 +218,7 @@ class OtherEventTests(PollingTestCase):
         far.send(b"bytes")
         far.close()
         for _ in range(4):
-            self.poller.iterate(0)
+            self.loop.iterate(0)
         self.assertEqual(selectable.told, ["read", "read", "read", "lost: ConnectionDone"])
         self.assertGone(selectable)
 
@@ -229,7 +229,7 @@ class OtherEventTests(PollingTestCase):
         selectable = HalfCloseable(read_end)
         self.reactor.addReader(selectable)
         write_end.close()
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(selectable.told, ["read lost: ConnectionDone"])
         self.assertGone(selectable)
 
@@ -239,7 +239,7 @@ class OtherEventTests(PollingTestCase):
         selectable = HalfCloseable(near)
         self.reactor.addWriter(selectable)
         far.close()
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(selectable.told, ["lost: ConnectionLost"])
         self.assertGone(selectable)
 
@@ -247,8 +247,8 @@ class OtherEventTests(PollingTestCase):
         """A thread that has written to disk wakes the loop, once: else replies wait, or a core is kept busy."""
         epoll = self.watch()
         self.reactor.wakeUp()
-        self.poller.iterate(LONG_SECONDS)
-        self.poller.iterate(LONG_SECONDS)
+        self.loop.iterate(LONG_SECONDS)
+        self.loop.iterate(LONG_SECONDS)
         self.assertEqual([len(events) for events in epoll.events], [1, 0])
 
 
@@ -260,7 +260,7 @@ class SoonTests(PollingTestCase):
         self.done: list[str] = []
 
     def soon(self, name: str) -> Any:
-        return self.poller.callLater(0, self.done.append, name)
+        return self.loop.callLater(0, self.done.append, name)
 
     def test_behind_the_events(self) -> None:
         """Requests of all clients that came together share a turn, and so a batch: that is what makes them fast."""
@@ -272,7 +272,7 @@ class SoonTests(PollingTestCase):
         self.soon("before")
         for _ in range(2):
             self.readable(read)
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(self.done, ["read", "read", "before", "of a read", "of a read"])
 
     def test_not_now(self) -> None:
@@ -290,25 +290,25 @@ class SoonTests(PollingTestCase):
             far.send(b"heard")
             self.soon("second")
 
-        self.poller.callLater(0, first)
-        self.poller.iterate(0)
+        self.loop.callLater(0, first)
+        self.loop.iterate(0)
         self.assertEqual(self.done, ["first"])
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(self.done, ["first", "heard", "second"])
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(self.done, ["first", "heard", "second"])
 
     def test_waits_for_events_unless_something_is_due(self) -> None:
         """An idle node sleeps until its next timer or event; one with work left does not sleep on it."""
         epoll = self.watch()
-        self.poller.callLater(0, self.soon, "of another")
-        self.poller.iterate(LONG_SECONDS)
-        self.poller.iterate(LONG_SECONDS)
-        self.poller.iterate(LONG_SECONDS)
+        self.loop.callLater(0, self.soon, "of another")
+        self.loop.iterate(LONG_SECONDS)
+        self.loop.iterate(LONG_SECONDS)
+        self.loop.iterate(LONG_SECONDS)
         self.assertEqual(epoll.waits, [0, 0, LONG_SECONDS])
         self.soon("the last")
-        self.poller.iterate(None)
-        self.poller.iterate(None)
+        self.loop.iterate(None)
+        self.loop.iterate(None)
         self.assertEqual(epoll.waits[3:], [0, -1])
         self.assertEqual(self.done, ["of another", "the last"])
 
@@ -318,24 +318,24 @@ class SoonTests(PollingTestCase):
         self.soon("made")
         call.cancel()
         self.assertFalse(call.active())
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(self.done, ["made"])
 
     def test_cancelled_by_the_call_before(self) -> None:
         """Nor does it if what stopped it was done soon as well."""
         calls: list[Any] = []
-        self.poller.callLater(0, lambda: calls[0].cancel())
+        self.loop.callLater(0, lambda: calls[0].cancel())
         calls.append(self.soon("cancelled"))
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(self.done, [])
 
     def test_active(self) -> None:
         """Who asks whether there is something to cancel is told so, until it is made; then cancelling is harmless."""
         states: list[bool] = []
         calls: list[Any] = []
-        calls.append(self.poller.callLater(0, lambda: states.append(calls[0].active())))
+        calls.append(self.loop.callLater(0, lambda: states.append(calls[0].active())))
         self.assertTrue(calls[0].active())
-        self.poller.iterate(0)
+        self.loop.iterate(0)
         self.assertEqual(states, [False])
         calls[0].cancel()
 
@@ -351,9 +351,9 @@ class ClockTests(PollingTestCase):
         """Timers, which are all that finds a dead leader, are the reactor's, by the reactor's time."""
         clock = Clock()
         self.reactor.seconds = clock.seconds
-        poller, done = Poller(self.reactor), list[int]()
-        call = poller.callLater(2.5, done.append, 1)
-        poller.callLater(1.0, done.append, 2).cancel()
+        loop, done = FastLoop(self.reactor), list[int]()
+        call = loop.callLater(2.5, done.append, 1)
+        loop.callLater(1.0, done.append, 2).cancel()
         self.assertEqual(self.reactor.getDelayedCalls(), [call])
         for seconds, expected in ((2.4, []), (0.2, [1])):
             clock.advance(seconds)
@@ -364,12 +364,12 @@ class ClockTests(PollingTestCase):
     def test_seconds(self) -> None:
         """Timeouts are reckoned by the clock that wakes the timers."""
         self.reactor.seconds = lambda: 7.0
-        self.assertEqual(Poller(self.reactor).seconds(), 7.0)
+        self.assertEqual(FastLoop(self.reactor).seconds(), 7.0)
 
     def test_takes_the_place(self) -> None:
         """Without it in the reactor's loop nothing done soon would ever be done: the node would answer nobody."""
-        clock = clock_of(self.reactor)
-        self.assertIsInstance(clock, Poller)
+        clock, _ = install(self.reactor)
+        self.assertIsInstance(clock, FastLoop)
         self.assertEqual(self.reactor.doIteration, clock.iterate)
         done: list[int] = []
         clock.callLater(0, done.append, 1)
@@ -382,7 +382,7 @@ class ClockTests(PollingTestCase):
         done: list[int] = []
 
         def start() -> None:
-            clock = clock_of(reactor)
+            clock, _ = install(reactor)
             clock.callLater(0, done.append, 1)
             clock.callLater(0, reactor.stop)
 
@@ -396,5 +396,5 @@ class ClockTests(PollingTestCase):
         """Another reactor, or a test's clock, is left as it is: the node runs there too."""
         other = self.make_reactor(Other)
         for clock in (Clock(), MemoryReactorClock(), other):
-            self.assertIs(clock_of(clock), clock)
+            self.assertIs(install(clock)[0], clock)
         self.assertEqual(other.doIteration, other.doPoll)

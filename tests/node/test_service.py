@@ -1,18 +1,24 @@
-"""The service where no process is needed to try it: how a node that must never take part again ends."""
+"""The service where no process is needed to try it: what it takes of its reactor, and how a fenced node ends."""
 
 from __future__ import annotations
 
+import tomllib
 from threading import Event
 from typing import Any
 
 from structlog.testing import capture_logs
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import Fenced
 from dkv.config.config import parse_config
 from dkv.keys import FENCE
-from dkv.node.service import NodeService
+from dkv.net.sending import by_write
+from dkv.node import reactor
+from dkv.node.logs import get_logger
+from dkv.node.reactor import FastLoop, send_at_once
+from dkv.node.service import NodeService, fast_or_plain
 from dkv.storage import fence
 from dkv.storage.store import StoreFailed
 
@@ -49,6 +55,42 @@ class HangingStore(Store):
 
     def commit_now(self, writes: dict[bytes, bytes]) -> None:
         self.let_go.wait()
+
+
+class FastReactorTests(SynchronousTestCase):
+    """The clock of the host and the senders of connections: the fast ones, unless somebody or something objects."""
+
+    def ways(self, top: str = "") -> tuple[Any, Any]:
+        """What the node gets whose config begins with ``top``; ``self.lines`` is what was logged."""
+        self.reactor: Any = EPollReactor()
+        self.addCleanup(self.reactor._poller.close)
+        self.addCleanup(self.reactor.waker.connectionLost, None)
+        member = {"id": 1, "client": "127.0.0.1:5001", "peer": "127.0.0.1:5101"}
+        config = parse_config({"cluster": "c", "node": [member]} | tomllib.loads(top))
+        with capture_logs() as self.lines:
+            return fast_or_plain(self.reactor, config, get_logger(1, "service"))
+
+    def test_fast(self) -> None:
+        """What a node can do is measured with both: an eighth less is what most people would get without."""
+        clock, sender_of = self.ways()
+        self.assertIsInstance(clock, FastLoop)
+        self.assertEqual((sender_of, self.lines), (send_at_once, []))
+
+    def test_plain(self) -> None:
+        """The operator's word leaves nothing of it: the loop, its clock and the connections are Twisted's own."""
+        clock, sender_of = self.ways("fast_reactor = false")
+        self.assertEqual((clock, sender_of, self.lines), (self.reactor, by_write, []))
+        self.assertEqual(self.reactor.doIteration, self.reactor.doPoll)
+
+    def test_a_twisted_that_lacks_something(self) -> None:
+        """After an upgrade of Twisted the node runs, slower, and its log says why."""
+        self.patch(reactor, "LOOP_NAMES", ("_of_tomorrow",))
+        clock, sender_of = self.ways()
+        self.assertEqual((clock, sender_of), (self.reactor, by_write))
+        self.assertEqual(self.reactor.doIteration, self.reactor.doPoll)
+        (line,) = self.lines
+        self.assertEqual((line["event"], line["log_level"]), ("fast_reactor_off", "warning"))
+        self.assertIn("EPollReactor._of_tomorrow", line["reason"])
 
 
 class FenceTests(SynchronousTestCase):
