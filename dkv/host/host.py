@@ -1,9 +1,9 @@
 """The host: runs the actors of one node against a clock, a network and a store, and keeps "persist, then send".
 
-It drains the mailbox, one turn a message; joins all that the turns persisted into one commit, one commit under way
-at a time; and lets a message go once everything its actor had persisted by then is on disk. Disk speed sets the
-batch size: there is no batching timer. Clock, network, store and randomness are handed in, so the simulator runs
-this same file.
+It drains the mailbox, one turn for each message (``turn.py``). All that the turns persisted goes into one commit, and
+one commit is under way at a time (``commits.py``). A message leaves once everything that its actor had persisted by
+then is on disk. The disk's speed sets the size of commits: there is no batching timer. Clock, network, store and
+randomness are handed in (``seams.py``), so the simulator runs this same file.
 """
 
 from __future__ import annotations
@@ -16,89 +16,27 @@ from typing import Any
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced
 from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired
+from dkv.host.commits import Commits
 from dkv.host.layers import Layers
 from dkv.host.seams import Call, ClientPort, Clock, Network, Source
+from dkv.host.turn import HostTurn
+from dkv.host.write_back import WriteBack
 from dkv.identity import Acquaintance
 from dkv.settings import Limits, Timings
 from dkv.storage.store import Store, StoreFailed
 
 TURNS_PER_DRAIN = 2_000
-"""After so many turns the host lets the reactor look at its sockets and timers again."""
+"""How many turns the host takes before it lets the reactor look at its sockets and timers again."""
 
-_Letter = tuple[str, Address, Any]
+Letter = tuple[str, Address, Any]
 """The role of the actor that a message is for, its sender, and the message."""
-
-
-class _Turn:
-    """The ``Turn`` of one actor, used again for each message; what is asked of it takes effect when the turn ends."""
-
-    __slots__ = (
-        "_host",
-        "address",
-        "barrier",
-        "due",
-        "load",
-        "note",
-        "now",
-        "outbox",
-        "persisted",
-        "random",
-        "scan",
-        "stage",
-        "timers",
-    )
-
-    def __init__(self, host: Host, address: Address, random: Random, note: Callable[..., None]) -> None:
-        self._host = host
-        self.address = address
-        self.random = random
-        self.note = note
-        self.load, self.scan, self.stage = host.layers.load, host.layers.scan, host.layers.stage  # as they are: often
-        self.now = 0.0
-        self.barrier = 0  # the commit that the actor's messages wait for
-        self.persisted = False
-        self.outbox: list[tuple[Address, Any]] = []
-        self.timers: dict[str, Call] = {}
-        self.due: set[str] = set()  # fired, and not handled yet
-
-    def send(self, to: Address, message: Any) -> None:
-        self.outbox.append((to, message))
-
-    def send_early(self, to: Address, message: Any) -> None:
-        self._host.post(to, self.address, message)
-
-    def persist(self, key: bytes, value: bytes) -> None:
-        self.persisted = True
-        self._host.layers.persist(key, value)
-
-    def persist_erase(self, key: bytes) -> None:
-        self.persisted = True
-        self._host.layers.persist(key, None)
-
-    def stage_erase(self, key: bytes) -> None:
-        self._host.layers.stage(key, None)
-
-    def set_timer(self, name: str, seconds: float) -> None:
-        self.cancel_timer(name)
-        self.timers[name] = self._host.clock.callLater(seconds, self._fire, name)
-
-    def cancel_timer(self, name: str) -> None:
-        self.due.discard(name)
-        call = self.timers.pop(name, None)
-        if call is not None:
-            call.cancel()
-
-    def _fire(self, name: str) -> None:
-        del self.timers[name]
-        self.due.add(name)
-        self._host.deliver(self.address.role, self.address, TimerFired(name))
 
 
 class Host:
     """Runs the actors of ``node``.
 
-    ``note`` receives (node, actor, event, fields) for logs and metrics. ``fail`` ends the process, with a reason:
-    it is called when the store fails or a handler raises, and nothing is delivered to anyone after that.
+    ``note`` receives (actor, event, fields) for logs and metrics. ``fail`` ends the process, with a reason: the host
+    calls it when the store fails or a handler raises, and delivers nothing to anyone after that.
     """
 
     def __init__(
@@ -119,23 +57,18 @@ class Host:
         self._store = store
         self._random = random
         self._limits = limits
-        self._timings = timings
         self._note = note
         self._fail = fail
         self._network: Network | None = None
         self._clients: ClientPort | None = None
-        self._actors: dict[str, tuple[Actor, _Turn]] = {}
-        self._mailbox: deque[_Letter] = deque()
-        self._to_learner: deque[_Letter] = deque()
+        self._actors: dict[str, tuple[Actor, HostTurn]] = {}
+        self._mailbox: deque[Letter] = deque()
+        self._to_learner: deque[Letter] = deque()
         self._drain_due: Call | None = None
         self._draining = False
-        self._committing = 0  # the number of the newest commit handed to the store
-        self._durable = 0
-        self._held: defaultdict[int, list[tuple[Address, Address, Any]]] = defaultdict(list)
-        self._written_back_at = clock.seconds()
-        self._write_back: Call | None = None
+        self._commits = Commits()
+        self._write_back = WriteBack(self.layers, clock, limits, timings, self._drain)
         self._reading_paused = False
-        self._commit_began_at = 0.0
         self.sent: defaultdict[type, int] = defaultdict(int)
         """How many messages of each class were sent, within the node too."""
         self.failed = False
@@ -144,7 +77,7 @@ class Host:
     def add(self, role: str, actor: Actor) -> None:
         """Take in the actor that plays ``role``; before ``start``."""
         address = Address(self._node, role)
-        self._actors[role] = (actor, _Turn(self, address, self._random, partial(self._note, role)))
+        self._actors[role] = (actor, HostTurn(self, address, self._random, partial(self._note, role)))
 
     def connect(self, network: Network, clients: ClientPort | None = None) -> None:
         """Name the way to other nodes, and where clients come from; before ``start``."""
@@ -158,7 +91,7 @@ class Host:
             try:
                 actor.start(turn)
                 self._let_go(turn)
-            except Exception as error:  # As below.
+            except Exception as error:  # As in a later turn: the actor's state may be half changed.
                 self._end(f"the {role} failed on its start", error)
                 return
         self.wake()
@@ -171,7 +104,7 @@ class Host:
     @property
     def commit_seconds(self) -> float:
         """For how long a commit has been under way; 0 if none is."""
-        return self.clock.seconds() - self._commit_began_at if self._committing > self._durable else 0.0
+        return self._commits.seconds(self.clock.seconds()) if self._commits.under_way else 0.0
 
     def fence(self, reason: str) -> None:
         """The directory must never take part again: as if an actor had raised ``Fenced``."""
@@ -181,9 +114,10 @@ class Host:
         """Handle, write and send nothing more; a commit under way may still finish on disk."""
         self._end_turns()
         calls = [call for _, turn in self._actors.values() for call in turn.timers.values()]
-        for call in (*calls, self._drain_due, self._write_back):
+        for call in (*calls, self._drain_due):
             if call is not None and call.active():
                 call.cancel()
+        self._write_back.stop()
 
     # --- in ---
 
@@ -213,7 +147,7 @@ class Host:
     def post(self, to: Address, sender: Address, message: Any) -> None:
         """Send a message on its way now: into the mailbox here, or to the network."""
         self.sent[type(message)] += 1
-        if to.node == self._node:  # in line, for this is what most messages are
+        if to.node == self._node:  # not by ``deliver``: nearly all messages go this way, and a drain is under way
             (self._to_learner if to.role == LEARNER else self._mailbox).append((to.role, sender, message))
         elif self._network is not None:
             self._network.send(to, sender, message)
@@ -252,8 +186,8 @@ class Host:
         if self._clients is not None and not self.failed:
             self._clients.collect()
 
-    def _take_turns(self, letters: deque[_Letter], turns: int) -> int:
-        """Handle letters, also those that this brings, ``turns`` at most; how many of these are left."""
+    def _take_turns(self, letters: deque[Letter], turns: int) -> int:
+        """Handle letters, and those that come meanwhile, in ``turns`` turns at most; how many turns are left."""
         actors, now = self._actors, self.clock.seconds()
         while letters and turns > 0 and not self.failed:
             turns -= 1
@@ -276,17 +210,18 @@ class Host:
         if self._network is not None and not self.failed:
             self._network.flush()
 
-    def _let_go(self, turn: _Turn) -> None:
+    def _let_go(self, turn: HostTurn) -> None:
         """What the turn sent goes now, or with the commit that the actor's newest write is in."""
-        if turn.persisted:
+        commits = self._commits
+        if turn.persisted:  # the write is in the next commit: all that the actor says from now on rests on that
             turn.persisted = False
-            turn.barrier = self._committing + 1
+            turn.barrier = commits.begun + 1
         outbox = turn.outbox
         if not outbox or self.failed:
             return
         turn.outbox = []
-        if turn.barrier > self._durable:
-            self._held[turn.barrier].extend((to, turn.address, message) for to, message in outbox)
+        if turn.barrier > commits.durable:
+            commits.hold(turn.barrier, turn.address, outbox)
         else:
             for to, message in outbox:
                 self.post(to, turn.address, message)
@@ -306,43 +241,27 @@ class Host:
 
     def _commit(self) -> None:
         """Hand everything undurable to the store, unless a commit is under way or there is nothing to write."""
-        if self._committing > self._durable or self.failed:
+        if self._commits.under_way or self.failed:
             return
-        write_back = self._write_back_due()
+        write_back = self._write_back.is_due()
         writes = self.layers.begin_commit(write_back)
         if not writes:
             return
         if write_back:
-            self._written_back_at = self.clock.seconds()
-        self._committing += 1
-        self._commit_began_at = self.clock.seconds()
+            self._write_back.written()
+        self._commits.begin(self.clock.seconds())
         self._store.commit(writes, self._committed)
-
-    def _write_back_due(self) -> bool:
-        """Whether staged writes go with this commit; if not yet, a timer sees to it that they do in time."""
-        if self.layers.staged_bytes > self._limits.write_back_bytes_max:
-            return True
-        wait = self._written_back_at + self._timings.write_back_seconds - self.clock.seconds()
-        if self.layers.staged_bytes == 0 or wait <= 0:
-            return self.layers.staged_bytes > 0
-        if self._write_back is None:
-            self._write_back = self.clock.callLater(wait, self._on_write_back)
-        return False
-
-    def _on_write_back(self) -> None:
-        self._write_back = None
-        self._drain()
 
     def _committed(self, failure: StoreFailed | None) -> None:
         if failure is not None:
             self._end("the store failed", failure)
         if self.failed:
             return
-        self._durable = self._committing
-        self._note(HOST, "committed", seconds=self.clock.seconds() - self._commit_began_at)
+        parcels = self._commits.end()
+        self._note(HOST, "committed", seconds=self._commits.seconds(self.clock.seconds()))
         self.layers.end_commit()
         try:
-            for to, sender, message in self._held.pop(self._durable, ()):
+            for to, sender, message in parcels:
                 self.post(to, sender, message)
             self._flush()
         except Exception as error:  # As in a turn: a message that cannot be sent must not be missed in silence.

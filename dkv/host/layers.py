@@ -1,10 +1,10 @@
 """What the actors have written and the disk does not hold yet, in front of what it does.
 
-Three layers, newest first: ``staged`` (written back when the host chooses), ``pending`` (goes with the next commit)
-and what is in the commit under way. Reads see the newest. An erased key is a key whose value is None.
+There are three layers, newest first: ``staged`` (written back when the host chooses), ``pending`` (goes with the next
+commit) and what is in the commit under way. Reads see the newest. An erased key is a key whose value is None.
 
-Behind them is a copy of what was read from the store lately, up to ``READ_BYTES_MAX``; a key that is written leaves it.
-Finding and checking a value in LevelDB was a twelfth of the time of a leader that answered 40,000 GETs/s.
+Behind them is a copy of what was read from the store lately, up to ``READ_BYTES_MAX``: finding and checking a value in
+LevelDB costs much more. A key that is written is dropped from it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Layers:
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The newest values of the keys with ``prefix`` from ``start`` on, in key order.
 
-        What is staged and pending is looked through whole: for an actor's start, not for the hot path.
+        It looks through all that is staged and pending: for an actor's start, not for the hot path.
         """
         merged: Writes = {}
         for layer in (self._committing, self._pending, self._staged):

@@ -1,6 +1,6 @@
-"""What the host is handed: the seams between a node and its surroundings, which tests and the simulator replace.
+"""The seams between a node and its surroundings: what the host is handed, and what tests and the simulator replace.
 
-The store is a fourth one (``dkv.storage.store``), randomness the fifth.
+Clock, network and clients are here. The store is the fourth seam (``dkv.storage.store``), randomness the fifth.
 """
 
 from __future__ import annotations
@@ -55,4 +55,4 @@ class Network(Source, Protocol):
         """Send if connected, at the next ``flush`` at the latest."""
 
     def flush(self) -> None:
-        """Keep nothing back that was sent."""
+        """Write out all that was sent."""

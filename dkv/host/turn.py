@@ -1,0 +1,95 @@
+"""The turn of an actor, as the host of its node gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+from dkv.actor import Address
+from dkv.events import TimerFired
+from dkv.host.layers import Layers
+from dkv.host.seams import Call, Clock
+
+
+class Keeper(Protocol):
+    """What a turn needs of its host."""
+
+    clock: Clock
+    layers: Layers
+
+    def post(self, to: Address, sender: Address, message: Any) -> None:
+        """Send a message on its way now."""
+
+    def deliver(self, to_role: str, sender: Address, message: Any) -> None:
+        """Put a message into the mailbox."""
+
+
+class HostTurn:
+    """The ``Turn`` of one actor, used again for each message; what is asked of it takes effect when the turn ends."""
+
+    __slots__ = (
+        "_keeper",
+        "address",
+        "barrier",
+        "due",
+        "load",
+        "note",
+        "now",
+        "outbox",
+        "persisted",
+        "random",
+        "scan",
+        "stage",
+        "timers",
+    )
+
+    def __init__(self, keeper: Keeper, address: Address, random: Random, note: Callable[..., None]) -> None:
+        self._keeper = keeper
+        self.address = address
+        self.random = random
+        self.note = note
+        layers = keeper.layers
+        self.load, self.scan, self.stage = layers.load, layers.scan, layers.stage  # bound once: called for every key
+        self.now = 0.0
+        self.barrier = 0
+        """The number of the commit that the actor's messages wait for."""
+        self.persisted = False
+        """Whether the actor wrote something that no commit has taken over yet."""
+        self.outbox: list[tuple[Address, Any]] = []
+        """What was sent in this turn."""
+        self.timers: dict[str, Call] = {}
+        self.due: set[str] = set()
+        """Timers that fired and were not handled yet: their messages wait in the mailbox."""
+
+    def send(self, to: Address, message: Any) -> None:
+        self.outbox.append((to, message))
+
+    def send_early(self, to: Address, message: Any) -> None:
+        self._keeper.post(to, self.address, message)
+
+    def persist(self, key: bytes, value: bytes) -> None:
+        self.persisted = True
+        self._keeper.layers.persist(key, value)
+
+    def persist_erase(self, key: bytes) -> None:
+        self.persisted = True
+        self._keeper.layers.persist(key, None)
+
+    def stage_erase(self, key: bytes) -> None:
+        self._keeper.layers.stage(key, None)
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        self.cancel_timer(name)
+        self.timers[name] = self._keeper.clock.callLater(seconds, self._fire, name)
+
+    def cancel_timer(self, name: str) -> None:
+        self.due.discard(name)  # its message may wait in the mailbox: it counts for nothing there
+        call = self.timers.pop(name, None)
+        if call is not None:
+            call.cancel()
+
+    def _fire(self, name: str) -> None:
+        del self.timers[name]
+        self.due.add(name)
+        self._keeper.deliver(self.address.role, self.address, TimerFired(name))
