@@ -26,6 +26,7 @@ from dkv.messages import (
     Promise,
     ReadChosen,
 )
+from dkv.paxos import acceptor as acceptor_module
 from dkv.paxos.acceptor import Acceptor
 from dkv.records import Batch, SlotRecord, Value, pack_record, unpack_record
 from dkv.settings import Limits
@@ -110,6 +111,17 @@ class PromiseTests(OneAcceptor):
         self.assertEqual(self.told(ELECTOR), [PromiseRaised(B2)])
         self.give(proposer(1), Prepare(B4, 1))
         self.assertEqual(self.told(ELECTOR), [])
+
+    def test_the_elector_hears_how_far_it_is(self) -> None:
+        """It takes part in no election before it hears this once, and judges candidates by it, roughly, ever after."""
+        self.assertIn((Address(1, ELECTOR), Progress(0)), self.begin(self.stored))
+        self.patch(acceptor_module, "PROGRESS_SLOTS", 3)
+        heard = []
+        for slot in range(1, 7):
+            self.accept(B1, slot, value(f"v{slot}"))
+            self.give(proposer(1), ChosenMark(B1, slot))
+            heard.append(self.told(ELECTOR))
+        self.assertEqual(heard, [[], [], [Progress(3)], [], [], [Progress(6)]])
 
     def test_b8_state_is_read_back(self) -> None:
         """A restarted acceptor that has forgotten its promise or its votes overrules what was chosen."""

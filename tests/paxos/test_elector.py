@@ -259,6 +259,9 @@ class PollTests(OneElector):
         self.assertFalse(self.granted(3))
         self.turn.now += TIMINGS.election_seconds_min + 0.01
         self.assertTrue(self.granted(3))
+        self.give(here(ACCEPTOR), PromiseRaised(B3))
+        self.assertFalse(self.granted(2), "its id being the lower one changes nothing")
+        self.assertTrue(self.granted(3))
 
     def test_granting_changes_nothing(self) -> None:
         """A voter that waits for whom it granted could be kept from ever running itself."""

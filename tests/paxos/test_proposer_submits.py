@@ -101,6 +101,16 @@ class Phase2Tests(OneProposer):
         self.assertEqual(self.fire("announce", MARK_SECONDS), [(acceptor(3), ChosenMark(FIRST, 1))])
         self.assertNotIn("announce", self.turn.timers, "nobody is to be told anything")
 
+    def test_the_next_marks_are_told_too(self) -> None:
+        """A node that waits for nothing would otherwise fall behind for good, after the first mark it was told."""
+        self.open()
+        for slot in (1, 2):
+            self.submit(batch(slot))
+            self.accepted(2, slot)
+            self.accepted(1, slot)
+            sent = self.fire("announce", MARK_SECONDS)
+            self.assertEqual(sent, [(acceptor(3), ChosenMark(FIRST, slot))])
+
     def test_nobody_is_told_twice(self) -> None:
         """An Accept has said it, so the timer finds nothing to say."""
         self.open()
