@@ -19,7 +19,7 @@ from dkv.keys import RECORD, record_key, slot_of
 from dkv.kv.commands import describe
 from dkv.net.clients import Clients
 from dkv.net.fault_orders import FaultOrders
-from dkv.net.peers import Mesh
+from dkv.net.mesh import Mesh
 from dkv.records import Batch, SlotRecord, unpack_record
 from dkv.replies import Nested
 from dkv.wire.codec import decode_entries

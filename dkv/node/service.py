@@ -28,7 +28,7 @@ from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients
 from dkv.net.door import Door
 from dkv.net.lookups import Lookups
-from dkv.net.peers import Mesh
+from dkv.net.mesh import Mesh
 from dkv.net.sending import SenderOf, by_write
 from dkv.node import foreign, logs
 from dkv.node.assembly import add_actors

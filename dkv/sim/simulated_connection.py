@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dkv.identity import Start
-from dkv.net.links import TICKS_OF_LIFE
+from dkv.net.link import TICKS_OF_LIFE
 from dkv.wire.codec import Hello
 
 Life = tuple[int, int]
@@ -76,7 +76,7 @@ class SimulatedConnection:
 
 @dataclass(slots=True, eq=False)
 class Side:
-    """What one life of a node keeps of one peer, as ``dkv.net.peers.Peer`` does."""
+    """What one life of a node keeps of one peer, as ``dkv.net.peer.Peer`` does."""
 
     dialled: SimulatedConnection | None = None
     accepted: SimulatedConnection | None = None

@@ -2,7 +2,7 @@
 
 The dialler of a connection writes messages to it, and the other end reads them; both say Hello first, and give signs
 of life. So messages may pass one way only, for as long as only one of the two can be made. What each node concludes
-from its connections, and tells its host, follows the rules of ``dkv.net.peers``.
+from its connections, and tells its host, follows the rules of ``dkv.net.mesh``.
 
 A connection that ends may lose its tail, and what it still carries may arrive among what the next one brings. An end
 that hears nothing for as many ticks as the mesh allows gives it up. Every message is encoded and decoded by the
@@ -19,7 +19,7 @@ from dkv.actor import Address
 from dkv.identity import Start
 from dkv.messages import SPOKEN
 from dkv.net.acquaintances import Objection
-from dkv.net.links import TICKS_OF_SILENCE
+from dkv.net.link import TICKS_OF_SILENCE
 from dkv.settings import Limits, Timings
 from dkv.sim.past import PastLives
 from dkv.sim.schedule import NodeClock, Schedule
@@ -236,7 +236,7 @@ class SimulatedNetwork:
         member = self._members[number]
         return member.up and member.life == connection.ends[number].life
 
-    # --- connections: what dkv.net.peers does ---
+    # --- connections: what dkv.net.mesh and dkv.net.peer do ---
 
     def _go_on_dialling(self, dialler: int, acceptor: int) -> None:
         wait = self._random.uniform(0.02, self._timings.reconnect_seconds_max)

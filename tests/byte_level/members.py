@@ -9,7 +9,7 @@ from typing import Any
 from dkv.actor import GATEWAY, PROPOSER, Address
 from dkv.messages import Submit
 from dkv.net.door import Door
-from dkv.net.peers import Mesh
+from dkv.net.mesh import Mesh
 from dkv.records import Batch
 from dkv.settings import ENCODING_BYTES, KIB, Limits, Timings
 from tests.byte_level.sites import Net, Site

@@ -12,7 +12,7 @@ from dkv.identity import Identity
 from dkv.keys import STATE
 from dkv.kv.commands import APPEND, GET
 from dkv.net.door import Door
-from dkv.net.peers import Mesh
+from dkv.net.mesh import Mesh
 from dkv.node.assembly import add_actors
 from dkv.sim.memory import MemoryStore
 from dkv.storage.lives import read_members, votes_of

@@ -9,7 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.net.links import TICKS_OF_SILENCE
+from dkv.net.link import TICKS_OF_SILENCE
 from dkv.wire.frames import frame
 from tests.byte_level.members import BLOB_BYTES_MAX, LIMITS, PORT, SETTLE_SECONDS, TIMINGS, Meeting
 from tests.byte_level.sites import Site

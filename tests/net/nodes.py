@@ -13,7 +13,7 @@ from dkv.ballot import Ballot
 from dkv.identity import NO_VOTES, STARTS_KEPT, Acquaintance, Start, members_hash
 from dkv.messages import Heartbeat
 from dkv.net.door import Door
-from dkv.net.peers import Mesh
+from dkv.net.mesh import Mesh
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import PROTOCOL, Hello, decode, encode
 from dkv.wire.frames import FrameReader, frame

@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.messages import Accept, Accepted, Submit
-from dkv.net import peers
+from dkv.net import mesh
 from dkv.net.door import Door
-from dkv.net.peers import Mesh
+from dkv.net.mesh import Mesh
 from dkv.records import Batch
 from dkv.wire.codec import encode
 from dkv.wire.frames import frame
@@ -66,7 +66,7 @@ class TwoMeshes(MeshTestCase):
             encoded.append(message)
             return encode(message)
 
-        self.patch(peers, "encode", counting)
+        self.patch(mesh, "encode", counting)
         for message in (first, first, second):
             say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), message)
         self.network.pump()
@@ -76,7 +76,7 @@ class TwoMeshes(MeshTestCase):
     def test_one_write_for_what_is_sent_together(self) -> None:
         """Each write is a system call here and mostly another at the peer, which cost more than what they carry."""
         writes: list[bytes] = []
-        self.patch(self.one.peers[2].dialled, "_send", writes.append)
+        self.patch(self.one.peers[2].outbound, "_send", writes.append)
         for _ in range(3):
             self.one.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
         self.assertEqual(writes, [])

@@ -1,0 +1,111 @@
+"""The end of a connection between nodes that was dialled by the other: it reads messages and writes none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.protocol import Factory
+
+from dkv.actor import Address
+from dkv.messages import VOTES
+from dkv.net.acquaintances import Acquaintances
+from dkv.net.inbox import Inbox
+from dkv.net.link import REASON_CHARACTERS_MAX, Link, LinkOwner, Remote, mesh_frame
+from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood
+
+
+class InboundOwner(LinkOwner, Protocol):
+    """What an inbound link needs of its mesh."""
+
+    @property
+    def me(self) -> Hello:
+        """What this node says of itself."""
+
+    @property
+    def peers(self) -> Mapping[int, Remote]:
+        """All other members, by number."""
+
+    @property
+    def spoken(self) -> Collection[type]:
+        """The classes of messages that nodes of this mode send."""
+
+    @property
+    def acquaintances(self) -> Acquaintances:
+        """Keeps what messages say of their sender's disk."""
+
+    @property
+    def inbox(self) -> Inbox:
+        """Takes the messages."""
+
+    @property
+    def reading_paused(self) -> bool:
+        """Whether this node reads nothing for now."""
+
+    def has_room(self) -> bool:
+        """Whether one more connection may be accepted."""
+
+    def accepted(self, link: Inbound, hello: Hello) -> None:
+        """A peer has dialled, and its Hello is good."""
+
+
+class Inbound(Link):
+    """The end that listened."""
+
+    _mesh: InboundOwner  # what it was made with
+
+    def __init__(self, mesh: InboundOwner) -> None:
+        super().__init__(mesh)
+
+    def message_received(self, from_role: str, to_role: str, message: Any) -> None:
+        """Hello first, then messages for this node's actors."""
+        peer = self.peer
+        if peer is None:
+            # A vote of nobody is no vote: nothing counts before the sender has said who it is.
+            if not isinstance(message, Hello):
+                raise CodecError(f"{type(message).__name__} before Hello")
+            self._hello_received(message)
+        elif isinstance(message, (Hello, Refused, RefusedForGood)):
+            # A connection does not change hands.
+            raise CodecError(f"{type(message).__name__} after Hello")
+        elif not isinstance(message, Alive):
+            # No actor of this mode would know what to do with it.
+            if type(message) not in self._mesh.spoken:
+                raise CodecError(f"{type(message).__name__} is not said in this mode")
+            # Before anybody counts a vote, this node must know of it: the peer's next life is asked about it (B34).
+            if type(message) in VOTES:
+                self._mesh.acquaintances.heard(peer.node, message)
+            self._mesh.inbox.deliver(to_role, Address(peer.node, from_role), message)
+
+    def _hello_received(self, hello: Hello) -> None:
+        """A node wants to be heard here: answer with a Hello, or with the reason why not, and close."""
+        self.node = hello.node
+        objection = self._mesh.objection(hello)
+        if objection is not None:
+            self.refuse(objection)
+            told = objection.reason[:REASON_CHARACTERS_MAX]
+            self.write(mesh_frame(RefusedForGood(told, self._mesh.me) if objection.for_good else Refused(told)))
+            self.close()
+            return
+        self.write(self._mesh.hello)
+        self.accept_hello(self._mesh.peers[hello.node], hello)
+        self._mesh.accepted(self, hello)
+
+    def tick(self) -> None:
+        """As for every link; but while this node reads nothing, silence says nothing about the peer."""
+        if self._mesh.reading_paused:
+            self._silent_ticks = self._unfinished_ticks = 0
+        super().tick()
+
+
+class InboundFactory(Factory):
+    """Makes a link for each connection that is accepted."""
+
+    noisy = False
+
+    def __init__(self, mesh: InboundOwner) -> None:
+        self._mesh = mesh
+
+    def buildProtocol(self, addr: object) -> Inbound | None:
+        """A link for whoever it is; None, which closes the connection, if there are too many."""
+        return Inbound(self._mesh) if self._mesh.has_room() else None

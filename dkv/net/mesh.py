@@ -1,0 +1,235 @@
+"""The mesh: a node's connections with every other member.
+
+It promises little, as Paxos asks for little. What is sent to a peer arrives once and in order, unless a connection is
+lost; then it is lost too. What the mesh does promise is who is talking. It delivers a message only from a node of this
+cluster and of this mode, whose incarnation is the one that this node knows, and whose directory remembers what this
+node knows of its lives (``dkv.net.acquaintances``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import LoopingCall
+
+from dkv.actor import Address
+from dkv.identity import Acquaintance
+from dkv.messages import SPOKEN
+from dkv.net.acquaintances import Acquaintances, Objection
+from dkv.net.door import Door
+from dkv.net.event_log import EventLog
+from dkv.net.fault_orders import FaultOrders
+from dkv.net.inbound import Inbound, InboundFactory
+from dkv.net.inbox import Inbox
+from dkv.net.link import ALIVE, TICKS_OF_SILENCE, Link, mesh_frame
+from dkv.net.once_log import OnceLog
+from dkv.net.outbound import Outbound
+from dkv.net.peer import Peer
+from dkv.net.sending import SenderOf, by_write
+from dkv.settings import Limits, Timings
+from dkv.wire.codec import Hello, RefusedForGood, encode
+from dkv.wire.frames import frame
+
+STRANGERS_MAX = 64
+"""Accepted connections beyond one per member: enough for reconnects, too few to use up file descriptors."""
+
+
+class Mesh(MultiService):
+    """Connections to and from all ``peers``, kept up from ``startService`` to ``stopService``.
+
+    ``me`` is what this node says of itself. Peers come in through ``door``, which is opened here and closed by
+    ``stopService``. ``peers`` maps every other member to the client endpoint string at which it is dialled. ``known``
+    is what the disk keeps of members met before. The mesh knows any other member from its first accepted Hello on,
+    until the process ends; it tells the acceptor by ``peer_met``, which stores it.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        me: Hello,
+        door: Door,
+        peers: Mapping[int, str],
+        known: Mapping[int, Acquaintance],
+        limits: Limits,
+        timings: Timings,
+        inbox: Inbox,
+        log: EventLog,
+        sender_of: SenderOf = by_write,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self.door = door
+        self._timings = timings
+        self.limits = limits
+        self.sender_of = sender_of
+        self.inbox = inbox
+        self.log = log
+        self.complaints = OnceLog(log)
+        self.me = me
+        self.hello = mesh_frame(me)
+        self.acquaintances = Acquaintances(me, peers, known)
+        self.spoken = SPOKEN[me.mode]
+        self.reading_paused = False
+        self.peers = {node: Peer(self, node, address, reactor, timings, inbox, log) for node, address in peers.items()}
+        for peer in self.peers.values():
+            peer.dialler.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self.faults = FaultOrders(reactor, peers, log, Random())
+        """Orders to drop or delay what is written to peers."""
+        self._links: dict[Link, None] = {}  # in order, so that a simulation can be repeated
+        self._links_gone: Deferred[None] | None = None  # waited for by stopService
+        self._ticks = LoopingCall(self._tick)
+        self._ticks.clock = reactor
+        self._last_sent: tuple[Any, bytes] = (None, b"")
+        self.to_flush: list[Outbound] = []
+        """Links that hold what was sent and is not written yet."""
+        door.open(InboundFactory(self))
+
+    @property
+    def connected(self) -> frozenset[int]:
+        """The peers that what is sent now may reach."""
+        return frozenset(node for node, peer in self.peers.items() if peer.is_connected)
+
+    def status(self) -> list[dict[str, Any]]:
+        """What is known of each peer, for people and JSON."""
+        return [peer.status() for _, peer in sorted(self.peers.items())]
+
+    # --- from start to stop ---
+
+    def startService(self) -> None:
+        """Begin to dial."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._ticks.start(self._timings.silence_seconds / TICKS_OF_SILENCE, now=False)
+
+    def stopService(self) -> Deferred[Any]:
+        """End every connection, when what was written is sent or ``drain_seconds`` have passed; listen no more.
+
+        Nothing is told to the inbox from here on. The Deferred fires when all is closed, and does not fail.
+        """
+        if self._ticks.running:
+            self._ticks.stop()
+        self.faults.stop()
+        for peer in self.peers.values():
+            peer.stop()
+        waits: list[Deferred[Any]] = [super().stopService(), self.door.close()]  # type: ignore[no-untyped-call]
+        if self._links:
+            self._links_gone = Deferred()
+            waits.append(self._links_gone)
+        late = self._reactor.callLater(self._timings.drain_seconds, self._abort_all)
+        for link in list(self._links):
+            link.close()
+
+        def closed(result: Any) -> None:
+            if late.active():
+                late.cancel()
+
+        return DeferredList(waits, consumeErrors=True).addCallback(closed)
+
+    def _abort_all(self) -> None:
+        for link in list(self._links):
+            link.abort()
+
+    # --- what the host asks for ---
+
+    def send(self, to: Address, sender: Address, message: Any) -> None:
+        """Send to an actor of another node at the next ``flush``, if that node is connected.
+
+        No trouble of the network makes this raise. One message that goes to several peers, one after the other, is
+        encoded once.
+        """
+        peer = self.peers.get(to.node)
+        if peer is None or peer.outbound is None or peer.outbound.peer is None:
+            return
+        last_message, data = self._last_sent
+        if message is not last_message:
+            body = encode(message)
+            if len(body) > self.limits.frame_bytes_max:
+                # Sent, it would end the connection. The order of the limits rules it out, but for a bug.
+                self.log.warning("message_too_large", message=type(message).__name__, bytes=len(body))
+                return
+            data = frame(body)
+            self._last_sent = (message, data)
+        peer.outbound.send(data)
+
+    def flush(self) -> None:
+        """Write what was sent since the last time."""
+        links, self.to_flush = self.to_flush, []
+        for link in links:
+            link.flush()
+
+    def pause_reading(self) -> None:
+        """Take in no more messages until ``resume_reading``. What is read already may still be delivered."""
+        self.reading_paused = True
+        for link in self._links:
+            if isinstance(link, Inbound):
+                link.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Take in messages again."""
+        self.reading_paused = False
+        for link in self._links:
+            if isinstance(link, Inbound):
+                link.transport.resumeProducing()
+
+    # --- what links ask and report ---
+
+    def objection(self, hello: Hello, target: int | None = None) -> Objection | None:
+        """Why this node will not talk to the sender of ``hello``; ``target`` is the node that it meant to dial."""
+        peer = self.peers.get(hello.node)
+        living = [link for link in peer.living() if hello.starts[-1:] != (link.start,)] if peer is not None else []
+        for link in living:
+            link.write(ALIVE)  # Does that life still run? The machine of one that lost power answers with a reset.
+        return self.acquaintances.objection(hello, target, [link.start for link in living])
+
+    def has_room(self) -> bool:
+        """Whether one more connection may be accepted: not too many, and none before the start or after the end."""
+        accepted = sum(isinstance(link, Inbound) for link in self._links)
+        return bool(self.running) and accepted < len(self.peers) + STRANGERS_MAX
+
+    def opened(self, link: Link) -> None:
+        """A connection is made. Nothing is known of the other end."""
+        self._links[link] = None
+        if isinstance(link, Outbound):
+            self.peers[link.target.node].outbound = link
+        elif self.reading_paused:
+            link.transport.pauseProducing()  # A reconnect is no way around the pause.
+
+    def accepted(self, link: Inbound, hello: Hello) -> None:
+        """A peer has dialled, and its Hello is good: the connection is with the life that the Hello names."""
+        self._meet(hello)
+        self.peers[hello.node].accepted(link, hello)
+
+    def dialled(self, link: Outbound, hello: Hello) -> None:
+        """A peer was dialled, has accepted this node's Hello, and has answered with a good one."""
+        self._meet(hello)
+        self.complaints.forget(link.host)
+        self.peers[link.target.node].dialled(link, hello)
+
+    def refused_for_good(self, link: Outbound, refusal: RefusedForGood) -> None:
+        """A peer will never talk to this node: this directory has forgotten something (B34).
+
+        Only a peer of this node's own cluster, to which it would talk itself, is believed.
+        """
+        if self.objection(refusal.by, link.target.node) is None:
+            self.inbox.fence(refusal.reason)
+
+    def lost(self, link: Link) -> None:
+        """A connection has ended."""
+        self._links.pop(link, None)
+        if link.node in self.peers:
+            self.peers[link.node].lost(link)
+        if self._links_gone is not None and not self._links:
+            gone, self._links_gone = self._links_gone, None
+            gone.callback(None)
+
+    def _meet(self, hello: Hello) -> None:
+        met = self.acquaintances.meet(hello)
+        if met is not None:
+            self.inbox.peer_met(hello.node, met)
+
+    def _tick(self) -> None:
+        for link in list(self._links):
+            link.tick()

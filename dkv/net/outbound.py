@@ -1,0 +1,156 @@
+"""The end of a connection between nodes that this node dialled: it writes messages and reads none."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from dkv.net.link import Link, LinkOwner, Remote
+from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood
+
+
+class OutboundOwner(LinkOwner, Protocol):
+    """What an outbound link needs of its mesh."""
+
+    @property
+    def to_flush(self) -> list[Outbound]:
+        """The links that hold what was sent and is not written yet."""
+
+    def dialled(self, link: Outbound, hello: Hello) -> None:
+        """A peer was dialled, has accepted this node's Hello, and has answered with a good one."""
+
+    def refused_for_good(self, link: Outbound, refusal: RefusedForGood) -> None:
+        """A peer will never talk to this node."""
+
+
+@implementer(IPushProducer)
+class Outbound(Link):
+    """The end that dialled ``target``.
+
+    It is registered with its transport as a producer only to learn when the transport's buffer fills and empties.
+    """
+
+    _mesh: OutboundOwner  # what it was made with
+
+    def __init__(self, mesh: OutboundOwner, target: Remote) -> None:
+        super().__init__(mesh)
+        self.target = target
+        self.node = target.node
+        self._blocked = False  # the transport's buffer is not empty
+        self._unsent_bytes = 0  # written since it filled: all that it holds, but for what made it full
+        self._frames: list[bytes] = []  # for the next flush
+        self._frames_bytes = 0
+        self._dropping = False
+
+    # --- the handshake ---
+
+    def connectionMade(self) -> None:
+        """The peer's port is open: say Hello at once."""
+        super().connectionMade()
+        self.transport.registerProducer(self, True)
+        self.write(self._mesh.hello)
+
+    def message_received(self, from_role: str, to_role: str, message: Any) -> None:
+        """Hello or Refused first, then signs of life only."""
+        if self.peer is not None:
+            # If messages came on both connections, they could be heard twice, and out of order.
+            if not isinstance(message, Alive):
+                raise CodecError(f"{type(message).__name__} on a connection that carries messages the other way")
+        elif isinstance(message, Hello):
+            self._hello_received(message)
+        elif isinstance(message, (Refused, RefusedForGood)):
+            self._refused(message)
+        else:
+            raise CodecError(f"{type(message).__name__} before Hello")
+
+    def _hello_received(self, hello: Hello) -> None:
+        """The peer has let this node in; now this node judges the peer."""
+        objection = self._mesh.objection(hello, self.target.node)
+        if objection is not None:
+            self.refuse(objection)
+            self.abort()
+            return
+        self.accept_hello(self.target, hello)
+        self._mesh.dialled(self, hello)
+
+    def _refused(self, message: Refused | RefusedForGood) -> None:
+        """The peer will not hear this node: its operator has to read why."""
+        for_good = isinstance(message, RefusedForGood)
+        self.complain(message.reason, "refused_by_peer", reason=message.reason, for_good=for_good)
+        self.abort()
+        if isinstance(message, RefusedForGood):
+            self._mesh.refused_for_good(self, message)
+
+    # --- messages out ---
+
+    def send(self, data: bytes) -> None:
+        """Take one message's frame, to be written at the next ``flush``; drop it if the peer reads too slowly."""
+        if self._closing:
+            return
+        if self._unsent_bytes + self._frames_bytes + len(data) > self._mesh.limits.peer_queue_bytes_max:
+            if not self._dropping:
+                self._dropping = True
+                self._mesh.log.warning("peer_slow", peer=self.target.node, unsent_bytes=self._unsent_bytes)
+            return
+        if not self._frames:
+            self._mesh.to_flush.append(self)
+        self._frames.append(data)
+        self._frames_bytes += len(data)
+
+    def flush(self) -> None:
+        """Write all that was sent since the last time, at once: one system call here, and mostly one at the peer."""
+        frames, self._frames, self._frames_bytes = self._frames, [], 0
+        if self._closing or not frames:
+            return
+        if self._mesh.faults:
+            for data in frames:
+                self.write(data)
+        else:
+            self._send(b"".join(frames))
+        if self._blocked:
+            self._unsent_bytes += sum(map(len, frames))
+        else:
+            self._drop_no_more()
+
+    def close(self) -> None:
+        """As for every link. A transport that has a producer would wait for what it produces next, and never close."""
+        self.flush()
+        self.transport.unregisterProducer()
+        super().close()
+
+    # --- a producer for the transport ---
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer has filled: the peer reads slower than this node writes. Count what is behind it."""
+        self._blocked = True
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty again: the peer has caught up, and nothing needs to be dropped."""
+        self._blocked = False
+        self._unsent_bytes = 0
+        self._drop_no_more()
+
+    def _drop_no_more(self) -> None:
+        if self._dropping:
+            self._dropping = False
+            self._mesh.log.info("peer_slow_no_more", peer=self.target.node)
+
+    def stopProducing(self) -> None:
+        """The transport is gone. ``connectionLost`` says so too."""
+
+
+class OutboundFactory(Factory):
+    """Makes a link each time that ``target`` was dialled."""
+
+    noisy = False
+
+    def __init__(self, mesh: OutboundOwner, target: Remote) -> None:
+        self._mesh = mesh
+        self._target = target
+
+    def buildProtocol(self, addr: object) -> Outbound:
+        """A link to this factory's peer."""
+        return Outbound(self._mesh, self._target)
