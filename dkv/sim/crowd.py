@@ -5,7 +5,9 @@ Written values are unique but for requests that are sent again, so that a read t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
 from dkv.events import Replies
 from dkv.net.client_connection import BYTES_PER_MESSAGE
@@ -14,7 +16,6 @@ from dkv.sim.habits import Habits
 from dkv.sim.keyring import EDGE_BYTES_MAX, Keyring
 from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES, Request
 from dkv.sim.schedule import Schedule
-from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.simulated_node import SimulatedNode
 
 KINDS = (b"put", b"append", b"append", b"delete")
@@ -24,8 +25,34 @@ EDGES = 0.15
 """How likely a value is about as long as its limit allows, where that is not too long."""
 
 
+class Asker(Protocol):
+    """One client, as far as its crowd is concerned."""
+
+    number: int
+    node: SimulatedNode | None
+    connection: int
+    patience: float
+
+    @property
+    def oldest(self) -> Request:
+        """The request that it waits for."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it waits for a reply."""
+
+    def go_on_after(self, seconds: float) -> None:
+        """Send the next requests in a moment."""
+
+    def replied(self, replies: Replies) -> None:
+        """A node has answered."""
+
+    def lose(self) -> None:
+        """The connection broke."""
+
+
 class Crowd:
-    """All clients of a run, and all their requests in order."""
+    """All clients of a run, made by ``new_client`` with a number each, and all their requests in order."""
 
     def __init__(
         self,
@@ -35,6 +62,7 @@ class Crowd:
         habits: Habits,
         limits: Limits,
         delay: float,
+        new_client: Callable[[Crowd, int], Asker],
     ) -> None:
         self.schedule = schedule
         self.random = random
@@ -44,13 +72,13 @@ class Crowd:
         self.ring = Keyring(b"k", habits.keys, limits.key_bytes_max)
         """The keys that all clients use."""
         self.requests: list[Request] = []
-        self.connections: dict[int, SimulatedClient] = {}
+        self.connections: dict[int, Asker] = {}
         self.unanswered: list[Request] = []
         """Those that a node should have answered and did not."""
         self.message_bytes_max = min(BYTES_PER_MESSAGE, limits.request_bytes_max)
         self.made = 0
         self.stopped = False
-        self.clients = [SimulatedClient(self, number + 1) for number in range(habits.clients)]
+        self.clients = [new_client(self, number + 1) for number in range(habits.clients)]
         self._delay = delay
         self._values = 0
 
@@ -95,7 +123,7 @@ class Crowd:
             if request.known or request.failed or request.is_forgotten:
                 request.ring.settled(request.keys)
 
-    def gave_up(self, client: SimulatedClient) -> None:
+    def gave_up(self, client: Asker) -> None:
         """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""
         node, request = client.node, client.oldest
         if node is None or not node.up or node.clock.paused or node.port.paused or node.resumed_at >= request.sent:
@@ -111,6 +139,6 @@ class Crowd:
         """How long a client takes to send on without waiting."""
         return self.random.choice((0.5, 5.0)) * self.delay()
 
-    def _break(self, client: SimulatedClient, connection: int) -> None:
+    def _break(self, client: Asker, connection: int) -> None:
         if self.connections.get(connection) is client:
             client.lose()

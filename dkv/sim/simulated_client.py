@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dkv.events import ClientGone, Replies, Requests
 from dkv.host.calls import PlannedCall
 from dkv.kv.commands import READS
 from dkv.replies import Error, Local, Result
+from dkv.sim.crowd import Crowd
 from dkv.sim.keyring import Keyring
 from dkv.sim.producers import Producer
 from dkv.sim.requests import Request
 from dkv.sim.simulated_connection import Life
 from dkv.sim.simulated_node import SimulatedNode
-
-if TYPE_CHECKING:
-    from dkv.sim.crowd import Crowd
 
 NEW = [b"idmp", b"new"]
 SENDS_ON = 0.7

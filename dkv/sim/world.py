@@ -19,6 +19,7 @@ from dkv.sim.memory import MemoryStore
 from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, draw
 from dkv.sim.readiness_rule import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.simulated_network import SimulatedNetwork
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.trace import Happening, Trace
@@ -101,7 +102,13 @@ class World:
         self.network.past.chance = plan.past_life_chance
         self.nodes: list[SimulatedNode] = []
         self.crowd = Crowd(
-            self.schedule, self._generator("clients"), self.nodes, plan.habits, plan.limits, plan.client_delay
+            self.schedule,
+            self._generator("clients"),
+            self.nodes,
+            plan.habits,
+            plan.limits,
+            plan.client_delay,
+            SimulatedClient,
         )
         self.faults = FaultInjector(
             self.schedule,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock, patch
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +18,7 @@ from dkv.sim.history import Operation
 from dkv.sim.keyring import OPEN_WRITES_MAX, Keyring
 from dkv.sim.plan import FAULTS
 from dkv.sim.requests import Request
+from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.verdict import Done, Executions, history, judge, wrong_reply
 from dkv.sim.world import World
 
@@ -212,7 +213,8 @@ class CrowdTests(SynchronousTestCase):
             world.faults.begin()
             for _ in range(100):
                 world.run(0.05)
-                under_way = [len({each.sent for each in client._waiting}) for client in world.crowd.clients]
+                clients = cast(list[SimulatedClient], world.crowd.clients)
+                under_way = [len({each.sent for each in client._waiting}) for client in clients]
                 seen["messages under way"] += max(under_way) > 1
             self.assertIsNone(world.violation)
             seen["executed again"] += max(map(len, world.executions.values()), default=0) > 1
