@@ -51,31 +51,9 @@ Exit status of every command, besides its own:
   141  nobody reads stdout any more"""
 
 
-class Group(click.Group):
-    """Says each error in one line, also as a JSON object where JSON was asked for, and exits with its status."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of the help."""
-        return [name for commands in SECTIONS.values() for name in commands]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None if there is none of that name."""
-        for commands in SECTIONS.values():
-            if cmd_name in commands:
-                module, name = commands[cmd_name].split(":")
-                command: click.Command = getattr(import_module(f"dkv.cli.{module}"), name)
-                return command
-        return None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands by section."""
-        width = max(map(len, self.list_commands(ctx)))
-        for section, names in SECTIONS.items():
-            commands = [(name, self.get_command(ctx, name)) for name in names]
-            with formatter.section(section):
-                formatter.write_dl(
-                    [(f"{name:<{width}}", command.get_short_help_str(80)) for name, command in commands if command]
-                )
+class Program(click.Command):
+    """A command that is a whole program: it says each error in one line, as a JSON object too where JSON was asked for,
+    and exits with its status."""
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
         """Parse the command line as far as the command's name."""
@@ -103,7 +81,7 @@ class Group(click.Group):
         except Failure as failure:
             status = _report(failure, words)
         except click.UsageError as error:
-            path = error.ctx.command_path if error.ctx is not None else "dkv"
+            path = error.ctx.command_path if error.ctx is not None else self.name
             message = f"{' '.join(error.format_message().split())} (see {path} --help)"  # click sets choices in lines
             status = _report(Failure(Status.USAGE, "USAGE", message), words)
         except click.ClickException as error:
@@ -112,6 +90,33 @@ class Group(click.Group):
             text = "interrupted; a write that was under way may or may not happen"
             status = _report(Failure(Status.INTERRUPTED, "INTERRUPTED", text), words)
         sys.exit(int(status or Status.DONE))
+
+
+class Group(Program, click.Group):
+    """``dkv``: imports each of its commands when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the help."""
+        return [name for commands in SECTIONS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        for commands in SECTIONS.values():
+            if cmd_name in commands:
+                module, name = commands[cmd_name].split(":")
+                command: click.Command = getattr(import_module(f"dkv.cli.{module}"), name)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by section."""
+        width = max(map(len, self.list_commands(ctx)))
+        for section, names in SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(f"{name:<{width}}", command.get_short_help_str(80)) for name, command in commands if command]
+                )
 
 
 def _report(failure: Failure, words: list[str]) -> Status:

@@ -1,1 +1,1 @@
-"""What ``dkv bench`` measures, with what, and against whom."""
+"""What ``dkv bench`` measures, and with what."""

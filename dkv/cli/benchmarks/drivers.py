@@ -1,17 +1,15 @@
-"""What drives a system: redis-benchmark, the generator that dkv brings with it, or etcd's own client library."""
+"""What drives a system that speaks Redis's protocol: redis-benchmark, or the generator that dkv brings with it."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +19,9 @@ from dkv.client.blocking import Endpoint
 
 REDIS_BENCHMARK = "redis-benchmark"
 BUILT_IN = "built-in"
-ETCD_LOAD = "etcd_load"
 GENERATORS = (REDIS_BENCHMARK, BUILT_IN)
 DEADLINE_SECONDS = 300.0
 """A run that takes longer hangs: its load is chosen for seconds."""
-
-BUILD_SECONDS = 300.0
-GO_PATH = "/usr/share/gocode"
-"""Where Debian's packages of Go libraries are."""
 
 _THROUGHPUT = re.compile(r"throughput summary: ([0-9.]+) requests per second")
 _STEP = re.compile(r"% <= ([0-9.]+) milliseconds \(cumulative count (\d+)\)")
@@ -69,31 +62,15 @@ def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, genera
         _redis_benchmark(endpoint, workload, clients, requests * clients // workload.clients)
         for endpoint, clients in zip(used, shares, strict=True)
     ]
-    return _together([_read_redis_benchmark(text) for text in _outputs(commands)])
+    return _together([_read_redis_benchmark(text) for text in outputs(commands)])
 
 
 def by_generator(endpoints: Sequence[Endpoint], **orders: Any) -> LoadResult:
     """Have our own generator ask; see its ``Orders``."""
     where = [(endpoint.host, endpoint.port) for endpoint in endpoints]
     command = [sys.executable, "-P", "-m", "dkv.cli.benchmarks.generator", json.dumps({"endpoints": where} | orders)]
-    (text,) = _outputs([command])
-    return _read_json(text, BUILT_IN)
-
-
-class EtcdLoad:
-    """The generator for etcd, built in ``directory``; ``Failure`` if it cannot be built."""
-
-    def __init__(self, directory: Path) -> None:
-        self._program = directory / ETCD_LOAD
-        environment = os.environ | {"GO111MODULE": "off", "GOPATH": GO_PATH, "GOCACHE": str(directory / "cache")}
-        with as_file(files("dkv.cli.benchmarks").joinpath("etcd_load.go")) as source:
-            _run(["go", "build", "-o", str(self._program), str(source)], environment, BUILD_SECONDS)
-
-    def run(self, endpoints: Sequence[str], **flags: Any) -> LoadResult:
-        """Ask, as the flags say; see its source."""
-        words = [f"-{name.replace('_', '-')}={json.dumps(value).strip(chr(34))}" for name, value in flags.items()]
-        (text,) = _outputs([[str(self._program), f"-endpoints={','.join(endpoints)}", *words]])
-        return _read_json(text, ETCD_LOAD)
+    (text,) = outputs([command])
+    return read_json(text, BUILT_IN)
 
 
 # --- processes ---
@@ -112,29 +89,20 @@ def _redis_benchmark(endpoint: Endpoint, workload: Workload, clients: int, reque
     return [REDIS_BENCHMARK, "-h", endpoint.host, *words, "-t", workload.operation]
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> None:
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _failed(command[0], str(error)) from None
-    if done.returncode:
-        raise _failed(command[0], done.stderr)
-
-
-def _outputs(commands: Sequence[Sequence[str]]) -> list[str]:
-    """What several processes print that run side by side."""
+def outputs(commands: Sequence[Sequence[str]]) -> list[str]:
+    """What each of several processes prints; they run side by side."""
     with _started(commands) as processes:
-        outputs = []
+        texts = []
         for command, process in zip(commands, processes, strict=True):
             try:
                 out, err = process.communicate(timeout=DEADLINE_SECONDS)
             except subprocess.TimeoutExpired:
-                raise _failed(command[0], f"it did not end within {DEADLINE_SECONDS:g} s") from None
+                raise failed(command[0], f"it did not end within {DEADLINE_SECONDS:g} s") from None
             refused = _REFUSED.search(out + err)
             if process.returncode or refused:
-                raise _failed(command[0], refused[0] if refused else err)
-            outputs.append(out)
-    return outputs
+                raise failed(command[0], refused[0] if refused else err)
+            texts.append(out)
+    return texts
 
 
 @contextmanager
@@ -145,14 +113,15 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
             processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         yield processes
     except OSError as error:
-        raise _failed(commands[0][0], str(error)) from None
+        raise failed(commands[0][0], str(error)) from None
     finally:
         for process in processes:
             process.kill()
             process.communicate()
 
 
-def _failed(program: str, why: str) -> Failure:
+def failed(program: str, why: str) -> Failure:
+    """The failure of a generator, with the last line that it printed."""
     last = (why.strip().splitlines() or ["it said nothing"])[-1]
     return Failure(Status.FAILED, "GENERATOR", f"{Path(program).name} failed: {last}")
 
@@ -163,12 +132,13 @@ def _failed(program: str, why: str) -> Failure:
 def _read_redis_benchmark(text: str) -> LoadResult:
     throughput = _THROUGHPUT.search(text)
     if throughput is None:
-        raise _failed(REDIS_BENCHMARK, f"it printed {text.strip()[-200:]!r}")
+        raise failed(REDIS_BENCHMARK, f"it printed {text.strip()[-200:]!r}")
     latencies = Latencies((float(ms) / 1e3, int(count)) for ms, count in _STEP.findall(text))
     return LoadResult(float(throughput[1]), latencies, REDIS_BENCHMARK)
 
 
-def _read_json(text: str, generator: str) -> LoadResult:
+def read_json(text: str, generator: str) -> LoadResult:
+    """What a generator of ours saw, from the JSON object that it prints."""
     seen = json.loads(text)
     latencies = Latencies((seconds, int(count)) for seconds, count in seen["steps"])
     rate = seen["requests"] / seen["seconds"]

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +24,10 @@ MARK = "<!-- Everything below this line is written by dkv bench --markdown. -->"
 SYNCS = 200
 SYNC_BYTES = 512
 LIBRARIES = ("Twisted", "cbor2", DISTRIBUTION, "google-crc32c")
-PROGRAMS = (
-    ("redis-server", "--version", "v="),
-    ("redis-benchmark", "--version", "redis-benchmark "),
-    ("etcd", "--version", "etcd Version: "),
-)
+VersionQuery = tuple[str, str, str]
+"""A program, its option that prints its version, and what stands before the version there."""
+
+REDIS_BENCHMARK: VersionQuery = ("redis-benchmark", "--version", "redis-benchmark ")
 
 
 def say_rows(part: str, rows: Iterable[Row], as_json: bool, clear: Callable[[], None]) -> list[Row]:
@@ -48,8 +47,8 @@ def say_rows(part: str, rows: Iterable[Row], as_json: bool, clear: Callable[[], 
     return said
 
 
-def facts(directory: Path) -> dict[str, str]:
-    """What the figures depend on: the machine, the disk under ``directory``, and the programs."""
+def facts(directory: Path, programs: Sequence[VersionQuery] = ()) -> dict[str, str]:
+    """What the figures depend on: the machine, the disk under ``directory``, and the versions of ``programs``."""
     known = {
         "date": date.today().isoformat(),
         "processor": f"{_cpu_model()}, {os.cpu_count()} of them",
@@ -59,7 +58,7 @@ def facts(directory: Path) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
-    for program, flag, before in PROGRAMS:
+    for program, flag, before in (*programs, REDIS_BENCHMARK):
         if shutil.which(program):
             done = subprocess.run([program, flag], capture_output=True, text=True, check=False)
             known[program] = done.stdout.partition(before)[2].split()[0]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from dkv.cli.benchmarks import processes
 from dkv.cli.benchmarks.drivers import LoadResult, ask, by_generator
@@ -46,14 +46,23 @@ class System(Protocol):
         """What it has used so far."""
 
 
+@runtime_checkable
 class Cluster(System, Protocol):
-    """A system whose leader can die."""
+    """A system whose leader can be killed."""
 
     def write_for(self, clients: int, seconds: float) -> LoadResult:
         """Write by clients that go on with another node when theirs fails."""
 
     def kill_leader(self) -> Callable[[], None]:
-        """Kill the leader as kill -9 does; the function that starts it again, and returns when all is well."""
+        """Kill the leader as kill -9 does; the function that is returned starts it again, and waits until it serves."""
+
+
+@runtime_checkable
+class Spreadable(Protocol):
+    """A system whose clients usually connect to all its nodes, whatever a workload says."""
+
+    def spread(self) -> System:
+        """The same system, asked so."""
 
 
 # --- dkv ---

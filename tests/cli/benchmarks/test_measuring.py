@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import ExitStack
 from pathlib import Path
 
 from hypothesis import given
@@ -13,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli.benchmarks.drivers import REDIS_BENCHMARK, LoadResult, ask
 from dkv.cli.benchmarks.parts import Grid, comparison_rows, targets
-from dkv.cli.benchmarks.peers import start_process
 from dkv.cli.benchmarks.rounds import Rounds
 from dkv.cli.benchmarks.workload import Latencies, Usage, Workload, size
 from dkv.cli.output import Failure
@@ -197,8 +195,3 @@ class DriverTests(SynchronousTestCase):
             self.install(script)
             with self.assertRaisesRegex(Failure, "^redis-benchmark failed: .*(TRYAGAIN|Could not|hello)"):
                 ask(endpoint, Workload("set", 1), 10, REDIS_BENCHMARK)
-
-    def test_what_is_not_installed(self) -> None:
-        """The message says what to install."""
-        with ExitStack() as life, self.assertRaisesRegex(Failure, "no-such-program is not installed: .*install it"):
-            start_process(["no-such-program"], self.directory / "log", life)

@@ -91,6 +91,11 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("needs a cluster of its own", self.refused("failover", "--endpoints", "127.0.0.1:1"))
         self.assertIn("'speed' is not one of", self.refused("speed"))
 
+    def test_other_systems_are_not_part_of_the_product(self) -> None:
+        """A user is told where they are measured, by the help that the message names."""
+        self.assertIn("No such option '--against'", self.refused("targets", "--against", "redis"))
+        self.assertIn("python -m benchmarks", run("bench", "--help").stdout)
+
     def test_nobody_there(self) -> None:
         """The endpoints that were given are wrong."""
         self.assertIn("not reachable", self.refused("--endpoints", "127.0.0.1:1", status=3))

@@ -1,4 +1,4 @@
-// etcd_load asks an etcd cluster, as the generator beside it asks dkv: one request at a time for each client, for
+// etcd_load asks an etcd cluster as dkv/cli/benchmarks/generator.py asks dkv: one request at a time for each client, for
 // random keys, by gRPC connections that many clients share. It prints one JSON object, with latencies as pairs of
 // seconds and how many took no longer.
 //

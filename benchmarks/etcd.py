@@ -1,11 +1,8 @@
-"""Whom dkv is measured against: one redis-server, and an etcd cluster; each started here and ended in the end."""
+"""Three nodes of etcd, asked through its own client library."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -13,65 +10,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.etcd_load import EtcdLoad
+from benchmarks.local import HOST, free_ports, start_process
 from dkv.cli.benchmarks import processes
-from dkv.cli.benchmarks.drivers import EtcdLoad, LoadResult, ask
-from dkv.cli.benchmarks.systems import ANSWER_SECONDS, PATIENCE_SECONDS, connection_to, fill, wait
+from dkv.cli.benchmarks.drivers import LoadResult
+from dkv.cli.benchmarks.systems import ANSWER_SECONDS, PATIENCE_SECONDS, wait
 from dkv.cli.benchmarks.workload import ALL_NODES, Usage, Workload
 from dkv.cli.metrics import samples
-from dkv.cli.output import Failure, Status
-from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
-
-HOST = "127.0.0.1"
-
-
-class Redis:
-    """One redis-server, which syncs its append-only file before it acknowledges; ``Failure`` if it is not installed."""
-
-    name = "redis"
-
-    def __init__(self, directory: Path, generator: str, life: ExitStack) -> None:
-        self._generator = generator
-        self._endpoint = Endpoint(HOST, free_ports(1)[0])
-        options = {"port": self._endpoint.port, "bind": HOST, "dir": directory, "appendonly": "yes"}
-        options |= {"appendfsync": "always", "save": ""}
-        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        self._process = start_process(["redis-server", *words], directory / "redis.log", life)
-        wait(self._serves, "redis-server does not serve")
-
-    def pids(self) -> Sequence[int]:
-        """One."""
-        return [self._process.pid]
-
-    def can(self, workload: Workload) -> bool:
-        """What one node can."""
-        return workload.to != ALL_NODES
-
-    def fill(self, keys: int, value_bytes: int) -> None:
-        """Write every key once."""
-        fill([self._endpoint], keys, value_bytes)
-
-    def run(self, workload: Workload, requests: int) -> LoadResult:
-        """Ask so often."""
-        return ask([self._endpoint], workload, requests, self._generator)
-
-    def usage(self) -> Usage:
-        """It does not count its fsyncs."""
-        return Usage(processes.cpu_seconds(self.pids()), processes.written_bytes(self.pids()), None)
-
-    def _serves(self) -> bool:
-        try:
-            with connection_to(self._endpoint) as connection:
-                return connection.call(b"PING") == "PONG"
-        except (NotSent, NoAnswer, ServerError):
-            return False
 
 
 class Etcd:
-    """Three nodes of etcd with its defaults; ``Failure`` if it, or what its generator is built with, is missing."""
+    """Starts three nodes with etcd's defaults; ``Failure`` if etcd, or what its generator is built with, is missing."""
 
     name = "etcd"
 
-    def __init__(self, directory: Path, life: ExitStack) -> None:
+    def __init__(self, directory: Path, _: str, life: ExitStack) -> None:
         self._directory = directory
         self._life = life
         self._load = EtcdLoad(directory)
@@ -82,11 +35,11 @@ class Etcd:
             self._wait_serves(port)
 
     def pids(self) -> Sequence[int]:
-        """One for each node."""
+        """There is one process for each node."""
         return [process.pid for process in self._processes]
 
     def can(self, workload: Workload) -> bool:
-        """It has no pipelines."""
+        """Whatever needs no pipeline, which etcd does not have."""
         return workload.pipeline == 1
 
     def fill(self, keys: int, value_bytes: int) -> None:
@@ -105,12 +58,12 @@ class Etcd:
         )
 
     def usage(self) -> Usage:
-        """The fsyncs are those of its write-ahead log."""
+        """Fsyncs are those of the write-ahead log."""
         fsyncs = sum(self._metric(port, "etcd_disk_wal_fsync_duration_seconds_count") for port in self._clients)
         return Usage(processes.cpu_seconds(self.pids()), processes.written_bytes(self.pids()), int(fsyncs))
 
     def spread(self) -> EtcdSpread:
-        """The same cluster, asked as etcd's client does by itself."""
+        """The same cluster, asked as etcd's client library asks it by default."""
         return EtcdSpread(self)
 
     def write_for(self, clients: int, seconds: float) -> LoadResult:
@@ -119,7 +72,7 @@ class Etcd:
         return self._load.run(self._at(), clients=clients, seconds=seconds, operation="set", **patience)
 
     def kill_leader(self) -> Callable[[], None]:
-        """Kill the leader; the function starts it again, and waits until it serves."""
+        """Kill the leader; the function that is returned starts it again, and waits until it serves."""
         leader = self._leader()
         self._processes[leader].kill()
         self._processes[leader].wait()
@@ -178,7 +131,7 @@ class Etcd:
 
 
 class EtcdSpread:
-    """An etcd cluster whose clients are spread over all its nodes whatever a workload says: its client's own way."""
+    """An etcd cluster whose clients connect to all nodes, whatever a workload says, as etcd's client library does."""
 
     name = "etcd_spread"
 
@@ -189,33 +142,3 @@ class EtcdSpread:
     def run(self, workload: Workload, requests: int) -> LoadResult:
         """Ask all nodes."""
         return self._etcd.run(replace(workload, to=ALL_NODES), requests)
-
-
-# --- tools ---
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody uses at the moment."""
-    with ExitStack() as held:
-        streams = [held.enter_context(socket.socket()) for _ in range(count)]
-        for stream in streams:
-            stream.bind((HOST, 0))
-        return [stream.getsockname()[1] for stream in streams]
-
-
-def start_process(command: Sequence[str], log_path: Path, life: ExitStack) -> subprocess.Popen[bytes]:
-    """Start what ``life`` will end; ``Failure`` if it is not installed."""
-    if shutil.which(command[0]) is None:
-        text = (
-            f"{command[0]} is not installed: leave out --against, or install it (on Debian: redis-server, etcd-server)"
-        )
-        raise Failure(Status.FAILED, "NOT_INSTALLED", text)
-    with open(log_path, "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-
-    def stop() -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-    life.callback(stop)
-    return process
