@@ -32,7 +32,6 @@ class Promise:
 
     ballot: Ballot
     chosen_through: int
-    compacted_through: int
     report: int
     chunk: int
     chunks: int
@@ -245,7 +244,6 @@ class ChosenSlots:
     first_slot: int
     values: tuple[Value, ...]
     chosen_through: int
-    compacted_through: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ class Acceptor:
         chunks, report = self._report(turn, message.from_slot), turn.random.getrandbits(62)
         for number, records in enumerate(chunks):
             part = (report, number, len(chunks), tuple(records), self._count.votes)
-            turn.send(sender, Promise(message.ballot, through, 0, *part))
+            turn.send(sender, Promise(message.ballot, through, *part))
 
     def _report(self, turn: Turn, from_slot: int) -> list[list[tuple[int, SlotRecord]]]:
         """Every record above ``chosen_through`` from ``from_slot`` on, in chunks of bounded bytes, one at least."""
@@ -218,7 +218,7 @@ class Acceptor:
         through = self._log.chosen_through
         if through > self._pushed_through:
             values = self._log.chosen_values(turn, self._pushed_through + 1, self._limits.catchup_bytes_max)
-            turn.send_early(self._here(LEARNER), ChosenSlots(self._pushed_through + 1, values, through, 0))
+            turn.send_early(self._here(LEARNER), ChosenSlots(self._pushed_through + 1, values, through))
             self._pushed_through = through
             turn.note("chosen", through=through)
             if self._voting and through - self._reported_through >= PROGRESS_SLOTS:
@@ -242,7 +242,7 @@ class Acceptor:
         first = max(message.from_slot, 1)
         values = self._log.chosen_values(turn, first, self._limits.catchup_bytes_max)
         # Early: that a value is chosen rests on a quorum's disks, not on this one.
-        turn.send_early(sender, ChosenSlots(first, values, self._log.chosen_through, 0))
+        turn.send_early(sender, ChosenSlots(first, values, self._log.chosen_through))
 
     def _on_learn(self, turn: Turn, sender: Address, message: Learn) -> None:
         for slot, value in enumerate(message.values, message.first_slot):

@@ -237,7 +237,7 @@ class MarkTests(OneAcceptor):
         """That a slot is chosen rests on other disks: a slow one must not delay replies."""
         self.accept(B2, 1, value("a"))
         self.give(proposer(2), ChosenMark(B2, 1))
-        self.assertEqual(self.turn.early, [(Address(1, LEARNER), ChosenSlots(1, (value("a"),), 1, 0))])
+        self.assertEqual(self.turn.early, [(Address(1, LEARNER), ChosenSlots(1, (value("a"),), 1))])
 
     def test_b14_b25_a_mark_covers_only_its_own_ballot(self) -> None:
         """A node that takes its own older value for the chosen one serves what was never written."""
@@ -308,7 +308,7 @@ class LearnTests(OneAcceptor):
         for slot in (1, 2, 3):
             self.accept(B2, slot, value(f"v{slot}"), mark=slot - 1)
         (answer,) = self.give(Address(3, CATCHUP), ReadChosen(2))
-        self.assertEqual(answer, ChosenSlots(2, (value("v2"),), 2, 0))
+        self.assertEqual(answer, ChosenSlots(2, (value("v2"),), 2))
 
 
 class ConfirmTests(OneAcceptor):

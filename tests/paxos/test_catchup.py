@@ -51,7 +51,7 @@ class OneCatchup(SynchronousTestCase):
 
     def slots(self, node: int, first: int, count: int, through: int = 9) -> list[tuple[Address, Any]]:
         """A peer answers."""
-        return self.give(acceptor(node), ChosenSlots(first, (NOOP,) * count, through, 0))
+        return self.give(acceptor(node), ChosenSlots(first, (NOOP,) * count, through))
 
 
 class CatchupTests(OneCatchup):

@@ -75,28 +75,28 @@ class OneLearner(SynchronousTestCase):
 class ApplyTests(OneLearner):
     def test_in_order(self) -> None:
         """Slot n + 1 before n is another history."""
-        self.give(ChosenSlots(1, (value("a"), value("b")), 2, 0))
+        self.give(ChosenSlots(1, (value("a"), value("b")), 2))
         self.assertEqual(self.machine.applied, [b"started", b"a", b"b"])
 
     def test_b14_never_over_a_gap(self) -> None:
         """A slot beyond a gap waits: what is missing is asked for, once."""
         self.assertEqual(self.begin({})[-1], (Address(1, ACCEPTOR), ReadChosen(1)))
-        self.give(ChosenSlots(1, (), 0, 0))
-        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2, 0)), [(ACCEPTOR, ReadChosen(1))])
-        self.assertEqual(self.give(ChosenSlots(3, (value("c"),), 3, 0)), [])
+        self.give(ChosenSlots(1, (), 0))
+        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2)), [(ACCEPTOR, ReadChosen(1))])
+        self.assertEqual(self.give(ChosenSlots(3, (value("c"),), 3)), [])
         self.assertEqual(self.machine.applied, [b"started"])
-        self.give(ChosenSlots(1, (value("a"), value("b"), value("c")), 3, 0))
+        self.give(ChosenSlots(1, (value("a"), value("b"), value("c")), 3))
         self.assertEqual(self.machine.applied[1:], [b"a", b"b", b"c"])
 
     def test_repeats_apply_once(self) -> None:
         """Pushed and asked for, a slot comes twice."""
-        self.give(ChosenSlots(1, (value("a"), value("b")), 2, 0))
-        self.give(ChosenSlots(2, (value("b"), value("c")), 3, 0))
+        self.give(ChosenSlots(1, (value("a"), value("b")), 2))
+        self.give(ChosenSlots(2, (value("b"), value("c")), 3))
         self.assertEqual(self.machine.applied[1:], [b"a", b"b", b"c"])
 
     def test_b11_b29_the_mark_goes_with_the_data(self) -> None:
         """A crash between the two loses writes, or applies them twice: both are staged in one turn."""
-        self.give(ChosenSlots(1, (value("a"), value("b")), 2, 0))
+        self.give(ChosenSlots(1, (value("a"), value("b")), 2))
         digest = digest_after(digest_after(NO_DIGEST, value("a")), value("b"))
         marks = {APPLIED_THROUGH: pack_number(2), DIGEST: digest}
         self.assertEqual(self.turn.staged, {b"Sa": b"", b"Sb": b"", **marks})
@@ -104,55 +104,55 @@ class ApplyTests(OneLearner):
 
     def test_b11_the_mark_covers_what_is_applied_only(self) -> None:
         """A mark that is ahead of the state, with what is known chosen, loses the slots between at the next start."""
-        self.give(ChosenSlots(1, (value("a"),), 9, 0))
+        self.give(ChosenSlots(1, (value("a"),), 9))
         marks = {APPLIED_THROUGH: pack_number(1), DIGEST: digest_after(NO_DIGEST, value("a"))}
         self.assertEqual(self.turn.staged, {b"Sa": b"", **marks})
-        self.give(ChosenSlots(3, (value("c"),), 9, 0))
+        self.give(ChosenSlots(3, (value("c"),), 9))
         self.assertEqual(self.turn.staged, {})
 
     def test_b11_begins_where_the_state_ends(self) -> None:
         """A start applies what the log holds beyond the state, and nothing that the state holds."""
         sent = self.begin({APPLIED_THROUGH: pack_number(5), DIGEST: b"five"})
         self.assertEqual(sent, [(Address(1, ACCEPTOR), Applied(5)), (Address(1, ACCEPTOR), ReadChosen(6))])
-        self.give(ChosenSlots(4, (value("d"), value("e"), value("f")), 6, 0))
+        self.give(ChosenSlots(4, (value("d"), value("e"), value("f")), 6))
         self.assertEqual(self.machine.applied, [b"started", b"f"])
 
     def test_serves_when_it_has_replayed(self) -> None:
         """A node that answers before it has replayed its log answers from the past."""
-        self.assertEqual(self.give(ChosenSlots(1, (value("a"),), 2, 0)), [(ACCEPTOR, ReadChosen(2))])
-        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2, 0)), [(GATEWAY, Replayed(2))])
-        self.assertEqual(self.give(ChosenSlots(3, (value("c"),), 3, 0)), [])
+        self.assertEqual(self.give(ChosenSlots(1, (value("a"),), 2)), [(ACCEPTOR, ReadChosen(2))])
+        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2)), [(GATEWAY, Replayed(2))])
+        self.assertEqual(self.give(ChosenSlots(3, (value("c"),), 3)), [])
 
     def test_b16_answers_its_own_batches_only(self) -> None:
         """Clients are told of their own writes: those of this node, this directory and this boot."""
         mine = Batch(1, 0xB1, 3, 4, b"mine")
         others = (Batch(2, 0xB1, 3, 4, b"x"), Batch(1, 0xC1, 3, 4, b"y"), Batch(1, 0xB1, 2, 4, b"z"))
-        sent = self.give(ChosenSlots(1, ((*others, mine),), 1, 0))
+        sent = self.give(ChosenSlots(1, ((*others, mine),), 1))
         self.assertEqual(next(each for each in sent if each[0] == GATEWAY), (GATEWAY, BatchApplied(4, [b"mine"])))
         self.assertEqual(self.machine.own, [b"mine"])
 
     def test_b28_a_skipped_batch_is_not_answered(self) -> None:
         """What was skipped here was skipped everywhere: its gateway sends it again."""
         skipped = Batch(1, 0xB1, 3, 4, b"skip")
-        self.assertEqual(self.give(ChosenSlots(1, ((skipped,),), 1, 0)), [(GATEWAY, Replayed(1))])
+        self.assertEqual(self.give(ChosenSlots(1, ((skipped,),), 1)), [(GATEWAY, Replayed(1))])
 
 
 class ReadTests(OneLearner):
     def test_waits_for_the_barrier(self) -> None:
         """A read served below its barrier shows the past (I11)."""
         self.assertEqual(self.give(Read(1, 2, [[4, b"k"]]), GATEWAY), [])
-        sent = self.give(ChosenSlots(1, (value("a"),), 1, 0))
+        sent = self.give(ChosenSlots(1, (value("a"),), 1))
         self.assertNotIn(ReadResults, [type(message) for _, message in sent])
-        sent = self.give(ChosenSlots(2, (value("b"),), 2, 0))
+        sent = self.give(ChosenSlots(2, (value("b"),), 2))
         self.assertIn((GATEWAY, ReadResults(1, [b"[4, b'k'] at 3"])), sent)
         self.assertEqual(self.give(Read(2, 2, [[4, b"k"]]), GATEWAY), [(GATEWAY, ReadResults(2, [b"[4, b'k'] at 3"]))])
 
     def test_reports_origins_once_it_is_far_enough(self) -> None:
         """A new leader that is told too early proposes batches which are in the log already."""
         self.assertEqual(self.give(ReportOrigins(Ballot(4, 1), 1), PROPOSER), [])
-        sent = self.give(ChosenSlots(1, (value("a"),), 1, 0))
+        sent = self.give(ChosenSlots(1, (value("a"),), 1))
         self.assertIn((PROPOSER, Origins(Ballot(4, 1), ((2, 0xB2, 1, 2),))), sent)
-        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2, 0)), [], "once")
+        self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2)), [], "once")
         sent = self.give(ReportOrigins(Ballot(5, 1), 2), PROPOSER)
         self.assertEqual([type(message) for _, message in sent], [Origins])
 

@@ -28,7 +28,7 @@ from dkv.sim.run import run
 from dkv.sim.trace import Happening
 
 B, C = Ballot(1, 1), Ballot(2, 2)
-PROMISE = Promise(C, 0, 0, 7, 0, 1, ())
+PROMISE = Promise(C, 0, 7, 0, 1, ())
 SENTENCE = "I3: one < two & <three> \x00"
 EVENTS = [
     Happening(1.0, 1, "note", "proposer leading ballot=1.1 chosen_through=0 recovering=0"),
@@ -61,7 +61,7 @@ EVENTS = [
     Happening(2.019, 2, "arrive", PROMISE, 9, 3),
     Happening(2.019, 2, "note", "proposer leading ballot=2.2 chosen_through=1 recovering=1"),
     Happening(2.020, 2, "send", Accept(C, 2, (), 1), 10, 3),
-    Happening(2.021, 3, "send", ChosenSlots(1, ((), ()), 2, 0), 11, 1),
+    Happening(2.021, 3, "send", ChosenSlots(1, ((), ()), 2), 11, 1),
     Happening(2.022, 3, "arrive", Accept(C, 2, (), 1), 10, 2),
     Happening(2.023, 0, "violated", SENTENCE),
 ]

@@ -57,9 +57,9 @@ STORED = {
     RefusedForGood("no", HELLO): f"8304626e6f8a{HELLO_FIELDS}",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
-    m.Promise(BALLOT, 9, 8, 77, 0, 1, ((10, RECORD),), 5): "8911"
+    m.Promise(BALLOT, 9, 77, 0, 1, ((10, RECORD),), 5): "8911"
     "8219012c02"
-    "0908184d0001"
+    "0900184d0001"
     "81820a83"
     "8219012c02"
     "8185011bffffffffffffffff041a0001117044626c6f62"
@@ -76,7 +76,7 @@ STORED = {
     m.Confirm(BALLOT, 7): "83181b8219012c0207",
     m.Confirmed(BALLOT, 7): "83181c8219012c0207",
     m.ReadChosen(6): "82181d06",
-    m.ChosenSlots(6, ((), (BATCH,)), 7, 0): "85181e0682808185011bffffffffffffffff041a0001117044626c6f620700",
+    m.ChosenSlots(6, ((), (BATCH,)), 7): "85181e0682808185011bffffffffffffffff041a0001117044626c6f620700",
     m.AppliedDigest(7, bytes(16)): "83182d0750" + "00" * 16,
     m.Poll(1, 6): "83181f0106",
     m.PollAnswer(1, False): "83182001f4",
@@ -250,6 +250,18 @@ class Refusals(SynchronousTestCase):
         for body in bodies:
             self.refuse(cbor2.dumps(body), "array")
 
+    def test_b13_a_compacted_log(self) -> None:
+        """A Promise of a log without its first slots, taken for one of a whole log, would call them empty (B13)."""
+        decode(cbor2.dumps((17, [1, 1], 9, 0, 7, 0, 1, [], 5)))
+        decode(cbor2.dumps((30, 6, [], 7, 0)))
+        compacted: Any
+        for compacted in (1, 9, COUNT_MAX, False, 0.0, None, []):
+            self.refuse_array(17, [1, 1], 9, compacted, 7, 0, 1, [], 5, words="compacted")
+            self.refuse_array(30, 6, [], 7, compacted, words="compacted")
+        self.refuse_array(17, [1, 1])
+        self.refuse_array(30, 6, [], 7)
+        self.refuse_array(30, 6, [], 7, 0, 0)
+
     def test_numbers(self) -> None:
         """A handler can add one to any number and store it: no negatives, floats, booleans, bignums."""
         self.assertEqual(decode(cbor2.dumps((29, COUNT_MAX)))[2], m.ReadChosen(COUNT_MAX))
@@ -274,7 +286,7 @@ class Refusals(SynchronousTestCase):
             self.refuse_array(32, 1, granted)
         self.refuse_array(2, b"bytes")
         for records in ([[10]], [[10, 5]], [10], [[10, [[1, 1], [], True], 1]]):
-            self.refuse_array(17, [1, 1], 0, 0, 0, 1, records)
+            self.refuse_array(17, [1, 1], 0, 0, 7, 0, 1, records, 5)
         for record in (0, False, b"", [], [[1, 1], [], 1]):
             self.refuse_array(37, [1, 1], 6, record)
 

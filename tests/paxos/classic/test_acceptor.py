@@ -245,7 +245,7 @@ class ChosenTests(OneAcceptor):
         """The learner hears the value at once; nothing is written for it."""
         self.accept(B2, 1, value("a"))
         self.chosen(B2, 1)
-        self.assertEqual(self.told(LEARNER), [ChosenSlots(1, (value("a"),), 1, 0)])
+        self.assertEqual(self.told(LEARNER), [ChosenSlots(1, (value("a"),), 1)])
         self.assertEqual(self.turn.persisted, {})
 
     def test_b14_accepted_in_another_ballot(self) -> None:
@@ -260,7 +260,7 @@ class ChosenTests(OneAcceptor):
         self.prepare(B3, 1)
         self.accept(B2, 1, value("a"))
         self.chosen(B2, 1)
-        self.assertEqual(self.told(LEARNER), [ChosenSlots(1, (value("a"),), 1, 0)])
+        self.assertEqual(self.told(LEARNER), [ChosenSlots(1, (value("a"),), 1)])
         self.assertEqual(self.record(1), SlotRecord(ZERO, value("a"), chosen=True))
 
     def test_after_a_restart(self) -> None:
@@ -268,7 +268,7 @@ class ChosenTests(OneAcceptor):
         self.accept(B2, 1, value("a"))
         self.begin(self.turn.stored)
         self.chosen(B2, 1)
-        self.assertEqual(self.told(LEARNER), [ChosenSlots(1, (value("a"),), 1, 0)])
+        self.assertEqual(self.told(LEARNER), [ChosenSlots(1, (value("a"),), 1)])
 
     def test_proposals_kept_are_few(self) -> None:
         """A proposal may have megabytes."""
