@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum, auto
 
 from dkv.ballot import Ballot
 from dkv.messages import Promise
 from dkv.paxos.quorum import is_quorum
+from dkv.paxos.strongest import strongest
 from dkv.records import NOOP, SlotRecord, Value
-
-
-class Phase(Enum):
-    """What a proposer is doing."""
-
-    IDLE = auto()
-    RESERVING = auto()
-    PREPARING = auto()
-    CATCHING_UP = auto()
-    LEADING = auto()
 
 
 class PromiseTally:
@@ -56,18 +46,15 @@ class PromiseTally:
     def choices(self, base: int) -> list[Value]:
         """For each slot from ``base`` + 1 on, in order: the value this ballot must propose there.
 
-        Chosen beats any ballot, then the highest ballot wins; a slot that nobody reported gets a no-op.
+        It is the strongest value that was reported. A slot that nobody in the quorum reported has no chosen value, and
+        gets a no-op: the slots above it cannot be applied before it has one (section 3).
         """
-        strongest: dict[int, SlotRecord] = {}
+        reported: dict[int, list[SlotRecord]] = {}
         for node in self.reported():
             for promise in self._chunks[node].values():
                 for slot, record in promise.records:
-                    held = strongest.get(slot)
-                    if slot > base and (held is None or _strength(record) > _strength(held)):
-                        strongest[slot] = record
-        last = max(strongest, default=base)
-        return [strongest[slot].value if slot in strongest else NOOP for slot in range(base + 1, last + 1)]
-
-
-def _strength(record: SlotRecord) -> tuple[bool, Ballot]:
-    return record.chosen, record.ballot
+                    if slot > base:
+                        reported.setdefault(slot, []).append(record)
+        last = max(reported, default=base)
+        found = [strongest(reported.get(slot, ())) for slot in range(base + 1, last + 1)]
+        return [NOOP if record is None else record.value for record in found]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import assert_never
 
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
@@ -48,36 +49,32 @@ from dkv.messages import (
 )
 from dkv.paxos.batch_queue import BatchQueue
 from dkv.paxos.chosen_marks import ChosenMarks
-from dkv.paxos.promise_tally import Phase, PromiseTally
+from dkv.paxos.promise_tally import PromiseTally
 from dkv.paxos.quorum import is_quorum
 from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.window import Window, backoff
 from dkv.records import Value
 from dkv.settings import Limits, Timings
 
-ProposerMessage = (
-    Accepted
-    | Submit
-    | BarrierRequest
-    | Confirmed
-    | Flush
-    | Promise
-    | Nack
-    | ChosenOtherwise
-    | PromiseRaised
-    | Campaign
-    | CaughtUp
-    | Origins
-    | StepDown
-    | PeerUp
-    | TimerFired
-)
+_FromAcceptors = Accepted | Confirmed | Promise | Nack | ChosenOtherwise | PromiseRaised
+_FromThisNode = Flush | Campaign | StepDown | CaughtUp | Origins
+ProposerMessage = _FromAcceptors | _FromThisNode | Submit | BarrierRequest | PeerUp | TimerFired
 
 EARLY_SUBMITS_MAX = 64
 """Submits kept while a new leader does not know yet what each origin's next batch is; origins resend the rest."""
 
 MARK_SECONDS = 0.002
 """So long a node that waits for nothing may hear of chosen slots later, if no Accept tells it meanwhile."""
+
+
+class Step(Enum):
+    """How far the proposer has come on its way to lead; see the picture above."""
+
+    IDLE = auto()
+    RESERVING = auto()
+    PREPARING = auto()
+    CATCHING_UP = auto()
+    LEADING = auto()
 
 
 class Proposer:
@@ -92,7 +89,7 @@ class Proposer:
         self._highest = ZERO
         self._slot_bytes_max = min(limits.slot_bytes_max, limits.window_bytes_max // 2)
         self._ballot = ZERO
-        self._phase = Phase.IDLE
+        self._step = Step.IDLE
         self._tally = PromiseTally(ZERO, self._members)
         self._held_through = 0
         self._begin_leadership(0)
@@ -152,13 +149,13 @@ class Proposer:
     # --- phase 1 ---
 
     def _on_campaign(self, turn: Turn) -> None:
-        if self._phase is Phase.IDLE:
+        if self._step is Step.IDLE:
             self._campaign(turn)
 
     def _campaign(self, turn: Turn) -> None:
         """Reserve a new ballot: the node's own acceptor has it on disk before anyone else hears of it."""
         self._ballot = self._highest = self._highest.above(self._node)
-        self._phase = Phase.RESERVING
+        self._step = Step.RESERVING
         self._tally = PromiseTally(self._ballot, self._members)
         turn.note("phase1_started", ballot=self._ballot)
         turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
@@ -167,16 +164,16 @@ class Proposer:
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
 
     def _on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
-        if message.ballot != self._ballot or self._phase not in (Phase.RESERVING, Phase.PREPARING):
+        if message.ballot != self._ballot or self._step not in (Step.RESERVING, Step.PREPARING):
             return
         self._tally.add(sender.node, message)
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
-        if self._phase is Phase.RESERVING and self._node in self._tally.reported():
-            self._phase = Phase.PREPARING
+        if self._step is Step.RESERVING and self._node in self._tally.reported():
+            self._step = Step.PREPARING
             self._held_through = message.chosen_through
             for node in self._others:
                 turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
-        if self._phase is Phase.PREPARING and self._tally.complete():
+        if self._step is Step.PREPARING and self._tally.complete():
             self._catch_up_or_lead(turn)
 
     def _catch_up_or_lead(self, turn: Turn) -> None:
@@ -184,12 +181,12 @@ class Proposer:
         if base <= self._held_through:
             self._lead(turn, max(base, self._held_through))
             return
-        self._phase = Phase.CATCHING_UP
+        self._step = Step.CATCHING_UP
         turn.send(Address(self._node, CATCHUP), CatchUp(base, holder))
 
     def _on_caught_up(self, turn: Turn, message: CaughtUp) -> None:
         held, self._held_through = self._held_through, max(self._held_through, message.chosen_through)
-        if self._phase is not Phase.CATCHING_UP:
+        if self._step is not Step.CATCHING_UP:
             return
         if self._held_through >= self._tally.base()[0]:
             self._lead(turn, self._held_through)
@@ -199,7 +196,7 @@ class Proposer:
     def _lead(self, turn: Turn, base: int) -> None:
         """Phase 1 and its catch-up are done: propose what it found, then what gateways send."""
         self._begin_leadership(base)
-        self._phase = Phase.LEADING
+        self._step = Step.LEADING
         turn.cancel_timer("progress")
         self._recovery.extend(self._tally.choices(base))
         self._recovered_through = base + len(self._recovery)
@@ -213,7 +210,7 @@ class Proposer:
     # --- phase 2 ---
 
     def _on_submit(self, turn: Turn, sender: Address, message: Submit) -> None:
-        if self._phase is not Phase.LEADING:
+        if self._step is not Step.LEADING:
             return  # Passing it on could go in circles; its gateway resends when it knows the leader.
         if self._queue is None:
             if len(self._early) < EARLY_SUBMITS_MAX:
@@ -230,7 +227,7 @@ class Proposer:
         self._flush_soon(turn)
 
     def _on_origins(self, turn: Turn, message: Origins) -> None:
-        if self._phase is not Phase.LEADING or message.ballot != self._ballot or self._queue is not None:
+        if self._step is not Step.LEADING or message.ballot != self._ballot or self._queue is not None:
             return
         self._queue = BatchQueue(message.marks)
         early, self._early = self._early, []
@@ -238,7 +235,7 @@ class Proposer:
             self._on_submit(turn, sender, submit)
 
     def _on_accepted(self, turn: Turn, sender: Address, message: Accepted) -> None:
-        if self._phase is not Phase.LEADING or message.ballot != self._ballot:
+        if self._step is not Step.LEADING or message.ballot != self._ballot:
             return
         if self._window.accepted(sender.node, message.slot):
             self._flush_soon(turn)
@@ -251,7 +248,7 @@ class Proposer:
 
     def _on_flush(self, turn: Turn) -> None:
         self._flushing = False
-        if self._phase is not Phase.LEADING:
+        if self._step is not Step.LEADING:
             return
         self._propose(turn)
         self._announce(turn, self._window.take_origins())
@@ -284,7 +281,7 @@ class Proposer:
     # --- read barriers ---
 
     def _on_barrier_request(self, turn: Turn, sender: Address, message: BarrierRequest) -> None:
-        if self._phase is not Phase.LEADING:
+        if self._step is not Step.LEADING:
             return
         self._rounds.request(sender, message)
         self._flush_soon(turn)
@@ -303,7 +300,7 @@ class Proposer:
 
     def _on_confirmed(self, turn: Turn, sender: Address, message: Confirmed) -> None:
         rounds = self._rounds
-        if self._phase is not Phase.LEADING or message != Confirmed(self._ballot, rounds.round):
+        if self._step is not Step.LEADING or message != Confirmed(self._ballot, rounds.round):
             return
         rounds.confirmed.add(sender.node)
         if rounds.under_way and is_quorum(rounds.confirmed, self._members):
@@ -329,11 +326,11 @@ class Proposer:
             self._stop(turn, self._ballot, f"slot {message.slot} is chosen with another value")
 
     def _stop(self, turn: Turn, by: Ballot, reason: str) -> None:
-        if self._phase is Phase.IDLE:
+        if self._step is Step.IDLE:
             return
-        led = self._phase is Phase.LEADING
+        led = self._step is Step.LEADING
         turn.note("stepped_down" if led else "phase1_ended", ballot=self._ballot, by=by, reason=reason)
-        self._phase = Phase.IDLE
+        self._step = Step.IDLE
         self._begin_leadership(0)
         for timer in ("retransmit", "announce", "progress"):
             turn.cancel_timer(timer)
@@ -342,19 +339,19 @@ class Proposer:
     # --- time ---
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
-        if message.name == "announce" and self._phase is Phase.LEADING:
+        if message.name == "announce" and self._step is Step.LEADING:
             self._announcing = False
             self._announce(turn, self._members)
-        elif message.name == "progress" and self._phase is Phase.CATCHING_UP:
+        elif message.name == "progress" and self._step is Step.CATCHING_UP:
             self._campaign(turn)  # Who reported what is missing may have died: another quorum may know less.
-        elif message.name == "progress" and self._phase is not Phase.LEADING:
+        elif message.name == "progress" and self._step is not Step.LEADING:
             self._stop(turn, self._ballot, "no quorum promised it in time")
-        elif message.name == "retransmit" and self._phase is not Phase.IDLE:
+        elif message.name == "retransmit" and self._step is not Step.IDLE:
             silent = self._window.own_disk_silent_seconds(turn.now)
             if silent > self._timings.stuck_disk_seconds:
                 self._stop(turn, self._ballot, f"this node's disk has not answered for {silent:.1f} s")
                 return
-            if self._phase is Phase.LEADING:
+            if self._step is Step.LEADING:
                 self._retransmit_window(turn)
                 self._marks = ChosenMarks(self._members)  # what was told may be lost
                 self._announce(turn, self._members)
@@ -366,7 +363,7 @@ class Proposer:
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
         """What was sent to the peer may be lost: send again all that it has not answered."""
-        if self._phase is Phase.LEADING:
+        if self._step is Step.LEADING:
             for slot, proposal in self._window:
                 if message.node not in proposal.voters:
                     self._send_accept(turn, message.node, slot, proposal.value)
@@ -377,9 +374,9 @@ class Proposer:
             self._retransmit_prepare(turn, (message.node,))
 
     def _retransmit_prepare(self, turn: Turn, nodes: Iterable[int]) -> None:
-        if self._phase is Phase.RESERVING and self._node in nodes:
+        if self._step is Step.RESERVING and self._node in nodes:
             turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
-        elif self._phase is Phase.PREPARING:
+        elif self._step is Step.PREPARING:
             for node in sorted(set(nodes) - self._tally.reported() - {self._node}):
                 turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
 

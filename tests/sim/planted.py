@@ -23,8 +23,7 @@ from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
 from dkv.net.acquaintances import Acquaintances
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.learner import Learner
-from dkv.paxos.promise_tally import Phase
-from dkv.paxos.proposer import Proposer
+from dkv.paxos.proposer import Proposer, Step
 from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.slot_log import SlotLog
 from dkv.records import SlotRecord, pack_record
@@ -104,7 +103,7 @@ def ballot_reused() -> Iterator[None]:
 
     def announce_at_once(self: Proposer, turn: Any) -> None:
         reserve(self, turn)
-        self._phase = Phase.PREPARING
+        self._step = Step.PREPARING
         for node in self._others:
             turn.send(Address(node, ACCEPTOR), Prepare(self._ballot, 1))
 

@@ -16,7 +16,7 @@ from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, pack_ballot, unpack_bal
 from dkv.messages import AcceptedSlot, AcceptSlot, PrepareSlot, PromiseSlot, SlotChosen
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.classic.acceptor import ClassicAcceptor
-from dkv.paxos.classic.proposer import ClassicProposer, Phase
+from dkv.paxos.classic.proposer import ClassicProposer, SlotStep
 from dkv.paxos.classic.slot_promises import SlotPromises
 from dkv.paxos.slot_log import SlotLog
 
@@ -87,7 +87,7 @@ def ballot_reused() -> Iterator[None]:
 
     def announce_at_once(self: ClassicProposer, turn: Any, message: Origins) -> None:
         on_origins(self, turn, message)
-        if self._phase is Phase.RESERVING:
+        if self._step is SlotStep.RESERVING:
             for node in self._members:
                 if node != self._node:
                     turn.send(Address(node, ACCEPTOR), PrepareSlot(self._ballot, self._slot))
@@ -117,7 +117,7 @@ def late_promise_counts() -> Iterator[None]:
     on_promise = ClassicProposer._on_promise_slot
 
     def on_any_promise(self: ClassicProposer, turn: Any, sender: Address, message: PromiseSlot) -> None:
-        if self._phase is Phase.PREPARING:
+        if self._step is SlotStep.PREPARING:
             message = replace(message, ballot=self._ballot, slot=self._slot)
         on_promise(self, turn, sender, message)
 

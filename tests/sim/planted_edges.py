@@ -15,8 +15,7 @@ from dkv.host.host import Host
 from dkv.messages import Barrier
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.elector import Elector
-from dkv.paxos.promise_tally import Phase
-from dkv.paxos.proposer import Proposer
+from dkv.paxos.proposer import Proposer, Step
 
 Plant = Callable[[], Any]
 EDGES: dict[str, Plant] = {}
@@ -97,7 +96,7 @@ def caught_up_is_promised() -> Iterator[None]:
     on_caught_up = Proposer._on_caught_up
 
     def lead(self: Proposer, turn: Any, message: CaughtUp) -> None:
-        if self._phase is Phase.PREPARING:
+        if self._step is Step.PREPARING:
             self._lead(turn, max(self._held_through, message.chosen_through))
         else:
             on_caught_up(self, turn, message)

@@ -39,6 +39,7 @@ from dkv.messages import (
 from dkv.paxos.batch_queue import BatchQueue
 from dkv.paxos.classic.patience import Patience
 from dkv.paxos.quorum import is_quorum, quorum_size
+from dkv.paxos.strongest import strongest
 from dkv.paxos.window import backoff
 from dkv.records import NOOP, Batch, SlotRecord, Value
 from dkv.settings import Limits, Timings
@@ -57,8 +58,8 @@ ClassicProposerMessage = (
 )
 
 
-class Phase(Enum):
-    """What the proposer is doing."""
+class SlotStep(Enum):
+    """How far the work on the slot has come; see the picture above."""
 
     IDLE = auto()
     ASKING = auto()
@@ -82,7 +83,7 @@ class ClassicProposer:
         self._batches: dict[tuple[int, int], Batch] = {}  # of this node, by boot and seq, not known to be applied
         self._marks: tuple[tuple[int, int, int, int], ...] = ()
         self._floor = ZERO  # the highest promise for every slot that was met
-        self._phase = Phase.IDLE
+        self._step = SlotStep.IDLE
         self._known_through = 0  # all up to there is chosen, says a peer
         self._slot = 1
         self._begin_slot(1)
@@ -121,7 +122,7 @@ class ClassicProposer:
             case NackSlot():
                 self._on_nack_slot(turn, sender, message)
             case CaughtUp():
-                if self._phase is Phase.BEHIND and message.chosen_through >= self._known_through:
+                if self._step is SlotStep.BEHIND and message.chosen_through >= self._known_through:
                     self._settled(turn, message.chosen_through)
             case PromiseRaised():
                 self._floor = max(self._floor, message.ballot)
@@ -140,21 +141,21 @@ class ClassicProposer:
                 turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
                 return
             self._batches[batch.boot, batch.seq] = batch
-        if self._phase is Phase.IDLE:
+        if self._step is SlotStep.IDLE:
             self._ask(turn)
 
     def _ask(self, turn: Turn) -> None:
         """Ask what is applied by now: no batch is proposed twice without need."""
         lowest = max(self._floor.round + self._patience.rank, self._met.round, self._ballot.round)
         self._ballot = Ballot(lowest + 1, self._node)
-        self._phase = Phase.ASKING
+        self._step = SlotStep.ASKING
         self._begin_ballot()
         turn.cancel_timer("again")
         turn.cancel_timer("retransmit")
         turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._slot - 1))
 
     def _on_origins(self, turn: Turn, message: Origins) -> None:
-        if self._phase is not Phase.ASKING or message.ballot != self._ballot:
+        if self._step is not SlotStep.ASKING or message.ballot != self._ballot:
             return
         self._marks = message.marks
         applied = {(node, incarnation): (boot, seq) for node, incarnation, boot, seq in message.marks}
@@ -162,9 +163,9 @@ class ClassicProposer:
             if number <= applied.get((batch.node, batch.incarnation), (0, 0)):
                 del self._batches[number]
         if not self._own_value():
-            self._phase, self._ballot = Phase.IDLE, ZERO
+            self._step, self._ballot = SlotStep.IDLE, ZERO
             return
-        self._phase = Phase.RESERVING
+        self._step = SlotStep.RESERVING
         self._patience.begin(turn.now)
         turn.send(self._acceptor(self._node), PrepareSlot(self._ballot, self._slot))
 
@@ -180,24 +181,23 @@ class ClassicProposer:
     def _on_promise_slot(self, turn: Turn, sender: Address, message: PromiseSlot) -> None:
         if (message.ballot, message.slot) != (self._ballot, self._slot):
             return
-        if self._phase is Phase.RESERVING and sender.node == self._node:
-            self._phase = Phase.PREPARING
+        if self._step is SlotStep.RESERVING and sender.node == self._node:
+            self._step = SlotStep.PREPARING
             prepare = PrepareSlot(self._ballot, self._slot)
             for node in self._members:
                 if node != self._node:
                     turn.send(self._acceptor(node), prepare)
             turn.set_timer("retransmit", self._timings.retransmit_seconds)
-        if self._phase is Phase.PREPARING:
+        if self._step is SlotStep.PREPARING:
             self._promises[sender.node] = message.record
             if is_quorum(self._promises, self._members):
                 self._propose(turn)
 
     def _propose(self, turn: Turn) -> None:
-        """The strongest value reported: chosen beats any ballot, then the highest ballot wins; else the own one."""
-        records = [record for record in self._promises.values() if record is not None]
-        strongest = max(records, key=lambda record: (record.chosen, record.ballot), default=None)
-        self._value = self._own_value() if strongest is None else strongest.value
-        self._phase = Phase.ACCEPTING
+        """Propose the strongest value that the quorum reported; the own one if it reported none."""
+        held = strongest([record for record in self._promises.values() if record is not None])
+        self._value = self._own_value() if held is None else held.value
+        self._step = SlotStep.ACCEPTING
         self._sent_times = 1
         turn.note("proposed")
         accept = AcceptSlot(self._ballot, self._slot, self._value)
@@ -208,12 +208,12 @@ class ClassicProposer:
     # --- phase 2 ---
 
     def _on_accepted_slot(self, turn: Turn, sender: Address, message: AcceptedSlot) -> None:
-        if self._phase is not Phase.ACCEPTING or (message.ballot, message.slot) != (self._ballot, self._slot):
+        if self._step is not SlotStep.ACCEPTING or (message.ballot, message.slot) != (self._ballot, self._slot):
             return
         self._voters.add(sender.node)
         if not is_quorum(self._voters, self._members):
             return
-        self._phase = Phase.SETTLING
+        self._step = SlotStep.SETTLING
         chosen = SlotChosen(self._ballot, self._slot)
         for node in self._members:
             turn.send(self._acceptor(node), chosen)
@@ -228,27 +228,27 @@ class ClassicProposer:
         if sender.node == self._node:
             if message.chosen_through >= self._slot:
                 self._settled(turn, message.chosen_through)
-        elif self._phase in (Phase.PREPARING, Phase.ACCEPTING):
+        elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING):
             # The own acceptor hears of it soon, or fetches it; then it says so.
             self._known_through = max(self._known_through, message.chosen_through)
-            self._wait(turn, Phase.BEHIND, self._timings.retransmit_seconds + self._patience.wait(turn.random))
+            self._wait(turn, SlotStep.BEHIND, self._timings.retransmit_seconds + self._patience.wait(turn.random))
 
     def _settled(self, turn: Turn, through: int) -> None:
         """Go on behind ``through``, which the own acceptor holds."""
-        if self._phase is Phase.SETTLING:
+        if self._step is SlotStep.SETTLING:
             self._patience.won(turn.now)
             for batch in self._value:
                 if batch.node == self._node:
                     self._batches.pop((batch.boot, batch.seq), None)
-        elif self._phase in (Phase.PREPARING, Phase.ACCEPTING, Phase.WAITING):
+        elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING, SlotStep.WAITING):
             self._patience.lost()
         self._begin_slot(through + 1)
         if not self._batches:
-            self._phase = Phase.IDLE
+            self._step = SlotStep.IDLE
             turn.cancel_timer("again")
             turn.cancel_timer("retransmit")
         elif self._known_through > through:
-            self._wait(turn, Phase.BEHIND, self._timings.retransmit_seconds)
+            self._wait(turn, SlotStep.BEHIND, self._timings.retransmit_seconds)
         else:
             self._ask(turn)
 
@@ -256,22 +256,22 @@ class ClassicProposer:
         self._floor = max(self._floor, message.floor)
         if (message.ballot, message.slot) != (self._ballot, self._slot):
             return
-        if self._phase not in (Phase.RESERVING, Phase.PREPARING, Phase.ACCEPTING):
+        if self._step not in (SlotStep.RESERVING, SlotStep.PREPARING, SlotStep.ACCEPTING):
             return
         if sender.node in self._refused:
             return  # It was asked again: that must not put off what its first refusal has set going.
         self._met = max(self._met, message.promised)
         self._refused.add(sender.node)
         enough = len(self._members) - len(self._refused) >= quorum_size(len(self._members))
-        if self._phase is not Phase.RESERVING and enough:
+        if self._step is not SlotStep.RESERVING and enough:
             turn.set_timer("again", self._patience.wait(turn.random))  # the others will do, unless they are dead
         elif message.promised.node == self._node or message.promised == message.floor:
             self._ask(turn)  # nobody is at work: an earlier life was, or a leader before the mode was switched
         else:
-            self._wait(turn, Phase.WAITING, self._patience.wait(turn.random))
+            self._wait(turn, SlotStep.WAITING, self._patience.wait(turn.random))
 
-    def _wait(self, turn: Turn, phase: Phase, seconds: float) -> None:
-        self._phase = phase
+    def _wait(self, turn: Turn, step: SlotStep, seconds: float) -> None:
+        self._step = step
         turn.cancel_timer("retransmit")
         turn.set_timer("again", seconds)
 
@@ -279,9 +279,9 @@ class ClassicProposer:
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
         if message.name == "again":
-            if self._phase is not Phase.IDLE:
+            if self._step is not SlotStep.IDLE:
                 self._ask(turn)
-        elif self._phase in (Phase.PREPARING, Phase.ACCEPTING):
+        elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING):
             self._retransmit(turn, self._members)
             self._sent_times += 1
             turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._sent_times))
@@ -290,9 +290,9 @@ class ClassicProposer:
         """Send again what other nodes have not answered; within the node nothing is lost."""
         prepare, accept = PrepareSlot(self._ballot, self._slot), AcceptSlot(self._ballot, self._slot, self._value)
         for node in sorted(set(nodes) - {self._node}):
-            if self._phase is Phase.PREPARING and node not in self._promises:
+            if self._step is SlotStep.PREPARING and node not in self._promises:
                 turn.send(self._acceptor(node), prepare)
-            elif self._phase is Phase.ACCEPTING and node not in self._voters:
+            elif self._step is SlotStep.ACCEPTING and node not in self._voters:
                 turn.send(self._acceptor(node), accept)
 
     def _acceptor(self, node: int) -> Address:
