@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dkv.messages import ChosenThrough
+from dkv.paxos.proof import Proof
 from dkv.paxos.quorum import is_quorum
 
 
@@ -20,8 +21,7 @@ class Echoes:
         self._members = tuple(members)
         self._number = 0
         self._heard: dict[int, int] = {}
-        self._asked = 0  # the number that the proof under way began with; 0: none is under way
-        self._asked_at = 0.0
+        self._proof = Proof()
         self._answered: set[int] = set()
         self._through = 0
 
@@ -32,8 +32,8 @@ class Echoes:
     def tell(self, now: float) -> int:
         """The number of what is said now."""
         self._number += 1
-        if self._asked == 0:
-            self._asked, self._asked_at, self._answered, self._through = self._number, now, {self._node}, 0
+        if self._proof.ask(self._number, now):
+            self._answered, self._through = {self._node}, 0
         return self._number
 
     def of(self, node: int) -> int:
@@ -43,13 +43,12 @@ class Echoes:
     def heard(self, node: int, message: ChosenThrough) -> None:
         """What ``node`` says: it counts once it echoes a number said since the proof under way began."""
         self._heard[node] = message.number
-        if 0 < self._asked <= message.echo <= self._number:
+        if message.echo <= self._number and self._proof.answered_by(message.echo):
             self._answered.add(node)
             self._through = max(self._through, message.through)
 
     def take_proof(self) -> tuple[float, int] | None:
         """When the proof began that a quorum has answered by now, and how far their logs reach; None if none has."""
-        if self._asked == 0 or not is_quorum(self._answered, self._members):
+        if not self._proof.under_way or not is_quorum(self._answered, self._members):
             return None
-        self._asked = 0
-        return self._asked_at, self._through
+        return self._proof.take(), self._through

@@ -1,18 +1,20 @@
 """The elector: is the leader alive, and if not, should this node's proposer run phase 1?
 
-Nothing here is needed for safety, and nothing is on disk. The leader's elector sends heartbeats and gives up when no
-quorum answers. The others wait for a randomised time since they last heard the leader, then poll: only a candidate
-whom a majority would grant an election (nobody there hears a live leader) runs phase 1 (the pre-vote of Raft,
-section 9.6 of Ongaro's dissertation). Granting changes nothing at the voter, not even a timer.
+Paxos is safe whoever runs phase 1, and makes progress when one node alone does (Paxos Made Simple, section 2.4). To
+see to that is all that an elector is for: nothing here is needed for safety, and nothing is on disk.
 
-Heartbeats also carry the proof that a node can serve, to which hearing the leader is not enough (B41): with each of
+The leader's elector sends heartbeats, and gives up when no quorum answers. The others wait for a random time since
+they last heard the leader, then poll. A candidate runs phase 1 only if a majority would grant it an election, because
+nobody there hears a live leader (the pre-vote of Raft, section 9.6 of Ongaro's dissertation). Granting changes nothing
+at the voter, not even a timer. The standings of a node, and the ways between them, are in ``dkv.paxos.standing``.
+
+Heartbeats also carry the proof that a node can serve, for which hearing the leader is not enough (B41): with each of
 them the leader asks its proposer for a read barrier, and each follower learns whether its own answers arrive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf
 from typing import assert_never
 
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address, Turn
@@ -26,34 +28,37 @@ from dkv.events import (
     PeerUp,
     Progress,
     PromiseRaised,
-    QuorumHeard,
     StepDown,
     Stopped,
     TimerFired,
 )
-from dkv.messages import Barrier, BarrierRequest, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
+from dkv.messages import Barrier, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
+from dkv.paxos.contenders import Contenders
+from dkv.paxos.election_timer import ElectionTimer
+from dkv.paxos.hearing import Hearing
+from dkv.paxos.heartbeats import Heartbeats
+from dkv.paxos.poll_grants import PollGrants
+from dkv.paxos.proof import Proof
 from dkv.paxos.quorum import is_quorum
+from dkv.paxos.standing import (
+    Follower,
+    Leader,
+    Leaderless,
+    Standing,
+    campaigns,
+    hears_leader,
+    leader_heard,
+    leader_lost,
+    poll_granted,
+    proposer_leads,
+    proposer_stopped,
+)
 from dkv.settings import Limits, Timings
 
-ElectorMessage = (
-    Heartbeat
-    | HeartbeatAck
-    | Barrier
-    | PeerHeard
-    | Poll
-    | PollAnswer
-    | Resigned
-    | Leading
-    | Stopped
-    | PromiseRaised
-    | Progress
-    | PeerUp
-    | PeerDown
-    | TimerFired
-)
-
-NO_BOOT = 0
-"""In the barrier requests of electors, for whom nobody waits: gateways name their boot, which counts from 1."""
+_FromElectors = Heartbeat | HeartbeatAck | Poll | PollAnswer | Resigned
+_FromThisNode = Leading | Stopped | Barrier | PromiseRaised | Progress
+_FromTheHost = PeerHeard | PeerUp | PeerDown | TimerFired
+ElectorMessage = _FromElectors | _FromThisNode | _FromTheHost
 
 HASTE_SECONDS = (0.02, 0.15)
 """How long to wait when the leader is known to be gone: long enough that two nodes seldom poll at once."""
@@ -65,42 +70,28 @@ class Elector:
     def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
         self._node = node
         self._members = tuple(sorted(members))
+        self._others = tuple(member for member in self._members if member != node)
         self._limits = limits
         self._timings = timings
-        self._chosen_through: int | None = None  # None: this node's acceptor does not vote yet
-        self._leader: Ballot | None = None
+        self._standing: Standing = Leaderless()
         self._highest_led = ZERO
-        self._leader_heard_at = 0.0
-        self._leader_beat_at = 0.0
-        self._leading: Ballot | None = None
-        self._beat = 0
-        self._acked_at: dict[int, float] = {}
-        self._acked: dict[int, int] = {}  # by node, the last heartbeat of this ballot that it answered
-        self._confirmed = Barrier(0, 0, 0)
-        self._asked_beat = 0  # whose proof is under way; 0: none is
-        self._asked_at = 0.0
-        self._heard_at: dict[int, float] = {}
+        self._chosen_through: int | None = None  # None: this node's acceptor does not vote yet
+        self._hearing = Hearing(node, self._members, timings)
         self._boots: dict[int, int] = {}
-        self._quorum_heard = True
-        self._poll_number = 0
-        self._granted: set[int] = set()
-        self._campaign_began: float | None = None
-        self._given_up: dict[int, Ballot] = {}
-        self._promised = ZERO
-        self._promised_at = -inf
-        self._election_due = 0.0
-        self._ticked_at = 0.0
-        self._tick_seconds = timings.heartbeat_seconds  # twice that for who does not lead: it is only to see time pass
+        self._timer = ElectionTimer(timings)
+        self._grants = PollGrants(node, self._members)
+        self._contenders = Contenders(self._hearing, timings)
+        self._heartbeats = Heartbeats(node, self._others)
+        self._proof = Proof()
 
     def start(self, turn: Turn) -> None:
         """Begin to wait for a leader."""
-        self._ticked_at = turn.now
-        self._poll_number = turn.random.getrandbits(32)
-        if len(self._members) == 1:
-            self._wait(turn, 0.0)
+        self._grants.start(turn.random.getrandbits(32))
+        if self._others:
+            self._timer.wait_at_random(turn)
         else:
-            self._wait_at_random(turn)
-        turn.set_timer("tick", self._tick_seconds)
+            self._timer.wait(turn, 0.0)
+        self._hearing.start(turn)
 
     def receive(self, turn: Turn, sender: Address, message: ElectorMessage) -> None:
         """React to one message."""
@@ -110,9 +101,7 @@ class Elector:
             case Heartbeat():
                 self._on_heartbeat(turn, sender, message)
             case HeartbeatAck():
-                if message.ballot == self._leading:
-                    self._acked_at[sender.node] = turn.now
-                    self._acked[sender.node] = message.beat
+                self._on_heartbeat_ack(turn, sender, message)
             case Barrier():
                 self._on_barrier(turn, message)
             case Poll():
@@ -126,8 +115,7 @@ class Elector:
             case Stopped():
                 self._on_stopped(turn, message)
             case PromiseRaised():
-                self._promised, self._promised_at = message.ballot, turn.now
-                self._put_off(turn)
+                self._on_promise_raised(turn, message)
             case Progress():
                 self._chosen_through = message.chosen_through
             case PeerUp():
@@ -142,242 +130,216 @@ class Elector:
     # --- following ---
 
     def _on_heartbeat(self, turn: Turn, sender: Address, message: Heartbeat) -> None:
-        if message.ballot < self._highest_led or message.ballot.node != sender.node:
-            return  # A deposed leader learns of it from the acceptors.
-        if self._leading is not None or (self._campaign_began is not None and not self._campaigns(turn.now)):
-            self._leading = self._campaign_began = None
-            turn.send(self._here(PROPOSER), StepDown(f"node {sender.node} leads in ballot {message.ballot}"))
-        self._leader_beat_at = self._leader_heard_at = turn.now
-        self._follow(turn, message.ballot)
-        self._put_off(turn)
-        turn.send(sender, HeartbeatAck(message.ballot, message.beat))
+        """A leader says that it is there: follow it, put the own election off, and answer."""
+        ballot = message.ballot
+        if ballot < self._highest_led:
+            return  # It was overtaken, and learns that from the acceptors; followers must not go back to it.
+        if ballot.node != sender.node:
+            return  # Only the owner of a ballot leads in it.
+        fresh = self._campaigns(turn.now)
+        if isinstance(self._standing, Leader) or (self._standing.campaign_began is not None and not fresh):
+            # A quorum promised the higher ballot. The own phase 1 may go on only while the poll behind it is fresh.
+            turn.send(self._here(PROPOSER), StepDown(f"node {sender.node} leads in ballot {ballot}"))
+        followed = self._standing.ballot
+        self._standing = leader_heard(ballot, turn.now, self._standing.campaign_began if fresh else None)
+        if ballot != followed:
+            self._tell_leader(turn, ballot)
+        self._timer.put_off(turn)
+        turn.send(sender, HeartbeatAck(ballot, message.beat))
         self._prove(turn, min(message.acked, message.confirmed), message.chosen_through)
-        self._ask_proof(turn, message.beat)
+        self._proof.ask(message.beat, turn.now)
 
     def _on_peer_heard(self, turn: Turn, message: PeerHeard) -> None:
-        self._heard_at[message.node] = turn.now
-        if self._leader is None or self._leader.node != message.node or self._leading is not None:
+        """Bytes of a member came in. Those of the leader stand for a heartbeat stuck behind a large frame."""
+        self._hearing.signs.came(message.node, turn.now)
+        standing = self._standing
+        if not isinstance(standing, Follower) or standing.ballot.node != message.node:
             return
-        # A leader whose heartbeats are stuck behind a large frame is alive; one that only follows by now is not one.
-        if turn.now - self._leader_beat_at < 4 * self._timings.election_seconds_max:
-            self._leader_heard_at = turn.now
-            self._put_off(turn)
+        # Not for ever: a node that stopped leading goes on talking, and its silence as a leader must be noticed.
+        if turn.now - standing.beat_at < 4 * self._timings.election_seconds_max:
+            standing.heard_at = turn.now
+            self._timer.put_off(turn)
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
-        self._heard_at[message.node] = turn.now
+        """A member is connected: it hears of this leader at once. A leader that was restarted leads no more."""
+        self._hearing.signs.came(message.node, turn.now)
         restarted = self._boots.get(message.node, message.boot) != message.boot
         self._boots[message.node] = message.boot
-        if self._leading is not None:
-            self._send_heartbeat(turn, self._leading, message.node)
-        elif restarted and self._leader is not None and self._leader.node == message.node:
+        if isinstance(self._standing, Leader):
+            self._heartbeats.send(turn, self._standing, message.node)
+        elif restarted and self._follows(message.node):
             self._leader_gone(turn, "it restarted")
 
     def _on_peer_down(self, turn: Turn, message: PeerDown) -> None:
-        self._heard_at.pop(message.node, None)
-        self._acked_at.pop(message.node, None)
-        if self._leading is None and self._leader is not None and self._leader.node == message.node:
+        """No connection with a member is left: a process that was killed need not be waited for."""
+        self._hearing.signs.lost(message.node)
+        if isinstance(self._standing, Leader):
+            self._standing.answers.lost(message.node)
+        elif self._follows(message.node):
             self._leader_gone(turn, "its connection was lost")
 
     def _on_resigned(self, turn: Turn, sender: Address, message: Resigned) -> None:
-        self._given_up[sender.node] = max(message.ballot, self._given_up.get(sender.node, ZERO))
-        if message.ballot == self._leader and self._leading is None:
+        """A member gave its ballot up. It may be an earlier one than that in which its node leads now."""
+        self._contenders.gave_up(sender.node, message.ballot)
+        if isinstance(self._standing, Follower) and self._standing.ballot == message.ballot:
             self._leader_gone(turn, "it resigned")
 
-    def _follow(self, turn: Turn, ballot: Ballot) -> None:
-        if ballot == self._leader:
-            return
-        self._leader = self._highest_led = ballot
-        self._asked_beat = 0  # What was asked of another leader says nothing about this one.
+    def _on_promise_raised(self, turn: Turn, message: PromiseRaised) -> None:
+        """The own acceptor promised a ballot: its owner is about to lead, and is given the time to do so."""
+        self._contenders.promised(message.ballot, turn.now)
+        self._timer.put_off(turn)
+
+    def _follows(self, node: int) -> bool:
+        return isinstance(self._standing, Follower) and self._standing.ballot.node == node
+
+    def _tell_leader(self, turn: Turn, ballot: Ballot) -> None:
+        self._highest_led = ballot
+        self._proof.drop()  # What was asked of another leader says nothing about this one.
         turn.note("leader_elected", leader=ballot.node, ballot=ballot)
         turn.send(self._here(GATEWAY), LeaderIs(ballot.node, ballot))
 
     def _leader_gone(self, turn: Turn, reason: str) -> None:
-        self._lose_leader(turn, reason)
-        self._wait(turn, turn.random.uniform(*HASTE_SECONDS))
+        """The leader that this node follows is known to be gone: poll soon."""
+        assert isinstance(self._standing, Follower)
+        self._tell_lost(turn, self._standing.ballot, reason)
+        self._standing = leader_lost(self._standing)
+        self._timer.wait(turn, turn.random.uniform(*HASTE_SECONDS))
 
-    def _lose_leader(self, turn: Turn, reason: str) -> None:
-        assert self._leader is not None
-        turn.note("leader_lost", leader=self._leader.node, ballot=self._leader, reason=reason)
-        self._leader = None
+    def _tell_lost(self, turn: Turn, leader: Ballot, reason: str) -> None:
+        turn.note("leader_lost", leader=leader.node, ballot=leader, reason=reason)
         turn.send(self._here(GATEWAY), LeaderIs(0, self._highest_led))
 
     def _hears_leader(self, now: float) -> bool:
-        if self._leading is not None:
-            return True
-        return self._leader is not None and now - self._leader_heard_at < self._timings.election_seconds_min
+        return hears_leader(self._standing, now, self._timings.election_seconds_min)
 
-    # --- polling ---
+    # --- polling and campaigning ---
 
     def _on_poll(self, turn: Turn, sender: Address, message: Poll) -> None:
-        if self._leader is not None and self._leading is None and self._leader.node == sender.node:
+        """A candidate asks for an election. A leader that asks for one leads no more, whatever is heard of it."""
+        if self._follows(sender.node):
             self._leader_gone(turn, "it polls")
         turn.send(sender, PollAnswer(message.number, self._would_grant(turn.now, sender.node, message)))
 
     def _would_grant(self, now: float, candidate: int, poll: Poll) -> bool:
-        """Not while a leader is heard, or about to be; nor to one whose catch-up would be an outage."""
-        if self._chosen_through is None or self._hears_leader(now) or self._campaigns(now):
-            return False
-        may_come_to_lead = self._promised.node != candidate and self._promised.node in self._heard_at
-        if may_come_to_lead and now - self._promised_at < self._timings.election_seconds_min:
-            return False
+        """Whether an election would help. To answer yes binds this node to nothing."""
+        if self._chosen_through is None:
+            return False  # Its acceptor does not vote, so its word counts for nothing (B12).
+        if self._hears_leader(now):
+            return False  # A node that alone lost the leader must not depose it (B19).
+        if self._campaigns(now) or self._contenders.another_than(candidate, now):
+            return False  # Somebody is about to lead: campaigns that cross end each other.
+        # To a candidate far behind neither: its catch-up would be an outage.
         return poll.chosen_through + self._limits.poll_lag_slots_max >= self._chosen_through
 
     def _poll(self, turn: Turn) -> None:
-        if self._leader is not None:
-            self._lose_leader(turn, f"silent for {turn.now - self._leader_heard_at:.3f} s")
-        self._wait_at_random(turn)
+        """Nobody led for a full timeout: ask all members whether they would grant an election."""
+        if isinstance(self._standing, Follower):
+            self._tell_lost(turn, self._standing.ballot, f"silent for {turn.now - self._standing.heard_at:.3f} s")
+            self._standing = leader_lost(self._standing)
+        self._timer.wait_at_random(turn)
         if self._chosen_through is None:
-            return
-        self._poll_number += 1
-        self._granted = {self._node}
-        for node in self._others():
-            turn.send(Address(node, ELECTOR), Poll(self._poll_number, self._chosen_through))
+            return  # The own acceptor could not promise the ballot (B12).
+        poll = Poll(self._grants.open(), self._chosen_through)
+        for node in self._others:
+            turn.send(Address(node, ELECTOR), poll)
         self._campaign_if_granted(turn)
-
-    def _campaigns(self, now: float) -> bool:
-        """Whether this node's proposer runs phase 1 on the word of a poll that is still fresh."""
-        return self._campaign_began is not None and now - self._campaign_began < self._timings.election_seconds_max
 
     def _on_poll_answer(self, turn: Turn, sender: Address, message: PollAnswer) -> None:
-        if message.number != self._poll_number or not message.granted or not self._granted:
-            return
-        self._granted.add(sender.node)
-        self._campaign_if_granted(turn)
+        """A member answers. Answers to earlier polls are of another time, and say nothing about this one."""
+        if message.granted and self._grants.add(sender.node, message.number):
+            self._campaign_if_granted(turn)
 
     def _campaign_if_granted(self, turn: Turn) -> None:
-        if is_quorum(self._granted, self._members) and not self._hears_leader(turn.now):
-            self._granted = set()
-            self._campaign_began = turn.now
+        if isinstance(self._standing, Leader) or self._hears_leader(turn.now):
+            return  # A leader was found since this node asked.
+        if self._grants.quorum:
+            self._grants.close()
+            self._standing = poll_granted(self._standing, turn.now)
             turn.send(self._here(PROPOSER), Campaign())
+
+    def _campaigns(self, now: float) -> bool:
+        return campaigns(self._standing, now, self._timings.election_seconds_max)
 
     # --- leading ---
 
     def _on_leading(self, turn: Turn, message: Leading) -> None:
+        """The own proposer has its quorum of Promises: tell everybody, unless a higher ballot found its leader."""
         if message.ballot < self._highest_led:
             turn.send(self._here(PROPOSER), StepDown(f"node {self._highest_led.node} leads in {self._highest_led}"))
             return
-        self._leading, self._campaign_began = message.ballot, None
-        self._acked_at, self._acked = dict.fromkeys(self._others(), turn.now), {}
-        self._follow(turn, message.ballot)
-        self._send_heartbeats(turn)
+        self._standing = proposer_leads(message.ballot, self._others, turn.now)
+        self._tell_leader(turn, message.ballot)
+        self._beat(turn, self._standing)
 
-    def _send_heartbeats(self, turn: Turn) -> None:
-        assert self._leading is not None
-        self._beat += 1
-        for node in self._others():
-            self._send_heartbeat(turn, self._leading, node)
-        turn.send(self._here(PROPOSER), BarrierRequest(NO_BOOT, self._beat))  # its Confirms travel with the heartbeats
-        self._ask_proof(turn, self._beat)
+    def _on_heartbeat_ack(self, turn: Turn, sender: Address, message: HeartbeatAck) -> None:
+        """A follower answers. What it answered of an earlier lead is no support for this one."""
+        standing = self._standing
+        if isinstance(standing, Leader) and message.ballot == standing.ballot:
+            standing.answers.came(sender.node, turn.now)
+            standing.answered[sender.node] = message.beat
 
-    def _send_heartbeat(self, turn: Turn, ballot: Ballot, node: int) -> None:
-        acked, confirmed = self._acked.get(node, 0), self._confirmed
-        beat = Heartbeat(ballot, self._beat, acked, confirmed.number, confirmed.through)
-        turn.send(Address(node, ELECTOR), beat)
+    def _beat(self, turn: Turn, leader: Leader) -> None:
+        self._heartbeats.send_all(turn, leader)
+        self._proof.ask(self._heartbeats.number, turn.now)
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:
-        """The proposer stopped. A leader whom nobody in sight overtook polls at once: see ADR 0003."""
-        self._leading = self._campaign_began = None
-        if self._leader == message.ballot:
-            self._lose_leader(turn, "this node stepped down")
+        """The own proposer stopped. A leader whom nobody in sight overtook polls at once: see ADR 0003."""
+        if isinstance(self._standing, Leader):
+            self._tell_lost(turn, self._standing.ballot, "this node stepped down")
+        self._standing = proposer_stopped(self._standing)
         overtaken = message.by > message.ballot
         if message.led:
-            self._wait_at_random(turn)
+            self._timer.wait_at_random(turn)
         elif overtaken:
-            return
-        if overtaken and self._may_lead(turn.now, message.by):
+            return  # A candidate that was overtaken has nothing to give up: the other one goes on.
+        if overtaken and self._contenders.may_lead(message.by, turn.now):
             return  # Overtaking it in turn, both could go on like that for ever.
-        for node in self._others():
+        for node in self._others:
             turn.send(Address(node, ELECTOR), Resigned(message.ballot))
         if overtaken and not self._hears_leader(turn.now):
             self._poll(turn)
-
-    def _may_lead(self, now: float, ballot: Ballot) -> bool:
-        """Whether whoever began ``ballot`` is there and has not given it up, as far as is known."""
-        heard = now - self._heard_at.get(ballot.node, -inf) < self._timings.silence_seconds
-        return heard and ballot > self._given_up.get(ballot.node, ZERO)
-
-    def _heard_by_quorum(self, now: float) -> bool:
-        acked = {node for node, at in self._acked_at.items() if now - at < self._timings.election_seconds_max}
-        return is_quorum(acked | {self._node}, self._members)
 
     # --- can this node serve? ---
 
     def _on_barrier(self, turn: Turn, message: Barrier) -> None:
         """A quorum has confirmed the ballot since heartbeat ``message.number`` was sent."""
-        self._confirmed = message
-        if self._leading is not None:
+        self._heartbeats.barrier_came(message)
+        if isinstance(self._standing, Leader):
             self._prove(turn, message.number, message.through)
-
-    def _ask_proof(self, turn: Turn, beat: int) -> None:
-        """One proof at a time, of what is sent now with ``beat``: as leader, or in answer to the leader."""
-        if self._asked_beat == 0:
-            self._asked_beat, self._asked_at = beat, turn.now
 
     def _prove(self, turn: Turn, answered: int, through: int) -> None:
         """Note that a read sent when the proof was asked for could be served now, once ``through`` is applied.
 
         What is heard alone proves nothing: this node's messages must have arrived, and a quorum answered (B41).
         """
-        if 0 < self._asked_beat <= answered:
-            self._asked_beat = 0
-            turn.note("may_serve", at=self._asked_at, through=through)
+        if self._proof.answered_by(answered):
+            turn.note("may_serve", at=self._proof.take(), through=through)
 
     # --- time ---
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
+        """A tick, or the time for an election, which a leader has no use for."""
         if message.name == "tick":
             self._tick(turn)
-            self._tick_seconds = self._timings.heartbeat_seconds * (1 if self._leading is not None else 2)
-            turn.set_timer("tick", self._tick_seconds)
-        elif self._leading is None:
-            if turn.now < self._election_due:
-                turn.set_timer("election", self._election_due - turn.now)
-            else:
-                self._poll(turn)
+            # Twice as long for a node that does not lead: it only looks at the time.
+            times = 1 if isinstance(self._standing, Leader) else 2
+            self._hearing.tick_in(turn, self._timings.heartbeat_seconds * times)
+        elif not isinstance(self._standing, Leader) and self._timer.fired(turn):
+            self._poll(turn)
 
     def _tick(self, turn: Turn) -> None:
-        late = turn.now - self._ticked_at - self._tick_seconds
-        self._ticked_at = turn.now
-        if late > self._timings.election_seconds_min / 2:
-            self._forgive_pause(turn, late)
-        if self._leading is not None:
-            if self._heard_by_quorum(turn.now):
-                self._send_heartbeats(turn)
+        leader = self._standing if isinstance(self._standing, Leader) else None
+        if self._hearing.paused(turn):
+            if leader is not None:
+                leader.answers.refresh(turn.now)
+            self._timer.wait_at_random(turn)
+        if leader is not None:
+            answered = leader.answers.within(turn.now, self._timings.election_seconds_max)
+            if is_quorum(answered | {self._node}, self._members):
+                self._beat(turn, leader)
             else:
                 turn.send(self._here(PROPOSER), StepDown("no quorum answers its heartbeats"))
-        self._watch_quorum(turn)
-
-    def _forgive_pause(self, turn: Turn, late: float) -> None:
-        """This node itself stood still: what it did not hear meanwhile says nothing about the others (B21)."""
-        turn.note("paused", seconds=round(late, 3))
-        self._acked_at = dict.fromkeys(self._acked_at, turn.now)
-        self._heard_at = dict.fromkeys(self._heard_at, turn.now)
-        self._wait_at_random(turn)
-
-    def _watch_quorum(self, turn: Turn) -> None:
-        heard = {node for node, at in self._heard_at.items() if turn.now - at < self._timings.silence_seconds}
-        quorum = is_quorum(heard | {self._node}, self._members)
-        if quorum != self._quorum_heard:
-            self._quorum_heard = quorum
-            turn.note("quorum_heard" if quorum else "quorum_lost", heard=sorted(heard))
-            turn.send(self._here(GATEWAY), QuorumHeard(quorum))
-
-    def _put_off(self, turn: Turn) -> None:
-        """Someone leads: no election before a full random timeout from now. The timer finds out when it fires."""
-        self._election_due = turn.now + self._random_timeout(turn)
-
-    def _wait_at_random(self, turn: Turn) -> None:
-        self._wait(turn, self._random_timeout(turn))
-
-    def _wait(self, turn: Turn, seconds: float) -> None:
-        self._election_due = turn.now + seconds
-        turn.set_timer("election", seconds)
-
-    def _random_timeout(self, turn: Turn) -> float:
-        return turn.random.uniform(self._timings.election_seconds_min, self._timings.election_seconds_max)
-
-    def _others(self) -> tuple[int, ...]:
-        return tuple(node for node in self._members if node != self._node)
+        self._hearing.look(turn)
 
     def _here(self, role: str) -> Address:
         return Address(self._node, role)

@@ -32,9 +32,11 @@ def b19_no_poll() -> Iterator[None]:
     """Whoever hears no leader runs phase 1 without asking whether others hear one (B19)."""
 
     def poll(self: Elector, turn: Any) -> None:
-        self._wait_at_random(turn)
+        self._timer.wait_at_random(turn)
         if self._chosen_through is not None:
-            self._granted = set(self._members)
+            number = self._grants.open()
+            for node in self._members:
+                self._grants.add(node, number)
             self._campaign_if_granted(turn)
 
     with patch.object(Elector, "_poll", poll):
@@ -119,7 +121,7 @@ def waits_for_a_leader_it_knew() -> Iterator[None]:
 
     def poll_if_new(self: Elector, turn: Any) -> None:
         if self._chosen_through and self._highest_led == ZERO:
-            self._wait_at_random(turn)
+            self._timer.wait_at_random(turn)
         else:
             poll(self, turn)
 

@@ -25,7 +25,7 @@ FIXED = {
     "dkv.kv.sessions.CHECK_BYTES": "of the stored format",
     "dkv.kv.sessions.OP_MAX": "of the stored format",
     "dkv.kv.sessions.PRODUCER_BYTES_MAX": "the same on all nodes, as commands in the log are read by it",
-    "dkv.paxos.elector.NO_BOOT": "no limit: it stands for none",
+    "dkv.paxos.heartbeats.NO_BOOT": "no limit: it stands for none",
 }
 """Those that stay as they are, and why."""
 

@@ -1,0 +1,43 @@
+"""What a leader says again and again: that it is there, and which answers it got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dkv.actor import ELECTOR, PROPOSER, Address, Turn
+from dkv.messages import Barrier, BarrierRequest, Heartbeat
+from dkv.paxos.standing import Leader
+
+NO_BOOT = 0
+"""In the barrier requests of electors, for which nobody waits: gateways name their boot, which counts from 1."""
+
+
+class Heartbeats:
+    """The heartbeats of node ``node`` to the ``others``; their numbers count on from one lead of this life to the next.
+
+    Each one asks the node's own proposer for a barrier of the same number. The Confirms behind it leave in the same
+    write as the heartbeats, so that the proof of being able to serve costs no messages of its own (B41).
+    """
+
+    def __init__(self, node: int, others: Iterable[int]) -> None:
+        self._node = node
+        self._others = tuple(others)
+        self._barrier = Barrier(NO_BOOT, 0, 0)
+        self.number = 0
+
+    def barrier_came(self, barrier: Barrier) -> None:
+        """A quorum has confirmed the ballot since heartbeat ``barrier.number``: the next heartbeats say so."""
+        self._barrier = barrier
+
+    def send_all(self, turn: Turn, leader: Leader) -> None:
+        """The next heartbeat, to everybody."""
+        self.number += 1
+        for node in self._others:
+            self.send(turn, leader, node)
+        turn.send(Address(self._node, PROPOSER), BarrierRequest(NO_BOOT, self.number))
+
+    def send(self, turn: Turn, leader: Leader, node: int) -> None:
+        """The last heartbeat, to ``node``, with what that node needs to prove that its answers arrive."""
+        answered = leader.answered.get(node, 0)
+        beat = Heartbeat(leader.ballot, self.number, answered, self._barrier.number, self._barrier.through)
+        turn.send(Address(node, ELECTOR), beat)
