@@ -16,9 +16,6 @@ class PromiseTally:
 
     def __init__(self, ballot: Ballot, members: Iterable[int]) -> None:
         self.ballot = ballot
-        self.began_at = 0.0
-        """When, in monotonic seconds, and ``asked_times`` how often Prepares went out: kept for their sender."""
-        self.asked_times = 1
         self._members = frozenset(members)
         self._chunks: dict[int, dict[int, Promise]] = {}
 

@@ -1,70 +1,36 @@
-"""The proposer: runs phase 1 when told to, then leads (Paxos Made Simple, sections 2.2 and 3).
+"""The proposer: runs phase 1 when told to, and leads when that succeeds (Paxos Made Simple, sections 2.2 and 3).
 
 ::
 
     IDLE --Campaign--> RESERVING --own Promise, on disk--> PREPARING --quorum of Promises--> CATCHING_UP --> LEADING
 
-A higher ballot met anywhere leads back to IDLE. Invariants: a ballot's round exceeds every round this node durably
-saw, and its own acceptor has it on disk before a peer hears of it (I5, B3); nothing is proposed before a quorum
-promised *this* ballot (I6); ``chosen_through`` counts the base of phase 1 and then only slots for which this
-proposer counted a quorum of Accepteds in this ballot (B25).
+A higher ballot met anywhere leads back to IDLE. Phase 1 asks two things of a quorum: to accept nothing below the new
+ballot any more, and to say what was accepted so far. One Prepare does so for every slot to come, so a leader needs it
+once. Phase 2 is in ``dkv.paxos.leadership``.
+
+Invariants: a ballot's round exceeds every round that this node durably saw, and its own acceptor has it on disk before
+a peer hears of it (I5, B3); nothing is proposed before a quorum promised *this* ballot, and then the strongest values
+that it reported come first (I6, B4).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from enum import Enum, auto
 from typing import assert_never
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, Address, Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.events import (
-    Campaign,
-    CatchUp,
-    CaughtUp,
-    Flush,
-    Leading,
-    Origins,
-    PeerUp,
-    PromiseRaised,
-    ReportOrigins,
-    StepDown,
-    Stopped,
-    TimerFired,
-)
-from dkv.messages import (
-    Accept,
-    Accepted,
-    Barrier,
-    BarrierRequest,
-    ChosenMark,
-    ChosenOtherwise,
-    Confirm,
-    Confirmed,
-    Nack,
-    Prepare,
-    Promise,
-    Submit,
-)
-from dkv.paxos.batch_queue import BatchQueue
-from dkv.paxos.chosen_marks import ChosenMarks
+from dkv.events import Campaign, CatchUp, CaughtUp, Flush, Origins, PeerUp, PromiseRaised, StepDown, Stopped, TimerFired
+from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, Nack, Prepare, Promise, Submit
+from dkv.paxos.leadership import Leadership, LeadershipMessage
 from dkv.paxos.promise_tally import PromiseTally
-from dkv.paxos.quorum import is_quorum
-from dkv.paxos.read_rounds import ReadRounds
-from dkv.paxos.window import Window, backoff
-from dkv.records import Value
+from dkv.paxos.window import backoff
 from dkv.settings import Limits, Timings
 
-_FromAcceptors = Accepted | Confirmed | Promise | Nack | ChosenOtherwise | PromiseRaised
-_FromThisNode = Flush | Campaign | StepDown | CaughtUp | Origins
-ProposerMessage = _FromAcceptors | _FromThisNode | Submit | BarrierRequest | PeerUp | TimerFired
-
-EARLY_SUBMITS_MAX = 64
-"""Submits kept while a new leader does not know yet what each origin's next batch is; origins resend the rest."""
-
-MARK_SECONDS = 0.002
-"""So long a node that waits for nothing may hear of chosen slots later, if no Accept tells it meanwhile."""
+_FromAcceptors = Promise | Nack | ChosenOtherwise | PromiseRaised
+_FromThisNode = Campaign | StepDown | CaughtUp
+ProposerMessage = LeadershipMessage | _FromAcceptors | _FromThisNode | PeerUp | TimerFired
 
 
 class Step(Enum):
@@ -86,26 +52,14 @@ class Proposer:
         self._others = tuple(member for member in self._members if member != node)
         self._limits = limits
         self._timings = timings
-        self._highest = ZERO
-        self._slot_bytes_max = min(limits.slot_bytes_max, limits.window_bytes_max // 2)
+        self._highest = ZERO  # the highest ballot met
         self._ballot = ZERO
         self._step = Step.IDLE
+        self._began_at = 0.0  # when phase 1 began, in monotonic seconds
+        self._asked_times = 1  # how often its Prepares went out
         self._tally = PromiseTally(ZERO, self._members)
         self._held_through = 0
-        self._begin_leadership(0)
-
-    def _begin_leadership(self, base: int) -> None:
-        """Set what belongs to one leadership, with everything up to ``base`` known chosen."""
-        limits = self._limits
-        self._window = Window(base, self._node, self._members, limits.window_slots_max, limits.window_bytes_max)
-        self._marks = ChosenMarks(self._members)
-        self._announcing = False
-        self._recovered_through = base
-        self._recovery: deque[Value] = deque()
-        self._queue: BatchQueue | None = None
-        self._early: list[tuple[Address, Submit]] = []
-        self._rounds = ReadRounds()
-        self._flushing = False
+        self._leadership: Leadership | None = None  # while LEADING
 
     def start(self, turn: Turn) -> None:
         """Nothing is kept on disk: the acceptor says at its start which ballot it has promised."""
@@ -113,16 +67,10 @@ class Proposer:
     def receive(self, turn: Turn, sender: Address, message: ProposerMessage) -> None:
         """React to one message."""
         match message:
-            case Accepted():
-                self._on_accepted(turn, sender, message)
-            case Submit():
-                self._on_submit(turn, sender, message)
-            case BarrierRequest():
-                self._on_barrier_request(turn, sender, message)
-            case Confirmed():
-                self._on_confirmed(turn, sender, message)
-            case Flush():
-                self._on_flush(turn)
+            case Accepted() | Submit() | BarrierRequest() | Confirmed() | Flush() | Origins():
+                # A node that does not lead passes no Submit on, which could go in circles: its gateway sends it again.
+                if self._leadership is not None:
+                    self._leadership.receive(turn, sender, message)
             case Promise():
                 self._on_promise(turn, sender, message)
             case Nack():
@@ -135,8 +83,6 @@ class Proposer:
                 self._on_campaign(turn)
             case CaughtUp():
                 self._on_caught_up(turn, message)
-            case Origins():
-                self._on_origins(turn, message)
             case StepDown():
                 self._stop(turn, self._ballot, message.reason)
             case PeerUp():
@@ -149,23 +95,27 @@ class Proposer:
     # --- phase 1 ---
 
     def _on_campaign(self, turn: Turn) -> None:
+        """The elector found a majority that hears no leader."""
         if self._step is Step.IDLE:
-            self._campaign(turn)
+            self._campaign(turn)  # At any other step phase 1 is under way, or done.
 
     def _campaign(self, turn: Turn) -> None:
-        """Reserve a new ballot: the node's own acceptor has it on disk before anyone else hears of it."""
+        """Reserve a new ballot: the node's own acceptor has it on disk before anyone else hears of it (B3)."""
         self._ballot = self._highest = self._highest.above(self._node)
         self._step = Step.RESERVING
         self._tally = PromiseTally(self._ballot, self._members)
+        self._began_at, self._asked_times = turn.now, 1
         turn.note("phase1_started", ballot=self._ballot)
         turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
-        self._tally.began_at = turn.now
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
 
     def _on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
-        if message.ballot != self._ballot or self._step not in (Step.RESERVING, Step.PREPARING):
-            return
+        """Phase 1b: an acceptor accepts nothing below the ballot any more, and says what it accepted so far."""
+        if message.ballot != self._ballot:
+            return  # A late Promise of an earlier ballot: what was accepted since is missing in it (B4).
+        if self._step not in (Step.RESERVING, Step.PREPARING):
+            return  # A quorum has answered.
         self._tally.add(sender.node, message)
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
         if self._step is Step.RESERVING and self._node in self._tally.reported():
@@ -177,6 +127,7 @@ class Proposer:
             self._catch_up_or_lead(turn)
 
     def _catch_up_or_lead(self, turn: Turn) -> None:
+        """A quorum promised. What it knows to be chosen must not be proposed anew, so the node fetches it first."""
         base, holder = self._tally.base()
         if base <= self._held_through:
             self._lead(turn, max(base, self._held_through))
@@ -185,9 +136,10 @@ class Proposer:
         turn.send(Address(self._node, CATCHUP), CatchUp(base, holder))
 
     def _on_caught_up(self, turn: Turn, message: CaughtUp) -> None:
+        """The node holds more chosen slots: perhaps all that its quorum knew of, so that it can lead."""
         held, self._held_through = self._held_through, max(self._held_through, message.chosen_through)
         if self._step is not Step.CATCHING_UP:
-            return
+            return  # Without a quorum of Promises nothing allows it to lead (I6), however much it holds.
         if self._held_through >= self._tally.base()[0]:
             self._lead(turn, self._held_through)
         elif self._held_through > held:
@@ -195,201 +147,83 @@ class Proposer:
 
     def _lead(self, turn: Turn, base: int) -> None:
         """Phase 1 and its catch-up are done: propose what it found, then what gateways send."""
-        self._begin_leadership(base)
         self._step = Step.LEADING
         turn.cancel_timer("progress")
-        self._recovery.extend(self._tally.choices(base))
-        self._recovered_through = base + len(self._recovery)
-        turn.note("leading", ballot=self._ballot, chosen_through=base, recovering=len(self._recovery))
-        turn.send(Address(self._node, ELECTOR), Leading(self._ballot))
-        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._recovered_through))
-        turn.set_timer("retransmit", self._timings.retransmit_seconds)
-        self._propose(turn)
-        self._announce(turn, self._members)
-
-    # --- phase 2 ---
-
-    def _on_submit(self, turn: Turn, sender: Address, message: Submit) -> None:
-        if self._step is not Step.LEADING:
-            return  # Passing it on could go in circles; its gateway resends when it knows the leader.
-        if self._queue is None:
-            if len(self._early) < EARLY_SUBMITS_MAX:
-                self._early.append((sender, message))
-            return
-        for batch in message.batches:
-            if batch.node != sender.node:
-                turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
-                return
-            want = self._queue.take(batch)
-            if want is not None:
-                turn.send(sender, want)
-                return
-        self._flush_soon(turn)
-
-    def _on_origins(self, turn: Turn, message: Origins) -> None:
-        if self._step is not Step.LEADING or message.ballot != self._ballot or self._queue is not None:
-            return
-        self._queue = BatchQueue(message.marks)
-        early, self._early = self._early, []
-        for sender, submit in early:
-            self._on_submit(turn, sender, submit)
-
-    def _on_accepted(self, turn: Turn, sender: Address, message: Accepted) -> None:
-        if self._step is not Step.LEADING or message.ballot != self._ballot:
-            return
-        if self._window.accepted(sender.node, message.slot):
-            self._flush_soon(turn)
-
-    def _flush_soon(self, turn: Turn) -> None:
-        """Act once on all that is in the mailbox by now: one slot for many batches, one mark for many slots."""
-        if not self._flushing:
-            self._flushing = True
-            turn.send(Address(self._node, PROPOSER), Flush())
-
-    def _on_flush(self, turn: Turn) -> None:
-        self._flushing = False
-        if self._step is not Step.LEADING:
-            return
-        self._propose(turn)
-        self._announce(turn, self._window.take_origins())
-        if not self._announcing and self._marks.least < self._window.chosen_through:
-            self._announcing = True
-            turn.set_timer("announce", MARK_SECONDS)
-        self._begin_round(turn)
-
-    def _propose(self, turn: Turn) -> None:
-        while self._window.has_room():
-            if self._recovery:
-                value = self._recovery.popleft()
-            elif self._queue:
-                value = self._queue.next_value(self._slot_bytes_max)
-            else:
-                return
-            slot = self._window.propose(value, turn.now)
-            turn.note("proposed")
-            accept = Accept(self._ballot, slot, value, self._window.chosen_through)
-            for node in self._members:
-                turn.send(self._acceptor(node), accept)
-            self._marks.tell(self._members, accept.chosen_through)
-
-    def _announce(self, turn: Turn, nodes: Iterable[int]) -> None:
-        """Tell those of the nodes the mark who were not told, by an Accept or by this."""
-        mark = ChosenMark(self._ballot, self._window.chosen_through)
-        for node in self._marks.tell(nodes, mark.chosen_through):
-            turn.send(self._acceptor(node), mark)
-
-    # --- read barriers ---
-
-    def _on_barrier_request(self, turn: Turn, sender: Address, message: BarrierRequest) -> None:
-        if self._step is not Step.LEADING:
-            return
-        self._rounds.request(sender, message)
-        self._flush_soon(turn)
-
-    def _begin_round(self, turn: Turn) -> None:
-        """Ask the acceptors, this node's by message like the rest (B27), once everything recovered is chosen."""
-        if self._window.chosen_through >= self._recovered_through and self._rounds.begin(turn.now):
-            self._ask_confirmation(turn, self._members)
-
-    def _ask_confirmation(self, turn: Turn, nodes: Iterable[int]) -> None:
-        """Ask those who have not confirmed the round under way."""
-        if self._rounds.under_way:
-            confirm = Confirm(self._ballot, self._rounds.round)
-            for node in sorted(set(nodes) - self._rounds.confirmed):
-                turn.send(self._acceptor(node), confirm)
-
-    def _on_confirmed(self, turn: Turn, sender: Address, message: Confirmed) -> None:
-        rounds = self._rounds
-        if self._step is not Step.LEADING or message != Confirmed(self._ballot, rounds.round):
-            return
-        rounds.confirmed.add(sender.node)
-        if rounds.under_way and is_quorum(rounds.confirmed, self._members):
-            for gateway, request in rounds.end():
-                self._announce(turn, (gateway.node,))
-                turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
-            self._begin_round(turn)
+        found = self._tally.choices(base)
+        self._leadership = Leadership(self._ballot, base, found, self._node, self._members, self._limits, self._timings)
+        self._leadership.begin(turn)
 
     # --- being overtaken, or stuck ---
 
     def _on_nack(self, turn: Turn, message: Nack) -> None:
+        """An acceptor has promised a higher ballot: phase 1 or 2 of this one may never find its quorum."""
         self._highest = max(self._highest, message.promised)
         if message.ballot == self._ballot and message.promised > self._ballot:
             self._stop(turn, message.promised, "an acceptor has promised a higher ballot")
 
     def _on_promise_raised(self, turn: Turn, message: PromiseRaised) -> None:
+        """The own acceptor made a promise, or tells at its start of the last one: no ballot below it is used again."""
         self._highest = max(self._highest, message.ballot)
         if message.ballot > self._ballot:
             self._stop(turn, message.ballot, "this node's acceptor has promised a higher ballot")
 
     def _on_chosen_otherwise(self, turn: Turn, message: ChosenOtherwise) -> None:
+        """An acceptor knows another value to be chosen for a slot of this ballot: the ballot is of no more use (B7)."""
         if message.ballot == self._ballot:
             self._stop(turn, self._ballot, f"slot {message.slot} is chosen with another value")
 
     def _stop(self, turn: Turn, by: Ballot, reason: str) -> None:
+        """Give the ballot up. What it has proposed may be chosen all the same: the next leader will find it."""
         if self._step is Step.IDLE:
             return
         led = self._step is Step.LEADING
         turn.note("stepped_down" if led else "phase1_ended", ballot=self._ballot, by=by, reason=reason)
         self._step = Step.IDLE
-        self._begin_leadership(0)
+        self._leadership = None
         for timer in ("retransmit", "announce", "progress"):
             turn.cancel_timer(timer)
         turn.send(Address(self._node, ELECTOR), Stopped(self._ballot, by, led))
 
-    # --- time ---
+    # --- what may be lost is sent again ---
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
-        if message.name == "announce" and self._step is Step.LEADING:
-            self._announcing = False
-            self._announce(turn, self._members)
-        elif message.name == "progress" and self._step is Step.CATCHING_UP:
-            self._campaign(turn)  # Who reported what is missing may have died: another quorum may know less.
-        elif message.name == "progress" and self._step is not Step.LEADING:
+        """Messages between nodes may be lost, and nodes may be dead: ask again, or ask others."""
+        if message.name == "announce":
+            if self._leadership is not None:
+                self._leadership.announce_to_all(turn)
+        elif message.name == "retransmit":
+            self._send_again(turn)
+        elif self._step is Step.CATCHING_UP:
+            self._campaign(turn)  # The node that reported what is missing may be dead: another quorum may know less.
+        elif self._step is not Step.LEADING:
             self._stop(turn, self._ballot, "no quorum promised it in time")
-        elif message.name == "retransmit" and self._step is not Step.IDLE:
-            silent = self._window.own_disk_silent_seconds(turn.now)
+
+    def _send_again(self, turn: Turn) -> None:
+        if self._leadership is not None:
+            silent = self._leadership.own_disk_silent_seconds(turn.now)
             if silent > self._timings.stuck_disk_seconds:
                 self._stop(turn, self._ballot, f"this node's disk has not answered for {silent:.1f} s")
                 return
-            if self._step is Step.LEADING:
-                self._retransmit_window(turn)
-                self._marks = ChosenMarks(self._members)  # what was told may be lost
-                self._announce(turn, self._members)
-                turn.set_timer("retransmit", self._timings.retransmit_seconds)
-            else:
-                self._retransmit_prepare(turn, self._members)
-                self._tally.asked_times += 1
-                turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._tally.asked_times))
+            self._leadership.send_again(turn)
+        elif self._step is not Step.IDLE:
+            self._send_prepare_again(turn, self._members)
+            self._asked_times += 1
+            turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._asked_times))
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
         """What was sent to the peer may be lost: send again all that it has not answered."""
-        if self._step is Step.LEADING:
-            for slot, proposal in self._window:
-                if message.node not in proposal.voters:
-                    self._send_accept(turn, message.node, slot, proposal.value)
-            self._ask_confirmation(turn, (message.node,))
-            turn.send(self._acceptor(message.node), ChosenMark(self._ballot, self._window.chosen_through))
-        elif turn.now - self._tally.began_at < self._timings.election_seconds_max:
+        if self._leadership is not None:
+            self._leadership.send_all_to(turn, message.node)
+        elif turn.now - self._began_at < self._timings.election_seconds_max:
             # Later, a leader may have been found without this node; the poll that allowed the campaign is too old.
-            self._retransmit_prepare(turn, (message.node,))
+            self._send_prepare_again(turn, (message.node,))
 
-    def _retransmit_prepare(self, turn: Turn, nodes: Iterable[int]) -> None:
+    def _send_prepare_again(self, turn: Turn, nodes: Iterable[int]) -> None:
         if self._step is Step.RESERVING and self._node in nodes:
             turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
         elif self._step is Step.PREPARING:
             for node in sorted(set(nodes) - self._tally.reported() - {self._node}):
                 turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
-
-    def _retransmit_window(self, turn: Turn) -> None:
-        for slot, proposal in self._window.take_overdue(turn.now, self._timings.retransmit_seconds):
-            for node in self._others:
-                if node not in proposal.voters:
-                    self._send_accept(turn, node, slot, proposal.value)
-        if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
-            self._ask_confirmation(turn, self._members)
-
-    def _send_accept(self, turn: Turn, node: int, slot: int, value: Value) -> None:
-        turn.send(self._acceptor(node), Accept(self._ballot, slot, value, self._window.chosen_through))
 
     def _acceptor(self, node: int) -> Address:
         return Address(node, ACCEPTOR)

@@ -22,6 +22,7 @@ from dkv.kv.machine import Machine
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
 from dkv.net.acquaintances import Acquaintances
 from dkv.paxos.acceptor import Acceptor
+from dkv.paxos.leadership import Leadership
 from dkv.paxos.learner import Learner
 from dkv.paxos.proposer import Proposer, Step
 from dkv.paxos.read_rounds import ReadRounds
@@ -166,12 +167,12 @@ def state_not_read_back() -> Iterator[None]:
 def reads_without_a_quorum() -> Iterator[None]:
     """Whoever believes to lead serves reads."""
 
-    def answer_at_once(self: Proposer, turn: Any) -> None:
+    def answer_at_once(self: Leadership, turn: Any) -> None:
         if self._rounds.begin(turn.now):
             for gateway, request in self._rounds.end():
                 turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
 
-    with patch.object(Proposer, "_begin_round", answer_at_once):
+    with patch.object(Leadership, "_begin_round", answer_at_once):
         yield
 
 
@@ -271,20 +272,20 @@ def promise_from_a_slot_on() -> Iterator[None]:
 @plant("B25")
 def learners_mark_announced() -> Iterator[None]:
     """A leader announces what its node has learned as if it had counted that in its own ballot."""
-    apply, announce = Learner._apply, Proposer._announce
+    apply, announce = Learner._apply, Leadership._announce
     applied: dict[int, int] = {}
 
     def note_applied(self: Learner, turn: Any, value: Any) -> None:
         apply(self, turn, value)
         applied[self._identity.node] = self._applied_through
 
-    def announce_applied(self: Proposer, turn: Any, nodes: Any) -> None:
+    def announce_applied(self: Leadership, turn: Any, nodes: Any) -> None:
         announce(self, turn, nodes)
         through = max(self._window.chosen_through, applied.get(self._node, 0))
         for node in self._members:
             turn.send(Address(node, ACCEPTOR), ChosenMark(self._ballot, through))
 
-    with _patched((Learner, "_apply", note_applied), (Proposer, "_announce", announce_applied)):
+    with _patched((Learner, "_apply", note_applied), (Leadership, "_announce", announce_applied)):
         yield
 
 
@@ -321,7 +322,7 @@ def confirmed_without_asking() -> Iterator[None]:
     with (
         patch.object(ReadRounds, "begin", begin_confirmed),
         patch.object(Acceptor, "_raise_promise", raise_in_silence),
-        patch("dkv.paxos.proposer.is_quorum", counted),
+        patch("dkv.paxos.leadership.is_quorum", counted),
     ):
         yield
 

@@ -6,7 +6,8 @@ from dkv.actor import CATCHUP, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.events import CaughtUp, Flush, Origins, PeerUp
 from dkv.messages import Accept, ChosenMark, Submit, Want
-from dkv.paxos.proposer import EARLY_SUBMITS_MAX, MARK_SECONDS, Proposer
+from dkv.paxos.leadership import EARLY_SUBMITS_MAX, MARK_SECONDS
+from dkv.paxos.proposer import Proposer
 from dkv.records import Batch, SlotRecord
 from dkv.settings import Limits
 from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here, marks

@@ -1,0 +1,237 @@
+"""One lead: phase 2 in one ballot, for slot after slot (Paxos Made Simple, sections 2.2 and 3).
+
+Phase 1 covered all slots to come, so a value needs no more than its Accepts and the Accepteds of a quorum. First come
+the values that phase 1 found, which may be chosen already; then the batches that gateways submit. Invariants: no slot
+is given two values in this ballot (I3), as each slot is taken once (``Window``); ``chosen_through`` counts the base of
+phase 1 and then only slots for which this leadership counted a quorum of Accepteds in its own ballot (B25); a read's
+barrier is confirmed by a quorum in a round that began after the read arrived (I11).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import assert_never
+
+from dkv.actor import ACCEPTOR, ELECTOR, LEARNER, PROPOSER, Address, Turn
+from dkv.ballot import Ballot
+from dkv.events import Flush, Leading, Origins, ReportOrigins
+from dkv.messages import Accept, Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Submit
+from dkv.paxos.batch_queue import BatchQueue
+from dkv.paxos.chosen_marks import ChosenMarks
+from dkv.paxos.quorum import is_quorum
+from dkv.paxos.read_rounds import ReadRounds
+from dkv.paxos.window import Window
+from dkv.records import Value
+from dkv.settings import Limits, Timings
+
+LeadershipMessage = Accepted | Submit | BarrierRequest | Confirmed | Flush | Origins
+
+EARLY_SUBMITS_MAX = 64
+"""Submits kept while a new leader does not know yet what each origin's next batch is; origins resend the rest."""
+
+MARK_SECONDS = 0.002
+"""How long the leader may delay a ChosenMark to a node with no waiting clients. An Accept usually carries it sooner."""
+
+
+class Leadership:
+    """The lead of ``node`` in ``ballot``; all up to slot ``base`` is known chosen.
+
+    ``recovery`` is what phase 1 found for the slots after ``base``, in order.
+    """
+
+    def __init__(
+        self,
+        ballot: Ballot,
+        base: int,
+        recovery: Iterable[Value],
+        node: int,
+        members: Iterable[int],
+        limits: Limits,
+        timings: Timings,
+    ) -> None:
+        self._ballot = ballot
+        self._node = node
+        self._members = tuple(members)
+        self._timings = timings
+        self._slot_bytes_max = min(limits.slot_bytes_max, limits.window_bytes_max // 2)
+        self._window = Window(base, node, self._members, limits.window_slots_max, limits.window_bytes_max)
+        self._recovery = deque(recovery)
+        self._recovered_through = base + len(self._recovery)
+        self._early: list[tuple[Address, Submit]] = []
+        self._queue: BatchQueue | None = None  # None: what is each origin's next batch is not known yet
+        self._marks = ChosenMarks(self._members)
+        self._announcing = False
+        self._rounds = ReadRounds()
+        self._flushing = False
+
+    def begin(self, turn: Turn) -> None:
+        """Phase 1 is done: tell the node so, and propose what phase 1 found."""
+        base = self._window.chosen_through
+        turn.note("leading", ballot=self._ballot, chosen_through=base, recovering=len(self._recovery))
+        turn.send(Address(self._node, ELECTOR), Leading(self._ballot))
+        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._recovered_through))
+        turn.set_timer("retransmit", self._timings.retransmit_seconds)
+        self._propose(turn)
+        self._announce(turn, self._members)
+
+    def receive(self, turn: Turn, sender: Address, message: LeadershipMessage) -> None:
+        """React to one message that came while this lead lasts."""
+        match message:
+            case Accepted():
+                self._on_accepted(turn, sender, message)
+            case Submit():
+                self._on_submit(turn, sender, message)
+            case BarrierRequest():
+                self._on_barrier_request(turn, sender, message)
+            case Confirmed():
+                self._on_confirmed(turn, sender, message)
+            case Flush():
+                self._on_flush(turn)
+            case Origins():
+                self._on_origins(turn, message)
+            case _:
+                assert_never(message)
+
+    # --- batches ---
+
+    def _on_submit(self, turn: Turn, sender: Address, message: Submit) -> None:
+        """A gateway has batches to agree on. Of each origin only the next one is taken, so that none runs twice."""
+        if self._queue is None:
+            if len(self._early) < EARLY_SUBMITS_MAX:
+                self._early.append((sender, message))
+            return
+        for batch in message.batches:
+            if batch.node != sender.node:
+                # Only the origin numbers its batches: a stranger's could take the number of another one (B28).
+                turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
+                return
+            want = self._queue.take(batch)
+            if want is not None:
+                turn.send(sender, want)
+                return
+        self._flush_soon(turn)
+
+    def _on_origins(self, turn: Turn, message: Origins) -> None:
+        """The learner has applied all that phase 1 found, and so knows the last batch of each origin."""
+        if message.ballot != self._ballot or self._queue is not None:
+            return  # An answer to an earlier lead may not count what this one recovered.
+        self._queue = BatchQueue(message.marks)
+        early, self._early = self._early, []
+        for sender, submit in early:
+            self._on_submit(turn, sender, submit)
+
+    # --- phase 2 ---
+
+    def _flush_soon(self, turn: Turn) -> None:
+        """Act once on all that is in the mailbox by now: one slot for many batches, one mark for many slots."""
+        if not self._flushing:
+            self._flushing = True
+            turn.send(Address(self._node, PROPOSER), Flush())
+
+    def _on_flush(self, turn: Turn) -> None:
+        """All that was in the mailbox is counted: propose, announce, and ask for confirmation."""
+        self._flushing = False
+        self._propose(turn)
+        self._announce(turn, self._window.take_origins())
+        if not self._announcing and self._marks.least < self._window.chosen_through:
+            self._announcing = True
+            turn.set_timer("announce", MARK_SECONDS)
+        self._begin_round(turn)
+
+    def _propose(self, turn: Turn) -> None:
+        """Phase 2a: ask all acceptors to accept the next values, as far as the window has room."""
+        while self._window.has_room():
+            if self._recovery:
+                value = self._recovery.popleft()
+            elif self._queue:
+                value = self._queue.next_value(self._slot_bytes_max)
+            else:
+                return
+            slot = self._window.propose(value, turn.now)
+            turn.note("proposed")
+            accept = Accept(self._ballot, slot, value, self._window.chosen_through)
+            for node in self._members:
+                turn.send(Address(node, ACCEPTOR), accept)
+            self._marks.tell(self._members, accept.chosen_through)
+
+    def _on_accepted(self, turn: Turn, sender: Address, message: Accepted) -> None:
+        """An acceptor has the value on its disk. A value that a quorum has accepted in one ballot is chosen."""
+        if message.ballot != self._ballot:
+            return  # Votes of two ballots make no quorum: the acceptor may hold another value by now.
+        if self._window.accepted(sender.node, message.slot):
+            self._flush_soon(turn)
+
+    def _announce(self, turn: Turn, nodes: Iterable[int]) -> None:
+        """Tell the mark to those of the nodes that were not told it, by an Accept or by this (section 2.3)."""
+        mark = ChosenMark(self._ballot, self._window.chosen_through)
+        for node in self._marks.tell(nodes, mark.chosen_through):
+            turn.send(Address(node, ACCEPTOR), mark)
+
+    def announce_to_all(self, turn: Turn) -> None:
+        """The timer ``announce`` has fired: those that wait for nothing hear of the chosen slots, too."""
+        self._announcing = False
+        self._announce(turn, self._members)
+
+    # --- read barriers (Ongaro's dissertation, section 6.4) ---
+
+    def _on_barrier_request(self, turn: Turn, sender: Address, message: BarrierRequest) -> None:
+        """A gateway has reads to serve: which slots must it have applied to see every acknowledged write?"""
+        self._rounds.request(sender, message)
+        self._flush_soon(turn)
+
+    def _begin_round(self, turn: Turn) -> None:
+        """Ask the acceptors whether a higher ballot was promised; this node's by message like the rest (B27).
+
+        Not before all that phase 1 found is chosen in this ballot: an earlier leader may have acknowledged any of it.
+        """
+        if self._window.chosen_through >= self._recovered_through and self._rounds.begin(turn.now):
+            self._ask_confirmation(turn, self._members)
+
+    def _ask_confirmation(self, turn: Turn, nodes: Iterable[int]) -> None:
+        """Ask those of the nodes that have not confirmed the round under way."""
+        if self._rounds.under_way:
+            confirm = Confirm(self._ballot, self._rounds.round)
+            for node in sorted(set(nodes) - self._rounds.confirmed):
+                turn.send(Address(node, ACCEPTOR), confirm)
+
+    def _on_confirmed(self, turn: Turn, sender: Address, message: Confirmed) -> None:
+        """An acceptor has promised nothing above this ballot. With a quorum no later leader had chosen anything."""
+        rounds = self._rounds
+        if message != Confirmed(self._ballot, rounds.round):
+            return  # An earlier round began before the reads of this one arrived: they could be served stale (B32).
+        rounds.confirmed.add(sender.node)
+        if rounds.under_way and is_quorum(rounds.confirmed, self._members):
+            for gateway, request in rounds.end():
+                self._announce(turn, (gateway.node,))
+                turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
+            self._begin_round(turn)
+
+    # --- what may be lost is sent again ---
+
+    def own_disk_silent_seconds(self, now: float) -> float:
+        """For how long the node's own acceptor has owed an answer: with a stuck disk another node had better lead."""
+        return self._window.own_disk_silent_seconds(now)
+
+    def send_again(self, turn: Turn) -> None:
+        """The timer ``retransmit`` has fired: send what is overdue to those that have not answered it."""
+        for slot, proposal in self._window.take_overdue(turn.now, self._timings.retransmit_seconds):
+            for node in self._members:
+                if node != self._node and node not in proposal.voters:
+                    self._send_accept(turn, node, slot, proposal.value)
+        if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
+            self._ask_confirmation(turn, self._members)
+        self._marks = ChosenMarks(self._members)  # what was told may be lost
+        self._announce(turn, self._members)
+        turn.set_timer("retransmit", self._timings.retransmit_seconds)
+
+    def send_all_to(self, turn: Turn, node: int) -> None:
+        """``node`` is connected anew, and what was sent to it may be lost: send all that it has not answered."""
+        for slot, proposal in self._window:
+            if node not in proposal.voters:
+                self._send_accept(turn, node, slot, proposal.value)
+        self._ask_confirmation(turn, (node,))
+        turn.send(Address(node, ACCEPTOR), ChosenMark(self._ballot, self._window.chosen_through))
+
+    def _send_accept(self, turn: Turn, node: int, slot: int, value: Value) -> None:
+        turn.send(Address(node, ACCEPTOR), Accept(self._ballot, slot, value, self._window.chosen_through))
