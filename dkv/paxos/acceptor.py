@@ -1,11 +1,15 @@
-"""The acceptor: promises, accepts, remembers (Paxos Made Simple, section 2.2; multi-Paxos, section 3).
+"""The acceptor: it promises, accepts and remembers (Paxos Made Simple, section 2.2; for many slots, section 3).
 
-State: one promised ballot, valid for every slot, and the log. Invariants: the promise never falls (I1); what it
-tells others is on disk before they hear it (I2, the host's doing); a Promise reports every record above
+A value is chosen when a majority of acceptors has accepted it in one ballot. Two majorities share an acceptor, so a
+later proposer that asks a majority hears of the value, as long as acceptors keep to two rules: promise nothing below
+what was promised, and forget nothing.
+
+State: one promised ballot, valid for every slot, and the log. Invariants: the promise never falls (I1); what the
+acceptor tells others is on disk before they hear it (I2, which the host sees to); a Promise reports every record above
 ``chosen_through`` (I4); accepting raises the promise (B5); a chosen slot is never given another value (B7).
 
-It does not vote until it has stored the incarnation of every member, once in the life of its directory: a node
-whose disk was lost and initialised anew is refused by its peers, so it never gets there.
+It does not vote until it has stored the incarnation of every member, once in the life of its directory. A node whose
+disk was lost and initialised anew is refused by its peers, so it never gets there (B12).
 """
 
 from __future__ import annotations
@@ -44,9 +48,8 @@ AcceptorMessage = (
 PROGRESS_SLOTS = 256
 """How far ``chosen_through`` moves between two reports to the elector, which needs it only roughly."""
 
-
 VOTED_SECONDS = 0.5
-"""How long after a vote the others are told of it, all that came by then at once; the leader knows from the vote."""
+"""How long after a vote the others are told of it and of those since. The leader knows it from the vote itself."""
 
 _NOTHING = Voted(ZERO, 0)
 
@@ -99,7 +102,7 @@ class Acceptor:
                 assert_never(message)
 
     def start(self, turn: Turn) -> None:
-        """Load promise, members and log; tell the node's own proposer and elector where they stand."""
+        """Load promise, members and log; tell the node's own proposer which ballots are used, and the elector."""
         stored = turn.load(PROMISE)
         if stored is not None:
             self._promised = Ballot(*unpack_ballot(stored))
@@ -115,9 +118,9 @@ class Acceptor:
             self._report_progress(turn)
 
     def _load_slot_promises(self, turn: Turn) -> None:
-        """What was promised and accepted slot by slot, in classic mode: the promise for every slot now covers it.
+        """Let the promise for every slot cover what a life in classic mode promised and accepted slot by slot (B30).
 
-        All of it, that for chosen slots too: a leader that was here before must not go on (ADR 0004).
+        Slots that are chosen count as well: a leader from before that life must not go on (ADR 0004).
         """
         stored = turn.load(SLOT_BALLOT)
         if stored is not None and Ballot(*unpack_ballot(stored)) > self._promised:
@@ -131,12 +134,12 @@ class Acceptor:
         return not self._members.unseen
 
     def _may_vote(self, turn: Turn, sender: Address, ballot: Ballot) -> bool:
-        """Whether this acceptor votes at all, and has promised nothing above ``ballot``; says so to who asked."""
+        """Whether this acceptor may vote in ``ballot``. A proposer that was overtaken is told so."""
         if not self._voting:
-            self._withhold(turn, ballot)
+            self._withhold(turn, ballot)  # It may have forgotten a vote of an earlier directory (B12).
             return False
         if ballot < self._promised:
-            turn.send(sender, Nack(ballot, self._promised))
+            turn.send(sender, Nack(ballot, self._promised))  # The promise (I1); the Nack only saves time.
             return False
         return True
 
@@ -148,6 +151,10 @@ class Acceptor:
     # --- phase 1 ---
 
     def _on_prepare(self, turn: Turn, sender: Address, message: Prepare) -> None:
+        """Phase 1b: accept nothing below the ballot from here on, in any slot, and say what was accepted so far.
+
+        The promise covers the slots below ``from_slot`` as well: that only says which ones the proposer knows (B24).
+        """
         if not self._may_vote(turn, sender, message.ballot):
             return
         self._raise_promise(turn, message.ballot)
@@ -186,9 +193,10 @@ class Acceptor:
     # --- phase 2 ---
 
     def _on_accept(self, turn: Turn, sender: Address, message: Accept) -> None:
+        """Phase 2b: accept the value, unless a higher ballot was promised (P1a). This is the vote that chooses."""
         if not self._may_vote(turn, sender, message.ballot):
             return
-        self._raise_promise(turn, message.ballot)
+        self._raise_promise(turn, message.ballot)  # Or a lower ballot could still take the slot back (B5).
         if self._accept(turn, message):
             turn.send(sender, Accepted(message.ballot, message.slot, self._count.votes))
         else:
@@ -201,6 +209,7 @@ class Acceptor:
         """Record the vote unless it is recorded already; False if the slot is settled with another value."""
         held_in = self._log.accepted_in(message.slot)
         if self._log.is_chosen(message.slot) or held_in == message.ballot:
+            # Sent again, or another value than the chosen one, to which "accepted" would be a lie (B7).
             record = self._log.record(turn, message.slot)
             return record is not None and record.value == message.value
         self._log.accept(turn, message.slot, message.ballot, message.value)
@@ -208,6 +217,10 @@ class Acceptor:
         return True
 
     def _on_chosen_mark(self, turn: Turn, sender: Address, message: ChosenMark) -> None:
+        """The leader counted a quorum for all slots up to a mark: what was accepted here in its ballot is chosen (2.3).
+
+        That stays true after the leader was overtaken; the Nack lets it know that it was.
+        """
         if self._voting and message.ballot < self._promised:
             turn.send(sender, Nack(message.ballot, self._promised))
         self._log.mark(turn, message.ballot, message.chosen_through)
@@ -231,6 +244,7 @@ class Acceptor:
     # --- reads ---
 
     def _on_confirm(self, turn: Turn, sender: Address, message: Confirm) -> None:
+        """A leader asks whether it was overtaken. If a quorum says no, no later leader has chosen anything (I11)."""
         if not self._may_vote(turn, sender, message.ballot):
             return
         # Early: it says what was not promised, which no loss of this disk's last writes can make untrue.
@@ -239,14 +253,17 @@ class Acceptor:
     # --- catch-up ---
 
     def _on_read_chosen(self, turn: Turn, sender: Address, message: ReadChosen) -> None:
+        """A node that missed chosen slots asks for them: as many as fit one bounded answer (B17)."""
         first = max(message.from_slot, 1)
         values = self._log.chosen_values(turn, first, self._limits.catchup_bytes_max)
         # Early: that a value is chosen rests on a quorum's disks, not on this one.
         turn.send_early(sender, ChosenSlots(first, values, self._log.chosen_through))
 
     def _on_learn(self, turn: Turn, sender: Address, message: Learn) -> None:
+        """Chosen values came from a peer. They are stored as chosen, which counts more than any ballot (B26)."""
         for slot, value in enumerate(message.values, message.first_slot):
             if not self._log.learn(turn, slot, value):
+                # Two chosen values for one slot (I8): one of the two logs is wrong, and this one must not go on.
                 turn.note("chosen_value_conflict", slot=slot)
                 raise Fenced(f"a peer holds another chosen value for slot {slot} than the one that is chosen here")
             turn.note("learned", slot=slot)
@@ -257,6 +274,7 @@ class Acceptor:
     # --- members ---
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
+        """A member is connected: tell it the votes of this disk. The first time, it is a member fewer to wait for."""
         self._tell_votes(turn, (message.node,))
         if message.node not in self._members.unseen:
             return
@@ -271,14 +289,14 @@ class Acceptor:
         return self._promised
 
     def _voted(self, turn: Turn) -> None:
-        """Count the vote that this turn has cast, and let the others know soon."""
+        """Count the vote that this turn casts, and let the others know soon."""
         self._count.cast(turn)
         if not self._telling:
             self._telling = True
             turn.set_timer("voted", VOTED_SECONDS)
 
     def _tell_votes(self, turn: Turn, nodes: Iterable[int]) -> None:
-        """Say what this disk holds: should it forget that, they will know (B34)."""
+        """Say what this disk holds. If it is ever set back, its peers know that votes are missing (B34)."""
         voted = Voted(self._highest_ballot, self._count.votes)
         for node in nodes if voted != _NOTHING else ():
             turn.send(Address(node, ACCEPTOR), voted)

@@ -1,4 +1,4 @@
-"""Batches on their way into slots: from each origin only the next one, in order."""
+"""Batches on their way into slots: of each origin only the next one is taken, in order (B28)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dkv.records import Batch, Value, follows, value_bytes
 
 
 class BatchQueue:
-    """Batches taken and not yet proposed, and the last one taken of every origin.
+    """The batches that were taken and not proposed yet, and the number of the last one taken of every origin.
 
-    An origin is (node, incarnation); its mark is (boot, seq), as the state machine keeps it.
+    An origin is (node, incarnation). Its mark is (boot, seq), as the state machine keeps it.
     """
 
     def __init__(self, marks: tuple[tuple[int, int, int, int], ...]) -> None:
@@ -19,7 +19,7 @@ class BatchQueue:
         self._queue: deque[Batch] = deque()
 
     def take(self, batch: Batch) -> Want | None:
-        """Queue the batch if it is its origin's next; a repeat is dropped; else say which batch is wanted."""
+        """Queue the batch if it is its origin's next, and drop a repeat; otherwise the answer says which is wanted."""
         origin = (batch.node, batch.incarnation)
         mark = self._marks.get(origin, (0, 0))
         if follows(mark, batch.boot, batch.seq):
@@ -33,7 +33,7 @@ class BatchQueue:
         return bool(self._queue)
 
     def next_value(self, slot_bytes_max: int) -> Value:
-        """Batches for one slot: from the oldest on, as many as fit, one at least."""
+        """The batches for one slot: the oldest ones, as many as fit, but at least one."""
         batches = [self._queue.popleft()]
         size = value_bytes((batches[0],))
         while self._queue:

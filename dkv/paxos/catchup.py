@@ -1,7 +1,8 @@
 """Catch-up: fetch from peers the chosen slots that this node missed.
 
-One bounded request at a time; the next follows when the last answer is on this node's disk, so the disk sets the
-pace; another peer is asked when one does not help (B17). A gap is given a moment to close by itself first.
+There is one bounded request at a time. The next one follows when the last answer is on this node's disk, so the disk
+sets the pace. When a peer does not help, another one is asked (B17). A gap first gets a moment to close by itself, as
+most do: the missing Accept is only late.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dkv.messages import ChosenSlots, ReadChosen
 from dkv.settings import Timings
 
 DOUBLINGS_MAX = 3
-"""How often the time allowed for an answer is doubled: what is asked of several peers comes in several times."""
+"""How often the time allowed for an answer is doubled. A slow answer asked of several peers comes several times."""
 
 CatchupMessage = Missing | CatchUp | ChosenSlots | Learned | TimerFired
 
@@ -57,6 +58,7 @@ class Catchup:
                 assert_never(message)
 
     def _on_missing(self, turn: Turn, message: Missing) -> None:
+        """The acceptor knows of chosen slots whose values it does not hold, or that it holds them by now."""
         self._next_slot = max(self._next_slot, message.first)
         self._target = max(self._target, message.through)
         if self._next_slot > self._target:
@@ -68,17 +70,19 @@ class Catchup:
             turn.set_timer("grace", self._timings.catchup_grace_seconds)
 
     def _on_catch_up(self, turn: Turn, message: CatchUp) -> None:
-        """The node's proposer waits: no grace, and the node that reported the mark first."""
+        """The node's proposer waits before it leads: ask at once, and first the node that reported the mark."""
         self._target = max(self._target, message.through)
         self._peer = message.node
         self._begin(turn)
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
+        """The gap has had its moment, or the peer its time to answer."""
         if message.name == "grace" and not self._fetching:
             noticed, self._noticed_slot = self._noticed_slot, 0
             if self._next_slot > self._target:
                 return
             if self._next_slot > noticed:
+                # That gap has closed. The one behind it is new, and gets a moment of its own.
                 self._noticed_slot = self._next_slot
                 turn.set_timer("grace", self._timings.catchup_grace_seconds)
             else:
@@ -107,6 +111,7 @@ class Catchup:
         self._peer = (later or self._peers)[0]
 
     def _on_chosen_slots(self, turn: Turn, sender: Address, message: ChosenSlots) -> None:
+        """A peer answers: the acceptor stores the values before anything else counts them."""
         if self._asked_slot == 0 or message.first_slot != self._asked_slot:
             return  # An answer to an earlier request: what it holds is here by now.
         if not message.values:
@@ -120,6 +125,7 @@ class Catchup:
         turn.set_timer("retry", self._timings.catchup_retry_seconds)
 
     def _on_learned(self, turn: Turn, message: Learned) -> None:
+        """The values are on disk: tell the proposer, which may wait for them, and ask for what follows."""
         helped = message.chosen_through >= self._stored_slot
         self._next_slot = max(self._next_slot, message.chosen_through + 1)
         turn.send(Address(self._node, PROPOSER), CaughtUp(message.chosen_through))

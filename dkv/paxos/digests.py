@@ -1,11 +1,11 @@
 """Digests of the chosen log: how nodes find out that they did not apply the same one.
 
 Each learner chains a digest over the slots that it applies, in order, and stores it with ``applied_through``. It tells
-its digest to the learners of its peers: when a connection is made, and a heartbeat's time after it has changed, so an
-idle cluster is silent. Equal slots have equal digests, or one of the two holds another log.
+its digest to the learners of its peers when a connection is made, and a heartbeat's time after it has changed, so an
+idle cluster is silent. Two nodes with different digests for the same slots hold different logs (I8).
 
-A node that differs from a quorum of the members fences itself, as it cannot be right. With fewer it says so and goes
-on: a bad replica must not make the good ones give up (B38).
+A node that differs from a quorum of the members fences itself, as it cannot be right. A node that differs from fewer
+says so and goes on: a bad replica must not make the good ones give up (B38).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dkv.paxos.quorum import is_quorum
 from dkv.records import NO_DIGEST, Value, digest_after, unpack_record
 
 KEPT = 4_096
-"""Slots whose digests are kept for comparison, the newest ones. A peer further behind compares when it gets here."""
+"""How many of the newest slots' digests are kept. A peer that is further behind compares when it gets here."""
 
 TIMER = "digest"
 
@@ -36,8 +36,8 @@ class Digests:
         self._through = 0
         self._newest: deque[bytes] = deque((NO_DIGEST,), KEPT)
         self._claims: dict[int, list[AppliedDigest]] = {}
-        """By peer, about slots that are not applied here yet: the first such claim, which will be reached, and the
-        newest."""
+        """What peers said of slots that are not applied here yet: of each the first claim, which will be reached, and
+        the newest."""
         self._next_claimed = maxsize
         self._differing: set[int] = set()
         self._telling = False
@@ -56,7 +56,7 @@ class Digests:
         self._newest = deque((digest,), KEPT)
 
     def add(self, value: Value) -> None:
-        """The next slot, with this value, is applied."""
+        """The next slot is applied, and has this value."""
         self._through += 1
         self._newest.append(digest_after(self._newest[-1], value))
 
@@ -77,12 +77,12 @@ class Digests:
                 self.tell(turn, node)
 
     def tell(self, turn: Turn, node: int) -> None:
-        """Tell ``node`` how far this node has applied, and what that comes to."""
+        """Tell ``node`` how far this node has applied, and the digest of that."""
         if self._through:
             turn.send(Address(node, LEARNER), AppliedDigest(self._through, self._newest[-1]))
 
     def heard(self, turn: Turn, node: int, claim: AppliedDigest) -> None:
-        """``node`` has applied so far: compare, now or when this node has come so far too; ``Fenced`` as above."""
+        """Compare what ``node`` has applied, now or when this node has come as far; ``Fenced`` as above."""
         if claim.through <= self._through:
             self._compare(turn, node, claim)
         else:

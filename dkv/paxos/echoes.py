@@ -1,7 +1,7 @@
-"""Whether a quorum hears this node and is heard by it: from numbers that peers send back with what they say anyway.
+"""Whether a quorum hears this node and is heard by it, by numbers that peers send back with what they say anyway.
 
-Classic mode needs it to tell a node that can serve from one that merely hears the others (B41); in leader mode the
-heartbeats and their answers do the same.
+Classic mode tells by it a node that can serve from one that only hears the others (B41). In leader mode the heartbeats
+and their answers do the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dkv.paxos.quorum import is_quorum
 
 
 class Echoes:
-    """The echoes that node ``node`` hears of its own numbers; one proof at a time is under way."""
+    """The echoes that node ``node`` hears of its own numbers."""
 
     def __init__(self, node: int, members: Iterable[int]) -> None:
         self._node = node
@@ -41,14 +41,14 @@ class Echoes:
         return self._heard.get(node, 0)
 
     def heard(self, node: int, message: ChosenThrough) -> None:
-        """What ``node`` says: it counts once it echoes a number said since the proof under way began."""
+        """``node`` says something: it has answered if it echoes a number said since the proof under way began."""
         self._heard[node] = message.number
         if message.echo <= self._number and self._proof.answered_by(message.echo):
             self._answered.add(node)
             self._through = max(self._through, message.through)
 
     def take_proof(self) -> tuple[float, int] | None:
-        """When the proof began that a quorum has answered by now, and how far their logs reach; None if none has."""
+        """The moment that is proved, as a quorum has answered, and how far their logs reach; None if nothing is."""
         if not self._proof.under_way or not is_quorum(self._answered, self._members):
             return None
         return self._proof.take(), self._through

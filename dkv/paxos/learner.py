@@ -1,8 +1,9 @@
-"""The learner: chosen slots, in order, into the state machine; and reads, once it has applied far enough.
+"""The learner: it applies chosen slots to the state machine, in order, and evaluates reads once it has come far enough.
 
-Invariants: slots apply one after another (I8, B14); what is applied is staged together with ``applied_through`` in
-one turn, with its digest, so that a commit holds all or nothing (B11, B29); a read is evaluated only when its barrier
-is applied (I11).
+All nodes apply the same slots in the same order to a deterministic machine, and so have the same state (I9; Paxos Made
+Simple, section 3). Invariants: slots are applied one after another (I8, B14); what is applied is staged in one turn
+together with ``applied_through`` and its digest, so that a commit holds all or nothing (B11, B29); a read is evaluated
+only when its barrier is applied (I11).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ LearnerMessage = ChosenSlots | Read | ReportOrigins | AppliedDigest | PeerUp | T
 
 
 class StateMachine(Protocol):
-    """What the learner needs of the state machine (``dkv.kv.machine``); every method is deterministic and total.
+    """What the learner needs of the state machine (``dkv.kv.machine``). Every method is deterministic and total.
 
     ``executed`` counts the write commands that it has executed.
     """
@@ -88,7 +89,10 @@ class Learner:
                 assert_never(message)
 
     def _on_chosen_slots(self, turn: Turn, message: ChosenSlots) -> None:
-        """Apply what continues the applied prefix; what leaves a gap only shows that there is more to ask for."""
+        """The acceptor hands over chosen slots: apply those that continue the applied ones.
+
+        Slots behind a gap are not applied (B14); they only show that there is more to ask for.
+        """
         self._asking = self._asking and message.first_slot > self._applied_through + 1
         known = self._applied_through + 1 - message.first_slot
         if known >= 0:

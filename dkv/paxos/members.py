@@ -1,7 +1,7 @@
-"""What an acceptor keeps of the other members, durably, so that none of them comes back as less than it was.
+"""What an acceptor keeps of the other members, on disk, so that none of them comes back as less than it was (B34).
 
-Of each: its incarnation, its latest life, and the votes that it is known to have on its disk. The mesh judges every
-new life by it (``dkv.net.acquaintances``).
+Of each member it keeps the incarnation, the latest life, and the votes that are known to be on that member's disk. The
+mesh judges every new life by this (``dkv.net.acquaintances``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dkv.messages import Voted
 
 
 class Members:
-    """``others`` are the ids of all members but this one; whoever was never up for both sides is still unseen."""
+    """``others`` are the ids of all members but this one. A member is unseen until both sides have met once."""
 
     def __init__(self, others: Iterable[int]) -> None:
         self.unseen = set(others)
@@ -30,7 +30,7 @@ class Members:
             self.unseen.discard(node_of(key))
 
     def met(self, turn: Turn, message: PeerMet) -> None:
-        """A life that was not met before: from here on nothing of an earlier one is let in."""
+        """A member has a life that was not met before: from here on nothing of an earlier one is let in."""
         self._met[message.node] = message.acquaintance
         if message.node not in self.unseen:
             turn.persist(member_key(message.node), pack_acquaintance(message.acquaintance))
@@ -42,7 +42,7 @@ class Members:
         turn.persist(member_key(message.node), pack_acquaintance(held))
 
     def voted(self, turn: Turn, node: int, message: Voted) -> None:
-        """Keep what a member's disk holds. Staged: losing the last of it only means to know less."""
+        """Keep what a member's disk holds. It is staged: with the last of it lost there is only less to judge by."""
         if node in self.unseen:
             return  # Nothing is kept of it yet; it tells again when both sides are up.
         known = self._met[node]

@@ -20,7 +20,11 @@ class PromiseTally:
         self._chunks: dict[int, dict[int, Promise]] = {}
 
     def add(self, node: int, promise: Promise) -> None:
-        """Take one message; a chunk of another report than the ones held begins that node's report anew."""
+        """Take one message. A chunk of another report than those held begins that node's report anew.
+
+        An acceptor that is asked twice reports twice, and the second time it may begin at another slot: chunks of the
+        two, joined, would leave out the slots between.
+        """
         if promise.ballot != self.ballot or node not in self._members or promise.chunk >= promise.chunks:
             return
         chunks = self._chunks.setdefault(node, {})
@@ -37,7 +41,7 @@ class PromiseTally:
         return is_quorum(self.reported(), self._members)
 
     def base(self) -> tuple[int, int]:
-        """The highest ``chosen_through`` reported by the quorum, and a node that reported it."""
+        """The highest ``chosen_through`` that the quorum reported, and a node that reported it (B13)."""
         return max((self._chunks[node][0].chosen_through, node) for node in self.reported())
 
     def choices(self, base: int) -> list[Value]:

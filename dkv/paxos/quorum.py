@@ -1,4 +1,4 @@
-"""Quorums: majorities of a fixed set of members."""
+"""Quorums: majorities of a fixed set of members. Any two share a member, on which all of Paxos rests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 
 def quorum_size(members: int) -> int:
-    """The least number of members of which any two such groups share one."""
+    """The least number of members such that any two groups of that many share one."""
     return members // 2 + 1
 
 

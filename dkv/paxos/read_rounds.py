@@ -1,7 +1,7 @@
-"""Read barriers at the leader: which requests a round of Confirms serves (the read-index of Raft, section 6.4).
+"""Read barriers at the leader: which requests a round of Confirms serves (the read index, Ongaro's dissertation, 6.4).
 
-A request that arrives while a round is under way waits for the next one: a confirmation counts for a read only
-if its round began after the read arrived.
+A request that arrives while a round is under way waits for the next one. A confirmation counts for a read only if its
+round began after the read arrived: before that, a later leader may have been elected and have chosen writes (I11, B10).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ReadRounds:
         self._waiting: dict[Address, BarrierRequest] = {}
 
     def request(self, gateway: Address, request: BarrierRequest) -> None:
-        """A gateway asks; its newest request stands for its earlier ones."""
+        """A gateway asks. Its newest request stands for its earlier ones, as a later barrier serves them too."""
         held = self._waiting.get(gateway)
         if held is None or (request.boot, request.number) > (held.boot, held.number):
             self._waiting[gateway] = request

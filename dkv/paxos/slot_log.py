@@ -1,6 +1,6 @@
-"""The acceptor's log: slot records, and how far the contiguous prefix of chosen ones reaches.
+"""The acceptor's log: the record of each slot, and through which slot all of them are chosen.
 
-Invariants, across restarts:
+Invariants, across restarts (I7, I8):
 
 - a record's ballot never falls, and a chosen record's value never changes;
 - ``chosen_through`` never falls, and every slot up to it has a record whose value is chosen;
@@ -17,7 +17,7 @@ from dkv.keys import CHOSEN_THROUGH, RECORD, pack_number, record_key, slot_of, u
 from dkv.records import SlotRecord, Value, pack_record, unpack_record, value_bytes
 
 RECENT_BYTES_MAX = 8 << 20
-"""How much of the newest values is kept in memory: the learner and peers slightly behind ask for these."""
+"""How many bytes of the newest values stay in memory, for the learner and for peers that are slightly behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ class SlotLog:
         return None if data is None else unpack_record(data)
 
     def open_slots(self, from_slot: int) -> list[int]:
-        """The slots above ``chosen_through`` and from ``from_slot`` on that have a record, in order."""
+        """The slots that have a record, above ``chosen_through`` and from ``from_slot`` on, in order."""
         return sorted(slot for slot in self._open if slot >= from_slot)
 
     def chosen_values(self, turn: Turn, from_slot: int, bytes_max: int) -> tuple[Value, ...]:
-        """The chosen values from ``from_slot`` on, as many as fit ``bytes_max`` bytes, one at least if any."""
+        """The chosen values from ``from_slot`` on, as many as fit ``bytes_max`` bytes, but at least the first one."""
         values: list[Value] = []
         size = 0
         for slot in range(from_slot, self.chosen_through + 1):
@@ -91,12 +91,12 @@ class SlotLog:
     # --- writing ---
 
     def accept(self, turn: Turn, slot: int, ballot: Ballot, value: Value) -> None:
-        """Record that ``value`` was accepted for an open slot in ``ballot``: if one is known chosen, that one."""
+        """Record that ``value`` was accepted for an open slot in ``ballot``. A slot that is chosen stays chosen."""
         assert slot > self.chosen_through and ballot >= self.accepted_in(slot)
         self._put(turn, slot, SlotRecord(ballot, value, self.is_chosen(slot)))
 
     def learn(self, turn: Turn, slot: int, value: Value) -> bool:
-        """Record that ``value`` is chosen; keeps the ballot. False, and nothing done, if another value is."""
+        """Record that ``value`` is chosen, and keep the ballot. False, and nothing done, if another value is chosen."""
         if self.is_chosen(slot):
             record = self.record(turn, slot)
             return record is not None and record.value == value
@@ -105,14 +105,18 @@ class SlotLog:
         return True
 
     def mark(self, turn: Turn, ballot: Ballot, through: int) -> None:
-        """The leader of ``ballot`` counted every slot up to ``through`` chosen: extend over what that covers here."""
+        """The leader of ``ballot`` counted every slot up to ``through`` chosen: extend over what that covers here.
+
+        It covers what was accepted here in that very ballot. What was accepted in an older one may be another value
+        than the leader's: such a slot stays open, and is fetched from a peer (B14).
+        """
         self.marked_through = max(self.marked_through, through)
         if (ballot, through) > (self._mark_ballot, self._mark_through):
             self._mark_ballot, self._mark_through = ballot, through
         self._extend(turn)
 
     def choose(self, turn: Turn, slot: int, value: Value) -> bool:
-        """As ``learn``; but where ``value`` was accepted nothing is written, as for a mark."""
+        """As ``learn``. Where ``value`` was accepted nothing is written, as for a mark: it is on disk already."""
         record = None if self.is_chosen(slot) else self.record(turn, slot)
         if record is None or record.value != value:
             return self.learn(turn, slot, value)
@@ -121,11 +125,11 @@ class SlotLog:
         return True
 
     def hear_of(self, through: int) -> None:
-        """Somebody holds the chosen values of all slots up to ``through``."""
+        """A peer holds the chosen values of all slots up to ``through``: what is missing here can be fetched."""
         self.marked_through = max(self.marked_through, through)
 
     def applied(self, turn: Turn, through: int) -> None:
-        """Everything up to ``through`` has been applied, so it was chosen: the stored mark may be older."""
+        """The state machine has applied everything up to ``through``, so it is chosen. The stored mark may be older."""
         for slot in range(self.chosen_through + 1, through + 1):
             self._open.pop(slot, None)
         if through > self.chosen_through:
@@ -134,12 +138,13 @@ class SlotLog:
         self._extend(turn)
 
     def save_mark(self, turn: Turn) -> None:
-        """Persist ``chosen_through`` if it grew: called in turns that persist anyway, so it costs no commit."""
+        """Persist ``chosen_through`` if it grew. Called in turns that persist anyway, so that it costs no commit."""
         if self._saved_through < self.chosen_through:
             self._saved_through = self.chosen_through
             turn.persist(CHOSEN_THROUGH, pack_number(self.chosen_through))
 
     def _extend(self, turn: Turn) -> None:
+        """Move ``chosen_through`` over the slots behind it that are known to be chosen, without a gap (I8)."""
         before = self.chosen_through
         while (held := self._open.get(self.chosen_through + 1)) is not None:
             covered = self.chosen_through < self._mark_through and held.ballot == self._mark_ballot

@@ -1,4 +1,4 @@
-"""How many votes an acceptor has cast in all its lives: whatever vote its disk forgets, the count tells (B34)."""
+"""How many votes an acceptor has cast in all its lives: if its disk forgets any vote, the count is too low (B34)."""
 
 from __future__ import annotations
 

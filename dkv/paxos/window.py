@@ -12,15 +12,15 @@ BACKOFF_MAX = 16
 
 
 def backoff(times: int) -> int:
-    """How many times as long to wait after sending ``times`` times: repetition makes no link or disk faster."""
+    """How many times as long to wait after sending ``times`` times. To ask more often makes no link or disk faster."""
     return int(min(2 ** (times - 1), BACKOFF_MAX))
 
 
 @dataclass(slots=True)
 class Proposal:
-    """A value on its way: its size, who has accepted it in this ballot, and when its Accepts last went out.
+    """A value on its way: its size in bytes, and when its Accepts last went out, in monotonic seconds, and how often.
 
-    ``sent_times`` counts how often they did.
+    ``voters`` are the nodes that have accepted it in this ballot.
     """
 
     value: Value
@@ -33,8 +33,8 @@ class Proposal:
 class Window:
     """The slots above ``chosen_through``: ``slots_max`` at most, and as many as fit ``bytes_max``, one at least.
 
-    The bytes are bounded too, because every acceptor owes them to its disk: a commit that takes many seconds looks
-    like a disk that has died.
+    The bytes are bounded too, because every acceptor must write them to its disk: a commit that takes many seconds
+    looks like a disk that has died.
 
     ``chosen_through`` is the leader's own count: the base that phase 1 established, then slot after slot for which
     a quorum of Accepteds in this ballot came to this proposer, and never anything it heard otherwise (B25).
@@ -72,7 +72,11 @@ class Window:
         return slot
 
     def accepted(self, node: int, slot: int) -> bool:
-        """Count an Accepted of this ballot; whether ``chosen_through`` grew."""
+        """Count an Accepted of this ballot; whether ``chosen_through`` grew.
+
+        A slot may have its quorum before the one below it. It is counted after that one, as a mark stands for all slots
+        up to it.
+        """
         if node == self._node:
             self._own_pending.pop(slot, None)
         proposal = self._proposals.get(slot)
@@ -88,12 +92,12 @@ class Window:
         return self.chosen_through > before
 
     def take_origins(self) -> list[int]:
-        """Whose batches were counted chosen since the last time; and the proposer's own node."""
+        """The nodes whose batches were counted chosen since the last time, and the proposer's own one."""
         origins, self._origins = self._origins, {self._node}
         return sorted(origins)
 
     def take_overdue(self, now: float, seconds: float) -> list[tuple[int, Proposal]]:
-        """What has been on its way for longer than it should: ``seconds``, doubled each time it is sent again."""
+        """The proposals that were under way for ``seconds``, doubled each time that they are sent again."""
         overdue = []
         for slot, proposal in self._proposals.items():
             if now - proposal.sent_at >= seconds * backoff(proposal.sent_times):
@@ -103,5 +107,5 @@ class Window:
         return overdue
 
     def own_disk_silent_seconds(self, now: float) -> float:
-        """For how long the node's own acceptor has owed the answer to its oldest unanswered Accept."""
+        """For how long the oldest Accept that the node's own acceptor has not answered has waited."""
         return now - next(iter(self._own_pending.values()), now)

@@ -1,11 +1,13 @@
 """The acceptor in classic mode: promises and accepts for each slot by itself (Paxos Made Simple, section 2).
 
-A slot's promise is the highest of the promise for every slot, which a life in leader mode may have left, the slot's
-own, and the ballot it was accepted in (B5). Accepting leaves the other slots alone. What it tells others is on disk
-before they hear it, as in leader mode (I2); the rest, log and catch-up and members, is that of leader mode.
+The promise for a slot is the highest of three: the promise for every slot, which a life in leader mode may have left;
+the slot's own; and the ballot in which the slot was accepted (B5). Accepting leaves the other slots alone. What the
+acceptor tells others is on disk before they hear it, as in leader mode (I2). The log, catch-up and members are those of
+leader mode.
 
-Its node's own proposer is held to more: a new round, durably promised before a peer hears of it, so that no ballot is
-used twice for a slot, whatever crashes (B3); and politeness, as whoever is at work in the slot has the same round.
+The node's own proposer is held to more. It needs a new round, on disk before a peer hears of it, so that no ballot is
+used twice for a slot, whatever crashes (B3). And a round that another node uses in the slot is not free to it: of two
+proposers in one round the second would only get in the way of the first.
 """
 
 from __future__ import annotations
@@ -90,14 +92,15 @@ class ClassicAcceptor(Acceptor):
     # --- phase 1 ---
 
     def _on_prepare_slot(self, turn: Turn, sender: Address, message: PrepareSlot) -> None:
+        """Phase 1b for one slot: accept nothing below the ballot there any more, and say what was accepted there."""
         ballot, slot, own = message.ballot, message.slot, sender.node == self._node
         if slot <= self._log.chosen_through:
-            self._send_settled(turn, sender, slot)
+            self._send_settled(turn, sender, slot)  # No ballot can change that: the proposer had better fetch it.
             return
         if own:
             self._asked_slot = slot
         if not self._voting:
-            self._withhold(turn, ballot)
+            self._withhold(turn, ballot)  # It may have forgotten a vote of an earlier directory (B12).
             return
         promised = self._promised_for(slot)
         if ballot.round <= promised.round if own else ballot < promised:
@@ -111,6 +114,7 @@ class ClassicAcceptor(Acceptor):
     # --- phase 2 ---
 
     def _on_accept_slot(self, turn: Turn, sender: Address, message: AcceptSlot) -> None:
+        """Phase 2b for one slot: accept the value, unless a higher ballot was promised there (P1a)."""
         ballot, slot = message.ballot, message.slot
         if not self._voting:
             self._withhold(turn, ballot)
@@ -118,7 +122,7 @@ class ClassicAcceptor(Acceptor):
         held, accepted_in = self._log.record(turn, slot), self._log.accepted_in(slot)
         otherwise = held is not None and held.value != message.value
         if slot <= self._log.chosen_through or (otherwise and self._log.is_chosen(slot)):
-            self._send_settled(turn, sender, slot)  # B7
+            self._send_settled(turn, sender, slot)  # "Accepted" would be a lie: another value may be chosen (B7).
             return
         promised = self._promised_for(slot)
         self._remember(message)
@@ -141,13 +145,16 @@ class ClassicAcceptor(Acceptor):
     # --- what is chosen ---
 
     def _remember(self, message: AcceptSlot) -> None:
-        """Keep what a ballot proposed, accepted or not: the word that it was chosen may be next."""
+        """Keep what a ballot proposed, whether it is accepted here or not: a quorum without this node may choose it."""
         self._offered[message.slot, message.ballot] = message.value
         if len(self._offered) > OFFERS_MAX:
             del self._offered[next(iter(self._offered))]
 
     def _on_slot_chosen(self, turn: Turn, sender: Address, message: SlotChosen) -> None:
-        """Believed if the value of that very ballot is known, which has only one (I3); else it is fetched (B14)."""
+        """A proposer counted a quorum: the one value that its ballot proposed for the slot is chosen (I3).
+
+        What another ballot proposed may be another value (B14). A value that is not known here is fetched.
+        """
         ballot, slot = message.ballot, message.slot
         value = self._offered.get((slot, ballot))
         if value is None and self._log.accepted_in(slot) == ballot:
@@ -170,20 +177,21 @@ class ClassicAcceptor(Acceptor):
             self._asked_slot = 0
 
     def _on_chosen_through(self, turn: Turn, sender: Address, message: ChosenThrough) -> None:
+        """A peer says how far its log is whole: what is missing here can be fetched. It also echoes this node (B41)."""
         self._log.hear_of(message.through)
         self._advance(turn, sender.node)
         self._echoes.heard(sender.node, message)
         self._note_proof(turn)
 
     def _note_proof(self, turn: Turn) -> None:
-        """Note that a quorum heard this node and answered: what it proposed then could be decided (B41)."""
+        """Note it if a quorum heard this node and answered: what it proposes could be decided (B41)."""
         proof = self._echoes.take_proof()
         if proof is not None:
             at, through = proof
             turn.note("may_serve", at=at, through=max(through, self._log.chosen_through))
 
     def _tell(self, turn: Turn) -> None:
-        """Say how far this log is whole, again and again: nobody knows what a peer has missed, the peer least."""
+        """Say how far this log is whole, again and again: a peer that missed a slot does not know that it did."""
         number = self._echoes.tell(turn.now)
         for node in self._others:
             told = ChosenThrough(self._log.chosen_through, number, self._echoes.of(node))

@@ -1,4 +1,4 @@
-"""In the elector's place in classic mode: nobody is elected, so all there is to say is whether work can be done.
+"""In the elector's place in classic mode: nobody is elected, so it only says whether work can be done.
 
 The gateway gives its batches to its own node's proposer while this node votes and hears a quorum. Nothing here is
 needed for safety, and nothing is on disk.

@@ -1,20 +1,21 @@
-"""The proposer in classic mode: both phases for one slot after the other, for its own node's batches alone.
+"""The proposer in classic mode: both phases for one slot after the other (Paxos Made Simple, section 2.2).
 
-::
+It proposes its own node's batches alone::
 
     IDLE --batches--> ASKING --Origins--> RESERVING --own promise, on disk--> PREPARING --quorum--> ACCEPTING
       ^                 ^                                                                              |quorum
       |                 +---in a while------ WAITING <--refused                                        v
       +-------nothing left-------- the own acceptor says that the slot is settled <---------------- SETTLING
 
-The slot is the one after those its own acceptor holds as chosen. Invariants: its own acceptor has promised (slot,
-ballot), durably, before a peer hears of it (I5, B3); nothing is proposed before a quorum promised *this* ballot for
-*this* slot, and then the strongest value reported (I6, B4); a slot is called chosen when a quorum of acceptors has
-accepted it in this ballot, by their word (B2, B23).
+The slot is the one after those that its own acceptor holds as chosen. Invariants: its own acceptor has promised (slot,
+ballot), on disk, before a peer hears of it (I5, B3); nothing is proposed before a quorum promised *this* ballot for
+*this* slot, and then the strongest value that it reported (I6, B4, B31); a slot is called chosen when a quorum of
+acceptors has said that it accepted it in this ballot (B2, B23).
 
-Nobody leads, so all may want one slot. Two rules keep them from overtaking each other for ever: who finds somebody
-at work in the slot waits for that, for a random and growing time, before it takes a higher round; and who has lost
-slots to others begins the next one in a round higher by as many, so that all have their turn (ADR 0004).
+Nobody leads, so several proposers may want one slot. Two rules keep them from overtaking each other for ever (section
+2.4 of the paper says why they could). A proposer that finds another at work in the slot waits, for a random and growing
+time, before it takes a higher round. And one that has lost slots to others begins the next one in a round higher by as
+many, so that all have their turn (ADR 0004).
 """
 
 from __future__ import annotations
@@ -136,8 +137,10 @@ class ClassicProposer:
     # --- what to propose ---
 
     def _on_submit(self, turn: Turn, sender: Address, message: Submit) -> None:
+        """The own gateway has batches: begin with the next slot, if no work is under way."""
         for batch in message.batches:
             if batch.node != self._node or sender.node != self._node:
+                # Two proposers with one batch could have it chosen in two slots, for nothing.
                 turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
                 return
             self._batches[batch.boot, batch.seq] = batch
@@ -145,7 +148,7 @@ class ClassicProposer:
             self._ask(turn)
 
     def _ask(self, turn: Turn) -> None:
-        """Ask what is applied by now: no batch is proposed twice without need."""
+        """Take a ballot above all that were met, and ask the learner what is applied: nothing is proposed twice."""
         lowest = max(self._floor.round + self._patience.rank, self._met.round, self._ballot.round)
         self._ballot = Ballot(lowest + 1, self._node)
         self._step = SlotStep.ASKING
@@ -155,6 +158,7 @@ class ClassicProposer:
         turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._slot - 1))
 
     def _on_origins(self, turn: Turn, message: Origins) -> None:
+        """The learner says what is applied: forget those batches, and reserve the ballot if any is left."""
         if self._step is not SlotStep.ASKING or message.ballot != self._ballot:
             return
         self._marks = message.marks
@@ -170,7 +174,7 @@ class ClassicProposer:
         turn.send(self._acceptor(self._node), PrepareSlot(self._ballot, self._slot))
 
     def _own_value(self) -> Value:
-        """As many of the own batches as are next and fit, the no-op if none is."""
+        """As many of the own batches as are next and fit; the no-op if none is."""
         queue = BatchQueue(self._marks)
         for number in sorted(self._batches):
             queue.take(self._batches[number])
@@ -179,8 +183,9 @@ class ClassicProposer:
     # --- phase 1 ---
 
     def _on_promise_slot(self, turn: Turn, sender: Address, message: PromiseSlot) -> None:
+        """Phase 1b: an acceptor promises the slot, and says what it accepted there. The own one comes first (B3)."""
         if (message.ballot, message.slot) != (self._ballot, self._slot):
-            return
+            return  # Of an earlier ballot: what was accepted since is missing in it (B4).
         if self._step is SlotStep.RESERVING and sender.node == self._node:
             self._step = SlotStep.PREPARING
             prepare = PrepareSlot(self._ballot, self._slot)
@@ -208,6 +213,7 @@ class ClassicProposer:
     # --- phase 2 ---
 
     def _on_accepted_slot(self, turn: Turn, sender: Address, message: AcceptedSlot) -> None:
+        """Phase 2b: an acceptor has the value on its disk. With a quorum in one ballot it is chosen: tell everybody."""
         if self._step is not SlotStep.ACCEPTING or (message.ballot, message.slot) != (self._ballot, self._slot):
             return
         self._voters.add(sender.node)
@@ -223,6 +229,7 @@ class ClassicProposer:
     # --- settled, or in the way of others ---
 
     def _on_slot_settled(self, turn: Turn, sender: Address, message: SlotSettled) -> None:
+        """The slot is chosen, with whatever value: go on behind it, once the own acceptor holds it too."""
         if message.slot != self._slot:
             return
         if sender.node == self._node:
@@ -253,6 +260,7 @@ class ClassicProposer:
             self._ask(turn)
 
     def _on_nack_slot(self, turn: Turn, sender: Address, message: NackSlot) -> None:
+        """An acceptor has promised the slot to a higher ballot: somebody else is, or was, at work there."""
         self._floor = max(self._floor, message.floor)
         if (message.ballot, message.slot) != (self._ballot, self._slot):
             return
@@ -264,9 +272,9 @@ class ClassicProposer:
         self._refused.add(sender.node)
         enough = len(self._members) - len(self._refused) >= quorum_size(len(self._members))
         if self._step is not SlotStep.RESERVING and enough:
-            turn.set_timer("again", self._patience.wait(turn.random))  # the others will do, unless they are dead
+            turn.set_timer("again", self._patience.wait(turn.random))  # The others make a quorum, unless they are dead.
         elif message.promised.node == self._node or message.promised == message.floor:
-            self._ask(turn)  # nobody is at work: an earlier life was, or a leader before the mode was switched
+            self._ask(turn)  # Nobody is at work: an earlier life was, or a leader before the mode was switched.
         else:
             self._wait(turn, SlotStep.WAITING, self._patience.wait(turn.random))
 
@@ -278,6 +286,7 @@ class ClassicProposer:
     # --- time ---
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
+        """The patience with others is over, or messages may be lost."""
         if message.name == "again":
             if self._step is not SlotStep.IDLE:
                 self._ask(turn)

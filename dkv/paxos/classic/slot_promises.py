@@ -1,7 +1,7 @@
 """What an acceptor has promised for single slots, in classic mode.
 
-On disk until the slot is chosen, and with it the highest ballot promised or accepted in any slot, which stays: a life
-in leader mode raises its one promise to that (ADR 0004).
+A promise stays on disk until its slot is chosen. The highest ballot that was promised or accepted in any slot stays for
+good: a life in leader mode raises its one promise to that (B30, ADR 0004).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SlotPromises:
         self.accepted(turn, ballot)
 
     def accepted(self, turn: Turn, ballot: Ballot) -> None:
-        """Some slot is accepted in ``ballot``, maybe without a promise: its record says so only while it is open."""
+        """Some slot is accepted in ``ballot``, perhaps without a promise: its record is read only while it is open."""
         if ballot > self.highest:
             self.highest = ballot
             turn.persist(SLOT_BALLOT, pack_ballot(*ballot))
