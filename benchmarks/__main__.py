@@ -9,18 +9,18 @@ import click
 from benchmarks.etcd import Etcd
 from benchmarks.redis_server import RedisServer
 from dkv.cli.bench import EPILOG, bench, measure
-from dkv.cli.benchmarks.benchmark import Peer
+from dkv.cli.benchmarks.benchmark import OtherSystem
 from dkv.cli.group import Program
 
-PEERS = {
-    peer.name: peer
-    for peer in (
-        Peer("redis", ("redis-server", "--version", "v="), RedisServer),
-        Peer("etcd", ("etcd", "--version", "etcd Version: "), Etcd),
+SYSTEMS = {
+    system.name: system
+    for system in (
+        OtherSystem("redis", ("redis-server", "--version", "v="), RedisServer),
+        OtherSystem("etcd", ("etcd", "--version", "etcd Version: "), Etcd),
     )
 }
 AGAINST = click.Option(
-    ["--against"], multiple=True, type=click.Choice(tuple(PEERS)), help="Measure this in turn with dkv. Repeatable."
+    ["--against"], multiple=True, type=click.Choice(tuple(SYSTEMS)), help="Measure this in turn with dkv. Repeatable."
 )
 HELP = """Measure how fast dkv is beside other systems on this machine.
 
@@ -30,7 +30,7 @@ different systems take turns."""
 
 def benchmarks(against: tuple[str, ...], **given: Any) -> int:
     """Measure dkv beside the systems that ``against`` names; the other options are those of ``dkv bench``."""
-    return measure([PEERS[name] for name in dict.fromkeys(against)], **given)
+    return measure([SYSTEMS[name] for name in dict.fromkeys(against)], **given)
 
 
 COMMAND = Program("benchmarks", callback=benchmarks, params=[*bench.params, AGAINST], help=HELP, epilog=EPILOG)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from dkv.cli.benchmarks.benchmark import PARTS, TARGETS, THROUGHPUT, Benchmark, BenchOptions, Peer
+from dkv.cli.benchmarks.benchmark import PARTS, TARGETS, THROUGHPUT, Benchmark, BenchOptions, OtherSystem
 from dkv.cli.benchmarks.drivers import GENERATORS, default_generator
 from dkv.cli.benchmarks.parts import Grid
 from dkv.cli.benchmarks.plot import plot as drawing
@@ -49,8 +49,8 @@ Exit status:
   3    a node of --endpoints is not reachable
   130  interrupted"""
 
-BESIDE_OTHERS = """To measure it beside redis-server and etcd, run "python -m benchmarks" in a clone of dkv's sources: it
-has these parts and options, and --against."""
+BESIDE_OTHERS = """To measure it beside redis-server and etcd, run "python -m benchmarks" in a clone of dkv's sources:
+it has these parts and options, and --against."""
 
 
 def _wholes(most: int) -> Callable[[click.Context, click.Parameter, str], tuple[int, ...]]:
@@ -135,7 +135,7 @@ def bench(**given: Any) -> int:
 
 
 def measure(
-    peers: Sequence[Peer],
+    others: Sequence[OtherSystem],
     *,
     wanted: tuple[str, ...],
     endpoints: tuple[Endpoint, ...] | None,
@@ -152,14 +152,14 @@ def measure(
     generator: str | None,
     **given: Any,
 ) -> int:
-    """Measure dkv in turn with ``peers``; the rest are the options of ``dkv bench``."""
+    """Measure dkv in turn with ``others``; the rest are the options of ``dkv bench``."""
     wanted = tuple(dict.fromkeys(wanted)) or (THROUGHPUT,)
     foreign = [part for part in wanted if part not in ON_ANY_CLUSTER]
     if endpoints is not None and foreign:
         raise click.UsageError(f"{foreign[0]} needs a cluster of its own: leave out --endpoints")
     grid = Grid(operations, clients, pipelines, value_bytes, to, keys)
     options = BenchOptions(
-        tuple(peers),
+        tuple(others),
         endpoints,
         grid=grid,
         generator=generator or default_generator(),
@@ -167,7 +167,7 @@ def measure(
         **given,
     )
     with _directory(data_dir) as directory, ExitStack() as life:
-        about = facts(directory, [peer.program for peer in peers])
+        about = facts(directory, [other.version for other in others])
         benchmark = Benchmark(options, directory, life)
         results = {part: benchmark.measure(part) for part in wanted}
     if plot is not None:

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.etcd import Etcd
 from benchmarks.local import free_ports, start_process
 from benchmarks.redis_server import RedisServer
-from dkv.cli.benchmarks.benchmark import Benchmark, BenchOptions, Peer
+from dkv.cli.benchmarks.benchmark import Benchmark, BenchOptions, OtherSystem
 from dkv.cli.benchmarks.drivers import BUILT_IN
 from dkv.cli.benchmarks.parts import Grid
 from dkv.cli.benchmarks.rounds import Rounds
@@ -92,7 +92,7 @@ class ProcessTests(SynchronousTestCase):
         """Two nodes that are given one port would not both start."""
         self.assertEqual(len(set(free_ports(6))), 6)
 
-    def test_peers_are_started_once(self) -> None:
+    def test_others_are_started_once(self) -> None:
         """A second part measures the systems that the first one started."""
         self.install_redis_server()
         started: list[Path] = []
@@ -101,9 +101,9 @@ class ProcessTests(SynchronousTestCase):
             started.append(directory)
             return RedisServer(directory, generator, life)
 
-        peer = Peer("redis", ("redis-server", "--version", "v="), start)
+        other = OtherSystem("redis", ("redis-server", "--version", "v="), start)
         nobody = (Endpoint("127.0.0.1", free_ports(1)[0]),)
-        options = BenchOptions((peer,), nobody, 3, LEADER, 1, 0.1, BUILT_IN, Grid(), True)
+        options = BenchOptions((other,), nobody, 3, LEADER, 1, 0.1, BUILT_IN, Grid(), True)
         with ExitStack() as life:
             benchmark = Benchmark(options, self.directory, life)
             for part in ("throughput", "targets"):

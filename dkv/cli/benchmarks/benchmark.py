@@ -25,23 +25,23 @@ PARTS = (THROUGHPUT, TARGETS, FAILOVER, IDLE, *AXES)
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class OtherSystem:
     """Another system to measure in turn with dkv.
 
     ``start(directory, generator, life)`` starts it with its data in ``directory`` and ends it with ``life``;
-    ``program`` tells its version, which belongs to the figures.
+    ``version`` finds its version out, which belongs to the figures.
     """
 
     name: str
-    program: VersionQuery
+    version: VersionQuery
     start: Callable[[Path, str, ExitStack], System]
 
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """How to measure, and beside which ``peers``."""
+    """How to measure, and beside which ``others``."""
 
-    peers: tuple[Peer, ...]
+    others: tuple[OtherSystem, ...]
     endpoints: tuple[Endpoint, ...] | None
     nodes: int
     mode: str
@@ -116,7 +116,7 @@ class Benchmark:
     # --- systems ---
 
     def _all_systems(self) -> list[System]:
-        """dkv and its peers, started at the first call."""
+        """dkv and the others, started at the first call."""
         if not self._systems:
             options = self._options
             ours = (
@@ -125,8 +125,8 @@ class Benchmark:
                 else Dkv(options.endpoints, options.generator)
             )
             self._systems = [ours]
-            for peer in options.peers:
-                self._systems.append(peer.start(self._subdirectory(peer.name), options.generator, self._life))
+            for other in options.others:
+                self._systems.append(other.start(self._subdirectory(other.name), options.generator, self._life))
         return self._systems
 
     def _clusters(self) -> Sequence[Cluster]:

@@ -150,7 +150,7 @@ def _fits(kind: Kind, reply: Reply) -> bool:
     return type(reply) is int and (kind == "append" or reply in (0, 1))
 
 
-class Writer(Worker):
+class NumberedWriter(Worker):
     """Writes numbered keys once each, taking the next number from ``take`` until there is none."""
 
     def __init__(self, stage: Stage, number: int, take: Callable[[], int | None], prefix: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from dkv.cli.scenarios.load import Writer
+from dkv.cli.scenarios.load import NumberedWriter
 from dkv.cli.scenarios.stage import Stage
 
 NEEDS_OWN = "it stops a node"
@@ -51,7 +51,7 @@ def _write_all(stage: Stage, numbers: list[int], writes: int, prefix: bytes) -> 
         return index if index < writes else None
 
     clients = min(WRITERS, max(1, writes // 100))
-    writers = [Writer(stage, numbers[index % len(numbers)], take, prefix) for index in range(clients)]
+    writers = [NumberedWriter(stage, numbers[index % len(numbers)], take, prefix) for index in range(clients)]
     for writer in writers:
         writer.start()
     with stage.report.progress("writing", writes, writes / WRITES_A_SECOND) as bar:
