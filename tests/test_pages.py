@@ -13,6 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import dkv.paxos
+from dkv.sim.plan import FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 TOUR = ROOT / "docs" / "tour.md"
@@ -139,6 +140,13 @@ class PageTests(SynchronousTestCase):
         cites = {code for path in citing("dkv/paxos") for code in cited(path)}
         self.assertEqual((rules | cites) - lines, set())
         self.assertEqual(lines - explained, set())
+
+    def test_faults_are_described(self) -> None:
+        """Whoever reads which faults strike must not miss one."""
+        page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
+        table = page[page.index("| Fault |") :].partition("\n\n")[0]
+        first = [row.split("|")[1] for row in table.splitlines()[2:]]
+        self.assertEqual(sorted(name for cell in first for name in re.findall("`([^`]+)`", cell)), sorted(FAULTS))
 
 
 class RuleTests(SynchronousTestCase):
