@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,14 @@ NOT_PURE = frozenset(
     ("asyncio", "datetime", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid")
 )
 """What reads a clock, the machine or chance: not for code that the simulator must be able to repeat."""
+
+
+SAME_NAMES = {
+    "class Refused": "a message between nodes; and what dkv.testing raises, which programs of users import",
+    "file acceptor": "the role in leader mode, and the same role in classic mode",
+    "file proposer": "the role in leader mode, and the same role in classic mode",
+}
+"""Names that two things share all the same, each with its reason."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,20 @@ def unfinished(module: str, source: str) -> list[str]:
     return [f"{module}:{number}: {line.strip()}" for number, line in lines if UNFINISHED.search(line)]
 
 
+def shared_names(sources: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Names that several files or several public classes bear, and their modules. Packages are rooms, and not files."""
+    sources = list(sources)
+    packages = {module.rpartition(".")[0] for module, _ in sources}
+    homes = defaultdict(list)
+    for module, source in sources:
+        if module not in packages:
+            homes[f"file {module.rpartition('.')[2]}"].append(module)
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[f"class {node.name}"].append(module)
+    return {name: users for name, users in homes.items() if len(users) > 1}
+
+
 def modules(*folders: str) -> Iterator[tuple[str, str]]:
     """(dotted name, source) of every module in the folders."""
     for folder in folders:
@@ -209,6 +232,12 @@ class ProjectTests(SynchronousTestCase):
         self.assertEqual([hit for text in texts for hit in INSTALLED_BY_NAME.findall(text)], [])
         self.assertTrue(INSTALLED_BY_NAME.search("pip install --upgrade 'dkv[cli]'"))
         self.assertFalse(INSTALLED_BY_NAME.search("pip install 'dist/dkv-0.1.0-py3-none-any.whl[cli]'"))
+
+    def test_one_word_is_one_thing(self) -> None:
+        """A reader who looks for the session and finds three reads the wrong one first."""
+        shared = shared_names(modules("dkv"))
+        self.assertEqual({name: users for name, users in shared.items() if name not in SAME_NAMES}, {})
+        self.assertEqual([name for name in SAME_NAMES if name not in shared], [])  # an exception that is not needed
 
 
 class RuleTests(SynchronousTestCase):
@@ -278,6 +307,19 @@ class RuleTests(SynchronousTestCase):
         for word in MARKS:
             self.assertEqual(len(unfinished("m", f"x = 1\ny = 2  # {word}: later\n")), 1)
         self.assertEqual(unfinished("m", "XXXL = 'METHOD'"), [])
+
+    def test_names(self) -> None:
+        """Files are compared with files and classes with classes; what is private may be called as it likes."""
+        sources = [
+            ("dkv.net", ""),
+            ("dkv.net.net", "class Clients: ...\nclass _Log: ..."),
+            ("dkv.net.clients", "class Log: ..."),
+            ("dkv.sim.clients", "class Client: ...\nclass _Log: ..."),
+            ("dkv.sim.log", "def f():\n    class Clients: ..."),
+            ("dkv.cli.client", "class Client: ..."),
+        ]
+        files, classes = ["dkv.net.clients", "dkv.sim.clients"], ["dkv.sim.clients", "dkv.cli.client"]
+        self.assertEqual(shared_names(sources), {"file clients": files, "class Client": classes})
 
 
 class KnownBugTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from pathlib import Path
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, ConfigError, Member, load_config, render_config
-from dkv.config.endpoint import parse_endpoint
+from dkv.config.listen_endpoint import parse_endpoint
 from dkv.settings import LEADER, Limits, Timings
 from dkv.storage.data_directory import DirectoryError, draw_cluster_key, initialise
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import combinations
 from typing import Any, get_type_hints
 
-from dkv.config.endpoint import Endpoint, EndpointError, parse_endpoint, shortest
+from dkv.config.listen_endpoint import EndpointError, ListenEndpoint, parse_endpoint, shortest
 from dkv.settings import CLASSIC, LEADER, MODES, Limits, SettingsError, Timings
 
 NODE_ID_MAX = 2**32 - 1
@@ -40,9 +40,9 @@ class Member:
     """One node of the cluster: its id, where it serves clients, where its peers reach it, and operators, if at all."""
 
     id: int
-    client: Endpoint
-    peer: Endpoint
-    admin: Endpoint | None = None
+    client: ListenEndpoint
+    peer: ListenEndpoint
+    admin: ListenEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _member(table: Mapping[str, Any], where: str) -> Member:
     return Member(node, _endpoint(table, "client", where), peer, admin)
 
 
-def _endpoint(table: Mapping[str, Any], name: str, where: str) -> Endpoint:
+def _endpoint(table: Mapping[str, Any], name: str, where: str) -> ListenEndpoint:
     value = _required(table, name, where)
     where = f"{where}, {name}"
     if isinstance(value, dict):
@@ -314,7 +314,7 @@ def _text(table: Mapping[str, Any], key: str, where: str) -> str:
     return value
 
 
-def _rendered(endpoint: Endpoint) -> str:
+def _rendered(endpoint: ListenEndpoint) -> str:
     short = shortest(endpoint)
     if short is not None:
         return _quoted(short)

@@ -8,7 +8,7 @@ from typing import Any
 from dkv import __version__
 from dkv.ballot import ZERO
 from dkv.config.config import Config
-from dkv.config.endpoint import listening_port, shortest
+from dkv.config.listen_endpoint import listening_port, shortest
 from dkv.console.info import Sections, info_sections
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes

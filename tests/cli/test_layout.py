@@ -14,7 +14,7 @@ from dkv.cli.layout import Layout, check_ports, client_endpoint, listening, new_
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, Member, load_config, render_config
-from dkv.config.endpoint import parse_endpoint
+from dkv.config.listen_endpoint import parse_endpoint
 from dkv.identity import Identity
 from dkv.settings import Limits, Timings
 from dkv.storage.data_directory import DirectoryError, initialise

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.config.config import Config, ConfigError, Member, load_config, parse_config, render_config
-from dkv.config.endpoint import Endpoint, parse_endpoint
+from dkv.config.listen_endpoint import ListenEndpoint, parse_endpoint
 from dkv.settings import Limits, Timings
 
 ETC = Path(__file__).resolve().parents[2] / "etc" / "cluster.toml"
@@ -74,7 +74,13 @@ class LoadConfigTests(SynchronousTestCase):
         )
         self.assertEqual(
             config.members,
-            (Member(2**32 - 1, Endpoint("tcp:5001", ""), Endpoint("tcp:5101", "tcp:host=node1.example:port=5101")),),
+            (
+                Member(
+                    2**32 - 1,
+                    ListenEndpoint("tcp:5001", ""),
+                    ListenEndpoint("tcp:5101", "tcp:host=node1.example:port=5101"),
+                ),
+            ),
         )
 
     def test_every_machine_may_bind_the_same_words(self) -> None:

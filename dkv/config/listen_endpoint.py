@@ -26,7 +26,7 @@ class EndpointError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ListenEndpoint:
     """Two endpoint strings of Twisted: the server's to listen on, the client's for others to connect to.
 
     ``advertise`` is empty where ``bind`` does not tell how others reach it and nobody said.
@@ -36,7 +36,7 @@ class Endpoint:
     advertise: str
 
 
-def parse_endpoint(bind: str, advertise: str = "") -> Endpoint:
+def parse_endpoint(bind: str, advertise: str = "") -> ListenEndpoint:
     """The endpoint to ``bind``: ``host:port`` or a server endpoint string; and, if it differs, to ``advertise``.
 
     The shorthand takes a name, an IPv4 address, an IPv6 address in brackets, or ``*`` for every IPv4 address.
@@ -45,14 +45,14 @@ def parse_endpoint(bind: str, advertise: str = "") -> Endpoint:
     if short is None:
         bind = _absolute(bind)
         _check(serverFromString, bind)
-        return Endpoint(bind, _client(advertise) if advertise else "")
+        return ListenEndpoint(bind, _client(advertise) if advertise else "")
     host, port = short
     if not advertise and host not in _EVERY_ADDRESS:
         advertise = bind
-    return Endpoint(_server_string(host, port), _client(advertise) if advertise else "")
+    return ListenEndpoint(_server_string(host, port), _client(advertise) if advertise else "")
 
 
-def shortest(endpoint: Endpoint) -> str | None:
+def shortest(endpoint: ListenEndpoint) -> str | None:
     """The ``host:port`` that means exactly ``endpoint``, if there is one."""
     found = re.fullmatch(r"tcp:host=(?P<host>.+):port=(?P<port>[0-9]+)", endpoint.advertise)
     if found is None:
@@ -62,7 +62,7 @@ def shortest(endpoint: Endpoint) -> str | None:
     return text if _shorthand(text) is not None and parse_endpoint(text) == endpoint else None
 
 
-def listening_port(endpoint: Endpoint) -> int | None:
+def listening_port(endpoint: ListenEndpoint) -> int | None:
     """The port on which ``endpoint`` listens, if it has one."""
     found = re.match(r"\w+:([0-9]+)(?::|\Z)", endpoint.bind)
     return None if found is None else int(found[1])

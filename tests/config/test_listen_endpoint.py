@@ -10,7 +10,7 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.config.endpoint import Endpoint, EndpointError, listening_port, parse_endpoint, shortest
+from dkv.config.listen_endpoint import EndpointError, ListenEndpoint, listening_port, parse_endpoint, shortest
 
 HOSTS = st.one_of(
     st.from_regex(r"[a-z][a-z0-9-]{0,20}(\.[a-z][a-z0-9]{0,5}){1,3}", fullmatch=True),
@@ -31,7 +31,7 @@ class ParseEndpointTests(SynchronousTestCase):
             ("0.0.0.0:5001", "tcp:5001:interface=0.0.0.0", ""),
             ("[::]:5001", r"tcp6:5001:interface=\:\:", ""),
         ):
-            self.assertEqual(parse_endpoint(text), Endpoint(bind, advertise))
+            self.assertEqual(parse_endpoint(text), ListenEndpoint(bind, advertise))
 
     def test_its_port(self) -> None:
         """Monitoring tells nodes of one machine apart by it."""
@@ -61,16 +61,17 @@ class ParseEndpointTests(SynchronousTestCase):
     def test_endpoint_strings_of_twisted_are_taken_as_they_are(self) -> None:
         """Whatever Twisted can listen on, a node can."""
         for text in ("tcp:5001", "tcp:5001:interface=10.0.0.1", r"tcp6:5001:interface=\:\:1", "unix:/run/dkv.sock"):
-            self.assertEqual(parse_endpoint(text), Endpoint(text, ""))
+            self.assertEqual(parse_endpoint(text), ListenEndpoint(text, ""))
         self.assertEqual(parse_endpoint("systemd:domain=INET:index=0").bind, "systemd:domain=INET:index=0")
         self.assertEqual(
-            parse_endpoint("tcp:5101", "tcp:node1.example:5101"), Endpoint("tcp:5101", "tcp:node1.example:5101")
+            parse_endpoint("tcp:5101", "tcp:node1.example:5101"), ListenEndpoint("tcp:5101", "tcp:node1.example:5101")
         )
 
     def test_both_addresses_may_be_given(self) -> None:
         """A node behind a container's or a cloud's address must be found at the outer one."""
         self.assertEqual(
-            parse_endpoint("*:5101", "node1.example:6101"), Endpoint("tcp:5101", "tcp:host=node1.example:port=6101")
+            parse_endpoint("*:5101", "node1.example:6101"),
+            ListenEndpoint("tcp:5101", "tcp:host=node1.example:port=6101"),
         )
         self.assertEqual(parse_endpoint("10.0.0.1:5101", "[fd00::1]:5101").advertise, r"tcp:host=fd00\:\:1:port=5101")
 
@@ -105,6 +106,6 @@ class ParseEndpointTests(SynchronousTestCase):
 
     def test_the_shortest_form(self) -> None:
         """A printed config should read as a person would write it, and mean the same."""
-        self.assertIsNone(shortest(Endpoint("tcp:5001", "")))
-        self.assertIsNone(shortest(Endpoint("tcp:5001", "tcp:host=a:port=5001")))
-        self.assertIsNone(shortest(Endpoint("tcp:5001:interface=a", "tcp:a:5001")))
+        self.assertIsNone(shortest(ListenEndpoint("tcp:5001", "")))
+        self.assertIsNone(shortest(ListenEndpoint("tcp:5001", "tcp:host=a:port=5001")))
+        self.assertIsNone(shortest(ListenEndpoint("tcp:5001:interface=a", "tcp:a:5001")))
