@@ -1,7 +1,8 @@
-"""Whether a node can serve its clients at the moment, and what it tells them if it cannot."""
+"""Whether a node can serve its clients at the moment, and what it tells them when it cannot."""
 
 from __future__ import annotations
 
+from dkv.actor import Turn
 from dkv.replies import Error
 from dkv.settings import Timings
 
@@ -15,20 +16,20 @@ class Availability:
         self.loading = True
         """The log is still being replayed."""
         self.leader_known = False
-        """Somebody leads; in classic mode, this node heard of a quorum at its start."""
+        """A node leads; in classic mode, this node has heard of a quorum since its start."""
         self.quorum_lost_at: float | None = None
-        """Since when no quorum is heard, in monotonic seconds; None while one is."""
+        """Since when no quorum is heard, in monotonic seconds; None while one is heard."""
         self._request_seconds = timings.request_seconds
         self._wanted = "majority" if classic else "leader"
         self.uncertain = Error(
             f"UNCERTAIN the request was proposed and no decision came within {timings.request_seconds:g} s:"
             " it may or may not take effect, now or later; retry it with the same IDMP token, or read first"
         )
-        """What a write is answered that has a number and waited too long."""
+        """The answer to a write that has a number and waited too long."""
 
     @property
     def refusal(self) -> Error:
-        """What a request is answered that has no number and waited too long."""
+        """The answer to a request that has no number and waited too long."""
         if self._cluster_is_down():
             return Error("CLUSTERDOWN no majority of the nodes is reachable; the request was not applied")
         waited = f"no {self._wanted} answered within {self._request_seconds:g} s"
@@ -45,3 +46,9 @@ class Availability:
     def _cluster_is_down(self) -> bool:
         """No leader is known and no quorum is heard: a leader that is heard has a quorum of its own."""
         return not self.leader_known and self.quorum_lost_at is not None
+
+
+def note_refusal(turn: Turn, refusal: Error, count: int) -> None:
+    """Count requests that were answered with ``refusal``, by its first word."""
+    if count:
+        turn.note("refused", reason=refusal.text.partition(" ")[0], count=count)

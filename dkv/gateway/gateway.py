@@ -1,20 +1,19 @@
 """The gateway: client requests in, replies out.
 
-Writes travel in numbered batches through the log; a batch is resent, the same bytes under the same number and in
-order, until this node's own learner applies it. Reads wait for a barrier of the leader; those of a connection that
-has a write unanswered, or behind them in the same pipeline, ride in the batch instead, so that each connection's
-requests take effect in their order. A write that follows reads still waiting for their barrier waits for them.
+Writes travel through the log in numbered batches (``batches.py``). A batch is sent again and again, the same bytes
+under the same number and in order, until this node's own learner applies it. Reads wait for a barrier of the leader,
+which says how far the log must be applied before they may be evaluated (``reads.py``). The requests of one connection
+take effect in their order: for that some reads travel in a batch, and some writes wait (``lanes.py``). Requests wait a
+moment for each other, so that they share batches and barriers (``gathering.py``). No client waits for more than
+``request_seconds`` (``deadlines.py``).
 
-In classic mode the "leader" is this node itself, which proposes its own batches, and the barrier of reads is a batch
+In classic mode the "leader" is this node itself, which proposes its own batches. The barrier of reads is then a batch
 numbered after they arrived: of writes, if there are any, or without entries (a NOOP).
-
-A request is answered within ``request_seconds``: refused if its batch has no number yet, ``UNCERTAIN`` if it has.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import assert_never
 
 from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
@@ -29,19 +28,20 @@ from dkv.events import (
     QuorumHeard,
     ReadResults,
     Replayed,
-    Replies,
     RepliesUnread,
     TimerFired,
 )
-from dkv.gateway.availability import Availability
+from dkv.gateway.availability import Availability, note_refusal
+from dkv.gateway.batches import Batches
+from dkv.gateway.deadlines import Deadlines
 from dkv.gateway.gathering import GATHERED_BYTES_MAX, LULL_SECONDS, Gathering
+from dkv.gateway.lanes import Lanes
 from dkv.gateway.reads import Reads
-from dkv.gateway.runs import Lane, Outstanding, Run, take_fitting, weigh_at_least
+from dkv.gateway.runs import Run, take_fitting, weigh_at_least
 from dkv.identity import Identity
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, BarrierRequest, Submit, Want
-from dkv.records import Batch, Entry
-from dkv.replies import Error, Result
+from dkv.records import Entry
 from dkv.settings import Limits, Timings
 
 GatewayMessage = (
@@ -61,7 +61,7 @@ GatewayMessage = (
 )
 
 RESEND_SECONDS = 1.0
-DEADLINES_PER_TIMEOUT = 20
+"""How long after it was sent a batch that is not applied yet is sent again."""
 
 
 class Gateway:
@@ -80,22 +80,19 @@ class Gateway:
     ) -> None:
         self._identity = identity
         self._limits = limits
-        self._timings = timings
-        self._encode = encode
         self._classic = classic
-        self._availability = Availability(timings, classic)
         self._leader: Address | None = None
-        self._lanes: dict[int, Lane] = {}
-        self._flushing = False
-        self._watching = False
+        self._availability = Availability(timings, classic)
         self._gathering = Gathering()
-        self._lull_ends = False
-        self._seq = 0
-        self._to_log: deque[Run] = deque()
-        self._outstanding: deque[Outstanding] = deque()
         self._reads = Reads()
-        self._replies: list[Replies] = []  # of the turn under way
-        self._replies_full = False
+        self._lanes = Lanes(self._reads)
+        self._batches = Batches(identity, limits, encode)
+        self._deadlines = Deadlines(
+            self._lanes, self._batches, self._reads, self._availability, timings.request_seconds
+        )
+        self._flushing = False  # a Flush is in the mailbox
+        self._lull_ends = False  # the timer that watches for a lull has fired
+        self._replies_full = False  # clients do not read what they are sent
 
     def start(self, turn: Turn) -> None:
         """Nothing to load: the boot count that numbers its batches is part of its identity."""
@@ -112,8 +109,7 @@ class Gateway:
             case ReadResults():
                 self._on_read_results(turn, message)
             case Flush():
-                self._flushing = False
-                self._pass_on(turn)
+                self._on_flush(turn)
             case ClientGone():
                 self._on_client_gone(message)
             case Want():
@@ -125,69 +121,42 @@ class Gateway:
             case Replayed():
                 self._availability.loading = False
             case RepliesUnread():
-                self._replies_full = message.full
-                self._read_next(turn)
-                self._flush_soon(turn)
+                self._on_replies_unread(turn, message)
             case PeerUp():
-                if self._leader is not None and self._leader.node == message.node:
-                    self._resend_all(turn)
+                self._on_peer_up(turn, message)
             case TimerFired():
                 self._on_timer(turn, message.name)
             case _:
                 assert_never(message)
-        if self._replies:
-            replies, self._replies = self._replies, []
+        if self._lanes.replies:
+            replies, self._lanes.replies = self._lanes.replies, []
             turn.send(self._here(CLIENTS), ClientReplies(replies))
 
     # --- requests ---
 
     def _on_client_requests(self, turn: Turn, message: ClientRequests) -> None:
+        """Clients ask: their requests go their ways, or are refused at once if this node cannot serve."""
         refusal, lanes = self._availability.refusal_at_once(turn.now), self._lanes
         self._gathering.arrived(len(message.requests), turn.now)
+        went = False
         for requests in message.requests:
             run = Run(requests, turn.now)
-            lane = lanes.get(requests.connection)
-            if lane is None:
-                if refusal is not None:
-                    self._note_refusal(turn, refusal, run.entries)
-                if refusal is not None or not run.entries:
-                    self._reply(run, [refusal] * run.entries)
-                    continue
-                lane = lanes[requests.connection] = Lane()
-            if lane.stalled:
-                lane.stalled.append(run)
+            if refusal is not None and run.connection not in lanes:  # else its replies would change their order
+                note_refusal(turn, refusal, run.entries)
+                lanes.reply(run, [refusal] * run.entries)
             else:
-                self._admit(turn, lane, run)
+                went |= lanes.take_in(run)
+        if went:
+            self._under_way(turn)
 
     def _on_client_gone(self, message: ClientGone) -> None:
-        """Let go of what has no number yet: the client port counts its bytes no more. The rest takes its course."""
-        if self._lanes.pop(message.connection, None) is not None:
-            self._to_log = deque(run for run in self._to_log if run.connection != message.connection)
-            self._reads.waiting = deque(run for run in self._reads.waiting if run.connection != message.connection)
+        """A connection ended: what has no number yet is forgotten, and the client port counts its bytes no more."""
+        self._lanes.close(message.connection)
 
-    def _admit(self, turn: Turn, lane: Lane, run: Run) -> None:
-        """Send a run of requests on its way: by the log or by a barrier, or hold it back behind earlier reads."""
-        if not run.entries:
-            if lane.newest is None:
-                self._reply(run, [])
-            else:
-                lane.newest.take_in(run)
-            return
-        if run.writes or lane.in_log:
-            if lane.in_reads:
-                lane.stalled.append(run)
-                return
-            run.in_log = True
-            lane.in_log += 1
-            self._to_log.append(run)
-        else:
-            lane.in_reads += 1
-            self._reads.waiting.append(run)
-        lane.newest = run
+    def _under_way(self, turn: Turn) -> None:
+        """Requests have gone their way: act on them soon, and answer them in time whatever happens."""
         self._flush_soon(turn)
-        if not self._watching:
-            self._watching = True
-            turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
+        self._deadlines.watch(turn)
 
     def _flush_soon(self, turn: Turn) -> None:
         """Act once on all requests that are in the mailbox by now: they share a batch, and a barrier."""
@@ -195,13 +164,15 @@ class Gateway:
             self._flushing = True
             turn.send(self._here(GATEWAY), Flush())
 
-    def _pass_on(self, turn: Turn) -> None:
-        """Number batches and ask for barriers, unless it is worth while to wait for those who are about to ask."""
+    def _on_flush(self, turn: Turn) -> None:
+        """Number batches and ask for a barrier, unless it is worth while to wait for clients that are about to ask."""
+        self._flushing = False
         if self._lull_ends:
             self._lull_ends = False
             self._gathering.look()
-        may_go = (self._to_log and not self._outstanding) or self._reads.waiting
-        if may_go and not weigh_at_least(self._to_log, GATHERED_BYTES_MAX) and self._gathering.should_wait(turn.now):
+        to_log = self._lanes.to_log
+        may_go = (to_log and not self._batches.outstanding) or self._reads.waiting
+        if may_go and not weigh_at_least(to_log, GATHERED_BYTES_MAX) and self._gathering.should_wait(turn.now):
             if self._gathering.watch():
                 turn.set_timer("lull", LULL_SECONDS)
             return
@@ -212,65 +183,56 @@ class Gateway:
 
     def _number_batches(self, turn: Turn) -> None:
         """Number what waits, only while a leader is known: until then it can still be refused with certainty."""
-        while self._leader is not None and self._to_log:
-            if self._outstanding and not self._may_overtake():
+        while self._leader is not None and self._lanes.to_log:
+            to_log = self._lanes.to_log
+            if not self._batches.may_number(to_log):
                 return
-            if self._replies_full and self._to_log[0].reads:
+            if self._replies_full and to_log[0].reads:  # what they bring would be more that nobody reads
                 return
-            runs = take_fitting(self._to_log, self._limits.batch_bytes_max)
+            runs = take_fitting(to_log, self._limits.batch_bytes_max)
             self._submit(turn, self._leader, runs, self._reads.ask() if self._classic else 0)
-
-    def _may_overtake(self) -> bool:
-        """Whether another batch may be numbered while one is under way: not for a few commands.
-
-        What a batch costs all nodes hardly depends on its size, so those that wait for the one under way to be applied
-        are worth waiting for: one batch at a time made 31,000 SET/s of 256 clients where four made 25,000.
-        """
-        few = len(self._outstanding) < self._limits.batches_outstanding_max
-        return few and weigh_at_least(self._to_log, self._limits.batches_overtaking_bytes_min)
 
     def _submit(self, turn: Turn, leader: Address, runs: list[Run], barrier: int) -> None:
         """Number a batch of these runs, and send it; it answers the request ``barrier``, if that is not 0."""
-        entries = [entry for run in runs for entry in run.log_entries()]
-        self._seq += 1
-        me = self._identity
-        batch = Batch(me.node, me.incarnation, me.boot, self._seq, self._encode(entries))
-        self._outstanding.append(Outstanding(batch, runs, len(entries), turn.now, turn.now, barrier))
+        numbered = self._batches.number(runs, barrier, turn.now)
         waited = turn.now - min((run.arrived for run in runs), default=turn.now)
-        turn.note("batch_numbered", commands=len(entries), seconds=waited)
-        turn.send(leader, Submit((batch,)))
+        turn.note("batch_numbered", commands=numbered.entries, seconds=waited)
+        turn.send(leader, Submit((numbered.batch,)))
 
     def _on_batch_applied(self, turn: Turn, message: BatchApplied) -> None:
-        applied = self._outstanding.popleft()
-        assert applied.batch.seq == message.seq, f"batch {message.seq} applied, {applied.batch.seq} is the oldest"
+        """This node's learner has applied a batch of this gateway, which took effect at its place in the log.
+
+        The learner has one result for each entry, unless it could not read the batch: then no entry had an effect.
+        """
+        applied = self._batches.applied(message.seq)
         turn.note("batch_agreed", commands=len(message.results), seconds=turn.now - applied.numbered_at)
         results = message.results if len(message.results) == applied.entries else [UNREADABLE] * applied.entries
         self._gathering.answered(len(applied.runs), turn.now)
-        self._share_out(turn, applied.runs, results)
+        if self._lanes.share_out(applied.runs, results):
+            self._under_way(turn)
         if applied.barrier:
             self._reads.barrier(applied.barrier, 0)  # what is applied by now is enough
             self._read_next(turn)
-        if self._to_log or self._reads.waiting:
+        if self._lanes.to_log or self._reads.waiting:
             self._flush_soon(turn)
 
     def _on_want(self, turn: Turn, message: Want) -> None:
-        """Resend from there on; to send what it would refuse again could go on without end, at no distance at all."""
-        if message.boot == self._identity.boot and self._outstanding and self._outstanding[0].batch.seq <= message.seq:
+        """The leader lacks a batch of this node: one was lost on the way, or the leader has just begun to lead."""
+        if message.boot != self._identity.boot:
+            return  # It wants a batch of an earlier life of this node, which nobody has any more.
+        if not self._batches.is_applied(message.seq):  # else it would refuse again what it is sent, without end
             self._resend(turn, message.seq)
 
     def _resend(self, turn: Turn, from_seq: int) -> None:
-        if self._leader is None:
-            return
-        for outstanding in self._outstanding:
-            if outstanding.batch.seq >= from_seq:
-                outstanding.sent_at = turn.now
-                turn.send(self._leader, Submit((outstanding.batch,)))
+        if self._leader is not None:
+            for submit in self._batches.send_again(from_seq, turn.now):
+                turn.send(self._leader, submit)
 
     # --- reads ---
 
     def _ask_barrier(self, turn: Turn) -> None:
         """One request for all reads that have arrived since the last one; the newest stands for all before it."""
-        if self._leader is None or (self._classic and len(self._outstanding) >= self._limits.batches_outstanding_max):
+        if self._leader is None or (self._classic and self._batches.are_many):
             return
         number = self._reads.ask()
         if number and self._classic:
@@ -279,109 +241,50 @@ class Gateway:
             turn.send(self._leader, BarrierRequest(self._identity.boot, number))
 
     def _on_barrier(self, turn: Turn, message: Barrier) -> None:
-        if message.boot == self._identity.boot:
-            self._reads.barrier(message.number, message.through)
-            self._read_next(turn)
-            self._flush_soon(turn)
+        """The leader was the leader after the reads arrived: applied that far, they see all that was acknowledged."""
+        if message.boot != self._identity.boot:
+            return  # Numbers begin anew with each life of a node: this one answers reads of an earlier life.
+        self._reads.barrier(message.number, message.through)
+        self._read_next(turn)
+        self._flush_soon(turn)
 
     def _read_next(self, turn: Turn) -> None:
         """Let the learner evaluate the next reads, unless clients do not read what they are sent."""
-        read = None if self._replies_full else self._reads.next_read(self._is_settled)
+        read = None if self._replies_full else self._reads.next_read(self._lanes.is_settled)
         if read is not None:
             turn.send(self._here(LEARNER), read)
 
     def _on_read_results(self, turn: Turn, message: ReadResults) -> None:
+        """The learner has applied as much as the reads had to wait for, and evaluated them."""
         runs = self._reads.evaluated(message.number)
         waited = turn.now - min((run.arrived for run in runs), default=turn.now)
         turn.note("reads_evaluated", commands=len(message.results), seconds=waited)
         self._gathering.answered(len(runs), turn.now)
-        self._share_out(turn, runs, message.results)
+        if self._lanes.share_out(runs, message.results):
+            self._under_way(turn)
         self._read_next(turn)
         if self._reads.waiting:
             self._flush_soon(turn)
 
-    # --- replies ---
-
-    def _share_out(self, turn: Turn, runs: list[Run], results: Sequence[Result]) -> None:
-        position = 0
-        for run in runs:
-            self._answer(turn, run, results[position : position + run.entries])
-            position += run.entries
-
-    def _answer(self, turn: Turn, run: Run, results: Sequence[Result]) -> None:
-        """Answer a run, unless it was answered before or its connection is gone; then let go what waited behind it."""
-        lane = self._lanes.get(run.connection)
-        if lane is None or run.answered:
-            return
-        run.answered = True
-        if run.in_log:
-            lane.in_log -= 1
-        else:
-            lane.in_reads -= 1
-        self._reply(run, results)
-        if lane.newest is run:
-            lane.newest = None
-        while lane.stalled and not lane.in_reads:
-            self._admit(turn, lane, lane.stalled.pop(0))
-        if not (lane.in_log or lane.in_reads):
-            del self._lanes[run.connection]
-
-    def _reply(self, run: Run, results: Sequence[Result]) -> None:
-        self._replies.append(Replies(run.connection, run.replies(results), run.size))
+    def _on_replies_unread(self, turn: Turn, message: RepliesUnread) -> None:
+        """Replies that clients do not read are many, or no longer so: no more reads are evaluated meanwhile."""
+        self._replies_full = message.full
+        self._read_next(turn)
+        self._flush_soon(turn)
 
     # --- leaders ---
 
     def _on_leader_is(self, turn: Turn, message: LeaderIs) -> None:
+        """Another node leads, or none is known: it gets what the one before may have lost."""
         self._leader = Address(message.node, PROPOSER) if message.node else None
         self._availability.leader_known = self._leader is not None
         self._resend_all(turn)
         self._flush_soon(turn)
 
-    # --- time ---
-
-    def _on_timer(self, turn: Turn, name: str) -> None:
-        self._lull_ends |= name == "lull"
-        if name == "deadline":
-            self._on_deadline(turn)
-        self._flush_soon(turn)  # behind what is in the mailbox: it may be what is waited for
-
-    def _on_deadline(self, turn: Turn) -> None:
-        """Answer what has waited too long, oldest first; send again what the leader may not have got."""
-        expired = turn.now - self._timings.request_seconds
-        refusal, uncertain = self._availability.refusal, self._availability.uncertain
-        for outstanding in self._outstanding:
-            for run in outstanding.runs:
-                if run.arrived <= expired:
-                    self._note_refusal(turn, uncertain, 0 if run.answered else run.entries)
-                    self._answer(turn, run, run.outcomes(writes=uncertain, reads=refusal))
-        for run in self._reads.under_way():
-            if run.arrived <= expired:
-                self._note_refusal(turn, refusal, 0 if run.answered else run.entries)
-                self._answer(turn, run, [refusal] * run.entries)
-        self._reads.forget(self._is_settled)
-        self._refuse_expired(turn, self._reads.waiting, expired)
-        self._refuse_expired(turn, self._to_log, expired)  # last: writes held behind those reads have just joined it
-        if self._outstanding and self._outstanding[0].sent_at <= turn.now - RESEND_SECONDS:
-            self._resend(turn, 1)
-        self._resend_barrier_request(turn)
-        self._watching = bool(self._lanes or self._outstanding or self._to_log or self._reads.asked)
-        if self._watching:
-            turn.set_timer("deadline", self._timings.request_seconds / DEADLINES_PER_TIMEOUT)
-
-    def _refuse_expired(self, turn: Turn, runs: deque[Run], expired: float) -> None:
-        """Take out and refuse what arrived by ``expired``: not only at the front, where later arrivals may stand."""
-        for _ in range(len(runs)):
-            run = runs.popleft()
-            if run.arrived <= expired:
-                refusal = self._availability.refusal
-                self._note_refusal(turn, refusal, run.entries)
-                self._answer(turn, run, [refusal] * run.entries)
-            else:
-                runs.append(run)
-
-    def _is_settled(self, run: Run) -> bool:
-        """Whether nobody waits for the run's answer any more."""
-        return run.answered or run.connection not in self._lanes
+    def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
+        """A connection is new: what was sent to the leader on the one before may be lost."""
+        if self._leader is not None and self._leader.node == message.node:
+            self._resend_all(turn)
 
     def _resend_all(self, turn: Turn) -> None:
         self._resend(turn, 1)
@@ -391,9 +294,23 @@ class Gateway:
         if self._leader is not None and self._reads.asked and not self._classic:
             turn.send(self._leader, BarrierRequest(self._identity.boot, self._reads.asked))
 
-    def _note_refusal(self, turn: Turn, refusal: Error, count: int) -> None:
-        if count:
-            turn.note("refused", reason=refusal.text.partition(" ")[0], count=count)
+    # --- time ---
+
+    def _on_timer(self, turn: Turn, name: str) -> None:
+        """A lull ends, or it is time to look for what waits too long."""
+        self._lull_ends |= name == "lull"
+        if name == "deadline":
+            self._on_deadline(turn)
+        self._flush_soon(turn)  # behind what is in the mailbox: it may be what is waited for
+
+    def _on_deadline(self, turn: Turn) -> None:
+        """Answer what has waited too long; send again what the leader may not have got."""
+        if self._deadlines.expire(turn):
+            self._flush_soon(turn)
+        if self._batches.waited(RESEND_SECONDS, turn.now):
+            self._resend(turn, 1)
+        self._resend_barrier_request(turn)
+        self._deadlines.watch_on(turn)
 
     def _here(self, role: str) -> Address:
         return Address(self._identity.node, role)

@@ -1,4 +1,4 @@
-"""Reads of one node on their way: waiting for a barrier, then for the learner, a bounded number of them at a time."""
+"""The reads of one node on their way: they wait for a barrier, then for the learner, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dkv.events import Read
 from dkv.gateway.runs import Run, take_few
 
 BARRIERS_ASKED_MAX = 4
+"""How many requests for a barrier may be unanswered at once."""
 READABLE_MAX = 16
-"""So many groups of reads may wait for the learner before another barrier is asked for."""
+"""How many groups of reads may wait for the learner before another barrier is asked for."""
 READ_ENTRIES_MAX = 64
-"""So many reads are evaluated at once: what they bring is in memory together."""
+"""How many reads are evaluated at once: what they bring is in memory together."""
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ class Reads:
             self._readable.append(_Readable(through, take_few(runs, READ_ENTRIES_MAX)))
 
     def next_read(self, is_settled: Callable[[Run], bool]) -> Read | None:
-        """What the learner is to evaluate next, for runs that somebody waits for; None while it is at work."""
+        """What the learner is to evaluate next, for runs whose client still waits; None while it is at work."""
         if self._evaluating:
             return None
         while self._readable and all(map(is_settled, self._readable[0].runs)):
@@ -86,11 +87,11 @@ class Reads:
         return Read(self._reads, first.through, [entry for run in first.runs for entry in run.log_entries()])
 
     def evaluated(self, number: int) -> list[Run]:
-        """The learner has evaluated read ``number``: whose it was."""
+        """The learner has evaluated read ``number``: the runs that it was for."""
         assert self._evaluating and number == self._reads, f"read {number} answered, {self._reads} is the newest"
         self._evaluating = False
         return self._readable.popleft().runs
 
     def forget(self, is_settled: Callable[[Run], bool]) -> None:
-        """Ask no more for what nobody waits for."""
+        """Ask no more for barriers for which nobody waits."""
         self._asked = deque(asked for asked in self._asked if not all(map(is_settled, asked.runs)))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from dkv.events import Requests
 from dkv.kv.commands import GET
-from dkv.records import Batch, Entry
+from dkv.records import Entry
 from dkv.replies import Local, Result
 from dkv.settings import KIB
 
 READ_BYTES = 256 * KIB
-"""What a read in a batch is taken to bring: values may be larger, but most are not."""
+"""What a read in a batch is assumed to bring, in bytes: values may be larger, but most are not."""
 
 
 class Run:
@@ -68,30 +67,6 @@ class Run:
         return [reads if entry[0] == GET else writes for entry in self.log_entries()]
 
 
-class Lane:
-    """A connection with requests unanswered: how many of its runs wait where, and what waits behind them."""
-
-    __slots__ = ("in_log", "in_reads", "newest", "stalled")
-
-    def __init__(self) -> None:
-        self.in_log = 0
-        self.in_reads = 0
-        self.newest: Run | None = None
-        self.stalled: list[Run] = []
-
-
-@dataclass(slots=True)
-class Outstanding:
-    """A numbered batch that has not been applied here yet."""
-
-    batch: Batch
-    runs: list[Run]
-    entries: int
-    sent_at: float
-    numbered_at: float
-    barrier: int  # the request for a barrier that it answers; 0 if none
-
-
 def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:
     """Take runs off the front, as many as together fit ``bytes_max`` bytes by their weights, one at least."""
     taken = [runs.popleft()]
@@ -103,7 +78,7 @@ def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:
 
 
 def weigh_at_least(runs: Iterable[Run], bytes_min: int) -> bool:
-    """Whether the runs together weigh so much."""
+    """Whether the runs together weigh ``bytes_min`` bytes or more."""
     weight = 0
     for run in runs:
         weight += run.weight

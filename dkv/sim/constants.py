@@ -15,7 +15,7 @@ from typing import Any
 SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.identity.STARTS_KEPT": (2, 3),
     "dkv.kv.sessions.LOADED_MAX": (1, 3),
-    "dkv.gateway.gateway.DEADLINES_PER_TIMEOUT": (40, 100),
+    "dkv.gateway.deadlines.DEADLINES_PER_TIMEOUT": (40, 100),
     "dkv.gateway.gateway.RESEND_SECONDS": (0.1, 0.3, 3.0),
     "dkv.gateway.gathering.GATHERED_BYTES_MAX": (1, 200),
     "dkv.gateway.gathering.LULLS_COUNTED_MAX": (1, 2),

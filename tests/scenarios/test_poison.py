@@ -112,8 +112,8 @@ class PoisonTest(SynchronousTestCase):
 
     def spoil(self, encode: Callable[[list[Any]], bytes]) -> None:
         """Let the gateway of the node that is asked put something else than the request into its batches."""
-        gateway, _ = self.asked.host._actors[GATEWAY]
-        self.patch(gateway, "_encode", encode)
+        gateway: Any = self.asked.host._actors[GATEWAY][0]
+        self.patch(gateway._batches, "_encode", encode)
 
     def test_the_client_that_sent_it_is_told(self) -> None:
         """It gets the error on the node it asked; and once the gateway is well again, answers as before."""

@@ -334,8 +334,9 @@ def numbered_batch_given_up() -> Iterator[None]:
 
     def forget(self: Gateway, turn: Any) -> None:
         on_deadline(self, turn)
-        while self._outstanding and all(run.answered for run in self._outstanding[0].runs):
-            self._outstanding.popleft()
+        outstanding = self._batches.outstanding
+        while outstanding and all(run.answered for run in outstanding[0].runs):
+            outstanding.popleft()
 
     with patch.object(Gateway, "_on_deadline", forget):
         yield
@@ -348,9 +349,10 @@ def batch_number_reused() -> Iterator[None]:
 
     def reuse(self: Gateway, turn: Any) -> None:
         on_deadline(self, turn)
-        while self._outstanding and all(run.answered for run in self._outstanding[-1].runs):
-            self._outstanding.pop()
-            self._seq -= 1
+        outstanding = self._batches.outstanding
+        while outstanding and all(run.answered for run in outstanding[-1].runs):
+            outstanding.pop()
+            self._batches._seq -= 1
 
     with patch.object(Gateway, "_on_deadline", reuse):
         yield

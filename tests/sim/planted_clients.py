@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from dkv.gateway.gateway import Gateway
-from dkv.gateway.runs import Lane, Run
+from dkv.gateway.lanes import Lane, Lanes
+from dkv.gateway.runs import Run
 from dkv.keys import BATCH_MARK
 from dkv.kv import sessions
 from dkv.kv.commands import DELETE
@@ -21,18 +21,18 @@ from tests.sim.planted import plant
 @contextmanager
 def _replies_in_order() -> Iterator[None]:
     """A gateway keeps a reply back until all before it on its connection are there: only effects are out of order."""
-    admit, reply = Gateway._admit, Gateway._reply
+    admit, reply = Lanes.admit, Lanes.reply
 
-    def of(self: Gateway, run: Run) -> deque[list[Any]]:
+    def of(self: Lanes, run: Run) -> deque[list[Any]]:
         held: dict[int, deque[list[Any]]] = self.__dict__.setdefault("_held", {})
         return held.setdefault(run.connection, deque())
 
-    def note(self: Gateway, turn: Any, lane: Lane, run: Run) -> None:
+    def note(self: Lanes, lane: Lane, run: Run) -> bool:
         if run.entries and all(each[0] is not run for each in of(self, run)):
             of(self, run).append([run, None])
-        admit(self, turn, lane, run)
+        return admit(self, lane, run)
 
-    def reply_in_turn(self: Gateway, run: Run, results: list[Any]) -> None:
+    def reply_in_turn(self: Lanes, run: Run, results: list[Any]) -> None:
         held = of(self, run)
         mine: list[Any] = next((each for each in held if each[0] is run), [run, None])
         if mine not in held:
@@ -41,7 +41,7 @@ def _replies_in_order() -> Iterator[None]:
         while held and held[0][1] is not None:
             reply(self, *held.popleft())
 
-    with patch.object(Gateway, "_admit", note), patch.object(Gateway, "_reply", reply_in_turn):
+    with patch.object(Lanes, "admit", note), patch.object(Lanes, "reply", reply_in_turn):
         yield
 
 
@@ -61,17 +61,17 @@ def answered_as_another_write() -> Iterator[None]:
 def reads_overtake_writes() -> Iterator[None]:
     """A read goes by its barrier, whatever its connection has written before and waits for."""
     with _replies_in_order():
-        admit = Gateway._admit
+        admit = Lanes.admit
 
-        def admit_reads_at_once(self: Gateway, turn: Any, lane: Lane, run: Run) -> None:
+        def admit_reads_at_once(self: Lanes, lane: Lane, run: Run) -> bool:
             if run.writes or not run.entries:
-                admit(self, turn, lane, run)
-                return
+                return admit(self, lane, run)
             written, lane.in_log = lane.in_log, 0
-            admit(self, turn, lane, run)
+            went = admit(self, lane, run)
             lane.in_log = written
+            return went
 
-        with patch.object(Gateway, "_admit", admit_reads_at_once):
+        with patch.object(Lanes, "admit", admit_reads_at_once):
             yield
 
 
@@ -79,17 +79,17 @@ def reads_overtake_writes() -> Iterator[None]:
 def writes_overtake_reads() -> Iterator[None]:
     """A write does not wait for the reads that its connection asked for before."""
     with _replies_in_order():
-        admit = Gateway._admit
+        admit = Lanes.admit
 
-        def admit_writes_at_once(self: Gateway, turn: Any, lane: Lane, run: Run) -> None:
+        def admit_writes_at_once(self: Lanes, lane: Lane, run: Run) -> bool:
             if not run.writes:
-                admit(self, turn, lane, run)
-                return
+                return admit(self, lane, run)
             asked, lane.in_reads = lane.in_reads, 0
-            admit(self, turn, lane, run)
+            went = admit(self, lane, run)
             lane.in_reads = asked
+            return went
 
-        with patch.object(Gateway, "_admit", admit_writes_at_once):
+        with patch.object(Lanes, "admit", admit_writes_at_once):
             yield
 
 

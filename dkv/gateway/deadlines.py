@@ -1,0 +1,85 @@
+"""Deadlines: no client waits for more than ``request_seconds``, whatever becomes of its request.
+
+A request that has no number yet is refused: it has no effect, then or later. One that has a number is answered
+UNCERTAIN, since it may be chosen at any time. Its batch stays and is sent again (B28).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from dkv.actor import Turn
+from dkv.gateway.availability import Availability, note_refusal
+from dkv.gateway.batches import Batches
+from dkv.gateway.lanes import Lanes
+from dkv.gateway.reads import Reads
+from dkv.gateway.runs import Run
+
+DEADLINES_PER_TIMEOUT = 20
+"""How often in ``request_seconds`` all that waits is looked through: a request may wait so much longer."""
+
+
+class Deadlines:
+    """Answers what has waited for ``seconds``: in ``lanes``, ``batches`` and ``reads``."""
+
+    def __init__(
+        self, lanes: Lanes, batches: Batches, reads: Reads, availability: Availability, seconds: float
+    ) -> None:
+        self._lanes = lanes
+        self._batches = batches
+        self._reads = reads
+        self._availability = availability
+        self._seconds = seconds
+        self._watching = False
+
+    def watch(self, turn: Turn) -> None:
+        """Something waits: make sure that the timer ``deadline`` is set."""
+        if not self._watching:
+            self._watching = True
+            turn.set_timer("deadline", self._seconds / DEADLINES_PER_TIMEOUT)
+
+    def watch_on(self, turn: Turn) -> None:
+        """The timer has fired: set it again if anything waits."""
+        self._watching = False
+        if self._lanes or self._batches.outstanding or self._lanes.to_log or self._reads.asked:
+            self.watch(turn)
+
+    def expire(self, turn: Turn) -> bool:
+        """Answer what has waited too long, oldest first; whether that let others go their way."""
+        expired = turn.now - self._seconds
+        went = self._numbered(turn, expired)
+        for run in self._reads.under_way():
+            if run.arrived <= expired:
+                went |= self._refuse(turn, run)
+        self._reads.forget(self._lanes.is_settled)
+        went |= self._waiting(turn, self._reads.waiting, expired)
+        # The log comes last: writes that had stalled behind those reads have just joined it.
+        return self._waiting(turn, self._lanes.to_log, expired) or went
+
+    def _numbered(self, turn: Turn, expired: float) -> bool:
+        """What is in a batch: a write may take effect, now or later; a read has none and is refused."""
+        went = False
+        refusal, uncertain = self._availability.refusal, self._availability.uncertain
+        for outstanding in self._batches.outstanding:
+            for run in outstanding.runs:
+                if run.arrived <= expired:
+                    note_refusal(turn, uncertain, 0 if run.answered else run.entries)
+                    went |= self._lanes.answer(run, run.outcomes(writes=uncertain, reads=refusal))
+        return went
+
+    def _waiting(self, turn: Turn, runs: deque[Run], expired: float) -> bool:
+        """Take out and refuse what arrived by ``expired``: not only at the front, where later arrivals may stand."""
+        went = False
+        for _ in range(len(runs)):
+            run = runs.popleft()
+            if run.arrived <= expired:
+                went |= self._refuse(turn, run)
+            else:
+                runs.append(run)
+        return went
+
+    def _refuse(self, turn: Turn, run: Run) -> bool:
+        """It has no number, or is of reads alone: it takes no effect."""
+        refusal = self._availability.refusal
+        note_refusal(turn, refusal, 0 if run.answered else run.entries)
+        return self._lanes.answer(run, [refusal] * run.entries)
