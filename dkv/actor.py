@@ -6,9 +6,9 @@ disk or global randomness: what it wants done it asks of its ``Turn``, which the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol
 
 ACCEPTOR = "acceptor"
 CATCHUP = "catchup"
@@ -23,24 +23,32 @@ ROLES = (ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER)
 HOST = "host"
 """Notes things too, and is no actor."""
 
-MEASURES = frozenset(
-    {
-        "applied",
-        "batch_agreed",
-        "batch_numbered",
-        "chosen",
-        "committed",
-        "duplicates_suppressed",
-        "learned",
-        "may_serve",
-        "promised",
-        "proposed",
-        "reads_evaluated",
-        "refused",
-        "votes",
-    }
-)
-"""What is noted for metrics alone: it happens for every slot, batch or commit, and is no line of a log."""
+Level = Literal["info", "warning", "error"]
+P = ParamSpec("P")
+
+
+class Note(Generic[P]):
+    """One kind of thing that actors note, such as an election; ``dkv.noted`` is the table of all.
+
+    It is noted ``by`` actors of these roles; ``meaning`` is a sentence. ``level`` is that of its line in the log. A
+    *measure* has none (None) and no line: it is noted for metrics alone. ``P`` are its fields, given by name.
+    """
+
+    __slots__ = ("by", "level", "meaning", "name")
+
+    def __init__(self, name: str, level: Level | None, by: tuple[str, ...], meaning: str) -> None:
+        self.name = name
+        self.level = level
+        self.by = by
+        self.meaning = meaning
+
+    def to(self, taker: Callable[P, None]) -> tuple[Note[...], Callable[..., None]]:
+        """An item of ``Takers``: mypy compares the fields that ``taker`` is called with."""
+        return self, taker
+
+
+Takers = dict[Note[...], Callable[..., None]]
+"""What is called with the fields of each kind of note."""
 
 
 class Address(NamedTuple):
@@ -99,8 +107,8 @@ class Turn(Protocol):
     def cancel_timer(self, name: str) -> None:
         """Forget the timer; nothing happens if there is none."""
 
-    def note(self, event: str, **fields: Any) -> None:
-        """Something worth a log line or a metric happened."""
+    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+        """Something worth a log line or a metric happened: one of ``dkv.noted``, with its fields."""
 
 
 class Actor(Protocol):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import Any
+from typing import Any, ParamSpec
 
-from dkv.actor import MEASURES, Actor, Address
+from dkv.actor import Actor, Address, Note
+
+P = ParamSpec("P")
 
 
 class FakeTurn:
@@ -60,8 +62,8 @@ class FakeTurn:
     def cancel_timer(self, name: str) -> None:
         self.timers.pop(name, None)
 
-    def note(self, event: str, **fields: Any) -> None:
-        (self.measures if event in MEASURES else self.notes).append((event, fields))
+    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+        (self.measures if event.level is None else self.notes).append((event.name, fields))
 
     def take(self) -> list[tuple[Address, Any]]:
         """What was sent since the last ``take``, held and early together in that order; forgets it and the writes."""

@@ -59,9 +59,10 @@ class Inspection:
         self._lines_dropped = lines_dropped
         self._began_at = now()
         self._log_rests_until = 0.0
-        self._metrics = notes.metrics = NodeMetrics(identity.node, self._readings)
+        self._metrics = NodeMetrics(identity.node, self._readings)
         self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
-        notes.readiness = self._readiness
+        notes.add(self._metrics.takers)
+        notes.add(self._readiness.takers)
 
     @property
     def faults(self) -> FaultOrders:

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from dkv.actor import ELECTOR, PROPOSER
-from dkv.ballot import ZERO
+from dkv import noted
+from dkv.actor import Takers
+from dkv.ballot import ZERO, Ballot
 from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -77,39 +78,33 @@ class NodeMetrics:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
-        self._counters: dict[str, Callable[[dict[str, Any]], None]] = {
-            "applied": self._on_applied,
-            "chosen": self._on_chosen,
-            "learned": lambda fields: self._learned.append(fields["slot"]),
-            "proposed": self._on_proposed,
-            "promised": self._on_promised,
-            "committed": lambda fields: self._commits.observe(fields["seconds"]),
-            "batch_numbered": self._on_batch_numbered,
-            "batch_agreed": lambda fields: self._observe("agree", fields),
-            "reads_evaluated": lambda fields: self._observe("read", fields),
-            "duplicates_suppressed": self._on_duplicates_suppressed,
-            "refused": self._on_refused,
-        }
+        self.takers: Takers = dict(
+            (
+                noted.applied.to(self._on_applied),
+                noted.chosen.to(self._on_chosen),
+                noted.learned.to(self._on_learned),
+                noted.proposed.to(self._on_proposed),
+                noted.promised.to(self._on_promised),
+                noted.committed.to(self._on_committed),
+                noted.batch_numbered.to(self._on_batch_numbered),
+                noted.batch_agreed.to(self._on_batch_agreed),
+                noted.reads_evaluated.to(self._on_reads_evaluated),
+                noted.duplicates_suppressed.to(self._on_duplicates_suppressed),
+                noted.refused.to(self._on_refused),
+                noted.leader_elected.to(self._on_leader_elected),
+                noted.leader_lost.to(self._on_leader_lost),
+                noted.leading.to(self._on_leading),
+                noted.stepped_down.to(self._on_stepped_down),
+                noted.replayed.to(self._on_replayed),
+                noted.digest_differs.to(self._on_digest),
+                noted.digest_agrees.to(self._on_digest),
+            )
+        )
+        """What counts the notes of the node's actors."""
 
     # --- in ---
 
-    def note(self, actor: str, event: str, fields: dict[str, Any]) -> None:
-        """Count what an actor notes."""
-        count = self._counters.get(event)
-        if count is not None:
-            count(fields)
-        elif actor == ELECTOR and event in ("leader_elected", "leader_lost"):
-            self.leader = fields["leader"] if event == "leader_elected" else 0
-            self._elections += event == "leader_elected"
-        elif actor == PROPOSER and event in ("leading", "stepped_down"):
-            self.leads = event == "leading"
-        elif event == "replayed":
-            self.replayed = True
-        elif event in ("digest_differs", "digest_agrees"):
-            self.differs_from = fields["differing"]
-
-    def _on_applied(self, fields: dict[str, Any]) -> None:
-        through, commands = fields["through"], fields["commands"]
+    def _on_applied(self, *, through: int, commands: int) -> None:
         self.applied_through = through
         if self.replayed:
             self.applied_ops += commands
@@ -118,27 +113,55 @@ class NodeMetrics:
             caught_up = self._learned.popleft() == through
         self.catchup_entries_applied += commands * caught_up
 
-    def _on_chosen(self, fields: dict[str, Any]) -> None:
-        self.chosen_through = fields["through"]
+    def _on_chosen(self, *, through: int) -> None:
+        self.chosen_through = through
 
-    def _on_proposed(self, _: dict[str, Any]) -> None:
+    def _on_learned(self, *, slot: int) -> None:
+        self._learned.append(slot)
+
+    def _on_proposed(self) -> None:
         self._proposed += 1
 
-    def _on_promised(self, fields: dict[str, Any]) -> None:
-        self.promised = max(self.promised, fields["ballot"])
+    def _on_promised(self, *, ballot: Ballot) -> None:
+        self.promised = max(self.promised, ballot)
 
-    def _on_batch_numbered(self, fields: dict[str, Any]) -> None:
-        self._batches.observe(fields["commands"])
-        self._observe("queue", fields)
+    def _on_committed(self, *, seconds: float) -> None:
+        self._commits.observe(seconds)
 
-    def _on_duplicates_suppressed(self, fields: dict[str, Any]) -> None:
-        self.duplicates_suppressed += fields["count"]
+    def _on_batch_numbered(self, *, commands: int, seconds: float) -> None:
+        self._batches.observe(commands)
+        self._stages["queue"].observe(seconds, commands)
 
-    def _on_refused(self, fields: dict[str, Any]) -> None:
-        self._refused[fields["reason"]] += fields["count"]
+    def _on_batch_agreed(self, *, commands: int, seconds: float) -> None:
+        self._stages["agree"].observe(seconds, commands)
 
-    def _observe(self, stage: str, fields: dict[str, Any]) -> None:
-        self._stages[stage].observe(fields["seconds"], fields["commands"])
+    def _on_reads_evaluated(self, *, commands: int, seconds: float) -> None:
+        self._stages["read"].observe(seconds, commands)
+
+    def _on_duplicates_suppressed(self, *, count: int) -> None:
+        self.duplicates_suppressed += count
+
+    def _on_refused(self, *, reason: str, count: int) -> None:
+        self._refused[reason] += count
+
+    def _on_leader_elected(self, *, leader: int, **_: object) -> None:
+        self.leader = leader
+        self._elections += 1
+
+    def _on_leader_lost(self, **_: object) -> None:
+        self.leader = 0
+
+    def _on_leading(self, **_: object) -> None:
+        self.leads = True
+
+    def _on_stepped_down(self, **_: object) -> None:
+        self.leads = False
+
+    def _on_replayed(self, **_: object) -> None:
+        self.replayed = True
+
+    def _on_digest(self, *, differing: list[int], **_: object) -> None:
+        self.differs_from = differing
 
     # --- out ---
 

@@ -1,39 +1,19 @@
-"""What a node's actors note: one log line each, and the few facts that ``INFO`` shows.
+"""Where a node's notes go: to the log, to whatever counts them or judges by them, and into what ``INFO`` shows.
 
-Actors note elections, losses and refusals, never single operations, so every note is worth its line.
+What actors note, and how it is logged, says the table in ``dkv.noted``. Nothing is noted for a single operation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec
 
-from dkv.actor import CATCHUP, ELECTOR, LEARNER, MEASURES, PROPOSER
+from dkv import noted
+from dkv.actor import Note, Takers
 from dkv.ballot import Ballot
-from dkv.console.node_metrics import NodeMetrics
-from dkv.console.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER
 
-ERRORS = frozenset({"chosen_value_conflict", "digest_differs"})
-WARNINGS = frozenset(
-    {
-        "foreign_batch_refused",
-        "leader_lost",
-        "paused",
-        "quorum_lost",
-        "stepped_down",
-        "vote_withheld",
-    }
-)
-
-
-_ROLES = {
-    "leading": "leader",
-    "phase1_started": "candidate",
-    "phase1_ended": "follower",
-    "stepped_down": "follower",
-}
-"""What a node is after its proposer's events; a follower before any."""
+P = ParamSpec("P")
 
 
 class Notes:
@@ -45,37 +25,62 @@ class Notes:
         self._leader = 0
         self._ballot = Ballot(0, 0)
         self._loading = True
-        self.metrics: NodeMetrics | None = None
-        """What counts the notes, once there is something."""
-        self.readiness: Readiness | None = None
-        """What judges by them whether the node serves, once there is something."""
         self.role = "peer" if mode == CLASSIC else "follower"
         self.catching_up = False
+        self._takers: dict[Note[...], list[Callable[..., None]]] = {event: [] for event in noted.TABLE}
+        self.add(
+            dict(
+                (
+                    noted.leader_elected.to(self._on_leader_elected),
+                    noted.leader_lost.to(self._on_leader_lost),
+                    noted.replayed.to(self._on_replayed),
+                    noted.phase1_started.to(self._becomes("candidate")),
+                    noted.phase1_ended.to(self._becomes("follower")),
+                    noted.leading.to(self._becomes("leader")),
+                    noted.stepped_down.to(self._becomes("follower")),
+                    noted.catchup_started.to(self._catches_up(True)),
+                    noted.catchup_ended.to(self._catches_up(False)),
+                )
+            )
+        )
 
-    def note(self, actor: str, event: str, **fields: Any) -> None:
-        """Log the event; remember who leads."""
-        if self.metrics is not None:
-            self.metrics.note(actor, event, fields)
-        if self.readiness is not None:
-            self.readiness.note(actor, event, fields)
-        if event in MEASURES:
+    def add(self, takers: Takers) -> None:
+        """Let these take the notes too."""
+        for event, take in takers.items():
+            self._takers[event].append(take)
+
+    def note(self, actor: str, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+        """Give the note to whatever takes it, and log it if it is a line of the log."""
+        for take in self._takers[event]:
+            take(**fields)
+        if event.level is None:
             return
         logger = self._loggers.get(actor)
         if logger is None:
             logger = self._loggers[actor] = self._get_logger(actor)
         shown = {name: str(value) if type(value) is Ballot else value for name, value in fields.items()}
-        log = logger.error if event in ERRORS else logger.warning if event in WARNINGS else logger.info
-        log(event, **shown)
-        if actor == ELECTOR and event == "leader_elected":
-            self._leader, self._ballot = fields["leader"], fields["ballot"]
-        elif actor == ELECTOR and event == "leader_lost":
-            self._leader = 0
-        elif actor == LEARNER and event == "replayed":
-            self._loading = False
-        elif actor == PROPOSER and event in _ROLES:
-            self.role = _ROLES[event]
-        elif actor == CATCHUP:
-            self.catching_up = event == "catchup_started"
+        getattr(logger, event.level)(event.name, **shown)
+
+    def _on_leader_elected(self, *, leader: int, ballot: Ballot) -> None:
+        self._leader, self._ballot = leader, ballot
+
+    def _on_leader_lost(self, **_: object) -> None:
+        self._leader = 0
+
+    def _on_replayed(self, **_: object) -> None:
+        self._loading = False
+
+    def _becomes(self, role: str) -> Callable[..., None]:
+        def take(**_: object) -> None:
+            self.role = role
+
+        return take
+
+    def _catches_up(self, catching_up: bool) -> Callable[..., None]:
+        def take(**_: object) -> None:
+            self.catching_up = catching_up
+
+        return take
 
     @property
     def leader_ballot(self) -> str | None:

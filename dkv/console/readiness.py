@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from dkv.actor import ELECTOR
+from dkv import noted
+from dkv.actor import Takers
 from dkv.settings import CLASSIC, LEADER
 
 
@@ -36,7 +37,7 @@ class Readiness:
         self._request_seconds = request_seconds
         self._now = now
         self._classic = mode == CLASSIC
-        self._reached: set[str] = set()  # of what a node reaches once, at its start: "votes" and "replayed"
+        self._votes = self._replayed = False  # until a moment after the start, and then for good
         self._quorum_heard = True  # until it is noted, which it is at the first look
         self.leader = 0
         """Who leads, as far as this node knows; 0 is nobody."""
@@ -45,38 +46,65 @@ class Readiness:
         self._unapplied: tuple[float, int] | None = None  # the oldest proof whose slot is not applied yet
         self._applied_through = 0
         self._outstanding: deque[float] = deque()
-        self._takers: dict[str, Callable[[dict[str, Any]], None]] = {
-            "applied": self._on_applied,
-            "batch_numbered": lambda _: self._outstanding.append(self._now()),
-            "batch_agreed": lambda _: self._served(self._outstanding.popleft()),
-            "reads_evaluated": lambda fields: self._served(self._now() - fields["seconds"]),
-            "may_serve": self._on_may_serve,
-        }
+        self.takers: Takers = dict(
+            (
+                noted.votes.to(self._on_votes),
+                noted.replayed.to(self._on_replayed),
+                noted.quorum_heard.to(self._on_quorum_heard),
+                noted.quorum_lost.to(self._on_quorum_lost),
+                noted.leader_elected.to(self._on_leader_elected),
+                noted.leader_lost.to(self._on_leader_lost),
+                noted.applied.to(self._on_applied),
+                noted.batch_numbered.to(self._on_batch_numbered),
+                noted.batch_agreed.to(self._on_batch_agreed),
+                noted.reads_evaluated.to(self._on_reads_evaluated),
+                noted.may_serve.to(self._on_may_serve),
+            )
+        )
+        """What learns from the notes of the node's actors."""
 
     # --- in ---
 
-    def note(self, actor: str, event: str, fields: dict[str, Any]) -> None:
-        """Learn from what an actor notes."""
-        take = self._takers.get(event)
-        if take is not None:
-            take(fields)
-        elif event in ("votes", "replayed"):
-            self._reached.add(event)
-        elif event in ("quorum_heard", "quorum_lost"):
-            self._quorum_heard = event == "quorum_heard"
-        elif actor == ELECTOR and event in ("leader_elected", "leader_lost"):
-            self.leader = fields["leader"] if event == "leader_elected" else 0
-            self._led_since = self._now()
-            self._served_at, self._unapplied = -inf, None
+    def _on_votes(self) -> None:
+        self._votes = True
 
-    def _on_applied(self, fields: dict[str, Any]) -> None:
-        self._applied_through = fields["through"]
-        if self._unapplied is not None and self._unapplied[1] <= self._applied_through:
-            (at, _), self._unapplied = self._unapplied, None
-            self._served(at)
+    def _on_replayed(self, **_: object) -> None:
+        self._replayed = True
 
-    def _on_may_serve(self, fields: dict[str, Any]) -> None:
-        at, through = fields["at"], fields["through"]
+    def _on_quorum_heard(self, **_: object) -> None:
+        self._quorum_heard = True
+
+    def _on_quorum_lost(self, **_: object) -> None:
+        self._quorum_heard = False
+
+    def _on_leader_elected(self, *, leader: int, **_: object) -> None:
+        self._led_by(leader)
+
+    def _on_leader_lost(self, **_: object) -> None:
+        self._led_by(0)
+
+    def _led_by(self, leader: int) -> None:
+        """Proofs that this node served an earlier leader's time are none of this one's."""
+        self.leader = leader
+        self._led_since = self._now()
+        self._served_at, self._unapplied = -inf, None
+
+    def _on_applied(self, *, through: int, **_: object) -> None:
+        self._applied_through = through
+        if self._unapplied is not None and self._unapplied[1] <= through:
+            self._served(self._unapplied[0])
+            self._unapplied = None
+
+    def _on_batch_numbered(self, **_: object) -> None:
+        self._outstanding.append(self._now())
+
+    def _on_batch_agreed(self, **_: object) -> None:
+        self._served(self._outstanding.popleft())
+
+    def _on_reads_evaluated(self, *, seconds: float, **_: object) -> None:
+        self._served(self._now() - seconds)
+
+    def _on_may_serve(self, *, at: float, through: int) -> None:
         if through <= self._applied_through:
             self._served(at)
         elif self._unapplied is None:  # A node that is always a little behind would never have applied the newest.
@@ -100,10 +128,8 @@ class Readiness:
         why = self._why_not_served()
         heard = self._quorum_heard or self.leader > 0  # who leads has a quorum, which this node need not hear
         return [
-            Condition(
-                "voting", "votes" in self._reached, "it has not met every other member yet, and does not vote before"
-            ),
-            Condition("replayed", "replayed" in self._reached, "it is replaying its log"),
+            Condition("voting", self._votes, "it has not met every other member yet, and does not vote before"),
+            Condition("replayed", self._replayed, "it is replaying its log"),
             *leader,
             Condition("quorum_heard", heard, "no majority of the members is heard"),
             Condition("served", why is None, why or ""),

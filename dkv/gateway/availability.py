@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dkv import noted
 from dkv.actor import Turn
 from dkv.replies import Error
 from dkv.settings import Timings
@@ -51,4 +52,4 @@ class Availability:
 def note_refusal(turn: Turn, refusal: Error, count: int) -> None:
     """Count requests that were answered with ``refusal``, by its first word."""
     if count:
-        turn.note("refused", reason=refusal.text.partition(" ")[0], count=count)
+        turn.note(noted.refused, reason=refusal.text.partition(" ")[0], count=count)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
+from dkv import noted
 from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
 from dkv.events import (
     BatchApplied,
@@ -196,7 +197,7 @@ class Gateway:
         """Number a batch of these runs, and send it; it answers the request ``barrier``, if that is not 0."""
         numbered = self._batches.number(runs, barrier, turn.now)
         waited = turn.now - min((run.arrived for run in runs), default=turn.now)
-        turn.note("batch_numbered", commands=numbered.entries, seconds=waited)
+        turn.note(noted.batch_numbered, commands=numbered.entries, seconds=waited)
         turn.send(leader, Submit((numbered.batch,)))
 
     def _on_batch_applied(self, turn: Turn, message: BatchApplied) -> None:
@@ -205,7 +206,7 @@ class Gateway:
         The learner has one result for each entry, unless it could not read the batch: then no entry had an effect.
         """
         applied = self._batches.applied(message.seq)
-        turn.note("batch_agreed", commands=len(message.results), seconds=turn.now - applied.numbered_at)
+        turn.note(noted.batch_agreed, commands=len(message.results), seconds=turn.now - applied.numbered_at)
         results = message.results if len(message.results) == applied.entries else [UNREADABLE] * applied.entries
         self._gathering.answered(len(applied.runs), turn.now)
         if self._lanes.share_out(applied.runs, results):
@@ -258,7 +259,7 @@ class Gateway:
         """The learner has applied as much as the reads had to wait for, and evaluated them."""
         runs = self._reads.evaluated(message.number)
         waited = turn.now - min((run.arrived for run in runs), default=turn.now)
-        turn.note("reads_evaluated", commands=len(message.results), seconds=waited)
+        turn.note(noted.reads_evaluated, commands=len(message.results), seconds=waited)
         self._gathering.answered(len(runs), turn.now)
         if self._lanes.share_out(runs, message.results):
             self._under_way(turn)

@@ -14,6 +14,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced
 from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired
 from dkv.host.commits import Commits
@@ -258,7 +259,7 @@ class Host:
         if self.failed:
             return
         parcels = self._commits.end()
-        self._note(HOST, "committed", seconds=self._commits.seconds(self.clock.seconds()))
+        self._note(HOST, noted.committed, seconds=self._commits.seconds(self.clock.seconds()))
         self.layers.end_commit()
         try:
             for to, sender, message in parcels:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from struct import Struct
 
+from dkv import noted
 from dkv.actor import Turn
 from dkv.keys import BATCH_MARK, GENERATION, STATE
 from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, WRITES
@@ -92,7 +93,7 @@ class Machine:
         self._repeats = 0
         results = self._apply_entries(turn, entries, own)
         if own and self._repeats:
-            turn.note("duplicates_suppressed", count=self._repeats)
+            turn.note(noted.duplicates_suppressed, count=self._repeats)
         return results
 
     def read(self, turn: Turn, entries: Sequence[UncheckedEntry]) -> list[Result]:

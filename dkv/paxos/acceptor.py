@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Applied, Learn, Learned, Missing, PeerMet, PeerUp, Progress, PromiseRaised, TimerFired
@@ -111,8 +112,8 @@ class Acceptor:
         self._log.start(turn)
         self._pushed_through = self._log.chosen_through
         self._load_slot_promises(turn)
-        turn.note("promised", ballot=self._promised)
-        turn.note("chosen", through=self._log.chosen_through)
+        turn.note(noted.promised, ballot=self._promised)
+        turn.note(noted.chosen, through=self._log.chosen_through)
         turn.send(self._here(PROPOSER), PromiseRaised(self._promised))
         if self._voting:
             self._report_progress(turn)
@@ -146,7 +147,7 @@ class Acceptor:
     def _withhold(self, turn: Turn, ballot: Ballot) -> None:
         if not self._withheld:
             self._withheld = True
-            turn.note("vote_withheld", ballot=ballot, unseen=sorted(self._members.unseen))
+            turn.note(noted.vote_withheld, ballot=ballot, unseen=sorted(self._members.unseen))
 
     # --- phase 1 ---
 
@@ -183,7 +184,7 @@ class Acceptor:
         if ballot == self._promised:
             return
         self._promised = ballot
-        turn.note("promised", ballot=ballot)
+        turn.note(noted.promised, ballot=ballot)
         turn.persist(PROMISE, pack_ballot(*ballot))
         self._voted(turn)
         if ballot.node != self._node:
@@ -233,7 +234,7 @@ class Acceptor:
             values = self._log.chosen_values(turn, self._pushed_through + 1, self._limits.catchup_bytes_max)
             turn.send_early(self._here(LEARNER), ChosenSlots(self._pushed_through + 1, values, through))
             self._pushed_through = through
-            turn.note("chosen", through=through)
+            turn.note(noted.chosen, through=through)
             if self._voting and through - self._reported_through >= PROGRESS_SLOTS:
                 self._report_progress(turn)
         behind = through < self._log.marked_through
@@ -264,9 +265,9 @@ class Acceptor:
         for slot, value in enumerate(message.values, message.first_slot):
             if not self._log.learn(turn, slot, value):
                 # Two chosen values for one slot (I8): one of the two logs is wrong, and this one must not go on.
-                turn.note("chosen_value_conflict", slot=slot)
+                turn.note(noted.chosen_value_conflict, slot=slot)
                 raise Fenced(f"a peer holds another chosen value for slot {slot} than the one that is chosen here")
-            turn.note("learned", slot=slot)
+            turn.note(noted.learned, slot=slot)
         self._log.save_mark(turn)
         self._advance(turn, self._node)
         turn.send(sender, Learned(self._log.chosen_through))
@@ -280,7 +281,7 @@ class Acceptor:
             return
         self._members.up(turn, message)
         if self._voting:
-            turn.note("voting", members="all seen")
+            turn.note(noted.voting, members="all seen")
             self._report_progress(turn)
 
     @property
@@ -304,7 +305,7 @@ class Acceptor:
     def _report_progress(self, turn: Turn) -> None:
         """Tell the elector, which takes no part in elections before it hears this once."""
         self._reported_through = self._log.chosen_through
-        turn.note("votes")
+        turn.note(noted.votes)
         turn.send(self._here(ELECTOR), Progress(self._log.chosen_through))
 
     def _here(self, role: str) -> Address:

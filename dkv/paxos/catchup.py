@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, PROPOSER, Address, Turn
 from dkv.events import CatchUp, CaughtUp, Learn, Learned, Missing, TimerFired
 from dkv.messages import ChosenSlots, ReadChosen
@@ -96,7 +97,7 @@ class Catchup:
         if not self._fetching:
             self._fetching = True
             self._fetched_from = self._next_slot
-            turn.note("catchup_started", from_slot=self._next_slot, through=self._target, peer=self._peer)
+            turn.note(noted.catchup_started, from_slot=self._next_slot, through=self._target, peer=self._peer)
         self._ask(turn)
 
     def _ask(self, turn: Turn) -> None:
@@ -143,4 +144,4 @@ class Catchup:
         self._fetching = False
         self._asked_slot = 0
         turn.cancel_timer("retry")
-        turn.note("catchup_ended", slots=self._next_slot - self._fetched_from, chosen_through=self._next_slot - 1)
+        turn.note(noted.catchup_ended, slots=self._next_slot - self._fetched_from, chosen_through=self._next_slot - 1)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from sys import maxsize
 
+from dkv import noted
 from dkv.actor import LEARNER, Address, Fenced, Turn
 from dkv.keys import DIGEST, RECORD, slot_of
 from dkv.messages import AppliedDigest
@@ -105,10 +106,10 @@ class Digests:
         if self._newest[-1 - back] == claim.digest:
             if node in self._differing:
                 self._differing.remove(node)
-                turn.note("digest_agrees", peer=node, slot=claim.through, differing=sorted(self._differing))
+                turn.note(noted.digest_agrees, peer=node, slot=claim.through, differing=sorted(self._differing))
         elif node not in self._differing:
             self._differing.add(node)
-            turn.note("digest_differs", peer=node, slot=claim.through, differing=sorted(self._differing))
+            turn.note(noted.digest_differs, peer=node, slot=claim.through, differing=sorted(self._differing))
             if is_quorum(self._differing, self._members):
                 others = ", ".join(map(str, sorted(self._differing)))
                 raise Fenced(f"what was applied here up to slot {claim.through} is not what nodes {others} applied")

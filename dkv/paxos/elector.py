@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
+from dkv import noted
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import (
@@ -195,7 +196,7 @@ class Elector:
     def _tell_leader(self, turn: Turn, ballot: Ballot) -> None:
         self._highest_led = ballot
         self._proof.drop()  # What was asked of another leader says nothing about this one.
-        turn.note("leader_elected", leader=ballot.node, ballot=ballot)
+        turn.note(noted.leader_elected, leader=ballot.node, ballot=ballot)
         turn.send(self._here(GATEWAY), LeaderIs(ballot.node, ballot))
 
     def _leader_gone(self, turn: Turn, reason: str) -> None:
@@ -206,7 +207,7 @@ class Elector:
         self._timer.wait(turn, turn.random.uniform(*HASTE_SECONDS))
 
     def _tell_lost(self, turn: Turn, leader: Ballot, reason: str) -> None:
-        turn.note("leader_lost", leader=leader.node, ballot=leader, reason=reason)
+        turn.note(noted.leader_lost, leader=leader.node, ballot=leader, reason=reason)
         turn.send(self._here(GATEWAY), LeaderIs(0, self._highest_led))
 
     def _hears_leader(self, now: float) -> bool:
@@ -313,7 +314,7 @@ class Elector:
         What is heard alone proves nothing: this node's messages must have arrived, and a quorum answered (B41).
         """
         if self._proof.answered_by(answered):
-            turn.note("may_serve", at=self._proof.take(), through=through)
+            turn.note(noted.may_serve, at=self._proof.take(), through=through)
 
     # --- time ---
 

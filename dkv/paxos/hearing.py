@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dkv import noted
 from dkv.actor import GATEWAY, Address, Turn
 from dkv.events import QuorumHeard
 from dkv.paxos.quorum import is_quorum
@@ -72,7 +73,7 @@ class Hearing:
         self._ticked_at = turn.now
         if late <= self._timings.election_seconds_min / 2:
             return False
-        turn.note("paused", seconds=round(late, 3))
+        turn.note(noted.paused, seconds=round(late, 3))
         self.signs.refresh(turn.now)
         return True
 
@@ -86,6 +87,6 @@ class Hearing:
         quorum = is_quorum(heard | {self._node}, self._members)
         if quorum != self._quorum:
             self._quorum = quorum
-            turn.note("quorum_heard" if quorum else "quorum_lost", heard=sorted(heard))
+            turn.note(noted.quorum_heard if quorum else noted.quorum_lost, heard=sorted(heard))
             turn.send(Address(self._node, GATEWAY), QuorumHeard(quorum))
         return quorum

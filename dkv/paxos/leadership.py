@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, ELECTOR, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import Ballot
 from dkv.events import Flush, Leading, Origins, ReportOrigins
@@ -68,7 +69,7 @@ class Leadership:
     def begin(self, turn: Turn) -> None:
         """Phase 1 is done: tell the node so, and propose what phase 1 found."""
         base = self._window.chosen_through
-        turn.note("leading", ballot=self._ballot, chosen_through=base, recovering=len(self._recovery))
+        turn.note(noted.leading, ballot=self._ballot, chosen_through=base, recovering=len(self._recovery))
         turn.send(Address(self._node, ELECTOR), Leading(self._ballot))
         turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._recovered_through))
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
@@ -104,7 +105,7 @@ class Leadership:
         for batch in message.batches:
             if batch.node != sender.node:
                 # Only the origin numbers its batches: a stranger's could take the number of another one (B28).
-                turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
+                turn.note(noted.foreign_batch_refused, origin=batch.node, peer=sender.node)
                 return
             want = self._queue.take(batch)
             if want is not None:
@@ -149,7 +150,7 @@ class Leadership:
             else:
                 return
             slot = self._window.propose(value, turn.now)
-            turn.note("proposed")
+            turn.note(noted.proposed)
             accept = Accept(self._ballot, slot, value, self._window.chosen_through)
             for node in self._members:
                 turn.send(Address(node, ACCEPTOR), accept)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol, assert_never
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, Address, Turn
 from dkv.events import Applied, BatchApplied, Origins, PeerUp, Read, ReadResults, Replayed, ReportOrigins, TimerFired
 from dkv.identity import Identity
@@ -64,7 +65,7 @@ class Learner:
         self._applied_through = unpack_number(turn.load(APPLIED_THROUGH))
         self._digests.start(turn, self._applied_through)
         self._machine.start(turn)
-        turn.note("applied", through=self._applied_through, commands=0)
+        turn.note(noted.applied, through=self._applied_through, commands=0)
         turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
         self._ask(turn)
 
@@ -107,7 +108,7 @@ class Learner:
             self._ask(turn)
         elif self._replaying:
             self._replaying = False
-            turn.note("replayed", applied_through=self._applied_through)
+            turn.note(noted.replayed, applied_through=self._applied_through)
             turn.send(self._here(GATEWAY), Replayed(self._applied_through))
 
     def _apply(self, turn: Turn, value: Value) -> None:
@@ -119,7 +120,7 @@ class Learner:
             results = self._machine.apply(turn, self._applied_through, batch, own)
             if own and results is not None:
                 turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
-        turn.note("applied", through=self._applied_through, commands=self._machine.executed - executed)
+        turn.note(noted.applied, through=self._applied_through, commands=self._machine.executed - executed)
 
     def _ask(self, turn: Turn) -> None:
         if not self._asking:

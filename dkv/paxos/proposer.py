@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import assert_never
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Campaign, CatchUp, CaughtUp, Flush, Origins, PeerUp, PromiseRaised, StepDown, Stopped, TimerFired
@@ -105,7 +106,7 @@ class Proposer:
         self._step = Step.RESERVING
         self._tally = PromiseTally(self._ballot, self._members)
         self._began_at, self._asked_times = turn.now, 1
-        turn.note("phase1_started", ballot=self._ballot)
+        turn.note(noted.phase1_started, ballot=self._ballot)
         turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
@@ -177,7 +178,7 @@ class Proposer:
         if self._step is Step.IDLE:
             return
         led = self._step is Step.LEADING
-        turn.note("stepped_down" if led else "phase1_ended", ballot=self._ballot, by=by, reason=reason)
+        turn.note(noted.stepped_down if led else noted.phase1_ended, ballot=self._ballot, by=by, reason=reason)
         self._step = Step.IDLE
         self._leadership = None
         for timer in ("retransmit", "announce", "progress"):

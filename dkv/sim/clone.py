@@ -6,10 +6,10 @@ it away, so nobody may let it in; what it thinks by itself is of no interest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from dkv.actor import Address, Fenced
+from dkv.actor import Address, Fenced, Note
 from dkv.events import Replies
 from dkv.identity import Start
 from dkv.net.acquaintances import Objection
@@ -155,7 +155,7 @@ class Unwatched:
     def died(self, node: SimulatedNode) -> None:
         """Its life is over."""
 
-    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: Note[...], fields: Mapping[str, Any]) -> None:
         """What it thinks."""
 
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 
-from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Turn
+from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Note, Turn
 from dkv.console.readiness import Readiness
 from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
 from dkv.host.host import Host
@@ -29,6 +29,8 @@ from dkv.wire.codec import Hello
 
 CLUSTER = "simulated"
 
+P = ParamSpec("P")
+
 
 class Watcher(Protocol):
     """Who is told what a node does, before it takes effect."""
@@ -42,7 +44,7 @@ class Watcher(Protocol):
     def ended(self, node: SimulatedNode, reason: str, error: BaseException) -> None:
         """A life ended itself, or could not begin."""
 
-    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: Note[...], fields: Mapping[str, Any]) -> None:
         """An actor noted something."""
 
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
@@ -270,8 +272,11 @@ class SimulatedNode:
         self.watcher.started(self)
         self.host.start()
 
-    def _note(self, actor: str, event: str, **fields: Any) -> None:
-        self.readiness.note(actor, event, fields)
+    def _note(self, actor: str, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+        assert actor in event.by, f"{event.name} is noted by {actor}, which is not in the table"
+        take = self.readiness.takers.get(event)
+        if take is not None:
+            take(**fields)
         self.watcher.noted(self, actor, event, fields)
 
     def _add(self, role: str, actor: Actor) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from math import inf
 from random import Random
 from typing import Any, TextIO
 
-from dkv.actor import MEASURES, Address, Fenced
+from dkv import noted
+from dkv.actor import Address, Fenced, Note
 from dkv.ballot import Ballot
 from dkv.events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
@@ -223,20 +225,20 @@ class World:
             return
         self.violated(f"node {node.number} ended itself: {reason}: {type(error).__name__}: {error}")
 
-    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: Note[...], fields: Mapping[str, Any]) -> None:
         """An actor noted something."""
-        if event in MEASURES:
+        if event.level is None:
             return
-        if event == "leading":
+        if event is noted.leading:
             self.elected.append(node.number)
             self.elected_at = self.schedule.now
             self.leading[node.number] = fields["ballot"]
-        elif event == "stepped_down":
+        elif event is noted.stepped_down:
             self.leading.pop(node.number, None)
-        elif event == "digest_differs" and not (node.damaged or self.nodes[fields["peer"] - 1].damaged):
+        elif event is noted.digest_differs and not (node.damaged or self.nodes[fields["peer"] - 1].damaged):
             self.violated(f"I8: nodes {node.number} and {fields['peer']} applied two logs up to slot {fields['slot']}")
         words = " ".join(f"{name}={value}" for name, value in fields.items())
-        self.note(node.number, "note", f"{actor} {event} {words}")
+        self.note(node.number, "note", f"{actor} {event.name} {words}")
 
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ParamSpec
 
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ELECTOR, GATEWAY, HOST, LEARNER, MEASURES, PROPOSER
+from dkv import noted
+from dkv.actor import Note
 from dkv.ballot import Ballot
 from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
 from dkv.messages import Accept, AcceptSlot, Prepare
 
+P = ParamSpec("P")
 READINGS = Readings(
     True, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}, 4
 )  # fmt: skip
@@ -23,8 +25,9 @@ class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.metrics = NodeMetrics(1, lambda: READINGS)
 
-    def note(self, event: str, actor: str = "", **fields: Any) -> None:
-        self.metrics.note(actor, event, fields)
+    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+        """An actor notes something."""
+        self.metrics.takers[event](**fields)
 
     def samples(self) -> dict[str, float]:
         """The samples as Prometheus reads them."""
@@ -58,47 +61,51 @@ class MetricsTests(SynchronousTestCase):
 
     def test_applied(self) -> None:
         """Commands count once the replay at start is done; the mark counts always."""
-        self.note("applied", LEARNER, through=5, commands=9)
+        self.note(noted.applied, through=5, commands=9)
         self.assertEqual((self.metrics.applied_through, self.metrics.applied_ops), (5, 0))
-        self.note("replayed", LEARNER, applied_through=5)
-        self.note("applied", LEARNER, through=6, commands=2)
-        self.note("applied", LEARNER, through=7, commands=0)
+        self.note(noted.replayed, applied_through=5)
+        self.note(noted.applied, through=6, commands=2)
+        self.note(noted.applied, through=7, commands=0)
         self.assertEqual((self.metrics.applied_through, self.metrics.applied_ops), (7, 2))
 
     def test_differs(self) -> None:
         """How many peers applied another log: 0 again when the one that did was replaced."""
-        for event, differing in (("digest_differs", [2]), ("digest_differs", [2, 3]), ("digest_agrees", [3])):
-            self.note(event, LEARNER, peer=2, slot=7, differing=differing)
+        for event, differing in (
+            (noted.digest_differs, [2]),
+            (noted.digest_differs, [2, 3]),
+            (noted.digest_agrees, [3]),
+        ):
+            self.note(event, peer=2, slot=7, differing=differing)
             self.assertEqual(self.metrics.differs_from, differing)
             self.assertEqual(self.samples()["dkv_digest_differs"], len(differing))
 
     def test_caught_up(self) -> None:
         """Commands of slots that were fetched from a peer count as caught up, those of others do not."""
-        self.note("replayed", LEARNER, applied_through=0)
+        self.note(noted.replayed, applied_through=0)
         for slot in (2, 3, 6):
-            self.note("learned", slot=slot)
+            self.note(noted.learned, slot=slot)
         for slot in range(1, 9):
-            self.note("applied", LEARNER, through=slot, commands=10**slot)
+            self.note(noted.applied, through=slot, commands=10**slot)
         self.assertEqual(self.metrics.catchup_entries_applied, 10**2 + 10**3 + 10**6)
 
     def test_who_leads(self) -> None:
         """Leader, elections and ballots follow what elector, proposer and acceptor note."""
-        self.note("leader_elected", ELECTOR, leader=2, ballot=Ballot(3, 2))
-        self.note("leader_lost", ELECTOR, leader=2, ballot=Ballot(3, 2), reason="it resigned")
-        self.note("leader_elected", ELECTOR, leader=1, ballot=Ballot(4, 1))
-        self.note("leading", PROPOSER, ballot=Ballot(4, 1))
-        self.note("promised", ballot=Ballot(4, 1))
+        self.note(noted.leader_elected, leader=2, ballot=Ballot(3, 2))
+        self.note(noted.leader_lost, leader=2, ballot=Ballot(3, 2), reason="it resigned")
+        self.note(noted.leader_elected, leader=1, ballot=Ballot(4, 1))
+        self.note(noted.leading, ballot=Ballot(4, 1), chosen_through=0, recovering=0)
+        self.note(noted.promised, ballot=Ballot(4, 1))
         samples = self.samples()
         self.assertEqual([samples[f"dkv_{name}"] for name in ("elections_total", "leader", "is_leader")], [2, 1, 1])
         self.assertEqual(samples["dkv_ballot_round"], 4)
-        self.note("stepped_down", PROPOSER, ballot=Ballot(4, 1))
+        self.note(noted.stepped_down, ballot=Ballot(4, 1), by=Ballot(5, 2), reason="")
         self.assertEqual(self.samples()["dkv_is_leader"], 0)
 
     def test_times(self) -> None:
         """A batch's time counts for each of its commands."""
-        self.note("batch_numbered", GATEWAY, commands=3, seconds=0.002)
-        self.note("batch_agreed", GATEWAY, commands=3, seconds=0.004)
-        self.note("committed", HOST, seconds=0.0003)
+        self.note(noted.batch_numbered, commands=3, seconds=0.002)
+        self.note(noted.batch_agreed, commands=3, seconds=0.004)
+        self.note(noted.committed, seconds=0.0003)
         samples = self.samples()
         self.assertEqual(samples["dkv_client_seconds_count{stage=queue}"], 3)
         self.assertEqual(samples["dkv_client_seconds_bucket{le=0.0025}{stage=agree}"], 0)
@@ -108,13 +115,14 @@ class MetricsTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """Each reason by itself."""
-        self.note("refused", GATEWAY, reason="TRYAGAIN", count=3)
-        self.note("refused", GATEWAY, reason="TRYAGAIN", count=2)
+        self.note(noted.refused, reason="TRYAGAIN", count=3)
+        self.note(noted.refused, reason="TRYAGAIN", count=2)
         self.assertEqual(self.samples()["dkv_refused_requests_total{reason=TRYAGAIN}"], 5)
 
     def test_every_measure_is_counted(self) -> None:
         """What is noted for metrics alone, and not counted, would be noted in vain."""
-        self.assertEqual(MEASURES - set(self.metrics._counters), {"may_serve", "votes"}, "which readiness is for")
+        uncounted = {event.name for event in noted.TABLE if event.level is None and event not in self.metrics.takers}
+        self.assertEqual(uncounted, {"may_serve", "votes"}, "which readiness is for")
 
 
 class HistogramTests(SynchronousTestCase):

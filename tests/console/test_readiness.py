@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ParamSpec
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER
+from dkv import noted
+from dkv.actor import Note
 from dkv.ballot import Ballot
 from dkv.console.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER
+
+P = ParamSpec("P")
 
 
 class ReadinessTestCase(SynchronousTestCase):
@@ -20,20 +23,20 @@ class ReadinessTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 100.0
         self.readiness = Readiness(1, 5.0, lambda: self.now, self.mode)
-        self.note(ACCEPTOR, "votes")
-        self.note(LEARNER, "replayed", applied_through=0)
+        self.note(noted.votes)
+        self.note(noted.replayed, applied_through=0)
 
-    def note(self, actor: str, event: str, **fields: Any) -> None:
+    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
         """An actor notes something."""
-        self.readiness.note(actor, event, fields)
+        self.readiness.takers[event](**fields)
 
     def lead(self, node: int = 2) -> None:
         """A node comes to lead."""
-        self.note(ELECTOR, "leader_elected", leader=node, ballot=Ballot(1, node))
+        self.note(noted.leader_elected, leader=node, ballot=Ballot(1, node))
 
     def prove(self, at: float, through: int = 0) -> None:
         """The elector has its proof."""
-        self.note(ELECTOR, "may_serve", at=at, through=through)
+        self.note(noted.may_serve, at=at, through=through)
 
     def failing(self) -> dict[str, str]:
         """The conditions that do not hold, and why."""
@@ -69,11 +72,11 @@ class ServedTests(ReadinessTestCase):
     def test_b41_stuck_in_catch_up(self) -> None:
         """A read would wait for a slot that does not come."""
         self.prove(100.0, through=40)
-        self.note(LEARNER, "applied", through=12, commands=1)
+        self.note(noted.applied, through=12, commands=1)
         self.now = 106.0
         self.prove(106.0, through=60)
         self.assertEqual(self.failing(), {"served": "it has applied slot 12 of 40 and is behind for 6.0 s"})
-        self.note(LEARNER, "applied", through=40, commands=1)
+        self.note(noted.applied, through=40, commands=1)
         self.assertEqual(list(self.failing()), ["served"], "that read has timed out")
         self.prove(106.5, through=40)
         self.assertReady()
@@ -83,7 +86,7 @@ class ServedTests(ReadinessTestCase):
         for second in range(20):
             self.now = 101.0 + second
             self.prove(self.now - 0.2, through=10 * (second + 1))
-            self.note(LEARNER, "applied", through=10 * second + 5, commands=1)
+            self.note(noted.applied, through=10 * second + 5, commands=1)
             if second:
                 self.assertReady()
 
@@ -91,7 +94,7 @@ class ServedTests(ReadinessTestCase):
         """That the last leader was within reach says nothing about the next one."""
         self.prove(100.0)
         self.now = 101.0
-        self.note(ELECTOR, "leader_lost", leader=2, ballot=Ballot(1, 2), reason="")
+        self.note(noted.leader_lost, leader=2, ballot=Ballot(1, 2), reason="")
         self.assertEqual(list(self.failing()), ["leader_known", "served"])
         self.lead(3)
         self.prove(100.9)
@@ -102,13 +105,13 @@ class ServedTests(ReadinessTestCase):
     def test_reads_and_writes_prove_it(self) -> None:
         """No proof is better than what was done; a cluster that has served its first client is ready."""
         self.now = 101.0
-        self.note(GATEWAY, "reads_evaluated", commands=1, seconds=0.5)
+        self.note(noted.reads_evaluated, commands=1, seconds=0.5)
         self.assertReady()
         self.now = 110.0
-        self.note(GATEWAY, "batch_numbered", commands=1, seconds=0.0)
+        self.note(noted.batch_numbered, commands=1, seconds=0.0)
         self.now = 111.0
         self.assertEqual(list(self.failing()), ["served"])
-        self.note(GATEWAY, "batch_agreed", commands=1, seconds=1.0)
+        self.note(noted.batch_agreed, commands=1, seconds=1.0)
         self.now = 114.9
         self.assertReady()
         self.now = 115.1
@@ -116,21 +119,21 @@ class ServedTests(ReadinessTestCase):
 
     def test_b41_writes_that_nobody_decides(self) -> None:
         """A node whose barriers come back, and whose writes do not, answers UNCERTAIN to every writer."""
-        self.note(GATEWAY, "batch_numbered", commands=1, seconds=0.0)
-        self.note(GATEWAY, "batch_numbered", commands=1, seconds=0.0)
+        self.note(noted.batch_numbered, commands=1, seconds=0.0)
+        self.note(noted.batch_numbered, commands=1, seconds=0.0)
         self.now = 105.5
         self.prove(105.4)
         self.assertEqual(self.failing(), {"served": "what clients wrote here has waited for 5.5 s to be agreed on"})
         for _ in range(2):
-            self.note(GATEWAY, "batch_agreed", commands=1, seconds=5.5)
+            self.note(noted.batch_agreed, commands=1, seconds=5.5)
         self.assertReady()
 
     def test_the_leader_alone_is_heard(self) -> None:
         """A node of five that the other three do not reach is served by its leader, who has a quorum without it."""
-        self.note(ELECTOR, "quorum_lost", heard=[2])
+        self.note(noted.quorum_lost, heard=[2])
         self.prove(100.0)
         self.assertReady()
-        self.note(ELECTOR, "leader_lost", leader=2, ballot=Ballot(1, 2), reason="")
+        self.note(noted.leader_lost, leader=2, ballot=Ballot(1, 2), reason="")
         self.assertEqual(list(self.failing()), ["leader_known", "quorum_heard", "served"])
 
     def test_this_node_leads(self) -> None:
@@ -142,9 +145,9 @@ class ServedTests(ReadinessTestCase):
     def test_the_other_conditions(self) -> None:
         """They are told apart, for each has another cure."""
         readiness = Readiness(1, 5.0, lambda: self.now)
-        readiness.note(ELECTOR, "quorum_lost", {"heard": []})
+        readiness.takers[noted.quorum_lost](heard=[])
         self.assertEqual([each.holds for each in readiness.conditions()], [False] * 5)
-        readiness.note(ELECTOR, "quorum_heard", {"heard": [2]})
+        readiness.takers[noted.quorum_heard](heard=[2])
         self.assertEqual([each.name for each in readiness.conditions() if each.holds], ["quorum_heard"])
 
 

@@ -138,7 +138,7 @@ class OneHost:
             random=Random(1),
             limits=limits or Limits(),
             timings=self.timings,
-            note=lambda actor, event, **fields: self.notes.append((actor, event, fields)),
+            note=lambda actor, event, **fields: self.notes.append((actor, event.name, fields)),
             fail=lambda reason, error: self.failures.append((reason, error)),
         )
         for role in ROLES:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Turn
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.host import host as host_module
@@ -366,8 +367,8 @@ class PeerTests(SynchronousTestCase):
     def test_notes(self) -> None:
         """A note says which actor made it."""
         node = OneHost()
-        node.do(ELECTOR, lambda turn: turn.note("leader_elected", leader=2))
-        self.assertEqual(node.notes, [(ELECTOR, "leader_elected", {"leader": 2})])
+        node.do(ELECTOR, lambda turn: turn.note(noted.paused, seconds=2.0))
+        self.assertEqual(node.notes, [(ELECTOR, "paused", {"seconds": 2.0})])
 
     def test_a_new_store_is_empty(self) -> None:
         """A node that has nothing to write commits nothing: an idle node leaves its disk alone."""

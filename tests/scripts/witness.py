@@ -5,9 +5,11 @@ A script fails if an invariant is broken, or if a node ends by a mistake in the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from dkv.actor import LEARNER, Address, Fenced
+from dkv import noted
+from dkv.actor import LEARNER, Address, Fenced, Note
 from dkv.events import Replies
 from dkv.kv.sessions import BOUNDS
 from dkv.messages import ROUTES, Barrier, BarrierRequest, ChosenSlots, ReadChosen
@@ -74,11 +76,11 @@ class Witness:
         if not isinstance(error, Fenced | DirectoryError | StoreFailed):
             self.violated(f"node {node.number} ended itself: {reason}: {type(error).__name__}: {error}")
 
-    def noted(self, node: SimulatedNode, actor: str, event: str, fields: dict[str, Any]) -> None:
+    def noted(self, node: SimulatedNode, actor: str, event: Note[...], fields: Mapping[str, Any]) -> None:
         """An actor noted something."""
-        if event in ("leading", "stepped_down"):
-            (self.leaders.add if event == "leading" else self.leaders.discard)(node.number)
-        if event == "applied":
+        if event in (noted.leading, noted.stepped_down):
+            (self.leaders.add if event is noted.leading else self.leaders.discard)(node.number)
+        if event is noted.applied:
             self._tell_applied(node.number, **fields)
             return
         line = words.note(event, fields)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from dkv import messages
+from dkv import messages, noted
+from dkv.actor import Note
 from dkv.ballot import ZERO, Ballot
 from dkv.keys import (
     APPLIED_THROUGH,
@@ -61,24 +62,24 @@ MESSAGES: dict[type, str] = {
 }
 """The words behind the name of each message; the braces hold its fields."""
 
-NOTES: dict[str, str] = {
-    "catchup_ended": "holds all chosen slots through {chosen_through}",
-    "catchup_started": "fetches slots {from_slot} to {through} from node {peer}",
-    "chosen": "knows that all slots through {through} are chosen",
-    "digest_agrees": "agrees with node {peer} again",
-    "digest_differs": "differs from node {peer} in what slot {slot} came to",
-    "duplicates_suppressed": "executes nothing: the token was used before",
-    "leader_elected": "follows node {leader} in ballot {ballot}",
-    "leader_lost": "has no leader: {reason}",
-    "leading": "leads in ballot {ballot}: chosen through {chosen_through}, slots to recover: {recovering}",
-    "paused": "finds that it stood still for {seconds} s",
-    "phase1_ended": "gives up ballot {ballot}: {reason}",
-    "phase1_started": "campaigns in ballot {ballot}",
-    "quorum_heard": "hears a majority again",
-    "quorum_lost": "hears no majority any more",
-    "stepped_down": "leads no more in ballot {ballot}: {reason}",
-    "vote_withheld": "withholds its vote in ballot {ballot}: it has not met nodes {unseen}",
-    "voting": "has met all other nodes: it votes from now on",
+NOTES: dict[Note[...], str] = {
+    noted.catchup_ended: "holds all chosen slots through {chosen_through}",
+    noted.catchup_started: "fetches slots {from_slot} to {through} from node {peer}",
+    noted.chosen: "knows that all slots through {through} are chosen",
+    noted.digest_agrees: "agrees with node {peer} again",
+    noted.digest_differs: "differs from node {peer} in what slot {slot} came to",
+    noted.duplicates_suppressed: "executes nothing: the token was used before",
+    noted.leader_elected: "follows node {leader} in ballot {ballot}",
+    noted.leader_lost: "has no leader: {reason}",
+    noted.leading: "leads in ballot {ballot}: chosen through {chosen_through}, slots to recover: {recovering}",
+    noted.paused: "finds that it stood still for {seconds} s",
+    noted.phase1_ended: "gives up ballot {ballot}: {reason}",
+    noted.phase1_started: "campaigns in ballot {ballot}",
+    noted.quorum_heard: "hears a majority again",
+    noted.quorum_lost: "hears no majority any more",
+    noted.stepped_down: "leads no more in ballot {ballot}: {reason}",
+    noted.vote_withheld: "withholds its vote in ballot {ballot}: it has not met nodes {unseen}",
+    noted.voting: "has met all other nodes: it votes from now on",
 }
 """The words for the notes of a node; a note that is not here is not shown."""
 
@@ -98,7 +99,7 @@ def message(about: Any) -> str:
     return f"{type(about).__name__} {MESSAGES[type(about)].format_map(shown)}"
 
 
-def note(event: str, about: Mapping[str, Any]) -> str | None:
+def note(event: Note[...], about: Mapping[str, Any]) -> str | None:
     """A note in words; None if it is not worth a line."""
     template = NOTES.get(event)
     return None if template is None else template.format_map(about)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from dkv import noted
 from dkv.messages import ChosenThrough, Heartbeat
 from dkv.paxos.echoes import Echoes
 from dkv.paxos.elector import Elector
@@ -20,7 +21,7 @@ def ready_by_having_heard() -> Iterator[None]:
     """A node counts as ready while it hears its leader, as dkv's own did."""
 
     def prove(self: Elector, turn: Any, answered: int, through: int) -> None:
-        turn.note("may_serve", at=turn.now, through=through)
+        turn.note(noted.may_serve, at=turn.now, through=through)
 
     with patch.object(Elector, "_prove", prove):
         yield

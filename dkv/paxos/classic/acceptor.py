@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import Ballot
 from dkv.events import TimerFired
@@ -161,7 +162,7 @@ class ClassicAcceptor(Acceptor):
             record = self._log.record(turn, slot)
             value = None if record is None else record.value
         if value is not None and not self._log.choose(turn, slot, value):
-            turn.note("chosen_value_conflict", slot=slot)
+            turn.note(noted.chosen_value_conflict, slot=slot)
             raise Fenced(f"node {sender.node} counted another value for slot {slot} than the one that is chosen here")
         self._log.hear_of(slot)
         self._advance(turn, sender.node)
@@ -188,7 +189,7 @@ class ClassicAcceptor(Acceptor):
         proof = self._echoes.take_proof()
         if proof is not None:
             at, through = proof
-            turn.note("may_serve", at=at, through=max(through, self._log.chosen_through))
+            turn.note(noted.may_serve, at=at, through=max(through, self._log.chosen_through))
 
     def _tell(self, turn: Turn) -> None:
         """Say how far this log is whole, again and again: a peer that missed a slot does not know that it did."""

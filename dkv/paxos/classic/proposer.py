@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import assert_never
 
+from dkv import noted
 from dkv.actor import ACCEPTOR, LEARNER, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import CaughtUp, Origins, PeerUp, PromiseRaised, ReportOrigins, TimerFired
@@ -141,7 +142,7 @@ class ClassicProposer:
         for batch in message.batches:
             if batch.node != self._node or sender.node != self._node:
                 # Two proposers with one batch could have it chosen in two slots, for nothing.
-                turn.note("foreign_batch_refused", origin=batch.node, peer=sender.node)
+                turn.note(noted.foreign_batch_refused, origin=batch.node, peer=sender.node)
                 return
             self._batches[batch.boot, batch.seq] = batch
         if self._step is SlotStep.IDLE:
@@ -204,7 +205,7 @@ class ClassicProposer:
         self._value = self._own_value() if held is None else held.value
         self._step = SlotStep.ACCEPTING
         self._sent_times = 1
-        turn.note("proposed")
+        turn.note(noted.proposed)
         accept = AcceptSlot(self._ballot, self._slot, self._value)
         for node in self._members:
             turn.send(self._acceptor(node), accept)

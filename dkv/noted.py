@@ -1,0 +1,207 @@
+"""The table of what actors note: which actor, with which fields, how it is logged, and what it means.
+
+An actor calls ``turn.note`` with one of these and its fields, which mypy compares. The log, the metrics, readiness,
+``INFO`` and the simulator all go by this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, ParamSpec
+
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Level, Note
+from dkv.ballot import Ballot
+
+P = ParamSpec("P")
+
+MEASURE: Final = None
+"""In place of a level: it happens for every slot, batch or commit, so it is no line of the log."""
+
+
+def _note(level: Level | None, *by: str) -> Callable[[Callable[P, None]], Note[P]]:
+    """Make an event of a function that nobody calls: its name, its fields and its meaning are those of the event."""
+
+    def event(form: Callable[P, None]) -> Note[P]:
+        return Note(form.__name__, level, by, form.__doc__ or "")
+
+    return event
+
+
+# --- Elections ---------------------------------------------------------------------------------------------------
+
+
+@_note("info", ELECTOR)
+def leader_elected(*, leader: int, ballot: Ballot) -> None:
+    """This node follows ``leader`` from now on, which may be itself."""
+
+
+@_note("warning", ELECTOR)
+def leader_lost(*, leader: int, ballot: Ballot, reason: str) -> None:
+    """This node follows nobody any more: ``leader`` is silent or has resigned, or the connection with it broke."""
+
+
+@_note("info", PROPOSER)
+def phase1_started(*, ballot: Ballot) -> None:
+    """This node runs for leader."""
+
+
+@_note("info", PROPOSER)
+def phase1_ended(*, ballot: Ballot, by: Ballot, reason: str) -> None:
+    """This node gives up before it leads; ``by`` is the ballot that overtook it, or its own."""
+
+
+@_note("info", PROPOSER)
+def leading(*, ballot: Ballot, chosen_through: int, recovering: int) -> None:
+    """This node leads, and finishes so many slots that earlier leaders began."""
+
+
+@_note("warning", PROPOSER)
+def stepped_down(*, ballot: Ballot, by: Ballot, reason: str) -> None:
+    """This node leads no more; ``by`` is the ballot that overtook it, or its own."""
+
+
+@_note("info", ELECTOR)
+def quorum_heard(*, heard: list[int]) -> None:
+    """This node hears a majority of the members; ``heard`` are the peers among them."""
+
+
+@_note("warning", ELECTOR)
+def quorum_lost(*, heard: list[int]) -> None:
+    """This node hears no majority any more, only the peers in ``heard``."""
+
+
+@_note("warning", ELECTOR)
+def paused(*, seconds: float) -> None:
+    """The process stood still: the timer of a heartbeat came so much too late."""
+
+
+@_note(MEASURE, ELECTOR, ACCEPTOR)
+def may_serve(*, at: float, through: int) -> None:
+    """A read that came in ``at`` that time, in monotonic seconds, could be served once ``through`` is applied."""
+
+
+# --- Acceptors ---------------------------------------------------------------------------------------------------
+
+
+@_note("info", ACCEPTOR)
+def voting(*, members: str) -> None:
+    """Every other member has been met once, so this node votes from now on."""
+
+
+@_note(MEASURE, ACCEPTOR)
+def votes() -> None:
+    """This node votes: noted at every start, when it is sure."""
+
+
+@_note("warning", ACCEPTOR)
+def vote_withheld(*, ballot: Ballot, unseen: list[int]) -> None:
+    """This node was asked to vote and does not: it has not met the members in ``unseen`` yet."""
+
+
+@_note(MEASURE, ACCEPTOR)
+def promised(*, ballot: Ballot) -> None:
+    """``ballot`` is promised for all slots."""
+
+
+@_note(MEASURE, ACCEPTOR)
+def chosen(*, through: int) -> None:
+    """Every slot up to ``through`` is known to be chosen."""
+
+
+@_note(MEASURE, ACCEPTOR)
+def learned(*, slot: int) -> None:
+    """The chosen value of ``slot`` came by catch-up."""
+
+
+@_note("error", ACCEPTOR)
+def chosen_value_conflict(*, slot: int) -> None:
+    """A second value counts as chosen for ``slot``: this node fences its directory."""
+
+
+# --- Proposers ---------------------------------------------------------------------------------------------------
+
+
+@_note(MEASURE, PROPOSER)
+def proposed() -> None:
+    """A value was proposed for a new slot."""
+
+
+@_note("warning", PROPOSER)
+def foreign_batch_refused(*, origin: int, peer: int) -> None:
+    """``peer`` sent a batch in the name of another node, ``origin``."""
+
+
+# --- Catch-up ----------------------------------------------------------------------------------------------------
+
+
+@_note("info", CATCHUP)
+def catchup_started(*, from_slot: int, through: int, peer: int) -> None:
+    """This node missed slots, and fetches them from ``peer`` at first."""
+
+
+@_note("info", CATCHUP)
+def catchup_ended(*, slots: int, chosen_through: int) -> None:
+    """So many ``slots`` were fetched; the node holds every chosen value up to ``chosen_through``."""
+
+
+# --- Learners ----------------------------------------------------------------------------------------------------
+
+
+@_note("info", LEARNER)
+def replayed(*, applied_through: int) -> None:
+    """The state is what the log held at start: the node can serve."""
+
+
+@_note(MEASURE, LEARNER)
+def applied(*, through: int, commands: int) -> None:
+    """Slot ``through`` is applied, and so many write ``commands`` of it were executed."""
+
+
+@_note(MEASURE, LEARNER)
+def duplicates_suppressed(*, count: int) -> None:
+    """So many writes that came in here were executed before, and got the stored answer of their token."""
+
+
+@_note("error", LEARNER)
+def digest_differs(*, peer: int, slot: int, differing: list[int]) -> None:
+    """``peer`` applied another log up to ``slot``; ``differing`` are all peers of which that is known."""
+
+
+@_note("info", LEARNER)
+def digest_agrees(*, peer: int, slot: int, differing: list[int]) -> None:
+    """``peer``, which differed, has applied the same log up to ``slot``; ``differing`` are those that still differ."""
+
+
+# --- Gateways ----------------------------------------------------------------------------------------------------
+
+
+@_note(MEASURE, GATEWAY)
+def batch_numbered(*, commands: int, seconds: float) -> None:
+    """A batch of so many ``commands`` got its number; the oldest of them had waited so many ``seconds``."""
+
+
+@_note(MEASURE, GATEWAY)
+def batch_agreed(*, commands: int, seconds: float) -> None:
+    """A batch of this gateway was applied here, so many ``seconds`` after it got its number."""
+
+
+@_note(MEASURE, GATEWAY)
+def reads_evaluated(*, commands: int, seconds: float) -> None:
+    """Reads got their results; the oldest of them had waited so many ``seconds``."""
+
+
+@_note(MEASURE, GATEWAY)
+def refused(*, reason: str, count: int) -> None:
+    """So many requests were refused; ``reason`` is the first word of the error."""
+
+
+# --- The host ----------------------------------------------------------------------------------------------------
+
+
+@_note(MEASURE, HOST)
+def committed(*, seconds: float) -> None:
+    """A commit is on disk; it took so many ``seconds``."""
+
+
+TABLE: tuple[Note[...], ...] = tuple(each for each in tuple(globals().values()) if isinstance(each, Note))
+"""All of them."""
