@@ -57,3 +57,12 @@ class QueueTests(SynchronousTestCase):
             self.assertTrue(len(value) == 1 or value_bytes(value) <= limit)
             taken.extend(value)
         self.assertEqual([(each.seq, len(each.blob)) for each in taken], list(enumerate(sizes, 1)))
+
+    def test_as_many_as_fit(self) -> None:
+        """A limit that is reached exactly is kept; each slot less is a round of messages and a commit less."""
+        two = value_bytes((batch(1, 1), batch(1, 2)))
+        for limit, expected in ((two - 1, 1), (two, 2), (two + 1, 2)):
+            queue = BatchQueue(())
+            for seq in (1, 2, 3):
+                queue.take(batch(1, seq))
+            self.assertEqual(len(queue.next_value(limit)), expected)
