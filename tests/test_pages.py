@@ -1,4 +1,7 @@
-"""The pages agree with what they speak of: links lead somewhere, names are in the files, codes are explained."""
+"""The pages agree with what they speak of: links lead somewhere, names are in the files, codes are explained.
+
+And they can be read: prose wraps.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOUR = ROOT / "docs" / "tour.md"
 CODES = ROOT / "docs" / "known-bugs.md"
 
+LINE_MAX = 120
 LINK = re.compile(r"\[((?:`[^`]*`|[^\[\]`])*)\]\(([^()\s]+)\)")
 """``[text](target)``; the text may be code, with brackets in it."""
 NAME = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`")
@@ -45,6 +49,12 @@ def anchors(text: str) -> set[str]:
     """What a link to each heading of a page ends with, as GitHub makes it."""
     words = (re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip() for heading in HEADING.findall(text))
     return {heading.lower().replace(" ", "-") for heading in words}
+
+
+def long_lines(text: str) -> list[str]:
+    """The lines of prose of a page that are too long; tables and examples of code are as wide as they must be."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [line for line in prose.splitlines() if len(line) > LINE_MAX and not line.startswith("|")]
 
 
 def names(source: str) -> set[str]:
@@ -125,6 +135,11 @@ class PageTests(SynchronousTestCase):
         missed = [page.name for page in pages() if page not in reached and page.parent not in folders]
         self.assertEqual(missed, [])
 
+    def test_prose_wraps(self) -> None:
+        """A line that is wider than a window is read by scrolling, and a difference in it is found by nobody."""
+        found = {page.name: long_lines(page.read_text(encoding="utf-8")) for page in pages()}
+        self.assertEqual({name: lines for name, lines in found.items() if lines}, {})
+
     def test_codes_are_explained(self) -> None:
         """A code that no page explains says nothing to whoever meets it in a comment."""
         explained = EXPLANATION.findall(CODES.read_text(encoding="utf-8"))
@@ -161,6 +176,12 @@ class RuleTests(SynchronousTestCase):
         """Headings have the anchors that GitHub gives them."""
         text = "# The `dkv` command\n\nwords\n\n## Errors: the first word\n"
         self.assertEqual(anchors(text), {"the-dkv-command", "errors-the-first-word"})
+
+    def test_long_lines(self) -> None:
+        """Prose is measured; a table or an example cannot be wrapped."""
+        wide = "x" * LINE_MAX
+        text = f"{wide}\n{wide}x\n| {wide} |\n```\n$ {wide}\n```\n- {wide}\n"
+        self.assertEqual(long_lines(text), [f"{wide}x", f"- {wide}"])
 
     def test_names(self) -> None:
         """Everything that a page may name is seen, and what a module only imports or uses inside is not."""
