@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.introspection import ConnectionCommand
@@ -34,7 +34,7 @@ class _Wrong(ValueError):
     """An argument is wrong; the text is the reply."""
 
 
-def _answered(order: Callable[[Inspection, list[bytes]], Nested]) -> Callable[[Any, list[bytes]], Local]:
+def _answered(order: Callable[[Inspection, list[bytes]], Nested]) -> Callable[[HasNode, list[bytes]], Local]:
     def answer(session: HasNode, words: list[bytes]) -> Local:
         try:
             return Local(order(session.node, words[1:]))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from dkv import noted
 from dkv.ballot import Ballot
 from dkv.messages import (
     Accept,
@@ -33,17 +34,18 @@ CRASHES = ("crash", "ended", "wipe")
 FAULTS = (*CRASHES, "leap", "slow", "stuck", "broken", "full", "flip")
 LINKS = ("cut", "mend", "lossy")
 NOTES = {
-    "proposer phase1_started": "phase 1",
-    "proposer phase1_ended": "gives up",
-    "proposer leading": "leads",
-    "proposer stepped_down": "steps down",
-    "elector leader_lost": "leader lost",
-    "elector quorum_lost": "quorum lost",
+    noted.phase1_started.name: "phase 1",
+    noted.phase1_ended.name: "gives up",
+    noted.leading.name: "leads",
+    noted.stepped_down.name: "steps down",
+    noted.leader_lost.name: "leader lost",
+    noted.quorum_lost.name: "quorum lost",
 }
 """The notes of actors that are shown, in a word or two."""
 OF_ONE_SLOT = (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen)
 """The messages of classic mode, but for the one that says how far a log is whole."""
-_STEPS = tuple(note for note in NOTES if note.startswith("proposer "))
+_ENDS = (noted.phase1_ended.name, noted.stepped_down.name)
+_STEPS = (noted.phase1_started.name, noted.leading.name, *_ENDS)
 _MARKS = (*FAULTS, *LINKS, "start", "pause", "resume", "heal", "violated", "chosen")
 _SENT = ("send", "drop")
 
@@ -181,7 +183,7 @@ def _noise(events: Sequence[Happening]) -> set[int]:
 
 def _is_worth(event: Happening) -> bool:
     if event.kind == "note":
-        return _words(event) in NOTES
+        return _note_name(event) in NOTES
     return event.number > 0 or event.kind in _MARKS or event.kind in ("commit", "durable")
 
 
@@ -202,7 +204,7 @@ def _is_about(event: Happening, slot: int, ballots: set[Ballot]) -> bool:
     if isinstance(message, ChosenSlots):
         return message.first_slot <= slot < message.first_slot + len(message.values)
     if event.kind == "note":
-        return _words(event) in _STEPS and _ballot_of(event) in ballots
+        return _note_name(event) in _STEPS and _ballot_of(event) in ballots
     return event.kind == "chosen" and chosen_slot(event) == (slot, str(message).split()[-1])
 
 
@@ -221,13 +223,14 @@ def ballots_of(events: Sequence[Happening]) -> list[Ballot]:
     return sorted({ballot for ballot in named if ballot is not None})
 
 
-def _words(event: Happening) -> str:
-    return " ".join(str(event.about).split()[:2])
+def _note_name(event: Happening) -> str:
+    """What was noted: the second word of a note's text, behind the actor's."""
+    return str(event.about).split()[1]
 
 
 def note_words(event: Happening) -> str:
     """A note in a word or two."""
-    return NOTES[_words(event)]
+    return NOTES[_note_name(event)]
 
 
 def _ballot_of(event: Happening) -> Ballot | None:
@@ -295,12 +298,11 @@ def _after(state: tuple[str, Ballot | None, bool], event: Happening) -> tuple[st
             event.about.ballot,
             True,
         )  # Only a leader sends these: it may have come to lead before the events.
-    if event.kind != "note" or _words(event) not in _STEPS:
+    if event.kind != "note" or _note_name(event) not in _STEPS:
         return state
-    step = NOTES[_words(event)]
-    if step in ("gives up", "steps down"):
+    if _note_name(event) in _ENDS:
         return condition, None, False
-    return condition, _ballot_of(event), step == "leads"
+    return condition, _ballot_of(event), _note_name(event) == noted.leading.name
 
 
 def _commits(events: Sequence[Happening], end: float) -> Iterator[Commit]:
