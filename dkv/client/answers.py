@@ -1,7 +1,7 @@
 """Answers of a node, read from a stream of bytes: RESP 2, and the types of RESP 3, which another server may send.
 
-An error below the top level, as in the answer to a transaction, is a value like any other: what stands behind it still
-belongs to this answer, and would else be taken for that of the next request.
+An error below the top level, as in the answer to a transaction, is a value like any other. The items behind it still
+belong to this answer, and must not be taken for the answer to the next request.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dkv.replies import Error
 
 Reply = bytes | int | float | str | None | Error | list["Reply"]
-"""A string of bytes, a number (a truth value is a ``bool``), a status such as ``OK``, nil, an error, or an array.
+"""A string of bytes, a number (or a ``bool``), a status such as ``OK``, nil, an error, or an array.
 
-A set is an array; so is a map, with its keys and values in turn, as in RESP 2.
+A set is an array, and a map is an array of its keys and values in turn, as in RESP 2.
 """
 
 REPLY_BYTES_MAX = 512 * 1024 * 1024
-"""The longest answer taken, in bytes: Redis's own limit of a string."""
+"""The longest answer that is accepted, in bytes: Redis's own limit for a string."""
 
 LINE_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 64
@@ -29,11 +29,11 @@ _NIL = (b"$-1", b"*-1", b"_")
 
 
 class NotUnderstood(Exception):
-    """These bytes are no answer, so the bytes behind them mean nothing either. The text shows how they begin."""
+    """These bytes are not an answer, so the bytes behind them mean nothing either. The text shows how they begin."""
 
 
 class Answers:
-    """Reads answers one after another. ``receive`` returns the next bytes of the stream, or raises; never none."""
+    """Reads answers one after another. ``receive`` returns the next bytes of the stream, at least one, or raises."""
 
     def __init__(self, receive: Callable[[], bytes]) -> None:
         self._more = receive
@@ -46,14 +46,14 @@ class Answers:
         return bool(self._buffer)
 
     def read(self) -> Reply:
-        """The next answer; ``NotUnderstood``, or what ``receive`` raises. Afterwards the stream is of no more use."""
+        """The next answer. After ``NotUnderstood``, or an error of ``receive``, the stream is of no more use."""
         self._received = len(self._buffer)
         while (line := self._line())[:1] == b">":  # a message that answers nothing
             self._items(line, 1, 0)
         return self._value(line, 0)
 
     def _value(self, line: bytes, depth: int) -> Reply:
-        """What ``line`` begins."""
+        """The value that begins with ``line``."""
         kind, rest = line[:1], line[1:]
         match kind:
             case b"+":
@@ -84,7 +84,7 @@ class Answers:
         raise _wrong(line)
 
     def _items(self, line: bytes, each: int, depth: int) -> list[Reply]:
-        """The items of an array, of which ``line`` says how many there are, ``each`` for one."""
+        """The items of an array. ``line`` gives their number, and ``each`` values make one item."""
         if not _SIZE.fullmatch(line[1:]) or depth == DEPTH_MAX:
             raise _wrong(line)
         return [self._value(self._line(), depth + 1) for _ in range(int(line[1:]) * each)]

@@ -1,4 +1,4 @@
-"""One request to whichever of several nodes serves it, without the risk of executing it twice."""
+"""One request to several nodes until one of them serves it, without the risk of executing it twice."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def ask(
 def ask_where(
     endpoints: Iterable[Endpoint], words: Sequence[bytes], answer_seconds: float, silence: Silence | None = None
 ) -> tuple[Endpoint, Reply]:
-    """Who answered, and what.
+    """The endpoint that answered, and its answer.
 
-    A request that reads, or carries a token, is sent to the next endpoint when there is no answer for a moment, and
-    when it may be executed there after all. Any other goes on only while it certainly was not. Endpoints that
-    ``silence`` knows are asked last.
+    A request that reads, or carries a token, is sent to the next endpoint if there is no answer for a moment, and
+    after an error if another node may execute it. Any other request is sent on only while it was certainly not
+    executed. Endpoints that ``silence`` knows are asked last.
 
     Raises ``Unreachable``, ``NoAnswer`` or ``ServerError``, which mean here what ``conclude`` says.
     """

@@ -1,8 +1,8 @@
 """A small blocking client: one connection, one request at a time, RESP2. It needs only the standard library.
 
-What a caller must know after a failure is whether the request can have been executed, so the failures are three:
-``NotSent`` (it cannot), ``NoAnswer`` (it may have been) and ``ServerError`` (the first word tells). What follows from
-several of them, ``dkv/client/outcome.py`` says.
+After a failure a caller must know whether the request may have been executed, so there are three kinds of failure:
+``NotSent`` (it cannot have been), ``NoAnswer`` (it may have been) and ``ServerError`` (the first word tells).
+``dkv/client/outcome.py`` says what follows from several of them.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _ENDPOINT = re.compile(r"(?P<host>\[[^\[\]]+\]|[^\s:\[\]]+):(?P<port>[0-9]{1,5})
 
 
 class NotSent(Exception):
-    """The request did not leave in full, so nobody executed it. The text names the endpoint and the reason."""
+    """The request was not sent in full, so nobody executed it. The text names the endpoint and the reason."""
 
 
 class NoAnswer(Exception):
-    """The request left and no answer came that tells whether it was executed: it may have been, or may be yet.
+    """The request was sent, and no answer told whether it was executed: it may have been, or may still be.
 
     ``word`` is stable, for programs: UNCERTAIN where a node said so.
     """
@@ -90,7 +90,7 @@ def connect(endpoint: Endpoint, connect_seconds: float, answer_seconds: float) -
 
 
 def _open(endpoint: Endpoint, seconds: float) -> socket.socket:
-    """A connection to the first of its addresses that takes one; the last one's error if none does."""
+    """A connection to the endpoint's first address that takes one; the last address's error if none does."""
     failure = OSError("its name has no address")
     for address in _addresses(endpoint, seconds):
         try:
@@ -101,10 +101,10 @@ def _open(endpoint: Endpoint, seconds: float) -> socket.socket:
 
 
 def _addresses(endpoint: Endpoint, seconds: float) -> list[tuple[str, int]]:
-    """Where a name leads to; ``OSError`` or ``UnicodeError`` if it leads nowhere, or does not within ``seconds``.
+    """The addresses of a name; ``OSError`` or ``UnicodeError`` if it has none, or none is found within ``seconds``.
 
-    A name server that hangs keeps ``getaddrinfo`` for half a minute, and nothing can interrupt it but leaving it
-    behind on a thread.
+    A name server that hangs keeps ``getaddrinfo`` busy for half a minute, and nothing can interrupt it. So it runs
+    on a thread, which is left behind then.
     """
     host, port = endpoint.host, endpoint.port
     try:
@@ -139,7 +139,7 @@ class Connection:
         self._answer_seconds = answer_seconds
         self._deadline = 0.0
         self._answers = Answers(self._receive)
-        self._in_step = True  # the next answer will be that to the next request
+        self._in_step = True  # whether the next answer will belong to the next request
 
     def __enter__(self) -> Self:
         return self
@@ -170,7 +170,7 @@ class Connection:
         if not self._in_step:
             raise NotSent(f"the connection to {self.endpoint} is of no more use")
         self._deadline = time.monotonic() + self._answer_seconds
-        self._in_step = False  # until the answer has been read to its end, whatever interrupts that
+        self._in_step = False  # until the whole answer has been read, whatever interrupts that
         if self._unasked():
             raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: it hung up, or spoke unasked")
         try:
@@ -185,10 +185,10 @@ class Connection:
         return reply
 
     def _unasked(self) -> bool:
-        """Whether something can be read although nothing was asked, the end of the stream included."""
+        """Whether there is something to read although nothing was asked. The end of the stream counts, too."""
         if self._answers.pending:
             return True
-        self._stream.setblocking(False)  # with a timeout Python would wait for that long, whatever the flags say
+        self._stream.setblocking(False)  # with a timeout Python would wait that long, whatever the flags say
         try:
             self._stream.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -198,7 +198,7 @@ class Connection:
         return True
 
     def _last_words(self) -> ServerError | None:
-        """The error by which a node says why it takes no request, or no more of one, before it hangs up."""
+        """The error with which a node explains, before it hangs up, why it takes no more of a request, or none."""
         try:
             reply = self._read()
             return self._error(reply) if isinstance(reply, Error) else None
@@ -208,8 +208,8 @@ class Connection:
     def _error(self, reply: Error) -> ServerError:
         """The exception for an answer that is an error; ``NoAnswer`` if no node and no Redis would give it.
 
-        What stands between client and node, such as a proxy, has errors of its own, and they say nothing about what
-        became of the request behind it.
+        A proxy between client and node has errors of its own. They do not tell whether a node executed the
+        request.
         """
         error = ServerError(reply.text)
         if not _ERROR_WORD.fullmatch(error.word):
@@ -217,7 +217,7 @@ class Connection:
         return error
 
     def _send(self, request: bytes) -> None:
-        """Hand all of ``request`` to the kernel. When this fails its end was not sent, and no node executes a part."""
+        """Hand all of ``request`` to the kernel. If this fails, its end was not sent, and no node executes a part."""
         rest = memoryview(request)
         while rest:
             self._set_timeout()

@@ -1,7 +1,7 @@
-"""What may be concluded from what became of each attempt at one request: the one place where a client does.
+"""What a client may conclude from the attempts at one request: the only place where it concludes anything.
 
-The rule is that nobody is told *not applied* of a write that any attempt may have executed. The last answer alone does
-not say: a node that took the write and died has executed it, whatever the next one refuses.
+The rule: nobody is told *not applied* of a write that any attempt may have executed. The last answer alone does not
+tell. A node that took the write and died may have executed it, whatever the next node says (B35).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from dkv.client.blocking import NoAnswer, NotSent, ServerError
 
 Ending = NotSent | NoAnswer | ServerError
-"""How an attempt ended that brought no reply."""
+"""The end of an attempt that brought no reply."""
 
 RETRIED_ELSEWHERE = frozenset(("LOADING", "TRYAGAIN", "CLUSTERDOWN"))
 """Errors by which a node says that it did not apply the request and that it may be sent again."""
 
 FULL = "ERR max number of clients reached"
-"""What a node says to a connection that it has no room for, before it reads anything."""
+"""A node says this to a connection that it has no room for, before it reads anything."""
 
 FORGOTTEN = "IDMPOLD"
 TAKEN = "IDMPMISMATCH"
-"""The token was used for another write. As with ``FORGOTTEN``, this request was not executed, nor will it ever be."""
+"""The token was used for another write. As with ``FORGOTTEN``, this request was not executed and never will be."""
 
 READS = frozenset(
     b"GET MGET EXISTS STRLEN PING ECHO HELP INFO COMMAND CONFIG SELECT TIME DKV.STATUS DKV.METRICS DKV.LOG".split()
@@ -29,11 +29,11 @@ READS = frozenset(
 """Requests that change nothing."""
 
 TOKEN_WORDS_MIN = 4
-"""``IDMP producer op write``; what is shorter, such as ``IDMP NEW``, carries no token."""
+"""``IDMP producer op write``; a shorter request, such as ``IDMP NEW``, carries no token."""
 
 
 class Unreachable(Exception):
-    """No endpoint answered, and the request was not executed or changes nothing. The text has each one's reason."""
+    """No endpoint answered, and the request was not executed or changes nothing. The text has a reason for each."""
 
 
 def changes(words: Sequence[bytes]) -> bool:
@@ -51,17 +51,17 @@ def repeatable(words: Sequence[bytes]) -> bool:
 
 
 def may_be_done(ending: Ending) -> bool:
-    """Whether a write that ended so may have been executed, or may be yet."""
+    """Whether a write that ended like this may have been executed, or may still be."""
     return isinstance(ending, NoAnswer) or (isinstance(ending, ServerError) and ending.word == "UNCERTAIN")
 
 
 def asks_elsewhere(error: ServerError) -> bool:
-    """Whether a node refused a request for what the node is, not for what the request is."""
+    """Whether a node refused a request because of the node's state, and not because of the request."""
     return error.word in RETRIED_ELSEWHERE or error.text.startswith(FULL)
 
 
 def conclude(endings: Sequence[Ending], *, changes: bool) -> Unreachable | NoAnswer | ServerError:
-    """What to tell whoever made a request, of which no attempt brought a reply.
+    """The exception for a request to which no attempt brought a reply.
 
     ``NoAnswer``: it ``changes`` something, and may have been executed. ``ServerError``: it was refused, and nobody
     executed it. ``Unreachable``: it reached nobody, or changes nothing.

@@ -1,14 +1,14 @@
 """The tokens of one user on one machine: a producer's name, and op ids that are never used twice.
 
-The name and the last op id are kept in a file. An op id is the time in nanoseconds, or one more than the last if that
-is more. Two users of one name would take each other's writes for repeats of their own, so the file must be worth
-nothing wherever it travels: baked into an image, copied to another home, restored from a backup, in a snapshot of a
-disk. A seal beside it binds it to what does not travel with it: the boot of the machine, the user, and the inode and
-change time that the system gave the file when it was written last, which nobody can set. Where the seal does not fit,
-there is another, random name, of which nobody has used an op.
+The name and the last op id are kept in a file. An op id is the time in nanoseconds, or one more than the last id if
+that is greater. Two users of one name would take each other's writes for repeats of their own. So the file must be
+worth nothing wherever it travels: baked into an image, copied to another home, restored from a backup, in a snapshot
+of a disk. A seal beside it binds it to things that do not travel with it: the boot of the machine, the user, and the
+inode and change time that the system gave the file when it was last written, which nobody can set. If the seal does
+not fit, a new random name is drawn, with which nobody has used an op.
 
-Where the last op is ahead of the clock, it was used while the clock was wrong. Counting on from there would meet the
-ops of whoever else has the file, so this is another name as well.
+A last op that is ahead of the clock was used while the clock was wrong. Another holder of the file would count on from
+the same op, so a new name is drawn in this case as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import NamedTuple
 SEAL = ".seal"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 AHEAD_NANOSECONDS = 1_000_000_000
-"""By so much may the last op be ahead of the clock, which is disciplined in small steps."""
+"""The last op may be ahead of the clock by this much, because a clock is adjusted in small steps."""
 
 LOCK_SECONDS = 2.0
 FILE_BYTES_MAX = 4096
@@ -32,14 +32,14 @@ _LINE = re.compile(rb"(?P<name>dkv-[0-9a-f]{16}) (?P<op>[1-9][0-9]{0,18})\n")
 
 
 class Token(NamedTuple):
-    """What makes a write happen once: ``IDMP producer op <write>``."""
+    """Makes a write happen once: ``IDMP producer op <write>``."""
 
     producer: bytes
     op: int
 
 
 def next_token(path: Path | None, *, anew: bool = False) -> Token:
-    """A token that nothing has used; of a new producer if ``anew``, or if the file at ``path`` cannot be trusted."""
+    """An unused token, from a new producer if ``anew`` or if the file at ``path`` cannot be trusted."""
     if path is None:
         return _first()
     try:
@@ -54,7 +54,7 @@ def next_token(path: Path | None, *, anew: bool = False) -> Token:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, line, 0)
         _seal_path(path).write_bytes(_seal(descriptor, line))
-    except OSError:  # a disk that is full, no boot id, no lock: the file is worth as much as its seal says
+    except OSError:  # the disk is full, or there is no boot id or no lock: the file is worth what its seal says
         return _first()
     finally:
         os.close(descriptor)
@@ -62,7 +62,7 @@ def next_token(path: Path | None, *, anew: bool = False) -> Token:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock the file, which others have for less than a millisecond; ``OSError`` if one was stopped while it had it."""
+    """Lock the file. Others hold it for less than a millisecond; ``OSError`` if one was stopped while it held it."""
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -96,7 +96,7 @@ def _seal_path(path: Path) -> Path:
 
 
 def _seal(descriptor: int, line: bytes) -> bytes:
-    """What ties the file and its ``line``, as they are now, to where and when they were written."""
+    """The seal: it ties the file and its ``line``, as they are now, to the place and time of their writing."""
     file = os.fstat(descriptor)
     where = f"boot {BOOT_ID.read_text().strip()} user {os.getuid()} file {file.st_dev}:{file.st_ino}"
     return f"{where} changed {file.st_ctime_ns} ".encode() + line

@@ -1,7 +1,7 @@
-"""One request, asked of one endpoint after another, and of the next one as well where no answer comes for a moment.
+"""One request, sent to one endpoint after another, and to the next one as well if no answer comes for a moment.
 
-A node that is frozen, or behind a cable that was pulled, still takes what is sent to it and says nothing. What may be
-sent twice does not wait for such a node: the next one is asked meanwhile, and the first reply counts.
+A node that is frozen, or whose cable was pulled, seems to take a request and says nothing. A request that may be sent
+twice does not wait for such a node: the next one is asked meanwhile, and the first reply counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, Reply, 
 from dkv.client.outcome import Ending, changes, conclude, may_be_done, repeatable
 
 MOMENT_SECONDS = 0.5
-"""Longer than a healthy cluster takes, and short enough for a person. An election takes longer: then two nodes wait."""
+"""Longer than a healthy cluster takes, and short enough for a person. An election takes longer, so two nodes wait."""
 
 CONNECT_SECONDS_MAX = 3.0
 
@@ -49,7 +49,7 @@ class Attempt:
                 self.close()
 
     def give_up(self) -> None:
-        """From another thread: nobody waits for it any more. What has not been sent never is."""
+        """From another thread: nobody waits for the attempt any more. If it has not sent its request, it never does."""
         with self._lock:
             self._given_up = True
             if self._over:
@@ -66,13 +66,13 @@ class Attempt:
 class Race:
     """One request and the attempts at it.
 
-    Its ``words`` say whether it changes something and whether it may be sent twice. ``final`` says of an error whether
-    it ends the race: other nodes would give the same one, or are not to be asked.
+    Its ``words`` say whether it changes something and whether it may be sent twice. ``final`` says whether an error
+    ends the race, because other nodes would give the same one or are not to be asked.
     """
 
     def __init__(self, words: Sequence[bytes], final: Callable[[ServerError], bool]) -> None:
         self.answered: Attempt | None = None
-        """The attempt that brought what ``run`` returned, or an error; its connection is open. Others' are not."""
+        """The attempt that brought the reply of ``run``, or a node's error. Only its connection is still open."""
         self.last: Attempt | None = None
         """The attempt that was begun last."""
         self.silent: list[Endpoint] = []
@@ -87,9 +87,9 @@ class Race:
         self._ended: SimpleQueue[tuple[Attempt, Reply | BaseException]] = SimpleQueue()
 
     def run(self, attempts: Iterable[Attempt]) -> Reply:
-        """The first reply to one of ``attempts``, of which no more are begun than needed, in their order.
+        """The first reply to one of ``attempts``, which are begun in order, and no more of them than needed.
 
-        Without any, what ``conclude`` makes of how they ended is raised.
+        If there is no reply, ``conclude`` makes the exception from the ends of the attempts.
         """
         self._waiting.extend(attempts)
         try:
@@ -118,7 +118,7 @@ class Race:
                 each.give_up()
 
     def _keep(self, attempt: Attempt, result: Reply | BaseException) -> None:
-        """Close every connection that has ended, but the last one on which something was answered."""
+        """Keep the connection of the last attempt that was answered, and close those of all others that have ended."""
         if isinstance(result, BaseException) and not isinstance(result, ServerError):
             attempt.close()
             return
@@ -127,11 +127,11 @@ class Race:
         self.answered = attempt
 
     def _goes_on(self, ending: Ending) -> bool:
-        """Whether the next endpoint is asked after an attempt that ended so."""
+        """Whether the next endpoint is asked after an attempt with this end."""
         if may_be_done(ending):
             return self._repeatable
         if isinstance(ending, ServerError) and self._final(ending):
-            # Another node may know what became of an earlier attempt.
+            # Another node may know whether an earlier attempt was executed.
             return self._changes and any(map(may_be_done, self._endings))
         return True
 
@@ -142,7 +142,7 @@ class Race:
         self._running.append(attempt)
         if self._repeatable and (self._waiting or len(self._running) > 1):
             threading.Thread(target=self._attempt, args=(attempt,), daemon=True).start()
-        else:  # there is nothing to be done meanwhile
+        else:  # nothing else could be done meanwhile
             self._attempt(attempt)
 
     def _attempt(self, attempt: Attempt) -> None:

@@ -1,4 +1,4 @@
-"""A connection to whichever of several nodes serves, made again elsewhere when it is lost."""
+"""A connection to one of several nodes that serves; when it is lost, another one is made elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
 
 ABORTED = "EXECABORT the connection was lost on which the transaction was begun; this was not executed"
-"""A request between MULTI and EXEC is not executed by itself, elsewhere: whoever typed it meant all of them or none."""
+"""A request between MULTI and EXEC is not executed alone on another node: the user meant all of them or none."""
 
 TRANSACTION_ENDS = (b"EXEC", b"DISCARD", b"RESET")
 
@@ -18,7 +18,7 @@ TRANSACTION_ENDS = (b"EXEC", b"DISCARD", b"RESET")
 class Session:
     """Requests one after another, over one connection for as long as it lasts.
 
-    Of ``endpoints`` those that ``silence`` knows come last.
+    The ``endpoints`` that ``silence`` knows come last.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], answer_seconds: float, silence: Silence | None = None) -> None:
@@ -41,7 +41,7 @@ class Session:
             self._connection = None
 
     def connect(self) -> None:
-        """Connect to the first endpoint, from the next one on, that lets it; ``Unreachable`` if none does."""
+        """Connect to the next endpoint that accepts a connection; ``Unreachable`` if none does."""
         reasons = []
         for endpoint in self._endpoints:
             try:
@@ -55,11 +55,11 @@ class Session:
     def call(self, *words: bytes) -> Reply:
         """The answer to one request, from any node.
 
-        A request that did not leave is sent to the next endpoint, and so is one that may be repeated and has no
-        answer after a moment. Each endpoint is tried once, and that where the connection was lost once more.
+        A request that was not sent in full goes to the next endpoint. So does one that may be repeated and has no
+        answer after a moment. Each endpoint is tried once; the one whose connection was lost is tried once more.
 
-        An error that a node answers is raised as ``ServerError`` and not asked of the next one. The exceptions mean
-        what ``conclude`` says, so after an attempt without an answer there is no ``ServerError`` for a write.
+        An error that a node answers is raised as ``ServerError``, and the next node is not asked. ``conclude`` says
+        what the exceptions mean: for a write, an attempt without an answer rules ``ServerError`` out.
         """
         if self._connection is not None and self._connection.lost():
             self.close()  # before the request is on its way, while nothing is uncertain
@@ -85,13 +85,13 @@ class Session:
                 self._turn_behind(last.endpoint)
 
     def _note_transaction(self, name: bytes) -> bool:
-        """Whether a request belongs to a transaction that an earlier one began, on the connection of that one."""
+        """Whether a request belongs to a transaction that an earlier request began on its connection."""
         begun = self._in_transaction
         self._in_transaction = name == b"MULTI" or (begun and name not in TRANSACTION_ENDS)
         return begun
 
     def _turn_behind(self, endpoint: Endpoint) -> None:
-        """Those behind ``endpoint`` come next, and it comes last."""
+        """Turn the list: the endpoints behind ``endpoint`` come next, and ``endpoint`` comes last."""
         place = self._endpoints.index(endpoint) + 1
         self._endpoints = self._endpoints[place:] + self._endpoints[:place]
 

@@ -1,4 +1,4 @@
-"""Endpoints that lately did not answer when others did: they are asked last for a while, not first each time."""
+"""Endpoints that lately did not answer while others did: for a while they are asked last, not first each time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from dkv.client.blocking import Endpoint
 
 SILENT_SECONDS = 30.0
-"""For so long an endpoint is asked last. Then it is tried again, which costs a moment if nothing has changed."""
+"""How long an endpoint is asked last. Then it is tried again, which costs a moment if it is still silent."""
 
 ENDPOINTS_MAX = 100
 FILE_BYTES_MAX = 64 * 1024
@@ -19,9 +19,9 @@ _LINE = re.compile(r"(?P<since>[0-9]{1,12}) (?P<endpoint>\S+)")
 
 
 class Silence:
-    """What is known of silent endpoints, in this process or, with a ``path``, in a file: by all that use the file.
+    """The silent endpoints known to this process or, with a ``path``, to all processes that use this file.
 
-    It decides about the order alone, so the file may be lost, damaged, or written by several at once.
+    It decides only about the order, so the file may be lost, damaged, or written by several processes at once.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -31,12 +31,12 @@ class Silence:
             self._since = _read(path)
 
     def last(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-        """``endpoints`` in their order, but the silent ones behind the others."""
+        """``endpoints`` in their order, with the silent ones behind the others."""
         now = time.time()
         return sorted(endpoints, key=lambda each: 0 <= now - self._since.get(str(each), 0) < SILENT_SECONDS)
 
     def note(self, silent: Iterable[Endpoint], answered: Endpoint) -> None:
-        """``answered`` did, and ``silent`` had not yet."""
+        """``answered`` has answered, and ``silent`` had not yet."""
         since = dict(self._since)
         since.pop(str(answered), None)
         since |= dict.fromkeys(map(str, silent), int(time.time()))
@@ -57,7 +57,7 @@ def _read(path: Path) -> dict[str, int]:
 
 
 def _write(path: Path, since: dict[str, int]) -> None:
-    """Replace the file whole; without a place for it, the next command finds out by itself."""
+    """Replace the whole file. If it cannot be written, the next command has to find out by itself."""
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""Where a user's files are that outlive a command."""
+"""The place of a user's files that outlive a command."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 
 def state_path(name: str, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the file ``name`` is kept: below ``$XDG_STATE_HOME``, which must be absolute to count, or what stands in
-    for it. None for a user who has no home, such as the uid of a container that no passwd file lists."""
+    """The path of the file ``name``: below ``$XDG_STATE_HOME`` if that is absolute, else below ``~/.local/state``.
+
+    None for a user without a home, such as a container's uid that no passwd file lists.
+    """
     state = environment.get("XDG_STATE_HOME", "")
     if os.path.isabs(state):
         return Path(state, "dkv", name)

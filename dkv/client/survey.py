@@ -1,4 +1,4 @@
-"""The same requests to every one of several nodes at once, so that a dead one costs no more than its own timeout."""
+"""The same requests to several nodes at once, so that a dead node costs no more than its own timeout."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Request = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one endpoint answered to one request, ``seconds`` after it was sent.
+    """The answer of one endpoint to one request, ``seconds`` after it was sent.
 
-    ``problem`` is empty if that is a ``reply``; else it says why there is none, and ``reached`` whether a node
-    answered at all: with an error, then.
+    ``problem`` is empty if there is a ``reply``; else it says why there is none. ``reached`` says whether a node
+    answered at all, if only with an error.
     """
 
     endpoint: Endpoint
@@ -31,9 +31,9 @@ class Answer:
 
 
 def ask_all(endpoints: Iterable[Endpoint], requests: list[Request], answer_seconds: float) -> list[list[Answer]]:
-    """For each endpoint, in their order, its answers to all ``requests``, which only read.
+    """The answers of each endpoint, in their order, to all ``requests``, which only read.
 
-    Each request has ``answer_seconds``. After a request without an answer the ones behind it have none either.
+    Each request has ``answer_seconds``. If one has no answer, the requests behind it have none either.
     """
 
     def job(endpoint: Endpoint) -> Callable[[], list[Answer]]:
@@ -72,7 +72,7 @@ def in_parallel(jobs: list[Callable[[], T]]) -> list[T]:
         except BaseException as error:  # not lost with its thread: raised below
             errors.append(error)
 
-    # Daemons: a Ctrl-C ends the command, and not only when the slowest node has timed out.
+    # Daemons: a Ctrl-C ends the command at once, and not when the slowest node has timed out.
     threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(jobs)]
     for thread in threads:
         thread.start()

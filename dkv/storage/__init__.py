@@ -1,1 +1,1 @@
-"""Durable storage: the ``Store`` interface, the keys of one node, and LevelDB behind them."""
+"""Durable storage: the ``Store`` interface and LevelDB behind it, and what guards a data directory."""

@@ -1,4 +1,4 @@
-"""The data directory of a node: made once, opened by its owner alone, of a format that is known."""
+"""The data directory of a node: made once, opened by its owner alone, and of a known format."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dkv.storage.store import Store, StoreFailed
 FORMAT_VERSION = 3
 """Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
 
-What an older version wrote means the same in this one: opening makes the directory one of this version, so that the
-older dkv, to which tokens in the log would be unknown commands, refuses it from then on.
+The bytes of an older version mean the same in this one. Opening a directory gives it this version, so that an older
+dkv, for which tokens in the log would be unknown commands, refuses it from then on.
 """
 
 _FORMAT_WORD = b"dkv "
@@ -42,7 +42,7 @@ class DirectoryFenced(DirectoryError):
 
 
 def draw_cluster_key() -> bytes:
-    """What all directories of one new cluster are given, so that they know each other from those of any other."""
+    """A key for all directories of one new cluster, by which they tell each other from those of other clusters."""
     return os.urandom(CLUSTER_KEY_BYTES)
 
 
@@ -52,8 +52,8 @@ def initialise(
     """Make ``directory``, missing or empty, the data directory of ``node`` in ``cluster``, durably.
 
     Draws the incarnation. ``members`` are all ids of the cluster; without them the first start stores those of its
-    config. The directory and all in it are this user's alone, whatever the umask. ``DirectoryError`` if it holds
-    anything, is in use or cannot be written; what was there before a failure is there after it.
+    config. The directory and all files in it are this user's alone, whatever the umask. ``DirectoryError`` if it holds
+    anything, is in use or cannot be written; a failure leaves things as they were before.
     """
     created = _make_missing(directory)
     lock = _lock_empty(directory)
@@ -79,9 +79,9 @@ def open_directory(
 ) -> tuple[LevelDBStore, Identity]:
     """Open the data directory of ``node`` and begin a life, durably; ``call_from_thread`` as in LevelDBStore.
 
-    ``DirectoryError`` if it is not initialised, another node's or cluster's, of an unknown format, in use, not
-    writable or damaged, ``DirectoryUnfit`` if ``members``, those of the config, are given and are not those that it was
-    made with, ``DirectoryFenced`` if it is fenced; then nothing stays open.
+    ``DirectoryError`` if it is not initialised, belongs to another node or cluster, has an unknown format, or is in
+    use, not writable or damaged; ``DirectoryUnfit`` if ``members``, those of the config, are given and differ from
+    those it was made with; ``DirectoryFenced`` if it is fenced. Then nothing stays open.
     """
     _require_database(directory, node)
     try:
@@ -93,7 +93,7 @@ def open_directory(
         identity = _read_identity(store, cluster, node)
         refuse_fenced(store, directory)
         identity = _begin_life(store, check_members(store, identity, members) if members else identity)
-        _sync_directory(directory)  # LevelDB has just replaced files, and syncs only their contents
+        _sync_directory(directory)  # LevelDB has just replaced files, and synced only their contents
     except (StoreFailed, OSError) as error:
         store.close()
         raise DirectoryError(str(error)) from None
@@ -107,7 +107,7 @@ def open_directory(
 
 
 def load_members(store: Store) -> dict[int, Acquaintance]:
-    """What was kept of every member that was once met; ``DirectoryError`` if one is damaged."""
+    """What the directory keeps of every member that was ever met; ``DirectoryError`` if a record is damaged."""
     try:
         return read_members(store)
     except StoreFailed as error:
@@ -128,7 +128,7 @@ def _make_missing(directory: str) -> list[str]:
     """Create ``directory`` and its missing parents, unless it is there; the paths that were created."""
     created: list[str] = []
     try:
-        path = os.path.abspath(directory)  # fails where the current directory was removed
+        path = os.path.abspath(directory)  # fails if the current directory was removed
         while not os.path.isdir(path):
             created.append(path)
             path = os.path.dirname(path)
@@ -141,7 +141,7 @@ def _make_missing(directory: str) -> list[str]:
 
 
 def _lock_empty(directory: str) -> DirectoryLock:
-    """The lock of ``directory``, which holds nothing: two that initialise it must not both find it empty."""
+    """The lock of an empty ``directory``: of two processes that initialise it, only one may find it empty."""
     try:
         lock = DirectoryLock(directory)
         held = sorted(os.listdir(directory))
@@ -157,7 +157,7 @@ def _lock_empty(directory: str) -> DirectoryLock:
 
 
 def _undo(directory: str, created: list[str]) -> None:
-    """Leave what was there before; all that the directory holds was put there by ``initialise``."""
+    """Restore what was there before: everything in the directory was put there by ``initialise``."""
     for entry in os.scandir(directory):
         os.remove(entry.path)
     for path in created:
@@ -198,7 +198,7 @@ def _require_database(directory: str, node: int) -> None:
 
 
 def _explain(directory: str, error: StoreFailed) -> DirectoryError:
-    """What LevelDB's reason means to an operator; it knows kinds of errors only by their words."""
+    """LevelDB's reason, explained to an operator. Kinds of errors can be told only by their words."""
     text = str(error)
     if isinstance(error, DirectoryLocked):
         return DirectoryError(text)
@@ -246,7 +246,7 @@ def _read_identity(store: LevelDBStore, cluster: str, node: int) -> Identity:
 
 
 def _begin_life(store: LevelDBStore, identity: Identity) -> Identity:
-    """On disk before this start does anything: its batches are numbered within it, and peers know it by this."""
+    """Begin a life, on disk before the start does anything: peers know the start by it, and it numbers batches."""
     born, writes = next_life(identity, time.time(), int.from_bytes(os.urandom(8), "big"))
     store.commit_now(writes | {FORMAT: _FORMAT})
     return born

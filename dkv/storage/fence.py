@@ -1,7 +1,7 @@
-"""The fence: a reason, kept in the directory, why it must never take part in its cluster again.
+"""The fence: a reason, kept in a directory, for which it must never take part in its cluster again.
 
-It is written when a node learns that its directory is not what the others count on: its log differs from theirs, or
-it has forgotten what it promised. The process ends, and every later start is refused.
+A node writes it when it learns that the others cannot count on its directory: the log differs from theirs, or the
+disk has forgotten a promise. The process ends, and every later start is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dkv.keys import FENCE
 from dkv.storage.store import Store, StoreFailed
 
 FENCE_SECONDS = 3.0
-"""How long a node that ends waits for the disk to take the fence. The wait is over at once where the disk works."""
+"""How long a node that ends waits for the disk to take the fence. On a disk that works the wait is short."""
 
 FENCED_ADVICE = (
     "This directory must not take part any more: leave the node stopped, keep the directory for the inquiry, "
@@ -23,21 +23,21 @@ FENCED_ADVICE = (
 
 
 def fence_writes(reason: str) -> dict[bytes, bytes]:
-    """What a commit must write to fence a directory."""
+    """The writes of a commit that fences a directory."""
     return {FENCE: reason.encode()}
 
 
 def write_fence(commit_now: Callable[[dict[bytes, bytes]], None], reason: str) -> None:
-    """Fence a directory, whose store has ``commit_now``; ``StoreFailed`` if that is not done in ``FENCE_SECONDS``.
+    """Fence a directory whose store has ``commit_now``; ``StoreFailed`` if that takes more than ``FENCE_SECONDS``.
 
-    A daemon thread writes: on a disk that hangs nothing ends the write, and the process must end all the same.
+    A daemon thread writes: on a disk that hangs the write never ends, and the process must end all the same.
     """
     written: Future[None] = Future()
 
     def write() -> None:
         try:
             commit_now(fence_writes(reason))
-        except Exception as error:  # whatever it was, the caller waits to hear of it
+        except Exception as error:  # the caller waits to hear of any error
             written.set_exception(error)
         else:
             written.set_result(None)
@@ -50,6 +50,6 @@ def write_fence(commit_now: Callable[[dict[bytes, bytes]], None], reason: str) -
 
 
 def fence_of(store: Store) -> str | None:
-    """Why the directory is fenced, None if it is not; ``StoreFailed`` if that cannot be read."""
+    """Why the directory is fenced, or None if it is not; ``StoreFailed`` if that cannot be read."""
     stored = store.get(FENCE)
     return None if stored is None else stored.decode("utf-8", "replace")

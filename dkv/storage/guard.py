@@ -1,4 +1,4 @@
-"""What guards a data directory from other processes and other users, beside LevelDB and independent of it."""
+"""Guards a data directory from other processes and other users, beside LevelDB and independent of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dkv.storage.store import StoreFailed
 
 PRIVATE_UMASK = 0o077
-"""Of a process that opens a data directory: LevelDB makes new files all the time, with what the umask leaves."""
+"""The umask of a process that opens a data directory: LevelDB makes new files all the time."""
 
 _OTHERS = 0o077
 
@@ -23,9 +23,9 @@ class DirectoryLocked(StoreFailed):
 class DirectoryLock:
     """An exclusive flock on ``directory`` itself, held until ``release`` or the end of the process.
 
-    LevelDB locks a file in the directory, ``LOCK``. If somebody deletes that file, a second LevelDB opens the directory
-    and rewrites the log that the first one goes on writing. A directory that is in use cannot be deleted so easily.
-    ``DirectoryLocked`` if it is taken, ``StoreFailed`` if it cannot be locked at all.
+    LevelDB locks a file in the directory, ``LOCK``. If somebody deletes that file, a second LevelDB opens the
+    directory and rewrites the log that the first one goes on writing. The directory itself is not deleted so easily.
+    ``DirectoryLocked`` if another process has it, ``StoreFailed`` if it cannot be locked at all.
     """
 
     def __init__(self, directory: str) -> None:
@@ -44,7 +44,7 @@ class DirectoryLock:
             raise StoreFailed(f"{directory} cannot be locked, use a local file system: {error.strerror}") from None
 
     def release(self) -> None:
-        """Let others have the directory; a second call does nothing."""
+        """Release the directory; a second call does nothing."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -52,7 +52,7 @@ class DirectoryLock:
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Files and directories that are made meanwhile are the user's alone, whatever the umask."""
+    """While entered, new files and directories are the user's alone, whatever the umask."""
     before = os.umask(PRIVATE_UMASK)
     try:
         yield
@@ -61,9 +61,9 @@ def private_files() -> Iterator[None]:
 
 
 def narrow(directory: str) -> str | None:
-    """Take ``directory`` and the files in it from other users; None if they had no part in it, else what was open.
+    """Close ``directory`` and its files to other users; None if they were closed, else a sentence on what was open.
 
-    What this user does not own stays as it is, and the sentence says so.
+    Files that this user does not own stay as they are, and the sentence says so.
     """
     found, left = [], []
     for path in (directory, *(entry.path for entry in os.scandir(directory) if not entry.is_symlink())):
@@ -73,7 +73,7 @@ def narrow(directory: str) -> str | None:
                 found.append(f"{os.path.basename(path)} ({mode:04o})")
                 os.chmod(path, mode & ~_OTHERS)
         except FileNotFoundError:
-            continue  # LevelDB removes files that it needs no more, at any time
+            continue  # LevelDB may remove a file at any time
         except OSError as error:
             left.append(f"{os.path.basename(path)}: {error.strerror}")
     if not found:

@@ -1,9 +1,9 @@
 """The Store on LevelDB: reads on the caller's thread, commits there or on a thread that does nothing else.
 
-Handing a commit to another thread and hearing that it is done costs four changes of thread and some eight system
-calls, each with a wait for the interpreter: more than a fast disk's whole write. So while the disk is fast, small
-commits are made where they are asked for. One slow write is enough to go back to the thread, so that a disk which hangs
-silences its node for one write at most (docs/adr/0005-commits-in-place.md, with the figures).
+To hand a commit to another thread, and to hear that it is done, costs four changes of thread and about eight system
+calls, each with a wait for the interpreter. That is more than a fast disk's whole write. So while the disk is fast,
+small commits are made on the caller's thread. After one slow write they go to the other thread again, so a disk that
+hangs silences its node for one write at most (docs/adr/0005-commits-in-place.md has the figures).
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from dkv.storage.seal import DAMAGE_ADVICE, seal, unseal
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
 MAX_OPEN_FILES = 200
-"""Descriptors that LevelDB may hold; clients get what is left of the process's limit."""
+"""Descriptors that LevelDB may hold; clients get the rest of the process's limit."""
 
 _KIB = 1024
 _MIB = 1024 * _KIB
 
 _OPTIONS = {
-    "paranoid_checks": True,  # without it a damaged log is cut short in silence when it is opened
+    "paranoid_checks": True,  # without it LevelDB cuts a damaged log short, silently, when it opens it
     "max_open_files": MAX_OPEN_FILES,
     "max_file_size": 8 * _MIB,  # so that MAX_OPEN_FILES tables are more than a gigabyte
-    "write_buffer_size": 16 * _MIB,  # two of these exist at times
-    "bloom_filter_bits": 10,  # most keys that are looked up and absent cost no disk read
-    "compression": None,  # a node runs out of processor before disk, and large values seldom shrink
+    "write_buffer_size": 16 * _MIB,  # at times there are two of them
+    "bloom_filter_bits": 10,  # for most absent keys the disk is not read
+    "compression": None,  # a node runs out of processor before disk, and large values seldom get smaller
 }
 
 FAST_SECONDS = 0.002
 FAST_WRITES_MIN = 20
 HERE_BYTES_MAX = 128 * _KIB
-"""A commit of no more bytes is made on the caller's thread while so many writes in a row took no longer."""
+"""A commit of at most this many bytes is made on the caller's thread, while so many writes in a row were that fast."""
 
 Done = Callable[[StoreFailed | None], None]
 _Job = tuple[Any, Done]
 
 
 class LevelDBStore:
-    """The LevelDB in ``directory``, which this process alone may open.
+    """The LevelDB in ``directory``, which only this process may open.
 
     ``call_from_thread(call, *arguments)`` makes a call on the thread that uses the store; the reactor's
-    ``callFromThread`` in production. ``lock`` is the directory's if the caller has it already; ``close`` releases it.
+    ``callFromThread`` in production. ``lock`` is the directory's lock if the caller has it; ``close`` releases it.
     ``StoreFailed`` if the directory cannot be opened, ``RecordCorrupt`` if what it holds is damaged.
     """
 
@@ -63,7 +63,7 @@ class LevelDBStore:
         self.directory = directory
         self._call_from_thread = call_from_thread
         self._failure: StoreFailed | None = None
-        self._fast_writes = 0  # in a row
+        self._fast_writes = 0  # fast writes in a row
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         if create:
             os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -73,7 +73,7 @@ class LevelDBStore:
         except (plyvel.Error, OSError) as error:
             self._lock.release()
             raise self._failed("cannot be opened", error) from None
-        # A daemon, so that a process which ends without close() does not wait for ever on an empty queue.
+        # A daemon: a process that ends without close() must not wait for ever on an empty queue.
         self._thread = Thread(target=self._write_jobs, name="dkv-storage", daemon=True)
         self._thread.start()
 
@@ -86,9 +86,9 @@ class LevelDBStore:
         return None if stored is None else self._unseal(key, stored)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Committed pairs whose key begins with ``prefix`` and is not below ``start``, as of the first one, in order.
+        """Committed pairs whose key begins with ``prefix`` and is not below ``start``, in order, as of the first one.
 
-        Read as they are asked for: a log need not fit in memory. They stay out of LevelDB's cache, which is for state.
+        They are read one by one, so a log need not fit in memory. They stay out of LevelDB's cache, which is for state.
         """
         iterator = self._db.iterator(
             start=max(prefix, start), stop=_end_of(prefix), verify_checksums=True, fill_cache=False
@@ -102,7 +102,7 @@ class LevelDBStore:
             iterator.close()
 
     def commit(self, writes: Mapping[bytes, bytes | None], done: Done) -> None:
-        """Write all or nothing with one fsync, then call ``done`` on the caller's thread: now, or later."""
+        """Write all or nothing with one fsync, then call ``done`` on the caller's thread, now or later."""
         assert self._thread.is_alive(), "a commit after close() would never end"
         batch = self._batch(writes)
         if self._fast_writes >= FAST_WRITES_MIN and batch.approximate_size() <= HERE_BYTES_MAX:
@@ -112,9 +112,9 @@ class LevelDBStore:
             self._queue.put((batch, done))
 
     def commit_now(self, writes: Mapping[bytes, bytes | None]) -> None:
-        """Commit on the calling thread: what must be on disk before a node starts, or as it ends.
+        """Commit on the calling thread: for writes that must be on disk before a node starts, or when it ends.
 
-        LevelDB puts it behind a commit that is under way on the other thread.
+        LevelDB makes it wait for a commit that is under way on the other thread.
         """
         self._write(self._batch(writes))
         if self._failure is not None:
@@ -123,12 +123,12 @@ class LevelDBStore:
     def close(self) -> None:
         """Wait for a commit under way, then release the directory; a second call does nothing."""
         self._queue.put(None)
-        self._thread.join()  # LevelDB crashes the process when it is closed while a thread is inside
+        self._thread.join()  # closing LevelDB while a thread is inside it crashes the process
         self._db.close()
         self._lock.release()
 
     def _batch(self, writes: Mapping[bytes, bytes | None]) -> Any:
-        """Built on the caller's thread: each call into plyvel from the other one may wait for the interpreter."""
+        """The batch, built on the caller's thread: on the other, each call into plyvel may wait for the interpreter."""
         batch = self._db.write_batch(sync=True)
         for key, value in writes.items():
             if value is None:
@@ -144,14 +144,14 @@ class LevelDBStore:
             self._call_from_thread(done, self._failure)
 
     def _write(self, batch: Any) -> None:
-        """Write, unless a write failed before: LevelDB would go on into a log that it cannot read back."""
+        """Write, unless an earlier write failed: LevelDB would go on in a log that it cannot read back."""
         if self._failure is not None:
             return
         began = monotonic()
         try:
             batch.write()
             self._fast_writes = self._fast_writes + 1 if monotonic() - began < FAST_SECONDS else 0
-        except Exception as error:  # whatever it was, the commit is not known to be on disk
+        except Exception as error:  # after any error the commit is not known to be on disk
             self._failure = self._failed("cannot be written", error)
 
     def _unseal(self, key: bytes, stored: bytes) -> bytes:
@@ -161,7 +161,7 @@ class LevelDBStore:
             raise RecordCorrupt(f"{self.directory}: {error}") from None
 
     def _failed(self, what: str, error: Exception) -> StoreFailed:
-        """The error of this project's own for one of LevelDB's, whose text comes as bytes."""
+        """dkv's own error for one of LevelDB's, whose text comes as bytes."""
         reason = error.args[0] if error.args else type(error).__name__
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(error)
         if isinstance(error, plyvel.CorruptionError):

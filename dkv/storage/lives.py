@@ -1,8 +1,8 @@
-"""What a store knows of its node: the cluster, its first members, its starts, and the other members' lives.
+"""A store's knowledge of its node: the cluster, its first members, its starts, and the other members' lives.
 
-Every start draws a random life id and takes a number that no start before it had; both are on disk before it does
-anything. Peers keep them. So a directory that was put back, or runs twice, is one that does not know of a start which
-its peers have met, or one whose starts they have met already.
+Every start draws a random life id and takes a number that no earlier start had; both are on disk before it does
+anything, and peers keep them. So peers notice a directory that was put back or runs twice: it does not know of a start
+that they have met, or they have met its start already.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _NODE = Struct(">I")
 
 
 class MembersDiffer(Exception):
-    """The config lists other members than the cluster began with; the text names both lists."""
+    """The members in the config are not those that the cluster began with; the text names both lists."""
 
 
 def first_writes(
     cluster: str, node: int, incarnation: int, members: Collection[int], cluster_key: bytes
 ) -> dict[bytes, bytes]:
-    """What makes an empty store that of ``node``, never started."""
+    """The writes that make an empty store the store of ``node``, never started."""
     return {
         IDENTITY: _IDENTITY.pack(incarnation, node) + cluster.encode(),
         CLUSTER_KEY: cluster_key,
@@ -51,7 +51,7 @@ def first_writes(
 
 
 def read_identity(store: Store) -> Identity | None:
-    """Whose store it is, as of its latest start; None if it says nothing of that."""
+    """The node that the store belongs to, as of its latest start; None if the store does not say."""
     stored = store.get(IDENTITY)
     if stored is None:
         return None
@@ -66,8 +66,8 @@ def read_identity(store: Store) -> Identity | None:
 def check_members(store: Store, identity: Identity, members: Collection[int]) -> Identity:
     """``MembersDiffer`` unless the config's ``members`` are those of the first start; the identity, with them.
 
-    A store of an older format does not say. It can only be of a cluster whose members are all that it has met, and all
-    of them were met before it first voted.
+    A store of an older format does not know its members. Its cluster consists of the members that it has met: it met
+    all of them before it first voted.
     """
     held = set(identity.members)
     if not held:
@@ -83,9 +83,10 @@ def check_members(store: Store, identity: Identity, members: Collection[int]) ->
 
 
 def next_life(identity: Identity, seconds: float, life: int) -> tuple[Identity, dict[bytes, bytes]]:
-    """The identity of a start at ``seconds`` since 1970 with the random ``life``; and what is to be written first.
+    """The identity of a start at ``seconds`` since 1970 with the random ``life``; and the writes that come first.
 
-    The time keeps an older copy of the directory from giving a number again; the count, a clock that was set back.
+    The number is the time, or one more than the last: an older copy of the directory does not give a number again
+    because of the time, nor does a clock that was set back, because of the count.
     """
     start = Start(max(identity.boot + 1, int(seconds)), life)
     starts = (*(each for each in identity.starts if each.life), start)[-STARTS_KEPT:]
@@ -97,19 +98,19 @@ def next_life(identity: Identity, seconds: float, life: int) -> tuple[Identity, 
 
 
 def read_members(store: Store) -> dict[int, Acquaintance]:
-    """What was kept of every member that was once met; ``StoreFailed`` if one is damaged."""
+    """What the store keeps of every member that was ever met; ``StoreFailed`` if a record is damaged."""
     return {node_of(key): unpack_acquaintance(value) for key, value in store.scan(MEMBER)}
 
 
 def votes_of(store: Store) -> Votes:
-    """What the store's acceptor has promised and accepted."""
+    """The highest ballot that the store's acceptor has promised or accepted, and the number of its votes."""
     stored = (store.get(PROMISE), store.get(SLOT_BALLOT))
     ballot = max((Ballot(*unpack_ballot(each)) for each in stored if each), default=ZERO)
     return Votes(ballot, unpack_number(store.get(VOTE_COUNT)))
 
 
 def _has_voted(store: Store) -> bool:
-    """Whether it ever promised or accepted. Records alone do not tell: what others chose is learned before that too."""
+    """Whether it ever promised or accepted. Records alone do not tell: a node also learns values that others chose."""
     return store.get(PROMISE) is not None or store.get(SLOT_BALLOT) is not None
 
 
@@ -118,7 +119,7 @@ def _pack_members(members: Collection[int]) -> bytes:
 
 
 def _unpack_starts(stored: bytes) -> tuple[Start, ...]:
-    """Older formats counted starts, and gave them no names."""
+    """The starts known to the store: older formats only counted them."""
     if len(stored) == _COUNT_BYTES:
         return (Start(unpack_number(stored), 0),)
     return tuple(Start(*each) for each in _START.iter_unpack(stored))

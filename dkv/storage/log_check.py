@@ -25,7 +25,7 @@ from dkv.storage.store import Store, StoreFailed
 
 
 class LogFacts(NamedTuple):
-    """What reading a log shows: the largest value by ``value_bytes``, and its slot; 0 if there is none."""
+    """What the check found: the largest value by ``value_bytes``, and its slot; 0 if there is none."""
 
     largest_slot: int
     largest_bytes: int
@@ -34,10 +34,10 @@ class LogFacts(NamedTuple):
 def check_log(store: Store) -> LogFacts:
     """Read every promise and every record once; ``DirectoryError`` unless the log is whole.
 
-    Whole means: a record for each slot from 1 to what the marks claim chosen or applied (no compaction exists yet),
-    and every record readable, those above too. Gaps above are normal: an Accept was lost on the way. The two marks
-    are written by two actors, so the higher one counts. And the log is still the one that was applied, as its digest
-    tells, if there is one.
+    A whole log has a record for each slot from 1 to the last one that a mark calls chosen or applied (there is no
+    compaction yet), and every record is readable, those above too. Gaps above are normal: an Accept was lost on the
+    way. Two actors write the two marks, so the higher one counts. The digest, if there is one, must show that the log
+    is still the one that was applied.
     """
     largest, largest_bytes, digest = 0, 0, NO_DIGEST
     try:
@@ -74,7 +74,7 @@ def check_log(store: Store) -> LogFacts:
 
 
 def check_frame(facts: LogFacts, frame_bytes_max: int) -> None:
-    """``DirectoryUnfit`` unless every record fits a frame: a peer that lacks one that does not could never catch up."""
+    """``DirectoryUnfit`` unless every record fits a frame: a peer that lacks a larger one could never catch up."""
     needed = facts.largest_bytes + ENCODING_BYTES
     if facts.largest_bytes and needed > frame_bytes_max:
         raise DirectoryUnfit(

@@ -1,8 +1,8 @@
-"""Checksums of stored values: what an acceptor promised, accepted or counted must not come back as something else.
+"""Checksums of stored values: a promise, a vote or a count of an acceptor must not come back as another one.
 
-LevelDB's own checksums end where its blocks do, and its recovery drops a damaged tail of its log without a word.
-So every value but the applied state, which the log can make again, and the format version, which must be readable
-before anything is known of its format, is stored behind a CRC32C of its own.
+LevelDB's own checksums end where its blocks end, and its recovery silently drops a damaged tail of its log. So every
+value is stored behind a CRC32C of its own, with two exceptions: the log can make the applied state again, and the
+format version must be readable before the format is known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DAMAGE_ADVICE = (
 def seal(key: bytes, value: bytes) -> bytes:
     """The stored form of ``value``: the CRC32C of key and value in four bytes, big-endian, then the value.
 
-    The key is part of it so that a good value under another's key is noticed too.
+    The checksum covers the key, so that a good value under a wrong key is noticed, too.
     """
     if key[:1] in _UNSEALED:
         return value

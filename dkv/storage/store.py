@@ -1,4 +1,4 @@
-"""The Store: what the host needs of a disk. LevelDB implements it, the simulator will, and tests do."""
+"""The Store: what the host needs of a disk. LevelDB implements it, and so does the simulator's memory."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Store(Protocol):
         """Committed pairs whose key begins with ``prefix`` and is not below ``start``, in key order."""
 
     def commit(self, writes: Mapping[bytes, bytes | None], done: Callable[[StoreFailed | None], None]) -> None:
-        """Write (None erases) all or nothing, durably; then call ``done`` on the caller's thread: now, or later.
+        """Write (None erases) all or nothing, durably; then call ``done`` on the caller's thread, now or later.
 
-        After ``done(StoreFailed)`` nothing may be committed or answered any more: LevelDB goes on into a
-        misframed log, and a second fsync lies. Never two at a time.
+        There is never more than one commit at a time. After ``done(StoreFailed)`` nothing may be committed or answered
+        any more: LevelDB goes on in a misframed log, and a second fsync lies.
         """
 
     def close(self) -> None:

@@ -1,13 +1,13 @@
 """Messages as bytes: one CBOR array ``[tag, fields...]`` each.
 
-Tags are the protocol: a number is never given another meaning, and a change of a class is a new tag or a new
-``PROTOCOL``. A tag says who it is from and for, too (``dkv.messages.ROUTES``). Encoders and decoders are built
-once, from the type hints of the message classes.
+Tags are the protocol: a number never gets another meaning, and a class that changes gets a new tag, or there is a new
+``PROTOCOL``. A tag also names the sending and the receiving role (``dkv.messages.ROUTES``). Encoders and decoders are
+built once, from the type hints of the message classes.
 
-What comes from the network is checked here and nowhere else, so that no handler meets a value its types rule
-out: exact types, no CBOR tags (tag 35 would compile a regular expression), no floats, nothing left over. Numbers
-are counts below 2**63, so that a handler may add to one and still store it in 64 bits; only incarnations and lives,
-random names that nobody counts with, use all 64; node ids use 32, as they are stored.
+Bytes from the network are checked here and nowhere else, so that no handler meets a value that its types rule out:
+exact types, no CBOR tags (tag 35 would compile a regular expression), no floats, nothing left over. Numbers are counts
+below 2**63, so a handler may add to one and still store it in 64 bits. Only incarnations and lives use all 64 bits:
+they are random names, and nobody counts with them. Node ids use 32 bits, as they do on disk.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from dkv.identity import NO_VOTES, Start, Votes
 from dkv.records import Entry, UncheckedEntry
 
 PROTOCOL = 3
-"""The version of all that two nodes say to each other, the entries of batches included; other versions are refused."""
+"""The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
 
 MESH = "mesh"
-"""Both ends of Hello, the refusals and Alive, which are said by one mesh to another and by no actor."""
+"""Both ends of Hello, the refusals and Alive: one mesh says them to another, and no actor does."""
 
 COUNT_MAX = 2**63 - 1
 NODE_MAX = 2**32 - 1
@@ -40,15 +40,15 @@ DEPTH_MAX = 8
 
 
 class CodecError(ValueError):
-    """Bytes from the network are no message of this protocol; the text says what is wrong, in one line."""
+    """Bytes from the network are not a message of this protocol; the text says in one line what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first frame each way: who I am, and what the other may know better.
+    """The first frame each way: who the sender is, and facts about it that the receiver may know better.
 
-    ``mode`` is the cluster's way to agree, "leader" or "classic". ``starts`` are the latest ones that the directory
-    remembers, this one at the end; ``votes`` are what its acceptor had on disk when this start began.
+    ``mode`` is the cluster's mode, "leader" or "classic". ``starts`` are the latest starts that the directory
+    remembers, this one at the end. ``votes`` tells what its acceptor had on disk when this start began.
     """
 
     protocol: int
@@ -64,20 +64,20 @@ class Hello:
 
     @property
     def start(self) -> Start:
-        """The life that says it."""
+        """The life of the node that says Hello."""
         return self.starts[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Instead of a Hello: I will not talk to you; ``reason`` says why and what to do, for the other's log."""
+    """Instead of a Hello: the sender will not talk. ``reason`` tells the receiver's log why, and what to do."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedForGood:
-    """Instead of a Hello: your directory must never take part again; ``by`` is the Hello of the node that says so."""
+    """Instead of a Hello: the receiver's directory must never take part again. ``by`` is the Hello of the sender."""
 
     reason: str
     by: Hello
@@ -85,7 +85,7 @@ class RefusedForGood:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """Nothing to say, but the connection works."""
+    """The sender has nothing to say, but the connection works."""
 
 
 TAGS: dict[int, type] = {
@@ -135,7 +135,7 @@ empty ones (B13).
 
 
 def encode(message: Any) -> bytes:
-    """The body of ``message``; ``KeyError`` for a class that never travels, which is a bug of the caller."""
+    """The body of ``message``. ``KeyError`` for a class that never travels: that is a bug of the caller."""
     tag, pack = _PACKERS[type(message)]
     return dumps((tag, *pack(message)))
 
@@ -157,9 +157,9 @@ def encode_entries(entries: list[Entry]) -> bytes:
 
 
 def decode_entries(blob: bytes) -> list[UncheckedEntry] | None:
-    """The entries of a batch, or None if the blob is not a CBOR array of arrays. Total: the blob may be anything.
+    """The entries of a batch, or None if the blob is not a CBOR array of arrays. Total: any blob will do.
 
-    What it answers depends on the bytes alone, so every node judges a slot alike; what the entries mean is not
+    The result depends on the bytes alone, so every node judges a slot alike. The meaning of the entries is not
     checked here.
     """
     try:
@@ -178,7 +178,7 @@ def _refuse_tag(*_: Any) -> NoReturn:
     raise CodecError("CBOR tags are not part of the protocol")
 
 
-_KNOWN_TAGS = (*range(301), 1004, 43000, 55799)  # all that cbor2 6 would decode by itself, and some to spare
+_KNOWN_TAGS = (*range(301), 1004, 43000, 55799)  # all the tags that cbor2 6 would decode by itself, and some to spare
 _OPTIONS: dict[str, Any] = {
     "tag_hook": _refuse_tag,
     "semantic_decoders": dict.fromkeys(_KNOWN_TAGS, _refuse_tag),
@@ -189,10 +189,10 @@ _OPTIONS: dict[str, Any] = {
 
 
 def _load(data: bytes) -> object:
-    """The one CBOR item that ``data`` is.
+    """The CBOR item that ``data`` consists of.
 
-    ``loads`` would ignore bytes that follow the item. The decoder tells, and is given the whole frame in one
-    read: reading on from a stream is where early 6.1 releases of cbor2 went wrong.
+    ``loads`` would ignore bytes behind the item; a decoder tells where the item ends. It gets the whole frame in
+    one read, because early 6.1 releases of cbor2 went wrong when they read on from a stream.
     """
     decoder = CBORDecoder(BytesIO(data), read_size=len(data) or 1, **_OPTIONS)
     try:
@@ -238,7 +238,7 @@ def _without_reserved(place: int, unpack: Convert) -> Convert:
 
 
 def _class_packer(cls: type) -> Convert:
-    """From a message to the sequence of what its fields are encoded as."""
+    """A function from a message to the encoded forms of its fields."""
     hints = get_type_hints(cls)
     names = [field.name for field in fields(cls)]
     packers = [(name, _packer(hints[name])) for name in names]
@@ -248,7 +248,7 @@ def _class_packer(cls: type) -> Convert:
 
 
 def _packer(hint: Any) -> Convert | None:
-    """What makes a value of type ``hint`` into something cbor2 encodes; None where it is that already."""
+    """The function that turns a value of type ``hint`` into one that cbor2 encodes; None if no function is needed."""
     if get_origin(hint) is UnionType:
         pack_some = _packer(_of_optional(hint))
         return (lambda item: None if item is None else pack_some(item)) if pack_some else None
@@ -265,7 +265,7 @@ def _packer(hint: Any) -> Convert | None:
 
 
 def _class_unpacker(cls: type) -> Convert:
-    """From the decoded fields back to the message."""
+    """A function from the decoded fields back to the message."""
     hints = get_type_hints(cls)
     unpackers = tuple(_unpacker(hints[field.name], field.name) for field in fields(cls))
     arity = len(unpackers)
@@ -279,7 +279,7 @@ def _class_unpacker(cls: type) -> Convert:
 
 
 def _unpacker(hint: Any, name: str) -> Convert:
-    """What checks a decoded value against ``hint``, the type of the field ``name``, and converts it."""
+    """The function that checks a decoded value against ``hint``, the type of the field ``name``, and converts it."""
     if hint is int:
         return _number_unpacker(name)
     if hint is Ballot:
@@ -306,7 +306,7 @@ def _unpacker(hint: Any, name: str) -> Convert:
 
 
 def _of_optional(hint: Any) -> Any:
-    """What ``hint`` is when it is not None; no other unions travel."""
+    """The other type of a ``hint`` that allows None; no other unions travel."""
     some = [each for each in get_args(hint) if each is not NoneType]
     if len(some) != 1 or len(get_args(hint)) != 2:
         raise TypeError(f"no encoding for {hint}")
@@ -354,7 +354,7 @@ _unpack_hello = _class_unpacker(Hello)
 
 
 def _unpack_any_hello(items: list[Any]) -> Hello:
-    """A Hello; of one of another protocol the first three fields, which are enough to refuse it in words."""
+    """A Hello. Of a Hello of another protocol only the first three fields, which are enough to refuse it in words."""
     match items:
         case [int(protocol), str(cluster), int(node), *_] if protocol != PROTOCOL:
             return Hello(protocol, cluster, node, 0, "", b"", b"", 0, (), NO_VOTES)

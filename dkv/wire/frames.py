@@ -1,7 +1,7 @@
 """Frames: how a stream of bytes between nodes is cut into bodies, each with a checksum.
 
-A frame is the body's length and its CRC32C, both big-endian u32, then the body. TCP's own checksum misses about
-one damaged packet in ten million or more, and a flipped bit in a slot's value would be agreed on for ever.
+A frame is the length of the body and its CRC32C, both big-endian u32, and then the body. TCP's own checksum misses
+about one damaged packet in ten million, and the nodes would agree on a flipped bit in a slot's value for ever.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _HEADER = Struct(">II")  # length of the body in bytes, CRC32C of the body
 
 
 class FrameError(ValueError):
-    """The stream is not a sequence of whole frames within the limit; nothing after this point can be trusted."""
+    """The stream is not a sequence of good frames within the limit; nothing behind this point can be trusted."""
 
 
 def frame(body: bytes) -> bytes:
@@ -23,21 +23,21 @@ def frame(body: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts what arrives into bodies, whatever the pieces.
+    """Cuts a stream into bodies, whatever pieces it arrives in.
 
-    Each byte is copied a fixed number of times, so a frame that arrives in many pieces costs no more than in one.
-    At most one unfinished frame of up to ``frame_bytes_max`` bytes (of body) is held; the attribute may be raised
-    between two feeds, as when a stranger turns out to be a member.
+    Each byte is copied a fixed number of times, so a frame in many pieces costs no more than in one. At most one
+    unfinished frame is held, with a body of up to ``frame_bytes_max`` bytes. The attribute may be raised between two
+    feeds, for example when a stranger turns out to be a member.
     """
 
     def __init__(self, frame_bytes_max: int) -> None:
         self.frame_bytes_max = frame_bytes_max
         self._pending = bytearray()  # the beginning of an unfinished frame
-        self._needed = _HEADER.size  # how long it must be before looking at it is worth while
+        self._needed = _HEADER.size  # the length that it must have before it is worth looking at
 
     @property
     def unfinished(self) -> bool:
-        """Whether a part of a frame is held."""
+        """Whether an unfinished frame is held."""
         return bool(self._pending)
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -50,7 +50,7 @@ class FrameReader:
             self._pending.clear()
         bodies = []
         offset = 0
-        end = _HEADER.size  # of what must be there before the next step can be taken
+        end = _HEADER.size  # the bytes that must be there before the next step
         while end <= len(data):
             length, checksum = _HEADER.unpack_from(data, offset)
             if length > self.frame_bytes_max:

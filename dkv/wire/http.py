@@ -1,8 +1,8 @@
-"""HTTP is not spoken here: how it is told from the inline commands that people type.
+"""HTTP, which dkv does not speak, told apart from the inline commands that people type.
 
-A web page can make its reader's browser send a request to any port, with words of the page's choice in its target,
-headers and body, and ``curl -X PUT`` looks like a PUT. So a line that may be the first of an HTTP request ends the
-connection before anything of it is executed.
+A web page can make its reader's browser send a request to any port, with words of the page's choice in the target,
+the headers and the body; and ``curl -X PUT`` looks like a PUT. So a line that may be the first of an HTTP request ends
+the connection before anything of it is executed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _VERSION = re.compile(rb"\sHTTP/[0-9]+(?:\.[0-9]+)?\s*\Z", re.IGNORECASE)
 def is_http(line: bytes) -> bool:
     """Whether ``line`` looks like a header, a response, or ``METHOD target HTTP/x.y`` with any method.
 
-    Where there are more words than that, as from sloppy clients, one of those between must look like a target. Quotes
-    tell a value from a version: ``PUT k "HTTP/1.1"`` is a command, ``PUT k HTTP/1.1`` is not.
+    If there are more words, as from sloppy clients, one of those in between must look like a target. Quotes tell a
+    value from a version: ``PUT k "HTTP/1.1"`` is a command, ``PUT k HTTP/1.1`` is not.
     """
     if _BEGINNING.match(line):
         return True

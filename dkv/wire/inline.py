@@ -1,12 +1,12 @@
-"""Inline commands: a line of words, as a person types it in telnet, cut as Redis cuts it."""
+"""Inline commands: a line of words that a person types in telnet, cut as Redis cuts it."""
 
 from __future__ import annotations
 
 import re
 
 _SPACE = re.compile(rb"\s*")
-# Without possessive quantifiers, which Python 3.11.2, Debian 12's, gets wrong. There is one way through each part in
-# quotes, so nothing is tried twice.
+# There are no possessive quantifiers, because Python 3.11.2 of Debian 12 gets them wrong. There is only one way through
+# each part in quotes, so nothing is tried twice.
 _WORD = re.compile(
     rb"([^\s\"']*)"  # plain, perhaps empty
     rb"(?:\"((?:\\.|[^\"\\])*)\"|'((?:\\'|[^'\\]|\\(?!'))*)')?"  # one part in quotes may follow

@@ -1,4 +1,4 @@
-"""Replies as clients read them: the results of ``dkv.replies`` in RESP 2, or in RESP 3 after ``HELLO 3``."""
+"""Replies for clients: the results of ``dkv.replies`` in RESP 2, or in RESP 3 after ``HELLO 3``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINE_ENDS = str.maketrans("\r\n", "  ")
 class ReplyEncoder:
     """Encodes the replies of one connection, in their order; it begins with RESP 2.
 
-    ``closed`` says that a reply was the last one: nothing behind it is encoded.
+    ``closed`` says that the last reply of the connection was encoded: nothing behind it is.
     """
 
     __slots__ = ("closed", "protocol")
@@ -26,7 +26,7 @@ class ReplyEncoder:
 
     def encode(self, replies: Sequence[Result | Local]) -> bytes:
         """The bytes of ``replies``: results, or ``Local`` replies, which may switch the protocol or be the last."""
-        if len(replies) == 1 and replies[0] is OK:  # what most writes are answered
+        if len(replies) == 1 and replies[0] is OK:  # the answer to most writes
             return _OK
         pieces: list[bytes] = []
         add = pieces.append
@@ -75,5 +75,5 @@ def _add_result(add: Callable[[bytes], None], result: Nested, protocol: int) -> 
 
 
 def _line(text: str) -> bytes:
-    """``text`` without line ends, which would end the reply too early and let a client read the rest as another."""
+    """``text`` without line ends: one would end the reply, and the client would take the rest for the next reply."""
     return text.translate(_LINE_ENDS).encode("utf-8", "backslashreplace")

@@ -1,12 +1,12 @@
-"""Telnet's commands among what a person types (RFC 854), as far as a line of words needs them.
+"""Telnet's commands (RFC 854) in the lines that a person types, as far as a line of words needs them.
 
-A command begins with the byte 255, *IAC*, and may stand anywhere in a line. None is ever data. Those that interrupt or
-erase (Ctrl-C sends IAC IP) drop the line typed so far. IAC DO TIMING-MARK asks to be answered once all that was sent
-before it is done (RFC 860); telnet shows nothing of what it receives until then. All others are passed over, as a
-server may that has no options to offer.
+A command begins with the byte 255, *IAC*, and may stand anywhere in a line. It is never data. A command that
+interrupts or erases (Ctrl-C sends IAC IP) drops the line typed so far. IAC DO TIMING-MARK asks for an answer once
+everything sent before it is done (RFC 860); until then telnet shows nothing that it receives. All other commands are
+passed over, which a server that offers no options may do.
 
-A byte 255 that is data is sent as IAC IAC. It arrives as one byte if the connection has shown a command of telnet, and
-as two otherwise: other programs send bytes as they are. A byte 255 that begins nothing telnet knows is data.
+Telnet sends a byte 255 that is data as IAC IAC. It counts as one byte if the connection has shown a command of telnet,
+and as two otherwise, because other programs send bytes as they are. A byte 255 that begins no command is data.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import NamedTuple
 from dkv.replies import Raw
 
 TIMING_MARK = [b"\xff\xfd\x06"]
-"""The request that stands for IAC DO TIMING-MARK among a connection's requests; it is known by its identity."""
+"""The request that stands for IAC DO TIMING-MARK among a connection's requests. It is compared by identity."""
 
 TIMING_MARK_REPLY = Raw(b"\xff\xfb\x06")
 """IAC WILL TIMING-MARK."""
 
 NEWS = re.compile(rb"[\n\x00\xff]")
-"""A line without these bytes has neither an end nor a command in it."""
+"""Bytes without any of these hold neither the end of a line nor a command."""
 
 _SUBNEGOTIATION = rb"\xfa(?:[^\xff]|\xff[^\xf0])*"
 _TOKEN = re.compile(
@@ -39,26 +39,26 @@ _TOKEN = re.compile(
 
 
 class Typed(NamedTuple):
-    """What was read of a line."""
+    """What a scan has read of a line."""
 
     text: bytes
     """The characters of the line, without commands; IAC IAC still stands for itself."""
     stop: int
-    """Where in the buffer it stopped: what lies behind was not read."""
+    """The place in the buffer where it stopped: the bytes behind were not read."""
     ended: bool
-    """Whether that is behind the line's end."""
+    """Whether it stopped behind the line's end."""
     marks: int
-    """How often IAC DO TIMING-MARK was seen."""
+    """The number of IAC DO TIMING-MARK that it saw."""
     shown: bool
-    """Whether any command was."""
+    """Whether it saw any command."""
     too_long: bool
-    """Whether the line, or a command in it, has ``bytes_max`` bytes or more, wherever the network cut it."""
+    """Whether the line, or a command in it, has ``bytes_max`` bytes or more, however the network cut it."""
 
 
 def read_line(buffer: bytes, start: int, bytes_max: int, marks_max: int) -> Typed:
-    """Read the line that begins at ``start``, as far as it is there.
+    """Read the line that begins at ``start``, as far as it has arrived.
 
-    Stops early at ``marks_max`` marks, and where a RESP array follows in place of a line.
+    Stops early after ``marks_max`` marks, and where a RESP array stands in place of a line.
     """
     text = bytearray()
     stop, marks, shown = start, 0, False
