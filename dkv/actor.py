@@ -24,14 +24,15 @@ HOST = "host"
 """Notes things too, and is no actor."""
 
 Level = Literal["info", "warning", "error"]
-P = ParamSpec("P")
+NoteFields = ParamSpec("NoteFields")
+"""The names and types of a note's fields, for mypy."""
 
 
-class Note(Generic[P]):
+class Note(Generic[NoteFields]):
     """One kind of thing that actors note, such as an election; ``dkv.noted`` is the table of all.
 
     It is noted ``by`` actors of these roles; ``meaning`` is a sentence. ``level`` is that of its line in the log. A
-    *measure* has none (None) and no line: it is noted for metrics alone. ``P`` are its fields, given by name.
+    *measure* has none (None) and no line: it is noted for metrics alone.
     """
 
     __slots__ = ("by", "level", "meaning", "name")
@@ -42,13 +43,22 @@ class Note(Generic[P]):
         self.by = by
         self.meaning = meaning
 
-    def to(self, taker: Callable[P, None]) -> tuple[Note[...], Callable[..., None]]:
+    def to(self, taker: Callable[NoteFields, None]) -> tuple[Note[...], Callable[..., None]]:
         """An item of ``Takers``: mypy compares the fields that ``taker`` is called with."""
         return self, taker
 
 
 Takers = dict[Note[...], Callable[..., None]]
 """What is called with the fields of each kind of note."""
+
+
+class TakesNotes(Protocol):
+    """What the host gives the notes of its actors, and its own."""
+
+    def __call__(
+        self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs
+    ) -> None:
+        """The actor of this role noted an event, with its fields."""
 
 
 class Address(NamedTuple):
@@ -107,7 +117,7 @@ class Turn(Protocol):
     def cancel_timer(self, name: str) -> None:
         """Forget the timer; nothing happens if there is none."""
 
-    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+    def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         """Something worth a log line or a metric happened: one of ``dkv.noted``, with its fields."""
 
 

@@ -7,21 +7,19 @@ An actor calls ``turn.note`` with one of these and its fields, which mypy compar
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, ParamSpec
+from typing import Final
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Level, Note
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Level, Note, NoteFields
 from dkv.ballot import Ballot
-
-P = ParamSpec("P")
 
 MEASURE: Final = None
 """In place of a level: it happens for every slot, batch or commit, so it is no line of the log."""
 
 
-def _note(level: Level | None, *by: str) -> Callable[[Callable[P, None]], Note[P]]:
+def _note(level: Level | None, *by: str) -> Callable[[Callable[NoteFields, None]], Note[NoteFields]]:
     """Make an event of a function that nobody calls: its name, its fields and its meaning are those of the event."""
 
-    def event(form: Callable[P, None]) -> Note[P]:
+    def event(form: Callable[NoteFields, None]) -> Note[NoteFields]:
         return Note(form.__name__, level, by, form.__doc__ or "")
 
     return event

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, ParamSpec
+from typing import Any
 
 from twisted.internet.task import Clock
 
-from dkv.actor import CLIENTS, GATEWAY, Address, Note, Turn
+from dkv.actor import CLIENTS, GATEWAY, Address, Note, NoteFields, Turn
 from dkv.events import ClientReplies, ClientRequests, Requests
 from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity, Start
@@ -24,8 +24,6 @@ from dkv.sim.memory import MemoryStore
 from dkv.wire.codec import decode, encode
 
 STEPS_MAX = 2_000_000
-
-P = ParamSpec("P")
 
 
 class SlowStore(MemoryStore):
@@ -176,7 +174,7 @@ class Node:
         """Every key and value as the node's state machine has them."""
         return dict(self.host.layers.scan(STATE))
 
-    def _note(self, actor: str, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+    def _note(self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         assert actor in event.by, f"{event.name} is noted by {actor}, which is not in the table"
         if event.level is not None:
             self.notes.append((actor, event.name, fields))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import Any, ParamSpec
+from typing import Any
 
-from dkv.actor import Actor, Address, Note
-
-P = ParamSpec("P")
+from dkv.actor import Actor, Address, Note, NoteFields
 
 
 class FakeTurn:
@@ -62,7 +60,7 @@ class FakeTurn:
     def cancel_timer(self, name: str) -> None:
         self.timers.pop(name, None)
 
-    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+    def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         (self.measures if event.level is None else self.notes).append((event.name, fields))
 
     def take(self) -> list[tuple[Address, Any]]:

@@ -6,14 +6,12 @@ What actors note, and how it is logged, says the table in ``dkv.noted``. Nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec
+from typing import Any
 
 from dkv import noted
-from dkv.actor import Note, Takers
+from dkv.actor import Note, NoteFields, Takers
 from dkv.ballot import Ballot
 from dkv.settings import CLASSIC, LEADER
-
-P = ParamSpec("P")
 
 
 class Notes:
@@ -49,7 +47,7 @@ class Notes:
         for event, take in takers.items():
             self._takers[event].append(take)
 
-    def note(self, actor: str, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+    def note(self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         """Give the note to whatever takes it, and log it if it is a line of the log."""
         for take in self._takers[event]:
             take(**fields)

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced, TakesNotes
 from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired
 from dkv.host.commits import Commits
 from dkv.host.layers import Layers
@@ -49,7 +49,7 @@ class Host:
         random: Random,
         limits: Limits,
         timings: Timings,
-        note: Callable[..., None],
+        note: TakesNotes,
         fail: Callable[[str, BaseException], None],
     ) -> None:
         self.clock = clock

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, ParamSpec, Protocol
+from typing import Any, Protocol
 
-from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Note, Turn
+from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Note, NoteFields, Turn
 from dkv.console.readiness import Readiness
 from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
 from dkv.host.host import Host
@@ -28,8 +28,6 @@ from dkv.storage.store import RecordCorrupt, StoreFailed
 from dkv.wire.codec import Hello
 
 CLUSTER = "simulated"
-
-P = ParamSpec("P")
 
 
 class Watcher(Protocol):
@@ -272,7 +270,7 @@ class SimulatedNode:
         self.watcher.started(self)
         self.host.start()
 
-    def _note(self, actor: str, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+    def _note(self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         assert actor in event.by, f"{event.name} is noted by {actor}, which is not in the table"
         take = self.readiness.takers.get(event)
         if take is not None:

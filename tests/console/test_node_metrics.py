@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ParamSpec
-
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import Note
+from dkv.actor import Note, NoteFields
 from dkv.ballot import Ballot
 from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
 from dkv.messages import Accept, AcceptSlot, Prepare
 
-P = ParamSpec("P")
 READINGS = Readings(
     True, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}, 4
 )  # fmt: skip
@@ -25,7 +22,7 @@ class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.metrics = NodeMetrics(1, lambda: READINGS)
 
-    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+    def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         """An actor notes something."""
         self.metrics.takers[event](**fields)
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ParamSpec
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import Note
+from dkv.actor import Note, NoteFields
 from dkv.ballot import Ballot
 from dkv.console.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER
-
-P = ParamSpec("P")
 
 
 class ReadinessTestCase(SynchronousTestCase):
@@ -26,7 +22,7 @@ class ReadinessTestCase(SynchronousTestCase):
         self.note(noted.votes)
         self.note(noted.replayed, applied_through=0)
 
-    def note(self, event: Note[P], /, *_: P.args, **fields: P.kwargs) -> None:
+    def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         """An actor notes something."""
         self.readiness.takers[event](**fields)
 

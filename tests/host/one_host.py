@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address, Note, NoteFields, Turn
 from dkv.host.host import Host
 from dkv.settings import Limits, Timings
 from dkv.sim.memory import MemoryStore
@@ -138,7 +138,7 @@ class OneHost:
             random=Random(1),
             limits=limits or Limits(),
             timings=self.timings,
-            note=lambda actor, event, **fields: self.notes.append((actor, event.name, fields)),
+            note=self._note,
             fail=lambda reason, error: self.failures.append((reason, error)),
         )
         for role in ROLES:
@@ -147,6 +147,9 @@ class OneHost:
         self.host.connect(self.network, self.clients)
         self.host.start()
         self.settle()
+
+    def _note(self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
+        self.notes.append((actor, event.name, fields))
 
     def settle(self) -> None:
         """Let the host do all that is due by now."""
