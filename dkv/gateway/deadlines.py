@@ -44,42 +44,38 @@ class Deadlines:
         if self._lanes or self._batches.outstanding or self._lanes.to_log or self._reads.asked:
             self.watch(turn)
 
-    def expire(self, turn: Turn) -> bool:
-        """Answer what has waited too long, oldest first; whether that let others go their way."""
+    def expire(self, turn: Turn) -> None:
+        """Answer what has waited too long, oldest first."""
         expired = turn.now - self._seconds
-        went = self._numbered(turn, expired)
+        self._expire_numbered(turn, expired)
         for run in self._reads.under_way():
             if run.arrived <= expired:
-                went |= self._refuse(turn, run)
+                self._refuse(turn, run)
         self._reads.forget(self._lanes.is_settled)
-        went |= self._waiting(turn, self._reads.waiting, expired)
+        self._expire_waiting(turn, self._reads.waiting, expired)
         # The log comes last: writes that had stalled behind those reads have just joined it.
-        return self._waiting(turn, self._lanes.to_log, expired) or went
+        self._expire_waiting(turn, self._lanes.to_log, expired)
 
-    def _numbered(self, turn: Turn, expired: float) -> bool:
-        """What is in a batch: a write may take effect, now or later; a read has none and is refused."""
-        went = False
+    def _expire_numbered(self, turn: Turn, expired: float) -> None:
+        """What is in a batch: a write may take effect, now or later; a read has no effect and is refused."""
         refusal, uncertain = self._availability.refusal, self._availability.uncertain
         for outstanding in self._batches.outstanding:
             for run in outstanding.runs:
                 if run.arrived <= expired:
                     note_refusal(turn, uncertain, 0 if run.answered else run.entries)
-                    went |= self._lanes.answer(run, run.outcomes(writes=uncertain, reads=refusal))
-        return went
+                    self._lanes.answer(run, run.outcomes(writes=uncertain, reads=refusal))
 
-    def _waiting(self, turn: Turn, runs: deque[Run], expired: float) -> bool:
+    def _expire_waiting(self, turn: Turn, runs: deque[Run], expired: float) -> None:
         """Take out and refuse what arrived by ``expired``: not only at the front, where later arrivals may stand."""
-        went = False
         for _ in range(len(runs)):
             run = runs.popleft()
             if run.arrived <= expired:
-                went |= self._refuse(turn, run)
+                self._refuse(turn, run)
             else:
                 runs.append(run)
-        return went
 
-    def _refuse(self, turn: Turn, run: Run) -> bool:
-        """It has no number, or is of reads alone: it takes no effect."""
+    def _refuse(self, turn: Turn, run: Run) -> None:
+        """The run has no number, or is of reads alone: it takes no effect."""
         refusal = self._availability.refusal
         note_refusal(turn, refusal, 0 if run.answered else run.entries)
-        return self._lanes.answer(run, [refusal] * run.entries)
+        self._lanes.answer(run, [refusal] * run.entries)

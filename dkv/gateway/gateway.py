@@ -306,8 +306,7 @@ class Gateway:
 
     def _on_deadline(self, turn: Turn) -> None:
         """Answer what has waited too long; send again what the leader may not have got."""
-        if self._deadlines.expire(turn):
-            self._flush_soon(turn)
+        self._deadlines.expire(turn)
         if self._batches.waited(RESEND_SECONDS, turn.now):
             self._resend(turn, 1)
         self._resend_barrier_request(turn)

@@ -158,6 +158,12 @@ class WriteTests(SynchronousTestCase):
         self.node.applied(2, OK)
         self.assertEqual(self.node.answers(), [(3, [OK])])
 
+    def test_a_batch_that_was_read_as_more(self) -> None:
+        """Results that do not match the entries belong to nobody: none is given to a client as its own."""
+        self.node.give(requests(1, put("a"), put("b")))
+        self.node.applied(1, OK, OK, OK)
+        self.assertEqual(self.node.answers(), [(1, [UNREADABLE] * 2)])
+
 
 class ReadTests(SynchronousTestCase):
     """Reads and their barriers."""

@@ -38,6 +38,18 @@ class TimeoutTests(SynchronousTestCase):
         self.node.leader(3)
         self.assertEqual((self.node.batches(), self.node.barriers()), ([], []))
 
+    def test_to_the_moment(self) -> None:
+        """``request_seconds`` are what a client waits, wherever its request is by then, and not one look longer."""
+        self.node.give(requests(1, put("numbered")))
+        self.node.give(requests(2, get("asked")))
+        self.node.leader(0)
+        self.node.give(requests(3, put("waiting")), requests(4, get("waiting")))
+        self.node.wait(TIMEOUT)
+        self.assertEqual(
+            sorted(self.node.words()),
+            [(1, ["UNCERTAIN"]), (2, ["TRYAGAIN"]), (3, ["TRYAGAIN"]), (4, ["TRYAGAIN"])],
+        )
+
     def test_no_quorum(self) -> None:
         """The word says so when no majority is heard."""
         self.node.leader(0)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,6 +20,7 @@ from dkv.storage.binding import plyvel
 from dkv.storage.data_directory import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
 from dkv.storage.fence import fence_writes
 from dkv.storage.leveldb import LevelDBStore
+from dkv.storage.store import StoreFailed
 
 
 def now(call: Any, *arguments: Any) -> None:
@@ -230,6 +232,21 @@ class OpenDirectoryTests(DirectoryTestCase):
         initialise(self.directory, "c", 1)
         self.open()
         self.assertRefused("is another dkvnode using it?")
+
+    def test_the_words_of_leveldb(self) -> None:
+        """LevelDB says only in words what is wrong; an operator is told what that means."""
+        initialise(self.directory, "c", 1)
+        for words, meaning in (
+            ("IO error: lock d/LOCK: Resource temporarily unavailable", "is locked: is another dkvnode using it?"),
+            ("IO error: lock d/LOCK: already held by process", "is locked: is another dkvnode using it?"),
+            ("IO error: d/000004.log: Permission denied", "is not writable by this user: IO error: d/000004.log"),
+            ("IO error: d/000004.log: Read-only file system", "is not writable by this user"),
+        ):
+            self.patch(identity_module, "LevelDBStore", Mock(side_effect=StoreFailed(words)))
+            self.assertRefused(meaning)
+        self.patch(identity_module, "LevelDBStore", Mock(side_effect=StoreFailed("Corruption: bad block")))
+        error = self.assertRaises(DirectoryError, open_directory, self.directory, "c", 1, now)
+        self.assertEqual(str(error), "Corruption: bad block")
 
     def test_a_refused_directory_is_unlocked_again(self) -> None:
         """A node started with the right --node after a wrong one, by the same process, must start."""

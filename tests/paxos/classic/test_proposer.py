@@ -152,12 +152,15 @@ class WriteTests(OneProposer):
         """Nothing that is lost between nodes may stop a write for ever; nor is a slow peer flooded."""
         self.prepare()
         self.assertEqual(self.fire("retransmit"), [(acceptor(node), PrepareSlot(R1, 1)) for node in (2, 3)])
-        first = self.turn.timers["retransmit"] - self.turn.now
+        seconds = Timings().retransmit_seconds
+        self.assertEqual(self.turn.timers["retransmit"] - self.turn.now, 2 * seconds)
         self.fire("retransmit")
-        self.assertGreater(self.turn.timers["retransmit"] - self.turn.now, first)
+        self.assertEqual(self.turn.timers["retransmit"] - self.turn.now, 4 * seconds)
         self.promise(2, R1, 1)
+        self.assertEqual(self.turn.timers["retransmit"] - self.turn.now, seconds)
         self.accepted(2, R1, 1)
         self.assertEqual(self.fire("retransmit"), [(acceptor(3), AcceptSlot(R1, 1, (batch(1),)))])
+        self.assertEqual(self.turn.timers["retransmit"] - self.turn.now, 2 * seconds)
         peer_up = PeerUp(3, 1, 1)
         self.assertEqual(self.give(Address(3, PROPOSER), peer_up), [(acceptor(3), AcceptSlot(R1, 1, (batch(1),)))])
 

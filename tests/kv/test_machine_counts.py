@@ -1,0 +1,36 @@
+"""How many writes took effect, as operators and the simulator see it: each once, whatever kind it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, PUT
+from tests.kv.test_machine import Node, batch
+
+ROOM = 100
+
+
+class CountTests(SynchronousTestCase):
+    def executed(self, *entries: Any) -> int:
+        """How many writes a machine counts that applies these entries in one batch."""
+        node = Node()
+        node.apply(batch(list(entries), 1, 1))
+        return node.machine.executed
+
+    def test_each_kind_of_write(self) -> None:
+        """A rate that leaves one kind out shows an idle cluster where there is none."""
+        self.assertEqual(self.executed([PUT, b"k", b"v"], [PUT, b"k", b"v"]), 2)
+        self.assertEqual(self.executed([APPEND, b"k", b"v", ROOM]), 1)
+        self.assertEqual(self.executed([DELETE, b"k", b"l"]), 1)
+
+    def test_with_a_token(self) -> None:
+        """A repeat takes no effect, and counts for nothing."""
+        write = [IDMP, b"producer", 1, [PUT, b"k", b"v"]]
+        self.assertEqual(self.executed(write), 1)
+        self.assertEqual(self.executed(write, write, write), 1)
+
+    def test_what_is_no_write(self) -> None:
+        """Reads in a batch and entries without meaning change nothing."""
+        self.assertEqual(self.executed([GET, b"k"], [PUT, b"k"], [APPEND, b"k"], [DELETE], [99, b"k"]), 0)
