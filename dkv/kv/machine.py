@@ -101,7 +101,7 @@ class Machine:
         return [self._get(turn, entry) for entry in entries]
 
     def _apply_entries(self, turn: Turn, entries: Sequence[UncheckedEntry], own: bool) -> list[Result]:
-        """Apply all entries; plain PUTs, which most are, with less ado: half the cost of ``_apply_entry`` for them."""
+        """Apply all entries. Most are plain PUTs, which have a shorter way of their own."""
         results: list[Result] = []
         for entry in entries:
             if type(entry) is list and [*map(type, entry)] == _PUT_TYPES and entry[0] == PUT:

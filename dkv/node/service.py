@@ -281,10 +281,7 @@ class NodeService(MultiService):
 
 
 def collect_garbage_rarely() -> None:
-    """Look for cycles less often than Python does, which is after every 700 new objects: a node makes few.
-
-    At the default a leader spent 5 % of its time looking, with 100,000 writes/s through it.
-    """
+    """Look for cycles less often than Python does, which is after every 700 new objects: a node makes few cycles."""
     gc.collect()
     gc.freeze()  # what is there now, modules mostly, stays to the end
     gc.set_threshold(50_000, 20, 50)
