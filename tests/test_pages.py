@@ -25,6 +25,7 @@ CODES = ROOT / "docs" / "known-bugs.md"
 LINE_MAX = 120
 LINK = re.compile(r"\[((?:`[^`]*`|[^\[\]`])*)\]\(([^()\s]+)\)")
 """``[text](target)``; the text may be code, with brackets in it."""
+FILE = re.compile(r"`((?:[\w.-]+/)*[\w.*-]+\.py)`")
 NAME = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`")
 """A text that is nothing but a name in the code, such as ```Acceptor._on_accept```."""
 CODE = re.compile(r"\b[IB]\d+\b")
@@ -91,6 +92,13 @@ def broken(page: Path, text: str, root: Path = ROOT) -> list[str]:
     return wrong
 
 
+def missing_files(text: str) -> list[str]:
+    """The files that a page names as code, such as ```paxos/window.py```, and that are nowhere in the project."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    named = sorted(set(FILE.findall(prose)))
+    return [name for name in named if not any(ROOT.glob(f"**/{name}"))]
+
+
 def cited(path: Path) -> set[str]:
     """The codes that a file cites: a page anywhere, a module in comments and strings, as B1 may be a ballot too."""
     text = path.read_text(encoding="utf-8")
@@ -111,6 +119,11 @@ class PageTests(SynchronousTestCase):
         """A reader who follows a link to a file, a heading or a function must not end in a void."""
         found = [wrong for page in pages() for wrong in broken(page, page.read_text(encoding="utf-8"))]
         self.assertEqual(found, [])
+
+    def test_files_that_are_named_are_there(self) -> None:
+        """A page sends its reader to a file by name: after a file is renamed, the name leads nowhere."""
+        found = {page.name: missing_files(page.read_text(encoding="utf-8")) for page in pages()}
+        self.assertEqual({name: files for name, files in found.items() if files}, {})
 
     def test_the_tour_leads_into_the_code(self) -> None:
         """A tour without links into the code would be checked by nothing."""
@@ -176,6 +189,11 @@ class RuleTests(SynchronousTestCase):
         """Headings have the anchors that GitHub gives them."""
         text = "# The `dkv` command\n\nwords\n\n## Errors: the first word\n"
         self.assertEqual(anchors(text), {"the-dkv-command", "errors-the-first-word"})
+
+    def test_missing_files(self) -> None:
+        """Files are found by the end of their paths, and patterns by what they match."""
+        text = "`test_pages.py` `tests/test_p*.py` `paxos/window.py` `gone.py` `paxos/gone.py`\n```\n`no.py`\n```\n"
+        self.assertEqual(missing_files(text), ["gone.py", "paxos/gone.py"])
 
     def test_long_lines(self) -> None:
         """Prose is measured; a table or an example cannot be wrapped."""
