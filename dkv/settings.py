@@ -13,6 +13,8 @@ LIMIT_MAX = MIB * MIB
 SECONDS_MIN, SECONDS_MAX = 0.001, 86_400.0
 """What no limit and no timing goes beyond: a slip in a config is found at the start, not by arithmetic later on."""
 
+PORT_MAX = 65_535
+
 LEADER = "leader"
 CLASSIC = "classic"
 MODES = (LEADER, CLASSIC)

@@ -14,10 +14,8 @@ from dkv.cli.output import say_if_taken as say
 from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
 from dkv.config.config import Member
-from dkv.settings import LEADER, MODES
+from dkv.settings import LEADER, MODES, PORT_MAX
 from dkv.storage.guard import private_files
-
-PORT_MAX = 65_535
 
 
 @click.command(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, ConfigError, Member, load_config, render_config
-from dkv.config.listen_endpoint import parse_endpoint
+from dkv.config.listen_endpoint import listening_address, parse_endpoint
 from dkv.settings import LEADER, Limits, Timings
 from dkv.storage.data_directory import DirectoryError, draw_cluster_key, initialise
 
@@ -26,7 +25,6 @@ ADMIN_PORTS_FROM = 200
 CLUSTER = "local"
 HOST = "127.0.0.1"
 CONFIG_NAME = "cluster.toml"
-_BIND = re.compile(r"tcp(?P<six>6)?:(port=)?(?P<port>[0-9]+)(:interface=(?P<host>(\\.|[^:\\])+))?(:backlog=[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +92,8 @@ def new_config(nodes: int, base_port: int, mode: str = LEADER) -> Config:
 
 def listening(bind: str) -> Endpoint | None:
     """The address that a server endpoint string listens on, if it is TCP; a host of "" is every address."""
-    found = _BIND.fullmatch(bind)
-    if found is None:
-        return None
-    host = re.sub(r"\\(.)", r"\1", found["host"] or ("::" if found["six"] else ""))
-    return Endpoint("" if host == "0.0.0.0" else host, int(found["port"]))
+    address = listening_address(bind)
+    return None if address is None else Endpoint(*address)
 
 
 def client_endpoint(member: Member) -> Endpoint:

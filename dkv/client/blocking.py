@@ -18,6 +18,7 @@ from typing import Self
 
 from dkv.client.answers import Answers, NotUnderstood, Reply
 from dkv.replies import Error
+from dkv.settings import PORT_MAX
 
 __all__ = ["Connection", "Endpoint", "NoAnswer", "NotSent", "Reply", "ServerError", "connect"]
 
@@ -64,8 +65,8 @@ class Endpoint:
         if found is None:
             raise ValueError(f"{text!r} is not host:port")
         port = int(found["port"])
-        if not 1 <= port <= 65_535:
-            raise ValueError(f"{text!r}: the port must be from 1 to 65535")
+        if not 1 <= port <= PORT_MAX:
+            raise ValueError(f"{text!r}: the port must be from 1 to {PORT_MAX}")
         return cls(found["host"].strip("[]"), port)
 
     def __str__(self) -> str:

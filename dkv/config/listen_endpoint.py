@@ -11,7 +11,10 @@ from typing import Any
 
 from twisted.internet.endpoints import clientFromString, serverFromString
 
+from dkv.settings import PORT_MAX
+
 _SHORTHAND = re.compile(r"(?P<host>\*|\[[^\[\]]+\]|[^\s:\[\]=\\]+):(?P<port>[0-9]+)")
+_TCP = re.compile(r"tcp(?P<six>6)?:(port=)?(?P<port>[0-9]+)(:interface=(?P<host>(\\.|[^:\\])+))?(:backlog=[0-9]+)?")
 _TWISTED_TYPES = frozenset(("tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "systemd", "haproxy", "fd", "stdio"))
 """Words before a colon that begin an endpoint string of Twisted; any other word is the host of ``host:port``."""
 
@@ -68,14 +71,23 @@ def listening_port(endpoint: ListenEndpoint) -> int | None:
     return None if found is None else int(found[1])
 
 
+def listening_address(bind: str) -> tuple[str, int] | None:
+    """The host and the port on which a server endpoint string listens, if it is TCP; "" is every IPv4 address."""
+    found = _TCP.fullmatch(bind)
+    if found is None:
+        return None
+    host = re.sub(r"\\(.)", r"\1", found["host"] or ("::" if found["six"] else ""))
+    return "" if host == "0.0.0.0" else host, int(found["port"])
+
+
 def _shorthand(text: str) -> tuple[str, int] | None:
     """Host and port, if that is what ``text`` is."""
     found = _SHORTHAND.fullmatch(text)
     if found is None or found["host"] in _TWISTED_TYPES:
         return None
     port = int(found["port"])
-    if not 1 <= port <= 65_535:
-        raise EndpointError(f"{text!r}: the port must be from 1 to 65535")
+    if not 1 <= port <= PORT_MAX:
+        raise EndpointError(f"{text!r}: the port must be from 1 to {PORT_MAX}")
     return found["host"], port
 
 

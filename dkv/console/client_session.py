@@ -12,7 +12,7 @@ from dkv.console.info import REDIS_VERSION, info_text
 from dkv.console.inspection import Inspection
 from dkv.console.introspection import ConnectionCommand, Table, command_docs, command_info, config_get, help_lines
 from dkv.console.orders import ORDERS
-from dkv.kv.commands import COMMANDS, READS, interpret, wrong_number_of_arguments
+from dkv.kv.commands import COMMANDS, READS, interpret, takes, wrong_number_of_arguments
 from dkv.records import Entry
 from dkv.replies import OK, Error, Local, Nested, Simple
 from dkv.settings import Limits
@@ -70,8 +70,7 @@ class ClientSession:
             if name == b"multi":
                 self.interpret = self._interpret_nothing
             return Local(_unknown(words))
-        count = command.words
-        if len(words) != count and (count > 0 or len(words) < -count):
+        if not takes(command.words, len(words)):
             return Local(wrong_number_of_arguments(command.name))
         bytes_max = self.limits.value_bytes_max
         for word in words:

@@ -44,13 +44,17 @@ NEW_PRODUCER = re.compile(rb"#[1-9][0-9]*\.[0-9]+")
 """What IDMP NEW answers: ``#<slot>.<index in slot>``."""
 
 
+def takes(arity: int, words: int) -> bool:
+    """Whether a command takes so many words, its name included: an arity of n means n words, -n means n or more."""
+    return words == arity if arity > 0 else words >= -arity
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command as clients know it.
 
-    ``words`` counts the words of a request, the name included; -n means n or more, as in Redis. ``last_key`` is the
-    index of the last word that is a key (-1: up to the end, 0: none has a fixed place); the first is 1. ``build``
-    makes the entry.
+    ``words`` is its arity (``takes``). ``last_key`` is the index of the last word that is a key (-1: up to the end, 0:
+    none has a fixed place); the first is 1. ``build`` makes the entry.
     """
 
     name: str
@@ -153,8 +157,8 @@ def interpret(words: list[bytes], limits: Limits) -> Entry | Error | None:
     command = COMMANDS.get(words[0].lower())
     if command is None:
         return None
-    count = command.words
-    if len(words) != count and (count > 0 or len(words) < -count):
+    arity = command.words
+    if len(words) != arity and (arity > 0 or len(words) < -arity):  # ``takes`` is the law: written out for speed
         return wrong_number_of_arguments(command.name)
     return command.build(words, limits)
 

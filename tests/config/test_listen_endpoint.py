@@ -10,7 +10,14 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.config.listen_endpoint import EndpointError, ListenEndpoint, listening_port, parse_endpoint, shortest
+from dkv.config.listen_endpoint import (
+    EndpointError,
+    ListenEndpoint,
+    listening_address,
+    listening_port,
+    parse_endpoint,
+    shortest,
+)
 
 HOSTS = st.one_of(
     st.from_regex(r"[a-z][a-z0-9-]{0,20}(\.[a-z][a-z0-9]{0,5}){1,3}", fullmatch=True),
@@ -39,6 +46,17 @@ class ParseEndpointTests(SynchronousTestCase):
             self.assertEqual(listening_port(parse_endpoint(text)), port)
         for text in ("unix:/run/dkv.sock", "systemd:domain=INET:index=0"):
             self.assertIsNone(listening_port(parse_endpoint(text)))
+
+    @given(
+        st.sampled_from(("*", "0.0.0.0", "localhost", "10.1.2.3", "[::]", "[::1]", "[fe80::1]")), st.integers(1, 65_535)
+    )
+    def test_its_port_and_its_address_agree(self, host: str, port: int) -> None:
+        """What INFO shows and what `dkv cluster` tries are read from one string in two ways."""
+        endpoint = parse_endpoint(f"{host}:{port}")
+        address = listening_address(endpoint.bind)
+        assert address is not None
+        self.assertEqual((address[1], listening_port(endpoint)), (port, port))
+        self.assertEqual(address[0], "" if host in ("*", "0.0.0.0") else host.strip("[]"))
 
     def test_a_relative_path(self) -> None:
         """twistd may go to another directory before the socket is made, or somebody connects to it."""

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import APPEND, COMMANDS, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, describe, interpret
+from dkv.kv.commands import (
+    APPEND,
+    COMMANDS,
+    DELETE,
+    GET,
+    IDMP,
+    IDMP_NEW,
+    IDMP_UNCHECKED,
+    PUT,
+    describe,
+    interpret,
+    takes,
+    wrong_number_of_arguments,
+)
 from dkv.replies import Error
 from dkv.settings import Limits
 
@@ -27,6 +42,21 @@ class InterpretTests(SynchronousTestCase):
         self.assertEqual(meant(b"APPEND", b"k", b"v"), [APPEND, b"k", b"v", 20])
         self.assertEqual(meant(b"DEL", b"k"), [DELETE, b"k"])
         self.assertEqual(meant(b"delete", b"k", b"l", b"k"), [DELETE, b"k", b"l", b"k"])
+
+    def test_what_an_arity_says(self) -> None:
+        """COMMAND INFO tells client libraries these numbers, which they check by the rule of Redis."""
+        self.assertEqual([takes(3, words) for words in (1, 2, 3, 4)], [False, False, True, False])
+        self.assertEqual([takes(-3, words) for words in (1, 2, 3, 4)], [False, False, True, True])
+
+    @given(st.sampled_from(sorted(COMMANDS)), st.lists(st.binary(max_size=3), max_size=6))
+    def test_arity_of_each_command(self, name: bytes, arguments: list[bytes]) -> None:
+        """``interpret`` has the rule written out, for speed: it refuses what ``takes`` does, and never lets it by."""
+        command = COMMANDS[name]
+        refused = meant(name, *arguments) == wrong_number_of_arguments(command.name)
+        if not takes(command.words, 1 + len(arguments)):
+            self.assertTrue(refused)
+        elif command.name != "idmp":  # which takes two words, or four and more
+            self.assertFalse(refused)
 
     def test_the_numbers_are_the_format(self) -> None:
         """A log written by an older version keeps its meaning."""
