@@ -6,6 +6,12 @@ from collections import deque
 
 from dkv.messages import Want
 from dkv.records import Batch, Value, follows, value_bytes
+from dkv.settings import Limits
+
+
+def slot_bytes_max(limits: Limits) -> int:
+    """How many bytes of batches to put into one slot: half a window at most, so that another slot can be under way."""
+    return min(limits.slot_bytes_max, limits.window_bytes_max // 2)
 
 
 class BatchQueue:
@@ -17,6 +23,10 @@ class BatchQueue:
     def __init__(self, marks: tuple[tuple[int, int, int, int], ...]) -> None:
         self._marks = {(node, incarnation): (boot, seq) for node, incarnation, boot, seq in marks}
         self._queue: deque[Batch] = deque()
+
+    def took(self, batch: Batch) -> bool:
+        """Whether this batch was taken, or given up for a later one of its origin."""
+        return (batch.boot, batch.seq) <= self._marks.get((batch.node, batch.incarnation), (0, 0))
 
     def take(self, batch: Batch) -> Want | None:
         """Queue the batch if it is its origin's next, and drop a repeat; otherwise the answer says which is wanted."""

@@ -18,7 +18,7 @@ from dkv.actor import ACCEPTOR, ELECTOR, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import Ballot
 from dkv.events import Flush, Leading, Origins, ReportOrigins
 from dkv.messages import Accept, Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Submit
-from dkv.paxos.batch_queue import BatchQueue
+from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.paxos.chosen_marks import ChosenMarks
 from dkv.paxos.quorum import is_quorum
 from dkv.paxos.read_rounds import ReadRounds
@@ -55,7 +55,7 @@ class Leadership:
         self._node = node
         self._members = tuple(members)
         self._timings = timings
-        self._slot_bytes_max = min(limits.slot_bytes_max, limits.window_bytes_max // 2)
+        self._slot_bytes_max = slot_bytes_max(limits)
         self._window = Window(base, node, self._members, limits.window_slots_max, limits.window_bytes_max)
         self._recovery = deque(recovery)
         self._recovered_through = base + len(self._recovery)

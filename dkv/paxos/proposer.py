@@ -24,9 +24,9 @@ from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Campaign, CatchUp, CaughtUp, Flush, Origins, PeerUp, PromiseRaised, StepDown, Stopped, TimerFired
 from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, Nack, Prepare, Promise, Submit
+from dkv.paxos.backoff import backoff
 from dkv.paxos.leadership import Leadership, LeadershipMessage
 from dkv.paxos.promise_tally import PromiseTally
-from dkv.paxos.window import backoff
 from dkv.settings import Limits, Timings
 
 _FromAcceptors = Promise | Nack | ChosenOtherwise | PromiseRaised

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from dkv.paxos.backoff import backoff
 from dkv.paxos.quorum import quorum_size
 from dkv.records import Value, value_bytes
-
-BACKOFF_MAX = 16
-
-
-def backoff(times: int) -> int:
-    """How many times as long to wait after sending ``times`` times. To ask more often makes no link or disk faster."""
-    return int(min(2 ** (times - 1), BACKOFF_MAX))
 
 
 @dataclass(slots=True)

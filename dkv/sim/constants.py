@@ -42,7 +42,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.classic.patience.WAIT_SLOTS": (2, 8),
     "dkv.paxos.leadership.EARLY_SUBMITS_MAX": (1, 2),
     "dkv.paxos.leadership.MARK_SECONDS": (0.0001, 0.05, 0.4),
-    "dkv.paxos.window.BACKOFF_MAX": (1, 3),
+    "dkv.paxos.backoff.BACKOFF_MAX": (1, 3),
 }
 """What each may be drawn as; small, or unusual."""
 

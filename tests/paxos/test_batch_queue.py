@@ -7,8 +7,9 @@ from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.messages import Want
-from dkv.paxos.batch_queue import BatchQueue
+from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.records import Batch, value_bytes
+from dkv.settings import Limits
 
 
 def batch(boot: int, seq: int, size: int = 3, incarnation: int = 0xB2) -> Batch:
@@ -33,6 +34,20 @@ class QueueTests(SynchronousTestCase):
         for repeat in (batch(3, 7), batch(3, 1), batch(2, 99)):
             self.assertIsNone(self.queue.take(repeat))
         self.assertFalse(self.queue)
+
+    def test_what_was_taken(self) -> None:
+        """A proposer that does not know what is applied proposes it again, for nothing."""
+        for taken in (batch(3, 7), batch(3, 1), batch(2, 99)):
+            self.assertTrue(self.queue.took(taken))
+        for later in (batch(3, 8), batch(4, 1), batch(3, 1, incarnation=0xC2)):
+            self.assertFalse(self.queue.took(later))
+            self.queue.take(later)
+            self.assertTrue(self.queue.took(later))
+
+    def test_two_slots_fit_a_window(self) -> None:
+        """A window that one slot fills up lets no slot be under way while another is written."""
+        self.assertEqual(slot_bytes_max(Limits(window_bytes_max=1001)), 500)
+        self.assertEqual(slot_bytes_max(Limits(window_bytes_max=64 << 20)), Limits().slot_bytes_max)
 
     def test_a_new_boot_begins_at_one(self) -> None:
         """A node that was restarted counts anew; what its earlier life left unfinished is given up."""

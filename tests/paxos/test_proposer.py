@@ -262,6 +262,14 @@ class Phase1Tests(OneProposer):
             [(acceptor(node), Prepare(FIRST, 5)) for node in (2, 4, 5)],
         )
 
+    def test_timers_of_another_time(self) -> None:
+        """A timer that was cancelled as it fired must neither end a lead nor begin anything."""
+        for name in ("progress", "retransmit", "announce"):
+            self.assertEqual(self.give(here(PROPOSER), TimerFired(name)), [])
+        self.lead()
+        self.assertEqual(self.give(here(PROPOSER), TimerFired("progress")), [])
+        self.assertNotIn("stepped_down", self.turn.noted())
+
     def test_a_campaign_under_way_goes_on(self) -> None:
         """To begin again with each poll would never end on slow disks."""
         self.give(here(ELECTOR), Campaign())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.paxos.window import Window, backoff
+from dkv.paxos.window import Window
 from dkv.records import NOOP, Batch
 
 BIG = (Batch(1, 1, 1, 1, b"x" * 600),)
@@ -66,7 +66,6 @@ class WindowTests(SynchronousTestCase):
         window.propose(NOOP, 0.0)
         times = [now for now in range(1, 100) if window.take_overdue(float(now), 1.0)]
         self.assertEqual(times, [1, 3, 7, 15, 31, 47, 63, 79, 95])
-        self.assertEqual([backoff(times) for times in (1, 2, 3, 9)], [1, 2, 4, 16])
 
     def test_the_own_disk(self) -> None:
         """A leader whose disk is stuck must step down, though the others agree without it."""

@@ -38,11 +38,11 @@ from dkv.messages import (
     SlotSettled,
     Submit,
 )
-from dkv.paxos.batch_queue import BatchQueue
+from dkv.paxos.backoff import backoff
+from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.paxos.classic.patience import Patience
 from dkv.paxos.quorum import is_quorum, quorum_size
 from dkv.paxos.strongest import strongest
-from dkv.paxos.window import backoff
 from dkv.records import NOOP, Batch, SlotRecord, Value
 from dkv.settings import Limits, Timings
 
@@ -79,7 +79,7 @@ class ClassicProposer:
     def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
         self._node = node
         self._members = tuple(sorted(members))
-        self._slot_bytes_max = min(limits.slot_bytes_max, limits.window_bytes_max // 2)
+        self._slot_bytes_max = slot_bytes_max(limits)
         self._timings = timings
         self._patience = Patience()
         self._batches: dict[tuple[int, int], Batch] = {}  # of this node, by boot and seq, not known to be applied
@@ -163,10 +163,8 @@ class ClassicProposer:
         if self._step is not SlotStep.ASKING or message.ballot != self._ballot:
             return
         self._marks = message.marks
-        applied = {(node, incarnation): (boot, seq) for node, incarnation, boot, seq in message.marks}
-        for number, batch in list(self._batches.items()):
-            if number <= applied.get((batch.node, batch.incarnation), (0, 0)):
-                del self._batches[number]
+        applied = BatchQueue(message.marks)
+        self._batches = {number: batch for number, batch in self._batches.items() if not applied.took(batch)}
         if not self._own_value():
             self._step, self._ballot = SlotStep.IDLE, ZERO
             return
