@@ -140,7 +140,7 @@ class Acceptor:
             self._withhold(turn, ballot)  # It may have forgotten a vote of an earlier directory (B12).
             return False
         if ballot < self._promised:
-            turn.send(sender, Nack(ballot, self._promised))  # The promise (I1); the Nack only saves time.
+            turn.send(sender, Nack(ballot, self._promised))  # A vote would break the promise (I1).
             return False
         return True
 
@@ -275,7 +275,7 @@ class Acceptor:
     # --- members ---
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
-        """A member is connected: tell it the votes of this disk. The first time, it is a member fewer to wait for."""
+        """A member is connected: tell it the votes of this disk. If it is new, one member fewer is waited for."""
         self._tell_votes(turn, (message.node,))
         if message.node not in self._members.unseen:
             return

@@ -25,7 +25,7 @@ class Contenders:
         """``node`` says that it leads in ``ballot`` no more, or will never do so."""
         self._given_up[node] = max(ballot, self._given_up.get(node, ZERO))
 
-    def another_than(self, candidate: int, now: float) -> bool:
+    def rival_of(self, candidate: int, now: float) -> bool:
         """Whether a fresh promise was made to another node than ``candidate``, which is still connected."""
         owner = self._promised.node
         if owner == candidate or owner not in self._hearing.signs:

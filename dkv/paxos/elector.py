@@ -227,9 +227,9 @@ class Elector:
             return False  # Its acceptor does not vote, so its word counts for nothing (B12).
         if self._hears_leader(now):
             return False  # A node that alone lost the leader must not depose it (B19).
-        if self._campaigns(now) or self._contenders.another_than(candidate, now):
+        if self._campaigns(now) or self._contenders.rival_of(candidate, now):
             return False  # Somebody is about to lead: campaigns that cross end each other.
-        # To a candidate far behind neither: its catch-up would be an outage.
+        # Nor to a candidate far behind: its catch-up would be an outage.
         return poll.chosen_through + self._limits.poll_lag_slots_max >= self._chosen_through
 
     def _poll(self, turn: Turn) -> None:
@@ -284,7 +284,7 @@ class Elector:
         self._proof.ask(self._heartbeats.number, turn.now)
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:
-        """The own proposer stopped. A leader whom nobody in sight overtook polls at once: see ADR 0003."""
+        """The own proposer stopped. A leader that was overtaken by nobody in sight polls at once: see ADR 0003."""
         if isinstance(self._standing, Leader):
             self._tell_lost(turn, self._standing.ballot, "this node stepped down")
         self._standing = proposer_stopped(self._standing)
