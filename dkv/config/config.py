@@ -1,7 +1,7 @@
 """The config file: who the members of a cluster are, and the limits and timings of a node.
 
-TOML, with one ``[[node]]`` table per member. Environment variables and flags override single settings. Whatever is
-wrong is one ``ConfigError`` of one line that says where, and what was probably meant.
+It is TOML, with one ``[[node]]`` table for each member. Environment variables and flags override single settings. Any
+mistake is a ``ConfigError`` of one line that says where it is, and what was probably meant.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Settings = dict[str, dict[str, Any]]
 
 
 class ConfigError(ValueError):
-    """The config is wrong; the text is one line for the person who wrote it."""
+    """The config is wrong. The text is one line for the person who wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One node of the cluster: its id, where it serves clients, where its peers reach it, and operators, if at all."""
+    """One node of the cluster: its id, and where clients, peers and operators (if they are served) reach it."""
 
     id: int
     client: ListenEndpoint
@@ -175,7 +175,7 @@ def _endpoint(table: Mapping[str, Any], name: str, where: str) -> ListenEndpoint
     elif isinstance(value, str):
         bind, advertise = value, ""
         if name == "admin" and value.isdecimal():
-            bind = f"{LOOPBACK}:{value}"  # whoever wants others to reach it has to say so
+            bind = f"{LOOPBACK}:{value}"  # an operator who wants other machines to reach it must say so
     else:
         raise ConfigError(f"{where}: {value!r} must be a string, or a table with bind and advertise")
     try:
@@ -185,7 +185,7 @@ def _endpoint(table: Mapping[str, Any], name: str, where: str) -> ListenEndpoint
 
 
 def _check_distinct(members: tuple[Member, ...]) -> None:
-    """No two ids and no two addresses are the same. Nodes on different machines may well bind the same words."""
+    """Refuse two equal ids, and two equal addresses. Nodes on different machines may well bind the same words."""
     nodes: set[int] = set()
     addresses: dict[str, str] = {}
     for member in members:

@@ -16,10 +16,10 @@ from dkv.settings import PORT_MAX
 _SHORTHAND = re.compile(r"(?P<host>\*|\[[^\[\]]+\]|[^\s:\[\]=\\]+):(?P<port>[0-9]+)")
 _TCP = re.compile(r"tcp(?P<six>6)?:(port=)?(?P<port>[0-9]+)(:interface=(?P<host>(\\.|[^:\\])+))?(:backlog=[0-9]+)?")
 _TWISTED_TYPES = frozenset(("tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "systemd", "haproxy", "fd", "stdio"))
-"""Words before a colon that begin an endpoint string of Twisted; any other word is the host of ``host:port``."""
+"""Words that begin an endpoint string of Twisted; any other word before a colon is the host of ``host:port``."""
 
 _CHECKED_TYPES = ("tcp:", "tcp6:", "unix:")
-"""Types that can be parsed anywhere; the rest may need another machine's files or its init system."""
+"""Types that can be parsed on any machine; the others may need the files or the init system of the node's own."""
 
 _EVERY_ADDRESS = frozenset(("*", "0.0.0.0", "[::]"))
 
@@ -32,7 +32,7 @@ class EndpointError(ValueError):
 class ListenEndpoint:
     """Two endpoint strings of Twisted: the server's to listen on, the client's for others to connect to.
 
-    ``advertise`` is empty where ``bind`` does not tell how others reach it and nobody said.
+    ``advertise`` is empty if ``bind`` does not tell how others reach it and the config does not either.
     """
 
     bind: str
@@ -130,12 +130,12 @@ def _escaped(address: str) -> str:
 
 
 def _check(parse: Callable[..., Any], text: str) -> None:
-    """Let Twisted parse ``text``; without a reactor, for nothing is done with the result."""
+    """Let Twisted parse ``text``. It gets no reactor, since nothing is done with the result."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it would rather be given a reactor
+            warnings.simplefilter("ignore")  # Twisted warns if it gets no reactor
             parse(None, text)
-    except Exception as error:  # parsers of endpoints, which may be plugins, raise what they please
+    except Exception as error:  # a parser of endpoints may be a plugin, and raise anything
         unknown = "Unknown endpoint type" in str(error) or ":" not in text
         if unknown or text.startswith(_CHECKED_TYPES):
             raise EndpointError(f"{text!r} is neither host:port nor an endpoint string of Twisted: {error}") from None

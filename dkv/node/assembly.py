@@ -33,7 +33,7 @@ def add_actors(
 ) -> None:
     """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies.
 
-    ``mode`` is the cluster's way to agree; in classic mode nobody leads, and other actors play three of the roles.
+    ``mode`` is the cluster's way to agree: in classic mode no node leads, and other actors play three of the roles.
     """
     ids, node, classic = tuple(members), identity.node, mode == CLASSIC
     add(ACCEPTOR, ClassicAcceptor(node, ids, limits, timings) if classic else Acceptor(node, ids, limits))

@@ -1,4 +1,4 @@
-"""What others have to say in a node's process, as lines of its log: Twisted, the standard library, Python itself."""
+"""Lines of the log for what Twisted, the standard library and Python itself have to say in a node's process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEVELS = {
 
 @implementer(ILogObserver)
 class TwistedObserver:
-    """Turns Twisted's events into lines of ours, each a single line, with a failure's traceback in a field."""
+    """Turns each event of Twisted's into a single line of ours, with a failure's traceback in a field."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger(actor=TWISTED)  # of the node that the process was configured for
@@ -47,7 +47,7 @@ class TwistedObserver:
 
 
 class _Handler(logging.Handler):
-    """Hands on what libraries log by the standard library's ``logging``; without it that would go to stderr."""
+    """Hands on what libraries log with the standard library's ``logging``, which would otherwise go to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger(actor=PYTHON)
@@ -57,9 +57,9 @@ class _Handler(logging.Handler):
 
 
 def take_over(end: Callable[[BaseException], None]) -> None:
-    """From now on, log what libraries log and what nobody catches: a traceback is lines that nobody can parse.
+    """From now on, log what libraries log and exceptions that nobody catches: no program can parse a traceback.
 
-    ``end(error)`` ends the process after an exception that nothing but the end of the process is left for.
+    ``end(error)`` ends the process after an exception that nobody caught in the main thread.
     """
 
     def uncaught(_: object, error: BaseException, __: object) -> None:

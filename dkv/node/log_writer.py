@@ -1,8 +1,8 @@
-"""Where the lines of the log go: written by a thread of their own, so that no log can stop or delay a node.
+"""Where the lines of the log go. A thread of its own writes them, so that no log can stop or delay a node.
 
-A pipe that nobody reads blocks whoever writes to it, and so does a stopped terminal; a regular file cannot be opened so
-that it never blocks. Only this thread waits for them. Beyond ``WAITING_BYTES_MAX`` lines are dropped and counted, as
-are those that a full disk or a closed pipe refuses; as soon as it can be written again, the log says how many.
+A pipe that nobody reads blocks its writer, and so does a stopped terminal. A regular file cannot be opened so that it
+never blocks. Only this thread waits for them. Lines beyond ``WAITING_BYTES_MAX`` are dropped and counted, and so are
+lines that a full disk or a closed pipe refuses. As soon as the log can be written again, it says how many were dropped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STDOUT = 1
 
 
 class LogFile:
-    """A file to append to, which can be opened again after it was moved away; without ``path``, stdout."""
+    """A file to append to, which can be opened again after it was moved away. Without ``path`` it is stdout."""
 
     def __init__(self, path: str | None = None) -> None:
         self._path = path
@@ -30,12 +30,12 @@ class LogFile:
         self.terminal = os.isatty(self._descriptor)
 
     def write(self, data: bytes) -> None:
-        """Write all of it, however long that takes, or ``OSError``. A line that was cut short is ended by the next."""
+        """Write all of it, however long that takes; or ``OSError``. The next write ends a line that was cut short."""
         rest = b"\n" + data if self._torn else data
         while rest:
             try:
                 written = os.write(self._descriptor, rest)
-            except BlockingIOError:  # whoever started us shares it and made it non-blocking
+            except BlockingIOError:  # the process that started this one shares it, and made it non-blocking
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
                 poll.poll()
@@ -44,7 +44,7 @@ class LogFile:
             self._torn = bool(rest)
 
     def reopen(self) -> bool:
-        """Open the path again, if there is one; whether there is. After an ``OSError`` the old file stays in use."""
+        """Open the path again; False if there is none. After an ``OSError`` the old file stays in use."""
         if self._path is None:
             return False
         descriptor = _open(self._path)
@@ -62,16 +62,16 @@ def _open(path: str) -> int:
 
 
 class LogWriter:
-    """Writes lines to ``file``. ``line(level, event, **fields)`` makes one of what the writer itself has to say.
+    """Writes lines to ``file``. ``line(level, event, **fields)`` makes the lines that the writer itself adds.
 
-    Lines come from one thread, the reactor's; a signal may interrupt it at any point.
+    Lines come from one thread, the reactor's, which a signal may interrupt at any point.
     """
 
     def __init__(self, file: LogFile, line: Callable[..., str]) -> None:
         self.terminal = file.terminal
         self._file = file
         self._line = line
-        self._jobs: SimpleQueue[bytes | Event | None] = SimpleQueue()  # lines, somebody who waits, and None to reopen
+        self._jobs: SimpleQueue[bytes | Event | None] = SimpleQueue()  # lines, an event to set, or None to reopen
         self._taken_bytes = self._done_bytes = 0  # each counted by one thread alone
         self._refused = self._failed = 0  # so are these
         self._told = 0
@@ -84,7 +84,7 @@ class LogWriter:
         return self._refused + self._failed
 
     def start(self) -> None:
-        """Begin to write, in this process: a fork takes no threads along, so it must come first."""
+        """Begin to write, in this process: call it after every fork, which takes no threads along."""
         self._thread = Thread(target=self._work, name="dkv-log", daemon=True)
         self._thread.start()
 

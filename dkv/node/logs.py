@@ -1,7 +1,7 @@
 """Log lines: key=value on a terminal, JSON elsewhere.
 
-Every line has timestamp, level, event, node and actor. Nothing is logged per operation. What others have to say becomes
-lines of ours in ``foreign.py``; ``logwriter.py`` writes them.
+Every line has timestamp, level, event, node and actor. Nothing is logged per operation. ``foreign.py`` makes such lines
+of what libraries log, and ``log_writer.py`` writes all of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _FIRST_KEYS = ("timestamp", "level", "node", "actor", "event")
 
 
 class Output(Protocol):
-    """What takes the lines, without their ends, and must not wait or raise. ``terminal``: whether people read them."""
+    """Takes the lines, without their ends, and must not wait or raise. ``terminal`` says whether people read them."""
 
     terminal: bool
 
@@ -32,7 +32,7 @@ class _Sink:
         self.debug = self.info = self.warning = self.error = self.critical = output.write
 
     def __call__(self, *_: Any) -> _Sink:
-        """This sink: as structlog asks for the logger to wrap."""
+        """This sink: structlog calls it to get the logger that it wraps."""
         return self
 
 
@@ -71,7 +71,7 @@ def lines_dropped() -> int:
 
 
 def line(level: str, event: str, **fields: Any) -> str:
-    """The line that a logger would write, for who writes the lines and cannot use one."""
+    """The line that a logger would write, for the writer of lines, which cannot use a logger itself."""
     processed: Any = {"event": event, **fields}
     for process in structlog.get_config()["processors"]:
         processed = process(None, level, processed)

@@ -7,10 +7,10 @@ import socket
 
 
 def notify(state: str) -> bool:
-    """Send ``state``, such as ``READY=1``, to whoever started this process and asked to be told; whether it was sent.
+    """Send ``state``, such as ``READY=1``, to the supervisor that started this process; whether it was sent.
 
-    Not sent is no failure of the node: where nobody asked (``$NOTIFY_SOCKET``) there is nobody to tell, and where the
-    socket is gone, systemd says itself that it has heard nothing.
+    It is no failure of the node if it was not sent. Without ``$NOTIFY_SOCKET`` there is no supervisor that wants to be
+    told. If the socket is gone, systemd itself says that it has heard nothing.
     """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:

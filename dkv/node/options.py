@@ -21,26 +21,26 @@ from dkv.node.process import keep_standard_descriptors
 USAGE_STATUS = 2
 OUTPUT_STATUS = 74
 NO_READER_STATUS = 141
-"""What was asked for could not be written; nobody reads it any more."""
+"""The exit status when nobody reads the output any more; ``OUTPUT_STATUS`` is for one that cannot be written."""
 
 DAEMON_LOG = "twistd.log"
 """Where a daemon logs unless it is told where: twistd's own choice."""
 
 DAEMON_UMASK = 0o077
-"""A daemon's files are for its user alone, unless --umask says otherwise: twistd's own choice too."""
+"""A daemon's files are its user's alone, unless --umask says otherwise: twistd's own choice too."""
 
 STDOUT = "-"
 """How --logfile names stdout."""
 
 FENCED_STATUS = 3
-"""The directory must never be used again: nothing is mended by another start."""
+"""The directory must never be used again: another start would mend nothing."""
 
 
 class Options(TwistedOptions):
     """``config``, ``member`` and ``data_directory`` say what to run once parsing has succeeded, the others how.
 
-    ``daemon``: whether to go into the background. ``log``: where all lines go; it must be started. ``log_path``: empty
-    for stdout. ``pidfile``: empty for none. All paths are absolute, for twistd may go to another directory later.
+    ``daemon`` says whether to go into the background. All lines go to ``log``, which must be started. ``log_path`` is
+    empty for stdout, ``pidfile`` for none. All paths are absolute, for twistd may go to another directory later.
 
     A mistake is one line on stderr and status 2: twistd would print all of its help and report success.
     """
@@ -134,7 +134,7 @@ class Options(TwistedOptions):
         return value if value is not None else self._environment.get("DKV_" + name.upper().replace("-", "_"))
 
     def _take_over_start(self, twistd: MutableMapping[str, Any], defaults: Mapping[str, Any]) -> None:
-        """Go into the background by ourselves (``process.py``), and write no pidfile that nobody asked for.
+        """Go into the background by ourselves (``process.py``), and write a pidfile only if one was asked for.
 
         twistd's default, twistd.pid in the current directory, would let only one node be started from there.
         """
@@ -144,7 +144,7 @@ class Options(TwistedOptions):
             if twistd.get("umask") is None:
                 twistd["umask"] = DAEMON_UMASK
         pidfile = twistd.get("pidfile")
-        if pidfile is defaults.get("pidfile"):  # that very object: somebody who types the same name gets a file
+        if pidfile is defaults.get("pidfile"):  # that very object: a user who types the same name gets a file
             pidfile = ""
         self.pidfile = os.path.abspath(pidfile) if pidfile else ""
         twistd["pidfile"] = self.pidfile
@@ -167,7 +167,7 @@ class Options(TwistedOptions):
 
 
 def _answer(text: str) -> NoReturn:
-    """Print what was asked for and exit, with a status that says whether it was written, as those of ``dkv`` do."""
+    """Print the answer and exit, with a status that says whether it was written, as commands of ``dkv`` do."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -14,14 +14,14 @@ _STDERR = 2
 
 
 def keep_standard_descriptors() -> None:
-    """Open what of stdin, stdout and stderr is closed: else a file of the database could get its number."""
+    """Open those of stdin, stdout and stderr that are closed: else a file of the database could get their numbers."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
 
 
 def say(line: str) -> None:
-    """Write a line on stderr, unless nobody has taken it within a moment: a process that must end cannot wait."""
+    """Write a line on stderr, unless nobody takes it within ``SAY_SECONDS``: a process that must end cannot wait."""
     poll = select.poll()
     poll.register(_STDERR, select.POLLOUT)
     if poll.poll(SAY_SECONDS * 1000):
@@ -33,10 +33,10 @@ def say(line: str) -> None:
 
 
 def daemonize(log_path: str) -> int:
-    """Go on as a daemon; the descriptor to ``Launch`` with. The process that was started waits at its other end.
+    """Go on as a daemon; the descriptor for ``Launch``. The process that was started waits at its other end.
 
-    twistd's own way would not do: its first process waits for ever for a daemon that was killed or ended itself, knows
-    no status but 1, and shows a hundred bytes of the reason (twisted#7745). Here the daemon keeps stderr until it has
+    Why not twistd's own way: its first process waits for ever for a daemon that was killed or ended itself, knows no
+    status but 1, and shows only a hundred bytes of the reason (twisted#7745). Here the daemon keeps stderr until it has
     started, says there what is wrong, and hands over its status.
     """
     reader, teller = os.pipe()
@@ -63,10 +63,10 @@ def _status_of_start(reader: int, log_path: str) -> int:
 
 
 class Launch:
-    """Tells whoever started this process what became of it, and ends it.
+    """Tells the process that started this one what became of it, and ends it.
 
-    ``teller`` is the descriptor that ``daemonize`` gave, None in the foreground; ``flush`` waits for the log, a moment
-    at most.
+    ``teller`` is the descriptor that ``daemonize`` gave, None in the foreground. ``flush`` waits for the log, for a
+    moment at most.
     """
 
     def __init__(self, flush: Callable[[], None], pidfile: str = "", teller: int | None = None) -> None:
@@ -107,14 +107,14 @@ class Launch:
 def obey_signals(reactor: Any, reopen_log: Callable[[], None], stopping: Callable[[str], None]) -> None:
     """SIGHUP and SIGUSR1 reopen the log, from now on. SIGTERM and SIGINT stop the reactor, once it runs.
 
-    ``stopping(name)`` is called on the first of those. A second one, or one before the reactor runs, ends the process
-    at once: that is safe at any moment. Twisted's own handlers would end it by the signal even after a clean stop, and
-    answer a second one with a traceback.
+    The first of the latter calls ``stopping(name)``. A second one, or one before the reactor runs, ends the process at
+    once, which is safe at any moment. Twisted's own handlers would let the signal end the process even after a clean
+    stop, and would answer a second one with a traceback.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, lambda *_: reopen_log())
     stops = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # which is what a shell does for what it runs behind itself
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # a shell ignores it for commands in the background
         stops.append(signal.SIGINT)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

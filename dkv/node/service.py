@@ -48,17 +48,17 @@ __all__ = ["NodeService", "Options", "makeService"]
 
 DESCRIPTORS_WANTED = 65_536
 DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
-"""Kept from clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
+"""Not for clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
 
 _STATUS: dict[type[DirectoryError], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
-"""With which exit status a start fails that finds its directory like this; 1 for the rest."""
+"""The exit status of a start that finds its directory in this state; it is 1 for all others."""
 
 SWITCH_SECONDS = 1e-4
 """How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files as far as is wanted and allowed; what it is then."""
+    """Raise the soft limit of open files as far as is wanted and allowed; the limit that holds then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -105,8 +105,8 @@ class NodeService(MultiService):
     def startService(self) -> Any:  # noqa: N802 - Twisted's name
         """Bind all ports; then open the directory, build the node, open the doors and take part.
 
-        A second start of the same node fails at its ports, before it has touched the directory. What is bound is not
-        served before the node is built: see ``Door``.
+        A second start of the same node fails at its ports, before it has touched the directory. Clients and peers that
+        connect meanwhile are served when the node is built (``Door``).
         """
         super().startService()  # type: ignore[no-untyped-call]  # as above
         connections_max = self._connections_max()
@@ -115,7 +115,7 @@ class NodeService(MultiService):
             if self._admin_door is not None:
                 yield self._admin_door.bind()
             yield self._client_door.bind()
-        except Exception as error:  # Whatever an endpoint finds wrong with its address, the operator must read.
+        except Exception as error:  # An endpoint may raise anything; the operator must read what is wrong.
             yield self._close_doors()
             self._fail_to_start(f"cannot listen: {error}")
             return
@@ -125,7 +125,7 @@ class NodeService(MultiService):
             self._fail("the node failed at its start", error)
 
     def _open(self, connections_max: int) -> None:
-        """Open the directory, and run the node on it; or end the process, with the reason why that cannot be."""
+        """Open the directory and run the node on it; or end the process, and say why."""
         os.umask(PRIVATE_UMASK)
         try:
             members = [member.id for member in self._config.members]
@@ -232,7 +232,7 @@ class NodeService(MultiService):
 
     @inlineCallbacks
     def stopService(self) -> Any:  # noqa: N802 - Twisted's name
-        """Answer what is under way, for a moment at most; then close connections, actors and store in that order."""
+        """Answer what is under way, for ``drain_seconds`` at most; then close connections, actors and store."""
         notify("STOPPING=1")
         yield self._client_door.close()
         if self._running:
@@ -259,7 +259,7 @@ class NodeService(MultiService):
         self._end(f"dkvnode: {reason}", status)
 
     def _fail(self, reason: str, error: BaseException) -> None:
-        """The host has stopped: the process ends as it is, for what is in memory may not be what the disk holds."""
+        """The host has stopped: end the process now, for what is in memory may not be what the disk holds."""
         if isinstance(error, Fenced):
             self._end_for_good(str(error))
             return
@@ -267,7 +267,7 @@ class NodeService(MultiService):
         self._end(f"dkvnode: {reason}: {error}")
 
     def _end_for_good(self, reason: str) -> None:
-        """Fence the directory. If that fails the next start may go on until it meets the same reason again."""
+        """Fence the directory. If that fails, the next start runs until it meets the same reason again."""
         self._log.critical("fenced", reason=reason)
         assert self._store is not None
         try:
@@ -283,7 +283,7 @@ class NodeService(MultiService):
 def collect_garbage_rarely() -> None:
     """Look for cycles less often than Python does, which is after every 700 new objects: a node makes few cycles."""
     gc.collect()
-    gc.freeze()  # what is there now, modules mostly, stays to the end
+    gc.freeze()  # what exists now, modules mostly, stays to the end
     gc.set_threshold(50_000, 20, 50)
 
 
