@@ -1,5 +1,9 @@
 """Paxos: one role a file. Roles react to messages and touch nothing else.
 
+Read ``acceptor`` first: its votes are what Paxos is about. Then read ``proposer`` (phase 1) and ``leadership`` (phase
+2), which ask for votes, and ``elector``, which sees to it that one proposer does. ``learner`` applies what was chosen,
+and ``catchup`` fetches what was missed. The other files are parts of these.
+
 The rules that they keep. Comments cite them by these codes; docs/known-bugs.md says more.
 
 I1: an acceptor's promise never falls, restarts included; it votes for nothing below its promise.

@@ -23,7 +23,7 @@ class ElectionTimer:
         self.wait(turn, self._random_seconds(turn))
 
     def put_off(self, turn: Turn) -> None:
-        """As ``wait_at_random``, at no cost: somebody leads, or is about to, and says so many times a second."""
+        """As ``wait_at_random``, without setting the timer anew: a leader is heard many times a second."""
         self._due_at = turn.now + self._random_seconds(turn)
 
     def fired(self, turn: Turn) -> bool:

@@ -104,6 +104,7 @@ class ClassicAcceptor(Acceptor):
             self._withhold(turn, ballot)  # It may have forgotten a vote of an earlier directory (B12).
             return
         promised = self._promised_for(slot)
+        # A peer's ballot must not be below the promise (I1). The own proposer's must be of a new round (B3).
         if ballot.round <= promised.round if own else ballot < promised:
             turn.send(sender, NackSlot(ballot, slot, promised, self._promised))
             return
@@ -118,7 +119,7 @@ class ClassicAcceptor(Acceptor):
         """Phase 2b for one slot: accept the value, unless a higher ballot was promised there (P1a)."""
         ballot, slot = message.ballot, message.slot
         if not self._voting:
-            self._withhold(turn, ballot)
+            self._withhold(turn, ballot)  # As above (B12).
             return
         held, accepted_in = self._log.record(turn, slot), self._log.accepted_in(slot)
         otherwise = held is not None and held.value != message.value
