@@ -110,6 +110,21 @@ class LogTests(SynchronousTestCase):
         self.assertEqual((self.log.chosen_through, self.log.open_slots(1)), (2, [3]))
         self.assertEqual(self.log.accepted_in(3), B2)
 
+    def test_a_restart_extends_over_what_was_learned(self) -> None:
+        """What the records say is chosen is chosen, whatever the mark on disk says: nobody may have to tell it again."""
+        for slot in (1, 2, 4):
+            self.log.learn(self.turn, slot, value(slot))
+        self.restart(lose_staged=True)
+        self.assertEqual((self.log.chosen_through, self.log.open_slots(1)), (2, [4]))
+
+    def test_what_is_applied_closes_a_gap(self) -> None:
+        """Slots that were learned above it become part of the prefix in the same turn."""
+        self.log.learn(self.turn, 3, value(3))
+        self.log.accept(self.turn, 1, B2, value(1))
+        self.log.accept(self.turn, 2, B2, value(2))
+        self.log.applied(self.turn, 2)
+        self.assertEqual((self.log.chosen_through, self.log.open_slots(1)), (3, []))
+
     @given(some.lists(some.tuples(some.sampled_from("aml"), some.integers(1, 5), some.integers(1, 3)), max_size=30))
     def test_any_order(self, steps: list[tuple[str, int, int]]) -> None:
         """Whatever comes in whatever order: the prefix is chosen, its values stay, and a restart shows the same."""

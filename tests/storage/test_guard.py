@@ -76,6 +76,16 @@ class LockTests(GuardTestCase):
         self.assertRaises(StoreFailed, LevelDBStore, str(self.directory), print, create=True)
         self.open()
 
+    def test_no_descriptor_is_left(self) -> None:
+        """A process that tries again and again must not run out of them, nor keep the lock by one that it forgot."""
+        self.directory.mkdir()
+        before = len(os.listdir("/proc/self/fd"))
+        lock = DirectoryLock(str(self.directory))
+        self.assertRaises(DirectoryLocked, DirectoryLock, str(self.directory))
+        lock.release()
+        lock.release()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
     def test_a_file_system_without_locks(self) -> None:
         """Better no start than one that is not guarded."""
         initialise(str(self.directory), "c", 1)
@@ -128,6 +138,18 @@ class PrivacyTests(GuardTestCase):
         gone = FileNotFoundError(2, "No such file or directory")
         with patch("os.chmod", side_effect=gone), patch("os.stat", side_effect=[os.stat(self.directory), gone] * 9):
             self.assertIsNone(narrow(str(self.directory)))
+        stat_of, first = os.stat, os.listdir(self.directory)[0]
+
+        def all_but_one(path: str) -> os.stat_result:
+            if os.path.basename(path) == first:
+                raise gone
+            return stat_of(path)
+
+        for entry in self.directory.iterdir():
+            entry.chmod(0o644)
+        with patch("os.stat", side_effect=all_but_one):
+            narrow(str(self.directory))
+        self.assertEqual(len([path for path in self.directory.iterdir() if path.stat().st_mode & 0o077]), 1)
 
     def test_narrow_what_is_anothers(self) -> None:
         """A directory of root's that a node may use is no reason not to start, but one to look."""
