@@ -111,7 +111,7 @@ class LogTests(SynchronousTestCase):
         self.assertEqual(self.log.accepted_in(3), B2)
 
     def test_a_restart_extends_over_what_was_learned(self) -> None:
-        """What the records say is chosen is chosen, whatever the mark on disk says: nobody may have to tell it again."""
+        """What the records say is chosen is chosen, whatever the mark on disk says: nobody need tell it again."""
         for slot in (1, 2, 4):
             self.log.learn(self.turn, slot, value(slot))
         self.restart(lose_staged=True)
