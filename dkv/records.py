@@ -18,7 +18,7 @@ Argument = int | bytes | list["Argument"]
 Entry = list[Argument]
 """One command as a gateway puts it into a batch: its number, then its arguments (``dkv.kv.commands`` has a table).
 
-The argument of a write with a token is an entry itself.
+A write with a token is an entry whose last argument is the write, an entry itself.
 """
 
 UncheckedEntry = Sequence[object]

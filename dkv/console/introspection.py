@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from dkv.kv import commands
 from dkv.replies import Local, Nested, Simple
@@ -15,20 +15,26 @@ PATTERN_BYTES_MAX = 64
 """No setting has a longer name; a longer pattern finds nothing."""
 
 
+Session = TypeVar("Session")
+
+
 @dataclass(frozen=True, slots=True)
-class ConnectionCommand:
-    """A command that is answered by the connection, without the log; ``words`` as in ``kv.commands.Command``."""
+class ConnectionCommand(Generic[Session]):
+    """A command that is answered by the connection, without the log; ``words`` as in ``kv.commands.Command``.
+
+    ``answer`` is given the session that the command came in.
+    """
 
     name: str
     words: int
     arguments: str
     summary: str
-    answer: Callable[[Any, list[bytes]], Local]
+    answer: Callable[[Session, list[bytes]], Local]
     last_key: int = 0
     writes: bool = False
 
 
-Described = commands.Command | ConnectionCommand
+Described = commands.Command | ConnectionCommand[Any]
 Table = Mapping[bytes, Described]
 
 

@@ -1,6 +1,6 @@
 """Where a node's notes go: to the log, to whatever counts them or judges by them, and into what ``INFO`` shows.
 
-What actors note, and how it is logged, says the table in ``dkv.noted``. Nothing is noted for a single operation.
+The table in ``dkv.noted`` says what actors note, and how it is logged. Nothing is noted for a single operation.
 """
 
 from __future__ import annotations

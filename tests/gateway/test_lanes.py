@@ -139,7 +139,7 @@ class LanesTests(SynchronousTestCase):
                     if not each.answered:
                         self.assertIn(each, under_way)
                         self.assertEqual(each.in_log, one.in_log)
-            if under_way and data.draw(st.booleans()):
+            if data.draw(st.booleans()) and under_way:
                 self.answer(data.draw(st.sampled_from(under_way)))
         while self.lanes:
             self.answer([*self.lanes.to_log, *self.reads.waiting][0])
