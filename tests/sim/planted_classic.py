@@ -217,7 +217,7 @@ def own_value_always() -> Iterator[None]:
     """A proposer insists on its own value though a quorum reported another."""
 
     def insist(self: ClassicProposer, turn: Any) -> None:
-        self._promises = dict.fromkeys(self._promises)
+        self._try.promises = dict.fromkeys(self._try.promises)
         propose(self, turn)
 
     propose = ClassicProposer._propose

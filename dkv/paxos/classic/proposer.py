@@ -21,6 +21,7 @@ many, so that all have their turn (ADR 0004).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import assert_never
 
@@ -73,6 +74,21 @@ class SlotStep(Enum):
     BEHIND = auto()
 
 
+@dataclass(slots=True)
+class _Try:
+    """What came of one ballot in one slot.
+
+    ``promises`` has the record that each acceptor reported, None if it held nothing. ``refused`` and ``voters`` are the
+    acceptors that refused the ballot, and that accepted ``value`` in it. ``sent_times`` counts how often it was asked.
+    """
+
+    promises: dict[int, SlotRecord | None] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+    voters: set[int] = field(default_factory=set)
+    value: Value = NOOP
+    sent_times: int = 1
+
+
 class ClassicProposer:
     """The proposer of node ``node`` of a cluster in classic mode; ``members`` are all ids."""
 
@@ -95,15 +111,7 @@ class ClassicProposer:
         self._slot = slot
         self._met = ZERO  # the highest ballot met in the slot
         self._ballot = ZERO
-        self._begin_ballot()
-
-    def _begin_ballot(self) -> None:
-        """Set what belongs to one ballot."""
-        self._promises: dict[int, SlotRecord | None] = {}
-        self._refused: set[int] = set()
-        self._voters: set[int] = set()
-        self._value: Value = NOOP
-        self._sent_times = 1
+        self._try = _Try()
 
     def start(self, turn: Turn) -> None:
         """Nothing is kept on disk: the acceptor says what it has promised."""
@@ -153,7 +161,7 @@ class ClassicProposer:
         lowest = max(self._floor.round + self._patience.rank, self._met.round, self._ballot.round)
         self._ballot = Ballot(lowest + 1, self._node)
         self._step = SlotStep.ASKING
-        self._begin_ballot()
+        self._try = _Try()
         turn.cancel_timer("again")
         turn.cancel_timer("retransmit")
         turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._slot - 1))
@@ -161,7 +169,7 @@ class ClassicProposer:
     def _on_origins(self, turn: Turn, message: Origins) -> None:
         """The learner says what is applied: forget those batches, and reserve the ballot if any is left."""
         if self._step is not SlotStep.ASKING or message.ballot != self._ballot:
-            return
+            return  # An answer to an earlier question: this ballot is another one, for another slot perhaps.
         self._marks = message.marks
         applied = BatchQueue(message.marks)
         self._batches = {number: batch for number, batch in self._batches.items() if not applied.took(batch)}
@@ -193,18 +201,18 @@ class ClassicProposer:
                     turn.send(self._acceptor(node), prepare)
             turn.set_timer("retransmit", self._timings.retransmit_seconds)
         if self._step is SlotStep.PREPARING:
-            self._promises[sender.node] = message.record
-            if is_quorum(self._promises, self._members):
+            self._try.promises[sender.node] = message.record
+            if is_quorum(self._try.promises, self._members):
                 self._propose(turn)
 
     def _propose(self, turn: Turn) -> None:
         """Propose the strongest value that the quorum reported; the own one if it reported none."""
-        held = strongest([record for record in self._promises.values() if record is not None])
-        self._value = self._own_value() if held is None else held.value
+        held = strongest([record for record in self._try.promises.values() if record is not None])
+        self._try.value = self._own_value() if held is None else held.value
         self._step = SlotStep.ACCEPTING
-        self._sent_times = 1
+        self._try.sent_times = 1
         turn.note(noted.proposed)
-        accept = AcceptSlot(self._ballot, self._slot, self._value)
+        accept = AcceptSlot(self._ballot, self._slot, self._try.value)
         for node in self._members:
             turn.send(self._acceptor(node), accept)
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
@@ -214,9 +222,9 @@ class ClassicProposer:
     def _on_accepted_slot(self, turn: Turn, sender: Address, message: AcceptedSlot) -> None:
         """Phase 2b: an acceptor has the value on its disk. With a quorum in one ballot it is chosen: tell everybody."""
         if self._step is not SlotStep.ACCEPTING or (message.ballot, message.slot) != (self._ballot, self._slot):
-            return
-        self._voters.add(sender.node)
-        if not is_quorum(self._voters, self._members):
+            return  # Votes of two ballots make no quorum: the acceptor may hold another value by now.
+        self._try.voters.add(sender.node)
+        if not is_quorum(self._try.voters, self._members):
             return
         self._step = SlotStep.SETTLING
         chosen = SlotChosen(self._ballot, self._slot)
@@ -230,7 +238,7 @@ class ClassicProposer:
     def _on_slot_settled(self, turn: Turn, sender: Address, message: SlotSettled) -> None:
         """The slot is chosen, with whatever value: go on behind it, once the own acceptor holds it too."""
         if message.slot != self._slot:
-            return
+            return  # Of a slot that is behind this node.
         if sender.node == self._node:
             if message.chosen_through >= self._slot:
                 self._settled(turn, message.chosen_through)
@@ -243,7 +251,7 @@ class ClassicProposer:
         """Go on behind ``through``, which the own acceptor holds."""
         if self._step is SlotStep.SETTLING:
             self._patience.won(turn.now)
-            for batch in self._value:
+            for batch in self._try.value:
                 if batch.node == self._node:
                     self._batches.pop((batch.boot, batch.seq), None)
         elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING, SlotStep.WAITING):
@@ -262,14 +270,14 @@ class ClassicProposer:
         """An acceptor has promised the slot to a higher ballot: somebody else is, or was, at work there."""
         self._floor = max(self._floor, message.floor)
         if (message.ballot, message.slot) != (self._ballot, self._slot):
-            return
+            return  # An earlier ballot was refused, and is given up.
         if self._step not in (SlotStep.RESERVING, SlotStep.PREPARING, SlotStep.ACCEPTING):
-            return
-        if sender.node in self._refused:
+            return  # A quorum has accepted it all the same, or it is given up.
+        if sender.node in self._try.refused:
             return  # It was asked again: that must not put off what its first refusal has set going.
         self._met = max(self._met, message.promised)
-        self._refused.add(sender.node)
-        enough = len(self._members) - len(self._refused) >= quorum_size(len(self._members))
+        self._try.refused.add(sender.node)
+        enough = len(self._members) - len(self._try.refused) >= quorum_size(len(self._members))
         if self._step is not SlotStep.RESERVING and enough:
             turn.set_timer("again", self._patience.wait(turn.random))  # The others make a quorum, unless they are dead.
         elif message.promised.node == self._node or message.promised == message.floor:
@@ -291,16 +299,16 @@ class ClassicProposer:
                 self._ask(turn)
         elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING):
             self._retransmit(turn, self._members)
-            self._sent_times += 1
-            turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._sent_times))
+            self._try.sent_times += 1
+            turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._try.sent_times))
 
     def _retransmit(self, turn: Turn, nodes: Iterable[int]) -> None:
         """Send again what other nodes have not answered; within the node nothing is lost."""
-        prepare, accept = PrepareSlot(self._ballot, self._slot), AcceptSlot(self._ballot, self._slot, self._value)
+        prepare, accept = PrepareSlot(self._ballot, self._slot), AcceptSlot(self._ballot, self._slot, self._try.value)
         for node in sorted(set(nodes) - {self._node}):
-            if self._step is SlotStep.PREPARING and node not in self._promises:
+            if self._step is SlotStep.PREPARING and node not in self._try.promises:
                 turn.send(self._acceptor(node), prepare)
-            elif self._step is SlotStep.ACCEPTING and node not in self._voters:
+            elif self._step is SlotStep.ACCEPTING and node not in self._try.voters:
                 turn.send(self._acceptor(node), accept)
 
     def _acceptor(self, node: int) -> Address:
