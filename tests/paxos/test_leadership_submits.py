@@ -61,7 +61,8 @@ class Phase2Tests(OneProposer):
     def test_origins_of_an_earlier_lead(self) -> None:
         """Marks that are older than the log would have a batch proposed which is in it already."""
         self.lead()
-        self.give(here(LEARNER), Origins(Ballot(0, 1), ()))
+        for other in (Ballot(0, 1), Ballot(9, 1)):
+            self.give(here(LEARNER), Origins(other, ()))
         self.assertEqual(self.submit(batch(1)), [])
         self.give(here(LEARNER), Origins(FIRST, ()))
         self.give(here(LEARNER), Origins(FIRST, ()))
