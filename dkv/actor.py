@@ -1,7 +1,7 @@
 """Actors and turns: the only way in which a part of a node acts on anything.
 
-An actor is a plain object. It receives one message at a time, runs to completion, and touches no clock, socket,
-disk or global randomness: what it wants done it asks of its ``Turn``, which the host carries out.
+An actor is a plain object. It receives one message at a time, runs to completion, and touches no clock, socket, disk
+or global randomness. It asks its ``Turn`` for everything that it wants done, and the host carries it out.
 """
 
 from __future__ import annotations
@@ -69,63 +69,63 @@ class Address(NamedTuple):
 
 
 class Fenced(Exception):
-    """The node's directory must never take part again: raised in a turn, it ends the process for good.
+    """The node's directory must never take part again. An actor raises it in a turn, and the process ends for good.
 
-    The text is the reason, one line. The host delivers nothing that was sent in that turn or later, and whoever ends
-    the process writes the reason into the directory, which is refused from then on (``dkv.storage.fence``).
+    The text is the reason, in one line. The host delivers nothing that was sent in that turn or later. The reason is
+    written into the directory, which is refused from then on (``dkv.storage.fence``).
     """
 
 
 class Turn(Protocol):
-    """What an actor may ask for while it handles one message."""
+    """Everything that an actor may ask for while it handles one message."""
 
     @property
     def now(self) -> float:
-        """Monotonic seconds, frozen for the turn and for those that are made with it."""
+        """Monotonic seconds, the same throughout the turn and the turns that are run with it."""
 
     @property
     def random(self) -> Random:
         """The node's seeded generator."""
 
     def send(self, to: Address, message: Any) -> None:
-        """Deliver once all this actor has persisted is on disk: here reliably and in order, to a peer perhaps."""
+        """Deliver once all this actor has persisted is on disk. To this node reliably, in order; to a peer perhaps."""
 
     def send_early(self, to: Address, message: Any) -> None:
-        """Deliver without waiting for this actor's disk: only for what claims nothing about that disk (ADR 0001)."""
+        """Deliver without waiting for the disk: only for messages that claim nothing about it (ADR 0001)."""
 
     def persist(self, key: bytes, value: bytes) -> None:
         """Write before any message that this actor sends in this turn or later is delivered to anyone."""
 
     def persist_erase(self, key: bytes) -> None:
-        """Erase, under the same promise."""
+        """Erase a key, under the same promise."""
 
     def stage(self, key: bytes, value: bytes) -> None:
-        """Write back with a later commit of the host's choosing; holds nothing back."""
+        """Write with a later commit that the host chooses; no message waits for it."""
 
     def stage_erase(self, key: bytes) -> None:
-        """Erase, under the same terms."""
+        """Erase a key, under the same terms."""
 
     def load(self, key: bytes) -> bytes | None:
-        """The key as this actor last wrote it."""
+        """The value that this actor last wrote for the key."""
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """This actor's keys that begin with ``prefix`` and are not below ``start``, in order, as last written."""
+        """This actor's keys, as last written, that begin with ``prefix`` and are not below ``start``, in order."""
 
     def set_timer(self, name: str, seconds: float) -> None:
         """Send this actor ``TimerFired(name)`` after ``seconds``; replaces a timer of the same name."""
 
     def cancel_timer(self, name: str) -> None:
-        """Forget the timer; nothing happens if there is none."""
+        """Cancel the timer; nothing happens if there is none."""
 
     def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         """Something worth a log line or a metric happened: one of ``dkv.noted``, with its fields."""
 
 
 class Actor(Protocol):
-    """What the host runs: ``start`` once before anything else, then ``receive`` for each message."""
+    """A role of a node. The host calls ``start`` once, before anything else, then ``receive`` for each message."""
 
     def start(self, turn: Turn) -> None:
-        """Load what is on disk, set the first timers."""
+        """Load the state from disk, set the first timers."""
 
     def receive(self, turn: Turn, sender: Address, message: Any) -> None:
         """React to one message."""

@@ -1,4 +1,4 @@
-"""Assertions guard what a node stores and answers, in production too: a Python that leaves them out runs no node."""
+"""Assertions guard a node's data and answers in production, too: a Python that leaves them out runs no node."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ REFUSAL = "Python leaves out assertions (-O, PYTHONOPTIMIZE), which guard what d
 
 
 def assertions_left_out() -> bool:
-    """Whether this process runs no ``assert``."""
+    """Whether this process skips every ``assert``."""
     return sys.flags.optimize > 0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Ballot(NamedTuple):
-    """(round, node): compared by round, then by node; never reused by its node, restarts included.
+    """(round, node), compared by round, then by node. A node never uses a ballot twice, not even after a restart.
 
     A named tuple, since ballots are compared for every message and tuples compare in C.
     """
@@ -15,7 +15,7 @@ class Ballot(NamedTuple):
     node: int
 
     def above(self, node: int) -> Ballot:
-        """The lowest ballot of ``node`` that exceeds this one whatever its node is."""
+        """The ballot of ``node`` in the next round: it exceeds this one, whatever node owns this one."""
         return Ballot(self.round + 1, node)
 
     def __str__(self) -> str:
@@ -23,4 +23,4 @@ class Ballot(NamedTuple):
 
 
 ZERO = Ballot(0, 0)
-"""Below every ballot that a proposer can own: what an acceptor has promised before its first promise."""
+"""Below every ballot of a proposer: it stands for the promise of an acceptor that has made none."""

@@ -1,4 +1,4 @@
-"""Who a node is: what its data directory says of it, its lives and its cluster, and what it knows of the others."""
+"""A node's identity: its cluster, data directory and lives, and what it knows of those of other members."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ class Start:
 
 
 STARTS_KEPT = 32
-"""Starts that a directory remembers, the latest ones: fewer are all there were since directories know of them."""
+"""How many starts a directory remembers: the latest ones."""
 
 NEVER = Start(0, 0)
-"""Of a node that was not met since directories know of their lives."""
+"""The start of a node that was not met since directories remember starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """A lower bound of what an acceptor has on disk: its highest ballot in any slot, and how many votes it has cast.
+    """A lower bound of an acceptor's votes on disk: the highest ballot in any slot, and the number of votes cast.
 
-    Each promise and each slot accepted is a vote. Neither number falls, whatever restarts, unless the disk has
-    forgotten something; and whatever vote it forgets, the count is lower.
+    Each promise and each accepted slot is a vote. Neither number falls unless the disk has forgotten something, and
+    the count is lower whichever vote the disk forgets (B34).
     """
 
     ballot: Ballot
     count: int
 
     def covers(self, other: Votes) -> bool:
-        """Whether a disk that holds this may have held ``other`` before."""
+        """Whether a disk that holds these votes now may have held ``other`` before."""
         return self.ballot >= other.ballot and self.count >= other.count
 
     def joined(self, other: Votes) -> Votes:
-        """What a disk holds at least of which both are known."""
+        """The votes that a disk holds at least if both are known of it."""
         return Votes(max(self.ballot, other.ballot), max(self.count, other.count))
 
 
@@ -50,7 +50,7 @@ NO_VOTES = Votes(ZERO, 0)
 
 @dataclass(frozen=True, slots=True)
 class Acquaintance:
-    """What a node keeps of another member: its incarnation, its latest life that was met, and votes that are known."""
+    """A node's knowledge of another member: its incarnation, the latest life that was met, and its known votes."""
 
     incarnation: int
     start: Start = NEVER
@@ -67,7 +67,7 @@ def pack_acquaintance(held: Acquaintance) -> bytes:
 
 
 def unpack_acquaintance(stored: bytes) -> Acquaintance:
-    """What was stored; formats 1 and 2 kept the incarnation alone."""
+    """The acquaintance that was stored; formats 1 and 2 kept only the incarnation."""
     if len(stored) == _INCARNATION.size:
         return Acquaintance(*_INCARNATION.unpack(stored))
     incarnation, boot, life, round_, node, count = _ACQUAINTANCE.unpack(stored)
@@ -76,12 +76,12 @@ def unpack_acquaintance(stored: bytes) -> Acquaintance:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The cluster's id, the node's id in it, and what tells lives of the node apart.
+    """The cluster's id, the node's id in it, and the numbers that tell the node's lives apart.
 
-    ``incarnation`` is 64 random bits drawn by ``dkv init``: it names the data directory. ``boot`` numbers this start;
-    it is on disk before the start does anything, and no other start has it. The rest is shown to peers and is of no
-    meaning to actors: the random ``cluster_key`` of all directories of the cluster (empty in those made before there
-    were keys), the ids of its first ``members``, and the latest ``starts``, this one at the end.
+    ``incarnation`` is 64 random bits that ``dkv init`` drew: it names the data directory. ``boot`` numbers this start;
+    it is on disk before the start does anything, and no other start has it. The rest is for peers and means nothing to
+    actors: the random ``cluster_key`` of all directories of the cluster (empty in directories from before there were
+    keys), the ids of its first ``members``, and the latest ``starts``, this one at the end.
     """
 
     cluster: str
@@ -94,7 +94,7 @@ class Identity:
 
 
 def members_hash(members: Iterable[int]) -> bytes:
-    """What stands for a list of members, in whatever order, among nodes that compare theirs."""
+    """A hash of a list of members, in any order: nodes compare it with that of their own list."""
     return sha256(in_words(members).encode()).digest()[:16]
 
 

@@ -24,7 +24,7 @@ key         value                               written by
 =========== =================================== =====================================================
 
 ``K`` (compacted_through) and ``G`` (generation) are reserved. ``dkv.kv.sessions`` says how the keys of tokens go on.
-Slots and node ids are big-endian, so that LevelDB's order is theirs.
+Slots and node ids are big-endian, so that LevelDB keeps them in their own order.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ STATE = b"S"
 TOKEN = b"T"
 
 GENERATION = b"\0"
-"""Which copy of the state is current; a received snapshot will be written beside it."""
+"""The current copy of the state; a received snapshot will be written beside it."""
 
 _U64 = Struct(">Q")
 _U32 = Struct(">I")
@@ -64,22 +64,22 @@ def record_key(slot: int) -> bytes:
 
 
 def slot_promise_key(slot: int) -> bytes:
-    """The key of what is promised for a slot by itself."""
+    """The key of the ballot that is promised for this slot alone."""
     return SLOT_PROMISE + _U64.pack(slot)
 
 
 def slot_of(key: bytes) -> int:
-    """The slot that the key of a record, or of a slot's promise, names."""
+    """The slot in the key of a record, or of a slot's promise."""
     return int(_U64.unpack(key[1:])[0])
 
 
 def member_key(node: int) -> bytes:
-    """The key under which it is kept what is known of a member."""
+    """The key of what is known of a member."""
     return MEMBER + _U32.pack(node)
 
 
 def node_of(key: bytes) -> int:
-    """The node that a member's key names."""
+    """The node in a member's key."""
     return int(_U32.unpack(key[1:])[0])
 
 

@@ -1,4 +1,4 @@
-"""What a slot holds: batches of entries, and an acceptor's record of a slot with its stored form."""
+"""The contents of a slot: batches of entries; and an acceptor's record of a slot, with its stored form."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ UncheckedEntry = Sequence[object]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Commands of one gateway, encoded once where they arrived, with the number they happen under.
+    """Commands of one gateway, encoded once at the node where they arrived, with the number of the batch.
 
-    (node, incarnation, boot, seq) names ``blob`` for ever: a resend carries the same bytes.
+    (node, incarnation, boot, seq) names ``blob`` for ever: a batch that is sent again carries the same bytes (B28).
     ``boot`` and ``seq`` count from 1; ``incarnation`` is 64 random bits that name the data directory.
     """
 
@@ -41,7 +41,7 @@ class Batch:
 
 
 Value = tuple[Batch, ...]
-"""What Paxos agrees on for one slot; the empty tuple is the no-op."""
+"""The value that Paxos agrees on for one slot; the empty tuple is the no-op."""
 
 NOOP: Value = ()
 
@@ -50,16 +50,16 @@ NO_DIGEST = bytes(16)
 """The digest of a log without slots."""
 
 _HASHED_BYTES_MAX = 2_048
-"""Of a longer blob the digest takes in a CRC, which costs a sixth: all that it must notice is an accident."""
+"""For a longer blob the digest covers a CRC, which is cheaper: it only has to notice accidents."""
 
 _CRC = struct.Struct(">I")
 
 
 def digest_after(digest: bytes, value: Value) -> bytes:
-    """The digest of a log that had ``digest`` and goes on with ``value``: equal logs, and no others, have equal ones.
+    """The digest of a log with ``digest`` that goes on with ``value``. Equal logs, and only those, have equal digests.
 
-    Part of the stored format and of the protocol: 16 bytes of BLAKE2b over the digest before, then each batch as in a
-    record, with the CRC-32 of its blob in place of a long one.
+    It is part of the stored format and of the protocol: 16 bytes of BLAKE2b over the digest before, and then each
+    batch as in a record, with the CRC-32 of its blob in place of a long blob.
     """
     state = blake2b(digest, digest_size=len(NO_DIGEST))
     for batch in value:
@@ -71,8 +71,8 @@ def digest_after(digest: bytes, value: Value) -> bytes:
 def follows(mark: tuple[int, int], boot: int, seq: int) -> bool:
     """Whether batch (boot, seq) is the next of an origin whose last one is ``mark``, (0, 0) if there was none.
 
-    Next is the same boot with seq + 1, or the first of any later boot: what an earlier life left unfinished
-    is given up with that life.
+    The next one has the same boot and seq + 1, or is the first of any later boot: batches that an earlier life left
+    unfinished are given up with that life.
     """
     last_boot, last_seq = mark
     if boot == last_boot:
@@ -81,15 +81,15 @@ def follows(mark: tuple[int, int], boot: int, seq: int) -> bool:
 
 
 def value_bytes(value: Value) -> int:
-    """The size of a value as stored or sent, in bytes, to within a few bytes a batch."""
+    """The size in bytes of a value that is stored or sent, accurate to a few bytes for each batch."""
     return sum(len(batch.blob) + _BATCH.size for batch in value)
 
 
 @dataclass(frozen=True, slots=True)
 class SlotRecord:
-    """One slot in an acceptor's log: the ballot it was accepted in, its value, and whether that is known chosen.
+    """One slot in an acceptor's log: the ballot in which it was accepted, its value, and whether it is known chosen.
 
-    A value that was learned, never accepted here, has the ballot that the slot had before (or zero).
+    A value that was learned, and never accepted here, has the ballot that the slot had before, or zero.
     """
 
     ballot: Ballot
@@ -98,7 +98,7 @@ class SlotRecord:
 
 
 class RecordDamaged(ValueError):
-    """Stored bytes are not a slot record."""
+    """The stored bytes are not a slot record."""
 
 
 def pack_record(record: SlotRecord) -> bytes:

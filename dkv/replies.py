@@ -1,4 +1,4 @@
-"""What a command answers, before any protocol encodes it.
+"""The results of commands, before a protocol encodes them.
 
 Results never cross the network: each node answers its own clients from its own apply.
 """
@@ -19,14 +19,14 @@ class Simple:
 @final
 @dataclass(frozen=True, slots=True)
 class Error:
-    """A refusal; its first word (docs/protocol.md: ``ERR``, ``TRYAGAIN``, ``UNCERTAIN`` ...) tells what to conclude."""
+    """A refusal. Its first word (docs/protocol.md: ``ERR``, ``TRYAGAIN``, ``UNCERTAIN`` ...) says what to conclude."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes outside the protocol, sent as they are: what telnet asks for itself."""
+    """Bytes outside the protocol, sent unchanged: the answer to a command of telnet itself."""
 
     data: bytes
 
@@ -34,18 +34,18 @@ class Raw:
 OK = Simple("OK")
 
 Result = bytes | int | Simple | Error | None
-"""What an entry of the log answers; None is nil."""
+"""The result of an entry of the log; None is nil."""
 
 Nested = Result | Raw | list["Nested"] | dict[bytes, "Nested"]
-"""What a node answers without the log: a result, or lists and dicts of results."""
+"""The result of a request that needs no log: a result, or lists and dicts of results."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A reply that needed no log, in its place among the replies of its connection.
+    """A reply that needs no log; it keeps its place among the replies of its connection.
 
-    ``protocol`` switches the connection to RESP 2 or 3, this reply included; ``close`` ends it afterwards.
+    ``protocol`` switches the connection to RESP 2 or 3, from this reply on; ``close`` ends the connection after it.
     """
 
     reply: Nested

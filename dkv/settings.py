@@ -1,4 +1,4 @@
-"""Limits and timings of a node: values only. ``dkv.config.config`` reads them; everything else is handed them."""
+"""Limits and timings of a node: values only. ``dkv.config.config`` reads them, and hands them to everything else."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, fields
 KIB = 1024
 MIB = 1024 * KIB
 ENCODING_BYTES = 256 * KIB
-"""Room for what encoding adds to a request (10,000 arguments of a few bytes each) or to a slot, in bytes."""
+"""Room for the bytes that encoding adds to a request (10,000 arguments of a few bytes each) or to a slot."""
 
 LIMIT_MAX = MIB * MIB
 SECONDS_MIN, SECONDS_MAX = 0.001, 86_400.0
-"""What no limit and no timing goes beyond: a slip in a config is found at the start, not by arithmetic later on."""
+"""No limit and no timing may be larger: a slip in a config is found at the start, not later by arithmetic."""
 
 PORT_MAX = 65_535
 
 LEADER = "leader"
 CLASSIC = "classic"
 MODES = (LEADER, CLASSIC)
-"""The ways in which a cluster can agree; all its nodes have the same."""
+"""The modes of a cluster: how it agrees. All its nodes have the same."""
 
 
 OFF_AT_ZERO = frozenset({"idle_seconds_max"})
-"""The settings that may be 0, which means that there is no such bound."""
+"""The settings that may be 0, which means that there is no bound."""
 
 
 class SettingsError(ValueError):
@@ -109,7 +109,7 @@ class Timings:
 
 
 def _check_bounds(settings: Limits | Timings, least: float, most: float) -> None:
-    """``nan`` is not greater than anything."""
+    """``SettingsError`` for a value out of range. ``nan`` is out of range: it compares false with everything."""
     for field in fields(settings):
         value = getattr(settings, field.name)
         if field.name in OFF_AT_ZERO and value == 0:

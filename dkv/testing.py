@@ -1,8 +1,8 @@
 """A simulated cluster for the tests of programs that use dkv: no process, no port, no waiting, and never flaky.
 
-The nodes are the real ones, actors, host and codec; clock, network and disks are simulated (``dkv.sim``). Every call
-lets as much simulated time pass as it needs, which is a few milliseconds of real time, and the same ``seed`` always
-gives the same run. Every invariant of the protocol is checked all the while::
+The nodes are real, with the actors, host and codec of production; clock, network and disks are simulated
+(``dkv.sim``). Every call lets as much simulated time pass as it needs, which takes a few milliseconds of real time, and
+the same ``seed`` always gives the same run. Every invariant of the protocol is checked all the time::
 
     class RetryTests(unittest.TestCase):
         def test_survives_its_leader(self):
@@ -69,7 +69,7 @@ class Pending:
 class SimulatedCluster:
     """``nodes`` nodes, numbered from 1, that are up and serve; ``mode`` is "leader" or "classic".
 
-    Times are in simulated seconds. Where a ``node`` may be named and is not, the lowest one that is up is asked.
+    Times are in simulated seconds. A method that takes a ``node`` asks the lowest one that is up if none is given.
     """
 
     def __init__(self, nodes: int = 3, *, seed: int = 0, mode: str = LEADER) -> None:
@@ -77,7 +77,7 @@ class SimulatedCluster:
             raise RuntimeError(REFUSAL)
         self._world = World(seed, nodes, 0.0, frozenset(), mode=mode)
         self._answer_seconds = 4 * self._world.plan.timings.request_seconds
-        self._world.crowd.stopped = True  # its clients do only what they are told
+        self._world.crowd.stopped = True  # its clients send only what they are told to send
         self._world.crowd.habits.patience = self._answer_seconds
         self._clients = 0
         for node in self._world.nodes:
@@ -93,23 +93,23 @@ class SimulatedCluster:
         self.call(b"put", key, value, node=node)
 
     def get(self, key: bytes, *, node: int | None = None) -> bytes | None:
-        """The value of a key; None if there is none."""
+        """The value of a key; None if the key does not exist."""
         value: bytes | None = self.call(b"get", key, node=node)
         return value
 
     def append(self, key: bytes, value: bytes, *, node: int | None = None) -> int:
-        """Append to the value of a key; its new length."""
+        """Append to the value of a key, and return the new length."""
         length: int = self.call(b"append", key, value, node=node)
         return length
 
     def delete(self, key: bytes, *, node: int | None = None) -> bool:
-        """Delete a key; whether it existed."""
+        """Delete a key, and return whether it existed."""
         return bool(self.call(b"delete", key, node=node))
 
     def call(self, *words: bytes, node: int | None = None) -> Any:
-        """Send one request, one of put, get, append and delete with one key, and wait for its reply.
+        """Send one request (put, get, append or delete, of one key) and wait for its reply.
 
-        ``Refused`` is an error that the node answered; ``NoAnswer``: it went down before it answered.
+        ``Refused`` if the node answers with an error; ``NoAnswer`` if it goes down before it answers.
         """
         pending = self.send(*words, node=node)
         asked = self._world.nodes[pending._request.node - 1]
@@ -122,7 +122,7 @@ class SimulatedCluster:
         return pending.result()
 
     def send(self, *words: bytes, node: int | None = None) -> Pending:
-        """Send a request and do not wait: ``run`` lets time pass, and what happens meanwhile is up to the test."""
+        """Send a request and do not wait: ``run`` lets time pass, and the test decides what happens meanwhile."""
         name, *rest = words
         if name.lower() not in KINDS or len(rest) != (2 if name.lower() in (b"put", b"append") else 1):
             raise ValueError(f"{words!r} is no put, get, append or delete of one key")
@@ -140,7 +140,7 @@ class SimulatedCluster:
         self._check()
 
     def crash(self, node: int) -> None:
-        """kill -9: what the node had not synced to its disk is lost."""
+        """kill -9: everything that the node has not synced to its disk is lost."""
         self._node(node).crash()
         self._check()
 
@@ -152,7 +152,7 @@ class SimulatedCluster:
         self._check()
 
     def partition(self, *sides: Iterable[int]) -> None:
-        """Let nothing pass between nodes of different ``sides``; who is in none of them is alone."""
+        """Let nothing pass between nodes of different ``sides``. A node that is in none of them is alone."""
         side_of = {node: number for number, side in enumerate(sides) for node in side}
         numbers = [node.number for node in self._world.nodes]
         for one in numbers:
@@ -172,7 +172,7 @@ class SimulatedCluster:
         return self._world.schedule.now
 
     def leader(self) -> int:
-        """The node that leads, once somebody does; ``NoAnswer`` if nobody comes to lead, as in classic mode."""
+        """Wait for a leader, and return its node; ``NoAnswer`` if there is none in time, as in classic mode."""
 
         def found() -> int | None:
             leading = {node: ballot for node, ballot in self._world.leading.items() if self._node(node).up}
@@ -205,7 +205,7 @@ class SimulatedCluster:
             self.run(0.1)
 
     def check(self) -> None:
-        """``InvariantBroken`` unless all that the requests so far were answered is linearizable."""
+        """``InvariantBroken`` unless the answers to all requests so far are linearizable."""
         complaint = judge(self._world.crowd.requests, self._world.executions)
         if complaint is not None:
             raise InvariantBroken(f"seed {self._world.seed}: {complaint}")

@@ -1,1 +1,1 @@
-"""What a node says of itself: to clients, to operators and to what monitors it."""
+"""What a node says of itself to clients, operators and monitoring."""

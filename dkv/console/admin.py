@@ -14,7 +14,7 @@ from twisted.web.server import Request, Site
 from dkv.console.inspection import Inspection
 
 CONNECTIONS_MAX = 64
-"""Descriptors are for clients, and most of all for LevelDB."""
+"""Few: descriptors are for clients, and above all for LevelDB."""
 IDLE_SECONDS = 15
 BODY_BYTES_MAX = 4_096
 TEXT = b"text/plain; charset=utf-8"
@@ -27,10 +27,10 @@ Answer = tuple[int, bytes, bytes]
 
 
 class _Request(Request):
-    """A request with a small body, if any: nobody has anything to send here, and it would fill memory or disk."""
+    """A request with a small body at most: nobody has anything to send here, and it would fill memory or disk."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
-        """Twisted says how long the body will be; None where it cannot tell."""
+        """Twisted announces the length of the body; None if it does not know."""
         if length is None or length > BODY_BYTES_MAX:
             self.channel.loseConnection()  # type: ignore[no-untyped-call]  # Twisted's requests have no annotations
             length = 0
@@ -38,7 +38,7 @@ class _Request(Request):
 
 
 class _Page(Resource):
-    """One path; ``answer`` is given the request."""
+    """One path, answered by ``answer(request)``."""
 
     isLeaf = True  # noqa: N815 - Twisted's name
 
@@ -47,7 +47,7 @@ class _Page(Resource):
         self._answer = answer
 
     def render(self, request: Any) -> bytes:
-        """Answer GET and HEAD; Twisted leaves out the body of the latter."""
+        """Answer GET and HEAD; for HEAD, Twisted leaves out the body."""
         status, kind, body = self._answer(request)
         if request.postpath:
             status, kind, body = _not_found(request)
@@ -57,13 +57,13 @@ class _Page(Resource):
         request.setResponseCode(status)
         request.setHeader(b"content-type", kind)
         request.setHeader(b"cache-control", b"no-store")
-        request.setHeader(b"connection", b"close")  # requests in a pipeline would keep the node from its work
+        request.setHeader(b"connection", b"close")  # a pipeline of requests would keep the node from its work
         return body
 
 
 class _Root(Resource):
     def getChild(self, path: bytes, request: Any) -> Resource:  # noqa: N802 - Twisted's name
-        """Whatever is asked for that is not there."""
+        """Every path that does not exist."""
         return _Page(_not_found)
 
 
@@ -76,13 +76,13 @@ def _livez(_: Any) -> Answer:
 
 
 def _asks(request: Any, name: bytes) -> bool:
-    """Whether the query has ``name``, with a value or without: Twisted forgets names without one."""
+    """Whether the query has ``name``, with or without a value: Twisted drops names without one."""
     words = request.uri.partition(b"?")[2].split(b"&")
     return any(word.partition(b"=")[0] == name for word in words)
 
 
 def readyz(node: Inspection, verbose: bool) -> Answer:
-    """Whether the node is ready, and with ``verbose`` a line for each condition, as Kubernetes and etcd have it."""
+    """Whether the node is ready; with ``verbose`` also a line for each condition, as in Kubernetes and etcd."""
     conditions = node.conditions()
     ready = all(condition.holds for condition in conditions)
     lines = []
@@ -101,11 +101,11 @@ class _Site(Site):
     noisy = False
 
     def log(self, request: Any) -> None:
-        """A scrape every few seconds is no news."""
+        """Log no requests: there is a scrape every few seconds."""
 
 
 class _Bounded(WrappingFactory):
-    """Keeps ``CONNECTIONS_MAX`` connections: for one more the oldest has to go, so slow visitors block nobody."""
+    """Keeps ``CONNECTIONS_MAX`` connections. One more replaces the oldest, so slow visitors block nobody."""
 
     noisy = False
 

@@ -1,7 +1,7 @@
-"""One client's session: what each of its requests asks for.
+"""One client's session: it finds out what each request asks for.
 
-Data commands become entries for the log; what concerns only the connection, or the node it is on, is answered here.
-Words that Redis knows are answered as in Redis or refused in its words; nothing is half done.
+Commands on data become entries for the log. Commands about the connection, or about its node, are answered here. Words
+that Redis knows are answered as Redis does, or refused in its words; nothing is half done.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dkv.settings import Limits
 from dkv.wire.telnet import TIMING_MARK, TIMING_MARK_REPLY
 
 QUOTED_BYTES_MAX = 128
-"""Of a client's own words, so much is quoted in an error, as in Redis."""
+"""How much of a client's own words an error quotes, as in Redis."""
 
 PROTOCOLS = {b"2": 2, b"3": 3}
 
 
 class ClientSession:
-    """The session of ``connection``, a number, with the client at ``peer``; ``node`` tells about the node."""
+    """The session of the connection with the number ``connection`` and the client at ``peer``."""
 
     reads = READS
 
@@ -39,7 +39,7 @@ class ClientSession:
         self.interpret: Callable[[list[bytes]], Entry | Local] = self._interpret
         """An entry for the log, or the reply to a request that needs none.
 
-        It is another one after some of those replies, so it is looked up anew after each ``Local``.
+        Some of those replies change it, so the caller looks it up again after each ``Local``.
         """
 
     def _interpret(self, arguments: list[bytes]) -> Entry | Local:
@@ -49,9 +49,9 @@ class ClientSession:
         return self._answer(arguments) if entry is None else Local(entry)
 
     def _interpret_nothing(self, arguments: list[bytes]) -> Local:
-        """Refuse what a client sends behind a refused MULTI: it believes that nothing is done before EXEC.
+        """Refuse all commands behind a refused MULTI: the client believes that nothing is executed before EXEC.
 
-        Most libraries send the whole transaction without looking at the answer to MULTI.
+        Most libraries send the whole transaction before they look at the answer to MULTI.
         """
         name = arguments[0].lower()
         if arguments is TIMING_MARK or name in (b"quit", b"reset"):
@@ -188,7 +188,7 @@ def _quoted(word: bytes) -> str:
 
 
 def _unknown(words: list[bytes]) -> Error:
-    """Redis's words; quotes the beginning of the request."""
+    """Redis's error for an unknown command; it quotes the beginning of the request."""
     quoted, room = "", QUOTED_BYTES_MAX
     for word in words[1:]:
         if room <= 0:
@@ -199,7 +199,7 @@ def _unknown(words: list[bytes]) -> Error:
 
 
 def _refused_subcommand(name: str, word: bytes, known: tuple[str, ...]) -> Local:
-    """Why a subcommand is not answered: it has other arguments, or is none of ours."""
+    """The error for a subcommand: it has a wrong number of arguments, or dkv does not have it."""
     subcommand = _quoted(word)
     if subcommand.lower() in known:
         return Local(wrong_number_of_arguments(f"{name}|{subcommand.lower()}"))

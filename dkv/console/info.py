@@ -1,7 +1,7 @@
-"""INFO: the state of a node in Redis's words, for ``redis-cli --stat``, exporters, and libraries that ask at first.
+"""INFO: the state of a node in Redis's words, for ``redis-cli --stat``, exporters, and libraries that connect.
 
-Every value is true. A field for which there is no true value is left out, above all the number of keys: nobody counts
-them, for a write does not look whether its key is there.
+Every value is true. A field without a true value is left out, above all the number of keys: nobody counts them, because
+a write does not look whether its key exists.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dkv.net.clients import Clients
 from dkv.settings import KIB, MIB
 
 REDIS_VERSION = "7.0.0"
-"""The Redis whose words clients may expect. Clients send by it what later versions brought, which is not here."""
+"""The version of Redis whose commands clients may expect. A later one would invite commands that dkv lacks."""
 
 _SECONDS_PER_DAY = 86_400
 
@@ -29,10 +29,10 @@ Sections = Mapping[str, Fields]
 def info_sections(
     status: Fields, identity: Identity, clients: Clients, tcp_port: int | None, uptime_seconds: float
 ) -> Sections:
-    """All that INFO knows, by section.
+    """The fields of INFO, by section.
 
-    ``status`` is the node's own, for the section ``dkv``; ``tcp_port`` is
-    None if clients connect in another way, which Redis calls port 0.
+    ``status`` is the node's own, for the section ``dkv``. ``tcp_port`` is None if clients do not connect by TCP,
+    which Redis calls port 0.
     """
     meter, system = clients.meter, os.uname()
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -87,7 +87,7 @@ def info_sections(
 
 
 def info_text(sections: Sections, names: Iterable[bytes]) -> bytes:
-    """``# Section`` heads and ``field:value`` lines, CRLF between; all sections unless some are named."""
+    """``# Section`` headings and ``field:value`` lines, with CRLF; all sections unless some are named."""
     wanted = {name.decode("utf-8", "replace").lower() for name in names}
     everything = not wanted or bool(wanted & {"all", "default", "everything"})
     texts = [
@@ -99,12 +99,12 @@ def info_text(sections: Sections, names: Iterable[bytes]) -> bytes:
 
 
 def _run_id(identity: Identity) -> str:
-    """40 hexadecimal digits, as Redis has: others at each start of each node."""
+    """40 hexadecimal digits, as in Redis; they differ for each start of each node."""
     life = f"{identity.cluster} {identity.node} {identity.incarnation} {identity.boot}"
     return sha1(life.encode(), usedforsecurity=False).hexdigest()
 
 
 def _resident_bytes() -> int:
-    """What the process holds in memory, files that are mapped included."""
+    """The bytes of the process in memory, mapped files included."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * resource.getpagesize()

@@ -27,16 +27,16 @@ from dkv.wire.codec import decode_entries
 LOG_BYTES_MAX = 1 << 20
 LOG_SLOTS_SCANNED_MAX = 10_000
 LOG_SHARE = 0.2
-"""So much of a node's time may go into showing its log: a client can ask for it as often as it likes."""
+"""The share of a node's time that may go into showing its log: a client can ask for it at any rate."""
 WORD_BYTES_MAX = 256
 
 
 class Busy(Exception):
-    """What was asked for has just been done, and takes too long to be done again so soon."""
+    """The same request was answered a moment ago, and takes too long to be answered again so soon."""
 
 
 class Inspection:
-    """The view of one node on itself. ``now`` is monotonic seconds; ``lines_dropped`` counts lost lines of its log."""
+    """A node's view of itself. ``now`` is in monotonic seconds; ``lines_dropped`` counts lost lines of its log."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Inspection:
 
     @property
     def faults(self) -> FaultOrders:
-        """Where fault orders are carried out."""
+        """The part that carries fault orders out."""
         return self._mesh.faults
 
     @property
@@ -76,11 +76,11 @@ class Inspection:
 
     @property
     def connections_max(self) -> int:
-        """How many clients may be connected at once."""
+        """The number of clients that may be connected at once."""
         return self._clients.connections_max
 
     def info(self) -> Sections:
-        """What INFO shows of the node."""
+        """The fields of INFO."""
         port = listening_port(self._config.member(self.identity.node).client)
         uptime_seconds = self._now() - self._began_at
         return info_sections(self._notes.status(), self.identity, self._clients, port, uptime_seconds)
@@ -111,7 +111,7 @@ class Inspection:
     # --- is it well? ---
 
     def conditions(self) -> list[Condition]:
-        """What must hold for a node to be ready."""
+        """The conditions that must hold for the node to be ready."""
         commit, stuck = self._host.commit_seconds, self._config.timings.stuck_disk_seconds
         disk = Condition("disk", commit < stuck, f"a commit has been under way for {commit:.1f} s")
         return [*self._readiness.conditions(), disk]
@@ -155,7 +155,7 @@ class Inspection:
     def log(self, from_slot: int | None, count: int) -> list[Nested]:
         """``count`` slots of the log from ``from_slot`` on, or its last ones, as DKV.LOG answers them.
 
-        Fewer if they are large. ``Busy`` if it was asked for so often that the node would have time for little else.
+        If they are large there are fewer. ``Busy`` if clients ask so often that the node would have little time left.
         """
         began = self._now()
         if began < self._log_rests_until:
@@ -187,7 +187,7 @@ class Inspection:
 
 def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Nested]:
     state = b"chosen" if chosen or record.chosen else b"accepted"
-    ballot = None if record.ballot == ZERO else str(record.ballot).encode()  # catch-up brings values without theirs
+    ballot = None if record.ballot == ZERO else str(record.ballot).encode()  # catch-up brings values without ballots
     return [slot, ballot, state, [_batch_lines(batch) for batch in record.value]]
 
 
@@ -202,7 +202,7 @@ def _cut(word: bytes) -> bytes:
 
 
 def _size(lines: Nested) -> int:
-    """The bytes that an answer takes, roughly."""
+    """The size of an answer in bytes, roughly."""
     if isinstance(lines, list):
         return 8 + sum(map(_size, lines))
     return 8 + (len(lines) if isinstance(lines, bytes) else 8)

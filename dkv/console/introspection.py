@@ -1,4 +1,4 @@
-"""What a node tells about itself in Redis's words: COMMAND, CONFIG GET and HELP, built from the real tables."""
+"""COMMAND, CONFIG GET and HELP, in Redis's words, built from the tables that are in force."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dkv.replies import Local, Nested, Simple
 from dkv.settings import Limits
 
 PATTERN_BYTES_MAX = 64
-"""No setting has a longer name; a longer pattern finds nothing."""
+"""No setting has a longer name, so a longer pattern finds nothing."""
 
 
 Session = TypeVar("Session")
@@ -39,7 +39,7 @@ Table = Mapping[bytes, Described]
 
 
 def help_lines(table: Table) -> list[Simple]:
-    """A line for each command; lines without CR or LF read well in telnet and in redis-cli alike."""
+    """A line for each command. Lines without CR or LF read well both in telnet and in redis-cli."""
     forms = [(f"{known.name.upper()} {known.arguments}".strip(), known.summary) for known in table.values()]
     width = max(len(form) for form, _ in forms)
     intro = 'Commands may be typed in either case. Quote what has spaces: PUT greeting "hello world"'
@@ -47,20 +47,20 @@ def help_lines(table: Table) -> list[Simple]:
 
 
 def command_info(table: Table, names: Iterable[bytes]) -> list[Nested]:
-    """COMMAND INFO: what Redis tells of each command, or nil for a name that is none."""
+    """COMMAND INFO: Redis's facts about each command, or nil for a name that is not a command."""
     found = (table.get(name.lower()) for name in names)
     return [None if described is None else _details(described) for described in found]
 
 
 def command_docs(table: Table, names: Iterable[bytes]) -> dict[bytes, Nested]:
-    """COMMAND DOCS: by name, for those names that are commands."""
+    """COMMAND DOCS: by name, for the names that are commands."""
     return {name.lower(): _docs(table[name.lower()]) for name in names if name.lower() in table}
 
 
 def config_get(limits: Limits, connections_max: int, patterns: Iterable[bytes]) -> dict[bytes, Nested]:
-    """CONFIG GET: Redis's names of what is true here, as far as they match one of ``patterns``.
+    """CONFIG GET: the settings that have a name in Redis and match one of ``patterns``.
 
-    ``connections_max`` is that of the limits, or what the limit of open files makes of it.
+    ``connections_max`` is that of the limits, or fewer if the limit of open files allows fewer.
     """
     settings = {
         "appendfsync": "always",

@@ -1,4 +1,4 @@
-"""What a node counts, as Prometheus reads it: from what its actors note, and from what can be read when asked.
+"""A node's metrics for Prometheus: counted from the notes of its actors, or read when somebody asks.
 
 Actors note for every slot, batch and commit, never for an operation, so that metrics cost next to nothing.
 """
@@ -24,7 +24,7 @@ COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 
 
 class Histogram:
-    """Counts values by the lowest of ``bounds``, in rising order, that is not below them."""
+    """Counts each value at the lowest of ``bounds``, in rising order, that is not below it."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
@@ -32,18 +32,18 @@ class Histogram:
         self._sum = 0.0
 
     def observe(self, value: float, times: int = 1) -> None:
-        """Count ``value`` so many times."""
+        """Count ``value``, ``times`` times."""
         self._counts[bisect_left(self._bounds, value)] += times
         self._sum += value * times
 
     def sample(self) -> tuple[list[tuple[str, float]], float]:
-        """The cumulated buckets and the sum, as Prometheus wants them."""
+        """The cumulative buckets and the sum, as Prometheus wants them."""
         names = [*(f"{bound:g}" for bound in self._bounds), "+Inf"]
         return list(zip(names, accumulate(self._counts), strict=True)), self._sum
 
 
 class Readings(NamedTuple):
-    """What is read when somebody asks; ``dropped`` and ``delayed`` count messages by peer, as ordered by DKV.FAULT."""
+    """Values read when somebody asks. ``dropped`` and ``delayed`` count messages by peer, on orders of DKV.FAULT."""
 
     ready: bool
     peers_connected: int
@@ -58,7 +58,7 @@ class Readings(NamedTuple):
 
 
 class NodeMetrics:
-    """The counters of one node; ``read`` is called when they are asked for."""
+    """The counters of one node; ``read`` is called when somebody asks for them."""
 
     def __init__(self, node: int, read: Callable[[], Readings]) -> None:
         self._node = node
@@ -71,7 +71,7 @@ class NodeMetrics:
         self.differs_from: list[int] = []
         self._elections = self._proposed = 0
         self._refused: Counter[str] = Counter()
-        self._learned: deque[int] = deque()  # slots that came by catch-up and are not applied yet
+        self._learned: deque[int] = deque()  # slots that catch-up fetched and that are not applied yet
         self._commits = Histogram(SECONDS)
         self._batches = Histogram(COMMANDS)
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
@@ -100,7 +100,7 @@ class NodeMetrics:
                 noted.digest_agrees.to(self._on_digest),
             )
         )
-        """What counts the notes of the node's actors."""
+        """The functions that count the notes of the node's actors."""
 
     # --- in ---
 
@@ -166,11 +166,11 @@ class NodeMetrics:
     # --- out ---
 
     def text(self) -> bytes:
-        """All of it in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """What prometheus_client asks a collector for."""
+        """The method of a collector that prometheus_client calls."""
         reading = self._read()
         yield from self._agreement(reading)
         yield from self._work(reading)

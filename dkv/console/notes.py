@@ -1,4 +1,4 @@
-"""Where a node's notes go: to the log, to whatever counts them or judges by them, and into what ``INFO`` shows.
+"""The ways of a node's notes: to the log, to the parts that count or judge them, and into ``INFO``.
 
 The table in ``dkv.noted`` says what actors note, and how it is logged. Nothing is noted for a single operation.
 """
@@ -15,7 +15,7 @@ from dkv.settings import CLASSIC, LEADER
 
 
 class Notes:
-    """Takes the notes of one node; ``get_logger`` gives the logger of an actor of it. In classic mode nobody leads."""
+    """Takes the notes of one node; ``get_logger`` gives the logger of an actor. In classic mode nobody leads."""
 
     def __init__(self, get_logger: Callable[[str], Any], mode: str = LEADER) -> None:
         self._get_logger = get_logger
@@ -82,11 +82,11 @@ class Notes:
 
     @property
     def leader_ballot(self) -> str | None:
-        """The ballot of the leader that this node follows, or is; None without one."""
+        """The ballot of the leader, which may be this node; None if no leader is known."""
         return str(self._ballot) if self._leader else None
 
     def status(self) -> Mapping[str, object]:
-        """Who leads, as far as this node knows (0 is nobody), and whether it still replays its log."""
+        """The leader that this node knows (0 is none), and whether the node still replays its log."""
         return {
             "loading": int(self._loading),
             "dkv_role": "follower" if self.role == "candidate" else self.role,

@@ -1,4 +1,4 @@
-"""The commands of operators: DKV.STATUS, DKV.METRICS, DKV.LOG and DKV.FAULT, answered by the node itself at once."""
+"""The commands for operators: DKV.STATUS, DKV.METRICS, DKV.LOG and DKV.FAULT. The node answers them at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAULT_USAGE = Error(
 
 
 class HasNode(Protocol):
-    """What an order needs of the session that it came in."""
+    """What an order needs from its session."""
 
     node: Inspection
 

@@ -1,9 +1,10 @@
-"""Whether a node serves: judged by what it has served of late, or proved that it could, never by whom it hears (B41).
+"""Whether a node serves. It is judged by what it served lately, or proved that it could, never by whom it hears (B41).
 
-All of it is learned from what actors note. A read that was answered, and a batch that took effect, prove that the
-node served when they came in; while clients ask for nothing the elector, or the acceptor in classic mode, notes
-``may_serve``: what this node sent reached the leader, a quorum confirmed it since, and word of it came back. That
-counts once the slot that such a read would have waited for is applied here. Proofs of an earlier leader's time do not.
+The notes of actors tell everything. A read that was answered, and a batch that took effect, prove that the node served
+at the time when they came in. While clients ask for nothing the elector, or in classic mode the acceptor, notes
+``may_serve``: a message of this node reached the leader, a quorum confirmed the leader after that, and word of it came
+back. That proof counts once this node has applied the slot that such a read would have waited for. Proofs from the time
+of an earlier leader do not count.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dkv.settings import CLASSIC, LEADER
 
 
 class Condition(NamedTuple):
-    """One of the things that must hold for a node to be ready; ``failure`` says what is wrong if it does not."""
+    """A condition that must hold for a node to be ready; ``failure`` says what is wrong if it does not."""
 
     name: str
     holds: bool
@@ -37,10 +38,10 @@ class Readiness:
         self._request_seconds = request_seconds
         self._now = now
         self._classic = mode == CLASSIC
-        self._votes = self._replayed = False  # until a moment after the start, and then for good
-        self._quorum_heard = True  # until it is noted, which it is at the first look
+        self._votes = self._replayed = False  # set a moment after the start, and then for good
+        self._quorum_heard = True  # unknown until the first look notes it
         self.leader = 0
-        """Who leads, as far as this node knows; 0 is nobody."""
+        """The leader that this node knows; 0 is none."""
         self._led_since = now()
         self._served_at = -inf
         self._unapplied: tuple[float, int] | None = None  # the oldest proof whose slot is not applied yet
@@ -61,7 +62,7 @@ class Readiness:
                 noted.may_serve.to(self._on_may_serve),
             )
         )
-        """What learns from the notes of the node's actors."""
+        """The functions that learn from the notes of the node's actors."""
 
     # --- in ---
 
@@ -84,7 +85,7 @@ class Readiness:
         self._led_by(0)
 
     def _led_by(self, leader: int) -> None:
-        """Proofs that this node served an earlier leader's time are none of this one's."""
+        """Forget the proofs from an earlier leader's time: they say nothing about this one's."""
         self.leader = leader
         self._led_since = self._now()
         self._served_at, self._unapplied = -inf, None
@@ -107,11 +108,11 @@ class Readiness:
     def _on_may_serve(self, *, at: float, through: int) -> None:
         if through <= self._applied_through:
             self._served(at)
-        elif self._unapplied is None:  # A node that is always a little behind would never have applied the newest.
+        elif self._unapplied is None:  # A node that is always a little behind would never have applied that of the newest.
             self._unapplied = (at, through)
 
     def _served(self, at: float) -> None:
-        """What came in at ``at`` was served, or would have been."""
+        """A request that came in at ``at`` was served, or would have been."""
         if at >= self._led_since:
             self._served_at = max(self._served_at, at)
 
@@ -123,10 +124,10 @@ class Readiness:
         return all(condition.holds for condition in self.conditions())
 
     def conditions(self) -> list[Condition]:
-        """What must hold for a node to be ready, but for its disk."""
+        """The conditions for a node to be ready, except those of its disk."""
         leader = [] if self._classic else [Condition("leader_known", self.leader > 0, "no leader is known")]
         why = self._why_not_served()
-        heard = self._quorum_heard or self.leader > 0  # who leads has a quorum, which this node need not hear
+        heard = self._quorum_heard or self.leader > 0  # the leader has a quorum, and this node need not hear it
         return [
             Condition("voting", self._votes, "it has not met every other member yet, and does not vote before"),
             Condition("replayed", self._replayed, "it is replaying its log"),
@@ -136,7 +137,7 @@ class Readiness:
         ]
 
     def _why_not_served(self) -> str | None:
-        """Why a request that came in now would not be answered in time, to judge by the last ones; None if it would."""
+        """Why a request that comes in now would not be answered in time, judged by the last ones; None if it would."""
         now = self._now()
         if self._outstanding and now - self._outstanding[0] >= self._request_seconds:
             return f"what clients wrote here has waited for {now - self._outstanding[0]:.1f} s to be agreed on"

@@ -1,4 +1,4 @@
-"""The commands that travel through the log: what a client types, and the entry that is proposed for it.
+"""The commands that travel through the log: the words of a client, and the entry that is proposed for them.
 
 ====================================== ==========================================================
 entry                                  meaning
@@ -32,7 +32,7 @@ PUT, APPEND, DELETE, GET, IDMP_UNCHECKED, IDMP_NEW, IDMP = 1, 2, 3, 4, 5, 6, 7
 _OP = re.compile(rb"[1-9][0-9]{0,18}")
 
 WORD_BYTES_MAX = 64
-"""Of an option that is refused, so much is quoted."""
+"""How many bytes of a refused option are quoted."""
 
 READS = frozenset({GET})
 """The entries that change nothing."""
@@ -41,7 +41,7 @@ WRITES = frozenset({PUT, APPEND, DELETE})
 """The entries that may have a token."""
 
 NEW_PRODUCER = re.compile(rb"#[1-9][0-9]*\.[0-9]+")
-"""What IDMP NEW answers: ``#<slot>.<index in slot>``."""
+"""The form of a name that IDMP NEW answers: ``#<slot>.<index in slot>``."""
 
 
 def takes(arity: int, words: int) -> bool:
@@ -123,7 +123,7 @@ def _idmp(words: list[bytes], limits: Limits) -> Entry | Error:
 
 
 def _shown(word: bytes) -> str:
-    """A command or option as Redis's pages write it; cut, as a client may have put anything there."""
+    """A command or option, written as on Redis's pages, and cut: a client may have put anything there."""
     return word[:WORD_BYTES_MAX].upper().decode("utf-8", "backslashreplace")
 
 
@@ -153,7 +153,7 @@ COMMANDS = _table(
 
 
 def interpret(words: list[bytes], limits: Limits) -> Entry | Error | None:
-    """The entry that a request asks for, or why it is refused; None if its first word is no command of the log."""
+    """The entry for a request, or the error that refuses it; None if its first word is not a command of the log."""
     command = COMMANDS.get(words[0].lower())
     if command is None:
         return None
@@ -168,7 +168,7 @@ _NAMES |= dict.fromkeys((IDMP, IDMP_UNCHECKED, IDMP_NEW), b"IDMP")
 
 
 def describe(entry: UncheckedEntry) -> list[bytes]:
-    """An entry of the log as a client would have typed it; ``?`` if it is none."""
+    """An entry of the log in the words that a client would type; ``?`` if it is no entry."""
     match entry:
         case [kind, *_] if type(kind) is not int or kind not in _NAMES:
             return [b"?"]

@@ -1,7 +1,7 @@
 """The state machine: batches of commands applied to keys and values, the same on every node (Schneider, 1990).
 
-Apply is total: an unknown, damaged or oversized command answers an error and changes nothing, on every node alike.
-It knows no time, randomness or local setting: a limit that only apply can judge by travels in the entry.
+Apply is total: an unknown, damaged or oversized command answers an error and changes nothing, on every node alike. It
+knows no time, randomness or local setting. A limit that only apply can check travels in the entry.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ UNREADABLE = Error("ERR the log holds a batch that cannot be decoded; it was not
 class Machine:
     """Keys and values, the last batch applied of every origin, and the answers of writes with a token.
 
-    ``decode`` turns a batch's blob into its entries, or None if it cannot; ``bounds`` are the same on every node.
+    ``decode`` turns a batch's blob into its entries, or into None if it cannot. ``bounds`` are the same on every node.
     """
 
     def __init__(self, decode: Callable[[bytes], Sequence[UncheckedEntry] | None], bounds: Bounds = BOUNDS) -> None:
@@ -75,10 +75,10 @@ class Machine:
         return tuple((*origin, *mark) for origin, mark in self._marks.items())
 
     def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
-        """Apply a batch of ``slot`` if it is its origin's next: a result per entry; None, and nothing done, if not.
+        """Apply a batch of ``slot``: a result per entry; None, and nothing is done, unless it is its origin's next.
 
-        Reads in the batch are evaluated only where their client waits (``own``). An unreadable batch counts as
-        applied and has one result. Repeats of writes with a token are noted where their client waits.
+        Reads in the batch are evaluated, and repeats of writes with a token noted, only on the node where the client
+        waits (``own``). An unreadable batch counts as applied and has one result.
         """
         origin = (batch.node, batch.incarnation)
         if not follows(self._marks.get(origin, (0, 0)), batch.boot, batch.seq):
@@ -162,15 +162,15 @@ class Machine:
     # --- tokens ---
 
     def _idmp(self, turn: Turn, entry: UncheckedEntry) -> Result:
-        """A write with a token: executed unless it has been, its answer stored, deterministic errors too.
+        """A write with a token: execute it unless that was done, and store its answer, deterministic errors too.
 
-        Refused if the token was used with another write.
+        It is refused if the token was used with another write.
         """
         token = _token(entry)
         return UNKNOWN if token is None else self._once(turn, token, check_of(token[2]))
 
     def _idmp_unchecked(self, turn: Turn, entry: UncheckedEntry) -> Result:
-        """As it was before there were hashes, and for ever is: nodes take over such a log at different slots."""
+        """As it was before there were hashes. It stays so for ever: nodes come to this version at different slots."""
         token = _token(entry)
         return UNKNOWN if token is None else self._once(turn, token, NO_CHECK)
 
@@ -189,18 +189,18 @@ class Machine:
         return UNKNOWN if len(entry) != 1 else self._sessions.register(turn, self._next_place())
 
     def _next_place(self) -> Place:
-        """A place that no other token in the log has."""
+        """The place in the log, which no other token has."""
         slot, index = self._place
         self._place = (slot, index + 1)
         return slot, index
 
 
 _Token = tuple[bytes, int, UncheckedEntry]
-"""Producer, op id, and the write, of which the command is known and nothing else."""
+"""The producer, the op id, and the write, of which only the command has been checked."""
 
 
 def _token(entry: UncheckedEntry) -> _Token | None:
-    """The token of the entry and its write; None if it is no write with a token, as far as its first fields tell."""
+    """The token of the entry and its write; None if its first fields show that it is not a write with a token."""
     if len(entry) != 4:
         return None
     _, producer, op, write = entry

@@ -1,8 +1,8 @@
-"""Producers and the answers of their newest writes: how a repeated write is known, and answered as it was at first.
+"""Producers and the answers to their newest writes: a repeated write is recognised, and answered as at first.
 
 A *token* is a producer's name and an op id. The table is part of the replicated state, so every node knows every
-answer, after a restart too; all that decides here is a constant of the format or travels in the log, and recency is
-the place in the log, (slot, index in the slot), so all nodes forget the same (Ongaro 2014, section 6.3).
+answer, after a restart too. All nodes must forget the same answers (B22): so every rule here depends only on constants
+of the format and on the log, and recency is the place in the log, (slot, index in the slot) (Ongaro 2014, section 6.3).
 
 ============================ ===================================================================================
 key                          value
@@ -11,8 +11,8 @@ key                          value
 ``T`` generation ``A`` ...   an answer; the key goes on with the length of the name, the name and the op id
 ============================ ===================================================================================
 
-Beside an answer there is a hash of the write that it answers, so that another write with the same token is refused.
-Answers of formats 1 and 2, and of their entries in the log, have none, and are given to whatever write asks.
+Each answer is stored with a hash of its write, so that another write with the same token is refused. Answers of
+formats 1 and 2, and of their entries in the log, have no hash: any write with the token gets them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PRODUCER_BYTES_MAX = 256
 OP_MAX = 2**63 - 1
 
 LOADED_MAX = 1_000
-"""Of so many producers the op ids are kept in memory; those of others are read again when one is to be dropped."""
+"""How many producers have their op ids in memory; those of others are read again when an answer must go."""
 
 _PRODUCER = TOKEN + GENERATION + b"P"
 _ANSWER = TOKEN + GENERATION + b"A"
@@ -43,14 +43,14 @@ _STORED = Struct(">QIQQII")  # slot, index, dropped, highest, count, size
 _NAME_LENGTH = Struct(">H")
 _OP = Struct(">Q")
 _LENGTH = Struct(">Q")
-_CHECKED = b"h"  # begins a stored answer that has a hash; without it, the letter for the answer's kind comes first
+_CHECKED = b"h"  # begins a stored answer that has a hash; an answer without one begins with the letter of its kind
 
 Place = tuple[int, int]
-"""Where in the log: (slot, index in the slot). Later places are greater."""
+"""A place in the log: (slot, index in the slot). Later places are greater."""
 
 
 class New(Enum):
-    """What ``find`` says of a write that has not been executed: no result is equal to it."""
+    """The result of ``find`` for a write that has not been executed: no answer is equal to it."""
 
     NEW = "new"
 
@@ -62,15 +62,15 @@ MISMATCH = Error("IDMPMISMATCH the token was used with another write; this one w
 
 CHECK_BYTES = 8
 NO_CHECK = b""
-"""In place of a write's hash: any write will do."""
+"""Stands in place of a write's hash: any write will do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much is remembered: of each producer so many ``answers`` and bytes of them, and so many ``producers``.
+    """How much is remembered: the ``answers`` of each producer and their bytes, and the ``producers``.
 
-    They are constants of the format, as are the two above: nodes that judged by different ones would not have the
-    same state. The simulator alone makes them small.
+    They are constants of the format, as are the two above: nodes with different ones would not have the same state.
+    Only the simulator makes them small.
     """
 
     answers: int = 1_024
@@ -83,10 +83,10 @@ BOUNDS = Bounds()
 
 @dataclass(slots=True)
 class _Producer:
-    """What is kept in memory of a producer.
+    """A producer in memory.
 
-    ``dropped`` is the highest op whose answer was dropped, ``highest`` the highest executed, 0 for none; ``count``
-    and ``size`` are those of the answers kept.
+    ``dropped`` is the highest op whose answer was dropped, ``highest`` the highest that was executed, 0 for none.
+    ``count`` and ``size`` are the number and the bytes of the answers that are kept.
     """
 
     dropped: int = 0
@@ -113,15 +113,15 @@ class Sessions:
         self._producers = OrderedDict((name, producer) for _, name, producer in found)
 
     def register(self, turn: Turn, place: Place) -> bytes:
-        """Make a producer of which nobody has heard before; its name."""
+        """Make a new producer, and return its name."""
         name = b"#%d.%d" % place
         self._touch(turn, name, _Producer(), place)
         return name
 
     def find(self, turn: Turn, name: bytes, op: int, place: Place, check: bytes = NO_CHECK) -> Result | New:
-        """The stored answer of a write; ``OLD`` if it would be forgotten by now, ``NEW`` if it is to be executed.
+        """The stored answer of a write; ``OLD`` if it may have been forgotten, ``NEW`` if the write is to be executed.
 
-        ``MISMATCH`` if the answer is that of a write with another hash than ``check``.
+        ``MISMATCH`` if the answer belongs to a write whose hash is not ``check``.
         """
         producer = self._producers.get(name)
         if producer is None:
@@ -136,7 +136,7 @@ class Sessions:
         return MISMATCH if held and check and held != check else answer
 
     def remember(self, turn: Turn, name: bytes, op: int, answer: Result, place: Place, check: bytes = NO_CHECK) -> None:
-        """Store the answer of a write that was just executed, and its hash; what goes beyond a limit is forgotten."""
+        """Store the answer of a write that was just executed, and its hash; answers beyond a limit are forgotten."""
         producer = self._producers.get(name) or _Producer()
         stored = (_CHECKED + check if check else b"") + pack_answer(answer)
         turn.stage(_answer_key(name, op), stored)
@@ -151,7 +151,7 @@ class Sessions:
         self._touch(turn, name, producer, place)
 
     def _touch(self, turn: Turn, name: bytes, producer: _Producer, place: Place) -> None:
-        """The producer is the one used last; another one may have to go."""
+        """Note that the producer was used last; another one may have to go."""
         self._producers[name] = producer
         self._producers.move_to_end(name)
         numbers = (producer.dropped, producer.highest, producer.count, producer.size)
@@ -185,7 +185,7 @@ class Sessions:
 
 
 def _held_ops(turn: Turn, name: bytes, producer: _Producer) -> array[int]:
-    """The op ids whose answers are kept, in order; read only if the numbers alone do not tell, for a scan is slow."""
+    """The op ids whose answers are kept, in order. They are read only if the numbers do not tell: a scan is slow."""
     if producer.count == 1:
         return array("Q", [producer.highest])
     if producer.count == producer.highest - producer.dropped:
@@ -203,9 +203,9 @@ def _answer_key(name: bytes, op: int) -> bytes:
 
 
 def check_of(write: UncheckedEntry) -> bytes:
-    """The hash of a write: of its kind and of the bytes that the client sent, but of no setting of a node.
+    """The hash of a write: of its kind and the bytes that the client sent, and of no setting of a node.
 
-    Total, as apply is: an entry that nobody sent has a hash like any other.
+    It is total, as apply is: an entry that no client sent has a hash, too.
     """
     parts = [field for field in write[1:] if type(field) is bytes]
     lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
@@ -214,14 +214,14 @@ def check_of(write: UncheckedEntry) -> bytes:
 
 
 def _split(stored: bytes) -> tuple[bytes, Result]:
-    """The hash and the answer that are stored; no hash if none was."""
+    """The stored hash and answer; ``NO_CHECK`` if no hash was stored."""
     if stored[:1] != _CHECKED:
         return NO_CHECK, unpack_answer(stored)
     return stored[1 : 1 + CHECK_BYTES], unpack_answer(stored[1 + CHECK_BYTES :])
 
 
 def pack_answer(answer: Result) -> bytes:
-    """The stored form of what a write answers: a letter for the kind, then the text or the bytes."""
+    """The stored form of a write's answer: a letter for its kind, then the text or the bytes."""
     match answer:
         case None:
             return b"n"
