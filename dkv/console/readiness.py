@@ -108,7 +108,7 @@ class Readiness:
     def _on_may_serve(self, *, at: float, through: int) -> None:
         if through <= self._applied_through:
             self._served(at)
-        elif self._unapplied is None:  # A node that is always a little behind would never have applied that of the newest.
+        elif self._unapplied is None:  # A node that is always a little behind would never apply the newest one's.
             self._unapplied = (at, through)
 
     def _served(self, at: float) -> None:

@@ -1,1 +1,1 @@
-"""The simulator: whole nodes on a simulated clock, network and disk, under faults; and what judges their histories."""
+"""The simulator: whole nodes on a simulated clock, network and disk, under faults; and the checker of histories."""

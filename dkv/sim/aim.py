@@ -1,4 +1,4 @@
-"""What all faults share: whom they strike, for how long, and that they end."""
+"""What all faults share: the choice of a node, a duration, and an end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dkv.sim.simulated_node import SimulatedNode
 
 
 class Aim:
-    """Strikes ``nodes``, those in ``leading`` most; every choice is drawn from ``random``."""
+    """Aims at ``nodes``, mostly at those in ``leading``; every choice is drawn from ``random``."""
 
     def __init__(
         self, schedule: Schedule, random: Random, nodes: list[SimulatedNode], leading: Collection[int]
@@ -23,14 +23,14 @@ class Aim:
         self._leading = leading
 
     def victim(self, bias: float) -> SimulatedNode:
-        """Any node, but a leader with the chance ``bias``."""
+        """A leader with the probability ``bias``, else any node."""
         leading = [node for node in self.nodes if node.number in self._leading]
         return self.random.choice(leading if leading and self.random.random() < bias else self.nodes)
 
     def later(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
-        """Undo something, unless all faults have been undone by then."""
+        """Undo a fault after some time, unless all faults have been undone by then."""
         self._schedule.after(seconds, lambda: None if self.stopped else call(*arguments))
 
     def lasting(self) -> float:
-        """How long something lasts, in seconds."""
+        """The duration of a fault, in seconds."""
         return self.random.choice((0.05, 0.5, 1.0, 3.0, 8.0)) * self.random.uniform(0.5, 1.5)

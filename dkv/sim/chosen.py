@@ -1,7 +1,7 @@
-"""What the cluster has agreed on, seen from outside: votes counted on disks, and a state machine of its own.
+"""The agreement of the cluster, seen from outside: votes counted on disks, and a second state machine.
 
-Nothing here asks an actor what it believes. A value is chosen for a slot when a quorum of acceptors had it on disk in
-one ballot; ``Reference`` applies the chosen values by rules written a second time.
+Nothing here asks an actor what it believes. A value is chosen for a slot when a quorum of acceptors has had it on disk
+in one ballot. ``Reference`` applies the chosen values by rules that are written a second time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dkv.wire.codec import decode_entries
 
 
 class Chosen:
-    """Votes by slot and ballot; ``values`` and ``ballots`` of the slots that are chosen, all up to ``through``."""
+    """Votes by slot and ballot; ``values`` and ``ballots`` of the chosen slots; all up to ``through`` are chosen."""
 
     def __init__(self, members: tuple[int, ...], bounds: Bounds) -> None:
         self.values: dict[int, Value] = {}
@@ -34,14 +34,14 @@ class Chosen:
         self.through = 0
         self.reference = Reference(bounds)
         self.digests = [bytes(16)]
-        """What the log up to each slot comes to, by slot; 0 is the empty log."""
+        """The digest of the log up to each slot, by slot; 0 is the empty log."""
         self._members = members
         self._proposed: dict[tuple[int, Ballot], Value] = {}
         self._blobs: dict[tuple[int, int, int, int], bytes] = {}
         self._votes: defaultdict[tuple[int, Ballot], set[int]] = defaultdict(set)
 
     def proposed(self, slot: int, ballot: Ballot, value: Value) -> str | None:
-        """``ballot`` proposes ``value``: what is wrong with that, if anything."""
+        """``ballot`` proposes ``value``: returns what is wrong with that, if anything."""
         if self._proposed.setdefault((slot, ballot), value) != value:
             return f"ballot {ballot} proposed two values for slot {slot}"
         for batch in value:
@@ -81,7 +81,7 @@ class Chosen:
         return is_quorum(self._votes.get((slot, ballot), ()), self._members)
 
     def proposal(self, slot: int, ballot: Ballot) -> Value | None:
-        """What ``ballot`` proposed for ``slot``."""
+        """The value that ``ballot`` proposed for ``slot``."""
         return self._proposed.get((slot, ballot))
 
     def has_voted(self, node: int, slot: int, ballot: Ballot) -> bool:
@@ -90,7 +90,7 @@ class Chosen:
 
 
 def _digest(before: bytes, value: Value) -> bytes:
-    """The digest of the log that ends with ``value``, in the plainest form."""
+    """The digest of the log that ends with ``value``, written in the plainest form."""
     text = before
     for batch in value:
         text += pack(">IQQQI", batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob))
@@ -99,7 +99,7 @@ def _digest(before: bytes, value: Value) -> bytes:
 
 
 class Reference:
-    """What is on disk of the state after every slot: of each replica, once it has applied that far."""
+    """The state on disk after every slot, as each replica must have it once it has applied that far."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
@@ -111,7 +111,7 @@ class Reference:
         """Every execution of a write with a token, by (producer, op)."""
 
     def state_at(self, slot: int) -> dict[bytes, bytes]:
-        """Every stored key and value of the state once all up to ``slot`` is applied."""
+        """Every stored key and value of the state once all slots up to ``slot`` are applied."""
         state = {}
         for key, slots in self._slots.items():
             index = bisect_right(slots, slot) - 1

@@ -1,7 +1,7 @@
-"""A second process on a copy of a node's directory, beside the first one and at an address of its own (B34).
+"""A second process on a copy of a node's directory, beside the first one, at an address of its own (B34).
 
-Only the peers that it dials meet it, for they dial the address of the first. It is made when they all know what gives
-it away, so nobody may let it in; what it thinks by itself is of no interest.
+Only the peers that it dials meet it, because they themselves dial the address of the first process. It is made once
+all peers know enough to recognise it, so nobody may let it in. What it thinks by itself does not matter.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from dkv.storage.lives import read_identity
 from dkv.wire.codec import Hello
 
 BESIDE = 100
-"""The clone of node n has the address that a node with this much more would have."""
+"""The clone of node n has the address of a node n + this."""
 
 
 class Clone:
-    """Stands between the network and a second node, which is in another place than its id says."""
+    """Stands between the network and the clone, whose place in the network is not the one of its id."""
 
     def __init__(self, network: SimulatedNetwork, violated: Callable[[str], None]) -> None:
         self.node: SimulatedNode
@@ -37,7 +37,7 @@ class Clone:
         self._violated = violated
 
     def start(self, node: SimulatedNode, copy: MemoryStore) -> None:
-        """Let ``node``, which was made with this as its network, begin a life on ``copy``."""
+        """Let ``node``, whose network this is, begin a life on ``copy``."""
         identity = read_identity(copy)
         assert identity is not None
         self.node = node
@@ -50,7 +50,7 @@ class Clone:
     # --- the network, for the node ---
 
     def add(self, node: SimulatedNode) -> None:
-        """It is added when it starts."""
+        """Nothing to do: the clone is added when it starts."""
 
     def began(self, node: SimulatedNode) -> None:
         """A life begins."""
@@ -81,7 +81,7 @@ class Clone:
 
     @property
     def clock(self) -> NodeClock:
-        """Of the present life."""
+        """Those of the present life."""
         return self.node.clock
 
     @property
@@ -130,24 +130,24 @@ class Clone:
 
 
 class Unwatched:
-    """The watcher of a clone: it may only end because it was refused."""
+    """Watches a clone: it may end only because it was refused."""
 
     def __init__(self, note: Callable[[int, str, str], None], violated: Callable[[str], None]) -> None:
         self._note = note
         self._violated = violated
 
     def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
-        """What it says: nobody hears it."""
+        """Nothing to check: nobody hears what it says."""
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
-        """Nor this."""
+        """Nothing to check here either."""
 
     def started(self, node: SimulatedNode) -> None:
         """A life begins, on the copy."""
         self._note(node.number, "clone", f"starts beside, with boot {node.boot}")
 
     def ended(self, node: SimulatedNode, reason: str, error: BaseException) -> None:
-        """It may only end because it was refused."""
+        """It may end only because it was refused."""
         self._note(node.number, "clone", f"ended: {reason}: {error}")
         if not isinstance(error, Fenced | DirectoryError):
             self._violated(f"a clone of node {node.number} ended itself: {reason}: {error}")
@@ -156,16 +156,16 @@ class Unwatched:
         """Its life is over."""
 
     def noted(self, node: SimulatedNode, actor: str, event: Note[...], fields: Mapping[str, Any]) -> None:
-        """What it thinks."""
+        """Nothing to check in what it thinks."""
 
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
-        """What it tells itself."""
+        """Nothing to check in what it tells itself."""
 
     def committing(self, node: SimulatedNode) -> None:
-        """What it writes."""
+        """Nothing to check in what it writes."""
 
     def durable(self, node: SimulatedNode, writes: Any) -> None:
-        """What it has written."""
+        """Nothing to check in what it has written."""
 
     def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """It has no clients."""

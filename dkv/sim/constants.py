@@ -1,7 +1,7 @@
-"""Constants of the product's modules, drawn small for one run: what happens at them once a day happens all the time.
+"""Constants of dkv's modules, drawn small for one run: events that are rare in production happen all the time.
 
-They are limits and times that nobody configures, so nothing hands them over; a run patches the modules instead. A test
-compares this table with the modules.
+They are limits and times that nobody configures, so no argument carries them, and a run patches the modules instead. A
+test compares this table with the modules.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.leadership.MARK_SECONDS": (0.0001, 0.05, 0.4),
     "dkv.paxos.backoff.BACKOFF_MAX": (1, 3),
 }
-"""What each may be drawn as; small, or unusual."""
+"""The values that each may be drawn as: small, or unusual."""
 
 COPIES = {
     "dkv.identity.STARTS_KEPT": ("dkv.net.acquaintances", "dkv.storage.lives"),
     "dkv.gateway.gathering.GATHERED_BYTES_MAX": ("dkv.gateway.gateway",),
     "dkv.gateway.gathering.LULL_SECONDS": ("dkv.gateway.gateway",),
 }
-"""The modules that import one by its name."""
+"""The modules that import a constant by its name."""
 
 
 def draw_constants(random: Random) -> dict[str, Any]:
-    """Some of them, by name; none, now and then."""
+    """Values for some of the constants, by name; now and then for none."""
     chance = random.choice((0.0, 0.2, 0.5))
     return {name: random.choice(values) for name, values in SMALL.items() if random.random() < chance}
 
 
 @contextmanager
 def constants(values: Mapping[str, Any]) -> Iterator[None]:
-    """Give constants these values while entered."""
+    """While entered, the constants have these values."""
     before: list[tuple[Any, str, Any]] = []
     try:
         for path, value in values.items():

@@ -1,9 +1,9 @@
-"""Copies of directories: an older one is put back, a disk has lost what it said was written, one runs twice (B34).
+"""Copies of directories: an older one is put back, a disk loses writes that it confirmed, one runs twice (B34).
 
-What nobody alive knows of cannot be found, and is no fault of the product. So a copy comes into use only once it lacks
-a start or a vote of the node, by what the two disks hold, and every other member has on its disk what the node had to
-tell of itself by then. From then on whoever runs on the copy must not vote, nor take part in anything, whatever else
-happens.
+A loss that no living node knows of cannot be noticed, and dkv is not to blame for it. So a copy comes into use only
+when the two disks show that it lacks a start or a vote of the node, and every other member has on its disk what the
+node had to tell of itself by then. From then on a process on the copy must not vote or take part in anything, whatever
+else happens.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dkv.storage.data_directory import load_members
 from dkv.storage.lives import read_identity, votes_of
 
 LOOKS_MAX = 20
-"""How often it is looked whether the others know enough, before a copy is given up."""
+"""How many times to look whether the others know enough, before the copy is given up."""
 
 LOOK_SECONDS = 0.5
 
@@ -29,7 +29,7 @@ Use = Callable[[SimulatedNode, MemoryStore], None]
 
 
 class Copies:
-    """Sets nodes back whom ``may_damage`` allows; ``set_back(node)`` hears of each, ``start`` starts one again.
+    """Sets back nodes that ``may_damage`` allows. ``set_back(node)`` hears of each; ``start`` starts one again.
 
     ``clone(node, copy)`` begins a second process of a node, on a copy of its directory.
     """
@@ -50,7 +50,7 @@ class Copies:
         self._start = start
         self._begin_clone = clone
         self._copied: set[int] = set()
-        """The nodes of which there is a copy that may come into use."""
+        """The nodes that have a copy which may come into use."""
         self._cloned = False
         self.strikes: dict[str, Callable[[SimulatedNode], None]] = {
             "clone": self._clone,
@@ -59,7 +59,7 @@ class Copies:
         }
 
     def _copy(self, node: SimulatedNode) -> None:
-        """The node is stopped, its directory copied, and the node started again; later the copy is put back."""
+        """Stop the node, copy its directory and start it again; put the copy back later."""
         if node.number not in self._copied and self._may_set_back(node):
             self._note(node.number, "copy", "stopped, copied, and started again")
             node.crash()
@@ -67,13 +67,13 @@ class Copies:
             self._start(node)
 
     def _lie(self, node: SimulatedNode) -> None:
-        """Nothing that the disk says is written from now on is, as the next power cut shows."""
+        """From now on the disk confirms writes and does not keep them, as the next power cut shows."""
         if node.number not in self._copied and self._may_set_back(node):
             self._note(node.number, "copy", "the disk writes nothing any more")
             self._keep(node, self._put_back)
 
     def _clone(self, node: SimulatedNode) -> None:
-        """The directory of a node that runs is copied; later a second process runs on the copy, beside the first."""
+        """Copy the directory of a running node; later a second process runs on the copy, beside the first."""
         if node.number not in self._copied and self._may_set_back(node):
             self._note(node.number, "copy", "copied while it runs")
             self._keep(node, self._begin_beside)
@@ -92,7 +92,7 @@ class Copies:
             self._aim.later(LOOK_SECONDS, self._missed, use, node, copy, looks - 1)
 
     def _use(self, use: Use, node: SimulatedNode, copy: MemoryStore, later: MemoryStore, looks: int) -> None:
-        """Bring the copy into use as soon as the others know what the node could tell with its disk as ``later``."""
+        """Bring the copy into use as soon as the others know all that the node could tell with the disk ``later``."""
         others = [other for other in self._aim.nodes if other is not node]
         if self._may_set_back(node) and looks:
             if not all(_knows(load_members(other.disk)[node.number], later) for other in others):
@@ -114,27 +114,27 @@ class Copies:
         self._begin_clone(node, copy)
 
     def _may_set_back(self, node: SimulatedNode) -> bool:
-        """One copy comes into use in a run: two might know nothing of each other."""
+        """Bring the copy into use. Only one is used in a run, because two might know nothing of each other."""
         whole = not self._cloned and not any(other.damaged for other in self._aim.nodes)
         return whole and self._may_damage(node)
 
 
 def _lacks(copy: MemoryStore, disk: MemoryStore) -> bool:
-    """Whether ``disk`` holds a start or a vote that ``copy`` does not, as votes are written, not as they are told."""
+    """Whether ``disk`` holds a start or a vote that ``copy`` lacks, judged by the votes themselves, not by counts."""
     known = _votes(copy)
     voted = any(ballot > known.get(key, ZERO) for key, ballot in _votes(disk).items())
     return voted or _starts(disk)[-1] not in _starts(copy)
 
 
 def _votes(store: MemoryStore) -> dict[bytes, Ballot]:
-    """What is promised, and accepted in each slot: the ballots, by the keys that they are stored under."""
+    """The ballots of promises and accepted slots, by the keys under which they are stored."""
     stored = {key: store.get(key) for key in (PROMISE, SLOT_BALLOT)} | dict(store.scan(SLOT_PROMISE))
     promised = {key: Ballot(*unpack_ballot(value)) for key, value in stored.items() if value is not None}
     return promised | {key: unpack_record(value).ballot for key, value in store.scan(RECORD)}
 
 
 def _knows(held: Acquaintance, disk: MemoryStore) -> bool:
-    """Whether who keeps ``held`` of a member knows all that the member could tell of itself with this disk."""
+    """Whether a node that keeps ``held`` of a member knows all that the member could tell of itself with this disk."""
     return held.start.boot >= _starts(disk)[-1].boot and held.votes.covers(votes_of(disk))
 
 

@@ -1,8 +1,8 @@
-"""A DELETE of several keys tells how many of them were there, and not which: that count is held against each key.
+"""A DELETE of several keys tells how many keys existed, and not which: the count is compared with each key's history.
 
-Each key's history gets a ``delete`` of its own, whose result is known only if all keys were there, or none. Where the
-keys' histories are good as they are, the count must still be possible: it is not if more keys than counted must have
-been there at that time, or fewer can have been. That they were deleted at one moment is not checked.
+Each key's history gets its own ``delete``, whose result is known only if all keys existed, or none. If the histories
+of the keys are good, the count must still be possible. It is not if more keys must have existed at that time than were
+counted, or fewer can have. It is not checked that all keys were deleted at one moment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dkv.sim.history import Operation, readable
 
 @dataclass(frozen=True, slots=True)
 class Miscount:
-    """A ``delete`` of several keys that counted wrongly: from ``least`` to ``most`` of its keys can have been there."""
+    """A ``delete`` of several keys with a wrong count: from ``least`` to ``most`` of its keys can have existed."""
 
     operation: Operation
     least: int
@@ -38,7 +38,7 @@ class Miscount:
 
 
 def parts(operation: Operation) -> list[Operation]:
-    """What the operation did to each of its keys; with one key, that is itself."""
+    """The operation, split into one for each of its keys; an operation with one key stays as it is."""
     if not operation.arguments or operation.kind != "delete":
         return [operation]
     return [_part(operation, key) for key in operation.keys]
@@ -57,7 +57,7 @@ def counts_some(operation: Operation) -> bool:
 def miscount(
     operation: Operation, its_parts: list[Operation], is_refuted: Callable[[Operation, Operation], bool]
 ) -> Miscount | None:
-    """None if the count is possible; ``is_refuted(part, told)``: there is no order if ``part`` had been ``told``."""
+    """None if the count is possible. ``is_refuted(part, told)``: no order exists if ``part`` had that result."""
     least = most = 0
     for part in its_parts:
         least += is_refuted(part, replace(part, result=0))

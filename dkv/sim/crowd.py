@@ -1,6 +1,6 @@
-"""All simulated clients of a run: what they ask for, and all that they asked in order.
+"""All simulated clients of a run, the requests that they make, and all requests in order.
 
-Written values are unique but for requests that are sent again, so that a read tells which write it saw.
+Written values are unique, except in requests that are sent again, so a read tells which write it saw.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from dkv.sim.simulated_node import SimulatedNode
 
 KINDS = (b"put", b"append", b"append", b"delete")
 DELETED_MAX = 3
-"""A DELETE has so many keys at most."""
+"""The most keys of a DELETE."""
 EDGES = 0.15
-"""How likely a value is about as long as its limit allows, where that is not too long."""
+"""The probability that a value is about as long as its limit allows, if that is not too long."""
 
 
 class Asker(Protocol):
-    """One client, as far as its crowd is concerned."""
+    """A client, as its crowd needs it."""
 
     number: int
     node: SimulatedNode | None
@@ -35,7 +35,7 @@ class Asker(Protocol):
 
     @property
     def oldest(self) -> Request:
-        """The request that it waits for."""
+        """The request for whose reply it waits."""
 
     @property
     def busy(self) -> bool:
@@ -52,7 +52,7 @@ class Asker(Protocol):
 
 
 class Crowd:
-    """All clients of a run, made by ``new_client`` with a number each, and all their requests in order."""
+    """All clients of a run, made by ``new_client`` with a number each, and all requests in order."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Crowd:
         self.requests: list[Request] = []
         self.connections: dict[int, Asker] = {}
         self.unanswered: list[Request] = []
-        """Those that a node should have answered and did not."""
+        """The requests that a node should have answered and did not."""
         self.message_bytes_max = min(BYTES_PER_MESSAGE, limits.request_bytes_max)
         self.made = 0
         self.stopped = False
@@ -124,7 +124,7 @@ class Crowd:
                 request.ring.settled(request.keys)
 
     def gave_up(self, client: Asker) -> None:
-        """A client's patience has ended: a node that runs, and has run all the time, should have answered by then."""
+        """A client's patience has ended: a node that has been running all the time should have answered by now."""
         node, request = client.node, client.oldest
         if node is None or not node.up or node.clock.paused or node.port.paused or node.resumed_at >= request.sent:
             return
@@ -132,11 +132,11 @@ class Crowd:
             self.unanswered.append(request)
 
     def delay(self) -> float:
-        """How long bytes are on their way between a client and a node."""
+        """How long bytes travel between a client and a node, in seconds."""
         return self.random.uniform(0.2, 1.8) * self._delay
 
     def moment(self) -> float:
-        """How long a client takes to send on without waiting."""
+        """How long a client takes before it sends on without waiting, in seconds."""
         return self.random.choice((0.5, 5.0)) * self.delay()
 
     def _break(self, client: Asker, connection: int) -> None:

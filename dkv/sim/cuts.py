@@ -1,4 +1,4 @@
-"""Faults of connections: who is cut off from whom, for how long, and who cannot dial whom."""
+"""Faults of connections: nodes that are cut off from each other for a while, and nodes that cannot dial others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dkv.sim.wires import Wires
 
 
 class Cuts:
-    """Strikes at ``wires``; ``delay`` is how long messages are on their way mostly, in seconds."""
+    """Cuts ``wires``; ``delay`` is the usual time that a message travels, in seconds."""
 
     def __init__(self, aim: Aim, wires: Wires, delay: float) -> None:
         self.strikes = {
@@ -27,9 +27,9 @@ class Cuts:
         self._wires = wires
         self._delay = delay
         self._contests = 0
-        """How many more of those who ask for votes are cut off."""
+        """How many more candidates are cut off as they ask for votes."""
         self._contested: list[tuple[int, int]] = []
-        """The cuts of the one who is cut off for it now."""
+        """The cuts of the candidate that is cut off at present."""
 
     def sending(self, node: SimulatedNode, to: Address, message: object) -> None:
         """The node is about to send ``message``."""
@@ -37,7 +37,7 @@ class Cuts:
             self._asked(node)
 
     def _other(self, node: SimulatedNode) -> int:
-        """One that ``node`` has connections with."""
+        """A node that ``node`` has connections with."""
         return self._random.choice([each.number for each in self._aim.nodes if each is not node])
 
     def _partition(self, node: SimulatedNode) -> None:
@@ -46,7 +46,7 @@ class Cuts:
         other = self._other(node)
         if kind == "isolate":
             cuts = self._around(node)
-        elif kind == "bridge":  # the other one sees both sides, which do not see each other
+        elif kind == "bridge":  # the other node sees both sides, which do not see each other
             cuts = [(node.number, number) for number in numbers if number not in (node.number, other)]
         elif kind == "split":
             side = set(self._random.sample(numbers, self._random.randint(1, len(numbers) - 1)))
@@ -59,7 +59,7 @@ class Cuts:
         self._aim.later(self._aim.lasting(), self._mend, cuts)
 
     def _around(self, node: SimulatedNode) -> list[tuple[int, int]]:
-        """Every direction to and from ``node``."""
+        """Cut every direction to and from ``node``."""
         others = [each.number for each in self._aim.nodes if each is not node]
         return [(node.number, other) for other in others] + [(other, node.number) for other in others]
 
@@ -72,10 +72,10 @@ class Cuts:
             self._wires.mend(one, two)
 
     def _rotation(self, node: SimulatedNode) -> None:
-        """Cut off one node after the other, the leader of the moment mostly, each as the one before comes back.
+        """Cut off one node after the other, mostly the present leader, each when the one before comes back.
 
-        A leader that has just been elected, and has agreed on a slot or two, leaves the field to one with other
-        values in the same slots.
+        A leader that was just elected, and has agreed on a slot or two, is followed by one with other values in the
+        same slots.
         """
         self._rotate([], self._random.randint(2, 8), self._random.choice((0.7, 1.0, 1.5)))
 
@@ -87,7 +87,7 @@ class Cuts:
             self._aim.later(self._random.uniform(0.5, 1.5) * seconds, self._rotate, cuts, times - 1, seconds)
 
     def _lag(self, node: SimulatedNode) -> None:
-        """Leave one node behind; as it comes back, cut off the leader: a candidate has to catch up, and has rivals."""
+        """Leave one node behind, and cut off the leader when it comes back: a candidate must catch up, among rivals."""
         cuts = self._around(node)
         self._cut(cuts)
         self._aim.later(self._random.uniform(1.0, 5.0), self._return, node, cuts)
@@ -101,9 +101,9 @@ class Cuts:
             self._aim.later(wait + self._random.uniform(0.5, 6.0), self._mend, cuts)
 
     def _contest(self, node: SimulatedNode) -> None:
-        """Cut off each leader as it asks for votes, before, while or after it is heard, as the one before comes back.
+        """Cut off each candidate before, while or after its question is heard, when the one before comes back.
 
-        Each leaves a value in its own vote or in a few, which may be chosen and may not, and the next one has to tell.
+        Each leaves a value with one vote or a few. The value may be chosen, and the next leader must find out.
         """
         self._contests = self._random.randint(2, 6)
 
@@ -117,7 +117,7 @@ class Cuts:
         if delays:
             self._aim.later(delays * self._delay, self._replace, ended, cuts)
         else:
-            self._replace(ended, cuts)  # at once: the message that is about to leave is held back
+            self._replace(ended, cuts)  # at once: the message that is about to be sent is held back
         if not self._contests:
             self._aim.later(self._aim.lasting(), self._mend, cuts)
 
@@ -135,14 +135,14 @@ class Cuts:
         self._toggle(node.number, other, self._random.randint(2, 20), self._random.choice((0.05, 0.3, 1.0)))
 
     def _toggle(self, one: int, other: int, times: int, seconds: float) -> None:
-        """Cut and mend a link in turns, mended at the end."""
+        """Cut and mend a link in turns; in the end it is mended."""
         for pair in ((one, other), (other, one)):
             (self._wires.cut if times % 2 else self._wires.mend)(*pair)
         if times:
             self._aim.later(self._random.uniform(0.5, 1.5) * seconds, self._toggle, one, other, times - 1, seconds)
 
     def _block(self, node: SimulatedNode) -> None:
-        """A packet filter or a wrong address: it cannot dial some of the others, for long, and they can dial it.
+        """A packet filter or a wrong address: for long a node cannot dial some of the others, and they can dial it.
 
         Or the other way round.
         """

@@ -1,7 +1,7 @@
-"""The simulated disk of one node: what is durable outlives its lives, and everything that disks do wrong can be done.
+"""The simulated disk of one node: durable bytes outlive its lives, and it can do all that disks do wrong.
 
-Commits are atomic and take time. A crash during one leaves all of it or nothing (LevelDB cuts a torn commit off its
-log). What was flipped is found by the production checksums when it is read.
+Commits are atomic and take time. A crash during a commit leaves all of it or nothing, because LevelDB cuts a torn
+commit off its log. The production checksums find a flipped bit when it is read.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Done = Callable[[StoreFailed | None], None]
 
 
 class Disk(MemoryStore):
-    """``commit_seconds()`` says how long a commit takes, 0 for not at all; ``run`` makes a call when the node runs.
+    """``commit_seconds()`` says how long a commit takes, 0 for no time. ``run`` makes a call when the node runs.
 
-    ``on_commit()`` hears of each commit before it begins, ``on_durable(writes)`` when it is on disk; both may end
-    the life of the node at that very moment.
+    ``on_commit()`` hears of each commit before it begins, ``on_durable(writes)`` when it is on disk. Both may end
+    the life of the node at that moment.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Disk(MemoryStore):
 
     @property
     def takes_writes(self) -> bool:
-        """Whether a commit that begins now would end, and well."""
+        """Whether a commit that begins now would end, without an error."""
         return not (self.stuck or self.full or self.broken)
 
     def commit(self, writes: Writes, done: Done) -> None:
@@ -67,13 +67,13 @@ class Disk(MemoryStore):
                 self._finish()
 
     def commit_now(self, writes: Writes) -> None:
-        """Commit at once: what a start writes before the node runs."""
+        """Commit at once: for the writes of a start, before the node runs."""
         for key, value in writes.items():
             self._put(key, None if value is None else seal(key, value))
         self._on_durable(writes)
 
     def unstick(self) -> None:
-        """Commits end again, the one under way at once."""
+        """Commits end again; the one under way ends at once."""
         self.stuck = False
         if self.committing:
             if self._finishing is not None:
@@ -81,7 +81,7 @@ class Disk(MemoryStore):
             self._finish()
 
     def crash(self, keep: bool = False) -> None:
-        """The process is gone; of a commit under way the disk has all (``keep``) or nothing."""
+        """The process is gone. The disk has all of a commit under way (``keep``) or nothing."""
         if self._finishing is not None:
             self._finishing.cancel()
         if self.committing and keep and not (self.full or self.broken):
@@ -91,7 +91,7 @@ class Disk(MemoryStore):
         self.broken = False
 
     def flip(self, random: Random) -> bytes | None:
-        """Flip one bit of a stored value that has a checksum; its key, or None if there is none."""
+        """Flip one bit of a stored value with a checksum, and return its key; None if there is no such value."""
         keys = [key for key in self._keys if key[:1] != STATE]
         if not keys:
             return None
@@ -102,18 +102,18 @@ class Disk(MemoryStore):
         return key
 
     def copied(self) -> MemoryStore:
-        """What is durable at this moment, in a store of its own."""
+        """A copy of all that is durable at this moment, in a store of its own."""
         copy = MemoryStore()
         copy.durable, copy._keys = dict(self.durable), list(self._keys)
         return copy
 
     def restore(self, copy: MemoryStore) -> None:
-        """Hold what ``copy`` holds, and nothing else."""
+        """From now on hold what ``copy`` holds, and nothing else."""
         self.crash()
         self.durable, self._keys = dict(copy.durable), list(copy._keys)
 
     def wipe(self) -> None:
-        """Everything is lost: what is there now is a new, empty disk."""
+        """Everything is lost: from now on this is a new, empty disk."""
         self.crash()
         self.durable.clear()
         self._keys.clear()

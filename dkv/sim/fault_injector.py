@@ -1,4 +1,4 @@
-"""Faults: what strikes the nodes of a run, when, and how it ends. Everything is drawn from one generator."""
+"""The faults of a run: which strike, when and where, and how they end. Everything is drawn from one generator."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wires import Wires
 
 MOMENTS = ("now", "sending", "voting", "committing", "durable")
-"""When a crash happens: at once, or when the node next sends, sends a vote, begins a commit, or has one on disk."""
+"""The moment of a crash: at once, or when the node next sends, sends a vote, begins a commit, or has one on disk."""
 
 KILL, POWER_CUT = "kill -9", "power cut"
-"""A crash of one process, and of all machines at one moment."""
+"""A crash of one process, and one of all machines at the same moment."""
 
 
 class FaultInjector:
@@ -47,7 +47,7 @@ class FaultInjector:
         clone: Callable[[SimulatedNode, MemoryStore], None],
     ) -> None:
         self.slow: dict[int, float] = {}
-        """How many times as long as planned the commits of a node take."""
+        """The factor by which the commits of a node take longer than planned."""
         self._schedule = schedule
         self._random = random
         self._plan = plan
@@ -58,7 +58,7 @@ class FaultInjector:
         self._note = note
         self._lost = lost
         self._doomed: dict[int, tuple[str, str]] = {}
-        """The moment at which a node will crash, and how."""
+        """For each node that is to crash: at which moment, and how."""
         self._strikes: dict[str, Callable[[SimulatedNode], None]] = {
             "clock": self._leap,
             "crash": self._crash,
@@ -77,12 +77,12 @@ class FaultInjector:
         }
 
     def begin(self) -> None:
-        """Strike now and then from now on."""
+        """Begin to strike now and then."""
         if self._plan.strikes:
             self._schedule.after(self._random.expovariate(1 / self._plan.strike_seconds), self._strike)
 
     def stop(self) -> None:
-        """Strike no more; nothing that lasts is undone by this."""
+        """Strike no more. Faults that last go on."""
         self._aim.stopped = True
         self._doomed.clear()
 
@@ -97,7 +97,7 @@ class FaultInjector:
     # --- processes ---
 
     def reached(self, node: SimulatedNode, moment: str) -> None:
-        """The node is about to do what a crash may have been waiting for."""
+        """The node is at a ``moment`` for which a crash may be waiting."""
         due, how = self._doomed.get(node.number, ("", ""))
         if due == moment and self._random.random() < 0.5:
             del self._doomed[node.number]
@@ -112,7 +112,7 @@ class FaultInjector:
         self._cuts.sending(node, to, message)
 
     def _crash(self, node: SimulatedNode, how: str = KILL) -> None:
-        """At some moment, mostly of a node with a write under way."""
+        """Crash a node at some moment; mostly one with a write under way."""
         writing = [each for each in self._nodes if each.up and each.disk.committing]
         if writing and self._random.random() < self._plan.bias:
             node = self._random.choice(writing)
@@ -125,7 +125,7 @@ class FaultInjector:
             self._doomed[node.number] = moment, how
 
     def _cut_power(self, node: SimulatedNode) -> None:
-        """All nodes go down at one moment; each disk keeps or loses the commit under way."""
+        """All nodes go down at once; each disk keeps or loses the commit under way."""
         self._crash(node, POWER_CUT)
 
     def _kill(self, node: SimulatedNode, how: str) -> None:
@@ -136,7 +136,7 @@ class FaultInjector:
                 self.restart_later(each)
 
     def restart_later(self, node: SimulatedNode) -> None:
-        """Somebody, or systemd, starts the node again, more than once if it must be."""
+        """An operator, or systemd, starts the node again, more than once if necessary."""
         wait = self._random.expovariate(1 / self._plan.restart_seconds)
         self._aim.later(wait, self.start, node)
 
@@ -193,7 +193,7 @@ class FaultInjector:
         node.disk.full = False
 
     def _may_damage(self, node: SimulatedNode) -> bool:
-        """A minority's copies at most, and none before every member has met every other: else no cluster could help."""
+        """Only copies of a minority, and none before all members have met each other: else no cluster could cope."""
         damaged = sum(each.damaged for each in self._nodes)
         met = all(each.damaged or each.members_seen() for each in self._nodes)
         return met and not node.damaged and damaged < (len(self._nodes) - 1) // 2
@@ -205,7 +205,7 @@ class FaultInjector:
             self._note(node.number, "flip", f"one bit of {key!r}")
 
     def _lose(self, node: SimulatedNode) -> None:
-        """The disk is replaced and initialised by somebody who knows no better."""
+        """An operator who knows no better replaces the disk and initialises it."""
         if self._may_damage(node):
             self._note(node.number, "wipe", "the disk is lost and initialised anew")
             node.crash()

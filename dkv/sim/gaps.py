@@ -1,7 +1,7 @@
-"""A gap in one node's log, in classic mode: it misses one slot, and hears late of those that follow.
+"""A gap in one node's log, in classic mode: the node misses one slot, and hears late of those that follow.
 
-Others agree on slot after slot meanwhile. The node knows some of them to be chosen, above its gap, some in a ballot
-that is lower than what it promised there; and proposers that did not hear that such a slot is chosen ask it for votes.
+Meanwhile others agree on slot after slot. The node knows that some slots above its gap are chosen, some of them in a
+ballot lower than its own promise there. Proposers that have not heard that such a slot is chosen ask it for votes.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dkv.sim.wires import LOST, Wires
 
 
 class Gap:
-    """What becomes of messages while ``node`` has a gap; those of some proposers are up to ``seconds`` late."""
+    """Delays or loses messages while ``node`` has a gap; those of some proposers are up to ``seconds`` late."""
 
     def __init__(self, node: int, random: Random, seconds: float) -> None:
         self._node = node
         self._random = random
         self._seconds = seconds
         self._late: dict[int, float] = {}  # by proposer
-        self._slot = 0  # the one that the node misses: the first that it would hear of
+        self._slot = 0  # the slot that the node misses: the first one it would hear of
 
     def lateness(self, to: int, message: Any) -> float:
-        """How many seconds longer than usual a message to ``to`` is on its way, or ``LOST``."""
+        """How many seconds longer than usual a message to ``to`` travels, or ``LOST``."""
         if to == self._node:
             return self._lateness_there(message)
         if isinstance(message, SlotChosen | SlotSettled) and self._random.random() < 0.5:
@@ -43,13 +43,13 @@ class Gap:
             self._slot = message.slot
         if message.slot == self._slot:
             return LOST
-        # A stalled connection: the next proposer may ask the node first, so that it promises more than this ballot.
+        # A stalled connection: the next proposer may ask the node first, and get a promise above this ballot.
         late = self._late.setdefault(message.ballot.node, self._random.choice((0.0, self._seconds)))
         return late * self._random.random()
 
 
 class Gaps:
-    """Strikes at ``wires``; ``delay`` is how long messages are on their way mostly, in seconds."""
+    """Makes gaps at ``wires``; ``delay`` is the usual time that a message travels, in seconds."""
 
     def __init__(self, aim: Aim, wires: Wires, delay: float, note: Callable[[int, str, str], None]) -> None:
         self.strikes = {"gap": self._open}
@@ -59,7 +59,7 @@ class Gaps:
         self._note = note
 
     def _open(self, node: SimulatedNode) -> None:
-        """One node at a time."""
+        """Give a node a gap, unless another one has one."""
         if self._wires.hindrance is None:
             late = self._aim.random.choice((4 * self._delay, 0.1, 0.3, 1.0))
             self._wires.hindrance = Gap(node.number, self._aim.random, late).lateness

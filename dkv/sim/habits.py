@@ -1,4 +1,4 @@
-"""How simulated clients behave: drawn by the seed, the same for all clients of a run."""
+"""The behaviour of simulated clients: drawn by the seed, and the same for all clients of a run."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from random import Random
 
 @dataclass(slots=True)
 class Habits:
-    """How clients behave; times in seconds."""
+    """The behaviour of clients; times in seconds, the rest mostly probabilities."""
 
     clients: int = 4
     keys: int = 2
     think: float = 0.02
     patience: float = 7.0
     pipeline_max: int = 1
-    """So many requests may be sent in one message."""
+    """The most requests in one message."""
     waiting_max: int = 1
-    """While fewer wait for their replies another message may be sent."""
+    """While fewer requests than this wait for replies, another message may be sent."""
     writes: float = 0.6
     own: float = 0.0
-    """How likely a request is for a key that nobody else uses."""
+    """That a request is for a key that no other client uses."""
     own_keys: int = 1
     echoes: float = 0.0
-    """How likely a request is followed by an ECHO, which the node answers without the log."""
+    """That a request is followed by an ECHO, which the node answers without the log."""
     retries: float = 0.0
-    """How likely a client sends again, elsewhere, what was not answered and has no token."""
+    """That a client sends an unanswered request without a token again, to another node."""
     tokens: float = 0.0
-    """How likely a write has a token."""
+    """That a write has a token."""
     producers: int = 1
-    """So many producers each client has, and uses in any order."""
+    """How many producers each client has. It uses them in any order."""
     repeats: float = 0.0
-    """How likely the answer to a write with a token makes a client send such a one once more."""
+    """That a client which gets an answer to a write with a token repeats such a write."""
     reuses: float = 0.0
-    """How likely a write has the token of another one, by mistake."""
+    """That a write has, by mistake, the token of another one."""
     issued: bool = False
-    """Whether producers are those that IDMP NEW issues."""
+    """Whether producers get their names from IDMP NEW."""
 
 
 def draw_habits(random: Random) -> Habits:

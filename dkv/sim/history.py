@@ -1,4 +1,4 @@
-"""Histories: what clients asked of a key-value server, when, and what they were told; kept as JSON lines.
+"""Histories: the requests of clients to a key-value server, with their times and answers, kept as JSON lines.
 
 One JSON object a line, in UTF-8, in any order; empty lines mean nothing. The fields of an operation are:
 
@@ -50,12 +50,12 @@ FIELDS = frozenset(("client", "kind", "key", "arguments", "called", "returned", 
 
 
 class HistoryError(ValueError):
-    """A line is no operation; the message, of one line, has its number and says why."""
+    """A line is not an operation. The message has one line: the number, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request, for one key but for a ``delete`` with arguments.
+    """One request. It is for one key, unless it is a ``delete`` with arguments.
 
     ``arguments`` and ``result`` are as in the module's table, with bytes for byte strings; the result of ``put`` is
     None. ``returned`` is None where the outcome is unknown, and so is ``result`` then.
@@ -71,7 +71,7 @@ class Operation:
 
     @property
     def keys(self) -> tuple[bytes, ...]:
-        """The keys, each once."""
+        """Its keys, each once."""
         return tuple(dict.fromkeys((self.key, *self.arguments))) if self.kind == "delete" else (self.key,)
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Operation:
 
 
 def readable(value: object) -> str:
-    """A value in a report, on one line, and the beginning of a long one; null where there is none."""
+    """A value for a report, on one line: the beginning of a long value, and null for no value."""
     if not isinstance(value, bytes):
         return json.dumps(value)
     try:
@@ -127,7 +127,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Wrong(ValueError):
-    """What is wrong with a line."""
+    """A line is wrong; the text says how."""
 
 
 def read_history(lines: Iterable[bytes]) -> list[Operation]:
@@ -156,7 +156,7 @@ def _object(line: bytes) -> dict[str, Any]:
         raise _Wrong("not an operation: nested too deeply") from None
     except _Wrong:
         raise
-    except ValueError:  # what Python says of an integer with thousands of digits
+    except ValueError:  # Python's error for an integer with thousands of digits
         raise _Wrong(f"an integer has more than {INTEGER_DIGITS_MAX} digits") from None
     if not isinstance(document, dict):
         raise _Wrong("not a JSON object")
@@ -176,7 +176,7 @@ def _constant(word: str) -> NoReturn:
 
 
 def _operation(fields: dict[str, Any]) -> Operation | None:
-    """The operation; None if it failed, whatever else its line says."""
+    """The operation of a line; None if it failed, whatever else the line says."""
     failed = fields.get("failed", False)
     if type(failed) is not bool:
         raise _Wrong('"failed" must be true or false')

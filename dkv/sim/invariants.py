@@ -1,7 +1,7 @@
 """The invariants of the protocol, checked from outside at every message and every commit.
 
-Each check looks at what is on disks and on its way, never at what an actor believes, and says what is wrong in one
-English sentence. I1 to I11 are explained in docs/simulation.md.
+Each check looks at disks and at messages on their way, never at what an actor believes, and says in one English
+sentence what is wrong. docs/known-bugs.md explains I1 to I11.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ from dkv.storage.store import Store
 
 
 class _Campaign:
-    """What is known of one ballot: which life began it, who promised it, and what its leader may count on."""
+    """Facts about one ballot: the life that began it, the nodes that promised it, and what its leader may count on."""
 
     def __init__(self, boot: int) -> None:
         self.boot = boot
         self.announced = False
         self.chunks: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
-        """Which chunks have come, by node and report."""
+        """The chunks that have come, by node and report."""
         self.promised: set[int] = set()
         self.from_slots: dict[int, int] = {}
         self.reported: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
@@ -70,16 +70,16 @@ class _Campaign:
 
 
 APPLIED = (STATE, TOKEN, BATCH_MARK)
-"""The prefixes of all keys that the log amounts to."""
+"""The prefixes of all keys of the state that the log makes."""
 
 
 def applied_state(store: Store | Layers) -> dict[bytes, bytes]:
-    """All that a node holds of the state that the log amounts to, keys and values as stored."""
+    """The state that the log has made on a node's disk, keys and values as stored."""
     return {key: value for prefix in APPLIED for key, value in store.scan(prefix)}
 
 
 class Invariants:
-    """Told of everything; calls ``violated(sentence)`` for what must not be."""
+    """Hears of everything, and calls ``violated(sentence)`` if a rule is broken."""
 
     def __init__(
         self, members: tuple[int, ...], window_slots_max: int, bounds: Bounds, violated: Callable[[str], None]
@@ -97,25 +97,25 @@ class Invariants:
 
     @property
     def acknowledged_through(self) -> int:
-        """The highest slot of which a client may know: whatever is asked from now on comes after it."""
+        """The highest slot that a client may know of: any request from now on comes after it."""
         return self._reads.acknowledged_through
 
     # --- disks ---
 
     def wiped(self, node: int) -> None:
-        """The node's disk was lost: its votes were cast, but it remembers nothing."""
+        """The node's disk was lost. Its votes still count, and it remembers none of them."""
         self._disks[node] = OnDisk()
         self._wiped.add(node)
 
     def set_back(self, node: SimulatedNode) -> None:
-        """An older copy is in the place of the node's disk: as above, but that it remembers what it held then."""
+        """An older copy replaced the node's disk. Its votes still count, and it remembers those of the copy."""
         self._disks[node.number] = OnDisk.of(node.disk)
         self._wiped.add(node.number)
 
     def durable(self, node: SimulatedNode, writes: dict[bytes, bytes | None]) -> None:
-        """Check a commit that has just become durable, as a whole."""
+        """Check a whole commit that has just become durable."""
         disk = self._disks[node.number]
-        # The bounds are as of the commit before: within one, the order is not known.
+        # The bounds are those of the commit before: the order within one is not known.
         bounds = {slot_of(key): disk.bound(slot_of(key), node.classic) for key in writes if key[:1] == RECORD}
         for slot, bound in bounds.items():
             self._check_record(node, disk, slot, writes[record_key(slot)], bound)
@@ -152,7 +152,7 @@ class Invariants:
         voted = record.ballot != ZERO and (held is None or record.ballot > held.ballot)
         if voted and record.ballot < bound:
             self._violated(f"I1: node {node} accepted slot {slot} in {record.ballot} after it promised {bound}")
-        # A value that was learned has the ballot of a vote that may have been for another value.
+        # A learned value has the ballot of a vote, which may have been for another value.
         if voted and (not record.chosen or self.chosen.proposal(slot, record.ballot) == record.value):
             self._complain(self.chosen.voted(node, slot, record.ballot, record.value))
             if life.classic:
@@ -182,12 +182,12 @@ class Invariants:
         self._check_state(node, through)
 
     def _check_digest(self, node: SimulatedNode, through: int, digest: bytes | None) -> None:
-        """What is applied and what it comes to are stored together (I9)."""
+        """``applied_through`` and the digest are stored together (I9)."""
         if through <= self.chosen.through and digest != self.chosen.digests[through] and not node.damaged:
             self._violated(f"I9: node {node.number} stored slot {through} as applied, with the digest of another log")
 
     def started(self, node: SimulatedNode) -> None:
-        """What a life begins on is what its marks say."""
+        """A life begins on a disk that holds what its marks say."""
         applied = unpack_number(node.disk.get(APPLIED_THROUGH))
         if applied > self.chosen.through:
             self._violated(f"I8: node {node.number} begins with slot {applied} applied, which is not chosen")
@@ -195,9 +195,9 @@ class Invariants:
             self._check_state(node, applied)
 
     def _check_state(self, node: SimulatedNode, through: int) -> None:
-        """The state on disk is what applying every slot up to ``through`` makes (I9), no more and no less."""
+        """The state on disk is the one that applying every slot up to ``through`` makes, no more and no less (I9)."""
         if node.damaged:
-            return  # What it reads of a flipped byte is an error, which the node has to notice by itself.
+            return  # Reading a flipped byte is an error, and the node has to notice it by itself.
         held = applied_state(node.disk)
         expected = self.chosen.reference.state_at(through)
         if held != expected:
@@ -211,7 +211,7 @@ class Invariants:
     # --- messages leaving a node ---
 
     def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
-        """Check what a node says to others before it is on its way."""
+        """Check a message to another node before it leaves."""
         match message:
             case Promise() | Accepted() | AcceptedSlot() if node.number in self._wiped:
                 self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
@@ -242,7 +242,7 @@ class Invariants:
         ballot = message.ballot
         campaign = self._campaigns.get(ballot)
         if campaign is None or (campaign.boot != node.boot and not campaign.announced):
-            # Nobody else has heard of a ballot that a crash kept from being reserved.
+            # If a crash kept a ballot from being reserved, nobody else has heard of it.
             campaign = self._campaigns[ballot] = _Campaign(node.boot)
         if ballot.node != node.number or campaign.boot != node.boot:
             self._violated(f"I5: ballot {ballot} was used by two lives of a node, or by a node it does not belong to")
@@ -266,13 +266,13 @@ class Invariants:
         self._check_mark(ballot, message.chosen_through)
 
     def _check_mark(self, ballot: Ballot, through: int) -> None:
-        """A leader announces its base and what it counted itself in its ballot, nothing else."""
+        """A leader announces only its base and the slots that it counted itself in its ballot (B25)."""
         campaign = self._campaigns.get(ballot)
         if campaign is None or campaign.base is None:
             self._violated(f"I6: ballot {ballot} announced chosen slots before a quorum promised it")
             return
         for slot in range(max(campaign.announced_through, campaign.base) + 1, through + 1):
-            # Between the quorum's base and where its leader began, it holds values that others had counted.
+            # Between the quorum's base and its own beginning, the leader holds values that others had counted.
             if not self.chosen.counted(slot, ballot) and self.chosen.proposal(slot, ballot) is not None:
                 self._violated(f"I7: the leader of ballot {ballot} announced slot {slot} before a majority held it")
             elif slot not in self.chosen.values:
@@ -282,9 +282,9 @@ class Invariants:
     # --- messages about to be handled ---
 
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
-        """Check what an actor is told, by its own node or another.
+        """Check a message that an actor is about to handle, from its own node or another.
 
-        What one that was set back tells itself harms nobody, but for what it tells its clients.
+        Messages of a node to itself harm nobody once it was set back, except replies to its clients.
         """
         if node.number in self._wiped and sender.node == node.number and not isinstance(message, BatchApplied):
             return
@@ -305,7 +305,7 @@ class Invariants:
                 self._reads.round_begun(message)
             case Confirmed() if role == PROPOSER:
                 self._reads.confirmed(sender, message)
-            case Barrier() if message.boot == node.boot:  # One for an earlier life is ignored.
+            case Barrier() if message.boot == node.boot:  # A message for an earlier life is ignored.
                 if sender.node == node.number:
                     self._reads.answered(node.number, node.number, message)
                 self._reads.served(node.number, message)
@@ -321,7 +321,7 @@ class Invariants:
         if campaign is None:
             self._violated(f"I6: a Promise for ballot {message.ballot}, which nobody has begun")
             return
-        # What was on its way when a disk was lost had been on that disk.
+        # A vote that was on its way when a disk was lost had been on that disk.
         if self._disks[sender.node].promised < message.ballot and sender.node not in self._wiped:
             self._violated(f"I2: the Promise {message.ballot} of node {sender.node} was delivered before its commit")
         report = sender.node, message.report
@@ -335,7 +335,7 @@ class Invariants:
             campaign.base = max(campaign.marks[node] for node in campaign.promised)
 
     def _check_report(self, node: int, campaign: _Campaign, message: Promise) -> None:
-        """A report is whole: everything that was accepted before, and may be chosen, is in it."""
+        """A report is whole: it has everything that was accepted before and may be chosen (I4)."""
         reported = campaign.reported[node, message.report]
         first = max(message.chosen_through + 1, campaign.from_slots.get(node, 0))
         for slot, record in self._disks[node].records.items():
@@ -354,7 +354,7 @@ class Invariants:
                     f"I2: the Accepted of node {sender.node} for slot {slot} in ballot {ballot}"
                     " was delivered before its commit"
                 )
-            else:  # What is known chosen, or was accepted later in the same commit, stands on the disk in its place.
+            else:  # A value known chosen, or accepted later in the same commit, is on the disk in its place.
                 self._complain(self.chosen.voted(sender.node, slot, ballot, proposal))
 
     def _check_chosen_slots(self, node: int, role: str, message: ChosenSlots) -> None:

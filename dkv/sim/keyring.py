@@ -1,7 +1,7 @@
 """The keys that simulated clients use: a few at a time, replaced one by one.
 
-A key is left alone when too many writes were sent to it whose outcome is not known: each of those makes the search for
-a linearization longer.
+A key is retired after too many writes whose outcome is not known: each of them makes the search for a linearization
+longer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ OPEN_WRITES_MAX = 10
 KEY_REQUESTS_MAX = 150
 
 EDGE_BYTES_MAX = 1024
-"""Keys and values are made as long as their limits allow, and longer, where the limits are no higher than this."""
+"""Keys and values get as long as their limits allow, and longer, if the limits are at most this."""
 
 
 class Keyring:
@@ -45,21 +45,21 @@ class Keyring:
         return self._names[index]
 
     def takes_writes(self, names: Iterable[bytes]) -> bool:
-        """Whether each of the keys takes one more write whose outcome may stay unknown."""
+        """Whether each of the keys can take one more write whose outcome may stay unknown."""
         return all(self._open_writes.get(name, 0) < OPEN_WRITES_MAX for name in names)
 
     def opened(self, names: Iterable[bytes]) -> None:
-        """A write is sent to these."""
+        """A write is sent to these keys."""
         for name in names:
             self._open_writes[name] = self._open_writes.get(name, 0) + 1
 
     def settled(self, names: Iterable[bytes]) -> None:
-        """What became of such a write is known, or it was not sent."""
+        """The outcome of such a write is known now, or it was not sent."""
         for name in names:
             self._open_writes[name] -= 1
 
     def _renew(self, index: int) -> None:
-        """A fresh key in place of an old one."""
+        """Put a new key in place of an old one."""
         self._made += 1
         name = b"%s%d" % (self._prefix, self._made)
         if self._made % 4 == 0 and self._bytes_max <= EDGE_BYTES_MAX:

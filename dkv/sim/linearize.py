@@ -1,12 +1,12 @@
 """Is a history linearizable? And if not: the few operations that show it.
 
 A history is linearizable if every operation can have taken effect at one moment between its call and its return
-(Herlihy & Wing, 1990); it is if each key's history is, so keys are judged one by one. ``dkv.sim.search`` looks for an
-order. A window of a few operations that has none, whatever the key held before, is a proof as well, and a short one:
-it is looked for where the search does not get further, which spares it going through everything that came before.
+(Herlihy & Wing, 1990). It is linearizable if each key's history is, so keys are judged one by one. ``dkv.sim.search``
+looks for an order. A few operations that have no order, whatever the key held before, are a proof as well, and a short
+one. The check looks for them where the search gets no further, so it need not go through all that came before.
 
-Writes of unknown outcome make a search long, and most of them nobody ever saw. So an order is looked for without those
-first, as if they had never taken effect, then with a few of them: any order proves that the history is good.
+Writes of unknown outcome make a search long, and nobody ever saw most of them. So the search first leaves those out, as
+if they had never taken effect, and then takes a few of them in: any order proves that the history is good.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from dkv.sim.search import Search, only_reads
 from dkv.sim.seen import spare
 
 STEPS_MAX = 10_000_000
-"""How many steps one key may take by default: some ten seconds, and half a gigabyte of memory."""
+"""The default limit of steps for one key: about ten seconds, and half a gigabyte of memory."""
 
 PATIENCE_STEPS = 10_000
-"""How long a search may go without a result before a window is looked for where it stands."""
+"""How many steps a search may take without a result before a counterexample is looked for where it stands."""
 
 SPARES_MAX = 4
-"""So many writes that nobody is known to have seen are tried before all are."""
+"""How many of the writes that nobody seems to have seen are tried, before all are."""
 
 WINDOW_RETURNS = 64
-"""How many returns such a window has at most."""
+"""The most returns in a counterexample."""
 
 COUNT_RETURNS = 16
-"""How many returns are looked at to find out whether a key was there when several were deleted."""
+"""How many returns are looked at to find out whether a key existed when several were deleted."""
 
 WINDOW_STEPS = 20_000
-"""For the search through one window, and SHRINKING_STEPS for making one smaller, beyond which it is small enough."""
+"""For the search through one counterexample; SHRINKING_STEPS to make one smaller, after which it is small enough."""
 SHRINKING_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """Operations on one key, sorted by their calls, which no order explains; without any of them, one would.
+    """Operations on one key, sorted by their calls, that no order explains. Without any one of them an order would.
 
-    It holds whatever the value was before, if ``whatever``; else the first of them found the key absent. ``others``
-    counts those which may have changed the value at that time; with or without their effects nothing is explained.
+    It holds for every value before, if ``whatever``; else the first operation found the key absent. ``others`` counts
+    operations that may have changed the value at that time; no order explains it with or without their effects.
     """
 
     operations: tuple[Operation, ...]
@@ -61,7 +61,7 @@ class Counterexample:
 
     @property
     def text(self) -> str:
-        """A line for each operation, times counted from the first call, and what cannot be explained."""
+        """A line for each operation, with times counted from the first call, and the one that cannot be explained."""
         rows = [("called", "returned", "client", "")]
         for each in self.operations:
             call = f"{each} -> {_told(each)}"
@@ -98,7 +98,7 @@ def _told(operation: Operation) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of a history.
+    """The verdict on a history.
 
     If it is not linearizable, ``window`` shows why, on ``key``; or ``miscount`` does. If it is ``undecided``, the
     search for ``key`` took too many steps, and no other key was found wrong.
@@ -112,7 +112,7 @@ class Verdict:
 
     @property
     def proof(self) -> Counterexample | Miscount:
-        """What shows that it is not linearizable."""
+        """The proof that the history is not linearizable, if there is one."""
         proof = self.window or self.miscount
         assert proof is not None, "nothing was found wrong"
         return proof
@@ -171,7 +171,7 @@ def _judge(history: list[Operation], steps_max: int) -> Counterexample | None:
 
 
 class _Guess:
-    """A search for an order without most of the writes that can be spared: with none of them, then one, then two ..."""
+    """A search for an order without most of the writes that can be spared: with none of them, then with one, two ..."""
 
     def __init__(self, history: list[Operation]) -> None:
         self._history = history
@@ -186,7 +186,7 @@ class _Guess:
         self._search = None if over else Search(self._history, spare=self._spare, spares_max=self._spares_max)
 
     def run(self, steps: int) -> bool:
-        """Go on for about so many steps, with each number of them; whether there is such an order."""
+        """Go on for about so many steps, with each number of writes, and return whether there is such an order."""
         while self._search is not None:
             found = self._search.run(steps)
             if found is not False:
@@ -196,7 +196,7 @@ class _Guess:
 
 
 def _is_refuted(history: list[Operation], part: Operation, told: Operation) -> bool:
-    """Whether there certainly is no order of what came up to ``part`` if that had been ``told``."""
+    """Whether there certainly is no order of the operations up to ``part`` if its result had been ``told``."""
     told_so = [told if each is part else each for each in history]
     suffixes = _Suffixes(told_so, told)
     if suffixes.shortest(COUNT_RETURNS) is not None:
@@ -207,8 +207,8 @@ def _is_refuted(history: list[Operation], part: Operation, told: Operation) -> b
 class _Part:
     """Some operations, and the search for an order of them that leads past the return of ``goal``.
 
-    The ``optional`` ones may have taken effect or not. An operation that was made one of unknown outcome, or a read
-    that was left out, allows more orders and never fewer: if there is still none, it was not needed to show that.
+    The ``optional`` ones may have taken effect or not. To make the outcome of an operation unknown, or to leave out a
+    read, allows more orders and never fewer. If there is still none, the proof does not need that operation.
     """
 
     def __init__(self, operations: list[Operation], optional: list[Operation], goal: Operation, state: State) -> None:
@@ -222,11 +222,11 @@ class _Part:
         """Whether there certainly is no such order."""
         search = Search(self.operations, self.state, self.goal, self.optional)
         found = search.run(WINDOW_STEPS)
-        self.steps = search.steps + len(self.operations)  # laying them out takes time too
+        self.steps = search.steps + len(self.operations)  # it takes time, too, to lay them out
         return found is False
 
     def shrunk(self) -> Counterexample:
-        """What remains of a refuted part when all that is not needed has been loosened."""
+        """The rest of a refuted part, when every operation that the proof does not need is loosened."""
         part, steps = self, 0
         size = len(self.operations)
         while size:
@@ -256,16 +256,16 @@ class _Part:
 
 
 def loosened(operation: Operation) -> Operation | None:
-    """The operation with its outcome unknown; None of a read, which then says nothing."""
+    """The operation with an unknown outcome; None for a read, which then says nothing."""
     return None if only_reads(operation) else replace(operation, returned=None, result=None)
 
 
 class _Suffixes:
-    """What is left of a history up to the return of ``goal`` when it begins a number of returns before its call.
+    """The part of a history that begins a number of returns before the call of ``goal`` and ends with its return.
 
-    What had returned before is left out, and what was open at that time is optional, for it may have taken effect
-    before: if there is no order then, whatever the value was, there is none for the whole history. The goal itself must
-    not have been open: it may have been the first.
+    Operations that had returned before are left out. Those that were open at that time are optional, because they may
+    have taken effect before. If there is no order for any value, there is none for the whole history. The goal itself
+    must not have been open: it may have been the first.
     """
 
     def __init__(self, history: list[Operation], goal: Operation) -> None:
@@ -279,7 +279,7 @@ class _Suffixes:
         return len(self._ends)
 
     def part(self, returns: int, state: State) -> _Part:
-        """What is left ``returns`` returns before, from the value ``state``."""
+        """The part that begins ``returns`` returns before, with the value ``state``."""
         start = self._ends[returns - 1]
         left = [each for each in self._until if each.returned is None or each.returned > start]
         opened = [each for each in left if each.called <= start and not only_reads(each)]
@@ -287,7 +287,7 @@ class _Suffixes:
         return _Part(began, opened, self._goal, state)
 
     def shortest(self, returns_max: int) -> _Part | None:
-        """The shortest of those that have no order; None if none is refuted."""
+        """The shortest part that has no order; None if none is refuted."""
         bottom, top = 0, 1
         while (found := self._refuted(top)) is None:
             if top >= min(returns_max, len(self)):

@@ -1,4 +1,4 @@
-"""A Store in memory: it seals values as the real one does, and leaves to its user when a commit ends and how."""
+"""A Store in memory: it seals values as the real one does, and its user decides when and how a commit ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class MemoryStore:
 
     def __init__(self, auto: bool = False) -> None:
         self.durable: dict[bytes, bytes] = {}
-        """Sealed values by key: what a crash leaves. A test may damage them."""
+        """Sealed values by key, which survive a crash. A test may damage them."""
         self.closed = False
         self._auto = auto
         self._keys: list[bytes] = []
@@ -32,7 +32,7 @@ class MemoryStore:
         return None if stored is None else unseal(key, stored)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """The durable pairs of this moment."""
+        """The pairs that are durable at this moment."""
         keys = []
         for index in range(bisect_left(self._keys, max(prefix, start)), len(self._keys)):
             if not self._keys[index].startswith(prefix):
@@ -42,7 +42,7 @@ class MemoryStore:
         return ((key, unseal(key, stored)) for key, stored in pairs)
 
     def commit(self, writes: Mapping[bytes, bytes | None], done: Callable[[StoreFailed | None], None]) -> None:
-        """Begin a commit; two at a time are the caller's mistake."""
+        """Begin a commit. Two at a time are a mistake of the caller."""
         assert self._under_way is None, "a commit is under way"
         sealed = {key: None if value is None else seal(key, value) for key, value in writes.items()}
         self._under_way = (sealed, done)
@@ -50,7 +50,7 @@ class MemoryStore:
             self.complete()
 
     def complete(self) -> None:
-        """End the commit under way: durable, and said so; or failed, if one failed before."""
+        """End the commit under way and tell its caller: it is durable, or has failed if one failed before."""
         assert self._under_way is not None, "no commit is under way"
         if self._failure is None:
             self._keep()
@@ -59,20 +59,20 @@ class MemoryStore:
             done(self._failure)
 
     def fail(self, reason: str = "the disk is full") -> None:
-        """End the commit under way as failed, and every later one."""
+        """Fail the commit under way, and every later one."""
         self._failure = StoreFailed(reason)
         self.complete()
 
     def crash(self) -> None:
-        """Lose the commit under way; its caller hears nothing any more."""
+        """Lose the commit under way; its caller hears no more of it."""
         self._under_way = None
 
     def close(self) -> None:
-        """Release nothing; remembered for tests that ask."""
+        """Release nothing; tests can ask whether it was called."""
         self.closed = True
 
     def _keep(self) -> None:
-        """What the commit under way writes is durable."""
+        """Make the writes of the commit under way durable."""
         assert self._under_way is not None
         for key, stored in self._under_way[0].items():
             self._put(key, stored)

@@ -1,7 +1,7 @@
-"""What one key does when its operations come one at a time: the sequential model that a history is held against.
+"""One key whose operations come one at a time: the sequential model with which a history is compared.
 
-The value is bytes, or None where the key is absent. ``Ending`` stands for every value that would do: with it a part
-of a history can be judged without knowing what happened before.
+The value is bytes, or None if the key is absent. ``Ending`` stands for every value that fits: with it a part of a
+history can be judged without knowledge of what happened before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,%d}" % (INTEGER_DIGITS_MAX - 1))
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Any value that ends with ``end``, of ``length`` bytes (None: of any length); or absent, if ``absent``."""
+    """Any value that ends with ``end`` and has ``length`` bytes (None: any length); or no value, if ``absent``."""
 
     end: bytes
     length: int | None
@@ -35,10 +35,10 @@ State = bytes | None | Ending
 
 
 def step(state: State, operation: Operation) -> tuple[bool, State]:
-    """Whether the operation may take effect on ``state`` with its result, and what it leaves.
+    """Whether the operation may take effect on ``state`` with its result, and the state that it leaves.
 
-    Where the outcome is unknown any result will do; what would be an error (an ``incr`` of what is no integer) is
-    then no effect, which is not allowed here: it is the same as leaving the operation out.
+    If the outcome is unknown, any result will do. An error then (an ``incr`` of a value that is no integer) is not
+    allowed: it has no effect, which is the same as leaving the operation out.
     """
     known = operation.returned is not None
     result = operation.result
@@ -68,7 +68,7 @@ def step(state: State, operation: Operation) -> tuple[bool, State]:
 def _append(state: State, suffix: bytes, length: Any) -> tuple[bool, State]:
     if not isinstance(state, Ending):
         before = state or b""
-        # The length is compared first, since a long value should not be copied in vain.
+        # The length is compared first, so that a long value is not copied in vain.
         if length not in (None, len(before) + len(suffix)):
             return False, state
         return True, before + suffix
@@ -95,7 +95,7 @@ def _strlen(state: State, length: Any) -> tuple[bool, State]:
 
 def _cas(state: State, expected: bytes | None, new: bytes, success: Any) -> tuple[bool, State]:
     if isinstance(state, Ending):
-        # A failure says only what the value was not, which is forgotten: that allows more, and never less.
+        # A failure says only what the value was not. That is forgotten, which allows more orders and never fewer.
         if success is False:
             return True, state
         return state.may_be(expected), new if state.may_be(expected) else state
@@ -105,7 +105,7 @@ def _cas(state: State, expected: bytes | None, new: bytes, success: Any) -> tupl
 
 def _incr(state: State, by: int, result: Any) -> tuple[bool, State]:
     if isinstance(state, Ending) and state.length == 0:
-        state = None  # absent or empty; what is empty is no integer
+        state = None  # absent or empty; an empty value is no integer
     if isinstance(state, Ending):
         if result is None:
             return True, Ending(b"", None, absent=False)

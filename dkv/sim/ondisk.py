@@ -1,4 +1,4 @@
-"""What one acceptor has on disk, as far as its commits said: what the invariants compare its words with."""
+"""An acceptor's disk as its commits tell it: the invariants compare the acceptor's messages with this."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class OnDisk:
 
     def __init__(self) -> None:
         self.promised = ZERO
-        """For every slot."""
+        """The ballot promised for every slot."""
         self.voted = ZERO
         """The highest ballot of a vote in leader mode: voting promises, too."""
         self.slot_promises: dict[int, Ballot] = {}
-        """In classic mode, of open slots."""
+        """In classic mode, the promises for open slots."""
         self.slot_ballot = ZERO
-        """The highest ballot promised or voted for in classic mode, in whatever slot."""
+        """The highest ballot promised or voted for in any slot in classic mode."""
         self.records: dict[int, SlotRecord] = {}
         self.chosen_through = 0
         self.applied_through = 0
 
     @classmethod
     def of(cls, store: Store) -> OnDisk:
-        """What a store holds that was set back."""
+        """The acceptor's part of a store that was set back."""
         disk = cls()
         disk.promised = _ballot(store.get(PROMISE))
         disk.slot_promises = {slot_of(key): _ballot(stored) for key, stored in store.scan(SLOT_PROMISE)}
@@ -51,13 +51,13 @@ class OnDisk:
         return disk
 
     def bound(self, slot: int, classic: bool) -> Ballot:
-        """Below which ballot there is no vote for ``slot``, by who runs in classic mode or not."""
+        """The ballot below which there is no vote for ``slot``, in classic mode or not."""
         if classic:
             return max(self.promised, self.voted, self.slot_promises.get(slot, ZERO))
         return max(self.promised, self.voted, self.slot_ballot)
 
     def has_promised(self, slot: int, ballot: Ballot) -> bool:
-        """Whether ``ballot`` is promised for ``slot``, or the slot accepted in it or above, or known to be chosen."""
+        """Whether ``ballot`` is promised for ``slot``, or the slot is accepted in it or above, or is known chosen."""
         record = self.records.get(slot)
         voted = ZERO if record is None else record.ballot
         return slot <= self.chosen_through or max(self.bound(slot, True), voted) >= ballot

@@ -1,8 +1,8 @@
-"""What lives that are over have said, and were told: it comes up again in the next life, which must not fall for it.
+"""Messages from and to lives that are over: they come up again in the next life, which must not believe them.
 
-Of each kind of message between two nodes the first and the last one are kept. When the process at either end has died
-and its next life says or is told something of the kind, or asks for it, what was kept arrives, before that or after.
-No TCP connection outlives a process, but what an actor sends may answer, or come from, a life that is over.
+The first and the last message of each kind between two nodes are kept. When the process at either end has died, and its
+next life says or hears something of the kind, or asks for it, a kept message arrives before or after that. No TCP
+connection outlives a process, but a message of an actor may answer, or come from, a life that is over.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ ANSWER: dict[type, type] = {
     ReadChosen: ChosenSlots,
     Submit: Want,
 }
-"""What asks for what, the other way."""
+"""For each kind of message, the kind of its answer."""
 
 STAYS = frozenset((Heartbeat,))
-"""A heartbeat says what the very process that gets it has answered: only that one can, over its own connection."""
+"""A heartbeat says what its receiver has answered. Only that very process can get it, over its own connection."""
 
 TIMES = 6
-"""How often one message comes up again at most: sooner or later, at any moment of the next life."""
+"""How many times one message comes up again at most, at any moment of the next life."""
 RECALL_CHANCE = 0.5
 
 
 @dataclass(slots=True)
 class _Kept:
-    """The first and the last message of a kind, as bytes; ``over`` is the life that has ended since, of either end."""
+    """The first and the last message of a kind, as bytes; ``over`` is the life, of either end, that has ended since."""
 
     bodies: list[bytes]
     over: Life
@@ -71,7 +71,7 @@ class PastLives:
 
     def __init__(self, schedule: Schedule, random: Random, say: Callable[[int, int, bytes], None]) -> None:
         self.chance = 0.0
-        """How likely what was kept of a kind comes up again."""
+        """The probability that a kept message of a kind comes up again."""
         self._schedule = schedule
         self._random = random
         self._say = say
@@ -79,7 +79,7 @@ class PastLives:
         self._kept: dict[tuple[int, int, type], _Kept] = {}
 
     def said(self, sender: int, to: int, lives: tuple[Life, Life], message: Any, body: bytes, delay: float) -> None:
-        """A message is on its way between these lives; ``delay`` is about how long it takes, in seconds."""
+        """A message is on its way between these lives; it takes about ``delay`` seconds."""
         if not self.chance:
             return
         kind = type(message)
@@ -102,7 +102,7 @@ class PastLives:
     def _recall(self, what: tuple[int, int, type], lives: tuple[Life, Life], delay: float) -> None:
         kept = self._kept.get(what)
         if kept is None or kept.over in lives or self._random.random() >= RECALL_CHANCE:
-            return  # Whoever sends has not noticed yet that it is over; or not now.
+            return  # The sender has not noticed yet that the life is over; or not now.
         kept.times -= 1
         if not kept.times:
             del self._kept[what]

@@ -1,4 +1,4 @@
-"""What a seed decides before a run begins: how everything behaves, and which faults strike how often."""
+"""The decisions of a seed before a run begins: how everything behaves, and which faults strike how often."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ FAULTS = (
     "stuck-disk",
     "write-error",
 )
-"""Every kind of fault; those in ``WEATHER`` are the network's, at any time, the others strike."""
+"""Every kind of fault. Those in ``WEATHER`` are the network's and last all the time; the others strike."""
 
 WEATHER = frozenset(("delay", "loss", "past-life", "repeat"))
 
 BETWEEN_NODES = frozenset(("contest", "flap", "gap", "laggard", "lossy-link", "one-sided", "partition", "rotation"))
-"""Those that a single node knows nothing of."""
+"""The faults that need more than one node."""
 
 OF_CLASSIC_MODE = frozenset(("gap",))
-"""Those that need slots which are agreed on one by one."""
+"""The faults that need slots which are agreed on one by one."""
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
 RARE |= {"one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
@@ -56,12 +56,12 @@ FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "gap": 3.0, "rotatio
 
 
 ENCODING_BYTES = 512
-"""Room for what encoding adds to a request, where byte limits are small."""
+"""Room for the bytes that encoding adds to a request, if byte limits are small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One seed's decisions; times in seconds."""
+    """The decisions of one seed; times in seconds."""
 
     seconds: float
     limits: Limits
@@ -72,28 +72,28 @@ class Plan:
     client_delay: float
     commit_seconds: float
     instant_commit_chance: float
-    """How likely a commit is made within the call that asks for it."""
+    """The probability that a commit is made within the call that asks for it."""
     slow_commit_chance: float
     clock_rates: tuple[float, ...]
     strikes: dict[str, float]
-    """Weights of the faults that strike."""
+    """The weights of the faults that strike."""
     strike_seconds: float
     """The mean time between two strikes."""
     restart_seconds: float
     keep_chance: float
-    """How likely a commit that a crash interrupts is on disk nevertheless."""
+    """The probability that a commit is on disk although a crash interrupted it."""
     bias: float
-    """How likely a crash hits a node with a write under way."""
+    """The probability that a crash hits a node with a write under way."""
     early: bool
-    """Whether faults strike, and clients ask, from the first start on, before the members have met."""
+    """Whether faults strike and clients ask from the first start on, before the members have met."""
     past_life_chance: float
-    """How likely messages of a kind of a life that is over come up again in the next one."""
+    """The probability that messages of a kind, from a life that is over, come up again in the next one."""
     constants: dict[str, Any]
-    """Those of modules that are not as usual, by name."""
+    """The constants of modules that are not as usual, by name."""
 
 
 EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_seconds_max=0.4, retransmit_seconds=0.1)
-"""Leaders change far more often, and find more that others have left open."""
+"""Make leaders change far more often, and find more slots that others left open."""
 
 
 def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
@@ -128,7 +128,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
 
 
 def _limits(random: Random) -> Limits:
-    """Small limits, often: what happens once in a million slots otherwise happens all the time."""
+    """Limits, often small: events that are otherwise rare happen all the time."""
     if random.random() < 0.3:
         return Limits()
     counts = {
@@ -143,7 +143,7 @@ def _limits(random: Random) -> Limits:
 
 
 def _bytes(random: Random, counts: dict[str, int]) -> Limits:
-    """Limits of which each is as small as the one below it allows, or not much larger.
+    """Limits that are each as small as the one below allows, or not much larger.
 
     The room for encoding is small too: requests here have few arguments.
     """
@@ -183,7 +183,7 @@ def _weather(random: Random, enabled: list[str]) -> Weather:
 
 
 def _bounds(random: Random) -> Bounds:
-    """Small ones, often."""
+    """Timings, often small."""
     if random.random() < 0.3:
         return Bounds()
     return Bounds(

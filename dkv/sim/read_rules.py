@@ -1,7 +1,7 @@
 """The rules of linearizable reads (I11), checked from outside.
 
-Reads of a barrier are served only at or above every slot acknowledged before they arrived; and the leader that
-answers has, by message, the word of a quorum of acceptors for its ballot, in a round that began after the request came.
+Reads behind a barrier are served only at or above every slot that was acknowledged before they arrived. And the leader
+that answers has heard from a quorum of acceptors that its ballot stands, in a round that began after the request came.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dkv.messages import Barrier, BarrierRequest, Confirm, Confirmed
 from dkv.paxos.quorum import is_quorum
 
 Request = tuple[int, int, int]
-"""Node, boot and number of a barrier request."""
+"""The node, boot and number of a barrier request."""
 
 
 class ReadRules:
-    """Told of every message that reads need; calls ``violated(sentence)``."""
+    """Hears of every message that reads need, and calls ``violated(sentence)`` if a rule is broken."""
 
     def __init__(self, members: tuple[int, ...], violated: Callable[[str], None]) -> None:
         self.acknowledged_through = 0
-        """The highest slot of which a client may know."""
+        """The highest slot that a client may know of."""
         self._members = members
         self._violated = violated
         self._asked: dict[Request, int] = {}
@@ -38,7 +38,7 @@ class ReadRules:
         self.acknowledged_through = max(self.acknowledged_through, slot)
 
     def asked(self, node: int, message: BarrierRequest) -> None:
-        """A gateway asks: the reads it asks for arrived before it did so for the first time."""
+        """A gateway asks for a barrier: its reads arrived before it asked for the first time."""
         self._asked.setdefault((node, message.boot, message.number), self.acknowledged_through)
 
     def arrived(self, leader: int, sender: Address, message: BarrierRequest) -> None:
@@ -47,7 +47,7 @@ class ReadRules:
         self._arrived.setdefault((leader, (sender.node, message.boot, message.number)), self._count)
 
     def round_begun(self, message: Confirm) -> None:
-        """A proposer asks the acceptors, maybe not for the first time."""
+        """A proposer asks the acceptors, perhaps not for the first time."""
         self._count += 1
         self._begun.setdefault((message.ballot, message.round), self._count)
 

@@ -1,8 +1,8 @@
-"""The rule of readiness (B41), checked from outside: a node that says it is ready is in touch with those it needs.
+"""The rule of readiness (B41), checked from outside: a node that says it is ready is in touch with the nodes it needs.
 
-Within the time that a request may take, a follower and its leader have each got messages of the other; a leader, and
-every node of classic mode, has got messages of a quorum whose members have got its own. What arrived is all that
-counts here, so the rule holds whatever kept the rest away.
+Within the time that a request may take, a follower and its leader have each got messages of the other. A leader, and
+every node in classic mode, has got messages of a quorum whose members have got its own. Only messages that arrived
+count here, so the rule holds whatever kept the others away.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dkv.paxos.quorum import is_quorum
 from dkv.sim.simulated_node import SimulatedNode
 
 LOOK_SECONDS = 0.25
-"""How often every node is asked whether it is ready."""
+"""The time between two questions to every node whether it is ready."""
 
 
 def complaint(nodes: Sequence[SimulatedNode], arrived_at: Mapping[tuple[int, int], float], now: float) -> str | None:
-    """The first node that says it is ready and is not in touch, in a sentence; ``arrived_at`` is by (from, to)."""
+    """A sentence about the first node that says it is ready and is not in touch; ``arrived_at`` is by (from, to)."""
     members = [node.number for node in nodes]
     for node in nodes:
         if not node.up or node.clock.paused or not node.readiness.ready:
             continue
         me, leader = node.number, node.readiness.leader
-        # Its clock may be slow. In classic mode a peer may finish what this node had begun.
+        # Its clock may be slow. In classic mode a peer may finish a slot that this node began.
         since = now - node.request_seconds / node.clock_rate - (node.silence_seconds if node.classic else 0.0)
 
         def in_touch(other: int, me: int = me, since: float = since) -> bool:

@@ -1,4 +1,4 @@
-"""One request of a simulated client, and what its reply says about it."""
+"""One request of a simulated client, and the conclusions from its reply."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dkv.sim.keyring import Keyring
 NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR", "IDMPOLD", "IDMPMISMATCH")
 WRITES = (b"put", b"append", b"delete")
 REQUEST_BYTES, WORD_BYTES = 6, 8
-"""What a request takes on the wire beside its words, and each word beside itself, at most."""
+"""The most bytes that a request adds to its words on the wire, and that each word adds."""
 TOO_LONG = re.compile(r"ERR the value would have (\d+) bytes")
-"""What an APPEND is answered that reached the limit of a value; it tells how long the value is."""
+"""The answer to an APPEND that reached the limit of a value; it tells how long the value is."""
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request of a client, and what became of it. Unanswered, or answered UNCERTAIN, its outcome is unknown.
+    """One request of a client, and its fate. If it is unanswered, or answered UNCERTAIN, its outcome is unknown.
 
-    ``called`` is when it was sent first, ``sent`` when last, in simulated seconds.
+    ``called`` is the time when it was first sent, ``sent`` when it was last sent, in simulated seconds.
     """
 
     client: int
@@ -32,14 +32,14 @@ class Request:
     called: float
     sent: float
     ring: Keyring | None = None
-    """Where its keys are from; None if they are from none."""
+    """The ring that its keys are from; None if they are from none."""
     token: tuple[bytes, int] | None = None
     repeats: Request | None = None
-    """The answered request that this one repeats: no operation of its own."""
+    """The answered request that this one repeats: then it is no operation of its own."""
     unsure: bool = False
-    """Whether it was sent before and may have been executed then."""
+    """Whether it was sent before, and may have been executed then."""
     first_place: int = 0
-    """Its place among everything that its client sent: when it was sent first, and ``last_place`` when last."""
+    """Its place among all that its client sent, from its first sending; ``last_place`` is from its last."""
     last_place: int = 0
     returned: float | None = None
     reply: Nested = None
@@ -56,17 +56,17 @@ class Request:
 
     @property
     def was_sent(self) -> bool:
-        """Whether it was: the run may have ended before."""
+        """Whether it was sent: the run may have ended before."""
         return self.last_place > 0
 
     @property
     def is_operation(self) -> bool:
-        """Whether it is one for the history."""
+        """Whether it belongs into the history."""
         return self.was_sent and self.repeats is None and (self.writes or self.words[0] == b"get")
 
     @property
     def in_own_order(self) -> bool:
-        """Whether only its client uses its keys: they show whether its requests took effect in the order sent."""
+        """Whether only its client uses its keys: they show whether requests took effect in the order of sending."""
         return self.ring is not None and self.ring.own
 
     @property
@@ -74,7 +74,7 @@ class Request:
         """Whether it was refused as not applied, and so was every earlier try."""
         if not isinstance(self.reply, Error):
             return False
-        # An ERR about a write with a token is the answer of every try: it is stored, or said before it is proposed.
+        # An ERR for a write with a token answers every try: it is stored, or comes before the write is proposed.
         same_for_all = self.token is not None and self.reply.text.startswith("ERR")
         return self.reply.text.startswith(NOT_APPLIED) and (same_for_all or not self.unsure)
 
@@ -85,18 +85,18 @@ class Request:
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether it was refused for what the nodes remember of its token: an earlier try may have been executed."""
+        """Whether it was refused because of its token: an earlier try may have been executed."""
         return isinstance(self.reply, Error) and self.reply.text.startswith(("IDMPOLD", "IDMPMISMATCH"))
 
     @property
     def length_told(self) -> int | None:
-        """How long the value would have been, in bytes, if that was why an APPEND was refused."""
+        """The length in bytes that the value would have had, if an APPEND was refused for it."""
         match = TOO_LONG.match(self.reply.text) if isinstance(self.reply, Error) else None
         return None if match is None else int(match[1])
 
     @property
     def length_seen(self) -> int | None:
-        """How long the value was, in bytes, if the refusal of an APPEND told."""
+        """The length of the value in bytes, if the refusal of an APPEND told it."""
         told = self.length_told
         return None if told is None or not self.failed else told - len(self.words[2])
 
@@ -105,16 +105,16 @@ class Request:
         return self.words if self.token is None else [b"idmp", self.token[0], b"%d" % self.token[1], *self.words]
 
     def asks_for(self, entry: UncheckedEntry) -> bool:
-        """Whether ``entry``, of the log, is what it asks for, without its token."""
+        """Whether ``entry`` of the log is what the request asks for, without its token."""
         return describe(entry) == [self.words[0].upper(), *self.words[1:]]
 
     @property
     def wire_bytes(self) -> int:
-        """What it takes on the wire, in bytes."""
+        """Its size on the wire, in bytes."""
         return REQUEST_BYTES + sum(WORD_BYTES + len(word) for word in self.on_the_wire())
 
     def item(self, limits: Limits) -> Entry | Local:
-        """An entry, or the reply that needs none: what ``dkv.console.client_session`` makes of such a request."""
+        """An entry, or a reply that needs none, as ``dkv.console.client_session`` makes it of such a request."""
         if self.words[0] == b"echo":
             return Local(self.words[1])
         entry = interpret(self.on_the_wire(), limits)
@@ -122,7 +122,7 @@ class Request:
         return Local(entry) if isinstance(entry, Error) else entry
 
     def is_fitting(self, limits: Limits) -> bool:
-        """Whether its reply is of the kind that it can have, and keeps the limits."""
+        """Whether its reply is of a kind that fits it, and keeps the limits."""
         word, reply = self.words[0], self.reply
         if word == b"echo":
             return bool(reply == self.words[1])

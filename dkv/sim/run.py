@@ -19,18 +19,18 @@ from dkv.sim.verdict import judge
 from dkv.sim.world import World
 
 SETTLE_SECONDS = 30.0
-"""How long a healed majority may take for each thing that it must do."""
+"""How long a healed majority may take for each of its tasks."""
 QUIET_SECONDS = 3.0
-"""Leadership has settled when nobody has become leader for so long."""
+"""Leadership has settled when no node has become leader for this long."""
 DISTURBED_QUIET_SECONDS = 8.0
-"""The same if somebody who does not hear the healed ones is heard by them: a futile phase 1 takes its time."""
+"""The same if the healed nodes hear one that does not hear them: a futile phase 1 takes its time."""
 TRIES = 5
 RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run. ``violation`` is the broken invariant in one sentence, None if all held."""
+    """The outcome of a run. ``violation`` is the broken invariant in one sentence, or None if all held."""
 
     seed: int
     violation: str | None
@@ -74,7 +74,7 @@ def run(
 
 
 def _begin(world: World) -> bool:
-    """Start everything; no fault before each member has met every other, if the seed says so."""
+    """Start everything. If the seed says so, no fault strikes before each member has met every other."""
     if world.plan.early:
         for node in world.nodes:
             wait = world.random.choice((0.0, 0.0, 0.5, 3.0)) * world.random.random()
@@ -93,7 +93,7 @@ def _begin(world: World) -> bool:
 
 
 def _must_meet(world: World, nodes: list[SimulatedNode]) -> bool:
-    """Until each of them has met every other member, a cluster needs them all."""
+    """Wait until each member has met every other: before that, a cluster needs them all."""
     if not world.run_until(lambda: all(node.members_seen() for node in nodes), SETTLE_SECONDS):
         world.violated("the members did not meet though nothing was wrong")
         return False
@@ -101,7 +101,7 @@ def _must_meet(world: World, nodes: list[SimulatedNode]) -> bool:
 
 
 def _heal(world: World, random: Random) -> None:
-    """End all faults for a majority whose disks are whole; the others must not keep it from its work."""
+    """End all faults for a majority with whole disks; the others must not keep it from its work."""
     world.faults.stop()
     world.calm_down()
     whole = [node for node in world.nodes if not node.damaged]
@@ -135,7 +135,7 @@ def _repair(world: World, nodes: list[SimulatedNode]) -> None:
 
 
 def _put_away(world: World, node: SimulatedNode, healed: list[SimulatedNode], random: Random) -> str:
-    """One that is not healed is down, cut off, not heard by the healed ones, or does not hear them: which of these."""
+    """Decide how a node that is not healed ends: down, cut off, not heard by the healed ones, or not hearing them."""
     wires, fate = world.network.wires, random.choice(("down", "down", "cut off", "mute", "deaf"))
     if fate == "down":
         node.crash()
@@ -151,7 +151,7 @@ def _put_away(world: World, node: SimulatedNode, healed: list[SimulatedNode], ra
 
 
 def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> None:
-    """All requests finish, leadership settles, every replica serves and converges."""
+    """Check that all requests finish, leadership settles, and every replica serves and converges."""
     healed_at = world.schedule.now
 
     def led() -> bool:
@@ -172,7 +172,7 @@ def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> 
         return
     if not _must(world, lambda: _converged(world, healed), "the replicas did not converge"):
         return
-    if not world.run(healed[0].request_seconds):  # so long nobody asks for anything
+    if not world.run(healed[0].request_seconds):  # for this long nobody asks for anything
         return
     unready = [node.number for node in healed if not node.readiness.ready]
     if unready:

@@ -1,4 +1,4 @@
-"""Simulated time: what will happen when, and the clock that one node sees."""
+"""Simulated time: the calls to come, and the clock that one node sees."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dkv.host.calls import PlannedCall
 
 
 class Schedule:
-    """Everything that will happen, in order of time, then of scheduling. ``now`` is in simulated seconds."""
+    """All calls to come, in the order of time, then of scheduling. ``now`` is in simulated seconds."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -19,18 +19,18 @@ class Schedule:
         self._count = 0
 
     def after(self, seconds: float, call: Callable[..., Any], *arguments: Any) -> PlannedCall:
-        """Call ``seconds`` from now."""
+        """Make the call ``seconds`` from now."""
         return self.at(self.now + max(seconds, 0.0), call, *arguments)
 
     def at(self, time: float, call: Callable[..., Any], *arguments: Any) -> PlannedCall:
-        """Call at ``time``, which is not over, after all that was to be called then before this was said."""
+        """Make the call at ``time``, which is not past, behind all calls already scheduled for that time."""
         planned = PlannedCall(call, arguments)
         self._count += 1
         heappush(self._heap, (time, self._count, planned))
         return planned
 
     def step(self, until: float) -> bool:
-        """Make the next call that is due by ``until``; False, and ``until`` is now, if there is none."""
+        """Make the next call that is due by ``until``. If there is none, go on to ``until`` and return False."""
         while self._heap and self._heap[0][0] <= until:
             time, _, planned = heappop(self._heap)
             if planned.active():
@@ -42,7 +42,7 @@ class Schedule:
 
 
 class _Timer(PlannedCall):
-    """A call at a time of a node's clock; ``armed`` is the schedule's call that will make it."""
+    """A call at a time of a node's clock; ``armed`` is the call of the schedule that will make it."""
 
     __slots__ = ("armed", "clock", "time")
 
@@ -53,7 +53,7 @@ class _Timer(PlannedCall):
         self.armed: PlannedCall | None = None
 
     def cancel(self) -> None:
-        """Do not make it."""
+        """Cancel the call."""
         super().cancel()
         if self.armed is not None:
             self.armed.cancel()
@@ -61,10 +61,10 @@ class _Timer(PlannedCall):
 
 
 class NodeClock:
-    """The monotonic clock of one life of a node: it may run fast or slow and leap ahead, and the node may be paused.
+    """The monotonic clock of one life of a node. It may run fast or slow and leap ahead; the node may be paused.
 
-    A paused node handles nothing; what falls due meanwhile happens when it goes on, in order, as after SIGSTOP and
-    SIGCONT. Its clock runs on.
+    A paused node handles nothing. Calls that fall due meanwhile are made in order when it goes on, as after SIGSTOP
+    and SIGCONT. Its clock runs on.
     """
 
     def __init__(self, schedule: Schedule, rate: float) -> None:
@@ -78,11 +78,11 @@ class NodeClock:
         self._stopped = False
 
     def seconds(self) -> float:
-        """What the clock shows."""
+        """The time that the clock shows."""
         return self._reading + (self._schedule.now - self._read_at) * self._rate
 
     def callLater(self, delay: float, call: Callable[..., Any], /, *args: Any) -> _Timer:  # noqa: N802 - Twisted's name
-        """Call when the clock shows ``delay`` more."""
+        """Make the call when the clock shows ``delay`` seconds more."""
         timer = _Timer(self, self.seconds() + delay, call, args)
         self._timers[timer] = None
         self._arm(timer)
@@ -98,7 +98,7 @@ class NodeClock:
             call(*arguments)
 
     def leap(self, seconds: float) -> None:
-        """Show ``seconds`` more from now on."""
+        """Leap ahead by ``seconds``."""
         self._reading, self._read_at = self.seconds() + seconds, self._schedule.now
         for timer in list(self._timers):
             if timer.armed is not None:
@@ -110,7 +110,7 @@ class NodeClock:
         self.paused = True
 
     def resume(self) -> None:
-        """Handle what fell due meanwhile, then go on."""
+        """Handle all that fell due meanwhile, then go on."""
         self.paused = False
         held, self._held = self._held, deque()
         for call, arguments in held:
@@ -124,7 +124,7 @@ class NodeClock:
             timer.cancel()
 
     def forget(self, timer: _Timer) -> None:
-        """It was cancelled or has happened."""
+        """The call was cancelled, or was made."""
         self._timers.pop(timer, None)
 
     def _arm(self, timer: _Timer) -> None:

@@ -2,13 +2,14 @@
 
 It is Wing & Gong's (Testing and verifying concurrent objects, 1993) with Lowe's cache (Testing for linearizability,
 2017). It walks a doubly linked list of calls and returns. An operation may take effect next if its call comes before
-the first return left in the list; then both its events are lifted out. At a return which nothing leads past, the
-search goes back: it puts events in again, and tries another operation. A set of operations done and the value that
-they left are not tried twice.
+the first return left in the list; then both its events are lifted out. At a return that nothing leads past, the
+search goes back: it puts events in again, and tries another operation. It tries no set of done operations twice with
+the same value.
 
-Three rules keep it fast, and change no answer. A read of the present value is done at once: whatever can follow can
-follow then too. An operation of unknown outcome is tried last, and left out where it would change nothing. Of several
-alike of unknown outcome, such as deletes, the one called first is taken first: it may stand wherever another may.
+Three rules keep it fast and change no answer. A read of the present value is done at once: everything that can follow
+later can follow now. An operation of unknown outcome is tried last, and left out if it would change nothing. Of several
+equal operations of unknown outcome, such as deletes, the one called first is taken first: it may stand in the place of
+any other.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dkv.sim.seen import twins
 
 _NOTHING = object()
 _LONG_BYTES = 64
-"""Longer values are remembered by their digest."""
+"""Longer values are remembered by a digest."""
 
 
 def only_reads(operation: Operation) -> bool:
@@ -35,32 +36,32 @@ def only_reads(operation: Operation) -> bool:
 
 
 def _value_seen(operation: Operation) -> object:
-    """The value that the operation found, if its result says so."""
+    """The value that the operation found, if its result tells."""
     return operation.arguments[0] if operation.kind == "cas" and operation.result else operation.result
 
 
 class _Moment:
-    """Where a search stands: every read that fits has been done, and ``moves`` may be next."""
+    """A state of a search: every read that fits is done, and ``moves`` may be next."""
 
     __slots__ = ("done", "lifted", "maybes", "moves", "state", "stop", "tried")
 
     def __init__(self, done: int, tried: int, state: State) -> None:
         self.done = done  # bit set of known operations, by number
-        self.tried = tried  # bit set of those of unknown outcome
+        self.tried = tried  # bit set of operations of unknown outcome
         self.state = state
-        self.lifted: list[int] = []  # calls taken out of the list here, in order
-        self.moves: list[tuple[list[int], State]] = []  # (calls, what they leave), the next one last
-        self.stop = 0  # the first return left
+        self.lifted: list[int] = []  # calls that were taken out of the list here, in order
+        self.moves: list[tuple[list[int], State]] = []  # (calls, the value that they leave), the next one last
+        self.stop = 0  # the first return that is left
         self.maybes = 0  # the next operation of unknown outcome to try
 
 
 class Search:
     """One search through operations of one key, from the value ``state``.
 
-    With a ``goal``, one of the operations, it ends when an order leads past its return: those that return later may
-    take effect, with their results, or not. So may the ``optional`` ones, at any time after their calls.
+    With a ``goal``, one of the operations, the search ends when an order leads past its return. Operations that return
+    later may take effect, with their results, or not. So may the ``optional`` ones, at any time after their calls.
 
-    Of the operations in ``spare``, of unknown outcome, ``spares_max`` at most take effect.
+    At most ``spares_max`` of the operations in ``spare``, all of unknown outcome, take effect.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Search:
         self._spares = sum(1 << number for number, each in enumerate(self._maybe) if id(each) in spared)
         self._spares_max = spares_max
         self.steps = 0
-        """How often an operation was tried so far."""
+        """How many operations were tried so far."""
         self._build()
         returns = zip((self._return_of[call] for call in self._calls), self._known, strict=True)
         self._last = max((end for end, each in returns if goal is None or each is goal), default=0)
@@ -89,11 +90,11 @@ class Search:
         self._furthest = self._path[0].stop
 
     def _find_viewers(self) -> None:
-        """How many operations that are not done see which value, if all see just one or none: ``_viewers``.
+        """Count for each value the undone operations that see it, in ``_viewers``, if each sees just one value or none.
 
-        Then a value that nobody is left to see is as good as any other such, and a put of it is best done just before
-        another put. An ``append`` or a ``delete`` tells more than one value from another, and so does a failed
-        ``cas``: with any of them ``_simple`` is false.
+        A value that nobody is left to see is then as good as any other such value, and its put is best done just before
+        another put. An ``append``, a ``delete`` and a failed ``cas`` tell more than one value from another: with any of
+        them ``_simple`` is false.
         """
         every = [*self._known, *self._maybe]
         self._simple = all(
@@ -120,11 +121,11 @@ class Search:
         self._next = [*range(1, count), 0]
         self._previous = [count - 1, *range(count - 1)]
         self._number = [-1] + [number for _, _, number in events]
-        self._return_of = [0] * count  # of a call, its return; of a return, 0
-        self._maybes_before = [0] * count  # of a return, how many operations of unknown outcome were called until then
+        self._return_of = [0] * count  # for a call, its return; for a return, 0
+        self._maybes_before = [0] * count  # for a return, how many operations of unknown outcome were called until then
         self._calls = calls = [0] * len(self._known)
         called = [each.called for each in self._maybe]
-        seen_at: dict[object, list[int]] = {}  # returns of those that saw a value, in order
+        seen_at: dict[object, list[int]] = {}  # the returns of operations that saw a value, in order
         for event, (time, is_return, number) in enumerate(events, 1):
             if is_return:
                 self._return_of[calls[number]] = event
@@ -136,9 +137,9 @@ class Search:
         self._urgency = [self._urgency_of(each, call, seen_at) for each, call in zip(self._known, calls, strict=True)]
 
     def _urgency_of(self, operation: Operation, call: int, seen_at: dict[object, list[int]]) -> int:
-        """Which of two is likely to come first, as the lower number: a guess that only saves time.
+        """A number that is lower for operations likely to come first: a guess that only saves time.
 
-        A value that nobody saw was probably overwritten at once; one that was seen is due before that.
+        A value that nobody saw was probably overwritten at once. A value that was seen is due before that.
         """
         if operation.kind not in ("put", "cas"):
             return self._return_of[call]
@@ -170,7 +171,7 @@ class Search:
         return self._known[self._number[self._furthest]]
 
     def _follow(self, moment: _Moment) -> _Moment | None:
-        """Where the next move leads that was not visited before."""
+        """The state after the next move that leads to a new one."""
         while moment.moves:
             calls, state = moment.moves.pop()
             done = moment.done
@@ -197,14 +198,14 @@ class Search:
         return None
 
     def _is_new(self, done: int, tried: int, state: State) -> bool:
-        """Whether the search was not here before."""
+        """Whether the search was never here before."""
         mark: object = state
         if isinstance(state, bytes):
             if self._simple and not self._viewers[state]:
                 mark = _NOTHING
             elif len(state) > _LONG_BYTES:
                 mark = (len(state), blake2b(state, digest_size=16).digest())
-        # Only what is not done by all is remembered: all operations before the first call left are.
+        # All operations before the first call that is left are done, so only the others are remembered.
         first = self._number[self._next[0]]
         place = (first, done >> max(first, 0), tried, mark)
         if place in self._visited:
@@ -213,7 +214,7 @@ class Search:
         return True
 
     def _enter(self, done: int, tried: int, state: State, lifted: list[int]) -> _Moment:
-        """Do all that changes nothing, and find what may be next."""
+        """Do all operations that change nothing, and find those that may be next."""
         moment = _Moment(done, tried, state)
         moment.lifted = lifted
         moves: list[tuple[int, State]] = []

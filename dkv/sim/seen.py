@@ -1,4 +1,4 @@
-"""Which writes of unknown outcome somebody may have seen: most of them nobody did, and need not be tried one by one."""
+"""The writes of unknown outcome that somebody may have seen: nobody saw most, and they need no trial of their own."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _BETWEEN = b"\0\xff\0"
 
 
 class Values:
-    """The values that ``operations`` tell of: what the key held, or was expected to hold."""
+    """The values in ``operations``: those that the key held, or was expected to hold."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._told = list(dict.fromkeys(value for each in operations for value in _values(each)))
         self._all = _BETWEEN.join(self._told)
 
     def show(self, operation: Operation) -> bool:
-        """Whether what the operation wrote is part of one of them, or it wrote nothing of its own."""
+        """Whether the bytes that the operation wrote are part of one of them, or it wrote no bytes of its own."""
         return _written(operation) in self._all
 
     def times(self, written: bytes) -> int:
-        """How often what was written is in one of them at most."""
+        """The most times that the written bytes occur in one of them."""
         return max((value.count(written) for value in self._told), default=0)
 
 
@@ -40,10 +40,10 @@ def _written(operation: Operation) -> bytes:
 
 
 def spare(history: Sequence[Operation]) -> list[Operation]:
-    """The writes of unknown outcome without which all that anybody was told can probably be explained.
+    """The writes of unknown outcome without which all answers can probably be explained.
 
-    Nobody was told of their values, or others of the same explain that, such as the one that was sent again. This is a
-    guess, and no more: such writes may have happened, and been overwritten.
+    No answer shows their values, or other writes of the same value explain it, such as one that was sent again. This
+    is only a guess: such writes may have happened and been overwritten.
     """
     unknown = [each for each in history if each.returned is None and each.kind != "get"]
     if not unknown:
@@ -65,10 +65,10 @@ def _does(operation: Operation) -> object:
 
 
 def twins(maybe: Sequence[Operation], known: Sequence[Operation]) -> list[int | None]:
-    """Of each operation of unknown outcome the last one before it that is as good, by number; None if none is.
+    """For each operation of unknown outcome, by number, the last earlier one that is as good, or None.
 
-    That is one that does the same, or one that writes as many bytes which nobody was told of either: they make
-    lengths, and no value that an answer is compared with. A number may be counted up before it is told, so not then.
+    That is one that does the same, or one that writes as many bytes, if no answer shows either: such bytes make only
+    lengths, and no value that is compared. It does not hold for numbers, which may be counted up before they are seen.
     """
     values = None if any(each.kind == "incr" for each in (*maybe, *known)) else Values((*maybe, *known))
     numbers: dict[object, int] = {}

@@ -1,7 +1,7 @@
-"""One simulated client: it sends requests to some node, waits, gives up, and goes elsewhere.
+"""One simulated client: it sends requests to a node, waits, gives up, and goes to another node.
 
-A write with a token that got no clear answer is sent again until it gets one, elsewhere, and stays one operation of the
-history. Now and then one that was answered is repeated, and must be answered alike.
+A write with a token that got no clear answer is sent again, to other nodes, until it gets one, and stays one operation
+of the history. Now and then a write that was answered is repeated, and must be answered alike.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dkv.sim.simulated_node import SimulatedNode
 
 NEW = [b"idmp", b"new"]
 SENDS_ON = 0.7
-"""How likely a client that may send another message before it has its replies does so."""
+"""The probability that a client which may send another message before it has its replies does so."""
 DONE_MAX = 10
-"""One of so many writes with a token that were answered last is repeated."""
+"""A repeat is one of this many latest answered writes with a token."""
 
 
 class SimulatedClient:
@@ -40,8 +40,8 @@ class SimulatedClient:
         self._ring = Keyring(b"c%d." % number, habits.own_keys, crowd.limits.key_bytes_max, own=True)
         self._life: Life = (0, 0)
         self._waiting: deque[Request] = deque()
-        self._arrives_at = 0.0  # when what was sent last is at the node
-        self._returns_at = 0.0  # when what the node answered last is here
+        self._arrives_at = 0.0  # when the last bytes sent arrive at the node
+        self._returns_at = 0.0  # when the last reply of the node arrives here
         self._timeout: PlannedCall | None = None
         self._next: PlannedCall | None = None
         self._again: list[Request] = []
@@ -52,7 +52,7 @@ class SimulatedClient:
 
     @property
     def oldest(self) -> Request:
-        """The request that it waits for."""
+        """The request for whose reply it waits."""
         return self._waiting[0]
 
     @property
@@ -76,7 +76,7 @@ class SimulatedClient:
         node = self.node
         connected = node is not None and node.up and node.life == self._life
         if self._waiting and not connected:
-            return  # that the connection is lost is about to be known
+            return  # the client will know in a moment that the connection is lost
         if not self._waiting and (not connected or crowd.random.random() < 0.05):
             node = self._connect()
         if node is None:
@@ -145,14 +145,14 @@ class SimulatedClient:
         self._wait()
 
     def _message(self, requests: list[Request], size: int) -> Requests:
-        """What the node's client port makes of these."""
+        """The message that the node's client port makes of these requests."""
         items = [request.item(self._crowd.limits) for request in requests]
         entries = [item for item in items if isinstance(item, list)]
         reads = sum(entry[0] in READS for entry in entries)
         return Requests(self.connection, items, len(entries) - reads, reads, size)
 
     def _tell(self, node: SimulatedNode, message: Requests | ClientGone) -> None:
-        """What is sent on a connection arrives in order."""
+        """Bytes on a connection arrive in order."""
         crowd = self._crowd
         self._arrives_at = max(self._arrives_at, crowd.schedule.now + crowd.delay())
         crowd.schedule.at(self._arrives_at, node.run, node.port.take, message)
@@ -168,7 +168,7 @@ class SimulatedClient:
     # --- replies ---
 
     def replied(self, replies: Replies) -> None:
-        """The node has answered; the bytes take a moment, arrive in order, and are lost if the connection is."""
+        """The node has answered. The bytes take a moment, arrive in order, and are lost with the connection."""
         crowd = self._crowd
         self._returns_at = max(self._returns_at, crowd.schedule.now + crowd.delay())
         crowd.schedule.at(self._returns_at, self._reach, replies)
@@ -190,7 +190,7 @@ class SimulatedClient:
             self.go_on_after(crowd.random.expovariate(1 / crowd.habits.think))
 
     def _answered(self, request: Request) -> None:
-        """A clear answer is final; else a write with a token is sent again."""
+        """A clear answer is final; without one a write with a token is sent again."""
         crowd = self._crowd
         if request.words == NEW and isinstance(request.reply, bytes):
             self._has_issued(request.reply)
@@ -208,7 +208,7 @@ class SimulatedClient:
                 self._repeat(crowd.random.choice(self._done))
 
     def _repeat(self, done: Request) -> None:
-        """Send a write once more that was answered: it must be answered alike."""
+        """Send a write that was answered once more: it must be answered alike."""
         repeat = self._request(done.words, done.ring)
         repeat.token, repeat.repeats = done.token, done.repeats or done
         self._again.append(repeat)
@@ -220,7 +220,7 @@ class SimulatedClient:
                 break
 
     def _forget(self, request: Request, name: bytes) -> None:
-        """The nodes do not know, or not any more, what became of the request: nobody will ever."""
+        """The nodes do not know the fate of the request, or no longer: nobody will ever know it."""
         if request.unsure:
             request.returned = None
         for producer in self._producers:
@@ -229,7 +229,7 @@ class SimulatedClient:
     # --- endings ---
 
     def hang_up(self) -> None:
-        """Close the connection; what was asked on it has no answer."""
+        """Close the connection: the requests on it get no answer."""
         crowd = self._crowd
         self._waiting.clear()
         self._wait()
@@ -239,7 +239,7 @@ class SimulatedClient:
             self._tell(node, ClientGone(self.connection))
 
     def lose(self) -> None:
-        """The connection broke: go elsewhere, after a moment, maybe with what was not answered, as many clients do."""
+        """The connection broke: go to another node after a moment, perhaps with the unanswered requests, as many do."""
         crowd = self._crowd
         retries = crowd.random.random() < crowd.habits.retries
         for request in self._waiting:
@@ -252,7 +252,7 @@ class SimulatedClient:
         self.go_on_after(crowd.random.uniform(0.01, 0.3))
 
     def _retry(self, request: Request) -> None:
-        """Ask the same again, if its key takes one more write: nothing tells the store that it is the same request."""
+        """Send the same again, if its key can take one more write: the store cannot know that it is the same."""
         assert request.ring is not None
         if request.writes:
             if not request.ring.takes_writes(request.keys):

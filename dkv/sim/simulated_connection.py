@@ -1,4 +1,4 @@
-"""One simulated TCP connection between two nodes, and what a node keeps of its connections with one peer."""
+"""One simulated TCP connection between two nodes, and a node's view of its connections with one peer."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from dkv.net.link import TICKS_OF_LIFE
 from dkv.wire.codec import Hello
 
 Life = tuple[int, int]
-"""The incarnation of a node and what its start drew: no other life, of whatever disk, has both."""
+"""The incarnation of a node and the random number of its start: no other life has both, whatever its disk."""
 
 Bytes = tuple[Callable[..., None], tuple[Any, ...]]
-"""What is on its way: the call that reads it, and the rest of that call's arguments."""
+"""Something on its way: the call that reads it, and the rest of that call's arguments."""
 
 
 @dataclass(slots=True, eq=False)
 class End:
-    """One node's end of a connection: whether it holds it for open, and what is on its way to it."""
+    """One node's end of a connection: whether the node takes it for open, and all that is on its way to it."""
 
     life: Life
     open: bool = True
     hello: Hello | None = None
-    """Of the other end, once it has come and was accepted."""
+    """The Hello of the other end, once it has come and was accepted."""
     silent_ticks: int = 0
     last_arrival: float = 0.0
     held: list[Bytes] = field(default_factory=list)
-    """What was sent *to* this end while nothing passes."""
+    """Things sent *to* this end while nothing passes."""
     unread: list[Bytes] = field(default_factory=list)
-    """What has come while the node reads nothing."""
+    """Things that have come while the node reads nothing."""
 
     @property
     def heard_life(self) -> Start | None:
-        """The life at the other end, if it was accepted and has given a sign of life of late."""
+        """The life at the other end, if it was accepted and gave a sign of life lately."""
         lives = self.open and self.hello is not None and self.silent_ticks < TICKS_OF_LIFE
         return self.hello.start if self.hello is not None and lives else None
 
 
 class SimulatedConnection:
-    """What ``dialler`` has dialled at ``acceptor``: messages go that way only, Hellos and signs of life both ways."""
+    """A connection from ``dialler`` to ``acceptor``: messages go that way only, Hellos and signs of life both ways."""
 
     __slots__ = ("acceptor", "dialler", "ends", "lingers", "queued_bytes")
 
@@ -49,9 +49,9 @@ class SimulatedConnection:
         self.acceptor = acceptor
         self.ends = {dialler: End(dialler_life), acceptor: End(acceptor_life)}
         self.lingers = lingers
-        """Whether what is on its way when an end closes still arrives there."""
+        """Whether things on their way still arrive after an end has closed."""
         self.queued_bytes = 0
-        """Of messages that the acceptor has not read yet."""
+        """The size of the messages that the acceptor has not read yet."""
 
     def beyond(self, number: int) -> int:
         """The node at the other end."""
@@ -59,7 +59,7 @@ class SimulatedConnection:
 
     @property
     def lives(self) -> tuple[Life, Life]:
-        """Of its dialler and its acceptor."""
+        """The lives of its dialler and its acceptor."""
         return self.ends[self.dialler].life, self.ends[self.acceptor].life
 
     @property
@@ -76,15 +76,15 @@ class SimulatedConnection:
 
 @dataclass(slots=True, eq=False)
 class Side:
-    """What one life of a node keeps of one peer, as ``dkv.net.peer.Peer`` does."""
+    """What one life of a node knows of one peer, as ``dkv.net.peer.Peer`` does."""
 
     dialled: SimulatedConnection | None = None
     accepted: SimulatedConnection | None = None
-    """The latest one whose Hello was accepted."""
+    """The latest life whose Hello was accepted."""
     up: bool = False
     heard_at: float = 0.0
 
     @property
     def reaches(self) -> bool:
-        """Whether what is sent now leaves, if nothing else is in its way."""
+        """Whether a message sent now leaves, if nothing else is in its way."""
         return self.dialled is not None and self.dialled.usable

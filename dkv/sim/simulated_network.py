@@ -1,12 +1,12 @@
 """The simulated network between nodes: two TCP connections for each pair, one dialled by each, as the mesh has them.
 
-The dialler of a connection writes messages to it, and the other end reads them; both say Hello first, and give signs
-of life. So messages may pass one way only, for as long as only one of the two can be made. What each node concludes
-from its connections, and tells its host, follows the rules of ``dkv.net.mesh``.
+The dialler of a connection writes messages to it, and the other end reads them; both say Hello first, and give signs of
+life. So while only one of the two connections can be made, messages pass one way only. The conclusions of each node
+from its connections, of which it tells its host, follow the rules of ``dkv.net.mesh``.
 
-A connection that ends may lose its tail, and what it still carries may arrive among what the next one brings. An end
-that hears nothing for as many ticks as the mesh allows gives it up. Every message is encoded and decoded by the
-production codec.
+A connection that ends may lose its tail, and messages that it still carries may arrive among those of the next one. An
+end that hears nothing for as many ticks as the mesh allows gives the connection up. The production codec encodes and
+decodes every message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dkv.wire.codec import Hello, decode, encode
 
 
 class NetworkMember(Protocol):
-    """What the network needs of a node."""
+    """A node, as the network needs it."""
 
     number: int
 
@@ -40,17 +40,17 @@ class NetworkMember(Protocol):
 
     @property
     def clock(self) -> NodeClock:
-        """Of its present life."""
+        """Those of its present life."""
 
     @property
     def life(self) -> Life:
-        """Which process it is that runs, among all of that node."""
+        """The running process, told apart from all others of that node."""
 
     def run(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Handle now, or when the node goes on after a pause."""
 
     def hello(self) -> Hello:
-        """What it says of itself at the beginning of a connection."""
+        """The Hello that it says at the beginning of a connection."""
 
     def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
         """Why it refuses the sender of ``hello``; ``target`` was dialled, ``living`` lives of the sender are heard."""
@@ -74,7 +74,7 @@ class NetworkMember(Protocol):
         """A message came in."""
 
     def sending(self, to: Address, message: Any, size: int) -> bool:
-        """It is about to send so many bytes: whether it still lives after being told."""
+        """It is about to send so many bytes; whether it still lives after it was told."""
 
 
 class SimulatedNetwork:
@@ -98,7 +98,7 @@ class SimulatedNetwork:
         self._trace = trace
         self._members: dict[int, NetworkMember] = {}
         self.sides: dict[tuple[int, int], Side] = {}
-        """What a node keeps of its connections with a peer, by their numbers."""
+        """A node's view of its connections with a peer, by their numbers."""
         self._connections: dict[SimulatedConnection, None] = {}  # in order, so that a run can be repeated
         self._deaf: set[int] = set()
         self._count = 0
@@ -123,7 +123,7 @@ class SimulatedNetwork:
         self._tick_later(member)
 
     def gone(self, number: int) -> None:
-        """The process of ``number`` has ended: its peers find their connections closed, sooner or later."""
+        """The process of ``number`` has ended: sooner or later its peers find their connections closed."""
         for connection in list(self._connections):
             if number in connection.ends:
                 self._end(connection, number)
@@ -135,7 +135,7 @@ class SimulatedNetwork:
         self._note(number, "deaf", "reads no messages")
 
     def resume_reading(self, number: int) -> None:
-        """It takes them in again, first those that came meanwhile."""
+        """The node takes messages in again, first those that came meanwhile."""
         self._deaf.discard(number)
         self._note(number, "hears", "reads messages again")
         for connection in list(self._connections):
@@ -148,7 +148,7 @@ class SimulatedNetwork:
     # --- messages ---
 
     def send(self, sender: NetworkMember, to: Address, message: Any) -> None:
-        """Send if the connection that ``sender`` dialled is usable and what waits there leaves room."""
+        """Send if the connection that ``sender`` dialled is usable and the messages that wait there leave room."""
         body = self._encoded(message)
         if not sender.sending(to, message, len(body)):
             return
@@ -168,7 +168,7 @@ class SimulatedNetwork:
         self.past.said(*pair, connection.lives, message, body, self.wires.weather.delay)
 
     def _encoded(self, message: Any) -> bytes:
-        """One message that goes to several peers, one after the other, is encoded once."""
+        """The encoded message; a message that goes to several peers, one after the other, is encoded once."""
         last, body = self._last_encoded
         if message is not last:
             body = encode(message)
@@ -186,7 +186,7 @@ class SimulatedNetwork:
         self._members[to].deliver(to_role, Address(connection.dialler, role), message)
 
     def _say_again(self, sender: int, to: int, body: bytes) -> None:
-        """Something of a life that is over reaches ``to``, if it has taken the present life of the sender in."""
+        """A message of a life that is over reaches ``to``, if that has accepted the present life of the sender."""
         if self.sides[to, sender].accepted is not None:
             self._members[to].run(self._arrive_again, sender, to, body)
 
@@ -200,7 +200,7 @@ class SimulatedNetwork:
     # --- bytes that come in ---
 
     def _carry(self, connection: SimulatedConnection, to: int, call: Read, *arguments: Any) -> None:
-        """Let ``call(connection, to, *arguments)`` read at the end of ``to`` what is sent to it now."""
+        """Let ``call(connection, to, *arguments)`` read, at the end of ``to``, something that is sent now."""
         self.wires.carry(connection, to, self._reach, call, arguments)
 
     def _reach(self, connection: SimulatedConnection, to: int, call: Read, arguments: tuple[Any, ...]) -> None:
@@ -226,13 +226,13 @@ class SimulatedNetwork:
         call(connection, to, *arguments)
 
     def _reset(self, connection: SimulatedConnection, number: int) -> None:
-        """The end of ``number`` was closed before: its machine says so to whoever still sends to it."""
+        """The end of ``number`` was closed before: its machine tells that to a sender."""
         other = connection.beyond(number)
         if connection.ends[other].open and self.wires.passes(connection, other):
             self._schedule.after(self.wires.delay(), self._members[other].run, self._closed, connection, other)
 
     def _is_current(self, connection: SimulatedConnection, number: int) -> bool:
-        """Whether the life that had this end of the connection goes on."""
+        """Whether the life that had this end of the connection still runs."""
         member = self._members[number]
         return member.up and member.life == connection.ends[number].life
 
@@ -244,7 +244,7 @@ class SimulatedNetwork:
         self._members[dialler].run(self._dial, dialler, acceptor)
 
     def _dial(self, dialler: int, acceptor: int) -> None:
-        """Say Hello over a new connection, if there is none and the other can be reached and answer."""
+        """Say Hello over a new connection, if there is none and the other node can be reached and can answer."""
         side, one, other = self.sides[dialler, acceptor], self._members[dialler], self._members[acceptor]
         if side.dialled is not None or not other.up or self._random.random() < self.wires.weather.loss:
             return
@@ -280,7 +280,7 @@ class SimulatedNetwork:
             self._accepted(connection, hello)
 
     def _objection(self, connection: SimulatedConnection, number: int, hello: Hello) -> Objection | None:
-        """What the node objects to a Hello; of another life that it hears it first asks for a sign."""
+        """The node's objection to a Hello, if any; before that it asks another life that it hears for a sign."""
         side, living = self.sides[number, connection.beyond(number)], list[Start]()
         for each in (side.dialled, side.accepted):
             life = None if each is None else each.ends[number].heard_life
@@ -291,12 +291,12 @@ class SimulatedNetwork:
         return self._members[number].objection(hello, target, living)
 
     def _refused(self, connection: SimulatedConnection, number: int, objection: Objection, by: Hello) -> None:
-        """The other end refuses this node: for good, it is believed if it is one that this node would talk to."""
+        """The other end refuses this node. A refusal for good is believed from a node that this one would talk to."""
         if objection.for_good and self._objection(connection, number, by) is None:
             self._members[number].refused_for_good(objection.reason)
 
     def _accepted(self, connection: SimulatedConnection, hello: Hello) -> None:
-        """A peer has dialled and its Hello is good, so it is there to be dialled."""
+        """A peer has dialled and its Hello is good, so it can be dialled."""
         number, peer = connection.acceptor, connection.dialler
         side = self.sides[number, peer]
         older, side.accepted = side.accepted, connection
@@ -306,7 +306,7 @@ class SimulatedNetwork:
         if dialled is None:
             self._dial(number, peer)
         elif dialled.usable and dialled.ends[peer].life != connection.ends[peer].life:
-            self._abort(dialled, number)  # with a process that is no more
+            self._abort(dialled, number)  # with a process that no longer exists
             self._dial(number, peer)
         elif dialled.usable:
             self._up(number, hello)
@@ -325,7 +325,7 @@ class SimulatedNetwork:
             self._lost(connection, number)
 
     def _end(self, connection: SimulatedConnection, number: int) -> None:
-        """The end of ``number`` closes; the other finds out if it is told, and may lose what was on its way."""
+        """The end of ``number`` closes. The other end finds out if it is told, and may lose what was on its way."""
         if not connection.ends[number].open:
             return
         connection.ends[number].open = False
@@ -367,7 +367,7 @@ class SimulatedNetwork:
         member.clock.callLater(self._timings.silence_seconds / TICKS_OF_SILENCE, self._tick, member)
 
     def _tick(self, member: NetworkMember) -> None:
-        """Count silence by ticks of the node, which stand still while it does, and give a sign of life."""
+        """Give a sign of life, and count silence in ticks of the node, which stand still while the node does."""
         self._tick_later(member)
         for (number, _), side in self.sides.items():
             if number == member.number:
@@ -381,11 +381,11 @@ class SimulatedNetwork:
         if end.silent_ticks > TICKS_OF_SILENCE:
             self._note(number, "silent", f"connection with node {peer}")
             self._abort(connection, number)
-        elif end.hello is not None and not connection.ends[peer].held:  # what is held back is a sign itself
+        elif end.hello is not None and not connection.ends[peer].held:  # held messages are a sign themselves
             self._carry(connection, peer, self._alive)
 
     def _alive(self, connection: SimulatedConnection, number: int) -> None:
-        """That bytes came is all there was to say."""
+        """A sign of life says only that bytes came."""
 
     def _hear(self, connection: SimulatedConnection, number: int) -> None:
         peer, member = connection.beyond(number), self._members[number]

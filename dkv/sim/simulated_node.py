@@ -31,13 +31,13 @@ CLUSTER = "simulated"
 
 
 class Watcher(Protocol):
-    """Who is told what a node does, before it takes effect."""
+    """Hears of everything that a node does, before it takes effect."""
 
     def started(self, node: SimulatedNode) -> None:
-        """A life begins, on what the disk holds."""
+        """A life begins on the contents of the disk."""
 
     def died(self, node: SimulatedNode) -> None:
-        """A life is over, whatever ended it."""
+        """A life is over, for whatever reason."""
 
     def ended(self, node: SimulatedNode, reason: str, error: BaseException) -> None:
         """A life ended itself, or could not begin."""
@@ -52,7 +52,7 @@ class Watcher(Protocol):
         """The node is about to send a message to another."""
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
-        """It is of more bytes than a frame may have: the mesh would drop it."""
+        """A message has more bytes than a frame may have: the mesh would drop it."""
 
     def committing(self, node: SimulatedNode) -> None:
         """A commit is about to begin."""
@@ -65,7 +65,7 @@ class Watcher(Protocol):
 
 
 class Place(Protocol):
-    """Where the node is in the network, which it is handed."""
+    """The node's place in the network."""
 
     def add(self, member: SimulatedNode) -> None:
         """Connect the node with those added before."""
@@ -80,14 +80,14 @@ class Place(Protocol):
         """Send to another node."""
 
     def pause_reading(self, number: int) -> None:
-        """Take in no more messages."""
+        """Take in no more messages for now."""
 
     def resume_reading(self, number: int) -> None:
         """Take them in again."""
 
 
 class _Watched:
-    """An actor whose messages the watcher sees first."""
+    """Wraps an actor, so that the watcher sees its messages first."""
 
     def __init__(self, node: SimulatedNode, role: str, actor: Actor) -> None:
         self._node = node
@@ -103,7 +103,7 @@ class _Watched:
 
 
 class _Port:
-    """Stands for the client port: hands replies to the watcher, and holds requests while reading is paused."""
+    """Stands in for the client port: hands replies to the watcher, and holds requests while reading is paused."""
 
     def __init__(self, node: SimulatedNode) -> None:
         self._node = node
@@ -113,7 +113,7 @@ class _Port:
         self._gone: list[ClientGone] = []
 
     def start(self, turn: Turn) -> None:
-        """Nothing to load."""
+        """There is nothing to load."""
 
     def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
         """Answer clients."""
@@ -121,7 +121,7 @@ class _Port:
             self._node.watcher.replied(self._node, replies)
 
     def take(self, message: Requests | ClientGone) -> None:
-        """A client's bytes came in, or its connection ended, if this life has not ended meanwhile."""
+        """A client's bytes came in, or its connection ended; ignored if this life has ended meanwhile."""
         if self._life != self._node.life:
             return
         if isinstance(message, ClientGone):
@@ -131,7 +131,7 @@ class _Port:
         self._node.host.wake()
 
     def collect(self) -> None:
-        """Deliver what came in, unless reading is paused."""
+        """Deliver the requests that came in, unless reading is paused."""
         if self._paused or not (self._arrived or self._gone):
             return
         arrived, self._arrived = self._arrived, []
@@ -144,11 +144,11 @@ class _Port:
 
     @property
     def paused(self) -> bool:
-        """Whether what clients send is not taken in."""
+        """Whether requests of clients are held back."""
         return self._paused
 
     def pause_reading(self) -> None:
-        """Take in nothing more for now."""
+        """Hold requests back for now."""
         self._paused = True
 
     def resume_reading(self) -> None:
@@ -179,18 +179,18 @@ class SimulatedNode:
         self.watcher = watcher
         self.up = False
         self.boot = 0
-        self._drawn = 0  # by its latest start
+        self._drawn = 0  # the mode of its latest start
         self.incarnation = 0
         self.damaged = False
-        """Whether its disk was lost or a stored byte flipped: whatever it does, it must not vote again."""
+        """Whether its disk was lost or a stored byte flipped: it must not vote again, whatever happens."""
         self.clock_rate = 1.0
         self.resumed_at = 0.0
-        """When it last went on after a pause, or took in again what clients sent, in simulated seconds."""
+        """When it last went on after a pause, or began to take requests again, in simulated seconds."""
         self.request_seconds = timings.request_seconds
         self.silence_seconds = timings.silence_seconds
         self.host: Host
         self.readiness: Readiness
-        """What its present life says of itself."""
+        """The identity of its present life."""
         self.clock = NodeClock(schedule, 1.0)
         self.disk = Disk(
             schedule,
@@ -208,14 +208,14 @@ class SimulatedNode:
         self._bounds = bounds
         self._choose_mode = choose_mode
         self.mode = LEADER
-        """The way to agree that its present life knows."""
+        """The mode of its present life."""
         self._hello: Hello
         self._acquaintances: Acquaintances
         self.initialise()
         network.add(self)
 
     def initialise(self) -> None:
-        """What ``dkv init`` does to an empty disk."""
+        """Do with an empty disk what ``dkv init`` does."""
         self.incarnation = self._random.getrandbits(63)
         self._met = False
         self.disk.commit_now(first_writes(CLUSTER, self.number, self.incarnation, self._members, b""))
@@ -229,11 +229,11 @@ class SimulatedNode:
 
     @property
     def life(self) -> Life:
-        """The incarnation and what the start drew: no other life has both, also where a copy counts its boots again."""
+        """The incarnation and the start's random number: no other life has both, not even on a copy of the disk."""
         return self.incarnation, self._drawn
 
     def start(self) -> None:
-        """Begin a life on what the disk holds, checked as a real node checks it; a damaged disk begins none."""
+        """Begin a life on the contents of the disk, after the checks of a real node. A damaged disk begins none."""
         assert not self.up
         try:
             refuse_fenced(self.disk, f"of node {self.number}")
@@ -281,7 +281,7 @@ class SimulatedNode:
         self.host.add(role, _Watched(self, role, actor))
 
     def crash(self, keep: bool = False) -> None:
-        """kill -9; of a commit under way the disk keeps all or nothing."""
+        """kill -9: the disk keeps all of a commit under way, or nothing."""
         if self.up:
             self._end(keep)
 
@@ -302,7 +302,7 @@ class SimulatedNode:
         self.watcher.died(self)
 
     def resumes(self) -> None:
-        """It goes on after a pause, or takes in again what clients send: what was sent before may have waited."""
+        """It goes on after a pause, or takes requests again: requests sent before may have waited."""
         self.resumed_at = self._schedule.now
 
     # --- what the network needs ---
@@ -354,7 +354,7 @@ class SimulatedNode:
             self.host.deliver(to_role, sender, message)
 
     def sending(self, to: Address, message: Any, size: int) -> bool:
-        """Tell the watcher, which may end this life at this very moment."""
+        """Tell the watcher, which may end this life at this moment."""
         if self.up:
             if size > self._limits.frame_bytes_max:
                 self.watcher.oversized(self, message, size)
@@ -369,7 +369,7 @@ class SimulatedNode:
 
 
 class _Link:
-    """The way of one life to the other nodes."""
+    """The way from one life to the other nodes."""
 
     def __init__(self, node: SimulatedNode, network: Place) -> None:
         self._node = node
@@ -382,7 +382,7 @@ class _Link:
             self._network.send(self._node, to, message)
 
     def flush(self) -> None:
-        """Nothing was kept back."""
+        """Nothing to do: nothing was held back."""
 
     def pause_reading(self) -> None:
         """Take in no more messages for now."""

@@ -1,4 +1,4 @@
-"""The invariants of classic mode, where every slot has promises and ballots of its own."""
+"""The invariants of classic mode, in which every slot has its own promises and ballots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dkv.sim.simulated_node import SimulatedNode
 
 @dataclass(slots=True)
 class _Attempt:
-    """What is known of one ballot in one slot: whose it is, and what was promised to it."""
+    """Facts about one ballot in one slot: the life that it belongs to, and the promises that it got."""
 
     boot: int
     announced: bool = False
@@ -27,7 +27,7 @@ class _Attempt:
 
 
 class SlotRules:
-    """Told of messages and commits; calls ``violated(sentence)`` for what must not be."""
+    """Hears of messages and commits, and calls ``violated(sentence)`` if a rule is broken."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class SlotRules:
     # --- disks ---
 
     def durable(self, node: int, writes: dict[bytes, bytes | None]) -> None:
-        """Check what a commit says of promises for single slots; its marks are known already."""
+        """Check the promises for single slots in a commit, whose marks were taken in before."""
         disk = self._disks[node]
         stored = writes.get(SLOT_BALLOT)
         if stored is not None:
@@ -71,7 +71,7 @@ class SlotRules:
     # --- messages leaving a node, or sent within one ---
 
     def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
-        """Check what a node says before it is on its way."""
+        """Check a message of a node before it leaves."""
         match message:
             case PromiseSlot() if node.number in self._wiped and to.node != node.number:
                 self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
@@ -98,7 +98,7 @@ class SlotRules:
     def _check_prepare(self, node: SimulatedNode, to: Address, message: PrepareSlot) -> None:
         slot, ballot = message.slot, message.ballot
         if to.node == node.number:
-            return  # A question, until it is granted: nobody else has heard of the ballot.
+            return  # It is a question until it is granted: nobody else has heard of the ballot.
         attempt = self._attempts.get((slot, ballot))
         if attempt is None or attempt.boot != node.boot or ballot.node != node.number:
             self._violated(f"I5: ballot {ballot} was used for slot {slot} by another life or node than reserved it")
@@ -136,7 +136,7 @@ class SlotRules:
     # --- messages about to be handled ---
 
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
-        """Check what an actor is told; what another node says was checked when it left."""
+        """Check a message that an actor is about to handle; one of another node was checked when it left."""
         if isinstance(message, PromiseSlot) and role == PROPOSER:
             self._check_promise(node, sender.node, message)
         elif sender.node == node.number and role in (ACCEPTOR, PROPOSER):
@@ -150,7 +150,7 @@ class SlotRules:
         if attempt is None:
             self._violated(f"I6: a Promise for slot {slot} in {ballot}, which nobody has begun")
             return
-        if sender not in self._wiped:  # What was on its way when a disk was lost had been on that disk.
+        if sender not in self._wiped:  # A vote that was on its way when a disk was lost had been on that disk.
             if not disk.has_promised(slot, ballot):
                 self._violated(
                     f"I2: the Promise of node {sender} for slot {slot} in {ballot} was delivered before its commit"

@@ -1,4 +1,4 @@
-"""The rules of tokens, written a second time and in the plainest form, to hold the state machine's table against."""
+"""The rules of tokens, written a second time in the plainest form: the state machine's table must agree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dkv.replies import Result
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A ``write`` with a token was executed in ``slot``, and answered so."""
+    """A ``write`` with a token was executed in ``slot``, with this answer."""
 
     slot: int
     write: UncheckedEntry
@@ -30,27 +30,27 @@ class _Producer:
     dropped: int = 0
     highest: int = 0
     answers: dict[int, bytes] = field(default_factory=dict)
-    """As they are stored, by op."""
+    """The answers as they are stored, by op."""
 
 
 class TokenTable:
-    """Every producer with its answers; ``write(key, value)`` takes what must be on disk for it, None where nothing."""
+    """Every producer with its answers. ``write(key, value)`` is told what the disk must hold, None for nothing."""
 
     def __init__(self, bounds: Bounds, write: Callable[[bytes, bytes | None], None]) -> None:
         self.executions: defaultdict[tuple[bytes, int], list[Execution]] = defaultdict(list)
-        """Of each token, by (producer, op): more than one if its producer was evicted and began anew."""
+        """The executions of each token, by (producer, op): several if its producer was evicted and began anew."""
         self._bounds = bounds
         self._write = write
         self._producers: dict[bytes, _Producer] = {}
         self._place = (0, 0)
 
     def register(self, slot: int) -> None:
-        """IDMP NEW."""
+        """Make the producer of an IDMP NEW, and return its name."""
         place = self._next_place(slot)
         self._store(_Producer(b"#%d.%d" % place, place))
 
     def judge(self, slot: int, name: bytes, op: int, write: UncheckedEntry, execute: Callable[[], Result]) -> None:
-        """A ``write`` with a token: ``execute`` is called, and answers, if it is neither a repeat nor forgotten."""
+        """The answer to a ``write`` with a token. ``execute`` is called if it is neither a repeat nor forgotten."""
         place = self._next_place(slot)
         producer = self._producers.get(name)
         if producer is None:
@@ -98,7 +98,7 @@ def _size(producer: _Producer) -> int:
 
 
 def _hash(write: UncheckedEntry) -> bytes:
-    """What tells writes with one token apart: the kind of the command, how many words it has, how long each is, all."""
+    """Tells writes with one token apart: the kind of command, the number of words, their lengths, and their bytes."""
     kind, *fields = write
     assert isinstance(kind, int)
     words = [word for word in fields if isinstance(word, bytes)]

@@ -1,4 +1,4 @@
-"""The trace of a run: what happened, in order, as text that is the same for the same seed on every machine."""
+"""The trace of a run: its events, in order, as text that is the same for a seed on every machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dkv.ballot import Ballot
 from dkv.records import Batch, SlotRecord
 
 LAST_EVENTS = 20_000
-"""How many events are kept in memory: enough for a picture or a report of what led to a failure."""
+"""How many events are kept in memory: enough for a picture or a report of the way to a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Happening:
 
 
 class Trace:
-    """Keeps the last events, and writes all of them to ``out`` if there is one."""
+    """Keeps the last events, and writes all events to ``out`` if there is one."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.events: deque[Happening] = deque(maxlen=LAST_EVENTS)

@@ -1,10 +1,10 @@
-"""What the clients of a run saw, as a history, and whether a linearizable store could have shown it to them.
+"""The history of a run's clients, and whether a linearizable store could have given it.
 
-What a client asks of keys that it alone uses must take effect in the order in which it was sent, also where many
-requests are under way at a time: there the places in that order are the times of the history.
+Requests of a client for keys that only this client uses must take effect in the order of sending, also when many are
+under way at a time: for them, the places in that order are the times of the history.
 
-What became of a write with a token that has no clear answer, the log tells: ``executions``. It was executed once, or
-never, or again and again, if its producer was evicted, as one whose name nobody issued starts anew when it returns.
+For a write with a token and no clear answer, the log tells its fate: ``executions``. It was executed once or never. If
+its producer was evicted it may have been executed again and again, for a name that nobody issued starts anew.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from dkv.sim.requests import Request
 
 
 class Done(NamedTuple):
-    """An execution of ``write``, an entry of the log, and what it answered.
+    """An execution of ``write``, an entry of the log, and its answer.
 
-    It took effect after all that was answered before ``after``, when its slot was chosen, and before all that was asked
+    It took effect after all requests answered before ``after``, when its slot was chosen, and before all requests sent
     later than ``by``, when a client could first know of it.
     """
 
@@ -60,23 +60,23 @@ def history(requests: Iterable[Request], executions: Executions) -> Iterator[Ope
 
 
 def _places(request: Request, requests: Iterable[Request], done: Done) -> tuple[float, float]:
-    """When it was executed, by places among what its client sent."""
+    """When it was executed, as places among all that its client sent."""
     mine = [each for each in requests if each.client == request.client and each.was_sent]
     answered = [each.last_place for each in mine if each.returned is not None and each.returned < done.after]
     asked = [each.first_place for each in mine if each.called <= done.by]
     after = max(request.first_place, *answered, 0) + 0.6
-    # Each of those asked may have been executed before, and sent again: then it has the place of its first sending.
+    # Each of these requests may have been executed before and sent again: then it has the place of its first sending.
     return after, max(after, *(place + 0.6 for place in asked)) + 0.1
 
 
 def _executions(request: Request, executions: Executions) -> list[Done]:
-    """What the log says of the request; another one may have had its token by mistake."""
+    """The executions of the request in the log. Another request may have had its token by mistake."""
     done = executions.get(request.token, []) if request.token is not None else []
     return [each for each in done if request.asks_for(each.write)]
 
 
 def _others(request: Request, executions: Executions) -> list[Done]:
-    """Its executions without the one whose answer it got."""
+    """The executions without the one whose answer the request got."""
     done = _executions(request, executions)
     mine = next((index for index, each in enumerate(done) if _same(each.answer, request.reply)), None)
     return [each for index, each in enumerate(done) if index != mine]
@@ -87,7 +87,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def judge(requests: Iterable[Request], executions: Executions) -> str | None:
-    """What no linearizable store would have shown, in one sentence; None if there is nothing."""
+    """A sentence about an answer that no linearizable store would give; None if there is none."""
     orders: tuple[list[Request], list[Request]] = ([], [])
     for request in requests:
         orders[request.in_own_order].append(request)
@@ -101,7 +101,7 @@ def judge(requests: Iterable[Request], executions: Executions) -> str | None:
 
 
 def wrong_reply(crowd: Crowd, executions: Executions) -> str | None:
-    """A reply that its request cannot have, or a request that was not answered in time, in one sentence."""
+    """A sentence about a reply that does not fit its request, or a request not answered in time; else None."""
     for request in crowd.requests:
         if request.returned is not None and not request.is_fitting(crowd.limits):
             return f"client {request.client} asked {request.words!r} and was answered {request.reply!r}"
@@ -136,10 +136,10 @@ def _operation(request: Request) -> Operation:
 
 
 def _told(answer: Nested) -> bytes | int | None:
-    """What a history has of an answer; nothing of the OK of a put, or of what no operation can answer."""
+    """The result for the history. The OK of a put is no result, nor is an answer that no operation can give."""
     return answer if isinstance(answer, bytes | int) else None
 
 
 def _end(request: Request) -> float | None:
-    """What comes later begins after this."""
+    """Operations that come later begin after this."""
     return request.last_place + 0.5 if request.in_own_order else request.returned

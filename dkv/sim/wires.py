@@ -1,7 +1,7 @@
-"""The wires of the simulated network: bytes that are late, lost or repeated, directions that are cut, dials blocked.
+"""The wires of the simulated network: bytes are late, lost or repeated, directions are cut, dials are blocked.
 
-What one end of a connection sends arrives in order while the connection lasts. A cut direction holds bytes back, as
-TCP does, and delivers them in a burst if the connection lives until it is open again.
+While a connection lasts, the bytes of one end arrive in order at the other. A cut direction holds bytes back, as TCP
+does, and delivers them in a burst if the connection lives until the direction is open again.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_connection import SimulatedConnection
 
 Read = Callable[..., None]
-"""Called with the connection, the node at whose end bytes have come in, and the rest of what was given to ``carry``."""
+"""Called with the connection, the node at whose end bytes came in, and the other arguments of ``carry``."""
 
 LOST = inf
-"""The lateness of what never arrives, in seconds."""
+"""The lateness of a message that never arrives, in seconds."""
 
 Lateness = Callable[[int, Any], float]
-"""How many seconds longer than usual a message to a node is on its way, or ``LOST``."""
+"""How many seconds longer than usual a message to a node travels, or ``LOST``."""
 
 
 @dataclass(slots=True)
 class Weather:
-    """What befalls messages on every connection; delays in seconds, the rest is how likely."""
+    """The fate of messages on every connection: delays in seconds, the rest are probabilities."""
 
     delay: float = 0.0005
     spike_chance: float = 0.0
@@ -37,14 +37,14 @@ class Weather:
 
 
 class Wires:
-    """Carries bytes between nodes; ``weather``, cuts and blocks may change at any time. ``note`` hears of these."""
+    """Carries bytes between nodes. ``weather``, cuts and blocks may change at any time; ``note`` hears of these."""
 
     def __init__(
         self, schedule: Schedule, random: Random, weather: Weather, note: Callable[[int, str, str], None]
     ) -> None:
         self.weather = weather
         self.hindrance: Lateness | None = None
-        """What befalls some messages, by what they say."""
+        """The fate of single messages, which depends on their contents."""
         self._schedule = schedule
         self._random = random
         self._note = note
@@ -52,7 +52,7 @@ class Wires:
         self._blocked: set[tuple[int, int]] = set()
         self._lossy: dict[tuple[int, int], float] = {}
         self._holding: dict[SimulatedConnection, None] = {}  # in order, so that a run can be repeated
-        """Those that hold something back for a direction that is cut."""
+        """The connections that hold something back for a cut direction."""
 
     # --- faults ---
 
@@ -63,39 +63,39 @@ class Wires:
             self._note(one, "cut", f"to node {other}")
 
     def mend(self, one: int, other: int) -> None:
-        """Let everything pass again, what was held back first."""
+        """Let everything pass again, first the bytes that were held back."""
         if (one, other) in self._cut:
             self._cut.discard((one, other))
             self._note(one, "mend", f"to node {other}")
             self._release()
 
     def block(self, dialler: int, acceptor: int) -> None:
-        """Let nothing pass on what ``dialler`` dials at ``acceptor``: a packet filter, a wrong address."""
+        """Block connections from ``dialler`` to ``acceptor``: a packet filter, a wrong address."""
         if (dialler, acceptor) not in self._blocked:
             self._blocked.add((dialler, acceptor))
             self._note(dialler, "block", f"cannot dial node {acceptor}")
 
     def unblock(self, dialler: int, acceptor: int) -> None:
-        """Let them pass again."""
+        """Allow such connections again."""
         if (dialler, acceptor) in self._blocked:
             self._blocked.discard((dialler, acceptor))
             self._note(dialler, "unblock", f"can dial node {acceptor}")
             self._release()
 
     def lose(self, one: int, other: int, chance: float) -> None:
-        """Lose messages from ``one`` to ``other`` with this chance, until it is 0."""
+        """Lose messages from ``one`` to ``other`` with this probability, until it is set to 0."""
         self._lossy[one, other] = chance
         self._note(one, "lossy", f"to node {other}, {chance:.0%}")
 
     def mend_all(self) -> None:
-        """Every direction is open, and everybody can dial everybody."""
+        """Open every direction, and let everybody dial everybody."""
         for one, other in sorted(self._cut):
             self.mend(one, other)
         for dialler, acceptor in sorted(self._blocked):
             self.unblock(dialler, acceptor)
 
     def calm(self) -> None:
-        """Nothing is lost, repeated or late any more."""
+        """Lose, repeat and delay nothing any more."""
         self.weather.loss = self.weather.repeat = self.weather.spike_chance = 0.0
         self._lossy.clear()
         self.hindrance = None
@@ -107,11 +107,11 @@ class Wires:
         return self._random.random() < max(self.weather.loss, self._lossy.get((one, other), 0.0))
 
     def lateness(self, to: int, message: Any) -> float:
-        """How many seconds longer than usual this message is on its way, or ``LOST``."""
+        """How many seconds longer than usual this message travels, or ``LOST``."""
         return 0.0 if self.hindrance is None else self.hindrance(to, message)
 
     def stall(self, connection: SimulatedConnection, to: int, seconds: float) -> None:
-        """Nothing that is sent to ``to`` from now on arrives before so many seconds have passed."""
+        """Let nothing that is sent to ``to`` from now on arrive before so many seconds have passed."""
         end = connection.ends[to]
         end.last_arrival = max(end.last_arrival, self._schedule.now + seconds)
 
@@ -120,7 +120,7 @@ class Wires:
         return self._random.random() < self.weather.repeat
 
     def delay(self) -> float:
-        """How long something is on its way now, in seconds."""
+        """How long something sent now travels, in seconds."""
         weather = self.weather
         spike = weather.spike if self._random.random() < weather.spike_chance else 0.0
         return self._random.uniform(0.2, 1.8) * weather.delay + self._random.random() * spike
@@ -132,7 +132,7 @@ class Wires:
         return not self._blocked or (connection.dialler, connection.acceptor) not in self._blocked
 
     def carry(self, connection: SimulatedConnection, to: int, reach: Read, *arguments: Any) -> None:
-        """Call ``reach(connection, to, *arguments)`` when what is sent to ``to`` now is there."""
+        """Call ``reach(connection, to, *arguments)`` when the thing that is sent to ``to`` now has arrived."""
         end = connection.ends[to]
         if not self.passes(connection, to):
             end.held.append((reach, arguments))
@@ -142,7 +142,7 @@ class Wires:
         self._schedule.after(end.last_arrival - self._schedule.now, reach, connection, to, *arguments)
 
     def _release(self) -> None:
-        """Let go what is held back and may pass by now."""
+        """Deliver everything that was held back and may pass now."""
         for connection in list(self._holding):
             for number, end in connection.ends.items():
                 if end.held and self.passes(connection, number):

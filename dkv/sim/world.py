@@ -1,4 +1,4 @@
-"""One simulated cluster: nodes, network, disks and clients made from a seed, and everything they do watched."""
+"""One simulated cluster: nodes, network, disks and clients made from a seed, and everything they do is watched."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CHANGE_CHANCE = 0.25
 
 
 MIXED = "mixed"
-"""A cluster whose operators change its mode again and again, one node after the other, and not always all of them."""
+"""A cluster whose operators change its mode again and again, node after node, and not always on all nodes."""
 
 
 class ModeOfLives:
-    """In which mode a node that starts runs: always ``mode``, but for ``MIXED``."""
+    """The mode of a node that starts: always ``mode``, except for ``MIXED``."""
 
     def __init__(self, mode: str, random: Random) -> None:
         self._mixed = mode == MIXED
@@ -47,7 +47,7 @@ class ModeOfLives:
         self._mode = random.choice(MODES) if self._mixed else mode
 
     def begin_changes(self) -> None:
-        """From now on the operators are at work."""
+        """The operators go to work."""
         self._changing = self._mixed
 
     def of_next_life(self) -> str:
@@ -57,7 +57,7 @@ class ModeOfLives:
         return self._mode
 
     def settle(self) -> str:
-        """Let it be one mode from now on; which one."""
+        """Settle on one mode for all lives from now on, and return it."""
         self._changing = False
         return self._mode
 
@@ -80,20 +80,20 @@ class World:
         faults = faults - OF_CLASSIC_MODE if mode == LEADER else faults
         self.plan = plan = draw(self._generator("plan"), size, seconds, faults)
         if mode == MIXED and plan.strikes:
-            plan.strikes["crash"] = FREQUENT["crash"]  # without restarts no mode is changed
+            plan.strikes["crash"] = FREQUENT["crash"]  # without restarts no mode changes
         self.violation: str | None = None
         self.leading: dict[int, Ballot] = {}
-        """The nodes that lead, as far as they say."""
+        """The nodes that say they lead."""
         self.elected: list[int] = []
-        """Every node that came to lead, each time."""
+        """Every node that became leader, once for each time."""
         self.elected_at = 0.0
-        """When one did so last, in simulated seconds."""
+        """When a node last became leader, in simulated seconds."""
         self._chosen_at = [0.0]
-        """When all up to each slot had been chosen."""
+        """For each slot, when it and all slots below had been chosen."""
         self._acknowledged: list[tuple[int, float]] = [(0, 0.0)]
-        """How far clients may have known the log, and since when."""
+        """How much of the log clients may have known, and since when."""
         self.calm = False
-        """Whether disks are no slower than planned any more."""
+        """Whether disks are only as slow as planned by now."""
         self.schedule = Schedule()
         self.trace = Trace(out)
         members = tuple(range(1, size + 1))
@@ -130,7 +130,7 @@ class World:
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def _generator(self, name: str) -> Random:
-        """A generator of its own for each part, so that one more draw in one leaves the others as they were."""
+        """A generator of its own for each part, so that one more draw in one part leaves the others unchanged."""
         return Random(f"{self.seed}/{name}")
 
     def _node(self, number: int, members: tuple[int, ...], clone: Clone | None = None) -> SimulatedNode:
@@ -183,7 +183,7 @@ class World:
         return False
 
     def calm_down(self) -> None:
-        """From now on nothing is lost or late, and nobody is cut off; disks are no slower than planned."""
+        """Calm everything: nothing is lost or late, nobody is cut off, and disks are no slower than planned."""
         self.network.wires.mend_all()
         self.network.wires.calm()
         self.network.past.chance = 0.0
@@ -203,12 +203,12 @@ class World:
     # --- what nodes do (the Watcher of dkv.sim.simulated_node) ---
 
     def started(self, node: SimulatedNode) -> None:
-        """A life begins: what it finds must be what its marks say."""
+        """A life begins: the disk must hold what its marks say."""
         self.note(node.number, "start", f"boot {node.boot}")
         self.invariants.started(node)
 
     def died(self, node: SimulatedNode) -> None:
-        """A life is over, whatever ended it."""
+        """A life is over, for whatever reason."""
         self.leading.pop(node.number, None)
         self.crowd.node_ended(node)
 
@@ -216,9 +216,9 @@ class World:
         """A life ended itself, or could not begin: only for a reason that its disk gave it."""
         self.note(node.number, "ended", f"{reason}: {error}")
         if node.damaged and isinstance(error, DirectoryError | RecordCorrupt):
-            return  # It has noticed, and takes no part any more.
+            return  # It has noticed, and no longer takes part.
         if node.damaged and isinstance(error, Fenced):
-            self.faults.restart_later(node)  # by an operator who knows no better: it must be refused
+            self.faults.restart_later(node)  # an operator who knows no better starts it again: it must be refused
             return
         if isinstance(error, StoreFailed) and not isinstance(error, RecordCorrupt):
             self.faults.restart_later(node)
@@ -252,10 +252,10 @@ class World:
         """A message is about to leave."""
         self.faults.sending(node, to, message)
         if node.up and (not node.damaged or self.network.sides[node.number, to.node].reaches):
-            self.invariants.sending(node, to, message)  # What a set back node says to nobody harms nobody.
+            self.invariants.sending(node, to, message)  # Messages of a node that was set back harm nobody if nobody hears them.
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
-        """The limits' order rules it out."""
+        """The order of the limits rules this out."""
         what = f"{type(message).__name__} of {size} bytes"
         self.violated(f"node {node.number} has a {what} to send, of which limits.frame_bytes_max allows none")
 
@@ -281,7 +281,7 @@ class World:
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def _note_chosen(self) -> None:
-        """When slots were chosen."""
+        """Note the time at which slots were chosen."""
         while len(self._chosen_at) <= self.invariants.chosen.through:
             self._chosen_at.append(self.schedule.now)
 
@@ -290,14 +290,14 @@ class World:
         self.crowd.replied(replies)
 
     def check_replies(self) -> None:
-        """Every reply is one that its request can have, and every request was answered in time."""
+        """Check that every reply fits its request, and every request was answered in time."""
         complaint = wrong_reply(self.crowd, self.executions)
         if complaint is not None:
             self.violated(complaint)
 
     @property
     def executions(self) -> Executions:
-        """What the log says of each write with a token."""
+        """The executions of each write with a token, from the log."""
         return {
             token: [
                 Done(each.write, each.answer, self._chosen_at[each.slot], self._acknowledged_at(each.slot))

@@ -1,1 +1,1 @@
-"""Pictures of what the simulator saw."""
+"""Pictures of simulated runs."""

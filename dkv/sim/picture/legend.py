@@ -1,4 +1,4 @@
-"""What the colours and signs of a picture mean."""
+"""The meaning of the colours and signs of a picture."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dkv.sim.picture.sheet import Sheet
 
 COLOURS = ("#1f62c4", "#d9700a", "#14884a", "#b32b8c", "#8a5a2b", "#0790ad", "#6a4bc0", "#7c8a12")
-"""Of ballots, in their order."""
+"""The colours of ballots, in their order."""
 GREY, INK, RED, GREEN = "#8d969e", "#444", "#d3121f", "#14884a"
-"""Of messages without a ballot, of what is always there, of faults and of what ends them."""
+"""The colours of messages without a ballot, of lanes and axes, of faults, and of the ends of faults."""
 ROW_PIXELS = 20
 SIGNS = (
     "leads",
@@ -26,7 +26,7 @@ SIGNS = (
 
 
 def draw_legend(sheet: Sheet, left: float, y: float, right: float, ballots: Mapping[str, str]) -> float:
-    """Name the colours of ``ballots`` and all signs; where the legend ends below."""
+    """Draw the colours of ``ballots`` and all signs, and return where the legend ends below."""
     sheet.begin("legend")
     sheet.text(left - 14, y + 14, "ballots", anchor="end")
     x = left

@@ -1,6 +1,6 @@
 """A space-time picture of a run, as SVG: a lane for each node, slanted arrows for messages, coloured by ballot.
 
-Time runs from left to right. ``dkv.sim.picture.scene`` says what is shown, ``dkv.sim.picture.sheet`` how to draw.
+Time runs from left to right. ``dkv.sim.picture.scene`` decides what is shown, ``dkv.sim.picture.sheet`` draws.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ TOP, TITLE_Y = 88, 24
 TROUBLE_PIXELS, STUB_PIXELS = 24, 22.0
 _LEADERS = (Prepare, Promise, Nack, Accept, Accepted, ChosenOtherwise, ChosenMark, Poll, PollAnswer, Resigned)
 TELLING = (*_LEADERS, *OF_ONE_SLOT)
-"""Messages of elections and of both phases: drawn thick, and named first if there is no room for all names."""
+"""Messages of elections and of both phases. They are drawn thick, and get the first names if room is short."""
 FAULT_WORDS = {
     "ended": "ends",
     "leap": "clock leaps",
@@ -62,8 +62,8 @@ def picture(
 ) -> str:
     """The last ``last`` events on lanes for ``nodes``, or as many ``around`` a time in simulated seconds; an SVG text.
 
-    Of one slot only, with the ballots that proposed it, if ``slot`` is given. Signs of life are left out.
-    Ballots of a run have the same colours in all its pictures.
+    If ``slot`` is given, only this slot is shown, with the ballots that proposed a value for it. Signs of life are
+    left out. Ballots of a run have the same colours in all its pictures.
     """
     colours = {str(ballot): COLOURS[index % len(COLOURS)] for index, ballot in enumerate(ballots_of(events))}
     scene = compose(events, nodes, slot, last, around)
@@ -91,7 +91,7 @@ class _Drawing:
         self._names: dict[tuple[int, str], float] = {}
 
     def drawn(self, slot: int | None) -> str:
-        """The whole picture: what is drawn first lies below, and what is labelled first has the best place."""
+        """The whole picture. Shapes drawn first lie below, and the first label gets the best place."""
         self._heading(slot)
         self._gaps()
         for stretch in self._scene.stretches:
@@ -120,7 +120,7 @@ class _Drawing:
         return self._axis.x(time)
 
     def _colour(self, ballot: Ballot | str | None) -> str:
-        """The colour of a ballot, which the legend lists from now on."""
+        """The colour of a ballot; from now on the legend lists it."""
         if ballot is None:
             return GREY
         self._ballots.add(str(ballot))
@@ -139,7 +139,7 @@ class _Drawing:
         self._sheet.line(LEFT, self._chosen_y, self._right, self._chosen_y, "#ddd", 1)
 
     def _gaps(self) -> None:
-        """Where time is cut."""
+        """Mark the places where time is cut."""
         for gap in self._axis.gaps:
             middle = (gap.x + gap.to_x) / 2
             self._sheet.begin("gap", f"{_span(gap.seconds)} in which nothing happened, drawn shorter")
@@ -147,7 +147,7 @@ class _Drawing:
             self._sheet.end()
 
     def _time(self, y: float) -> float:
-        """The axis of time, in seconds; where it ends below."""
+        """Draw the axis of time, in seconds, and return where it ends below."""
         y += 8
         self._sheet.begin("axis")
         self._sheet.line(LEFT, y, self._right, y, INK, 1.2)
@@ -165,7 +165,7 @@ class _Drawing:
         return y + 40
 
     def _links(self, y: float) -> float:
-        """A row for each pair of nodes with a direction that is cut or lossy; where they end below."""
+        """Draw a row for each pair of nodes with a cut or lossy direction, and return where the rows end below."""
         pairs = sorted({(min(each.one, each.other), max(each.one, each.other)) for each in self._scene.troubles})
         for pair in pairs:
             self._sheet.text(LEFT - 14, y + 16, f"link {pair[0]}\N{EN DASH}{pair[1]}", size=11, anchor="end")
@@ -222,7 +222,7 @@ class _Drawing:
     # --- messages ---
 
     def _ends(self, flight: Flight) -> tuple[float, float, float, float]:
-        """From where to where it is drawn: a stub, if one of its ends is missing."""
+        """The two ends of a message's line: a stub, if one end is missing."""
         sender, receiver = flight.way
         y, to_y = self._y(sender), self._y(receiver)
         stub = STUB_PIXELS if to_y > y else -STUB_PIXELS
@@ -256,7 +256,7 @@ class _Drawing:
         self._sheet.end()
 
     def _tale(self, flight: Flight) -> str:
-        """All that is known of a message."""
+        """Everything known about a message."""
         sender, receiver = flight.way
         if flight.sent is None:
             fate = "sent before the picture, arrived"
@@ -270,7 +270,7 @@ class _Drawing:
         return f"{sender} to {receiver}: {describe(flight.event.about)} ({fate}{when})"
 
     def _name(self, flight: Flight) -> None:
-        """Name a message, unless the same one to another node is named, or a like one just beside it."""
+        """Name a message, unless the same one to another node has a name, or a similar one beside it."""
         about = flight.event.about
         slot = about.chosen_through if isinstance(about, ChosenMark) else getattr(about, "slot", None)
         name = type(about).__name__ if slot is None else f"{type(about).__name__} {slot}"

@@ -1,4 +1,4 @@
-"""What a picture of a run shows: which events, and what they say about messages, commits, lanes and links."""
+"""The contents of a picture: the events that it shows, and the messages, commits, lanes and links in them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NOTES = {
 }
 """The notes of actors that are shown, in a word or two."""
 OF_ONE_SLOT = (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen)
-"""The messages of classic mode, but for the one that says how far a log is whole."""
+"""The messages of classic mode, except ChosenThrough."""
 _ENDS = (noted.phase1_ended.name, noted.stepped_down.name)
 _STEPS = (noted.phase1_started.name, noted.leading.name, *_ENDS)
 _MARKS = (*FAULTS, *LINKS, "start", "pause", "resume", "heal", "violated", "chosen")
@@ -52,7 +52,7 @@ _SENT = ("send", "drop")
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A message on its way: ``arrived`` is None if it never was, or after the picture (``pending``)."""
+    """A message on its way. ``arrived`` is None if it never arrived, or after the picture (``pending``)."""
 
     sent: Happening | None
     arrived: Happening | None
@@ -73,7 +73,7 @@ class Flight:
 
 
 class Stretch(NamedTuple):
-    """A piece of a lane: ``condition`` is up, down or paused; ``ballot`` is led in, or prepared if not ``leads``."""
+    """A piece of a lane: ``condition`` is up, down or paused. The node ``leads`` in ``ballot``, or prepares it."""
 
     node: int
     start: float
@@ -104,7 +104,7 @@ class Trouble(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that is shown, from ``start`` to ``end`` in simulated seconds; ``marks`` are all other events."""
+    """Everything shown from ``start`` to ``end``, in simulated seconds; ``marks`` are all other events."""
 
     start: float
     end: float
@@ -115,7 +115,7 @@ class Scene:
     troubles: tuple[Trouble, ...]
 
     def times(self) -> list[float]:
-        """Every moment at which something happens, ascending, the first and last of the picture included."""
+        """Every moment with an event, ascending, and the first and the last moment of the picture."""
         ends = [event.time for flight in self.flights for event in (flight.sent, flight.arrived) if event is not None]
         spans: tuple[Stretch | Commit | Trouble, ...] = (*self.stretches, *self.commits, *self.troubles)
         times = {self.start, self.end, *ends, *(mark.time for mark in self.marks)}
@@ -155,7 +155,7 @@ def compose(events: Sequence[Happening], nodes: int, slot: int | None, last: int
 
 
 def _of_slot(events: Sequence[Happening], slot: int | None) -> list[Happening]:
-    """Without what says nothing new; of one slot only what is about it, and the faults meanwhile."""
+    """The events that say something new; for one slot only those about it, and the faults meanwhile."""
     noise = _noise(events)
     worth = [event for event in events if event.number not in noise and _is_worth(event)]
     if slot is None:
@@ -212,7 +212,7 @@ def _is_about(event: Happening, slot: int, ballots: set[Ballot]) -> bool:
 
 
 def chosen_slot(event: Happening) -> tuple[int, str]:
-    """Slot and ballot of a "chosen" event, whose text is "slot 7 in ballot 3.1"."""
+    """The slot and ballot of a "chosen" event, whose text is "slot 7 in ballot 3.1"."""
     words = str(event.about).split()
     return int(words[1]), words[-1]
 
@@ -224,7 +224,7 @@ def ballots_of(events: Sequence[Happening]) -> list[Ballot]:
 
 
 def _note_name(event: Happening) -> str:
-    """What was noted: the second word of a note's text, behind the actor's."""
+    """The event of a note: the second word of its text, behind the actor."""
     return str(event.about).split()[1]
 
 
@@ -234,7 +234,7 @@ def note_words(event: Happening) -> str:
 
 
 def _ballot_of(event: Happening) -> Ballot | None:
-    """The ballot that a note, or the choice of a slot, names."""
+    """The ballot named by a note, or by the choice of a slot."""
     words = str(event.about).split()
     named = [word.removeprefix("ballot=") for word in words if word.startswith("ballot=")]
     if event.kind == "chosen":
@@ -269,7 +269,7 @@ def _flights(events: Sequence[Happening], start: float, end: float) -> Iterator[
 
 
 def _lane(events: Sequence[Happening], node: int, start: float, end: float) -> Iterator[Stretch]:
-    """The lane of a node in stretches. What holds at its left end comes from earlier events."""
+    """The lane of a node in stretches. Earlier events decide how it begins on the left."""
     state: tuple[str, Ballot | None, bool] = ("up", None, False)
     since = start
     for event in events:
@@ -297,7 +297,7 @@ def _after(state: tuple[str, Ballot | None, bool], event: Happening) -> tuple[st
             condition,
             event.about.ballot,
             True,
-        )  # Only a leader sends these: it may have come to lead before the events.
+        )  # Only a leader sends these. It may have become leader before the events.
     if event.kind != "note" or _note_name(event) not in _STEPS:
         return state
     if _note_name(event) in _ENDS:
@@ -322,7 +322,7 @@ def _troubles(events: Sequence[Happening], start: float, end: float) -> Iterator
     since: dict[tuple[int, int, bool], tuple[float, str]] = {}
     for event in events:
         if event.kind == "heal":
-            ended = [key for key in since if not key[2]]  # Nothing is lossy any more; what is cut says so itself.
+            ended = [key for key in since if not key[2]]  # Nothing is lossy any more; cuts have events of their own.
         elif event.kind in LINKS:
             peer, _, chance = str(event.about).removeprefix("to node ").partition(", ")
             key = (event.node, int(peer), event.kind != "lossy")

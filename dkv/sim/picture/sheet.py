@@ -26,7 +26,7 @@ class ShortenedTime(NamedTuple):
 
 
 class Axis:
-    """Maps times to x: to scale where something happens, stretched where much does at once, cut where nothing does."""
+    """Maps times to x: to scale where something happens, stretched where much happens, cut where nothing happens."""
 
     def __init__(self, times: Sequence[float], left: float, width_min: float) -> None:
         self._times = times
@@ -45,7 +45,7 @@ class Axis:
         self.right = self._xs[-1]
 
     def x(self, time: float) -> float:
-        """Where a time is, between the first and the last."""
+        """The x of a time between the first and the last."""
         at = bisect_right(self._times, time) - 1
         if at < 0 or at + 1 >= len(self._times):
             return self._xs[max(at, 0)]
@@ -64,7 +64,7 @@ class Axis:
 
 
 class Sheet:
-    """Collects shapes; coordinates in pixels. ``title`` is what is shown when the mouse is over a shape."""
+    """Collects shapes; coordinates are in pixels. A ``title`` is shown while the mouse is over the shape."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -83,11 +83,11 @@ class Sheet:
         return "\n".join((head, hatch, '<rect width="100%" height="100%" fill="white"/>', *self._parts, "</svg>", ""))
 
     def begin(self, kind: str, title: str = "") -> None:
-        """A group of shapes which are one thing, until ``end``."""
+        """Begin a group of shapes that are one thing, until ``end``."""
         self._parts.append(f'<g class="{kind}">' + (f"<title>{_clean(title)}</title>" if title else ""))
 
     def end(self) -> None:
-        """The group is complete."""
+        """End the group."""
         self._parts.append("</g>")
 
     def line(self, x: float, y: float, to_x: float, to_y: float, colour: str, width: float, dash: str = "") -> None:
@@ -140,13 +140,13 @@ class Sheet:
         self._parts.append(f'<text {place} fill="{colour}"{weight}>{_clean(text)}</text>')
 
     def keep_clear(self, x: float, y: float, width: float, height: float) -> None:
-        """No label may be here."""
+        """Keep labels out of here."""
         self._taken.append((x, y, x + width, y + height))
 
     def label(
         self, places: Sequence[tuple[float, float]], text: str, colour: str, size: int = 10, *, bold: bool = False
     ) -> bool:
-        """Write at the first of ``places`` where nothing is written yet; False if there is none."""
+        """Write at the first of ``places`` that is free; False if none is."""
         width = len(text) * size * CHARACTER
         for x, y in places:
             left, top, right, bottom = x - 2, y - size, x + width + 3, y + 2
