@@ -1,4 +1,4 @@
-"""What the commands that look at nodes have in common: which nodes they ask, and how."""
+"""The common part of commands that look at nodes: the nodes to ask, and the way to ask them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FIRST = "Nodes to ask, in this order, until one answers."
 
 
 def ask_first(to: Access, *request: bytes) -> tuple[Access, Reply]:
-    """The answer of the first endpoint that gives one to a request that reads, and access to that one alone."""
+    """The first endpoint's answer to a request that reads, and access to only this endpoint."""
     endpoint, reply = to.ask_where(*request)
     return replace(to, endpoints=(endpoint,)), reply
 
 
 def not_understood(to: Access, reply: Reply) -> Failure:
-    """What was asked was only a question, so an odd answer leaves nothing undone."""
+    """The failure for an odd answer. The request only asked something, so nothing is left undone."""
     asked = ",".join(map(str, to.endpoints))
     return Failure(Status.REFUSED, "ODD_ANSWER", f"a node of dkv would not answer as {asked} does: {reply!r:.60}")

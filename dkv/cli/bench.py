@@ -30,7 +30,7 @@ ON_ANY_CLUSTER = (THROUGHPUT, TARGETS)
 CLIENTS_MAX = PIPELINE_MAX = 10_000
 KEYS_MAX = 100_000_000
 GRID = Grid()
-"""What is measured unless options say otherwise."""
+"""The workloads unless options say otherwise."""
 
 EPILOG = """\b
 Parts:
@@ -180,7 +180,7 @@ def measure(
 
 @contextmanager
 def _directory(parent: Path | None) -> Iterator[Path]:
-    """A directory that is removed in the end, also after a SIGTERM."""
+    """A new directory, which is removed in the end, also after a SIGTERM."""
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         with tempfile.TemporaryDirectory(prefix="dkv-bench-", dir=parent, ignore_cleanup_errors=True) as directory:

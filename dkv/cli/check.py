@@ -64,7 +64,7 @@ def check(file: str, output: str, steps: int) -> int:
 
 
 def _read(file: str) -> list[Operation]:
-    """The operations of a file, of which there must be some: nothing is proved by none."""
+    """The operations of a file. There must be at least one: no operations prove nothing."""
     name = "stdin" if file == "-" else file
     if file == "-" and sys.stdin is None:
         raise Failure(Status.USAGE, "HISTORY", "cannot read stdin: it is closed")
@@ -73,7 +73,7 @@ def _read(file: str) -> list[Operation]:
             operations = read_history(_bounded(lines))
     except HistoryError as error:
         raise Failure(Status.USAGE, "HISTORY", f"{name}: {error}") from None
-    except (OSError, ValueError) as error:  # ValueError: of a name with a zero byte in it
+    except (OSError, ValueError) as error:  # ValueError: for a name with a zero byte in it
         reason = error.strerror if isinstance(error, OSError) else error
         raise Failure(Status.USAGE, "HISTORY", f"cannot read {name}: {reason}") from None
     if not operations:
@@ -82,7 +82,7 @@ def _read(file: str) -> list[Operation]:
 
 
 def _bounded(lines: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file, which may be none of text and have no end of a line anywhere."""
+    """The lines of a file, which may not be text, and may have no end of a line anywhere."""
     number = 0
     while line := lines.readline(LINE_BYTES_MAX + 1):
         number += 1

@@ -46,7 +46,7 @@ def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir
 
     What it prints is lost where nobody takes it, and the cluster runs on. For the logs logrotate needs copytruncate.
     """
-    with processes.Signals() as signals, private_files():  # from here on nothing is left half done by a signal
+    with processes.Signals() as signals, private_files():  # from here on a signal leaves nothing half done
         layout = prepare(data_dir, config, nodes, base_port, mode)
         members = [_node(layout, member) for member in layout.config.members]
         return processes.run(members, signals, lambda: _welcome([member.endpoint for member in members]))
@@ -58,7 +58,7 @@ def _node(layout: Layout, member: Member) -> processes.NodeProcess:
 
 
 def _welcome(endpoints: list[Endpoint]) -> None:
-    """That the cluster serves, and what to type next."""
+    """Say that the cluster serves, and what to type next."""
     first, second, dkv = endpoints[0], endpoints[1 % len(endpoints)], script("dkv")
     all_of_them = ",".join(map(str, endpoints))
     where = "" if all_of_them == ENDPOINTS else f" --endpoints {all_of_them}"

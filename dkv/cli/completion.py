@@ -1,4 +1,4 @@
-"""``dkv completion``: the script by which a shell completes ``dkv``'s commands and options."""
+"""``dkv completion``: the script with which a shell completes ``dkv``'s commands and options."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def completion(context: click.Context, shell: str) -> int:
     way below.
     """
     complete = SHELLS[shell](context.find_root().command, {}, "dkv", "_DKV_COMPLETE")
-    # Not source(): for bash that runs the bash in PATH to complain about its version, which may not be the one meant.
+    # Not source(): for bash that checks the version of the bash in PATH, which may not be the one that is meant.
     say((complete.source_template % complete.source_vars()).strip())
     return Status.DONE

@@ -24,11 +24,11 @@ from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 
 ENDPOINTS = "127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003"
 ANSWER_SECONDS = 10.0
-"""Longer than a node takes to give up and say so (``request_seconds``, 5 by default)."""
+"""Longer than a node takes until it gives up and says so (``request_seconds``, 5 by default)."""
 
 PRODUCER = "producer"
 VALUE_BYTES_MAX = 512 * 1024 * 1024
-"""What is read of a file or of stdin at most, in bytes; nodes refuse far less, but a config may allow more."""
+"""The most bytes read from a file or stdin. Nodes refuse smaller values, but a config may allow more."""
 
 STATUSES = """\b
 Exit status:
@@ -47,11 +47,11 @@ VALUES = f"""{KEYS} A VALUE of - is read from stdin and @FILE from a file, both 
 included; @@x stands for a literal @x."""
 
 
-# --- what the command line holds ---
+# --- the command line ---
 
 
 def word_bytes(_: click.Context, __: click.Parameter, word: str) -> bytes:
-    """The bytes behind the text that Python made of a word."""
+    """The bytes of a word, of which Python has made a text."""
     return os.fsencode(word)
 
 
@@ -61,7 +61,7 @@ def words_bytes(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -
 
 
 def value_bytes(_: click.Context, __: click.Parameter, word: str) -> bytes:
-    """The value that a word is, or says where to read: ``-``, ``@FILE``; ``@@`` for an at sign."""
+    """The value that a word stands for: itself, stdin for ``-``, a file for ``@FILE``; ``@@`` stands for an at sign."""
     try:
         if word == "-":
             if sys.stdin is None:
@@ -70,7 +70,7 @@ def value_bytes(_: click.Context, __: click.Parameter, word: str) -> bytes:
         if word.startswith("@") and not word.startswith("@@"):
             with open(word[1:], "rb") as file:
                 return _read_all(file)
-    except (OSError, ValueError) as error:  # ValueError: also of a file's name with a zero byte in it
+    except (OSError, ValueError) as error:  # ValueError: also for a file's name with a zero byte in it
         reason = error.strerror if isinstance(error, OSError) else error
         raise click.BadParameter(f"cannot read {'stdin' if word == '-' else word[1:]}: {reason}") from None
     return os.fsencode(word[1:] if word.startswith("@@") else word)
@@ -93,7 +93,7 @@ def endpoints_list(_: click.Context, __: click.Parameter, text: str) -> tuple[En
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A token that the user named; ``may_repeat`` if the op as well, for then it may be that of an earlier attempt."""
+    """A token that the user named. ``may_repeat`` if that includes the op, which an earlier attempt may have used."""
 
     token: Token
     may_repeat: bool
@@ -101,22 +101,22 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The options that every command here has."""
+    """The options of every command here."""
 
     endpoints: tuple[Endpoint, ...]
     as_json: bool
     answer_seconds: float
 
     def silence(self) -> Silence:
-        """The endpoints that gave this user's commands no answer of late."""
+        """The endpoints that lately gave this user's commands no answer."""
         return Silence(state_path("silent"))
 
     def ask(self, *words: bytes) -> Reply:
-        """Send a request that reads, or an order to the node itself; a ``Failure`` says what became of it."""
+        """Send a request that reads, or an order to the node itself; a ``Failure`` tells its outcome."""
         return self.ask_where(*words)[1]
 
     def ask_where(self, *words: bytes, again: str = "") -> tuple[Endpoint, Reply]:
-        """Who answered, and what; ``again`` follows the message that the outcome is unknown."""
+        """The endpoint that answered, and its answer; ``again`` follows a message that the outcome is unknown."""
         try:
             return ask_where(self.endpoints, words, self.answer_seconds, self.silence())
         except Unreachable as error:
@@ -127,7 +127,7 @@ class Access:
             raise Failure(Status.REFUSED, error.word, f"refused: {error.text}") from None
 
     def write(self, given: Given | None, *words: bytes) -> Reply:
-        """Send a write, with a token of this user's if none is ``given``; a ``Failure`` says what became of it."""
+        """Send a write, with a token of this user if none is ``given``; a ``Failure`` tells its outcome."""
         path = state_path(PRODUCER)
         try:
             return self._write(given.token if given else next_token(path), words)
@@ -141,7 +141,7 @@ class Access:
                 raise Failure(Status.UNCERTAIN, FORGOTTEN, text) from None
             if given is not None:
                 raise
-        # Never executed, since it was never sent before: others use our producer, or it was evicted and is no more.
+        # It was never sent before, so it was never executed: others use our producer, or our producer was evicted.
         return self._write(next_token(path, anew=True), words)
 
     def _write(self, token: Token, words: tuple[bytes, ...]) -> Reply:
@@ -150,7 +150,7 @@ class Access:
 
 
 def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command the options of ``Access``, as its first argument; ``seconds`` is the default of --timeout."""
+    """Give a command the options of ``Access``, its first argument; ``seconds`` is the default of --timeout."""
     options = (
         click.option(
             "--endpoints",
@@ -193,7 +193,7 @@ access = looks(
 
 
 def tokened(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a write the options of its token, as the argument ``token``: None where none is given."""
+    """Give a write the options of its token, which is the argument ``token``: None if none is given."""
 
     def run(to: Access, producer: bytes | None, op: int | None, **arguments: Any) -> int:
         if producer is None and op is not None:
@@ -299,5 +299,5 @@ def _integer(reply: Reply) -> int:
 
 
 def _unexpected(reply: Reply) -> Failure:
-    """The program that answered is not dkv, whatever it did with the request."""
+    """The failure for an answer of a program that is not dkv: nobody knows what it did with the request."""
     return Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: a node of dkv would not answer {reply!r:.60}")

@@ -1,4 +1,4 @@
-"""``dkv drop-rules``: make a node lose messages to its peers, to see what the cluster makes of it."""
+"""``dkv drop-rules``: make a node lose messages to its peers, to see how the cluster copes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Rule:
 
 
 def parse_rules(text: str) -> list[Rule]:
-    """The rules in ``2:1.0,3:0.5``; ``ValueError``, in words for the user, if any of them is none."""
+    """The rules in ``2:1.0,3:0.5``; ``ValueError``, in words for the user, if one of them is not a rule."""
     rules: dict[int, Rule] = {}
     for part in text.split(","):
         found = _RULE.fullmatch(part)
@@ -99,7 +99,7 @@ def drop_rules(to: Access, rules: list[Rule], seconds: float) -> int:
 
 
 def _decimal(number: float) -> bytes:
-    """Without an exponent, which a node does not take."""
+    """The number without an exponent, which a node does not accept."""
     return f"{number:.9f}".rstrip("0").rstrip(".").encode()
 
 

@@ -1,4 +1,4 @@
-"""The group of ``dkv``'s commands, and how each failure of any of them ends the process."""
+"""The group of ``dkv``'s commands, and the end of the process for each kind of failure."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ SECTIONS = {
     "Speed": {"bench": "bench:bench"},
     "The shell": {"completion": "completion:completion"},
 }
-"""The commands as the help groups them, each with the module here that has it, which is imported when it is needed: a
-``dkv get`` does not wait for the simulator."""
+"""The commands as the help groups them, each with its module here. A module is imported when it is needed: ``dkv get``
+does not wait for the simulator."""
 
 
 EPILOG = """\b
@@ -57,7 +57,7 @@ class Program(click.Command):
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
         """Parse the command line as far as the command's name."""
-        with surprises():  # here, and not in main: click makes a status 1 of a closed pipe
+        with surprises():  # here, and not in main: click turns a closed pipe into status 1
             return super().make_context(*arguments, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -73,7 +73,7 @@ class Program(click.Command):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command and exit the process, always: ``standalone_mode`` is here because click's method has it."""
+        """Run a command and always exit the process: ``standalone_mode`` is here because click's method has it."""
         words = list(sys.argv[1:] if args is None else args)
         try:
             with surprises():
@@ -127,7 +127,7 @@ def _report(failure: Failure, words: list[str]) -> Status:
         try:
             emit(json.dumps({"error": failure.word, "message": failure.message, "status": failure.status}).encode())
         except Failure:
-            pass  # stdout is what failed, or fails too; stderr has the message, and the status stands
+            pass  # stdout has failed, or fails too; stderr has the message, and the status stands
     return failure.status
 
 

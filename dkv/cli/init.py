@@ -70,7 +70,7 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
 
 
 def _parsed(text: str) -> bytes:
-    """The key; ``Failure`` if that is not the form in which it was printed."""
+    """The key in bytes; ``Failure`` if the text has not the form in which keys are printed."""
     try:
         key = bytes.fromhex(text)
     except ValueError:

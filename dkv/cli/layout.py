@@ -1,4 +1,4 @@
-"""What ``dkv cluster`` runs: a config, one directory and one log per node; prepared all or not at all."""
+"""The files of ``dkv cluster``: a config, and a directory and a log per node. All are prepared, or none."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dkv.storage.data_directory import DirectoryError, draw_cluster_key, initial
 NODES = 3
 BASE_PORT = 5001
 PEER_PORTS_FROM = 100
-"""Node n's peers find it this many ports above its clients."""
+"""The port for peers is this much above the port for clients."""
 ADMIN_PORTS_FROM = 200
-"""And operators so many."""
+"""And so much the port for operators."""
 
 CLUSTER = "local"
 HOST = "127.0.0.1"
@@ -29,7 +29,7 @@ CONFIG_NAME = "cluster.toml"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything of a local cluster is."""
+    """The places of a local cluster's files."""
 
     directory: Path
     config_path: Path
@@ -40,12 +40,12 @@ class Layout:
         return self.directory / f"node{node}"
 
     def node_arguments(self, node: int) -> list[str]:
-        """What twistd is told to run a node."""
+        """The arguments with which twistd runs a node."""
         config, directory = str(self.config_path.absolute()), str(self.node_directory(node).absolute())
         return ["-n", "--pidfile=", "dkvnode", "--config", config, "--node", str(node), "--data-dir", directory]
 
     def log_path(self, node: int) -> Path:
-        """The file that a node's log goes to."""
+        """The file of a node's log."""
         return self.directory / f"node{node}.log"
 
 
@@ -54,8 +54,8 @@ def prepare(
 ) -> Layout:
     """The layout under ``directory``, ready to run; ``Failure`` says in one line what is wrong and what to do.
 
-    Without ``config_path`` the config is the one in the directory, which is made if it and all else is new; then
-    ``nodes``, ``base_port`` and ``mode`` must agree with it. New data directories are initialised, all or none of them.
+    Without ``config_path`` the config is the one in the directory. It is made if everything is new; else ``nodes``,
+    ``base_port`` and ``mode`` must agree with it. New data directories are initialised, all of them or none.
     """
     own = directory / CONFIG_NAME
     make_config = config_path is None and not own.exists()
@@ -97,7 +97,7 @@ def listening(bind: str) -> Endpoint | None:
 
 
 def client_endpoint(member: Member) -> Endpoint:
-    """Where a client on this machine reaches a member; ``Failure`` if that is no TCP port."""
+    """The endpoint where a client on this machine reaches a member; ``Failure`` if it is not a TCP port."""
     endpoint = listening(member.client.bind)
     if endpoint is None:
         raise _wrong(
@@ -109,7 +109,7 @@ def client_endpoint(member: Member) -> Endpoint:
 
 
 def check_ports(config: Config) -> None:
-    """``Failure`` if a node could not listen on one of its ports. All are held until all are seen to be free."""
+    """``Failure`` if a node could not listen on one of its ports. All ports are held until all are known to be free."""
     with ExitStack() as held:
         for member in config.members:
             client_endpoint(member)
@@ -200,7 +200,7 @@ def _wrong(message: str) -> Failure:
 
 
 def _make(layout: Layout, make_config: bool) -> None:
-    """Write the config if it is new, then initialise every data directory; after a failure all is as it was."""
+    """Write the config if it is new, then initialise every data directory; a failure leaves all as it was."""
     with ExitStack() as undo:
         try:
             _make_directory(layout.directory, undo)
@@ -209,7 +209,7 @@ def _make(layout: Layout, make_config: bool) -> None:
                 with open(layout.config_path, "w", encoding="utf-8") as file:
                     file.write(render_config(layout.config))
                     file.flush()
-                    os.fsync(file.fileno())  # the data is of no use without it; initialise syncs its name
+                    os.fsync(file.fileno())  # the data is useless without it; initialise syncs its name
             ids, cluster_key = [member.id for member in layout.config.members], draw_cluster_key()
             for member in layout.config.members:
                 path = layout.node_directory(member.id)
@@ -225,7 +225,7 @@ def _make(layout: Layout, make_config: bool) -> None:
 
 
 def _make_directory(path: Path, undo: ExitStack) -> None:
-    """Make ``path`` and its parents; ``undo`` will remove those that were not there."""
+    """Make ``path`` and its parents; ``undo`` will remove the directories that were not there."""
     for each in (*reversed(path.parents), path):
         if not each.exists():
             each.mkdir()
@@ -233,6 +233,6 @@ def _make_directory(path: Path, undo: ExitStack) -> None:
 
 
 def _empty(path: Path) -> None:
-    """Remove what ``initialise`` put into a directory that was empty."""
+    """Remove the files that ``initialise`` put into an empty directory."""
     for entry in path.iterdir():
         entry.unlink()

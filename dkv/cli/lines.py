@@ -13,7 +13,7 @@ NOT_FOR_LINES = "ERR this client reads one answer to each line: CLIENT REPLY is 
 
 
 def execute(session: Session, words: list[bytes]) -> Reply:
-    """The reply to one line; refusals of this client are ``ServerError`` as well."""
+    """The reply to one line. Refusals by this client are ``ServerError``, too."""
     name, second = words[0].upper(), words[1].upper() if len(words) > 1 else b""
     if name == b"HELLO" and second not in (b"", b"2"):
         raise ServerError(RESP2_ONLY)
@@ -31,5 +31,5 @@ def parse(line: bytes) -> list[bytes]:
 
 
 def ends(words: list[bytes]) -> bool:
-    """Whether this line is the last one."""
+    """Whether this line ends the session."""
     return words[0].upper() in ENDS

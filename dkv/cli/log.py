@@ -19,7 +19,7 @@ from dkv.cli.types import Whole
 from dkv.client.blocking import Reply
 
 SLOTS = 10
-"""How many slots are shown unless the user says which."""
+"""How many slots are shown if the user does not choose."""
 
 PAGE_SLOTS = 500
 BUSY_SECONDS = 0.05
@@ -56,7 +56,7 @@ def log(to: Access, first: int | None, last: int | None) -> int:
 
 
 def pages(to: Access, first: int | None, last: int | None) -> Iterator[list[dict[str, Any]]]:
-    """The slots from ``first`` to ``last``, an answer of the node at a time; the last ten if ``first`` is None."""
+    """The slots from ``first`` to ``last``, one answer of the node at a time; the last ten if ``first`` is None."""
     if first is None:
         one, reply = ask_first(to, b"DKV.LOG")
         yield _slots(one, reply)
@@ -65,14 +65,14 @@ def pages(to: Access, first: int | None, last: int | None) -> Iterator[list[dict
         count = PAGE_SLOTS if last is None else min(PAGE_SLOTS, last - first + 1)
         to, reply = _ask_patiently(to, b"%d" % first, b"%d" % count)
         page = _slots(to, reply)
-        if not page or page[-1]["slot"] < first:  # nothing further: the end, or a node that goes round in circles
+        if not page or page[-1]["slot"] < first:  # no progress: the end, or a node that goes round in circles
             return
         yield [slot for slot in page if last is None or slot["slot"] <= last]
         first = page[-1]["slot"] + 1
 
 
 def _ask_patiently(to: Access, *words: bytes) -> tuple[Access, Reply]:
-    """A page of the log; a node gives it only a share of its time."""
+    """A page of the log. A node spends only a share of its time on it, so this may have to ask again."""
     deadline = time.monotonic() + to.answer_seconds
     while True:
         try:
@@ -80,7 +80,7 @@ def _ask_patiently(to: Access, *words: bytes) -> tuple[Access, Reply]:
         except Failure as failure:
             if failure.word != "TRYAGAIN" or time.monotonic() > deadline:
                 raise
-        time.sleep(BUSY_SECONDS)  # which is what the node asks for
+        time.sleep(BUSY_SECONDS)  # as the node asks us to
 
 
 def _slots(to: Access, reply: Reply) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def _slots(to: Access, reply: Reply) -> list[dict[str, Any]]:
 
 
 def _slot(reply: Reply) -> dict[str, Any]:
-    """One slot of a DKV.LOG; ``TypeError`` or ``ValueError`` if it is not of that shape."""
+    """One slot of a DKV.LOG; ``TypeError`` or ``ValueError`` if it has another shape."""
     slot, ballot, state, batches = _list(reply)
     if not isinstance(slot, int):
         raise TypeError
@@ -142,7 +142,7 @@ def _more(several: list[Any]) -> str:
 
 
 def _line(command: list[Any]) -> str:
-    """A command as one could type it."""
+    """A command as a user could type it."""
     return " ".join(_word(each) for each in command)
 
 

@@ -1,4 +1,4 @@
-"""``dkv metrics``: a node's counters, as Prometheus reads them or as JSON."""
+"""``dkv metrics``: a node's counters, in Prometheus's format or as JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Exit status:
 
 
 def samples(text: str) -> Iterator[dict[str, Any]]:
-    """The samples in Prometheus's text format; lines that are none are left out.
+    """The samples in Prometheus's text format; other lines are left out.
 
     A value that JSON has no number for is its text: ``NaN``, ``+Inf``, ``-Inf``.
     """

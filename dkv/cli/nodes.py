@@ -23,7 +23,7 @@ from dkv.cli.output import say_if_taken as say
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError, connect
 
 TWISTD: Sequence[str] = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
-"""The twistd of this very environment, whether or not its script is on the PATH."""
+"""The twistd of this environment, whether its script is on the PATH or not."""
 
 STOP_SECONDS = 10.0
 READY_SECONDS = 30.0
@@ -35,18 +35,18 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def script(name: str) -> str:
-    """What to type for a command of this environment: its name if the shell finds that one, else its path."""
+    """The word to type for a command of this environment: its name if the shell finds the same one, else its path."""
     beside = Path(sys.executable).with_name(name)
     found = shutil.which(name)
     return str(beside) if beside.exists() and (found is None or not os.path.samefile(found, beside)) else name
 
 
 class Signals:
-    """While it is entered, signals that ask to stop only set ``stop``, and ``wait`` ends early at any signal.
+    """While entered, signals that ask to stop only set ``stop``, and ``wait`` ends early at any signal.
 
-    ``again`` is set as well by each, for who waits for the stop to see that somebody does not want to. SIGUSR1, which
-    has other programs reopen their logs, does nothing. Once it is left they are ignored: the process is about to end,
-    and an impatient second Ctrl-C in its last moments must not change its status.
+    Each also sets ``again``, which tells a loop that waits for the stop that the user will not wait. SIGUSR1, which
+    makes other programs reopen their logs, does nothing. After the exit these signals are ignored: the process is about
+    to end, and an impatient second Ctrl-C in its last moments must not change its status.
     """
 
     def __init__(self) -> None:
@@ -57,10 +57,10 @@ class Signals:
         for end in (self._reader, self._writer):
             end.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes us
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that the signal wakes us
         signal.signal(signal.SIGUSR1, lambda *_: None)
         self._handled = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is what nohup does
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
             self._handled.append(signal.SIGHUP)
         for number in self._handled:
             signal.signal(number, self._on_stop)
@@ -83,7 +83,7 @@ class Signals:
 
 
 class NodeProcess:
-    """One node: the command that runs it, the file that its output goes to, and its process once started."""
+    """One node: the command that runs it, the file for its output, and its process once started."""
 
     process: subprocess.Popen[bytes]
 
@@ -107,12 +107,12 @@ class NodeProcess:
         return self.process.poll() is None
 
     def ending(self) -> str:
-        """How the process ended."""
+        """How the process ended, in words."""
         status = self.process.wait()
         return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
 
     def last_words(self) -> str:
-        """The reason that the process gave for ending, else the last line it logged; empty if there is none."""
+        """The reason for which the process ended, in its own words, else its last log line; empty if there is none."""
         with open(self.log_path, "rb") as log:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start, end - LOG_TAIL_BYTES))
@@ -125,7 +125,7 @@ class NodeProcess:
         return shlex.join([script("twistd"), *self.arguments])
 
     def serves(self) -> bool:
-        """Whether it answers a linearizable read now, and says that it is ready, as ``dkv status`` will show."""
+        """Whether it answers a linearizable read now, and says that it is ready, as ``dkv status`` would show."""
         try:
             with connect(self.endpoint, PROBE_SECONDS, PROBE_SECONDS) as connection:
                 connection.call(b"GET", b"ready?")
@@ -147,17 +147,17 @@ def _start(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _end_with_parent() -> Callable[[], None]:
-    """What a child does before it becomes a node: ask Linux for a SIGTERM when we are gone, even by kill -9.
+    """In the child, before it becomes a node: ask Linux for a SIGTERM when the parent is gone, even by kill -9.
 
-    Nodes left behind would hold the ports and directories that the next ``dkv cluster`` wants. They stop cleanly;
-    that they live in sessions of their own keeps a terminal's signals from them, not this one.
+    Nodes that are left behind would hold the ports and directories that the next ``dkv cluster`` wants. They stop
+    cleanly. Their own sessions keep the signals of a terminal from them, but not this one.
     """
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # we were gone before it asked
+        if os.getppid() != parent:  # the parent was gone before the child asked
             os._exit(1)
 
     return ask
@@ -190,7 +190,7 @@ def run(nodes: Sequence[NodeProcess], signals: Signals, welcome: Callable[[], No
 
 
 def _wait_ready(nodes: Sequence[NodeProcess], signals: Signals) -> None:
-    """Return when every node serves, or on a signal; say now and then who is waited for."""
+    """Return when every node serves, or on a signal; now and then say which nodes are waited for."""
     waiting = list(nodes)
     complain_at = time.monotonic() + READY_SECONDS
     while not signals.stop:
@@ -232,22 +232,22 @@ def stop(nodes: Sequence[NodeProcess], signals: Signals) -> None:
         return
     for node in running:
         node.process.terminate()
-        node.process.send_signal(signal.SIGCONT)  # one that was frozen could not end
+        node.process.send_signal(signal.SIGCONT)  # a frozen process could not end
     try:
         say("stopping " + ", ".join(f"node {node.number}" for node in running))
-    finally:  # also when nobody reads what we say any more
+    finally:  # also if nobody reads our output any more
         late = _wait_ended(running, signals)
     for node in running:
         if node in late:
             why = "was not waited for" if signals.again else f"did not end within {STOP_SECONDS:g} s"
             complain(f"node {node.number} {why} and was killed")
-        elif node.process.returncode not in (0, -signal.SIGTERM):  # the latter while it started
+        elif node.process.returncode not in (0, -signal.SIGTERM):  # the latter during its start
             complain(f"node {node.number} ended: {node.ending()}: {node.last_words()}")
     say("stopped")
 
 
 def _wait_ended(running: Sequence[NodeProcess], signals: Signals) -> list[NodeProcess]:
-    """Wait until all have ended; the nodes that had to be killed."""
+    """Wait until all have ended, and return the nodes that had to be killed."""
     deadline = time.monotonic() + STOP_SECONDS
     while any(node.running for node in running) and (remaining := deadline - time.monotonic()) > 0:
         if signals.again:

@@ -1,4 +1,4 @@
-"""What the ``dkv`` command says, as text or as JSON, and the statuses that it exits with."""
+"""The output of the ``dkv`` command, as text or as JSON, and its exit statuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRACEBACK = "DKV_TRACEBACK"
 
 
 class Status(IntEnum):
-    """What a script may conclude."""
+    """Exit statuses, from which a script may draw conclusions."""
 
     DONE = 0
     ABSENT = 1
@@ -46,12 +46,12 @@ class Failure(Exception):
 
 
 def one_line(text: str) -> str:
-    """``text`` without anything that would move a terminal's cursor; server, file names and users may send that."""
+    """``text`` without anything that moves a terminal's cursor: servers, file names and users may contain such."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def shell_word(data: bytes) -> str:
-    """A word of a command line that a shell reads as ``data``."""
+    """The word that a shell reads as ``data``."""
     text = os.fsdecode(data)
     if text.isprintable():
         return shlex.quote(text)
@@ -65,13 +65,13 @@ def say(line: str) -> None:
 
 
 def say_if_taken(line: str) -> None:
-    """Print a line if stdout takes it now: for a command that has more to do than to wait for a reader, or to end for
-    want of one, or of room on a disk."""
+    """Print a line if stdout takes it now: for a command that must neither wait for a reader nor end without one, or
+    without room on a disk."""
     if sys.stdout is None:
         return
     try:
         descriptor = sys.stdout.fileno()
-    except OSError:  # nothing that could keep us waiting, such as a test's buffer
+    except OSError:  # it cannot make us wait, such as a test's buffer
         say(line)
         return
     poll = select.poll()
@@ -86,16 +86,16 @@ def complain(message: str) -> None:
     try:
         click.echo(f"dkv: {one_line(message)}".encode("utf-8", "backslashreplace"), err=True)
     except OSError:
-        pass  # the status says what it can
+        pass  # the status has to say it all
 
 
 def answer(text: bytes, fields: dict[str, Any], as_json: bool) -> None:
-    """Print what a command found out, as one line of ``text`` or as a JSON object of ``fields``."""
+    """Print a command's result, as one line of ``text`` or as a JSON object of ``fields``."""
     emit(json.dumps(fields, ensure_ascii=False).encode() if as_json else text)
 
 
 def emit(line: bytes) -> None:
-    """Print bytes and a line's end; ``Failure`` if stdout takes no more, such as on a full disk."""
+    """Print bytes and the end of a line; ``Failure`` if stdout takes no more, for example on a full disk."""
     if sys.stdout is None:
         raise Failure(Status.OUTPUT, "OUTPUT", "cannot write the output: stdout is closed")
     try:
@@ -105,8 +105,8 @@ def emit(line: bytes) -> None:
 
 
 def _unwritten(error: OSError) -> Failure:
-    """The failure for an error of stdout, of which nothing is expected any more."""
-    # Python would try to write the rest of the buffer at exit, fail again, and replace the status.
+    """The failure for an error of stdout, which is not used any more."""
+    # At exit Python would try to write the rest of the buffer, fail again, and replace the status.
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
@@ -115,15 +115,15 @@ def _unwritten(error: OSError) -> Failure:
 
 
 def _is_from_click(error: OSError) -> bool:
-    """Whether printing failed where click does so by itself: help texts, versions, scripts for shells."""
+    """Whether printing failed inside click, which prints help texts, versions and scripts for shells by itself."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code is click.echo.__code__
 
 
 @contextmanager
 def surprises() -> Iterator[None]:
-    """Make a ``Failure`` of whatever nobody has thought of: a traceback helps no user, and its status would say that
-    there is no such key. ``DKV_TRACEBACK`` in the environment shows it all the same."""
+    """Turn every unexpected exception into a ``Failure``: a traceback helps no user, and its status would mean that
+    there is no such key. With ``DKV_TRACEBACK`` in the environment the traceback is shown all the same."""
     try:
         yield
     except (Failure, click.ClickException, click.Abort, click.exceptions.Exit):

@@ -1,4 +1,4 @@
-"""A cluster of a command's own, on this machine, on ports that are free: for scenarios and benchmarks."""
+"""A cluster for one command, on free ports of this machine: for scenarios and benchmarks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PORT_TRIES = 20
 
 
 def own_nodes(directory: Path, nodes: int, mode: str) -> list[NodeProcess]:
-    """Nodes with a config and data directories in ``directory``, not started; ``Failure`` if they cannot be made."""
+    """Nodes, not started, with a config and data directories in ``directory``; ``Failure`` if they cannot be made."""
     room = ADMIN_PORTS_FROM + PEER_PORTS_FROM
     for attempt in range(PORT_TRIES):
         base_port = PORTS[0] + secrets.randbelow((len(PORTS) - room) // nodes) * nodes
@@ -40,7 +40,7 @@ def own_nodes(directory: Path, nodes: int, mode: str) -> list[NodeProcess]:
 
 
 def end(nodes: Sequence[NodeProcess]) -> None:
-    """End those that were started: cleanly, or by force after ``STOP_SECONDS``."""
+    """End the nodes that were started: cleanly, or by force after ``STOP_SECONDS``."""
     started = [node for node in nodes if hasattr(node, "process")]
     for node in started:
         if node.running:
@@ -55,5 +55,5 @@ def end(nodes: Sequence[NodeProcess]) -> None:
 
 
 def interrupt(*_: object) -> None:
-    """A signal handler that has a SIGTERM end the command as a Ctrl-C does, so that it leaves nothing behind."""
+    """A signal handler: a SIGTERM ends the command as a Ctrl-C does, so that it leaves nothing behind."""
     raise KeyboardInterrupt

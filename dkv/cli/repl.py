@@ -58,7 +58,7 @@ def _is_terminal() -> bool:
 
 
 def _pipe(session: Session, json_wanted: bool) -> int:
-    """All lines of stdin; the status."""
+    """Execute all lines of stdin, and return the status."""
     status: int = Status.DONE
     if sys.stdin is None:
         raise Failure(Status.USAGE, "USAGE", "cannot read stdin: it is closed")

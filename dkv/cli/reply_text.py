@@ -14,18 +14,18 @@ _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "
 
 
 def quoted(data: bytes) -> str:
-    """``data`` in double quotes with Redis's escapes: a line that an inline command reads back as the same bytes."""
+    """``data`` in double quotes with Redis's escapes: an inline command reads it back as the same bytes."""
     return '"' + "".join(_ESCAPES.get(b) or (chr(b) if 32 <= b < 127 else f"\\x{b:02x}") for b in data) + '"'
 
 
 def word(data: bytes) -> str:
-    """``data`` as one word of a line: bare if that is safe, else quoted."""
+    """``data`` as one word of a line: without quotes if that is safe."""
     bare = data and all(32 < byte < 127 and byte not in b"\"'\\" for byte in data)
     return data.decode() if bare else quoted(data)
 
 
 def printed(reply: Reply, indent: int = 0) -> str:
-    """``reply`` with its type to be seen: ``"text"``, ``(integer) 5``, ``(nil)``, ``OK``, arrays numbered."""
+    """``reply`` in a form that shows its type: ``"text"``, ``(integer) 5``, ``(nil)``, ``OK``, arrays numbered."""
     if reply is None:
         return "(nil)"
     if isinstance(reply, Error):
@@ -51,7 +51,7 @@ def printed(reply: Reply, indent: int = 0) -> str:
 
 
 def raw(reply: Reply) -> bytes:
-    """``reply`` byte for byte, nil as nothing, an array's items one a line."""
+    """``reply`` byte for byte: nil is nothing, and each item of an array has a line."""
     if reply is None:
         return b""
     if isinstance(reply, bytes):
@@ -62,7 +62,7 @@ def raw(reply: Reply) -> bytes:
 
 
 def as_text(reply: int | float | str | Error) -> str:
-    """One that is neither bytes nor an array, in a pipe."""
+    """The text for a pipe of a reply that is neither bytes nor an array."""
     if isinstance(reply, Error):
         return reply.text
     return str(reply).lower() if isinstance(reply, bool | float) else str(reply)

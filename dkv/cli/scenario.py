@@ -27,14 +27,14 @@ STATUSES = "Exit status: 0 PASS, 1 FAIL, 2 usage, 3 a node of --endpoints is not
 
 
 class _Scenarios(click.Group):
-    """Shows what each scenario plays in full, where click would cut it."""
+    """Shows the whole description of each scenario, which click would cut."""
 
     def listed(self) -> list[tuple[str, str]]:
-        """The scenarios, each with what it plays."""
+        """The scenarios, each with its description."""
         return [(name, command.get_short_help_str(80)) for name, command in sorted(self.commands.items())]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list, in the help."""
+        """The list for the help."""
         with formatter.section("Scenarios"):
             formatter.write_dl(self.listed())
 
@@ -56,7 +56,7 @@ def scenario(context: click.Context) -> int:
 
 
 def _plays(needs_own: str = "") -> Callable[[Callable[..., Callable[[Stage], None]]], Callable[..., int]]:
-    """Give a scenario the options of all; ``needs_own`` says why it cannot be played on somebody's cluster."""
+    """Give a scenario the common options; ``needs_own`` says why it cannot be played on a user's cluster."""
 
     def decorate(command: Callable[..., Callable[[Stage], None]]) -> Callable[..., int]:
         def run(

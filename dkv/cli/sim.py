@@ -1,4 +1,4 @@
-"""``dkv sim``: run whole clusters under simulated faults, and replay any failure from its seed."""
+"""``dkv sim``: run whole clusters under simulated faults, and replay a failure from its seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dkv.sim.run import Outcome, run
 from dkv.sim.world import MIXED
 
 LAST_EVENTS = 25
-"""So many events before a failure are printed; the trace has all of them."""
+"""How many events before a failure are printed; the trace has all of them."""
 SECONDS = 20.0
 SEED_MAX = 10**9
 JOBS_MAX = 1_024
@@ -37,7 +37,7 @@ _RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True)
 class SimOptions:
-    """What is the same for every seed of a command."""
+    """The options that are the same for every seed of a command."""
 
     nodes: int
     seconds: float
@@ -56,7 +56,7 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str | None) -> ran
 
 
 def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
-    """The faults of a list with commas, or of ``all`` or ``none``."""
+    """The faults in a list with commas, or for ``all`` or ``none``."""
     if value in ("all", "none"):
         return frozenset(FAULTS if value == "all" else ())
     names = frozenset(name.strip() for name in value.split(","))
@@ -152,7 +152,7 @@ def sim(
 def _one(seed: int, options: SimOptions, trace: Path | None, draw: Callable[[Outcome], None] | None) -> int:
     began = time.monotonic()
     try:
-        with ExitStack() as stack:  # closed in here: a full disk may be found out only then
+        with ExitStack() as stack:  # closed inside the try: a full disk may show only then
             out = None if trace is None else stack.enter_context(open(trace, "w", encoding="utf-8"))
             outcome = run(seed, options.nodes, options.seconds, options.faults, out, options.mode)
             if draw is not None:
@@ -183,7 +183,7 @@ def _line(outcome: Outcome, real_seconds: float) -> str:
 
 
 def _report(outcome: Outcome, options: SimOptions) -> None:
-    """What led to a failure, and how to see it again."""
+    """Report the events before a failure, and how to see it again."""
     say("")
     say(f"the last {LAST_EVENTS} events of seed {outcome.seed}:")
     for event in outcome.events[-LAST_EVENTS:]:
@@ -203,7 +203,7 @@ def _report(outcome: Outcome, options: SimOptions) -> None:
 
 
 def _until(deadline: float, first: int, size: int) -> Iterator[range]:
-    """Seeds from ``first`` on, ``size`` at a time, and once at least: no seeds at all would look like a success."""
+    """Seeds from ``first`` on, ``size`` at a time, and at least once: no seeds at all would look like a success."""
     for seed in count(first, size):
         yield range(seed, seed + size)
         if time.monotonic() >= deadline:
@@ -211,7 +211,7 @@ def _until(deadline: float, first: int, size: int) -> Iterator[range]:
 
 
 def _many(batches: Iterable[range], total: int | None, options: SimOptions, jobs: int) -> int:
-    """Run all seeds, ``jobs`` at once; a line for each as it ends, the reports of those that failed at the end."""
+    """Run all seeds, ``jobs`` at once. Each gets a line when it ends; reports of failures come at the end."""
     failed: list[Outcome] = []
     done = 0
     with _Bar(total) as bar, _pool(jobs) as pool:
@@ -241,7 +241,7 @@ def _timed(options: SimOptions, seed: int) -> tuple[Outcome, float]:
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[Any]:
-    """Processes that leave Ctrl-C to this one."""
+    """Worker processes, which leave Ctrl-C to this one."""
     ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
     with get_context("spawn").Pool(jobs, initializer=ignore) as pool:
         yield pool
@@ -270,6 +270,6 @@ class _Bar:
             click.echo(f"[{'#' * full}{'.' * (self.WIDTH - full)}] {done}{of}, {failed} failed", nl=False, err=True)
 
     def clear(self) -> None:
-        """Make place for a line."""
+        """Make room for a line."""
         if self._shown:
             click.echo("\r\x1b[K", nl=False, err=True)

@@ -1,4 +1,4 @@
-"""``dkv status`` and ``dkv health``: what every node says of itself, and whether it serves."""
+"""``dkv status`` and ``dkv health``: the state of every node in its own words, and whether it serves."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from dkv.cli.table import Cell, Table, cell
 from dkv.client.survey import Answer, ask_all
 
 STATUS_SECONDS = 2.0
-"""A node answers this from memory, so one that takes longer is as good as gone."""
+"""A node answers this from memory: one that takes longer is as good as gone."""
 
 HEALTH_SECONDS = 6.0
-"""Longer than a node takes to give up a read and say so (``request_seconds``, 5 by default)."""
+"""Longer than a node takes until it gives up a read and says so (``request_seconds``, 5 by default)."""
 
 HEALTH_KEY = b"health"
-"""Read to see that a node can read; whether it exists does not matter."""
+"""The key for a read that only tests whether a node can read: it need not exist."""
 
 NO_BALLOT = "0.0"
-"""The promise of a node that has promised nothing yet."""
+"""Stands for the promise of a node that has promised nothing yet."""
 
 STATUS_REQUEST = (b"DKV.STATUS",)
 ROLE_COLOURS = {"leader": "green", "candidate": "yellow"}
 
 
 def status_fields(found: Answer) -> tuple[dict[str, Any], str]:
-    """The fields of a DKV.STATUS, or none and why there are none."""
+    """The fields of a DKV.STATUS; or None, and the reason."""
     if found.problem:
         return {}, found.problem
     try:
@@ -48,7 +48,7 @@ def status_fields(found: Answer) -> tuple[dict[str, Any], str]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An answer to DKV.STATUS, and what ``status_fields`` made of it."""
+    """An answer to DKV.STATUS, and its fields from ``status_fields``."""
 
     answer: Answer
     fields: dict[str, Any]
@@ -98,7 +98,7 @@ def _status_of(reached: list[bool], good: list[bool]) -> int:
 
 
 def _lags(found: list[dict[str, Any]]) -> list[int | None]:
-    """For each status by how many slots it is behind the furthest; None where there is no such number."""
+    """For each status, how many slots it is behind the furthest; None if there is no such number."""
     marks = [fields.get("chosen_through") for fields in found]
     furthest = max((mark for mark in marks if isinstance(mark, int)), default=0)
     applied = [fields.get("applied_through") for fields in found]
@@ -143,7 +143,7 @@ def _say_status(found: list[Found], lags: list[int | None]) -> None:
 
 
 def _troubles(fields: dict[str, Any]) -> list[str]:
-    """Why the node is not ready, and which peers it does not reach; nothing of a node that has said no such thing."""
+    """Why the node is not ready, and the peers that it does not reach; empty if the node has said nothing of it."""
     name = f"node {fields.get('node')}"
     failing, peers = fields.get("failing"), fields.get("peers")
     lines = [f"{name} is not ready: {why}" for why in failing.values()] if isinstance(failing, dict) else []

@@ -1,4 +1,4 @@
-"""Tables for people: aligned; coloured, and fitted to the width, on a terminal only."""
+"""Tables for people: aligned, and on a terminal also coloured and fitted to the width."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GAP = "  "
 class Cell:
     """A text, and the colour that it has on a terminal, or None. A column with a number is aligned to the right.
 
-    Where the text is cut, ``tail`` is left.
+    If the text is cut, ``tail`` stays.
     """
 
     text: str
@@ -29,7 +29,7 @@ class Cell:
 
 
 def cell(value: object, colour: str | None = None) -> Cell:
-    """A cell of any value: ``-`` for what is not known, yes and no for truth."""
+    """A cell for any value: ``-`` for None, yes and no for a truth value."""
     if value is None or value == "":
         return Cell("-", colour)
     if isinstance(value, bool):
@@ -43,14 +43,14 @@ def on_terminal() -> bool:
 
 
 def coloured() -> bool:
-    """Whether to use colours: on a terminal, unless NO_COLOR (no-color.org) is set or the terminal is a dumb one."""
+    """Whether to use colours: on a terminal, unless NO_COLOR (no-color.org) is set or the terminal is dumb."""
     return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Table:
-    """Prints rows as they come, and the head before the first; a column only grows.
+    """Prints rows as they come, with the head before the first; columns only get wider.
 
-    On a terminal that is too narrow a table with ``cut_last`` has its last column cut, and any other one is printed as
+    On a terminal that is too narrow the last column of a table with ``cut_last`` is cut; any other table is printed as
     a block of lines for each row.
     """
 

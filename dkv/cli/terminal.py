@@ -30,7 +30,7 @@ except ImportError:
     raise Failure(Status.USAGE, "USAGE", text) from None
 
 RAW = frozenset((b"INFO", b"HELP", b"DKV.STATUS", b"DKV.METRICS"))
-"""Their replies are texts for people: printed as they are, line by line."""
+"""The replies of these commands are texts for people: they are printed as they are, line by line."""
 
 Forms = dict[str, tuple[str, str]]
 """For each command, in capitals: its arguments, and what it does."""
@@ -97,12 +97,12 @@ def _forms(session: Session) -> Forms:
     except Unreachable as error:
         complain(f"nobody reachable: {error}")
     except ServerError:
-        pass  # another server, or one that is about to end: commands can be typed in full
+        pass  # another server, or one that is about to end: the user can still type commands in full
     return {}
 
 
 def read_forms(reply: Reply) -> Forms:
-    """What COMMAND DOCS tells, in RESP 2: names and maps in turn, each map as its keys and values in turn."""
+    """The commands in an answer to COMMAND DOCS, in RESP 2: names and maps in turn, a map as its keys and values."""
     forms: Forms = {}
     for name, docs in _pairs(reply):
         fields = dict(_pairs(docs))
@@ -124,7 +124,7 @@ def _text(reply: Reply) -> str:
 
 
 def _hint(forms: Forms) -> FormattedText:
-    """What to show behind the line that is typed; nothing once it is entered, for that line stays on the screen."""
+    """The hint behind the line that is typed. An entered line has none, because it stays on the screen."""
     app = get_app()
     return FormattedText([] if app.is_done else [("ansibrightblack", hint(forms, app.current_buffer.text))])
 
@@ -146,7 +146,7 @@ class Names(Completer):
         self._forms = forms
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """The names that begin with what stands before the cursor, unless that is past the first word."""
+        """The names that begin with the text before the cursor, unless the cursor is past the first word."""
         begun = document.text_before_cursor.lstrip()
         if " " in begun:
             return
@@ -170,7 +170,7 @@ class _FileHistory(FileHistory):
 
 
 def open_history(path: Path | None) -> History:
-    """The history in ``path``, for its owner's eyes only; in memory alone if it cannot be kept there."""
+    """The history in ``path``, readable by its owner only; it stays in memory if it cannot be kept there."""
     if path is None:
         return InMemoryHistory()
     try:

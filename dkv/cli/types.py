@@ -1,4 +1,4 @@
-"""The types of options: each refuses what nobody can mean, so that no command has to look again."""
+"""The types of options: each refuses senseless values, so that no command has to check again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 DAY_SECONDS = 86_400.0
 MOST = 10**18
-"""The highest of the numbers that have no bound of their own, such as slots and seeds."""
+"""The highest value of numbers without a bound of their own, such as slots and seeds."""
 
 SHOWN_CHARACTERS = 40
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
@@ -18,8 +18,8 @@ _NUMBER = re.compile(r"-?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][
 
 
 class Whole(click.IntRange):
-    """A whole number in decimal digits, from ``least`` to ``most``. Python alone would also take 1_000 and other
-    scripts' digits."""
+    """A whole number in decimal digits, from ``least`` to ``most``. Python alone would also accept 1_000, and the
+    digits of other scripts."""
 
     def __init__(self, least: int = 1, most: int = MOST) -> None:
         super().__init__(least, most)
@@ -32,7 +32,7 @@ class Whole(click.IntRange):
 
 
 class Number(click.FloatRange):
-    """A decimal number from ``least`` to ``most``; ``nan`` is in no range, but no comparison says so."""
+    """A decimal number from ``least`` to ``most``. ``nan`` is in no range, but no comparison with a bound says so."""
 
     def __init__(self, least: float, most: float) -> None:
         super().__init__(least, most)
@@ -45,15 +45,15 @@ class Number(click.FloatRange):
 
 
 class Seconds(Number):
-    """A time: a millisecond at least."""
+    """A time of at least a millisecond."""
 
     def __init__(self, most: float = DAY_SECONDS) -> None:
         super().__init__(0.001, most)
 
 
 class PathName(click.Path):
-    """The path of a file, or of a directory. An empty one, as an unset variable of a script gives, would be the
-    current directory to Python."""
+    """The path of a file or a directory. For Python an empty path, for example from an unset variable of a script,
+    would be the current directory."""
 
     def __init__(self, **checks: bool) -> None:
         super().__init__(path_type=Path, **checks)
@@ -66,5 +66,5 @@ class PathName(click.Path):
 
 
 def shown(text: str) -> str:
-    """The beginning of what a user typed, in quotes."""
+    """The beginning of a user's text, in quotes."""
     return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "...")

@@ -53,8 +53,8 @@ def takes(arity: int, words: int) -> bool:
 class Command:
     """A command as clients know it.
 
-    ``words`` is its arity (``takes``). ``last_key`` is the index of the last word that is a key (-1: up to the end, 0:
-    none has a fixed place); the first is 1. ``build`` makes the entry.
+    ``words`` is its arity (``takes``). ``last_key`` is the index of the last word that is a key, where the name has
+    index 0 (-1: all words to the end; 0: no key has a fixed place). ``build`` makes the entry.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Producers and the answers to their newest writes: a repeated write is recognised, and answered as at first.
 
 A *token* is a producer's name and an op id. The table is part of the replicated state, so every node knows every
-answer, after a restart too. All nodes must forget the same answers (B22): so every rule here depends only on constants
+answer, after a restart too. All nodes must forget the same answers, so every rule here depends only on constants
 of the format and on the log, and recency is the place in the log, (slot, index in the slot) (Ongaro 2014, section 6.3).
 
 ============================ ===================================================================================

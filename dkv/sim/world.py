@@ -252,7 +252,8 @@ class World:
         """A message is about to leave."""
         self.faults.sending(node, to, message)
         if node.up and (not node.damaged or self.network.sides[node.number, to.node].reaches):
-            self.invariants.sending(node, to, message)  # Messages of a node that was set back harm nobody if nobody hears them.
+            # A message that reaches nobody harms nobody, so those of a node that was set back are not all checked.
+            self.invariants.sending(node, to, message)
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """The order of the limits rules this out."""
