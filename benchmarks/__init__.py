@@ -1,1 +1,1 @@
-"""dkv beside other systems: for those who work on dkv, from its sources; what users measure is ``dkv bench``."""
+"""dkv measured beside other systems, from its sources. Users measure dkv itself with ``dkv bench``."""

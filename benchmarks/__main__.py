@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: what ``dkv bench`` measures, of dkv and of other systems in turn."""
+"""``python -m benchmarks``: the measurements of ``dkv bench``, of dkv and other systems in turn."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Etcd:
         return [process.pid for process in self._processes]
 
     def can(self, workload: Workload) -> bool:
-        """Whatever needs no pipeline, which etcd does not have."""
+        """All workloads without a pipeline, which etcd does not have."""
         return workload.pipeline == 1
 
     def fill(self, keys: int, value_bytes: int) -> None:
@@ -67,7 +67,7 @@ class Etcd:
         return EtcdSpread(self)
 
     def write_for(self, clients: int, seconds: float) -> LoadResult:
-        """Write by clients that know all nodes."""
+        """Write with clients that know all nodes."""
         patience = {"patience_seconds": PATIENCE_SECONDS, "everywhere": True}
         return self._load.run(self._at(), clients=clients, seconds=seconds, operation="set", **patience)
 
@@ -113,7 +113,7 @@ class Etcd:
         return wait(found, "etcd has no leader")[0]
 
     def _member(self, port: int) -> dict[str, str] | None:
-        """A node's number and its leader's; None while it does not know both."""
+        """The ids of a node and its leader; None while it does not know both."""
         request = urllib.request.Request(f"http://{HOST}:{port}/v3/maintenance/status", b"{}")
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:

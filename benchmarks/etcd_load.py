@@ -1,4 +1,4 @@
-"""What drives etcd: a small program on etcd's own client library, built from ``etcd_load.go``."""
+"""The load generator for etcd: a small program on etcd's client library, built from ``etcd_load.go``."""
 
 from __future__ import annotations
 

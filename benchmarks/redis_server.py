@@ -1,4 +1,4 @@
-"""One redis-server: what a write costs that is synced and not replicated."""
+"""One redis-server: it shows the cost of a write that is synced and not replicated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RedisServer:
         return [self._process.pid]
 
     def can(self, workload: Workload) -> bool:
-        """Whatever needs one node only."""
+        """All workloads that need only one node."""
         return workload.to != ALL_NODES
 
     def fill(self, keys: int, value_bytes: int) -> None:

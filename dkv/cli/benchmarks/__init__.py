@@ -1,1 +1,1 @@
-"""What ``dkv bench`` measures, and with what."""
+"""The measurements of ``dkv bench``."""

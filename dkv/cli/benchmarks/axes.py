@@ -1,4 +1,4 @@
-"""How the cost of an operation grows, along each axis: the same two workloads, and one thing that changes."""
+"""How the cost of an operation grows along each axis: the same two workloads, and one number that changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dkv.cli.benchmarks.systems import OwnDkv
 from dkv.cli.benchmarks.workload import KEYS, Workload, size
 
 Start = Callable[[int], AbstractContextManager[OwnDkv]]
-"""Starts a new cluster of so many nodes."""
+"""Starts a new cluster of this many nodes."""
 
 CompareOn = Callable[[OwnDkv], Rounds]
 
@@ -28,7 +28,7 @@ AGING = Workload("set", 50, pipeline=16)
 
 
 def keys(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
-    """Ever more keys."""
+    """More and more keys."""
     with start(3) as cluster:
         rounds = rounds_on(cluster)
         for count in KEY_COUNTS:
@@ -36,7 +36,7 @@ def keys(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
 
 
 def values(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
-    """Ever larger values, of fewer keys: a thousand, so that they fit where the smallest do."""
+    """Larger and larger values, of only a thousand keys, so that the largest fit on the disk, too."""
     with start(3) as cluster:
         rounds = rounds_on(cluster)
         for value_bytes in VALUE_BYTES:
@@ -46,7 +46,7 @@ def values(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
 
 
 def age(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
-    """Ever more writes behind us, to the same keys. What is measured adds to them."""
+    """More and more earlier writes to the same keys. The measurements add to them."""
     with start(3) as cluster:
         rounds, written = rounds_on(cluster), 0
         cluster.fill(KEYS, 64)

@@ -1,4 +1,4 @@
-"""One benchmark, part after part: it starts the systems that a part needs, and says what comes out of each."""
+"""One benchmark, part after part: it starts the systems that a part needs, and prints the results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OtherSystem:
     """Another system to measure in turn with dkv.
 
     ``start(directory, generator, life)`` starts it with its data in ``directory`` and ends it with ``life``;
-    ``version`` finds its version out, which belongs to the figures.
+    ``version`` finds out its version, which belongs to the figures.
     """
 
     name: str
@@ -154,6 +154,6 @@ class Benchmark:
 
 
 def _clear(bar: Any) -> None:
-    """Make room for a line where the bar is; it is drawn anew behind it."""
+    """Make room for a line in the place of the bar, which is drawn again behind it."""
     if not bar.hidden:
         click.echo("\r\033[K", file=sys.stderr, nl=False)

@@ -1,4 +1,4 @@
-"""What drives a system that speaks Redis's protocol: redis-benchmark, or the generator that dkv brings with it."""
+"""The drivers of a system that speaks Redis's protocol: redis-benchmark, or the generator in dkv."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REDIS_BENCHMARK = "redis-benchmark"
 BUILT_IN = "built-in"
 GENERATORS = (REDIS_BENCHMARK, BUILT_IN)
 DEADLINE_SECONDS = 300.0
-"""A run that takes longer hangs: its load is chosen for seconds."""
+"""A run that takes longer hangs: its load is chosen to take seconds."""
 
 _THROUGHPUT = re.compile(r"throughput summary: ([0-9.]+) requests per second")
 _STEP = re.compile(r"% <= ([0-9.]+) milliseconds \(cumulative count (\d+)\)")
@@ -30,7 +30,7 @@ _REFUSED = re.compile(r"(Error from server.*|Could not connect.*|Error: .*)")
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a generator saw. The longest gap between two answers is in seconds; failures only a patient one has."""
+    """The result of a generator. The longest gap between two answers is in seconds; only a patient one has failures."""
 
     operations_per_second: float
     latencies: Latencies
@@ -40,12 +40,12 @@ class LoadResult:
 
 
 def default_generator() -> str:
-    """redis-benchmark where it is installed."""
+    """redis-benchmark if it is installed."""
     return REDIS_BENCHMARK if shutil.which(REDIS_BENCHMARK) else BUILT_IN
 
 
 def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, generator: str) -> LoadResult:
-    """Ask what speaks Redis's protocol ``requests`` times. redis-benchmark cannot mix, so that is for our own."""
+    """Send ``requests`` requests in Redis's protocol. redis-benchmark cannot mix operations, so dkv's own does that."""
     if generator == BUILT_IN or workload.operation not in ("set", "get"):
         return by_generator(
             endpoints,
@@ -66,7 +66,7 @@ def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, genera
 
 
 def by_generator(endpoints: Sequence[Endpoint], **orders: Any) -> LoadResult:
-    """Have our own generator ask; see its ``Orders``."""
+    """Let dkv's own generator send requests, as its ``Orders`` describe."""
     where = [(endpoint.host, endpoint.port) for endpoint in endpoints]
     command = [sys.executable, "-P", "-m", "dkv.cli.benchmarks.generator", json.dumps({"endpoints": where} | orders)]
     (text,) = outputs([command])

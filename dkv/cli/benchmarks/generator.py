@@ -1,7 +1,7 @@
-"""The generator of load that dkv brings with it: a process of its own, one thread, any number of clients.
+"""The load generator of dkv: a process of its own with one thread and any number of clients.
 
-``python -m dkv.cli.benchmarks.generator JSON`` does what the JSON object says (see ``Orders``) and prints one: the
-latencies as [seconds, how many took no longer], and the longest time between two acknowledgements.
+``python -m dkv.cli.benchmarks.generator JSON`` carries out the JSON object (see ``Orders``) and prints another: the
+latencies as [seconds, number of requests that took no longer], and the longest time between two acknowledgements.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ from dataclasses import dataclass
 RECEIVE_BYTES = 256 * 1024
 CONNECT_SECONDS = 5.0
 STEP_SECONDS = 1e-5
-"""Latencies are counted in steps of so much; beyond a millisecond in steps of a hundredth of themselves."""
+"""Latencies are counted in steps of this size; beyond a millisecond in steps of a hundredth of themselves."""
 
 Endpoint = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What to do. Without ``seconds`` it ends after ``requests``.
+    """The work of a generator. Without ``seconds`` it ends after ``requests``.
 
-    ``operation`` "fill" writes every key once, in order. With ``patience_seconds`` a client whose node ends, refuses
-    or is silent for so long goes on to the next one, as one does who wants to live through a failover; without it
-    that is an error.
+    ``operation`` "fill" writes every key once, in order. With ``patience_seconds`` a client goes on to the next node,
+    as in a failover, when its node ends, refuses, or is silent for so long. Without it that is an error.
     """
 
     endpoints: list[Endpoint]
@@ -75,7 +74,7 @@ def requests(orders: Orders) -> Callable[[], bytes]:
 
 
 def whole_replies(buffer: bytes) -> tuple[int, int]:
-    """How many whole replies a buffer begins with, and how many bytes they have; ``Unusable`` if one is an error."""
+    """The number of whole replies at the beginning of a buffer, and their bytes; ``Unusable`` if one is an error."""
     count = start = 0
     while (end := buffer.find(b"\r\n", start)) >= 0:
         kind, stop = buffer[start], end + 2
@@ -91,7 +90,7 @@ def whole_replies(buffer: bytes) -> tuple[int, int]:
 
 
 class LoadClient:
-    """One connection, to ``endpoints[index]`` at first, with ``pipeline`` requests under way."""
+    """A client with one connection, first to ``endpoints[index]``, and ``pipeline`` requests under way."""
 
     def __init__(self, load: Load, index: int) -> None:
         self._load = load
@@ -119,7 +118,7 @@ class LoadClient:
         self.ask()
 
     def ask(self) -> None:
-        """Send what is missing of the pipeline."""
+        """Send the requests that are missing in the pipeline."""
         wanted = self._load.allow(self._load.orders.pipeline - self.missing)
         if wanted:
             self.missing += wanted
@@ -128,7 +127,7 @@ class LoadClient:
             self.send()
 
     def send(self) -> None:
-        """Hand the kernel what it takes, and ask to hear when it takes the rest."""
+        """Hand the kernel as much as it takes, and wait until it takes the rest."""
         try:
             sent = self._stream.send(self._unsent)
         except BlockingIOError:
@@ -141,7 +140,7 @@ class LoadClient:
             self._load.selector.modify(self._stream, events, self)
 
     def receive(self) -> None:
-        """Count what has come."""
+        """Count the replies that have come."""
         try:
             data = self._stream.recv(RECEIVE_BYTES)
         except BlockingIOError:
@@ -156,7 +155,7 @@ class LoadClient:
         self.missing -= count
         for _ in range(count):
             self._load.count(self._sent_at.popleft())
-        # As redis-benchmark does: the next pipeline when this one is answered, not a request for each reply.
+        # As redis-benchmark does: the next pipeline after this one is answered, not one request after each reply.
         if not self.missing:
             self.ask()
 
@@ -165,7 +164,7 @@ class LoadClient:
         return self._sent_at[0] if self._sent_at else float("inf")
 
     def move_on(self) -> None:
-        """Leave this node for the next; what was under way is asked anew there."""
+        """Leave this node for the next. The requests under way are sent again there."""
         if self._connected:
             self._load.selector.unregister(self._stream)
             self._stream.close()
@@ -178,7 +177,7 @@ class LoadClient:
 
 
 class Load:
-    """All clients, and what they have seen."""
+    """All clients, and the replies that they have seen."""
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
@@ -193,7 +192,7 @@ class Load:
         self._end_at = float("inf")
 
     def run(self) -> dict[str, object]:
-        """Until all requests are answered, or the time is over."""
+        """Run until all requests are answered, or the time is over, and return the results."""
         clients = [LoadClient(self, index) for index in range(self.orders.clients)]
         began = self._last_at = time.perf_counter()
         if self.orders.seconds:
@@ -210,7 +209,7 @@ class Load:
         return self._result(time.perf_counter() - began)
 
     def allow(self, wanted: int) -> int:
-        """How many of so many requests may still be made."""
+        """How many of ``wanted`` requests may still be made."""
         if time.perf_counter() >= self._end_at:
             return 0
         granted = min(wanted, self._left)
@@ -219,12 +218,12 @@ class Load:
         return granted
 
     def forget(self, missing: int) -> None:
-        """So many requests will not be answered."""
+        """Take back requests that will not be answered."""
         self._under_way -= missing
         self._left += missing
 
     def count(self, sent_at: float) -> None:
-        """A reply has come to what was sent then."""
+        """Count a reply to a request that was sent at ``sent_at``."""
         now = time.perf_counter()
         self._under_way -= 1
         self._steps[step_of(now - sent_at)] += 1
@@ -242,7 +241,7 @@ class Load:
             client.move_on()
 
     def _lose_patience(self, clients: list[LoadClient]) -> None:
-        """Have those who wait for too long ask another node, and those who moved on connect."""
+        """Move clients that have waited too long to another node, and connect those that moved."""
         patience = self.orders.patience_seconds
         if not patience:
             return
@@ -269,7 +268,7 @@ class Load:
 
 
 def step_of(seconds: float) -> int:
-    """The number of the step that a latency is counted in."""
+    """The number of the step in which a latency is counted."""
     fine = int(seconds / STEP_SECONDS)
     return fine if fine < 100 else _coarse(seconds)
 
@@ -290,7 +289,7 @@ def seconds_of(step: int) -> float:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Carry out the orders on the command line."""
     fields = json.loads(sys.argv[1])
     fields["endpoints"] = [(host, port) for host, port in fields["endpoints"]]
     try:

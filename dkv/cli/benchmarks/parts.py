@@ -1,4 +1,4 @@
-"""What can be measured, part by part: each returns rows, which are flat dicts, for people, Markdown and JSON alike."""
+"""The parts of a benchmark. Each yields rows: flat dicts for people, Markdown and JSON alike."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TARGETS = (
     (Workload("get", 64), 0.50, 3.0),
     (Workload("get", 256), 0.50, 3.0),
 )
-"""What dkv means to reach: its throughput for each operation of one redis-server, and of three nodes of etcd."""
+"""The targets of dkv: its throughput as a share of that of one redis-server, and as a multiple of etcd's."""
 
 IDLE_SECONDS = 30.0
 IDLE_CPU_MAX = 0.02
 HELD_BYTES_MAX = 150 * 10**6
 GAP_SECONDS_MAX = 1.0
 UNDER_WAY_BYTES_MAX = 32 * 2**20
-"""Beyond this a workload measures queues: the requests under way would not fit a node's limits."""
+"""A workload with more measures queues: the requests under way would exceed a node's limits."""
 
 FAILOVERS = 10
 FAILOVER_CLIENTS = 64
@@ -43,7 +43,7 @@ KILL_AFTER_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Workloads: every combination."""
+    """Workloads: every combination of these."""
 
     operations: tuple[str, ...] = ("set", "get", "mixed")
     clients: tuple[int, ...] = (1, 16, 64, 256)
@@ -53,7 +53,7 @@ class Grid:
     keys: int = 10_000
 
     def workloads(self) -> list[Workload]:
-        """All but those with too much under way; large values last, as disks are busy with them for a while after."""
+        """All but those with too much under way. Large values come last, as they keep the disks busy afterwards."""
         combinations = product(sorted(self.value_bytes), self.to, self.pipelines, self.operations, self.clients)
         return [
             Workload(operation, clients, pipeline, value_bytes, self.keys, to)
@@ -79,7 +79,7 @@ def comparison_rows(comparison: Comparison) -> Iterator[Row]:
 
 
 def targets(rounds: Rounds) -> Iterator[Row]:
-    """What dkv means to reach, and what it reaches."""
+    """The targets of dkv, and the throughput that it reaches."""
     for workload, against_redis, against_etcd in TARGETS:
         comparison = rounds.compare(workload)
         ours = comparison.of("dkv")
@@ -100,7 +100,7 @@ def targets(rounds: Rounds) -> Iterator[Row]:
 
 
 def idle(cluster: OwnDkv, tick: Callable[[str], None]) -> Iterator[Row]:
-    """The processor time of nodes that nobody asks, and the memory that they hold after all that was before."""
+    """The processor time of nodes without requests, and the memory that they hold after all earlier measurements."""
     tick("dkv: idle")
     before, began = processes.cpu_seconds(cluster.pids()), time.monotonic()
     time.sleep(IDLE_SECONDS)  # this is the measurement
@@ -127,7 +127,7 @@ def idle(cluster: OwnDkv, tick: Callable[[str], None]) -> Iterator[Row]:
 
 
 def failover(clusters: Sequence[Cluster], count: int, tick: Callable[[str], None]) -> Iterator[Row]:
-    """How long nobody's write is acknowledged when the leader is killed at 64 clients."""
+    """How long no write is acknowledged when the leader is killed while 64 clients write."""
     for cluster in clusters:
         gaps = []
         for _ in range(count):
@@ -146,10 +146,10 @@ def failover(clusters: Sequence[Cluster], count: int, tick: Callable[[str], None
 
 
 def _gap(cluster: Cluster) -> float:
-    """The longest time without an acknowledgement, in seconds, around the end of a leader."""
+    """The longest time without an acknowledgement, in seconds, while a leader is killed."""
 
     def kill() -> Callable[[], None]:
-        time.sleep(KILL_AFTER_SECONDS)  # of the load's time: when is of no importance
+        time.sleep(KILL_AFTER_SECONDS)  # some time into the load: the exact moment does not matter
         return cluster.kill_leader()
 
     with ThreadPoolExecutor(1) as pool:

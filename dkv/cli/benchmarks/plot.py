@@ -17,10 +17,10 @@ Points = list[tuple[float, float]]
 
 
 def plot(comparisons: Sequence[Comparison]) -> str:
-    """The SVG: on the left operations for each second, on the right the median latency (dashed: 99 %).
+    """The SVG: on the left operations per second, on the right the median latency (dashed: 99 %).
 
-    There is a line for each operation of each system; workloads but for one request at a time, of 64 bytes, to the
-    leader are left out.
+    There is a line for each operation of each system. Only workloads with one request at a time, 64 bytes, and the
+    leader as the only node are drawn.
     """
     drawn = [each for each in comparisons if (each.workload.pipeline, each.workload.name.count(",")) == (1, 1)]
     rates: dict[str, Points] = {}
@@ -79,7 +79,7 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
 
 
 class _Scale:
-    """Where values are, between ``first`` and ``last``: by their logarithms, from a power of ten to one."""
+    """Maps values to coordinates from ``first`` to ``last``, by their logarithms, between powers of ten."""
 
     def __init__(self, values: Sequence[float], first: float, last: float) -> None:
         self._low = math.floor(math.log10(min(values)))

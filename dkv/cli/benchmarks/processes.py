@@ -1,4 +1,4 @@
-"""What Linux knows of processes: the time, memory and writes that they have used."""
+"""The time, memory and writes that processes have used, as Linux counts them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ _PROC = Path("/proc")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """The processor time that they have used, in user mode and in the kernel."""
+    """Their processor time in seconds, in user mode and in the kernel."""
     return sum(sum(map(int, _stat(pid)[11:13])) for pid in pids) / _TICKS
 
 
 def written_bytes(pids: Iterable[int]) -> int:
-    """What they have caused to be written to disks."""
+    """The bytes that they have caused to be written to disks."""
     return sum(_field(pid, "io", "write_bytes:") for pid in pids)
 
 
 def resident_bytes(pid: int) -> int:
-    """What of it is in memory, the mapped files too that Linux keeps there as long as it has room."""
+    """The bytes that it has in memory, with mapped files, which Linux keeps there as long as it has room."""
     return _field(pid, "status", "VmRSS:") * 1024
 
 
 def held_bytes(pid: int) -> int:
-    """The memory that it has made its own: all but mapped files."""
+    """The bytes of memory that are its own: all but mapped files."""
     return _field(pid, "status", "RssAnon:") * 1024
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields behind the name, which may hold anything: the state is the first."""
+    """The fields behind the name, which may contain anything; the first is the state."""
     return (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark found out, as tables for people, JSON lines, or a chapter of a Markdown file."""
+"""The results of a benchmark, as tables for people, JSON lines, or a chapter of a Markdown file."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SYNCS = 200
 SYNC_BYTES = 512
 LIBRARIES = ("Twisted", "cbor2", DISTRIBUTION, "google-crc32c")
 VersionQuery = tuple[str, str, str]
-"""A program, its option that prints its version, and what stands before the version there."""
+"""A program, the option that makes it print its version, and the text before the version."""
 
 REDIS_BENCHMARK: VersionQuery = ("redis-benchmark", "--version", "redis-benchmark ")
 
 
 def say_rows(part: str, rows: Iterable[Row], as_json: bool, clear: Callable[[], None]) -> list[Row]:
-    """Print rows as they come, after ``clear()`` has made room; all of them."""
+    """Print rows as they come, each after ``clear()`` has made room, and return them all."""
     said: list[Row] = []
     table: Table | None = None
     for row in rows:
@@ -48,7 +48,7 @@ def say_rows(part: str, rows: Iterable[Row], as_json: bool, clear: Callable[[], 
 
 
 def facts(directory: Path, programs: Sequence[VersionQuery] = ()) -> dict[str, str]:
-    """What the figures depend on: the machine, the disk under ``directory``, and the versions of ``programs``."""
+    """The conditions of the figures: the machine, the disk of ``directory``, and the versions of ``programs``."""
     known = {
         "date": date.today().isoformat(),
         "processor": f"{_cpu_model()}, {os.cpu_count()} of them",
@@ -66,7 +66,7 @@ def facts(directory: Path, programs: Sequence[VersionQuery] = ()) -> dict[str, s
 
 
 def sync_seconds(directory: Path) -> float:
-    """How long the disk takes to keep a little."""
+    """How long the disk takes to sync a few bytes, in seconds."""
     took = []
     with tempfile.TemporaryFile(dir=directory) as file:
         for _ in range(SYNCS):
@@ -79,7 +79,7 @@ def sync_seconds(directory: Path) -> float:
 
 
 def write_markdown(path: Path, command: str, about: dict[str, str], parts: dict[str, list[Row]]) -> None:
-    """Replace what ``path`` has below the mark, or all of it if it has none; ``Failure`` if that cannot be written."""
+    """Replace the text of ``path`` below the mark, or all of it without a mark; ``Failure`` if that is impossible."""
     try:
         before = path.read_text(encoding="utf-8").partition(MARK)[0] if path.exists() else "# Results of dkv bench\n\n"
         path.write_text(before + MARK + "\n" + _chapter(command, about, parts), "utf-8", "replace")

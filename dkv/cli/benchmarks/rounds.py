@@ -1,4 +1,4 @@
-"""Runs of workloads: of each system in turn, several rounds, so that what disturbs the machine disturbs all alike."""
+"""Runs of workloads, of each system in turn, in several rounds: a disturbance of the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dkv.cli.benchmarks.workload import Sample, Usage, Workload, medians
 
 WARM_UP_SECONDS = 0.3
 WARM_UP_REQUESTS = 40
-"""For each client and each place of its pipeline, in the run that finds out how fast a system is."""
+"""Per client and place in its pipeline, in the run that finds out how fast a system is."""
 
 WARM_UP_BYTES_MAX = 32 * 2**20
 
@@ -24,12 +24,12 @@ class Comparison:
     samples: dict[str, list[Sample]]
 
     def of(self, system: str) -> Sample | None:
-        """The medians of a system, if it could be asked."""
+        """The medians of a system; None if it cannot do the workload."""
         samples = self.samples.get(system)
         return medians(samples) if samples else None
 
     def ratio(self, system: str) -> float | None:
-        """Our throughput for each operation of another system: the median of what each round showed."""
+        """Our throughput divided by another system's: the median of the rounds' ratios."""
         ours, theirs = next(iter(self.samples.values())), self.samples.get(system)
         if not theirs or theirs is ours:
             return None
@@ -38,7 +38,7 @@ class Comparison:
 
 
 class Rounds:
-    """Compares ``systems``, ours first: ``rounds`` runs of ``seconds`` of each, and one before to warm up.
+    """Compares ``systems``, ours first: ``rounds`` runs of ``seconds`` each, after one to warm up.
 
     ``tick(what)`` is called before each.
     """
@@ -52,11 +52,11 @@ class Rounds:
         self._holds: dict[str, tuple[int, int]] = {}
 
     def steps(self, workloads: Sequence[Workload]) -> int:
-        """How often ``tick`` will be called for these."""
+        """How many times ``tick`` will be called for these workloads."""
         return sum(1 + self.rounds for workload in workloads for system in self.systems if system.can(workload))
 
     def compare(self, workload: Workload) -> Comparison:
-        """Run a workload on all that can."""
+        """Run a workload on all systems that can do it."""
         able = [system for system in self.systems if system.can(workload)]
         requests = {}
         for system in able:
@@ -72,7 +72,7 @@ class Rounds:
         return self.compared[-1]
 
     def _prepare(self, system: System, workload: Workload) -> None:
-        """What is read is there, with values of the size that is written."""
+        """Make sure that the keys to read exist, with values of the right size."""
         wanted = (workload.keys, workload.value_bytes)
         if workload.operation != "set" and self._holds.get(system.name) != wanted:
             system.fill(*wanted)
@@ -81,7 +81,7 @@ class Rounds:
             self._holds.pop(system.name, None)
 
     def _requests_for(self, system: System, workload: Workload) -> int:
-        """As many as take the time that a run shall have."""
+        """The number of requests that takes the time of a run."""
         under_way = workload.clients * workload.pipeline
         least = max(under_way, min(WARM_UP_REQUESTS * under_way, WARM_UP_BYTES_MAX // workload.value_bytes))
         rate = system.run(workload, least).operations_per_second

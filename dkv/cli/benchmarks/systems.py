@@ -1,4 +1,4 @@
-"""What a system must do to be measured, and dkv, somebody's or one started for this."""
+"""A system that can be measured; and dkv, either a running cluster or one started for the measurement."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ READY_SECONDS = 60.0
 FILL_CLIENTS = 50
 FILL_PIPELINE = 16
 PATIENCE_SECONDS = 0.5
-"""A client that lives through a failover asks another node when it has heard nothing for so long."""
+"""In a failover a client asks another node after this much silence."""
 
 
 class System(Protocol):
-    """What can be measured."""
+    """A system that can be measured."""
 
     name: str
 
     def can(self, workload: Workload) -> bool:
-        """Whether a workload is possible at all."""
+        """Whether the system can do a workload."""
 
     def fill(self, keys: int, value_bytes: int) -> None:
         """Write every key once."""
 
     def run(self, workload: Workload, requests: int) -> LoadResult:
-        """Ask so often."""
+        """Send this many requests."""
 
     def usage(self) -> Usage:
-        """What it has used so far."""
+        """What the system has used so far."""
 
 
 @runtime_checkable
@@ -51,7 +51,7 @@ class Cluster(System, Protocol):
     """A system whose leader can be killed."""
 
     def write_for(self, clients: int, seconds: float) -> LoadResult:
-        """Write by clients that go on with another node when theirs fails."""
+        """Write with clients that go on with another node when theirs fails."""
 
     def kill_leader(self) -> Callable[[], None]:
         """Kill the leader as kill -9 does; the function that is returned starts it again, and waits until it serves."""
@@ -62,7 +62,7 @@ class Spreadable(Protocol):
     """A system whose clients usually connect to all its nodes, whatever a workload says."""
 
     def spread(self) -> System:
-        """The same system, asked so."""
+        """The same system, asked in this way."""
 
 
 # --- dkv ---
@@ -86,13 +86,13 @@ class Dkv:
         fill([self.leader()], keys, value_bytes)
 
     def run(self, workload: Workload, requests: int) -> LoadResult:
-        """Ask the leader alone, or every node, followers first: a single client is then one of a follower."""
+        """Ask the leader alone, or every node, followers first, so that a single client asks a follower."""
         leader = self.leader()
         others = [endpoint for endpoint in self.endpoints if endpoint != leader]
         return ask([*others, leader] if workload.to == ALL_NODES else [leader], workload, requests, self._generator)
 
     def usage(self) -> Usage:
-        """As the nodes' metrics say, and Linux of processes of our own."""
+        """Usage from the nodes' metrics, and for our own processes from Linux."""
         metrics = [self._metrics(endpoint) for endpoint in self.endpoints]
         cpu = [each.get("process_cpu_seconds_total") for each in metrics]
         return Usage(
@@ -102,11 +102,11 @@ class Dkv:
         )
 
     def pids(self) -> Sequence[int]:
-        """Its processes; none where they are not ours."""
+        """Its processes; none if they are not ours."""
         return ()
 
     def leader(self) -> Endpoint:
-        """Where the leader is, once there is one; the first node in classic mode, which has none."""
+        """The endpoint of the leader, once there is one. Classic mode has none: then the first node."""
 
         def found() -> Endpoint | None:
             statuses = {endpoint: self._status(endpoint) for endpoint in self.endpoints}
@@ -161,7 +161,7 @@ class OwnDkv(Dkv):
         return [node.process.pid for node in self._nodes]
 
     def write_for(self, clients: int, seconds: float) -> LoadResult:
-        """Write by clients that go on with another node when theirs fails."""
+        """Write with clients that go on with another node when theirs fails."""
         return _write_patiently(self.endpoints, clients, seconds)
 
     def kill_leader(self) -> Callable[[], None]:
@@ -192,7 +192,7 @@ def _wait_serves(node: NodeProcess) -> None:
 
 
 def wait(condition: Callable[[], T | None], what: str, seconds: float = READY_SECONDS) -> T:
-    """What ``condition`` returns once that is true; ``Failure`` after so many seconds."""
+    """The result of ``condition`` once it is true; ``Failure`` after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         if time.monotonic() > deadline:
@@ -202,12 +202,12 @@ def wait(condition: Callable[[], T | None], what: str, seconds: float = READY_SE
 
 
 def connection_to(endpoint: Endpoint) -> Connection:
-    """A connection to what speaks Redis's protocol."""
+    """A connection to a server that speaks Redis's protocol."""
     return connect(endpoint, ANSWER_SECONDS, ANSWER_SECONDS)
 
 
 def fill(endpoints: Sequence[Endpoint], keys: int, value_bytes: int) -> None:
-    """Write every key once, by Redis's protocol."""
+    """Write every key once, in Redis's protocol."""
     pipeline = max(1, min(FILL_PIPELINE, 64 * 1024 // value_bytes))
     orders = {"keys": keys, "requests": keys, "value_bytes": value_bytes, "operation": "fill"}
     by_generator(endpoints, clients=min(FILL_CLIENTS, keys), pipeline=pipeline, **orders)

@@ -1,4 +1,4 @@
-"""What is asked of a system, and what came of it."""
+"""A workload for a system, and its results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALUE_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``clients`` connections, each with ``pipeline`` requests under way at any time, for random ones of ``keys`` keys.
+    """``clients`` connections, each with ``pipeline`` requests under way, for random keys out of ``keys``.
 
     ``operation`` is "set", "get" or "mixed", which is half of each. ``to`` says whether all clients connect to the
     leader, or to all nodes evenly; a system of one node has no choice.
@@ -30,7 +30,7 @@ class Workload:
 
     @property
     def name(self) -> str:
-        """For people: ``SET, 50 clients, pipelined 16, 1 KiB, all nodes``; what is usual is left out."""
+        """The name for people: ``SET, 50 clients, pipelined 16, 1 KiB, all nodes``; usual values are left out."""
         parts = [self.operation.upper(), "1 client" if self.clients == 1 else f"{self.clients} clients"]
         if self.pipeline > 1:
             parts.append(f"pipelined {self.pipeline}")
@@ -42,7 +42,7 @@ class Workload:
 
 
 class Latencies:
-    """How long requests took, as (seconds, how many took no longer) in rising order; of one run, or of several."""
+    """The latencies of one run or several, from (seconds, number of requests that took no longer)."""
 
     def __init__(self, steps: Iterable[tuple[float, int]]) -> None:
         self._counts: list[tuple[float, int]] = []
@@ -54,14 +54,14 @@ class Latencies:
 
     @classmethod
     def together(cls, several: Sequence[Latencies]) -> Latencies:
-        """Those of runs that were made side by side."""
+        """The latencies of runs that were made side by side."""
         merged = cls(())
         merged._counts = sorted(count for each in several for count in each._counts)
         return merged
 
     @property
     def requests(self) -> int:
-        """How many there were."""
+        """The number of requests."""
         return sum(count for _, count in self._counts)
 
     def quantile(self, share: float) -> float:
@@ -76,7 +76,7 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a system has used since it started; None for what cannot be known."""
+    """The resources that a system has used since it started; None if unknown."""
 
     cpu_seconds: float | None
     written_bytes: int | None
@@ -85,7 +85,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One run of a workload, or the medians of several: times in seconds, the rest for each operation."""
+    """One run of a workload, or the medians of several: latencies in seconds, the rest per operation."""
 
     operations_per_second: float
     p50: float
@@ -97,7 +97,7 @@ class Sample:
     generator: str
 
     def fields(self) -> dict[str, float | str | None]:
-        """As JSON has it, times in milliseconds and microseconds as the names say."""
+        """The fields for JSON, with times in milliseconds and microseconds as the names say."""
         cpu = self.cpu_seconds
         return {
             "ops_per_second": round(self.operations_per_second, 1),
@@ -112,7 +112,7 @@ class Sample:
 
 
 def medians(samples: Sequence[Sample]) -> Sample:
-    """Each figure's median by itself."""
+    """The median of each figure, taken by itself."""
 
     def of_known(values: list[float | None]) -> float | None:
         known = [value for value in values if value is not None]

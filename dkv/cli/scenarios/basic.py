@@ -1,4 +1,4 @@
-"""What is written on one node is seen at once on the others."""
+"""A write on one node is seen at once on the others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dkv.cli.scenarios.stage import Stage
 
 
 def play(stage: Stage) -> None:
-    """Put, get, append, delete and absent keys, each on another node than the one before."""
+    """Put, get, append, delete and absent keys, each request on another node than the one before."""
     report, numbers = stage.report, stage.numbers
     first, second, last = numbers[0], numbers[1 % len(numbers)], numbers[-1]
     key, other = stage.key("x"), stage.key("absent")

@@ -1,4 +1,4 @@
-"""A write with a token happens once, however often it is sent, and wherever."""
+"""A write with a token happens once, no matter how often and where it is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The leader is killed under load: how long until writes go on, and is everything acknowledged still there?"""
+"""The leader is killed under load: how long until writes go on, and is every acknowledged write still there?"""
 
 from __future__ import annotations
 

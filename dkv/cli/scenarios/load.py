@@ -1,4 +1,4 @@
-"""Clients that write and read all the time, and write down what they saw."""
+"""Clients that write and read all the time, and record what they see."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Worker:
     def __init__(self, stage: Stage, number: int) -> None:
         self.number = number
         self.errors: list[str] = []
-        """What kept it from doing its work, in its own words."""
+        """The reason why it could not do its work, in its own words."""
         self._stage = stage
         self._stopped = threading.Event()
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the client."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -37,16 +37,16 @@ class Worker:
         self._stopped.set()
 
     def join(self, seconds: float | None = None) -> None:
-        """Wait until it has ended, or for so long."""
+        """Wait until it has ended, ``seconds`` at most."""
         self._thread.join(seconds)
 
     @property
     def busy(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it is still running."""
         return self._thread.is_alive()
 
     def work(self) -> bool:
-        """One request, by ``ask``; whether to go on."""
+        """Make one request with ``ask``, and return whether to go on."""
         raise NotImplementedError
 
     def _run(self) -> None:
@@ -56,7 +56,7 @@ class Worker:
             self._connection.close()
 
     def ask(self, *words: bytes) -> tuple[Reply, Ending | None]:
-        """The reply and None, or None and how the attempt ended without one."""
+        """The reply and None; or None and the error with which the attempt ended."""
         try:
             if self._connection is None:
                 self._connection = self._stage.connect(self.number)
@@ -74,13 +74,13 @@ class Worker:
 
 
 class Appender(Worker):
-    """Appends to a key of its own; the value is as long as the number of acknowledgements, if nothing was lost."""
+    """Appends to its own key. If nothing was lost, the length of the value is the number of acknowledgements."""
 
     def __init__(self, stage: Stage, number: int, name: str) -> None:
         super().__init__(stage, number)
         self.key = stage.key(name)
         self.acknowledged: list[tuple[float, float]] = []
-        """When each acknowledged append was sent, and when its answer came, in monotonic seconds."""
+        """The times at which each acknowledged append was sent and answered, in monotonic seconds."""
         self.unknown = 0
 
     def work(self) -> bool:
@@ -103,7 +103,7 @@ class Appender(Worker):
 
 
 class Player(Worker):
-    """Puts, gets, appends and deletes some of ``keys``, and keeps the history of it."""
+    """Puts, gets, appends and deletes some of ``keys``, and records the history."""
 
     def __init__(self, stage: Stage, number: int, name: int, keys: list[bytes]) -> None:
         super().__init__(stage, number)
@@ -142,7 +142,7 @@ class Player(Worker):
 
 
 def _fits(kind: Kind, reply: Reply) -> bool:
-    """Whether a reply is of the kind that its request can have."""
+    """Whether a reply is of a kind that fits its request."""
     if kind == "put":
         return reply == "OK"
     if kind == "get":

@@ -1,4 +1,4 @@
-"""Concurrent clients on all nodes: how fast, do all nodes hold the same, and was what they saw linearizable?"""
+"""Concurrent clients on all nodes: how fast are they, do all nodes agree, and is the history linearizable?"""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dkv.sim.linearize import check
 
 SHARES = (0.5, 0.99, 0.999)
 STEPS_MAX = 1_000_000
-"""For each key: about a second. What that does not decide is no PASS."""
+"""For each key: about a second. If that does not decide it, the scenario does not pass."""
 
 
 def play(stage: Stage, clients: int, seconds: float, keys: int) -> None:
-    """``clients`` clients on ``keys`` keys for so long."""
+    """``clients`` clients on ``keys`` keys for ``seconds``."""
     report, numbers = stage.report, stage.numbers
     names = [stage.key(f"k{index}") for index in range(keys)]
     players = [Player(stage, numbers[index % len(numbers)], index + 1, names) for index in range(clients)]
@@ -56,7 +56,7 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 def _compare(stage: Stage, names: list[bytes]) -> None:
-    """Every key on all nodes."""
+    """Read every key on all nodes."""
 
     def read(number: int) -> list[object]:
         with stage.connect(number) as connection:

@@ -1,4 +1,4 @@
-"""One node is cut off from the others: they serve, it refuses, and in the end all agree."""
+"""One node is cut off from the others: they serve, the node refuses, and in the end all agree."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _append(stage: Stage, number: int, key: bytes) -> object:
 
 
 def _attempts(stage: Stage, lone: int) -> dict[bytes, str]:
-    """Write and read on the lone node: by key, the word with which each write was refused."""
+    """Write and read on the lone node, and return by key the word with which each write was refused."""
     report = stage.report
     keys = [stage.key(f"lone{index}") for index in range(ATTEMPTS)]
     requests = [*((b"PUT", key, b"lone") for key in keys), (b"GET", stage.key("before"))]
@@ -87,7 +87,7 @@ def _asking(stage: Stage, number: int, request: tuple[bytes, ...], bar: Any) -> 
 
 
 def _word(stage: Stage, number: int, *words: bytes) -> str:
-    """The first word of the refusal; or what was answered instead."""
+    """The first word of the refusal, or the answer that came instead."""
     try:
         return f"answered {stage.call(number, *words)!r}"
     except ServerError as error:

@@ -1,4 +1,4 @@
-"""A node is down while others write; it comes back, fetches what it missed, and serves all of it."""
+"""A node is down while others write. It comes back, fetches what it missed, and serves it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ WRITERS = 8
 READS_SHOWN = 10
 PROGRESS_SECONDS = 0.1
 WRITES_A_SECOND = 1_500
-"""A guess, for the progress bar."""
+"""A guess for the progress bar."""
 
 
 def play(stage: Stage, writes: int) -> None:
-    """``writes`` writes while one node is down."""
+    """Make ``writes`` writes while one node is down."""
     report = stage.report
     leader = stage.leader()
     victim = next(number for number in reversed(stage.numbers) if number != leader)

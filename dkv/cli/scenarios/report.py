@@ -1,4 +1,4 @@
-"""What a scenario saw, step by step: lines for people or JSON objects; the first step that is wrong ends it."""
+"""The report of a scenario, step by step: lines for people or JSON objects. The first wrong step ends it."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ import click
 from dkv.cli.output import say
 
 PROGRESS_SECONDS = 2.0
-"""What is expected to take longer shows a progress bar."""
+"""A step that is expected to take longer shows a progress bar."""
 
 
 class StepFailed(Exception):
-    """A step saw something else than it should have; the text says what."""
+    """A step did not see what it should have seen; the text says what it saw."""
 
 
 class Report:
-    """Says the steps of the scenario ``name`` as they are taken."""
+    """Prints the steps of the scenario ``name`` as they are taken."""
 
     def __init__(self, name: str, as_json: bool) -> None:
         self.name = name
         self.figures: dict[str, Any] = {}
-        """What was measured, for the last line."""
+        """The measurements, for the last line."""
         self._as_json = as_json
         self._began_at = time.monotonic()
 
     def step(self, text: str, **fields: Any) -> None:
-        """Something was done, or seen as it should be."""
+        """Report that something was done, or was seen as it should be."""
         self._line("ok", text, fields)
 
     def check(self, text: str, seen: Any, expected: Any) -> None:
-        """A step that ends the scenario unless ``seen`` is what was ``expected``."""
+        """A step that ends the scenario unless ``seen`` equals ``expected``."""
         if seen != expected:
             self.fail(f"{text}: expected {_shown(expected)}, seen {_shown(seen)}")
         self.step(f"{text}: {_shown(seen)}")
 
     def require(self, text: str, holds: bool, seen: str) -> None:
-        """A step that ends the scenario unless what it says ``holds``."""
+        """A step that ends the scenario unless it ``holds``."""
         if not holds:
             self.fail(f"{text}: no, {seen}")
         self.step(f"{text}: {seen}")
 
     def fail(self, text: str) -> NoReturn:
-        """The scenario ends here."""
+        """End the scenario here."""
         self._line("FAIL", text, {})
         raise StepFailed(text)
 
     def verdict(self, passed: bool) -> None:
-        """The last line."""
+        """Print the last line."""
         result = "PASS" if passed else "FAIL"
         seconds = round(time.monotonic() - self._began_at, 1)
         if self._as_json:
@@ -64,7 +64,7 @@ class Report:
 
     @contextmanager
     def progress(self, what: str, length: int, seconds: float) -> Iterator[Any]:
-        """A bar on a terminal for what takes ``seconds`` or so: an object whose ``update(n)`` counts ``n`` more."""
+        """A bar on a terminal for about ``seconds`` of work: an object whose ``update(n)`` counts ``n`` more."""
         hidden = self._as_json or seconds < PROGRESS_SECONDS or not sys.stderr.isatty()
         with click.progressbar(length=length, label=f"  {what}", file=sys.stderr, hidden=hidden) as bar:
             yield bar

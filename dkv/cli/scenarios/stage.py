@@ -1,4 +1,4 @@
-"""What a scenario plays on: the nodes, its own or somebody's, and what can be done to them."""
+"""The stage of a scenario: nodes, its own or a user's, and ways to act on them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ STATUS_FIELDS = {
     "duplicates_suppressed",
     "faults_allowed",
 }
-"""What scenarios read of a node's status."""
+"""The part of a node's status that scenarios read."""
 
 
 class Stage:
-    """Nodes by number from 1. On those of others every key gets a prefix and is deleted in the end."""
+    """Nodes by number from 1. On a user's cluster every key gets a prefix and is deleted in the end."""
 
     def __init__(self, report: Report, endpoints: Sequence[Endpoint], nodes: Sequence[NodeProcess] = ()) -> None:
         self.report = report
@@ -59,7 +59,7 @@ class Stage:
         return list(self.endpoints)
 
     def others(self, *numbers: int) -> list[int]:
-        """The nodes but these."""
+        """All nodes but these."""
         return [each for each in self.endpoints if each not in numbers]
 
     def key(self, name: str) -> bytes:
@@ -75,13 +75,13 @@ class Stage:
         return connect(self.endpoints[number], CONNECT_SECONDS, ANSWER_SECONDS)
 
     def call(self, number: int, *words: bytes | str | int) -> Reply:
-        """One request to one node; the exceptions of ``dkv.client.blocking``."""
+        """Send one request to one node; raises the exceptions of ``dkv.client.blocking``."""
         encoded = tuple(each if isinstance(each, bytes) else str(each).encode() for each in words)
         with self.connect(number) as connection:
             return connection.call(*encoded)
 
     def status(self, number: int) -> dict[str, Any]:
-        """What a node says of itself."""
+        """A node's status, in its own words."""
         reply = self.call(number, "DKV.STATUS")
         try:
             status = json.loads(reply) if isinstance(reply, bytes) else None
@@ -100,7 +100,7 @@ class Stage:
         return True
 
     def leader(self) -> int:
-        """The node that all take for the leader; 0 in classic mode."""
+        """The node that all nodes take for the leader; 0 in classic mode."""
         statuses = {number: self.status(number) for number in self.endpoints}
         if all(status["mode"] == "classic" for status in statuses.values()):
             return 0
@@ -116,7 +116,7 @@ class Stage:
         return self.wait(agreed, "all nodes agree on a leader", 15.0)
 
     def wait(self, condition: Callable[[], T | None], what: str, seconds: float = READY_SECONDS) -> T:
-        """What ``condition`` returns once that is true; a failed step after ``seconds``."""
+        """The result of ``condition`` once it is true; a failed step after ``seconds``."""
         deadline = time.monotonic() + seconds
         pause = 0.002
         while not (result := condition()):
@@ -127,7 +127,7 @@ class Stage:
         return result
 
     def wait_even(self, numbers: Iterable[int]) -> None:
-        """Wait until each of these nodes has applied what any of them knows chosen by now."""
+        """Wait until each of these nodes has applied all slots that any of them knows chosen by now."""
         asked = list(numbers)
         target = max(self.status(number)["chosen_through"] for number in asked)
         self.wait(
@@ -138,7 +138,7 @@ class Stage:
     # --- doing ---
 
     def kill(self, number: int) -> None:
-        """kill -9, and wait until it is gone."""
+        """kill -9 a node, and wait until it is gone."""
         process = self.nodes[number].process
         process.kill()
         process.wait()
@@ -169,7 +169,7 @@ class Stage:
         self.wait(ready, f"node {number} serves")
 
     def clean_up(self) -> None:
-        """Delete what was written on somebody's cluster, by whichever node does it."""
+        """Delete the keys written on a user's cluster, through any node that does it."""
         if self.is_own:
             return
         keys = sorted(self._keys)
@@ -186,7 +186,7 @@ class Stage:
 
 @contextmanager
 def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
-    """A cluster of its own in a temporary directory, ended and removed afterwards; kept for reading after a FAIL."""
+    """A new cluster in a temporary directory. It is ended and removed afterwards; after a FAIL its files are kept."""
     directory = Path(tempfile.mkdtemp(prefix="dkv-scenario-"))
     processes: list[NodeProcess] = []
     keep = False
