@@ -79,6 +79,7 @@ class Signals:
             self._reader.recv(4096)
 
     def _on_stop(self, _: int, __: FrameType | None) -> None:
+        """Note the first signal that asks to stop, and each one after it."""
         self.stop = self.again = True
 
 

@@ -105,6 +105,7 @@ class NodeMetrics:
     # --- in ---
 
     def _on_applied(self, *, through: int, commands: int) -> None:
+        """A slot was applied. Commands of the replay are not new; those from catch-up are counted apart, too."""
         self.applied_through = through
         if self.replayed:
             self.applied_ops += commands
@@ -114,25 +115,30 @@ class NodeMetrics:
         self.catchup_entries_applied += commands * caught_up
 
     def _on_chosen(self, *, through: int) -> None:
+        """Every slot up to ``through`` is known to be chosen."""
         self.chosen_through = through
 
     def _on_learned(self, *, slot: int) -> None:
+        """Catch-up fetched this slot, which is not applied yet."""
         self._learned.append(slot)
 
     def _on_proposed(self) -> None:
         self._proposed += 1
 
     def _on_promised(self, *, ballot: Ballot) -> None:
+        """The acceptor promised ``ballot`` for all slots."""
         self.promised = max(self.promised, ballot)
 
     def _on_committed(self, *, seconds: float) -> None:
         self._commits.observe(seconds)
 
     def _on_batch_numbered(self, *, commands: int, seconds: float) -> None:
+        """The commands of a batch have waited in the gateway until now."""
         self._batches.observe(commands)
         self._stages["queue"].observe(seconds, commands)
 
     def _on_batch_agreed(self, *, commands: int, seconds: float) -> None:
+        """A batch took effect: its commands were agreed on and applied in ``seconds``."""
         self._stages["agree"].observe(seconds, commands)
 
     def _on_reads_evaluated(self, *, commands: int, seconds: float) -> None:
@@ -145,6 +151,7 @@ class NodeMetrics:
         self._refused[reason] += count
 
     def _on_leader_elected(self, *, leader: int, **_: object) -> None:
+        """Somebody leads, and this node has heard of it."""
         self.leader = leader
         self._elections += 1
 
@@ -161,6 +168,7 @@ class NodeMetrics:
         self.replayed = True
 
     def _on_digest(self, *, differing: list[int], **_: object) -> None:
+        """This node has compared its digest with those of its peers."""
         self.differs_from = differing
 
     # --- out ---

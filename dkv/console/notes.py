@@ -60,12 +60,15 @@ class Notes:
         getattr(logger, event.level)(event.name, **shown)
 
     def _on_leader_elected(self, *, leader: int, ballot: Ballot) -> None:
+        """``INFO`` names the leader from now on."""
         self._leader, self._ballot = leader, ballot
 
     def _on_leader_lost(self, **_: object) -> None:
+        """``INFO`` names no leader, but still the last ballot."""
         self._leader = 0
 
     def _on_replayed(self, **_: object) -> None:
+        """The node has applied the log that it held at its start: it no longer loads."""
         self._loading = False
 
     def _becomes(self, role: str) -> Callable[..., None]:

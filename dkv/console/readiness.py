@@ -67,21 +67,27 @@ class Readiness:
     # --- in ---
 
     def _on_votes(self) -> None:
+        """The acceptor votes from now on: the node has met every other member."""
         self._votes = True
 
     def _on_replayed(self, **_: object) -> None:
+        """The learner has applied the log that the node held at its start."""
         self._replayed = True
 
     def _on_quorum_heard(self, **_: object) -> None:
+        """A majority is heard again."""
         self._quorum_heard = True
 
     def _on_quorum_lost(self, **_: object) -> None:
+        """Too few members are heard to agree on anything."""
         self._quorum_heard = False
 
     def _on_leader_elected(self, *, leader: int, **_: object) -> None:
+        """There is a leader, perhaps another one: proofs begin anew."""
         self._led_by(leader)
 
     def _on_leader_lost(self, **_: object) -> None:
+        """No leader is known, so nothing can be served."""
         self._led_by(0)
 
     def _led_by(self, leader: int) -> None:
@@ -91,21 +97,26 @@ class Readiness:
         self._served_at, self._unapplied = -inf, None
 
     def _on_applied(self, *, through: int, **_: object) -> None:
+        """The slot that the oldest proof waits for may be applied now."""
         self._applied_through = through
         if self._unapplied is not None and self._unapplied[1] <= through:
             self._served(self._unapplied[0])
             self._unapplied = None
 
     def _on_batch_numbered(self, **_: object) -> None:
+        """A batch of this node sets out: it proves nothing before it takes effect."""
         self._outstanding.append(self._now())
 
     def _on_batch_agreed(self, **_: object) -> None:
+        """The oldest batch took effect, so the node served when it set out: batches take effect in order."""
         self._served(self._outstanding.popleft())
 
     def _on_reads_evaluated(self, *, seconds: float, **_: object) -> None:
+        """Reads were answered, so the node served when they came in, ``seconds`` ago."""
         self._served(self._now() - seconds)
 
     def _on_may_serve(self, *, at: float, through: int) -> None:
+        """A read that came in at ``at`` could be served once the slots up to ``through`` are applied here."""
         if through <= self._applied_through:
             self._served(at)
         elif self._unapplied is None:  # A node that is always a little behind would never apply the newest one's.

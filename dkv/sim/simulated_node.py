@@ -98,6 +98,7 @@ class _Watched:
         self._actor.start(turn)
 
     def receive(self, turn: Turn, sender: Address, message: Any) -> None:
+        """Let the watcher see the message, then the actor handle it."""
         self._node.watcher.delivered(self._node, self._role, sender, message)
         self._actor.receive(turn, sender, message)
 

@@ -315,6 +315,7 @@ class _Drawing:
         self._sheet.end()
 
     def _on_lane(self, event: Happening, x: float, y: float) -> None:
+        """Draw an event that is a moment of a node's life, and label it where there is room."""
         places = [(x + 6, y + 24), (x + 6, y - 10), (x + 6, y + 36), (x + 6, y - 22), (x - 40, y + 24)]
         if event.kind in CRASHES:
             self._sheet.cross(x, y, 7, RED, 3)
