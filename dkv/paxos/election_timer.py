@@ -7,7 +7,7 @@ from dkv.settings import Timings
 
 
 class ElectionTimer:
-    """The timer ``election``, which may fire early: whoever puts it off only moves the time at which it is due."""
+    """The timer ``election``, which may fire early: to put it off only moves the time at which it is due."""
 
     def __init__(self, timings: Timings) -> None:
         self._timings = timings

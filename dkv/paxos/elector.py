@@ -1,6 +1,6 @@
 """The elector: is the leader alive, and if not, should this node's proposer run phase 1?
 
-Paxos is safe whoever runs phase 1, and makes progress when one node alone does (Paxos Made Simple, section 2.4). To
+Paxos is safe if any node runs phase 1, and makes progress when one node alone does (Paxos Made Simple, section 2.4). To
 see to that is all that an elector is for: nothing here is needed for safety, and nothing is on disk.
 
 The leader's elector sends heartbeats, and gives up when no quorum answers. The others wait for a random time since

@@ -36,5 +36,5 @@ class Proof:
         return self._asked_at
 
     def drop(self) -> None:
-        """Whoever was asked does not count any more."""
+        """The leader that was asked does not count any more."""
         self._number = 0
