@@ -1,86 +1,126 @@
-"""One client's connection: bytes to requests, replies to bytes, and when to stop reading.
+"""One client's connection: bytes to requests, and replies to bytes.
 
-Requests go to the gateway many in a message; replies are written many at once; nothing else is done per operation.
-A connection reads on only while its client reads its replies, and while the requests not answered yet, with the
-replies they may bring, stay within ``connection_inflight_bytes_max``.
+Requests go to the gateway many in a message, and replies are written many at once. Nothing else is done per operation.
+``FlowControl`` says whether the connection reads on, ``connection_state`` how it comes to its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence, Set
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.events import Replies, Requests
-from dkv.net.large_requests import LARGE_BYTES
+from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, ConnectionState, after
+from dkv.net.flow_control import FlowControl, FlowOwner
+from dkv.net.meter import Meter
+from dkv.net.sending import SenderOf
 from dkv.net.sockets import prepare_socket
+from dkv.net.throttled_log import ThrottledLog
 from dkv.records import Entry
 from dkv.replies import Error, Local, Result
-from dkv.settings import KIB, MIB
+from dkv.settings import MIB, Limits
 from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.resp import RequestParser
 
-if TYPE_CHECKING:
-    from dkv.net.clients import Clients, Interpreter
-
-REQUESTS_PER_MESSAGE = 128
 BYTES_PER_MESSAGE = 1 * MIB
-"""A message to the gateway holds no more, or a single request."""
-
-REPLY_BYTES_MIN = 1 * KIB
-REPLY_BYTES_AT_FIRST = 64 * KIB
-"""What a reply is expected to take, until this connection's own replies tell."""
+"""A message to the gateway holds no more bytes, unless it is a single request."""
 
 LINGER_SECONDS = 5.0
-"""So long may a client take to read its last replies."""
+"""How long a client may take to read its last replies."""
+
+OPEN = ConnectionState.OPEN  # bound once: looked at for each read and each message of replies
+
+
+class Interpreter(Protocol):
+    """Knows what the requests of one connection mean."""
+
+    @property
+    def reads(self) -> Set[int]:
+        """The first fields of entries that only read."""
+
+    @property
+    def interpret(self) -> Callable[[list[bytes]], Entry | Local]:
+        """An entry for the log, or the reply to a request that needs none; perhaps another one after each ``Local``."""
+
+
+class ConnectionOwner(FlowOwner, Protocol):
+    """What a connection needs of the client port that it came in through."""
+
+    @property
+    def reactor(self) -> Any:
+        """Whose ``callLater`` ends the wait for a client."""
+
+    @property
+    def limits(self) -> Limits:
+        """How long requests may be, and how much may be in flight."""
+
+    @property
+    def meter(self) -> Meter:
+        """Counts requests and bytes."""
+
+    @property
+    def sender_of(self) -> SenderOf:
+        """How to send through a transport."""
+
+    @property
+    def complaints(self) -> ThrottledLog:
+        """For what happens to clients."""
+
+    def add(self, connection: ClientConnection) -> None:
+        """The connection is made."""
+
+    def remove(self, connection: ClientConnection, unanswered: bool, inflight: int) -> None:
+        """The connection is lost, perhaps with requests unanswered, of ``inflight`` bytes."""
+
+    def admit(self, requests: Requests) -> None:
+        """Requests have arrived for the gateway."""
+
+    def refused_input(self, peer: str, reason: str) -> None:
+        """A client sent what is no request."""
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
-class ClientConnection(Protocol):
+class ClientConnection(TwistedProtocol):
     """Connection ``number``, from ``peer``. To its transport it is a push producer, of replies."""
 
     transport: Any  # an ITCPTransport, or its like for another kind of endpoint; zope's interfaces are no types
 
-    def __init__(self, clients: Clients, number: int, peer: str, interpreter: Interpreter) -> None:
+    def __init__(self, clients: ConnectionOwner, number: int, peer: str, interpreter: Interpreter) -> None:
         self.number = number
         self.peer = peer
         self.quiet_looks = 0
         """How often the connection was looked at since something came in or went out."""
+        self.flow = FlowControl(clients, self, clients.limits.connection_inflight_bytes_max)
         self._clients = clients
         self._meter = clients.meter
-        self._inflight_bytes_max = clients.limits.connection_inflight_bytes_max
         self._interpreter = interpreter
         self._parser = RequestParser(clients.limits)
         self._encoder = ReplyEncoder()
         self._message_bytes_max = min(BYTES_PER_MESSAGE, clients.limits.request_bytes_max)
-        self._outstanding = 0  # requests at the gateway
-        self._inflight = 0  # their bytes
-        self._reply_bytes = REPLY_BYTES_AT_FIRST
-        self._choked = False  # too much is in flight
-        self._is_large = False  # the request that was arriving when this was last looked at
-        self._unread = False  # the client does not read its replies
-        self.unread_bytes = 0
-        """Of replies that wait for the client to read them, roughly."""
-        self._reading = True
-        self._half_closed = False  # the client sends no more, but may read
-        self._ended = False  # nothing more is taken in
-        self._sends_on = False  # but the client may be in the middle of something
+        self._state = OPEN
+        self._reading = True  # what the transport was told last
         self._is_tcp = False
-        self._closing: Any = None  # the call that will end waiting for the client to read
+        self._linger: Any = None  # the call that ends waiting for the client to read its last replies
 
     @property
     def is_busy(self) -> bool:
         """Whether the client waits for a reply, or the node for it to read one."""
-        return self._outstanding > 0 or self._unread or not self._reading
+        return self.flow.outstanding > 0 or self.flow.unread or not self._reading
+
+    @property
+    def unread_bytes(self) -> int:
+        """The bytes of replies that wait for the client to read them, roughly."""
+        return self.flow.unread_bytes
 
     # --- the transport ---
 
     def connectionMade(self) -> None:
-        """Join the node's clients."""
+        """A client is there: join the node's clients."""
         self._is_tcp = ITCPTransport.providedBy(self.transport)
         prepare_socket(self.transport)
         self.transport.registerProducer(self, True)
@@ -88,71 +128,65 @@ class ClientConnection(Protocol):
         self._clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take in requests."""
+        """The client has sent something: take in the requests in it, unless the connection is coming to its end."""
         self._meter.input_bytes += len(data)
         self.quiet_looks = 0
-        if not self._ended:
+        if self._state is OPEN:
             self._parser.feed(data)
             self.proceed()
 
     def readConnectionLost(self) -> None:
         """The client sends no more: answer what it sent (``printf 'GET x\\n' | nc -N``), then close."""
-        self._half_closed = True
-        if self._closing is None:
-            self.proceed()
+        self._become(ConnectionInput.HALF_CLOSE)
+        if self._state is ConnectionState.CLOSING:
+            self.transport.loseConnection()  # It was only listened to until it closed.
         else:
-            self.transport.loseConnection()
+            self.proceed()
 
     def writeConnectionLost(self) -> None:
-        """Nothing: this side is never half closed by us."""
+        """This side sends no more, which was its own decision (``_close``)."""
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Leave: replies under way find nobody."""
-        self._ended = True
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
-        self._clients.remove(self, self._outstanding > 0, self._inflight)
-        self._have_read()
+        """The connection has ended: leave. Nobody waits for the replies that are under way."""
+        self._become(ConnectionInput.LOST)
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
+        self._clients.remove(self, self.flow.outstanding > 0, self.flow.inflight)
+        self.flow.client_has_read()
 
     def pauseProducing(self) -> None:
-        """The client is slow to read: produce no more replies."""
-        self._unread = True
+        """The transport's buffer has filled: the client is slow to read. Make no more replies."""
+        self.flow.client_is_slow()
         self.balance()
 
     def resumeProducing(self) -> None:
-        """It has read what there was."""
-        self._unread = False
-        self._have_read()
+        """The transport's buffer is empty: the client has read what there was, and may have more."""
+        self.flow.client_has_read()
         self.proceed()
 
-    def _have_read(self) -> None:
-        if self.unread_bytes:
-            self._clients.unread(-self.unread_bytes)
-            self.unread_bytes = 0
-
     def stopProducing(self) -> None:
-        """The transport is closed; ``connectionLost`` says so too."""
+        """The transport is closed. ``connectionLost`` says so too."""
 
     # --- requests in ---
 
     def proceed(self) -> None:
         """Pass on requests until there are no more, or until something says stop."""
-        parser = self._parser
-        while not (self._ended or self._choked or self._unread or self._clients.paused):
-            count_max = self._requests_at_once()
+        parser, flow = self._parser, self.flow
+        while flow.is_open and not self._clients.paused:
+            count_max = flow.room()
             requests = parser.take(count_max)
             if requests or parser.error is not None:
                 self._pass_on(requests)
             if len(requests) < count_max:
-                if self._half_closed and not self._ended:
-                    self.finish()
+                if self._state is ConnectionState.HALF_CLOSED:
+                    self.finish()  # The client had no more to say.
                 break
         self.balance()
 
     def balance(self) -> None:
         """Read on, or stop reading."""
-        reading = not (self._ended or self._choked or self._unread or self._clients.paused) and self._may_read()
-        if reading != self._reading and self._closing is None:
+        reading = self.flow.may_read(self._parser.held)
+        if reading != self._reading:
             self._reading = reading
             if reading:
                 self.transport.resumeProducing()
@@ -161,40 +195,22 @@ class ClientConnection(Protocol):
 
     def finish(self) -> None:
         """Take in nothing more; close once all that was taken in is answered."""
-        self._ended = True
-        if self._outstanding:
+        self._become(ConnectionInput.FINISH)
+        if self.flow.outstanding:
             self.balance()
-        else:
+        elif self._state in ENDS:
             self._close()
 
     def give_up(self, text: str) -> None:
         """Answer the error ``text`` in the place of the request that is arriving, and close."""
-        if not self._ended:
+        if self._state in TAKES_IN:
             self._refuse(text)
             self.balance()
 
-    def _may_read(self) -> bool:
-        """Whether the request that is arriving, if it has grown large, may grow on."""
-        held = self._parser.held
-        if held <= LARGE_BYTES and not self._is_large:
-            return True
-        self._is_large = held > LARGE_BYTES
-        return self._clients.large.may_read(self, held)
-
-    def _weigh(self) -> None:
-        """Something more is in flight, or something less: is it too much?"""
-        load = self._inflight + self._outstanding * self._reply_bytes
-        if load > self._inflight_bytes_max:
-            self._choked = True
-        elif self._choked and load <= self._inflight_bytes_max // 2:
-            self._choked = False
-
-    def _requests_at_once(self) -> int:
-        """So many that their replies, if they are like the last ones, stay within the limit."""
-        room = self._inflight_bytes_max // self._reply_bytes - self._outstanding
-        if room >= REQUESTS_PER_MESSAGE:
-            return REQUESTS_PER_MESSAGE
-        return max(room, 1)
+    def cut_off(self) -> None:
+        """End the connection now, for what its client does not read takes the memory that others need."""
+        self._clients.complaints.warning("client_cut_off", peer=self.peer, unread_bytes=self.unread_bytes)
+        self.transport.abortConnection()
 
     def _pass_on(self, requests: list[tuple[list[bytes], int]]) -> None:
         """Interpret requests and send them to the gateway; answer at once what needs no waiting for others."""
@@ -214,73 +230,74 @@ class ClientConnection(Protocol):
             else:
                 local += 1
                 if item.close:
-                    self._ended = True
-                    break
+                    self._become(ConnectionInput.FINISH)
+                    break  # What a client sends behind QUIT is not even looked at.
                 interpret = self._interpreter.interpret
         if items:
             self._deliver(items, reads, local, size)
-        if self._parser.error is not None and not self._ended:
+        if self._parser.error is not None and self._state in TAKES_IN:
             self._refuse(self._parser.error)
 
     def _refuse(self, text: str) -> None:
         """The client does not speak our language, or too slowly: say so, in its place among the replies, and close."""
         self._clients.refused_input(self.peer, text)
-        self._ended = self._sends_on = True
+        # Only TCP can be closed in one direction, for a client that is in the middle of sending.
+        self._become(ConnectionInput.REFUSE if self._is_tcp else ConnectionInput.FINISH)
         self._deliver([Local(Error(text), close=True)], 0, 1, 0)
 
     def _deliver(self, items: list[Entry | Local], reads: int, local: int, size: int) -> None:
-        self._meter.requests += len(items)
-        if local == len(items) and not self._outstanding:
-            self._reply(items)  # type: ignore[arg-type]  # each of them is a Local
+        count = len(items)
+        self._meter.requests += count
+        if local == count and not self.flow.outstanding:
+            self.flow.wrote(count, self._reply(items))  # type: ignore[arg-type]  # each of them is a Local
+            if self._encoder.closed:
+                self._close()
             return
-        self._outstanding += len(items)
-        self._inflight += size
-        self._weigh()
-        self._clients.admit(Requests(self.number, items, len(items) - reads - local, reads, size))
+        self.flow.passed_on(count, size)
+        self._clients.admit(Requests(self.number, items, count - reads - local, reads, size))
 
     # --- replies out ---
 
     def on_replies(self, message: Replies) -> None:
-        """The gateway has answered the oldest requests outstanding."""
+        """The gateway has answered the oldest requests outstanding: write the replies, and see what may follow."""
         self.quiet_looks = 0
-        self._outstanding -= len(message.replies)
-        self._inflight -= message.size
-        if self._closing is not None:
-            return
-        self._reply(message.replies)
-        self._weigh()
-        if self._ended:
-            if not self._outstanding:
-                self._close()
-        elif not self._reading or self._parser.held:
+        replies, flow = message.replies, self.flow
+        flow.answered(len(replies), message.size, self._reply(replies))
+        if self._state is OPEN:
+            if not self._reading:  # A connection that is being read has nothing left to pass on.
+                self.proceed()
+        elif self._state is ConnectionState.HALF_CLOSED:
             self.proceed()
-
-    def _reply(self, replies: Sequence[Result | Local]) -> None:
-        data = self._encoder.encode(replies)
-        if self._reply_bytes > REPLY_BYTES_MIN or len(data) > REPLY_BYTES_MIN * len(replies):
-            # What is expected falls slowly: replies as large as these may come again behind some small ones.
-            self._reply_bytes = max(REPLY_BYTES_MIN, len(data) // len(replies), self._reply_bytes // 2)
-        self._send(data)
-        self._meter.output_bytes += len(data)
-        if self._unread and self._closing is None:
-            self.unread_bytes += len(data)
-            self._clients.unread(len(data))
-        if self._encoder.closed:
+        elif not flow.outstanding:
             self._close()
 
-    def _close(self) -> None:
-        """Close when the client has read what was written, or has had time to.
+    def _reply(self, replies: Sequence[Result | Local]) -> int:
+        """Write replies; how many bytes they are."""
+        data = self._encoder.encode(replies)
+        self._send(data)
+        size = len(data)
+        self._meter.output_bytes += size
+        return size
 
-        A client in the middle of sending is listened to until it closes, or a while: a connection closed with
-        something unread is reset, and the error that says why would be lost.
+    # --- the end ---
+
+    def _become(self, happened: ConnectionInput) -> None:
+        self._state = after(self._state, happened)
+        if self._state not in TAKES_IN:
+            self.flow.end()
+
+    def _close(self) -> None:
+        """All is answered: close when the client has read that, or has had time to.
+
+        A client in the middle of sending is listened to until it closes, or for a while: a connection that is closed
+        with something unread is reset, and the error that says why would be lost.
         """
-        self._ended = True
-        if self._closing is not None:
-            return
+        self._become(ConnectionInput.ANSWERED)
+        self._reading = False  # From now on, nothing that is balanced has a say in what the transport reads.
         self._clients.large.forget(self)
         self.transport.unregisterProducer()
-        self._closing = self._clients.reactor.callLater(LINGER_SECONDS, self.transport.abortConnection)
-        if self._sends_on and not self._half_closed and self._is_tcp:
+        self._linger = self._clients.reactor.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        if self._state is ConnectionState.LINGERING:
             self.transport.loseWriteConnection()
             self.transport.resumeProducing()
         else:

@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
-from twisted.internet.tcp import Server
-from twisted.python.failure import Failure
 
 from dkv.actor import Address, Turn
 from dkv.events import ClientGone, ClientReplies, ClientRequests, RepliesUnread, Requests
-from dkv.net.client_connection import ClientConnection
+from dkv.net.client_connection import ClientConnection, Interpreter
 from dkv.net.event_log import EventLog
 from dkv.net.idle_clients import IdleClients
 from dkv.net.large_requests import LargeRequests
 from dkv.net.meter import Meter
+from dkv.net.refusal import Refusal
 from dkv.net.sending import SenderOf, by_write
-from dkv.records import Entry
-from dkv.replies import Error, Local
+from dkv.net.throttled_log import ThrottledLog
+from dkv.net.unread_replies import UnreadReplies
+from dkv.replies import Error
 from dkv.settings import Limits
-from dkv.wire.reply_encoder import ReplyEncoder
 
 FULL = Error("ERR max number of clients reached")
 STOPPING = Error("TRYAGAIN this node is shutting down")
-
-REFUSED_BYTES = 4096
-"""So much of what a refused client says is read, and ignored."""
-
-UNREAD_SECONDS = 2.0
-"""How long too many replies may wait for their clients: well below the request timeout, as others wait meanwhile."""
-
-CUT_SECONDS = 0.1
-"""Between two clients that are cut off: a closed connection's memory is free a moment later."""
-
-LOG_SECONDS = 1.0
-"""Complaints of one kind are logged no more often."""
-
-
-class Interpreter(Protocol):
-    """Knows what the requests of one connection mean."""
-
-    @property
-    def reads(self) -> Set[int]:
-        """The first fields of entries that only read."""
-
-    @property
-    def interpret(self) -> Callable[[list[bytes]], Entry | Local]:
-        """An entry for the log, or the reply to a request that needs none; perhaps another one after each ``Local``."""
 
 
 class Clients(Factory):
@@ -84,6 +58,13 @@ class Clients(Factory):
         self._wake = wake
         self._arrived: list[Requests] = []
         self.large = LargeRequests(reactor, limits)
+        self.complaints = ThrottledLog(reactor, log)
+        self.unread_replies = UnreadReplies(
+            reactor,
+            limits.node_replies_bytes_max,
+            lambda full: self._deliver(RepliesUnread(full)),
+            lambda: self._connections.values(),
+        )
         self.meter = Meter(reactor, lambda: bool(self._connections))
         self.paused = False
         """Whether no connection may read: too much is in flight, or the host says so."""
@@ -94,19 +75,14 @@ class Clients(Factory):
         self.connections_max = connections_max
         """How many clients may be connected at once."""
         self._new_interpreter = new_interpreter
-        self._log = log
         self._numbers = count(1)
         self._connections: dict[int, ClientConnection] = {}
         self._idle = IdleClients(reactor, idle_seconds_max, self._connections.values)
         self._inflight = 0
         self._choked = False
         self._held = False
-        self._unread = 0
-        self._unread_full = False
-        self._cutting: Any = None  # the call that looks whether clients have read since
         self._drained: Deferred[None] | None = None
         self._deadline: Any = None
-        self._complaints: dict[str, _Complaints] = {}
 
     # --- connections ---
 
@@ -124,11 +100,11 @@ class Clients(Factory):
         """A connection, or a polite refusal."""
         peer = _text(addr)
         if self._drained is not None:
-            return _Refusal(STOPPING)
+            return Refusal(STOPPING)
         if len(self._connections) >= self.connections_max:
             self.connections_refused += 1
-            self._complain("connections_refused", peer=peer, connections_max=self.connections_max)
-            return _Refusal(FULL)
+            self.complaints.warning("connections_refused", peer=peer, connections_max=self.connections_max)
+            return Refusal(FULL)
         number = next(self._numbers)
         return ClientConnection(self, number, peer, self._new_interpreter(number, peer))
 
@@ -158,13 +134,7 @@ class Clients(Factory):
     def refused_input(self, peer: str, reason: str) -> None:
         """A client sent what is no request."""
         self.inputs_refused += 1
-        self._complain("input_refused", peer=peer, reason=reason)
-
-    def _complain(self, event: str, **fields: Any) -> None:
-        complaints = self._complaints.setdefault(event, _Complaints())
-        number = complaints.count(self.reactor.seconds())
-        if number:
-            self._log.warning(event, **fields, count=number)
+        self.complaints.warning("input_refused", peer=peer, reason=reason)
 
     # --- the actor ---
 
@@ -207,29 +177,6 @@ class Clients(Factory):
             self._choked = False
             self._balance()
 
-    def unread(self, size: int) -> None:
-        """Replies of ``size`` bytes wait for their client to read them; below 0: they do no more.
-
-        Beyond a limit no reads are evaluated, for anybody; so who keeps it there for long is cut off.
-        """
-        self._unread += size
-        limit = self.limits.node_replies_bytes_max
-        full = self._unread > (limit // 2 if self._unread_full else limit)
-        if full != self._unread_full:
-            self._unread_full = full
-            self._deliver(RepliesUnread(full))
-            if full and self._cutting is None:
-                self._cutting = self.reactor.callLater(UNREAD_SECONDS, self._cut_off)
-
-    def _cut_off(self) -> None:
-        """Replies still fill the memory: end the connection that has most of them, and look again soon."""
-        self._cutting = None
-        if self._unread_full:
-            worst = max(self._connections.values(), key=lambda connection: connection.unread_bytes)
-            self._complain("client_cut_off", peer=worst.peer, unread_bytes=worst.unread_bytes)
-            worst.transport.abortConnection()
-            self._cutting = self.reactor.callLater(CUT_SECONDS, self._cut_off)
-
     def pause_reading(self) -> None:
         """Take in nothing more for now."""
         self._held = True
@@ -270,8 +217,7 @@ class Clients(Factory):
         return drained
 
     def _end_drain(self) -> None:
-        if self._cutting is not None and self._cutting.active():
-            self._cutting.cancel()
+        self.unread_replies.stop()
         if self._deadline.active():
             self._deadline.cancel()
         self.meter.stop()
@@ -280,51 +226,6 @@ class Clients(Factory):
         drained = self._drained
         if drained is not None and not drained.called:
             drained.callback(None)
-
-
-class _Refusal(TwistedProtocol):
-    """A connection that gets one error and is closed."""
-
-    transport: Any
-
-    def __init__(self, error: Error) -> None:
-        self._error = error
-
-    def connectionMade(self) -> None:
-        """Refuse; over plain TCP in this very moment.
-
-        In a storm the reactor accepts hundreds of connections before it closes the first, and their descriptors
-        would be those that LevelDB needs. What the client has said already, a HELLO mostly, is read first: closing
-        with something unread resets the connection, and the error would be lost.
-        """
-        data = ReplyEncoder().encode([self._error])
-        if not isinstance(self.transport, Server):
-            self.transport.write(data)
-            self.transport.loseConnection()
-            return
-        socket = self.transport.getHandle()
-        try:
-            socket.send(data)
-            socket.recv(REFUSED_BYTES)
-        except OSError:
-            pass  # it has said nothing yet, or is gone
-        self.transport.connectionLost(Failure(ConnectionDone()))  # type: ignore[no-untyped-call]  # Twisted's
-
-
-class _Complaints:
-    """Counts complaints of one kind between the times they are logged."""
-
-    def __init__(self) -> None:
-        self._since_logged = 0
-        self._logged_at: float | None = None
-
-    def count(self, now: float) -> int:
-        """Count one more; how many there were since the last line if it is time for one, else 0."""
-        self._since_logged += 1
-        if self._logged_at is not None and now - self._logged_at < LOG_SECONDS:
-            return 0
-        number, self._since_logged, self._logged_at = self._since_logged, 0, now
-        return number
 
 
 def _text(address: Any) -> str:

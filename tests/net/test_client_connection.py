@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.events import ClientGone
 from dkv.kv.commands import GET, PUT
-from dkv.net.client_connection import LINGER_SECONDS, REQUESTS_PER_MESSAGE
+from dkv.net.client_connection import LINGER_SECONDS
+from dkv.net.flow_control import REQUESTS_PER_MESSAGE
 from dkv.replies import OK, Error, Local, Simple
 from dkv.settings import KIB, MIB, Limits
 from tests.net.client_port import Port, encoded

@@ -10,7 +10,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.events import RepliesUnread
-from dkv.net.clients import LOG_SECONDS, UNREAD_SECONDS
+from dkv.net.throttled_log import LOG_SECONDS
+from dkv.net.unread_replies import UNREAD_SECONDS
 from dkv.settings import MIB, Limits
 from tests.net.client_port import Port, Transport, encoded
 
