@@ -12,6 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -117,6 +118,27 @@ def wrong_imports(module: str, source: str) -> list[str]:
     return wrong
 
 
+def import_circle(sources: dict[str, str]) -> list[str]:
+    """Modules of which each is imported by the next, and the last is the first again; empty if there is no circle.
+
+    Every import counts, also one for types only and one within a function: neither runs into trouble, and both say that
+    none of the modules can be understood without all the others.
+    """
+    graph: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        imports = [each for node in ast.walk(ast.parse(source)) for each in imports_of(node)]
+        targets = [
+            f"{imported}.{name}" if f"{imported}.{name}" in sources else imported for _, imported, name in imports
+        ]
+        graph[module] = sources.keys() & set(targets)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
 def reactor_imports(module: str, source: str) -> list[tuple[str, str]]:
     """(module, function) of every import of the global reactor; the function is empty at the top of a module."""
     found: list[tuple[str, str]] = []
@@ -180,6 +202,10 @@ class ProjectTests(SynchronousTestCase):
         """An actor that imports Twisted or reads a clock cannot be simulated, and its bugs cannot be repeated."""
         wrong = [line for name, source in modules("dkv") for line in wrong_imports(name, source)]
         self.assertEqual(wrong, [])
+
+    def test_no_import_circles(self) -> None:
+        """Modules that import each other can only be read, tested and replaced together."""
+        self.assertEqual(import_circle(dict(modules("dkv"))), [])
 
     def test_the_reactor_is_imported_in_one_function(self) -> None:
         """A second import of the reactor is a second clock and network that no test can replace."""
@@ -280,6 +306,21 @@ class RuleTests(SynchronousTestCase):
         }
         for (module, source), allowed in cases.items():
             self.assertEqual(wrong_imports(module, source) == [], allowed, f"{module}: {source}")
+
+    def test_import_circle(self) -> None:
+        """A circle is found however long it is, and however its imports are written."""
+        for back in (
+            "import dkv.a",
+            "from dkv.a import A",
+            "from dkv import a",
+            "def f():\n    from dkv.a import A",
+            "if TYPE_CHECKING:\n    from dkv.a import A",
+        ):
+            sources = {"dkv": "", "dkv.a": "import dkv.b", "dkv.b": "from dkv.c import C", "dkv.c": back}
+            self.assertEqual(set(import_circle(sources)), {"dkv.a", "dkv.b", "dkv.c"}, back)
+        self.assertEqual(import_circle({"dkv.a": "from dkv.a import A"}), ["dkv.a", "dkv.a"])
+        shared = {"dkv.a": "import dkv.b\nfrom dkv.c import C", "dkv.b": "from dkv import c, d", "dkv.c": "import os"}
+        self.assertEqual(import_circle(shared), [])
 
     def test_reactor(self) -> None:
         """Every way to write the import is seen, and where it stands."""
