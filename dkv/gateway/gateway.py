@@ -93,7 +93,7 @@ class Gateway:
         )
         self._flushing = False  # a Flush is in the mailbox
         self._lull_ends = False  # the timer that watches for a lull has fired
-        self._replies_full = False  # clients do not read what they are sent
+        self._replies_full = False  # clients leave too many replies unread
 
     def start(self, turn: Turn) -> None:
         """Nothing to load: the boot count that numbers its batches is part of its identity."""
@@ -117,9 +117,9 @@ class Gateway:
                 self._on_want(turn, message)
             case LeaderIs():
                 self._on_leader_is(turn, message)
-            case QuorumHeard():
+            case QuorumHeard():  # a refusal says which of the two is missing, a leader or a majority
                 self._availability.quorum_lost_at = None if message.heard else turn.now
-            case Replayed():
+            case Replayed():  # requests are refused until then: a replay may take long
                 self._availability.loading = False
             case RepliesUnread():
                 self._on_replies_unread(turn, message)
@@ -129,7 +129,7 @@ class Gateway:
                 self._on_timer(turn, message.name)
             case _:
                 assert_never(message)
-        if self._lanes.replies:
+        if self._lanes.replies:  # all of a turn in one message: the client port writes once per connection
             replies, self._lanes.replies = self._lanes.replies, []
             turn.send(self._here(CLIENTS), ClientReplies(replies))
 
@@ -166,7 +166,7 @@ class Gateway:
             turn.send(self._here(GATEWAY), Flush())
 
     def _on_flush(self, turn: Turn) -> None:
-        """Number batches and ask for a barrier, unless it is worth while to wait for clients that are about to ask."""
+        """Number batches and ask for a barrier, unless it is better to wait for clients that are about to ask."""
         self._flushing = False
         if self._lull_ends:
             self._lull_ends = False
@@ -188,7 +188,7 @@ class Gateway:
             to_log = self._lanes.to_log
             if not self._batches.may_number(to_log):
                 return
-            if self._replies_full and to_log[0].reads:  # what they bring would be more that nobody reads
+            if self._replies_full and to_log[0].reads:  # these would bring more replies that nobody reads
                 return
             runs = take_fitting(to_log, self._limits.batch_bytes_max)
             self._submit(turn, self._leader, runs, self._reads.ask() if self._classic else 0)
@@ -212,7 +212,7 @@ class Gateway:
         if self._lanes.share_out(applied.runs, results):
             self._under_way(turn)
         if applied.barrier:
-            self._reads.barrier(applied.barrier, 0)  # what is applied by now is enough
+            self._reads.barrier(applied.barrier, 0)  # they came before it was numbered: what is applied now is enough
             self._read_next(turn)
         if self._lanes.to_log or self._reads.waiting:
             self._flush_soon(turn)
@@ -242,7 +242,7 @@ class Gateway:
             turn.send(self._leader, BarrierRequest(self._identity.boot, number))
 
     def _on_barrier(self, turn: Turn, message: Barrier) -> None:
-        """The leader was the leader after the reads arrived: applied that far, they see all that was acknowledged."""
+        """A quorum confirmed the leader after the reads arrived: they may be served at ``through`` or later (I11)."""
         if message.boot != self._identity.boot:
             return  # Numbers begin anew with each life of a node: this one answers reads of an earlier life.
         self._reads.barrier(message.number, message.through)
@@ -268,7 +268,7 @@ class Gateway:
             self._flush_soon(turn)
 
     def _on_replies_unread(self, turn: Turn, message: RepliesUnread) -> None:
-        """Replies that clients do not read are many, or no longer so: no more reads are evaluated meanwhile."""
+        """Clients leave too many replies unread, so that no more reads are evaluated; or no longer too many."""
         self._replies_full = message.full
         self._read_next(turn)
         self._flush_soon(turn)
@@ -276,7 +276,7 @@ class Gateway:
     # --- leaders ---
 
     def _on_leader_is(self, turn: Turn, message: LeaderIs) -> None:
-        """Another node leads, or none is known: it gets what the one before may have lost."""
+        """A leader is known, or none any more: a new one is sent all that is under way, as nobody knows what it has."""
         self._leader = Address(message.node, PROPOSER) if message.node else None
         self._availability.leader_known = self._leader is not None
         self._resend_all(turn)

@@ -16,9 +16,11 @@ READ_BYTES = 256 * KIB
 
 
 class Run:
-    """Consecutive requests of one connection, as they came in one message; ``arrived`` is in monotonic seconds.
+    """Consecutive requests of one connection, as they came in one message.
 
-    ``in_log`` says that it travels in a batch of the log, else by a read barrier.
+    It has ``entries`` for the log, ``writes`` and ``reads``, and local replies between them (PONG and the like). It
+    took ``size`` bytes on the wire, and ``arrived`` at a time in monotonic seconds. ``in_log`` says that it travels in
+    a batch of the log, else by a read barrier.
     """
 
     __slots__ = (

@@ -6,12 +6,12 @@ A node whose config says ``fast_reactor = false`` uses Twisted's public interfac
 
 **The loop.** For each event of a socket, Twisted sets up a context for log lines, which nothing here reads, and looks
 the descriptor up several times; each ``callLater(0)`` goes through a heap. Nearly all events say only "there is
-something to read", and for these one call remains. What is to be done soon is a list, worked off behind the events.
-Everything else is left to the reactor.
+something to read", and for these one call remains. Calls that are due at once are a list, which is worked off when the
+events have been handled. Everything else is left to the reactor.
 
-**Sending.** ``transport.write`` asks the kernel to tell when the socket is writable, which it is; is told so at the
-reactor's next turn; sends; and asks the kernel to tell no more. That is three system calls and a turn of the reactor
-where one call does.
+**Sending.** ``transport.write`` asks the kernel to tell when the socket is writable, which it nearly always is. At the
+reactor's next turn the kernel says so, the bytes are sent, and the kernel is asked to tell no more. That is three
+system calls and a turn of the reactor where one call does.
 
 What both gain is in docs/performance.md.
 """
