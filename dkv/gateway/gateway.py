@@ -209,8 +209,7 @@ class Gateway:
         turn.note(noted.batch_agreed, commands=len(message.results), seconds=turn.now - applied.numbered_at)
         results = message.results if len(message.results) == applied.entries else [UNREADABLE] * applied.entries
         self._gathering.answered(len(applied.runs), turn.now)
-        if self._lanes.share_out(applied.runs, results):
-            self._under_way(turn)
+        self._lanes.share_out(applied.runs, results)  # lets no others go: these stall behind reads alone
         if applied.barrier:
             self._reads.barrier(applied.barrier, 0)  # they came before it was numbered: what is applied now is enough
             self._read_next(turn)

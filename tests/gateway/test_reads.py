@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import Read, Requests
+from dkv.events import Read, ReadResults, Requests
+from dkv.gateway import reads
+from dkv.gateway.gathering import LULL_SECONDS
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run
 from dkv.kv.commands import GET
+from dkv.messages import Barrier
+from tests.gateway.one_gateway import IDENTITY, NODE_2, OneGateway, get, requests
 
 
 def run_of(connection: int) -> Run:
@@ -57,3 +61,19 @@ class ReadQueueTests(SynchronousTestCase):
         self.assertEqual(queue.next_read(lambda run: False), Read(1, 7, [[GET, b"1"], [GET, b"2"]]))
         queue.evaluated(1)
         self.assertIsNone(queue.next_read(lambda run: False))
+
+
+class BoundTests(SynchronousTestCase):
+    """What the learner evaluates is in memory together, so it gets only so much to do."""
+
+    def test_as_many_as_the_learner_can_take(self) -> None:
+        """Reads beyond that wait without a barrier, and ask for one as soon as the learner has room again."""
+        self.patch(reads, "READABLE_MAX", 1)
+        node = OneGateway()
+        node.give(requests(1, get("a")))
+        node.give(Barrier(IDENTITY.boot, 1, 5), sender=NODE_2)
+        node.give(requests(2, get("b")))
+        self.assertEqual(node.barriers(), [(NODE_2, 1)])
+        node.give(ReadResults(1, [b"v"]))
+        node.wait(LULL_SECONDS)
+        self.assertEqual(node.barriers(), [(NODE_2, 2)])
