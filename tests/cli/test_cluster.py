@@ -58,7 +58,7 @@ class Cluster(SynchronousTestCase):
             self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o700 if path.is_dir() else 0o600, path)
 
     def test_welcome(self) -> None:
-        """What the user is told to type next reaches the nodes that run, at the ports they have."""
+        """The commands that the user is told to type reach the running nodes, at their ports."""
         self.patch(cluster, "script", lambda name: name)
         lines = [line.strip() for line in self.cluster().stdout.splitlines()]
         self.assertIn("cluster ready", lines)

@@ -148,7 +148,7 @@ class ConclusionTests(DataTestCase):
         self.assertEqual(nodes.asked, ["a", "b"])
 
     def test_advice_for_any_name(self) -> None:
-        """What the message says can be pasted into a shell, whatever bytes the producer has."""
+        """The message can be pasted into a shell, whatever bytes the producer has."""
         for name, word in (("a b", "'a b'"), ("\udcff'", r"$'\xff\x27'"), ("é", "'é'")):
             result = self.run_against(b"", "put", "k", "v", "--producer", name, "--op", "7")
             self.assertTrue(result.stderr.endswith(f" add --producer {word} --op 7\n"), result.stderr)
@@ -304,13 +304,13 @@ class Tokens(DataTestCase):
         self.assertGreater(self.token("--producer", "alice")[1], op)
 
     def test_given_wrongly(self) -> None:
-        """What no node would take is refused before anything is sent."""
+        """A value that no node would take is refused before anything is sent."""
         for words in (["--op", "7"], ["--producer", "p", "--op", "0"], ["--producer", ""], ["--producer", "#p"]):
             result = self.run_against(b"+OK\r\n", "put", "k", "v", *words)
             self.assertEqual((result.exit_code, self.nodes.asked), (2, []), words)
 
     def test_advice(self) -> None:
-        """What the message of an unknown outcome says to add sends the very same request."""
+        """The options in the message of an unknown outcome send the very same request."""
         nodes = FakeNodes(self, a=b"")
         result = run("append", "--endpoints", "a:1", "k", "v")
         words = result.stderr.rpartition("safely add ")[2].split()
@@ -341,7 +341,7 @@ class Tokens(DataTestCase):
             # It was used for another write, so this one was not executed, and never will be.
             ("IDMPMISMATCH used for another write", ["--op", "1"], 4),
             ("IDMPMISMATCH used for another write", [], 4),
-            # Whoever names an op may repeat it, and nobody remembers whether the first time it was executed.
+            # A user who names an op may repeat it, and nobody remembers whether it was executed the first time.
             ("IDMPOLD too old", ["--op", "1"], 5),
             # An op of ours is new.
             ("IDMPOLD too old", [], 4),

@@ -14,7 +14,7 @@ class CommandLine(SynchronousTestCase):
     """``dkv`` itself."""
 
     def test_alone(self) -> None:
-        """Who types just ``dkv`` sees what there is, and a script sees that nothing was done."""
+        """A user who types only ``dkv`` sees the commands, and a script sees that nothing was done."""
         result = run()
         self.assertEqual(result.exit_code, 2)
         for name in ("init", "cluster", "put", "get", "append", "delete"):

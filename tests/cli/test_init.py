@@ -47,7 +47,7 @@ class Init(SynchronousTestCase):
         self.assertEqual((identity.members, identity.cluster_key), ((1, 2, 3), bytes.fromhex(KEY)))
 
     def test_draws_a_key(self) -> None:
-        """Of two new clusters with one name each keeps its own nodes; the second line is to be pasted elsewhere."""
+        """Two new clusters with one name keep their own nodes; the second line is for the other machines."""
         keys = set()
         for node in ("1", "2"):
             self.directory = self.place / f"node{node}"

@@ -1,4 +1,4 @@
-"""What dkv cluster prepares: all of it or nothing, and never over data that is there."""
+"""The preparations of dkv cluster: all of them or none, and never over existing data."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Refused(LayoutTestCase):
         self.assert_fails(Status.USAGE, "leave out --base-port 7001", port=7001)
 
     def test_other_mode(self) -> None:
-        """Nor its way to agree: that is written where all nodes read it, and the refusal says where."""
+        """The mode of an existing cluster is not changed either: the refusal names the file where all nodes read it."""
         self.prepare()
         path = self.data / "cluster.toml"
         self.assert_fails(Status.USAGE, f"{path} says mode = 'leader'; to switch", mode="classic")
@@ -177,7 +177,7 @@ class Failing(LayoutTestCase):
         self.assertEqual(self.files(), [])
 
     def test_interrupted(self) -> None:
-        """Nor is anything left when the user thinks better of it."""
+        """Nothing is left either when the user stops the command."""
         self.error = KeyboardInterrupt()
         with self.assertRaises(KeyboardInterrupt):
             self.prepare()

@@ -208,7 +208,7 @@ class MetricsTests(LookTestCase):
 
     @given(st.text())
     def test_any_text(self, text: str) -> None:
-        """Whatever a node sends, each sample is an object that JSON can hold."""
+        """Each sample of any node is an object that JSON can hold."""
         for sample in samples(text):
             json.dumps(sample, allow_nan=False)
 
@@ -327,7 +327,7 @@ class DropRulesTests(LookTestCase):
 
     @given(st.dictionaries(st.integers(1, 999_999_999), st.floats(0, 1).map(lambda rate: round(rate, 6)), min_size=1))
     def test_every_rule_is_read(self, rules: dict[int, float]) -> None:
-        """What is written is what is ordered."""
+        """The order that is sent is the one that was typed."""
         text = ",".join(f"{node}:{rate:f}" for node, rate in rules.items())
         self.assertEqual(parse_rules(text), [Rule(node, rate) for node, rate in rules.items()])
 
@@ -341,7 +341,7 @@ class DropRulesTests(LookTestCase):
 
 
 class TableTests(LookTestCase):
-    """What the commands print with."""
+    """The tables that the commands print."""
 
     def test_colour_on_a_terminal_only(self) -> None:
         """A file never holds escape sequences; NO_COLOR is obeyed on terminals too."""

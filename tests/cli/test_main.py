@@ -30,7 +30,7 @@ class Main(SynchronousTestCase):
         self.assertEqual(self.main("--version"), (0, f"dkv {dkv.__version__}\n", ""))
 
     def test_without_click(self) -> None:
-        """Who installed only the server is told what to install, not shown a traceback."""
+        """A user who installed only the server is told what to install, and sees no traceback."""
         self.addCleanup(sys.modules.__setitem__, "click", sys.modules["click"])
         sys.modules["click"] = None  # type: ignore[assignment]  # how Python spells a module that cannot be imported
         needs = "dkv: this command needs click, which the extra 'cli' of this package brings along\n"

@@ -38,7 +38,7 @@ def keep_signals(test: SynchronousTestCase) -> None:
 
 
 def nothing() -> None:
-    """What a test does when the cluster is ready."""
+    """The next step of a test when the cluster is ready."""
 
 
 class NodesTestCase(SynchronousTestCase):
@@ -137,7 +137,7 @@ class Stopping(NodesTestCase):
         self.assertEqual(self.said[-2:], ["node 1 was not waited for and was killed", "stopped"])
 
     def test_a_signal_for_logs(self) -> None:
-        """What tells other programs to reopen their logs must not end a cluster."""
+        """The signal that makes other programs reopen their logs must not end a cluster."""
 
         def signal_us() -> None:
             os.kill(os.getpid(), signal.SIGUSR1)
@@ -156,7 +156,7 @@ class Stopping(NodesTestCase):
         self.assertFalse(hasattr(node, "process"))
 
     def test_before_ready(self) -> None:
-        """Nor need a user wait for a cluster that does not become ready."""
+        """A user need not wait for a cluster that does not become ready."""
         self.patch(nodes, "PROBE_SECONDS", 0.05)
         self.node("dumb")
         self.on("node 1  pid", terminate_us)
@@ -171,7 +171,7 @@ class Stopping(NodesTestCase):
         self.assert_said("node 1 did not end within 0.2 s and was killed")
 
     def test_nobody_reads(self) -> None:
-        """Whatever becomes of what is said, the nodes end cleanly, and with the command."""
+        """The nodes end cleanly and with the command, whatever becomes of its output."""
         node = self.node()
 
         def broken_pipe() -> None:
@@ -328,13 +328,13 @@ class LastWords(SynchronousTestCase):
         return NodeProcess(1, [], path, Endpoint("a", 1)).last_words()
 
     def test_reason(self) -> None:
-        """Of all that a node logs, the user reads why it ended; failing that, the last line."""
+        """From a node's log the user gets the reason why it ended, or else the last line."""
         self.assertEqual(self.words("{}\ndkvnode: the disk is full\n{}\n"), "the disk is full")
         self.assertEqual(self.words("Traceback\n  File\nKeyError: 1\n\n"), "KeyError: 1")
         self.assertEqual(self.words(""), "")
 
     def test_earlier_life(self) -> None:
-        """What an earlier process said on the same file is not held against this one."""
+        """The log lines of an earlier process are not taken for those of this one."""
         self.patch(nodes, "TWISTD", (sys.executable, "-c", "pass"))
         path = Path(self.mktemp())
         path.write_text("dkvnode: the disk is full\n")
@@ -347,7 +347,7 @@ class Script(SynchronousTestCase):
     """``script``."""
 
     def test_path(self) -> None:
-        """What the user is told to type is what the shell finds, or else the whole path."""
+        """The user is told to type a name if the shell finds the same program, else the whole path."""
         place = Path(self.mktemp()).absolute()
         place.mkdir()
         self.patch(sys, "executable", str(place / "python"))

@@ -1,4 +1,4 @@
-"""What is printed, and what happens when it cannot be."""
+"""The output of commands, and what happens if it cannot be written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Output(SynchronousTestCase):
     """The helpers of every command."""
 
     def test_one_line(self) -> None:
-        """What a server or a file name says cannot move the cursor or forge a second line."""
+        """The words of a server or a file name cannot move the cursor or forge a second line."""
         self.assertEqual(one_line("no\x1b[2J such\nfile é"), "no?[2J such?file é")
 
     def test_bytes_field(self) -> None:
@@ -43,7 +43,7 @@ class Output(SynchronousTestCase):
 
 
 class SurpriseTests(SynchronousTestCase):
-    """What nobody has thought of, by whatever command it comes."""
+    """An unexpected error, in any command."""
 
     def dkv(self, *words: str, stdout: int | None = None, **environment: str) -> tuple[int, str]:
         """Status and stderr of a process of its own."""
@@ -99,7 +99,7 @@ class SurpriseTests(SynchronousTestCase):
             self.assertEqual(self.dkv(*words, stdout=writer), (141, ""), words)
 
     def test_stdout_is_closed(self) -> None:
-        """What was not printed is not reported as done."""
+        """A command whose output was not printed does not report success."""
         self.patch(sys, "stdout", None)
         with self.assertRaises(Failure) as caught:
             emit(b"value")
@@ -124,7 +124,7 @@ class SayIfTaken(SynchronousTestCase):
         return reader, writer
 
     def test_a_reader_that_stands_still(self) -> None:
-        """What does not fit is lost, and what fits again is not."""
+        """A line that does not fit is lost, and the next one that fits is not."""
         reader, _ = self.pipe()
         self.addCleanup(os.close, reader)
         for _ in range(100):

@@ -27,7 +27,7 @@ from tests.client.fakes import FakeNodes
 
 
 class SessionTests(SynchronousTestCase):
-    """What is sent again, and what is not."""
+    """The lines that are sent again, and those that are not."""
 
     def session(self, **answers: bytes | None) -> Session:
         self.nodes = FakeNodes(self, **answers)
@@ -65,7 +65,7 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(made.call(b"PUT", b"x", b"1"), "OK")
 
     def test_lost_in_a_transaction(self) -> None:
-        """What stands between MULTI and EXEC is executed nowhere, if the connection that knows of it is gone."""
+        """Lines between MULTI and EXEC are executed nowhere once the connection that knows of them is lost."""
         for multi in (b"+OK\r\n", b"-ERR unknown command\r\n"):
             made = self.session(a=multi, b=b":1\r\n")
             try:
@@ -189,14 +189,14 @@ class ReplyTests(SynchronousTestCase):
 
     @given(st.binary())
     def test_quoted_is_read_back(self, data: bytes) -> None:
-        """What is shown can be typed again, and is one printable line whatever the value holds."""
+        """The output can be typed again, and is one printable line for any value."""
         for text in (quoted(data), word(data)):
             self.assertTrue(text.isprintable() and text.isascii())
             self.assertEqual(split_line(text.encode()), [data])
 
 
 class TerminalTests(SynchronousTestCase):
-    """What a person gets."""
+    """The reply as a person gets it."""
 
     DOCS: ClassVar[list[Reply]] = [
         b"put",

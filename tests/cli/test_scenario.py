@@ -22,7 +22,7 @@ SCENARIOS = ("basic", "duplicates", "failover", "loadtest", "partition", "recove
 
 
 class ListTests(SynchronousTestCase):
-    """What a person types first to see what there is."""
+    """A person types this first to see the scenarios."""
 
     def test_without_a_name(self) -> None:
         """Each scenario with what it plays, in full, and no mistake; the same in the help."""
@@ -117,7 +117,7 @@ class Servers:
 
 
 def honest(number: int, words: Words, answer: Any) -> Any:
-    """What a right server answers."""
+    """The answer of a correct server."""
     return answer
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of the line client, at a terminal."""
+"""The line client, as a person sees it at a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no option takes: each kind of nonsense, for every option that there is."""
+"""Values that no option takes: each kind of nonsense, for every option."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class NumberTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
 
     def test_numbers(self) -> None:
-        """What is meant is taken."""
+        """Sensible values are taken."""
         for text, number in (("1", 1.0), ("0.5", 0.5), (".5", 0.5), ("5.", 5.0), ("1e2", 100.0), ("2E-1", 0.2)):
             self.assertEqual(Number(0, 100).convert(text, None, None), number)
         self.assertEqual([Whole(1, 10).convert(text, None, None) for text in ("1", "07", "10")], [1, 7, 10])

@@ -51,7 +51,7 @@ class FarEnd:
         self._far.sendall(data)
 
     def received(self) -> bytes:
-        """What the client has sent so far."""
+        """The bytes that the client has sent so far."""
         try:
             return self._far.recv(1 << 20, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -82,7 +82,7 @@ class FakeNodes:
 
     @property
     def requests(self) -> list[bytes]:
-        """What was sent, by connection."""
+        """The bytes that were sent, by connection."""
         return [end.received() for end in self._ends]
 
     def connect(self, endpoint: Endpoint, _: float, __: float) -> Connection:

@@ -1,4 +1,4 @@
-"""What is made of the bytes that a node answers: each kind of answer, and where it ends."""
+"""The answers in a node's bytes: each kind, and where it ends."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertRaises(Ended, reading(encoded(reply)[:-missing] or b"+").read)
 
     def test_an_error_in_an_array(self) -> None:
-        """What stands behind it is still part of this answer, at any depth and in any kind of array."""
+        """The items behind it still belong to this answer, at any depth and in any kind of array."""
         for kind, inner in ((b"*3", b""), (b"~3", b""), (b"%2", b"+k\r\n"), (b"*1\r\n*3", b"")):
             stream = kind + b"\r\n" + inner + b":1\r\n-ERR no\r\n$1\r\nx\r\n" + encoded("next")
             read = reading(stream)
@@ -99,7 +99,7 @@ class AnswerTests(SynchronousTestCase):
             self.assertEqual(reading(stream).read(), reply, stream)
 
     def test_not_understood(self) -> None:
-        """What cannot be an answer is said to be none, with its beginning."""
+        """Bytes that cannot be an answer are refused, with their beginning in the message."""
         odd = (b"HTTP/1.1 400\r\n", b":1x\r\n", b"$3\r\nabcde", b"\r\n", b"*-2\r\n", b"$-2\r\n", b"$+1\r\n", b"$?\r\n")
         odder = (
             b"*1\r\n" * 100,
@@ -118,7 +118,7 @@ class AnswerTests(SynchronousTestCase):
 
     @given(st.binary(max_size=60))
     def test_any_bytes(self, stream: bytes) -> None:
-        """Whatever some other program says ends in one of the ways that are handled."""
+        """The bytes of another program end in one of the ways that the client handles."""
         try:
             reading(stream or b"+").read()
         except (NotUnderstood, Ended):

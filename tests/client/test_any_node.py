@@ -83,7 +83,7 @@ class Asking(SynchronousTestCase):
         self.assertRaises(ServerError, self.ask, READ, a=b"", b=b"-UNCERTAIN of what?\r\n")
 
     def test_final(self) -> None:
-        """What is refused for what it is, is not sent again."""
+        """A request that is wrong in itself is not sent to another node."""
         for word in ("ERR", "IDMPOLD", "IDMPMISMATCH", "MISCONF", "WRONGTYPE"):
             for words in (READ, WRITE, BARE):
                 with self.assertRaises(ServerError) as caught:

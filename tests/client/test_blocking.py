@@ -107,7 +107,7 @@ class Calls(SynchronousTestCase):
         return end
 
     def call(self, answer: bytes) -> Reply:
-        """What the client makes of ``answer``, after which the node hangs up."""
+        """The client's result for ``answer``, after which the node hangs up."""
         return self.far_end(answer).connection.call(b"GET", b"k")
 
     def test_request(self) -> None:
@@ -156,7 +156,7 @@ class Calls(SynchronousTestCase):
             self.assertEqual(end.received(), b"", answer)
 
     def test_interrupted(self) -> None:
-        """Nor after a Ctrl-C: the answer may come yet, and would be taken for the next one's."""
+        """After a Ctrl-C the connection is not used either: the late answer would be taken for the next request's."""
         end = self.far_end(b"+OK\r\n", closes=False)
 
         def interrupted() -> bytes:
@@ -167,7 +167,7 @@ class Calls(SynchronousTestCase):
         self.assertRaises(NotSent, end.connection.call, b"GET", b"k")
 
     def test_unasked(self) -> None:
-        """What came before the request is no answer to it: not in the first place, nor behind another answer."""
+        """Bytes that came before the request do not answer it, neither at first nor behind another answer."""
         end = self.far_end(b"+OK\r\n", closes=False)
         end.say(b"+OK\r\n")
         self.assertRaises(NotSent, end.connection.call, b"PUT", b"k", b"1")

@@ -40,7 +40,7 @@ class TokenTests(SynchronousTestCase):
         self.assertEqual(next_token(self.path), Token(before.producer, before.op + 1))
 
     def test_a_clock_that_was_ahead(self) -> None:
-        """What was used in the future stays there, with its producer: counting on would go the same way twice."""
+        """Ops used in the future stay there with their producer: counting on from them would use ops twice."""
         self.patch(producer, "_now", lambda: 4 * 10**18)
         future = tokens(self.path, 2)
         self.patch(producer, "_now", lambda: 2 * 10**18)
@@ -136,7 +136,7 @@ class TokenTests(SynchronousTestCase):
         self.assertEqual(next_token(self.path).producer, known)
 
     def test_a_damaged_file(self) -> None:
-        """What cannot be read is no reason to reuse anything, nor to fail: it is another producer."""
+        """An unreadable file is no reason to reuse an op or to fail: a new producer is drawn."""
         known = next_token(self.path).producer
         for damage in (b"", b"dkv-", known, known + b" x\n", known + b" 0\n", b"\xff" * 100, b"dkv-0 1\n", bytes(9999)):
             self.path.write_bytes(damage)
@@ -157,7 +157,7 @@ class TokenTests(SynchronousTestCase):
         self.assertEqual(next_token(self.path).producer, token.producer)
 
     def test_only_its_user_reads_it(self) -> None:
-        """Who knows the producer could spoil its op ids."""
+        """Another user who knows the producer could spoil its op ids."""
         next_token(self.path)
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
 

@@ -39,7 +39,7 @@ REFUSALS = {
     "has forgotten": b"-IDMPOLD\r\n",
     "knows another": b"-IDMPMISMATCH\r\n",
 }
-"""What a node says that does not execute the request."""
+"""Answers of a node that does not execute the request."""
 
 NO_ROOM = b"-ERR max number of clients reached\r\n"
 
@@ -51,7 +51,7 @@ UNKNOWN = {
     "speaks something else": b"HTTP/1.1 400 Bad Request\r\n\r\n",
     "is of another planet": b"\x16\x03\x01\x02\x00",
 }
-"""What comes of a request that may have been executed; all but a node that is uncertain hang up behind it."""
+"""Fates of a request that may have been executed; every node but an uncertain one hangs up after it."""
 
 EXECUTED = ("serves", "serves late", "answers twice", "has an error in it")
 SILENT = ("freezes", "stops in the answer")
@@ -158,7 +158,7 @@ class ScriptedTests(SynchronousTestCase):
                 node.close()
 
     def script(self, kinds: tuple[str, ...]) -> None:
-        """What the nodes do from now on."""
+        """Tell the nodes what to do from now on."""
         for node, kind in zip(self.nodes.values(), kinds, strict=True):
             node.kind = kind
 
@@ -208,7 +208,7 @@ class ScriptedTests(SynchronousTestCase):
                 self.check(kind, number, partial(made.call, *request(kind, number)))
 
     def test_a_node_that_serves_is_found(self) -> None:
-        """Whatever the first node does, short of a refusal for good, a read and a write with a token get an answer."""
+        """A read and a write with a token get an answer, unless the first node refuses them for good."""
         for first in (*UNKNOWN, *SILENT, *UNSENT, "loads", "has no quorum", "waits for a leader", "serves late"):
             for kind in ("read", "token"):
                 with self.session():

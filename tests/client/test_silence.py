@@ -56,7 +56,7 @@ class SilenceTests(SynchronousTestCase):
         self.assertEqual(Silence(Path("/dev/null/silent")).last([A, B]), [A, B])
 
     def test_a_clock_that_stepped_back(self) -> None:
-        """What was noted in the future is not believed."""
+        """A note from the future is not believed."""
         Silence(self.path).note([A], B)
         self.now -= 10
         self.assertEqual(Silence(self.path).last([A, B]), [A, B])
@@ -70,7 +70,7 @@ class SilenceTests(SynchronousTestCase):
 
     @given(st.binary(max_size=60))
     def test_damaged(self, data: bytes) -> None:
-        """Whatever is in the file, every endpoint is asked, once."""
+        """Every endpoint is asked once, whatever the file contains."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_bytes(data)
         self.assertCountEqual(Silence(self.path).last([A, B, C]), [A, B, C])

@@ -1,4 +1,4 @@
-"""What a client's words mean on this connection, for people in telnet and for the libraries that Redis users have."""
+"""The meaning of a client's words on its connection, for people in telnet and for the libraries of Redis users."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SessionTests(SynchronousTestCase):
         return answer
 
     def reply(self, line: str) -> Any:
-        """What ``line`` is answered; the connection goes on as it was."""
+        """The answer to ``line``; the connection goes on as it was."""
         answer = self.local(line)
         self.assertFalse(answer.close)
         return answer.reply
@@ -109,7 +109,7 @@ class SessionTests(SynchronousTestCase):
         self.assertIsNone(self.reply("CLIENT GETNAME"))
 
     def test_client(self) -> None:
-        """What libraries say about themselves is accepted, what is not built is refused."""
+        """Libraries may say what they are; commands that dkv does not have are refused."""
         self.assertEqual(self.reply("CLIENT ID"), 7)
         self.assertEqual(self.reply("CLIENT SETINFO LIB-NAME redis-py"), OK)
         self.assertEqual(self.reply("client setinfo lib-ver 8.0"), OK)
@@ -152,7 +152,7 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(self.reply("HELLO")[b"version"], b"7.0.0")
 
     def test_help(self) -> None:
-        """Whoever reaches the port with telnet finds out what to type."""
+        """A person who reaches the port with telnet finds out what to type."""
         lines = [line.text for line in self.reply("HELP")]
         self.assertTrue(any(line.startswith("PUT key value ") for line in lines))
         self.assertEqual(len(lines), len(TABLE) + 1)
@@ -165,7 +165,7 @@ class SessionTests(SynchronousTestCase):
         self.assertLess(len(self.refusal("x" * 50_000 + " y" * 9_000)), 500)
 
     def test_timing_mark(self) -> None:
-        """What telnet asks after Ctrl-C is answered to telnet alone, not to who sends the same bytes as a command."""
+        """Telnet's question after Ctrl-C is answered to telnet, and not to a client that sends it as a command."""
         for line in ("PING", "MULTI"):
             self.local(line)
             self.assertEqual(self.session.interpret(TIMING_MARK), Local(Raw(b"\xff\xfb\x06")))
@@ -199,7 +199,7 @@ class TransactionTests(SynchronousTestCase):
         self.session = ClientSession(7, "192.0.2.1:4000", Limits(), Mock(spec=Inspection))
 
     def interpret(self, line: str) -> Any:
-        """What ``line`` means: an entry, or what it is answered."""
+        """The meaning of ``line``: an entry, or the reply."""
         words = split_line(line.encode())
         assert words
         answer = self.session.interpret(words)

@@ -1,4 +1,4 @@
-"""What monitoring reads in INFO is true, and in the words that it looks for."""
+"""INFO tells monitoring the truth, in the words that it looks for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IDENTITY = Identity("blue", 1, 0xB1, 3)
 
 REDIS_CLI_STAT = """used_memory connected_clients blocked_clients total_commands_processed total_connections_received
 rdb_bgsave_in_progress aof_rewrite_in_progress loading"""
-"""What ``redis-cli --stat`` reads; it also sums up the keys, which nobody counts here."""
+"""The fields that ``redis-cli --stat`` reads; it also sums up the keys, which nobody counts here."""
 
 REDIS_EXPORTER = """redis_version redis_mode os process_id run_id tcp_port uptime_in_seconds connected_clients
 maxclients blocked_clients used_memory used_memory_rss used_memory_peak maxmemory maxmemory_policy expired_keys
@@ -54,7 +54,7 @@ class InfoTests(SynchronousTestCase):
             self.assertIn(name, self.fields())
 
     def test_clients(self) -> None:
-        """Who is there, who was, who was refused, and what they did; what was no request is none."""
+        """The clients that are, were and were refused, and their requests; other bytes are not counted as requests."""
         fields = self.fields(b"clients", b"Stats")
         for name, value in {
             "connected_clients": 2,

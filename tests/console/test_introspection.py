@@ -1,4 +1,4 @@
-"""What a node tells about itself can be read by the clients that ask."""
+"""The clients that ask a node about itself can read its answers."""
 
 from __future__ import annotations
 

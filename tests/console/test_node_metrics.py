@@ -1,4 +1,4 @@
-"""What is counted is what happened."""
+"""The counters agree with what happened."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MetricsTests(SynchronousTestCase):
             self.assertIn(f"dkv_{name}", names)
 
     def test_read_when_asked(self) -> None:
-        """What the node's parts know is not counted twice."""
+        """Numbers that the node's parts know are not counted a second time."""
         samples = self.samples()
         self.assertEqual(samples["dkv_paxos_prepare_total"], 4)
         self.assertEqual(samples["dkv_paxos_accept_total"], 15)
@@ -117,7 +117,7 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(self.samples()["dkv_refused_requests_total{reason=TRYAGAIN}"], 5)
 
     def test_every_measure_is_counted(self) -> None:
-        """What is noted for metrics alone, and not counted, would be noted in vain."""
+        """A note for metrics alone that is not counted would be in vain."""
         uncounted = {event.name for event in noted.TABLE if event.level is None and event not in self.metrics.takers}
         self.assertEqual(uncounted, {"may_serve", "votes"}, "which readiness is for")
 

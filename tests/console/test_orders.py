@@ -1,4 +1,4 @@
-"""What operators order on the client port: done as said, or refused in one line that says why."""
+"""Orders of operators on the client port are carried out, or refused in one line that says why."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class OrderTests(SynchronousTestCase):
             self.assertTrue(self.refusal("dkv.log", *words).startswith("ERR "), words)
 
     def test_busy(self) -> None:
-        """Who asks for the log all the time is told to wait, and the node goes on with its work."""
+        """A client that asks for the log all the time is told to wait, and the node goes on with its work."""
         self.node.log.side_effect = Busy
         self.assertTrue(self.reply("dkv.log").text.startswith("TRYAGAIN "))
 
@@ -79,7 +79,7 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(self.node.faults.mock_calls, [expected])
 
     def test_wrong_faults(self) -> None:
-        """What is not understood does nothing, and the line says what is."""
+        """An order that is not understood does nothing, and the line says which ones are."""
         self.assertIn("node 9 is no peer of node 1; its peers are 2, 3", self.refusal("dkv.fault", "drop", "9", "1"))
         self.assertIn("node 1 is no peer of node 1", self.refusal("dkv.fault", "drop", "1", "1"))
         for rate in ("1.1", "-1", "x", "nan", "1e-3", "", "inf"):

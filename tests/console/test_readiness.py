@@ -87,7 +87,7 @@ class ServedTests(ReadinessTestCase):
                 self.assertReady()
 
     def test_b41_of_the_leader_of_now(self) -> None:
-        """That the last leader was within reach says nothing about the next one."""
+        """A node that could reach the last leader may not reach the next one."""
         self.prove(100.0)
         self.now = 101.0
         self.note(noted.leader_lost, leader=2, ballot=Ballot(1, 2), reason="")

@@ -93,7 +93,7 @@ class CopiesTests(SynchronousTestCase):
 
 
 class PlantedTests(HuntTestCase):
-    """Whoever lets such a directory in counts votes that are none."""
+    """A node that lets such a directory in counts votes that are none."""
 
     def check(self, number: str) -> None:
         """The bug is found: what was set back voted, or led. Few faults, so that each run strikes soon."""
@@ -117,5 +117,5 @@ class PlantedTests(HuntTestCase):
         self.check("B34d")
 
     def test_b34_forgotten_by_a_restart(self) -> None:
-        """What is known of a member in memory alone lets its older copy in after the next restart."""
+        """Knowledge of a member that is only in memory lets its older copy in after the next restart."""
         self.check("B34c")

@@ -71,7 +71,7 @@ class CountTests(SynchronousTestCase):
         self.assertFalse(check([put(b"a", 0, 1), delete(2, 3, b"a", b"a", result=0)]).linearizable)
 
     def test_not_told(self) -> None:
-        """Of a DELETE without an answer, or without a count, nothing is concluded but what it does."""
+        """From a DELETE without an answer, or without a count, only its effect is concluded."""
         puts = [put(b"a", 0, 1), put(b"b", 0, 1)]
         for operation in (delete(2, None, b"a", b"b"), delete(2, 3, b"a", b"b")):
             self.assertTrue(check([*puts, operation, get(b"a", 4, None), get(b"b", 4, None)]).linearizable)
@@ -88,7 +88,7 @@ class CountTests(SynchronousTestCase):
         )
 
     def test_nobody_is_accused(self) -> None:
-        """Whatever order explains all at once is accepted; of what has none, most is found."""
+        """A history that one order explains is accepted; most of those that have no order are found."""
         random, verdicts = Random(3), Counter[tuple[bool, bool]]()
         for _ in range(2000):
             history = []

@@ -58,7 +58,7 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(read_history([f"{history_line(each)}\n".encode() for each in history]), history)
 
     def test_as_documented(self) -> None:
-        """Who writes histories by the documentation is understood."""
+        """Histories that are written by the documentation are understood."""
         put = self.read(kind="put", key="x", arguments=["é"], called=1, returned=2, result="ok")
         self.assertEqual(put, Operation(0, "put", b"x", ("é".encode(),), 1.0, 2.0))
         get = self.read(client="a", kind="get", key={"base64": "/w=="}, called=1.5, returned=2, result=None)

@@ -47,7 +47,7 @@ class BruteForceTests(SynchronousTestCase):
         self.assertGreater(min(verdicts[True], verdicts[False]), 200, verdicts)
 
     def test_windows_are_proofs(self) -> None:
-        """Whoever reads a report can check it by hand: what is shown has no order, and nothing shown is superfluous."""
+        """A reader can check a report by hand: the operations in it have no order, and all of them are needed."""
         random, wrong = Random(5), 0
         for _ in range(400):
             history = _mutated(random, _run(random, 12, clients=3, keys=1, kinds=KINDS))
@@ -123,7 +123,7 @@ class BadTests(SynchronousTestCase):
         self.assert_bad(op(1, "put 1", 0, 1), op(1, "put 2", 2, 9), *reads, shown=[2, 3])
 
     def test_acknowledged_write_lost(self) -> None:
-        """What was confirmed is gone."""
+        """A confirmed write is gone."""
         self.assert_bad(op(1, "put 1", 0, 1), op(2, "get", 2, 3, None), shown=[0, 1])
         self.assert_bad(op(1, "put 1", 0, 1), op(2, "delete", 2, 3, 0), shown=[0, 1])
 
@@ -165,7 +165,7 @@ class GoodTests(SynchronousTestCase):
         )
 
     def test_order_of_calls_does_not_matter(self) -> None:
-        """Of two writes at the same time either may be the last."""
+        """Either of two writes at the same time may be the last."""
         puts = (op(1, "put 1", 0, 5), op(2, "put 2", 1, 4))
         self.assert_good(*puts, op(3, "get", 6, 7, b"1"))
         self.assert_good(*puts, op(3, "get", 6, 7, b"2"))
@@ -195,7 +195,7 @@ class GoodTests(SynchronousTestCase):
         self.assert_good(*(op(at, call, 0, 9, True) for at, call in enumerate(calls)))
 
     def test_equal_times(self) -> None:
-        """Who returns when another calls may come second: a coarse clock is no proof."""
+        """An operation that returns when another is called may come second: a coarse clock proves nothing."""
         self.assert_good(op(1, "put 1", 0, 1), op(2, "get", 1, 2, None))
         self.assert_good(op(2, "get", 0, 1, b"1"), op(1, "put 1", 1, 2))
         self.assert_good(op(1, "put 1", 1, 1), op(2, "get", 1, 1, None), op(3, "get", 1, 1, b"1"))
@@ -207,7 +207,7 @@ class GoodTests(SynchronousTestCase):
 
 
 class ReportTests(SynchronousTestCase):
-    """What a user reads."""
+    """The report, as a user reads it."""
 
     def test_text(self) -> None:
         """The operations by their calls, with times from the first, and what cannot be explained."""
@@ -229,7 +229,7 @@ class ReportTests(SynchronousTestCase):
 def _run(
     random: Random, count: int, clients: int, keys: int, kinds: tuple[Kind, ...], unknown: float = 0.0
 ) -> list[Operation]:
-    """What a correct server answers to clients that each ask again as soon as they were answered."""
+    """The answers of a correct server to clients that ask again as soon as they were answered."""
     return list(_simulate(random, count, clients, keys, kinds, unknown))
 
 

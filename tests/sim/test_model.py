@@ -61,7 +61,7 @@ class StepTests(SynchronousTestCase):
     """One step."""
 
     def test_allowed(self) -> None:
-        """What a correct server does is not called wrong."""
+        """A correct server is not accused."""
         for before, kind, arguments, result, after in ALLOWED:
             self.assertEqual(step(before, known(kind, arguments, result)), (True, after), (before, kind, arguments))
 
@@ -96,7 +96,7 @@ CALLS: st.SearchStrategy[tuple[Kind, tuple[Any, ...]]] = st.one_of(
 
 
 def answer(before: bytes | None, kind: Kind, arguments: tuple[Any, ...]) -> Any:
-    """What a correct server answers."""
+    """The answer of a correct server."""
     some: dict[str, list[Any]] = {"put": [None], "get": [before], "cas": [True, False]}
     every = some.get(kind, [*range(-2, 30)])
     for result in every:
@@ -112,7 +112,7 @@ class AnythingTests(SynchronousTestCase):
     def test_every_value_is_one_of_them(
         self, value: bytes | None, calls: list[tuple[tuple[Kind, tuple[Any, ...]], bool]]
     ) -> None:
-        """What is possible from some value is possible from any: else a correct server is accused."""
+        """A step that is possible from some value is possible from any: else a correct server is accused."""
         state: State = ANYTHING
         for (kind, arguments), has_answer in calls:
             try:
@@ -130,7 +130,7 @@ class AnythingTests(SynchronousTestCase):
         self.assertTrue(step(state, known("get", (), value))[0])
 
     def test_it_is_not_everything(self) -> None:
-        """What the operations themselves contradict is refused."""
+        """Answers that the operations themselves contradict are refused."""
         for calls in (
             (("put", (b"1",), None), ("get", (), b"2")),
             (("get", (), b"1"), ("get", (), b"2")),

@@ -78,7 +78,7 @@ class PictureCase(SynchronousTestCase):
         return [element.text or "" for element in root.iter(f"{SVG}text")]
 
     def titles(self, root: ElementTree.Element, kind: str = "arrow") -> list[str]:
-        """What is said when one points at things of a kind."""
+        """The text shown when the mouse is over things of a kind."""
         groups = [group for group in root.iter(f"{SVG}g") if group.get("class") == kind]
         return [group.findtext(f"{SVG}title") or "" for group in groups]
 
@@ -143,7 +143,7 @@ class PictureTests(PictureCase):
         self.assertEqual([title.partition(" (")[2] for title in titles], ["sent before the picture, arrived 1.005000)"])
 
     def test_lanes(self) -> None:
-        """Who led, was down or paused when."""
+        """When nodes led, were down or paused."""
         self.assertEqual(
             self.titles(self.draw(EVENTS), "lane"),
             [
@@ -190,7 +190,7 @@ class PictureTests(PictureCase):
         self.assertEqual(sum("ChosenMark" in title for title in titles), 2)
 
     def test_before_the_picture(self) -> None:
-        """What was over before is not there: commits, cuts, and what healing ended; what lasts begins at the edge."""
+        """Commits, cuts and faults that ended before are not shown; those that last begin at the edge."""
         earlier = [
             Happening(0.1, 1, "lossy", "to node 3, 20%"),
             Happening(0.2, 1, "cut", "to node 3"),

@@ -1,4 +1,4 @@
-"""What nodes say of their readiness while one reaches another one way only, and what planted bugs make of it."""
+"""The readiness of nodes while one reaches another in only one direction, also with planted bugs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ReadyTestCase(SynchronousTestCase):
         return {node.number for node in self.world.nodes if not node.readiness.ready}
 
     def leader_and_others(self) -> tuple[SimulatedNode, list[SimulatedNode]]:
-        """Who leads, and who does not."""
+        """The leader, and the other nodes."""
         (leader,) = self.world.leading
         others = [node for node in self.world.nodes if node.number != leader]
         return self.world.nodes[leader - 1], others
@@ -59,7 +59,7 @@ class ReadyTestCase(SynchronousTestCase):
             wires.block(one, other)
 
     def after(self, seconds: float) -> set[int]:
-        """The nodes that are not ready after so long, in which no rule was broken."""
+        """The nodes that are not ready after ``seconds``, in which no rule was broken."""
         self.assertTrue(self.world.run(seconds), self.world.violation)
         return self.unready()
 
@@ -164,7 +164,7 @@ class PlantedTests(ReadyTestCase):
         self.check("B41")
 
     def test_b41_answers_of_anybody(self) -> None:
-        """That others reach the leader."""
+        """The planted bug: a node counts as ready because others reach the leader."""
         self.check("B41b")
 
     def test_b41_classic(self) -> None:

@@ -157,7 +157,7 @@ class NetworkTests(SynchronousTestCase):
         self.assertEqual(self.told(self.two), ["Confirm 1"])
 
     def test_a_new_process_is_dialled_at_once(self) -> None:
-        """What was dialled is connected with a process that is no more; whoever finds out first ends it."""
+        """The connection leads to a process that no longer exists; the end that finds out first closes it."""
         self.wait()
         self.told(self.one)
         self.network.wires.cut(2, 1)  # so that nobody tells node 1
@@ -210,7 +210,7 @@ class NetworkTests(SynchronousTestCase):
         self.assertEqual((self.told(self.one), self.told(self.two)), ([], []))
 
     def test_a_full_queue_drops(self) -> None:
-        """What a peer does not read waits, up to a limit."""
+        """Messages that a peer does not read wait, up to a limit."""
         self.wait()
         self.told(self.two)
         self.two.clock.pause()

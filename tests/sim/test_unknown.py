@@ -45,7 +45,7 @@ def open_histories(draw: st.DrawFn) -> list[Operation]:
 
 
 def hard_history(seed: int, count: int = 120) -> list[Operation]:
-    """What a correct server answers to clients that lose a third of its answers, or it their requests."""
+    """The answers of a correct server if a third of the answers, or of the requests, are lost."""
     random = Random(seed)
     free = [0.0] * random.choice((3, 6, 10))
     asked = []
@@ -107,14 +107,14 @@ class UnknownTests(SynchronousTestCase):
         self.assertEqual(check([*writes, *again, op(2, "get", 40, 41, told + b"07")], STEPS), Verdict(True))
 
     def test_unseen_and_yet_needed(self) -> None:
-        """What nobody read may have made the value that was deleted, or a length."""
+        """A value that nobody read may have been the one that was deleted, or have made a length."""
         writes = [op(1, "put a", 0), op(1, "put b", 0), op(1, "append c", 0)]
         self.assertTrue(check([*writes, op(2, "delete", 1, 2, 1), op(2, "append xy", 3, 4, 4)]).linearizable)
         self.assertTrue(check([*writes, *(op(2, "delete", at, at + 1, 1) for at in (1, 3, 5))]).linearizable)
         self.assertFalse(check([*writes, *(op(2, "delete", at, at + 1, 1) for at in (1, 3, 5, 7))]).linearizable)
 
     def test_alike(self) -> None:
-        """Of a hundred deletes that may have happened one or two are tried."""
+        """Only one or two of a hundred deletes that may have happened are tried."""
         deletes = [op(at, "delete", 0) for at in range(100)]
         writes = [op(1, f"put {at}", at, at + 0.5) for at in range(20)]
         reads = [op(2, "get", at + 0.6, at + 0.7, None) for at in range(0, 20, 2)]

@@ -1,4 +1,4 @@
-"""What clients were told, made into a history: nothing that may have happened is left out, nothing is made up."""
+"""The answers of clients as a history: nothing that may have happened is left out, and nothing is made up."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def asked(text: str, reply: Any = None, at: int = 1, ring: Keyring = RING, **fie
 
 
 def executions(requests: Sequence[Request], done: Sequence[tuple[Any, float]]) -> Executions:
-    """What the log says of the first one's token."""
+    """The executions of the first request's token, from the log."""
     write = interpret(requests[0].words, LIMITS)
     assert isinstance(write, list) or not done
     return {TOKEN: [Done(write, answer, 1.0, by) for answer, by in done if isinstance(write, list)]}
@@ -56,7 +56,7 @@ class HistoryTests(SynchronousTestCase):
         return [(each.kind, each.returned, each.result) for each in history(requests, executions(requests, done))]
 
     def test_outcomes(self) -> None:
-        """What is known, what is not, and what certainly did not happen."""
+        """Known outcomes, unknown ones, and requests that certainly were not executed."""
         self.assertEqual(self.kinds(asked("append k a", 3)), [("append", 1.1, 3)])
         self.assertEqual(self.kinds(asked("append k a")), [("append", None, None)])
         self.assertEqual(self.kinds(asked("append k a", UNCERTAIN)), [("append", None, None)])
@@ -70,7 +70,7 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(operation, Operation(1, "delete", b"a", (b"b", b"c"), 1, 1.1, 2))
 
     def test_refused_for_its_length(self) -> None:
-        """What was not appended tells how long the value was, also if it is the answer of a repeated write."""
+        """A refused append tells how long the value was, also as the answer to a repeated write."""
         self.assertEqual(self.kinds(asked("append k ab", FULL)), [("strlen", 1.1, 3)])
         again = asked("append k ab", FULL, token=TOKEN, unsure=True)
         self.assertEqual(self.kinds(again, done=[(FULL, 1.05)]), [("strlen", 1.1, 3)])
@@ -88,7 +88,7 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(self.kinds(answered, repeat, done=[(3, 1.05), (4, 9.0)]), [told, other])
 
     def test_never_executed(self) -> None:
-        """What the log does not have by now nobody has seen."""
+        """Nobody has seen a write that the log does not have by now."""
         for answer in (None, UNCERTAIN, OLD, MISMATCH):
             lost = asked("append k a", answer, token=TOKEN, unsure=True)
             self.assertEqual(self.kinds(lost), [])
@@ -136,12 +136,12 @@ class ReplyTests(SynchronousTestCase):
     """Replies that no request can have."""
 
     def complaint(self, *requests: Request, done: Sequence[tuple[Any, float]] = ()) -> str | None:
-        """What is wrong with these."""
+        """The sentence about these requests."""
         crowd = Mock(requests=requests, limits=LIMITS, unanswered=[])
         return wrong_reply(crowd, executions(requests, done))
 
     def test_fitting(self) -> None:
-        """What each kind of request may be answered."""
+        """The answers that each kind of request may get."""
         fitting: list[tuple[str, Any]] = [
             ("get k", "nil"), ("get k", b"abcd"), ("get k", REFUSED), ("put k abcd", OK), ("put k a", UNCERTAIN),
             ("append k a", 4), ("append k ab", FULL), ("delete a b a", 2), ("delete a", 0), ("echo x", b"x"),
@@ -198,7 +198,7 @@ class KeyringTests(SynchronousTestCase):
 
 
 class CrowdTests(SynchronousTestCase):
-    """What clients are there for, they do."""
+    """Clients do all that they are made for."""
 
     def test_everything_happens(self) -> None:
         """A thing that no seed does finds nothing."""

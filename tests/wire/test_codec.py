@@ -166,7 +166,7 @@ class Tags(SynchronousTestCase):
 
 
 class RoundTrip(SynchronousTestCase):
-    """What one node encodes, another decodes to the same."""
+    """A node decodes the message that another one has encoded."""
 
     @settings(max_examples=400)
     def test_hello_of_another_protocol(self) -> None:
@@ -193,7 +193,7 @@ class RoundTrip(SynchronousTestCase):
 
 
 class Refusals(SynchronousTestCase):
-    """What is no message is a CodecError: never another exception, never a message with a wrong value in it."""
+    """Other bytes are a CodecError: never another exception, and never a message with a wrong value in it."""
 
     def refuse(self, body: bytes, words: str = "") -> None:
         error = self.assertRaises(CodecError, decode, body)

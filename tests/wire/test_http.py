@@ -61,7 +61,7 @@ class HttpTests(SynchronousTestCase):
             self.assertTrue(is_http(line), line)
 
     def test_commands(self) -> None:
-        """What can be told apart is a command: quotes do it, and so does whatever no HTTP client sends."""
+        """A line that can be told from HTTP is a command: by quotes, or by words that no HTTP client sends."""
         for line in (
             b"", b"  ", b"PING", b"PUT k v", b"GET /x", b"DELETE /x http://x/", b'PUT k "HTTP/1.1"',
             b"PUT k 'HTTP/1.1'",

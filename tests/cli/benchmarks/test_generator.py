@@ -99,7 +99,7 @@ class Server:
 
 
 class GeneratorTests(SynchronousTestCase):
-    """What it says it did is what servers saw."""
+    """Its report agrees with what servers saw."""
 
     def setUp(self) -> None:
         self.server = Server(self)

@@ -71,7 +71,7 @@ class FakeSystem:
 
 
 class RoundsTests(SynchronousTestCase):
-    """What is compared is measured under the same conditions."""
+    """Systems are compared under the same conditions."""
 
     def setUp(self) -> None:
         self.log: list[str] = []
@@ -136,7 +136,7 @@ class GridTests(SynchronousTestCase):
         )
 
     def test_names(self) -> None:
-        """What is usual is left out, what is not is said."""
+        """Usual values are left out, and others are named."""
         self.assertEqual(Workload("set", 1).name, "SET, 1 client")
         self.assertEqual(
             Workload("get", 50, 16, 65_536, to="all").name, "GET, 50 clients, pipelined 16, 64 KiB, all nodes"

@@ -1,4 +1,4 @@
-"""What people keep of a benchmark: tables, drawings, chapters; and the command's own mistakes."""
+"""The results of a benchmark that people keep: tables, drawings, chapters; and mistakes on the command line."""
 
 from __future__ import annotations
 
