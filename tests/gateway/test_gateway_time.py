@@ -38,6 +38,18 @@ class TimeoutTests(SynchronousTestCase):
         self.node.leader(3)
         self.assertEqual((self.node.batches(), self.node.barriers()), ([], []))
 
+    def test_what_is_measured(self) -> None:
+        """An operator sees how long requests waited, the oldest of each group: for a number, and for their reads."""
+        self.node.leader(0)
+        self.node.give(requests(1, put("a")), requests(2, get("b")))
+        self.node.wait(0.5)
+        self.node.give(requests(3, put("c")))
+        self.node.wait(0.25)
+        self.node.leader(3)
+        self.node.give(Barrier(BOOT, 1, 0), ReadResults(1, [b"v"]))
+        seconds = {event: fields["seconds"] for event, fields in self.node.turn.measures if "seconds" in fields}
+        self.assertEqual(seconds, {"batch_numbered": 0.75, "reads_evaluated": 0.75})
+
     def test_to_the_moment(self) -> None:
         """``request_seconds`` are what a client waits, wherever its request is by then, and not one look longer."""
         self.node.give(requests(1, put("numbered")))
