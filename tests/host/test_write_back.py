@@ -42,6 +42,15 @@ class WriteBackTests(SynchronousTestCase):
         self.assertAlmostEqual(self.asked[0], SECONDS)
         self.assertTrue(self.write_back.is_due())
 
+    def test_by_time_again(self) -> None:
+        """What is staged after one write-back does not wait for the next busy moment."""
+        for times in (1, 2, 3):
+            self.layers.stage(b"k", b"v")
+            self.assertFalse(self.write_back.is_due())
+            self.clock.advance(SECONDS)
+            self.assertEqual(len(self.asked), times)
+            self.write_back.written()
+
     def test_by_weight(self) -> None:
         """At the limit they may wait, above it they do not: memory is bounded."""
         self.layers.stage(b"k", b"")
