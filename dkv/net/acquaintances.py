@@ -1,8 +1,8 @@
 """What this node knows of its peers, and its judgement of what they say of themselves.
 
-A Hello is refused if its sender is none of this cluster's members as they were at the first start, or goes by other
-rules. It is refused *for good* if its directory is shown to have forgotten something: its copy was put back, or runs
-twice, or its disk lied. Whoever let it in would count votes and number batches a second time (B34).
+A Hello is refused if its sender is not one of the members that this cluster first started with, or goes by other
+rules. It is refused *for good* if the sender's directory is shown to have forgotten something: a copy of it was put
+back, or runs twice, or its disk lied. A node that let it in would count votes and number batches a second time (B34).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Objection:
 
 
 def hello_of(identity: Identity, mode: str, frame_bytes_max: int, votes: Votes) -> Hello:
-    """What a node says in the life that ``identity`` is of; ``votes`` are those on its disk when that began."""
+    """What a node says in the life that ``identity`` names; ``votes`` are those on its disk as that life began."""
     return Hello(
         PROTOCOL,
         identity.cluster,
@@ -42,7 +42,7 @@ def hello_of(identity: Identity, mode: str, frame_bytes_max: int, votes: Votes) 
 
 
 class Acquaintances:
-    """The judge of Hellos at the node whose own is ``me``; ``known`` is what its disk keeps of ``peers``."""
+    """Judges Hellos for the node whose own is ``me``; ``known`` is what its disk keeps of ``peers``."""
 
     def __init__(self, me: Hello, peers: Iterable[int], known: Mapping[int, Acquaintance]) -> None:
         self._me = me
@@ -52,7 +52,7 @@ class Acquaintances:
         self._told_count: dict[int, int] = {}
 
     def meet(self, hello: Hello) -> Acquaintance | None:
-        """Take in a Hello without objection; what is known of its sender now, None if that life was met before."""
+        """Take in a Hello without objection: what is known of its sender now; None if that life was met before."""
         known = self._known.get(hello.node)
         if known is not None and known.start == hello.start:
             return None
@@ -68,13 +68,13 @@ class Acquaintances:
             self._told_count[node] = message.votes
 
     def _votes(self, node: int, known: Acquaintance) -> Votes:
-        """What the disk of ``node`` holds at least, by what is ``known`` of it and by what it told since."""
+        """What the disk of ``node`` must hold, by what is ``known`` of it and by what it has told since."""
         return known.votes.joined(Votes(self._told_ballot.get(node, ZERO), self._told_count.get(node, 0)))
 
     def objection(self, hello: Hello, target: int | None = None, living: Iterable[Start] = ()) -> Objection | None:
         """Why this node will not talk to the sender of ``hello``; None if it will.
 
-        ``target`` is whom this node meant to dial, ``living`` are the lives of the sender that are connected now.
+        ``target`` is the node that this node meant to dial; ``living`` are the lives of the sender that are connected.
         """
         reason = self._other_cluster(hello) or self._other_member(hello, target) or self._other_rules(hello)
         if reason is not None:
@@ -145,9 +145,9 @@ class Acquaintances:
         return None
 
     def _forgotten(self, hello: Hello, known: Acquaintance) -> str | None:
-        """What the sender's directory does not know and should: words that follow its name; None if it knows all.
+        """What the sender's directory should know and does not, in words that follow its name; None if it knows all.
 
-        A life that was met before was judged then, and has voted since.
+        A life that was met before was judged at that time, and has voted since.
         """
         met, now, we = known.start, hello.start, f"node {self._me.node}"
         votes = self._votes(hello.node, known)

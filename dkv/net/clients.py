@@ -93,11 +93,11 @@ class Clients(Factory):
 
     @property
     def inflight_bytes(self) -> int:
-        """What requests that are not answered yet took on the wire."""
+        """The bytes on the wire of all requests that are not answered yet."""
         return self._inflight
 
     def buildProtocol(self, addr: Any) -> TwistedProtocol:
-        """A connection, or a polite refusal."""
+        """A client connects: a connection, or a polite refusal."""
         peer = _text(addr)
         if self._drained is not None:
             return Refusal(STOPPING)
@@ -120,7 +120,7 @@ class Clients(Factory):
     def remove(self, connection: ClientConnection, unanswered: bool, inflight: int) -> None:
         """A connection is lost, perhaps with requests unanswered, of ``inflight`` bytes."""
         if unanswered:
-            self.collect()
+            self.collect()  # The gateway must hear of the requests before it hears that their client is gone.
             self._deliver(ClientGone(connection.number))
         if self._connections.pop(connection.number, None) is None:
             return
@@ -142,7 +142,7 @@ class Clients(Factory):
         """Nothing to load: connections do not outlive the process."""
 
     def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
-        """Hand replies to their connections, if they are still there."""
+        """The gateway has answered: hand the replies to their connections, if they are still there."""
         connections = self._connections
         for replies in message.replies:
             connection = connections.get(replies.connection)
@@ -151,14 +151,14 @@ class Clients(Factory):
                 self._release(replies.size)
 
     def admit(self, requests: Requests) -> None:
-        """Requests have arrived for the gateway."""
+        """Requests have arrived for the gateway. It gets them with all that arrive in this turn of the reactor."""
         if not self._arrived:
             self._wake()
         self._arrived.append(requests)
         self._charge(requests.size)
 
     def collect(self) -> None:
-        """Deliver what has arrived since the last time."""
+        """Deliver to the gateway what has arrived since the last time."""
         if self._arrived:
             arrived, self._arrived = self._arrived, []
             self._deliver(ClientRequests(arrived))
@@ -188,7 +188,7 @@ class Clients(Factory):
         self._balance()
 
     def _balance(self) -> None:
-        """Stop or resume all connections; one that gets to go on is the last to do so the next time."""
+        """Stop or resume all connections. One that gets to go on is the last to do so the next time."""
         was_paused, self.paused = self.paused, self._choked or self._held
         if self.paused and not was_paused:
             for connection in list(self._connections.values()):
@@ -203,9 +203,9 @@ class Clients(Factory):
     # --- the end ---
 
     def drain(self, seconds: float) -> Deferred[None]:
-        """Take in no more requests; fires when all connections are closed, their requests answered.
+        """Take in no more requests. Fires when all requests are answered and all connections are closed.
 
-        Whoever is still there after ``seconds`` is cut off.
+        A client that is still there after ``seconds`` is cut off.
         """
         self._drained = Deferred()
         drained = self._drained

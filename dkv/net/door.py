@@ -1,4 +1,4 @@
-"""Ports that are bound before what stands behind them exists: a node opens its directory only once all are its own."""
+"""Ports that are bound before what serves them exists: a node opens its directory only once it has all its ports."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dkv.net.listening import listening_endpoint
 
 
 class Door(Factory):
-    """The port that the endpoint string ``listen`` names, closed until ``open`` names who stands behind it.
+    """The port that the endpoint string ``listen`` names. It is closed until ``open`` says what serves it.
 
-    Twisted accepts nothing before the reactor is in control again, and until then whoever connects waits in the
-    kernel's queue. So nobody is turned away if the door is opened in the turn in which it was bound; later, as with
-    an endpoint that takes its time to listen, those who come too early are.
+    Twisted accepts nothing before the reactor is in control again; until then, a client that connects waits in the
+    kernel's queue. So nobody is turned away if the door is opened in the same turn in which it was bound. An endpoint
+    may also take its time to listen; then those that come before the door is open are turned away.
     """
 
     noisy = False
@@ -28,7 +28,7 @@ class Door(Factory):
         """An ``IListeningPort``, once there is one."""
 
     def bind(self) -> Deferred[None]:
-        """Listen; fails with what the endpoint makes of an address that is taken or not ours."""
+        """Listen. Fails with what the endpoint makes of an address that is taken, or that is not this machine's."""
 
         def keep(port: Any) -> None:
             self.port = port
@@ -37,16 +37,16 @@ class Door(Factory):
         return listening.addCallback(keep)
 
     def open(self, factory: Any) -> None:
-        """From now on ``factory``, a protocol factory, serves whoever connects."""
+        """From now on ``factory``, a protocol factory, serves all that connect."""
         self._behind = factory
         factory.doStart()
 
     def buildProtocol(self, addr: Any) -> Any:
-        """What the factory behind the door makes; None, which closes the connection, as long as it is closed."""
+        """Somebody connects: what the factory makes; None, which closes the connection, while the door is closed."""
         return None if self._behind is None else self._behind.buildProtocol(addr)
 
     def close(self) -> Deferred[Any]:
-        """Listen no more; connections stay. Nothing happens if it does not listen."""
+        """Listen no more. Connections stay. Nothing happens if it does not listen."""
         if self.port is None:
             return succeed(None)
         port, self.port = self.port, None

@@ -1,7 +1,7 @@
 """Faults on order: what this node writes to a peer is dropped or delayed, for a limited time.
 
-Everything written is treated alike, Hellos and signs of life too, so a pair of nodes that drop all they write to each
-other is as good as disconnected. Connections are made all the same, and given up when nothing is heard on them.
+All that is written is treated alike, also Hellos and signs of life. So two nodes that drop all that they write to each
+other are as good as disconnected. They still make connections, and give them up when they hear nothing on them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, Protocol
 from dkv.net.event_log import EventLog
 
 FAULT_SECONDS = 60.0
-"""How long an order holds unless it says."""
+"""How long an order holds, unless it says how long."""
 FAULT_SECONDS_MAX = 3_600.0
 DELAY_SECONDS_MAX = 10.0
 DELAYED_BYTES_MAX = 64 << 20
-"""So much may be held back in all; what is beyond is dropped."""
+"""How much may be held back in all. What is beyond is dropped."""
 
 
 class Writer(Protocol):
@@ -35,7 +35,7 @@ class Writer(Protocol):
 
 @dataclass(slots=True)
 class _Rule:
-    """What happens to what is written to one peer; each of the two until its time, in monotonic seconds."""
+    """What happens to what is written to one peer. Each of the two ends at its time, in monotonic seconds."""
 
     drop: float = 0.0
     drop_until: float = 0.0
@@ -44,7 +44,7 @@ class _Rule:
 
 
 class FaultOrders:
-    """The orders of one node, about its ``peers``; falsy while there are none."""
+    """The orders of one node about its ``peers``; falsy while there are none."""
 
     def __init__(self, reactor: Any, peers: Iterable[int], log: EventLog, random: Random) -> None:
         self.peers = frozenset(peers)
@@ -73,21 +73,21 @@ class FaultOrders:
         self._expire()
 
     def delay(self, node: int, delay_seconds: float, seconds: float) -> None:
-        """Delay what is written to ``node`` by ``delay_seconds``; it keeps its order."""
+        """Delay what is written to ``node`` by ``delay_seconds``. It keeps its order."""
         rule = self._rules.setdefault(node, _Rule())
         rule.delay, rule.delay_until = delay_seconds, self._reactor.seconds() + seconds
         self._log.warning("fault_set", peer=node, delay_ms=round(delay_seconds * 1000, 3), seconds=seconds)
         self._expire()
 
     def clear(self, node: int | None) -> None:
-        """Forget the orders about ``node``, or all of them; what is held back still comes when its time is."""
+        """Forget the orders about ``node``, or all of them. What is held back is still written at its time."""
         for peer in [peer for peer in self._rules if node in (None, peer)]:
             del self._rules[peer]
             self._log.info("fault_cleared", peer=peer)
         self._expire()
 
     def stop(self) -> None:
-        """The node stops."""
+        """The node stops: forget all orders."""
         self._rules.clear()
         self._expire()
 
@@ -105,7 +105,7 @@ class FaultOrders:
         ]
 
     def _expire(self) -> None:
-        """End what has had its time, and look again when the next one has."""
+        """End what has had its time, and look again when the next order has had its own."""
         now = self._reactor.seconds()
         if self._expiry is not None and self._expiry.active():
             self._expiry.cancel()

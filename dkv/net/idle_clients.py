@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from twisted.internet.task import LoopingCall
 
 LOOKS = 4
-"""So often is a client looked at in ``idle_seconds_max``; so it is closed a quarter of that late at most."""
+"""How often a client is looked at in ``idle_seconds_max``. So it is closed at most a quarter of that late."""
 
 
 class Idler(Protocol):
-    """A connection, as far as this module is concerned."""
+    """A connection, as far as it may be idle."""
 
     quiet_looks: int
     """How often it was looked at since something came in or went out."""
@@ -26,10 +26,10 @@ class Idler(Protocol):
 
 
 class IdleClients:
-    """Looks at ``connections()`` and closes those that were idle for ``seconds_max``; never if that is 0.
+    """Looks at ``connections()``, and closes those that were idle for ``seconds_max``; never if that is 0.
 
-    Looks are counted, not seconds: a process that stood still for an hour looks once when it goes on, and does not
-    blame its clients for that hour. They are told nothing, for they would take it for the reply to what they ask next.
+    Looks are counted and not seconds. A process that stood still for an hour looks once when it goes on, and does not
+    blame its clients for that hour. A client is told nothing: it would take that for the reply to its next request.
     """
 
     def __init__(self, reactor: Any, seconds_max: float, connections: Callable[[], Iterable[Idler]]) -> None:

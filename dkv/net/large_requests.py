@@ -1,7 +1,7 @@
 """A bound on what large requests cost before they are complete, over all clients of a node.
 
-A client may send the beginning of an 8 MiB request and stop. So only so many connections at a time may go on with a
-request that has grown large; the others are not read until one of those has finished. One that takes too long
+A client may send the beginning of an 8 MiB request and stop. So only a few connections at a time may go on with a
+request that has grown large. The others are not read until one of those has finished. A connection that takes too long
 while others wait is closed.
 """
 
@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from dkv.settings import KIB, Limits
 
 LARGE_BYTES = 64 * KIB
-"""What an unfinished request may hold without asking; also about the most that one read brings."""
+"""How much of an unfinished request may be held without asking. One read brings about as much."""
 
 LARGE_SECONDS = 10.0
-"""So long may a large request take to arrive while others wait."""
+"""How long a large request may take to arrive while others wait."""
 
 
 class Receiver(Protocol):
@@ -39,7 +39,7 @@ class LargeRequests:
         self._watch: Any = None
 
     def may_read(self, receiver: Receiver, held: int) -> bool:
-        """Whether ``receiver``, whose unfinished request holds ``held`` bytes, may read on; if not, it will be told."""
+        """Whether ``receiver``, with an unfinished request of ``held`` bytes, may read on. If not, it is told later."""
         if held <= LARGE_BYTES:
             if receiver in self._since or receiver in self._waiting:
                 self.forget(receiver)
@@ -55,7 +55,7 @@ class LargeRequests:
         return False
 
     def forget(self, receiver: Receiver) -> None:
-        """The request is complete, or the connection gone: the next may go on."""
+        """The request is complete, or the connection is gone: the next one may go on."""
         self._waiting.pop(receiver, None)
         self._since.pop(receiver, None)
         self._admit()

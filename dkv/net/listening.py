@@ -15,7 +15,7 @@ from zope.interface import implementer
 from dkv.net.lookups import HostName, host_name
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted: a thousand clients that connect at once are no reason to drop one."""
+"""How many connections may wait to be accepted. A thousand clients may connect at once, and none should be dropped."""
 
 
 _UNIX = re.compile(r"(haproxy:)?unix:")
@@ -24,9 +24,9 @@ _UNIX_MODE = "mode=600"
 
 
 def listening_endpoint(reactor: Any, text: str) -> Any:
-    """The server endpoint that ``text`` describes, with ``BACKLOG`` unless it sets its own or its kind has none.
+    """The server endpoint that ``text`` describes, with ``BACKLOG``, unless it sets its own or its kind has none.
 
-    A socket in the file system is its owner's alone unless ``text`` gives it another mode.
+    A socket in the file system is for its owner alone, unless ``text`` gives it another mode.
     """
     host = host_name(text, "interface", ("tcp", "tcp6"), 2)
     if host is not None:
@@ -37,15 +37,15 @@ def listening_endpoint(reactor: Any, text: str) -> Any:
         try:
             return serverFromString(reactor, ":".join((text, *more)))  # type: ignore[no-untyped-call]
         except TypeError:
-            pass  # its kind takes no such words, or was given them by position
+            pass  # Its kind takes no such words, or was given them by position.
     return serverFromString(reactor, text)  # type: ignore[no-untyped-call]
 
 
 @implementer(IStreamServerEndpoint)
 class _NamedEndpoint:
-    """The server endpoint that ``text`` describes, which has a name for an interface that is looked up first.
+    """The server endpoint that ``text`` describes, in which an interface has a name. The name is looked up first.
 
-    Left to the system's ``bind``, the look-up would stop the reactor for as long as a DNS takes that does not answer.
+    If the look-up were left to the system's ``bind``, a DNS that does not answer would stop the reactor all that time.
     """
 
     def __init__(self, reactor: Any, text: str, host: HostName) -> None:
@@ -76,12 +76,12 @@ class _First:
         self._address: str | None = None
 
     def resolutionBegan(self, resolution: Any) -> None:
-        """Nobody gives up on it: without its address a node cannot begin."""
+        """The look-up has begun. Nobody cancels it: without its address a node cannot begin."""
 
     def addressResolved(self, address: Any) -> None:
-        """One of its addresses."""
+        """One of the addresses is found: the first one is taken."""
         self._address = self._address or address.host
 
     def resolutionComplete(self) -> None:
-        """There are no more."""
+        """There are no more addresses."""
         self._found.callback(self._address)

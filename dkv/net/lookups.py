@@ -1,7 +1,7 @@
 """Looking up names of hosts without Twisted's pool of threads, which a DNS that does not answer would fill.
 
-Each name is looked up in a thread of its own, one look-up at a time. A thread that hangs keeps nobody else waiting: not
-those who ask for other names, nor those who ask for this one if it was found before, and not the end of the process.
+Each name is looked up in a thread of its own, one look-up at a time. A thread that hangs delays nobody who asks for
+another name, and nobody who asks for this one if it was found before. Nor does it delay the end of the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IHostnameResolver, IHostResolution
 from zope.interface import implementer
 
 PATIENCE_SECONDS = 0.2
-"""How long to wait for an answer if the name was found before; then what was found last is used meanwhile."""
+"""How long to wait for an answer if the name was found before. After that, what was found last is used."""
 
 _FAMILIES: dict[Any, int] = {IPv4Address: socket.AF_INET, IPv6Address: socket.AF_INET6}
 _Key = tuple[str, int]
@@ -25,7 +25,7 @@ _Key = tuple[str, int]
 
 
 class HostName(NamedTuple):
-    """A name of a host within an endpoint string: its word ``place`` is ``prefix`` and the name."""
+    """The name of a host within an endpoint string: the word at ``place`` is ``prefix`` and the name."""
 
     words: list[str]
     place: int
@@ -70,7 +70,7 @@ def _in_a_thread(work: Callable[[], None]) -> None:
 
 @implementer(IHostResolution)
 class _Resolution:
-    """Somebody who waits for the addresses of ``name``."""
+    """A receiver that waits for the addresses of ``name``."""
 
     def __init__(self, name: str, port: int, receiver: Any) -> None:
         self.name = name
@@ -87,7 +87,7 @@ class _Resolution:
         receiver.resolutionComplete()
 
     def cancel(self) -> None:
-        """Wait no more."""
+        """The receiver does not want the addresses any more."""
         self._receiver = None
 
 
@@ -116,7 +116,7 @@ class Lookups:
         addressTypes: Sequence[type] | None = None,  # noqa: N803 - as above
         transportSemantics: str = "TCP",  # noqa: N803 - as above
     ) -> _Resolution:
-        """Look ``hostName`` up; the receiver hears of no address if there is none."""
+        """Look ``hostName`` up. If it has no address, the receiver hears only that the look-up is complete."""
         resolution = _Resolution(hostName, portNumber, resolutionReceiver)
         resolutionReceiver.resolutionBegan(resolution)
         kinds = tuple(addressTypes or _FAMILIES)
@@ -131,14 +131,14 @@ class Lookups:
         return resolution
 
     def trouble(self, name: str) -> str | None:
-        """What is wrong with the name, in words; None if it was found, if only once."""
+        """What is wrong with the name, in words; None if it was ever found."""
         if any(name == key[0] and key not in self._found for key in self._waiting):
             return f"the look-up of the name {name} is not answered"
         failure = None if any(name == found for found, _ in self._found) else self._failures.get(name)
         return None if failure is None else f"the name {name} is not found: {failure}"
 
     def _look_up(self, key: _Key) -> None:
-        """In the thread: it may take for ever."""
+        """Runs in a thread of its own: it may take for ever."""
         name, family = key
         try:
             answers = self._getaddrinfo(name, None, family, socket.SOCK_STREAM)
@@ -159,7 +159,7 @@ class Lookups:
             resolution.deliver(self._found.get(key, []))
 
     def _use_last(self, key: _Key, resolution: _Resolution) -> None:
-        """The look-up takes long; its answer is for those who ask later."""
+        """The look-up takes long: use what was found last. Its own answer is for those who ask later."""
         waiting = self._waiting.get(key, [])
         if resolution in waiting:
             waiting.remove(resolution)

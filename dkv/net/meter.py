@@ -1,4 +1,4 @@
-"""What passes through the client port, counted: once for each read and write of a socket, not for each request."""
+"""Counts what passes through the client port, once for each read and write of a socket and not for each request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Meter:
         self.connections = 0
         """Accepted, without those that were refused."""
         self.requests = 0
-        """Taken in; what was no request counts as one, as it is answered too."""
+        """Requests taken in. Input that was no request counts as one, as it is answered too."""
         self.input_bytes = 0
         self.output_bytes = 0
         self.requests_per_second = 0.0
@@ -33,7 +33,7 @@ class Meter:
         self._sampling.clock = reactor
 
     def start(self) -> None:
-        """Somebody has connected: measure the rate, until all have left and a second has passed."""
+        """A client has connected: measure the rate, until all have left and a second has passed."""
         if not self._sampling.running:
             self._sampled_at, self._sampled = self._reactor.seconds(), self.requests
             self._sampling.start(SAMPLE_SECONDS, now=False)

@@ -1,4 +1,4 @@
-"""What a client gets that is not let in."""
+"""The answer to a client that is not let in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every TCP connection of a node is told once, at its beginning."""
+"""Options that every TCP connection of a node gets when it is made."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from twisted.internet.interfaces import ITCPTransport
 KEEPALIVE_IDLE_SECONDS = 60
 KEEPALIVE_INTERVAL_SECONDS = 20
 KEEPALIVE_PROBES = 3
-"""A connection whose other end is gone without a word ends two minutes after it was last heard; by default after two
-hours, which is also longer than many firewalls remember a connection on which nothing passes."""
+"""A connection whose other end has gone without a word ends two minutes after it was last heard. The system's default
+is two hours, which is also longer than many firewalls remember a connection on which nothing passes."""
 
 _OPTIONS = (
     (SOL_SOCKET, SO_KEEPALIVE, 1),
@@ -23,7 +23,7 @@ _OPTIONS = (
 
 
 def prepare_socket(transport: Any) -> None:
-    """Send without delay, and notice when the other end is gone; nothing on what is no TCP."""
+    """Send without delay, and notice when the other end is gone. A transport that is not TCP stays as it is."""
     if not ITCPTransport.providedBy(transport):
         return
     transport.setTcpNoDelay(True)

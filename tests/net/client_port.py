@@ -96,7 +96,7 @@ class Port:
 
     @property
     def messages(self) -> deque[Any]:
-        """What the gateway got and has not answered: ``Requests``, ``ClientGone``, ``RepliesUnread``."""
+        """The messages that the gateway got and has not answered: ``Requests``, ``ClientGone``, ``RepliesUnread``."""
         self.clients.collect()
         return self._messages
 

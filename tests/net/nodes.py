@@ -33,7 +33,7 @@ def hello(
     members: int = 2,
     **more: Any,
 ) -> Hello:
-    """What node ``node`` of a cluster of ``members`` says; its incarnation is 0xB0 + its id, ``more`` other fields."""
+    """The Hello of node ``node`` of ``members``. Its incarnation is 0xB0 + its id; ``more`` are other fields."""
     said = Hello(
         PROTOCOL,
         cluster,
@@ -50,7 +50,7 @@ def hello(
 
 
 def starts(boot: int) -> tuple[Start, ...]:
-    """Those of a directory that was started ``boot`` times."""
+    """The starts of a directory that was started ``boot`` times."""
     return tuple(Start(each, 0xF0 + each) for each in range(max(1, boot - STARTS_KEPT + 1), boot + 1))
 
 
@@ -163,7 +163,7 @@ class MeshTestCase(SynchronousTestCase):
         return mesh, recorder
 
     def stop(self, mesh: Mesh, port: int) -> None:
-        """As a process that ends: it listens no more and its connections close."""
+        """Stop like a process that ends: it listens no more, and its connections close."""
         self.network.closed.add(port)
         stopped = mesh.stopService()
         self.network.pump()

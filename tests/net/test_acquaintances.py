@@ -36,7 +36,7 @@ class Judge(SynchronousTestCase):
 
 class Strangers(Judge):
     def test_b33_other_members(self) -> None:
-        """Whoever counts majorities of another list would make two of them."""
+        """A node that counts majorities of another list of members would make a second one."""
         self.assert_refused("node 2 began with other members", "1, 2, 3", members_hash=members_hash((1, 2)))
 
     def test_order_of_members_is_no_difference(self) -> None:
@@ -51,7 +51,7 @@ class Strangers(Judge):
         self.assertNotIn(b"lock".hex(), objection.reason)
 
     def test_other_frames(self) -> None:
-        """Who takes smaller frames would be in catch-up for ever."""
+        """A node that takes only smaller frames would be in catch-up for ever."""
         self.assert_refused("limits.frame_bytes_max = 4096", str(hello().frame_bytes_max), frame_bytes_max=4096)
 
     def test_no_start(self) -> None:

@@ -63,7 +63,7 @@ class RequestTests(SynchronousTestCase):
         self.assertTrue(rest.endswith(b"*0\r\n_\r\n"))
 
     def test_quit_in_a_pipeline(self) -> None:
-        """What comes before QUIT is answered, QUIT too, what comes after is not even parsed."""
+        """Requests before QUIT are answered, and so is QUIT. What comes after it is not even parsed."""
         self.connection.dataReceived(PUT_X + b"QUIT\r\n" + PUT_X + b"*x\r\n")
         self.connection.dataReceived(PUT_X)
         self.assertEqual(len(self.port.messages), 1)
@@ -192,7 +192,7 @@ class EndTests(SynchronousTestCase):
             self.assertEqual([event for event, _ in port.log.lines], ["input_refused"])
 
     def test_http_behind_requests(self) -> None:
-        """What came before an HTTP request is answered; the connection ends behind that."""
+        """Requests before an HTTP request are answered. The connection ends behind them."""
         self.connection.dataReceived(PUT_X + b"DELETE /x HTTP/1.0\nPUT x 2\n")
         self.port.answer()
         self.assertEqual(self.port.requests().items, [Local(Error("ERR this is not an HTTP server"), close=True)])

@@ -212,7 +212,7 @@ class DrainTests(SynchronousTestCase):
         lost(busy)
 
     def test_newcomers(self) -> None:
-        """Whoever comes while the node stops is told to try another."""
+        """A client that comes while the node stops is told to try another."""
         port = Port()
         port.connect()
         port.clients.drain(2.0)

@@ -81,7 +81,7 @@ class EndpointTests(SynchronousTestCase):
         self.assertEqual(self.reactor.tcpClients[0][:2], ("db2", 5101), "as a real one, it asks the reactor's resolver")
 
         class Nobody:
-            """Who asked does not matter here."""
+            """A receiver that ignores the answer."""
 
             resolutionBegan = addressResolved = staticmethod(lambda _: None)
             resolutionComplete = staticmethod(lambda: None)

@@ -31,7 +31,7 @@ class DoorTests(SynchronousTestCase):
         self.door = Door(self.reactor, "tcp:5001")
 
     def accept(self) -> Any:
-        """What Twisted makes for a connection that it accepts; None is closed at once."""
+        """The protocol that Twisted gets for a connection that it accepts. For None it closes the connection."""
         factory: Any = self.reactor.tcpServers[0][1]
         return factory.buildProtocol(None)
 

@@ -91,7 +91,7 @@ class DropTests(FaultsTestCase):
 
 class DelayTests(FaultsTestCase):
     def test_held_back(self) -> None:
-        """What is delayed comes later, all of it, and counts."""
+        """All that is delayed comes later, and it is counted."""
         self.faults.delay(2, 0.5, 60)
         self.write(self.two, b"a")
         self.clock.advance(0.3)
@@ -115,7 +115,7 @@ class DelayTests(FaultsTestCase):
         self.assertFalse(self.faults)
 
     def test_a_connection_that_ends(self) -> None:
-        """What is held for it is forgotten."""
+        """Bytes that are held for a link that has ended are forgotten."""
         self.faults.delay(2, 0.5, 60)
         self.write(self.two, b"a")
         self.two.is_closing = True

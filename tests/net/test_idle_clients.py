@@ -35,7 +35,7 @@ class IdleTests(SynchronousTestCase):
         self.assertEqual(self.transport.value(), b"")
 
     def test_silent_from_the_beginning(self) -> None:
-        """Whoever connects and says nothing."""
+        """A client that connects and says nothing is closed."""
         self.check_closed_in(IDLE)
 
     def test_silent_after_a_reply(self) -> None:
@@ -58,7 +58,7 @@ class IdleTests(SynchronousTestCase):
         self.check_closed_in(IDLE)
 
     def test_reads_slowly(self) -> None:
-        """Nor is one that has not read its replies, or that the node does not read from."""
+        """A client that has not read its replies is not idle, and nor is one that the node does not read from."""
         self.connection.pauseProducing()
         self.pass_time(5 * IDLE)
         self.connection.resumeProducing()

@@ -1,4 +1,4 @@
-"""What comes in on connections between nodes: the wrong peers, strangers and damage."""
+"""Connections between nodes, and what may come in on them: the wrong peers, strangers and damage."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Misfits(SynchronousTestCase):
         self.assertIn("protocol 9", str(one.objection(hello(protocol=9))))
 
     def test_good_hello(self) -> None:
-        """Who is right is let in."""
+        """A node that says what is expected of it is let in."""
         one, _ = mesh_of(MemoryReactorClock(), 1, stored={2: Acquaintance(0xB2)})
         self.assertIsNone(one.objection(HELLO))
         self.assertIsNone(one.objection(HELLO, 2))
@@ -86,7 +86,7 @@ class Misfits(SynchronousTestCase):
 
 
 class Strangers(SynchronousTestCase):
-    """What may come in on the peer port, byte by byte."""
+    """Bytes of all kinds that may come in on the peer port."""
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
@@ -195,7 +195,7 @@ class Strangers(SynchronousTestCase):
         self.assert_refused_quietly(frame(b"\x82\x01\x02"))
 
     def test_long_frame_before_hello(self) -> None:
-        """Who has not said who it is gets little memory."""
+        """A stranger that has not said who it is gets little memory."""
         self.assert_refused_quietly(frame(b"x" * (HELLO_BYTES_MAX + 1)))
 
     def test_words_of_the_other_mode(self) -> None:
@@ -266,7 +266,7 @@ class Strangers(SynchronousTestCase):
         self.assertIsNone(factory.buildProtocol(None))
 
     def test_logged_again_after_it_was_well(self) -> None:
-        """What breaks again after it worked is news."""
+        """A connection that breaks again after it worked is news."""
         for _ in range(2):
             self.accept(b"\xff" * 8)
             self.accept(b"\xff" * 8)
@@ -336,7 +336,7 @@ class Strangers(SynchronousTestCase):
         self.assertEqual(self.inbox.fenced, [])
 
     def test_nothing_sent_before_the_peers_hello(self) -> None:
-        """What is sent to a node that may refuse us is lost at once, not queued."""
+        """A message to a node that may still refuse us is lost at once, and not queued."""
         _, transport = self.dial()
         transport.clear()
         self.mesh.send(Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)

@@ -31,7 +31,7 @@ class Listening(SynchronousTestCase):
         self.assertEqual(self.backlog_of("unix:/run/dkv.socket"), 1024)
 
     def test_backlog_of_the_operators_choice(self) -> None:
-        """What the operator wrote is what runs, by name or by position."""
+        """The endpoint is the one that the operator wrote, by name or by position."""
         self.assertEqual(self.backlog_of("tcp:5001:backlog=7"), 7)
         self.assertEqual(self.backlog_of("tcp:5001:127.0.0.1:7"), 7)
 
@@ -43,7 +43,7 @@ class Listening(SynchronousTestCase):
         return int(mode)
 
     def test_sockets_of_the_file_system_are_private(self) -> None:
-        """Whoever may connect may do everything: not every user of the machine, unless the operator says so."""
+        """A client that may connect may do everything. By default, only the owner may connect."""
         self.assertEqual(self.unix_mode_of("unix:/run/dkv.socket"), 0o600)
         self.assertEqual(self.unix_mode_of("unix:address=/run/dkv.socket:backlog=7"), 0o600)
         self.assertEqual(self.unix_mode_of("unix:/run/a\\:mode\\=1/dkv.socket"), 0o600)

@@ -144,7 +144,7 @@ class LookupsTests(SynchronousTestCase):
         self.assertEqual(self.lookups.trouble("db2"), "the name db2 is not found: it has no address")
 
     def test_cancelled(self) -> None:
-        """Who has given up is told nothing."""
+        """A receiver that has given up is told nothing."""
         receiver = self.ask("db2")
         receiver.resolution.cancel()
         self.finish(answer("10.0.0.2"))

@@ -1,4 +1,4 @@
-"""What happens again and again is logged once, and the memory of it stays small."""
+"""A warning that comes again and again is logged once, and the memory of it stays small."""
 
 from __future__ import annotations
 

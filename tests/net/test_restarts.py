@@ -35,7 +35,7 @@ class Restarts(MeshTestCase):
         self.assertEqual((self.inbox_one.events[1:], self.inbox_two.events[1:]), ([], []))
 
     def test_b34_last_words_of_the_process_before(self) -> None:
-        """What it says once the next one was met may be votes which that one's directory, a copy, does not hold."""
+        """After the next life is met, the one before may send votes that its successor's directory, a copy, lacks."""
         self.lose_power()
         self.network.closed.add(5101)  # the new process cannot dial, so nothing replaces the connection of the old one
         for dialler, _ in self.network.links(5102):

@@ -46,7 +46,7 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(transport.value(), b"$5\r\nvalue\r\n")
 
     def test_peers(self) -> None:
-        """So would be every message between nodes."""
+        """A message between nodes that went past what is installed would be slow as well."""
         network = Network()
         (one, _), (two, inbox) = mesh_of(network.reactor, 1), mesh_of(network.reactor, 2)
         one.sender_of = self.sender_of

@@ -1,4 +1,4 @@
-"""What clients cause by the thousand is a line a second."""
+"""A warning that clients cause by the thousand is a line a second."""
 
 from __future__ import annotations
 
