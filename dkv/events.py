@@ -16,28 +16,28 @@ from dkv.replies import Local, Result
 
 @dataclass(frozen=True, slots=True)
 class PromiseRaised:
-    """The node's acceptor has promised ``ballot``, in memory at least; sent at its start too."""
+    """The node's acceptor has promised ``ballot``, at least in memory. It is also sent at the start."""
 
     ballot: Ballot
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The node's state machine has, on disk, applied every slot up to ``through``."""
+    """The node's state machine has applied every slot up to ``through``, and that is on disk."""
 
     through: int
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The node holds the chosen values of every slot up to ``chosen_through``, roughly: sent now and then."""
+    """The node holds the chosen values of every slot up to about ``chosen_through``. It is sent now and then."""
 
     chosen_through: int
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """All up to ``through`` is chosen, says ``node``; unknown here from ``first`` on (nothing, if that is above)."""
+    """``node`` says that every slot up to ``through`` is chosen. Here those from ``first`` on are missing, if any."""
 
     first: int
     through: int
@@ -69,7 +69,7 @@ class Learn:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What was fetched is on disk; the contiguous chosen prefix now ends at ``chosen_through``."""
+    """The fetched values are on disk; the chosen slots without a gap now end at ``chosen_through``."""
 
     chosen_through: int
 
@@ -120,7 +120,7 @@ class StepDown:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Sent by an actor to itself, behind what is already in the mailbox: act now on all that came before."""
+    """An actor sends it to itself, behind all messages in the mailbox: act now on all that came before it."""
 
 
 # --- Gateway, learner, clients -------------------------------------------------------------------
@@ -136,7 +136,7 @@ class LeaderIs:
 
 @dataclass(frozen=True, slots=True)
 class QuorumHeard:
-    """Whether a majority of the members, this node included, has been heard of late."""
+    """Whether a majority of the members, this node included, was heard lately."""
 
     heard: bool
 
@@ -168,7 +168,7 @@ class ReadResults:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The learner has applied what its acceptor's log held at start, up to ``through``: the node can serve."""
+    """The learner has applied the log that its acceptor held at the start, up to ``through``: the node can serve."""
 
     through: int
 
@@ -176,7 +176,7 @@ class Replayed:
 class Requests(NamedTuple):
     """Requests of one connection, in order: entries for the log, and ``Local`` replies that keep their place.
 
-    ``writes`` and ``reads`` count the entries; ``size`` is what the requests took on the wire, in bytes.
+    ``writes`` and ``reads`` count the entries; ``size`` is the size of the requests on the wire, in bytes.
     """
 
     connection: int
@@ -196,7 +196,7 @@ class Replies(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClientRequests:
-    """What came in from all connections since the last message, in order: one turn of the gateway for all of it."""
+    """The requests of all connections since the last message, in order: one turn of the gateway handles them all."""
 
     requests: list[Requests]
 
@@ -217,7 +217,7 @@ class ClientGone:
 
 @dataclass(frozen=True, slots=True)
 class RepliesUnread:
-    """Whether so many replies wait for clients to read them that no more should be made."""
+    """Whether too many replies wait for clients to read them, so that no more should be made."""
 
     full: bool
 
@@ -234,7 +234,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class PeerMet:
-    """A Hello of a life of ``node`` that was not met before was accepted; ``acquaintance`` is what is known now."""
+    """A Hello was accepted from a life of ``node`` that was not met before; ``acquaintance`` is what is known now."""
 
     node: int
     acquaintance: Acquaintance
@@ -242,7 +242,7 @@ class PeerMet:
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """A Hello of ``node`` was accepted: what is sent to it now can arrive."""
+    """A Hello of ``node`` was accepted: messages to it can arrive from now on."""
 
     node: int
     incarnation: int

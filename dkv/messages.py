@@ -71,7 +71,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class ChosenOtherwise:
-    """``ballot``'s Accept for ``slot`` is refused: another value is chosen there."""
+    """The Accept of ``ballot`` for ``slot`` is refused: another value is chosen there."""
 
     ballot: Ballot
     slot: int
@@ -98,7 +98,7 @@ class PrepareSlot:
 
 @dataclass(frozen=True, slots=True)
 class PromiseSlot:
-    """``ballot`` is promised for ``slot``; ``record`` is what was accepted or learned there before, None if nothing."""
+    """``ballot`` is promised for ``slot``; ``record`` is the value accepted or learned there before, None if none."""
 
     ballot: Ballot
     slot: int
@@ -136,7 +136,7 @@ class AcceptedSlot:
 
 @dataclass(frozen=True, slots=True)
 class SlotSettled:
-    """No vote is needed: ``slot`` is chosen. The sender holds the chosen values of all up to ``chosen_through``."""
+    """No vote is needed, because ``slot`` is chosen. The sender holds all chosen values up to ``chosen_through``."""
 
     slot: int
     chosen_through: int
@@ -152,9 +152,9 @@ class SlotChosen:
 
 @dataclass(frozen=True, slots=True)
 class ChosenThrough:
-    """The sender holds the chosen values of every slot up to ``through``: whoever does not may fetch them.
+    """The sender holds the chosen values of every slot up to ``through``: a node that does not may fetch them.
 
-    ``number`` counts what the sender says in this way; ``echo`` is the last number that it heard of the receiver.
+    ``number`` counts the sender's messages of this kind; ``echo`` is the last number that it heard from the receiver.
     """
 
     through: int
@@ -167,7 +167,7 @@ class ChosenThrough:
 
 @dataclass(frozen=True, slots=True)
 class Voted:
-    """The sender has on its disk that it promised or accepted ``ballot``, and has cast so many ``votes`` in all."""
+    """The sender has it on disk that it promised or accepted ``ballot``; it has cast ``votes`` votes in all."""
 
     ballot: Ballot
     votes: int
@@ -193,7 +193,7 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class BarrierRequest:
-    """Which slots must be applied for reads that have arrived by now? ``number`` counts within ``boot``."""
+    """A question: which slots must be applied for reads that have arrived by now? ``number`` counts within ``boot``."""
 
     boot: int
     number: int
@@ -201,7 +201,7 @@ class BarrierRequest:
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Reads of requests up to ``number`` may be served once ``through`` is applied."""
+    """The reads of all requests up to ``number`` may be served once every slot up to ``through`` is applied."""
 
     boot: int
     number: int
@@ -210,7 +210,7 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Is your promise still at most ``ballot``? ``round`` counts the leader's rounds within its ballot."""
+    """A question: is your promise still at most ``ballot``? ``round`` counts the leader's rounds in its ballot."""
 
     ballot: Ballot
     round: int
@@ -218,7 +218,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """No higher ballot than ``ballot`` was promised here when ``round``'s question arrived."""
+    """No ballot above ``ballot`` was promised here when the question of ``round`` arrived."""
 
     ballot: Ballot
     round: int
@@ -248,7 +248,7 @@ class ChosenSlots:
 
 @dataclass(frozen=True, slots=True)
 class AppliedDigest:
-    """The sender has applied every slot up to ``through``, which comes to ``digest`` (``dkv.records.digest_after``)."""
+    """The sender has applied every slot up to ``through``; this log has ``digest`` (``dkv.records.digest_after``)."""
 
     through: int
     digest: bytes
@@ -259,7 +259,7 @@ class AppliedDigest:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Would you grant me an election? ``number`` tells this candidate's polls apart."""
+    """A question: would you grant me an election? ``number`` tells the polls of this candidate apart."""
 
     number: int
     chosen_through: int
@@ -275,7 +275,7 @@ class PollAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Resigned:
-    """The sender leads in ``ballot`` no more, or has given up getting there: do not wait for its silence."""
+    """The sender no longer leads in ``ballot``, or has given it up: do not wait until its silence shows that."""
 
     ballot: Ballot
 
@@ -284,8 +284,8 @@ class Resigned:
 class Heartbeat:
     """The sender leads in ``ballot``; ``beat`` counts its heartbeats.
 
-    ``acked`` is the last one that the receiver has answered, as far as the sender knows. A round of Confirms that
-    began with heartbeat ``confirmed`` found a quorum, and all up to ``chosen_through`` chosen.
+    ``acked`` is the last heartbeat that the receiver has answered, as the sender knows. The round of Confirms that
+    began with heartbeat ``confirmed`` found a quorum, when all slots up to ``chosen_through`` were chosen.
     """
 
     ballot: Ballot
@@ -335,7 +335,7 @@ ROUTES: dict[type, tuple[str, str]] = {
     Heartbeat: (ELECTOR, ELECTOR),
     HeartbeatAck: (ELECTOR, ELECTOR),
 }
-"""Between nodes each class goes from one role to one other, so a peer cannot hand an actor what it does not know."""
+"""Each class goes from one role to one other role, so a peer cannot hand an actor a message it does not know."""
 
 _CLASSIC = frozenset(
     (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen, ChosenThrough)
@@ -344,7 +344,7 @@ SPOKEN: dict[str, frozenset[type]] = {
     "leader": frozenset(ROUTES) - _CLASSIC,
     "classic": _CLASSIC | {ReadChosen, ChosenSlots, Voted, AppliedDigest},
 }
-"""What nodes of each mode say to each other: whatever else a peer sends, no actor of that mode would know."""
+"""The classes that nodes of each mode send to each other: no actor of that mode would know any other."""
 
 VOTES: dict[type, bool] = {
     Prepare: False,
@@ -356,8 +356,8 @@ VOTES: dict[type, bool] = {
     Voted: True,
     Heartbeat: False,
 }
-"""Whoever sends one of these has the promise of its ``ballot`` on disk, and if True has cast ``votes`` votes in all.
+"""The sender of one of these has the promise of its ``ballot`` on disk, and if True has cast ``votes`` votes.
 
-That count is for the mesh alone, which holds it against later lives (B34): it is no part of what a message says, and
-equal messages may differ in it.
+That count is for the mesh alone, which compares it with those of later lives (B34). It is not part of a message's
+meaning, and equal messages may differ in it.
 """
