@@ -82,6 +82,9 @@ class Gateway:
         self._identity = identity
         self._limits = limits
         self._classic = classic
+        self._itself, self._learner, self._clients = (
+            Address(identity.node, role) for role in (GATEWAY, LEARNER, CLIENTS)
+        )
         self._leader: Address | None = None
         self._availability = Availability(timings, classic)
         self._gathering = Gathering()
@@ -131,7 +134,7 @@ class Gateway:
                 assert_never(message)
         if self._lanes.replies:  # all of a turn in one message: the client port writes once per connection
             replies, self._lanes.replies = self._lanes.replies, []
-            turn.send(self._here(CLIENTS), ClientReplies(replies))
+            turn.send(self._clients, ClientReplies(replies))
 
     # --- requests ---
 
@@ -163,7 +166,7 @@ class Gateway:
         """Act once on all requests that are in the mailbox by now: they share a batch, and a barrier."""
         if not self._flushing:
             self._flushing = True
-            turn.send(self._here(GATEWAY), Flush())
+            turn.send(self._itself, Flush())
 
     def _on_flush(self, turn: Turn) -> None:
         """Number batches and ask for a barrier, unless it is better to wait for clients that are about to ask."""
@@ -252,7 +255,7 @@ class Gateway:
         """Let the learner evaluate the next reads, unless clients do not read what they are sent."""
         read = None if self._replies_full else self._reads.next_read(self._lanes.is_settled)
         if read is not None:
-            turn.send(self._here(LEARNER), read)
+            turn.send(self._learner, read)
 
     def _on_read_results(self, turn: Turn, message: ReadResults) -> None:
         """The learner has applied as much as the reads had to wait for, and evaluated them."""
@@ -310,6 +313,3 @@ class Gateway:
             self._resend(turn, 1)
         self._resend_barrier_request(turn)
         self._deadlines.watch_on(turn)
-
-    def _here(self, role: str) -> Address:
-        return Address(self._identity.node, role)
