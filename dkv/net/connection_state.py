@@ -51,7 +51,7 @@ TRANSITIONS: dict[tuple[ConnectionState, ConnectionInput], ConnectionState] = {
     (_S.OPEN, _I.FINISH): _S.ENDING,
     (_S.OPEN, _I.REFUSE): _S.REFUSING,
     (_S.OPEN, _I.LOST): _S.CLOSED,
-    (_S.HALF_CLOSED, _I.HALF_CLOSE): _S.HALF_CLOSED,
+    (_S.HALF_CLOSED, _I.HALF_CLOSE): _S.HALF_CLOSED,  # Twisted says it once; twice would do no harm
     (_S.HALF_CLOSED, _I.FINISH): _S.ENDING,
     (_S.HALF_CLOSED, _I.REFUSE): _S.ENDING,  # such a client is not in the middle of sending
     (_S.HALF_CLOSED, _I.LOST): _S.CLOSED,
