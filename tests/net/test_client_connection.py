@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -126,6 +127,15 @@ class EndTests(SynchronousTestCase):
         self.connection.dataReceived(b"x" * 70_000)
         self.connection.readConnectionLost()
         self.assertTrue(self.transport.disconnecting)
+
+    def test_error_where_nothing_can_be_half_closed(self) -> None:
+        """A client on a socket of the file system reads why it was refused too; such a socket closes as a whole."""
+        transport = StringTransport()
+        connection = self.port.clients.buildProtocol(transport.getPeer())
+        connection.makeConnection(transport)
+        connection.dataReceived(b"*x\r\n")
+        self.assertEqual(transport.value(), b"-ERR Protocol error: invalid multibulk length\r\n")
+        self.assertTrue(transport.disconnecting)
 
     def test_lingering_ends(self) -> None:
         """A client that neither reads nor closes does not keep its connection for ever."""

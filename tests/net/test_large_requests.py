@@ -51,6 +51,12 @@ class LargeRequestTests(SynchronousTestCase):
         self.pairs[0][0].connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.reading(), [0, 1, 3])
 
+    def test_closing(self) -> None:
+        """A client that is being closed in the middle makes room at once, and not when it has read its last replies."""
+        self.pairs[0][0].finish()
+        self.assertTrue(self.pairs[0][1].disconnecting)
+        self.assertIn(2, self.reading())
+
     def test_too_slow(self) -> None:
         """Clients that stop in the middle are told so and closed when others wait, and only then."""
         self.port.clock.advance(LARGE_SECONDS)
