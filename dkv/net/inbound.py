@@ -12,7 +12,8 @@ from dkv.messages import VOTES
 from dkv.net.acquaintances import Acquaintances
 from dkv.net.inbox import Inbox
 from dkv.net.link import REASON_CHARACTERS_MAX, Link, LinkOwner, Remote, mesh_frame
-from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood
+from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood
+from dkv.wire.packing import CodecError
 
 
 class InboundOwner(LinkOwner, Protocol):

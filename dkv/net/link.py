@@ -25,8 +25,9 @@ from dkv.net.once_log import OnceLog
 from dkv.net.sending import SenderOf
 from dkv.net.sockets import prepare_socket
 from dkv.settings import Limits
-from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood, decode, encode
+from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
+from dkv.wire.packing import CodecError
 
 TICKS_OF_SILENCE = 4
 """A connection ends after this many ticks without a byte. The mesh spreads them over ``silence_seconds``."""

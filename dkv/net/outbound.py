@@ -9,7 +9,8 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from dkv.net.link import Link, LinkOwner, Remote
-from dkv.wire.codec import Alive, CodecError, Hello, Refused, RefusedForGood
+from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood
+from dkv.wire.packing import CodecError
 
 
 class OutboundOwner(LinkOwner, Protocol):

@@ -1,30 +1,25 @@
 """Messages as bytes: one CBOR array ``[tag, fields...]`` each.
 
 Tags are the protocol: a number never gets another meaning, and a class that changes gets a new tag, or there is a new
-``PROTOCOL``. A tag also names the sending and the receiving role (``dkv.messages.ROUTES``). Encoders and decoders are
-built once, from the type hints of the message classes.
+``PROTOCOL``. A tag also names the sending and the receiving role (``dkv.messages.ROUTES``). The fields are packed and
+checked by ``dkv.wire.packing``.
 
-Bytes from the network are checked here and nowhere else, so that no handler meets a value that its types rule out:
-exact types, no CBOR tags (tag 35 would compile a regular expression), no floats, nothing left over. Numbers are counts
-below 2**63, so a handler may add to one and still store it in 64 bits. Only incarnations and lives use all 64 bits:
-they are random names, and nobody counts with them. Node ids use 32 bits, as they do on disk.
+Bytes from the network are checked in these two modules and nowhere else, so that no handler meets a value that its
+types rule out: no CBOR tags (tag 35 would compile a regular expression), no floats, nothing left over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from io import BytesIO
-from operator import attrgetter
-from types import NoneType, UnionType
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn
 
 from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 
 from dkv import messages
-from dkv.ballot import Ballot
 from dkv.identity import NO_VOTES, Start, Votes
 from dkv.records import Entry, UncheckedEntry
+from dkv.wire.packing import CodecError, Convert, class_packer, class_unpacker
 
 PROTOCOL = 3
 """The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
@@ -32,15 +27,8 @@ PROTOCOL = 3
 MESH = "mesh"
 """Both ends of Hello, the refusals and Alive: one mesh says them to another, and no actor does."""
 
-COUNT_MAX = 2**63 - 1
-NODE_MAX = 2**32 - 1
-INCARNATION_MAX = 2**64 - 1
 DEPTH_MAX = 8
 """Containers within containers: a Promise needs six, an entry of a batch at most as many as here."""
-
-
-class CodecError(ValueError):
-    """Bytes from the network are not a message of this protocol; the text says in one line what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +194,6 @@ def _load(data: bytes) -> object:
     raise CodecError("bytes follow the message")
 
 
-Convert = Callable[[Any], Any]
-
 # --- Reserved fields ---------------------------------------------------------------------------------------------
 
 
@@ -234,123 +220,7 @@ def _without_reserved(place: int, unpack: Convert) -> Convert:
     return unpack_reserved
 
 
-# --- Built from the type hints ----------------------------------------------------------------------------------
-
-
-def _class_packer(cls: type) -> Convert:
-    """A function from a message to the encoded forms of its fields."""
-    hints = get_type_hints(cls)
-    names = [field.name for field in fields(cls)]
-    packers = [(name, _packer(hints[name])) for name in names]
-    if len(names) > 1 and not any(pack for _, pack in packers):
-        return attrgetter(*names)
-    return lambda message: [pack(getattr(message, name)) if pack else getattr(message, name) for name, pack in packers]
-
-
-def _packer(hint: Any) -> Convert | None:
-    """The function that turns a value of type ``hint`` into one that cbor2 encodes; None if no function is needed."""
-    if get_origin(hint) is UnionType:
-        pack_some = _packer(_of_optional(hint))
-        return (lambda item: None if item is None else pack_some(item)) if pack_some else None
-    if is_dataclass(hint):
-        return _class_packer(hint)  # type: ignore[arg-type]  # a class, since hints are classes
-    if get_origin(hint) is not tuple:
-        return None
-    item, *more = get_args(hint)
-    if more == [...]:
-        pack = _packer(item)
-        return (lambda items: [pack(each) for each in items]) if pack else None
-    packers = [_packer(each) for each in (item, *more)]
-    return lambda items: [pack(each) if pack else each for pack, each in zip(packers, items, strict=True)]
-
-
-def _class_unpacker(cls: type) -> Convert:
-    """A function from the decoded fields back to the message."""
-    hints = get_type_hints(cls)
-    unpackers = tuple(_unpacker(hints[field.name], field.name) for field in fields(cls))
-    arity = len(unpackers)
-
-    def unpack(items: Any) -> Any:
-        if type(items) is not list or len(items) != arity:
-            raise CodecError(f"{cls.__name__} is {arity} fields")
-        return cls(*[unpack_field(item) for unpack_field, item in zip(unpackers, items, strict=True)])
-
-    return unpack
-
-
-def _unpacker(hint: Any, name: str) -> Convert:
-    """The function that checks a decoded value against ``hint``, the type of the field ``name``, and converts it."""
-    if hint is int:
-        return _number_unpacker(name)
-    if hint is Ballot:
-        return _unpack_ballot
-    if get_origin(hint) is UnionType:
-        unpack_some = _unpacker(_of_optional(hint), name)
-        return lambda item: None if item is None else unpack_some(item)
-    if is_dataclass(hint):
-        return _class_unpacker(hint)  # type: ignore[arg-type]  # a class, since hints are classes
-    if get_origin(hint) is not tuple:
-        return _exact(hint)
-    item, *more = get_args(hint)
-    if more == [...]:
-        unpack = _unpacker(item, name)
-        return lambda items: tuple([unpack(each) for each in _list(items)])
-    unpackers = [_unpacker(each, name) for each in (item, *more)]
-
-    def unpack_fixed(items: Any) -> Any:
-        if len(_list(items)) != len(unpackers):
-            raise CodecError(f"{name} has items of {len(unpackers)} parts")
-        return tuple([unpack_one(each) for unpack_one, each in zip(unpackers, items, strict=True)])
-
-    return unpack_fixed
-
-
-def _of_optional(hint: Any) -> Any:
-    """The other type of a ``hint`` that allows None; no other unions travel."""
-    some = [each for each in get_args(hint) if each is not NoneType]
-    if len(some) != 1 or len(get_args(hint)) != 2:
-        raise TypeError(f"no encoding for {hint}")
-    return some[0]
-
-
-def _number_unpacker(name: str) -> Convert:
-    limit = {"node": NODE_MAX, "incarnation": INCARNATION_MAX, "life": INCARNATION_MAX}.get(name, COUNT_MAX)
-
-    def unpack_number(item: Any) -> int:
-        if type(item) is int and 0 <= item <= limit:
-            return item
-        raise CodecError(f"{name} is a number from 0 to {limit}")
-
-    return unpack_number
-
-
-def _unpack_ballot(item: Any) -> Ballot:
-    if type(item) is list and len(item) == 2:
-        round_, node = item
-        if type(round_) is int and type(node) is int and 0 <= round_ <= COUNT_MAX and 0 <= node <= NODE_MAX:
-            return Ballot(round_, node)
-    raise CodecError("a ballot is a round and a node")
-
-
-def _exact(cls: type) -> Convert:
-    if cls not in (bool, bytes, str):
-        raise TypeError(f"no encoding for {cls}")
-
-    def check(item: Any) -> Any:
-        if type(item) is cls:
-            return item
-        raise CodecError(f"{cls.__name__} expected, {type(item).__name__} found")
-
-    return check
-
-
-def _list(item: Any) -> list[Any]:
-    if type(item) is list:
-        return item
-    raise CodecError("an array expected")
-
-
-_unpack_hello = _class_unpacker(Hello)
+_unpack_hello = class_unpacker(Hello)
 
 
 def _unpack_any_hello(items: list[Any]) -> Hello:
@@ -363,11 +233,11 @@ def _unpack_any_hello(items: list[Any]) -> Hello:
 
 
 def _message_packer(cls: type) -> Convert:
-    return _with_reserved(RESERVED[cls], _class_packer(cls)) if cls in RESERVED else _class_packer(cls)
+    return _with_reserved(RESERVED[cls], class_packer(cls)) if cls in RESERVED else class_packer(cls)
 
 
 def _message_unpacker(cls: type) -> Convert:
-    return _without_reserved(RESERVED[cls], _class_unpacker(cls)) if cls in RESERVED else _class_unpacker(cls)
+    return _without_reserved(RESERVED[cls], class_unpacker(cls)) if cls in RESERVED else class_unpacker(cls)
 
 
 _PACKERS: dict[type, tuple[int, Convert]] = {cls: (tag, _message_packer(cls)) for tag, cls in TAGS.items()}

@@ -24,14 +24,10 @@ from dkv.paxos.classic import proposer as classic_proposer
 from dkv.records import Batch, SlotRecord
 from dkv.settings import MODES
 from dkv.wire.codec import (
-    COUNT_MAX,
-    INCARNATION_MAX,
     MESH,
-    NODE_MAX,
     PROTOCOL,
     TAGS,
     Alive,
-    CodecError,
     Hello,
     Refused,
     RefusedForGood,
@@ -40,6 +36,7 @@ from dkv.wire.codec import (
     encode,
     encode_entries,
 )
+from dkv.wire.packing import COUNT_MAX, INCARNATION_MAX, NODE_MAX, CodecError
 
 BALLOT = Ballot(300, 2)
 BATCH = Batch(1, INCARNATION_MAX, 4, 70_000, b"blob")
