@@ -128,6 +128,16 @@ class OnceTests(SynchronousTestCase):
                 self.assertTrue(table.executed(b"p", op))
         self.assertEqual([table.write(b"p", op) for op in (3, 4)], [OLD, 4])
 
+    def test_few_lists_are_kept(self) -> None:
+        """A producer's op ids are in memory while it drops answers, for the latest producers only: so it is bounded."""
+        table = Table(replace(BOUNDS, answers=1))
+        with mock.patch.object(sessions, "LOADED_MAX", 2):
+            for op in (1, 2, 3):
+                for name in (b"a", b"b", b"c"):
+                    self.assertTrue(table.executed(name, op))
+            self.assertEqual(len(table.sessions._ops), 2)
+        self.assertEqual([table.write(name, 3) for name in (b"a", b"b", b"c")], [3, 3, 3])
+
     def test_producers_do_not_mix(self) -> None:
         """Two clients that count alike are two; also if one's name begins like the other's."""
         names = [b"p", b"pp", b"p\x00", b"p" + (1).to_bytes(8, "big"), b"q"]
