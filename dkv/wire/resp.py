@@ -13,27 +13,16 @@ are the client's, and nothing is taken out of them.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from dkv.settings import Limits
 from dkv.wire import telnet
 from dkv.wire.http import is_http
 from dkv.wire.inline import split_line
+from dkv.wire.regular import LENGTHS, regular_headers
 
 HEADER_BYTES_MAX = 32
 """The longest header line that is taken, with its CRLF: the number behind ``*`` or ``$`` has 19 digits at most."""
 
-_REGULAR_COUNT_MAX = 16
-_REGULAR_BYTES_MAX = 2_048
 _ALIKE_PARTS_MIN = 48  # for fewer requests it takes longer than one by one
-_LENGTHS = {b"$%d" % length: length for length in range(_REGULAR_BYTES_MAX + 1)}
-
-
-@lru_cache(maxsize=8)
-def _regular_headers(arguments_max: int) -> tuple[dict[bytes, int], dict[int, bytes]]:
-    """The headers of regular requests: the number of arguments by header, and the header by number of parts."""
-    counts = {b"*%d" % count: count for count in range(1, min(_REGULAR_COUNT_MAX, arguments_max) + 1)}
-    return counts, {1 + 2 * count: header for header, count in counts.items()}
 
 
 class RequestParser:
@@ -68,7 +57,7 @@ class RequestParser:
     def __init__(self, limits: Limits) -> None:
         self.error: str | None = None
         self._limits = limits
-        self._counts, self._headers = _regular_headers(limits.request_arguments_max)
+        self._counts, self._headers = regular_headers(limits.request_arguments_max)
         self._telnet = False  # whether the client has shown that it is telnet
         # Received, and not looked at before it has _needed bytes, and the end of a line if one is wanted.
         self._pending = bytearray()
@@ -161,7 +150,7 @@ class RequestParser:
             self._take_alike(taken, count_max)
         parts, index, offset = self._parts, self._index, self._offset
         last = len(parts) - 1  # the part behind the last CRLF
-        bytes_max, count_of, length_of = self._limits.request_bytes_max, self._counts.get, _LENGTHS.get
+        bytes_max, count_of, length_of = self._limits.request_bytes_max, self._counts.get, LENGTHS.get
         while len(taken) < count_max:
             count = count_of(parts[index], last)  # any other header counts as more parts than there are
             stop = index + 1 + 2 * count
@@ -190,7 +179,7 @@ class RequestParser:
         if parts[stop] or parts[0] != self._headers.get(stop) or size > self._limits.request_bytes_max:
             return False
         arguments = parts[2:stop:2]
-        if [*map(_LENGTHS.get, parts[1:stop:2])] != [*map(len, arguments)]:
+        if [*map(LENGTHS.get, parts[1:stop:2])] != [*map(len, arguments)]:
             return False
         taken.append((arguments, size))
         self._offset = len(self._buffer)
@@ -209,7 +198,7 @@ class RequestParser:
         for column in range(index + 2, index + step, 2):
             headers, words = parts[column - 1 : stop : step], parts[column:stop:step]
             length = [*map(len, words)]
-            if [*map(_LENGTHS.get, headers)] != length:
+            if [*map(LENGTHS.get, headers)] != length:
                 return
             columns.append(words)
             lengths += [map(len, headers), length]
