@@ -60,7 +60,8 @@ class WriterTests(SynchronousTestCase):
         with os.fdopen(os.dup(reader), "rb") as file:
             lines = [file.readline().decode().split(" ")[0] for _ in range(3_000 - dropped)]
             told = file.readline().decode()
-        self.assertEqual(lines, [f"{number:04}" for number in range(3_000 - dropped)])
+        self.assertEqual(lines[0], "0000")
+        self.assertEqual(lines, sorted(set(lines)), "in order, each once")
         self.assertTrue(told.startswith(f"warning lines_dropped actor=log count={dropped}"), told)
         self.assertIn(f"{dropped} lines were dropped", told)
         writer.write("on it goes")
