@@ -65,6 +65,11 @@ class CatchupTests(OneCatchup):
         self.assertEqual(self.fire("grace"), [], "it is closed")
         self.assertEqual((self.turn.timers, self.turn.noted()), ({}, []))
 
+    def test_an_answer_to_an_earlier_life(self) -> None:
+        """A node that was restarted gets what its last life had asked for, and has asked for nothing yet."""
+        self.assertEqual(self.slots(2, 1, 3), [])
+        self.assertEqual((self.turn.timers, self.turn.noted()), ({}, []))
+
     def test_a_gap_that_closes_meanwhile(self) -> None:
         """What came another way is not fetched, and what was asked for is not stored twice; the next gap is new."""
         self.fetch()

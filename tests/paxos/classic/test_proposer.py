@@ -341,6 +341,8 @@ class BehindTests(OneProposer):
         """It tries again, rather than wait for what nobody can tell."""
         self.prepare()
         self.settled(2, 1, 40)
+        wait, retransmit = self.turn.timers["again"] - self.turn.now, Timings().retransmit_seconds
+        self.assertTrue(retransmit < wait <= retransmit + 2 * WAIT_SECONDS_MIN, "time to fetch, then its patience")
         self.fire("again")
         self.assertEqual(self.origins(R2), [(acceptor(1), PrepareSlot(R2, 1))])
 
