@@ -67,6 +67,12 @@ class InitialiseTests(DirectoryTestCase):
         self.open()
         self.assertEqual(synced, [self.directory])
 
+    def test_no_descriptor_is_left(self) -> None:
+        """A process that makes many directories, as tests of programs do, must not run out of them."""
+        before = len(os.listdir("/proc/self/fd"))
+        initialise(self.directory, "c", 1)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
     def test_takes_an_empty_directory(self) -> None:
         """A mount point or a service's state directory exists before the node does."""
         os.mkdir(self.directory)
