@@ -49,11 +49,11 @@ class Note(Generic[NoteFields]):
 
 
 Takers = dict[Note[...], Callable[..., None]]
-"""What is called with the fields of each kind of note."""
+"""For each kind of note, the function that takes its fields."""
 
 
 class TakesNotes(Protocol):
-    """What the host gives the notes of its actors, and its own."""
+    """The function that receives all notes of a node: those of its actors, and the host's own."""
 
     def __call__(
         self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs

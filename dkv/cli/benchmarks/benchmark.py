@@ -53,7 +53,7 @@ class BenchOptions:
 
 
 class Benchmark:
-    """Measures in ``directory``. What it starts ends with ``life``; ``compared`` has all comparisons so far."""
+    """Measures in ``directory``. All processes end with ``life``; ``compared`` holds the comparisons so far."""
 
     def __init__(self, options: BenchOptions, directory: Path, life: ExitStack) -> None:
         self.compared: list[Comparison] = []

@@ -90,7 +90,7 @@ def _redis_benchmark(endpoint: Endpoint, workload: Workload, clients: int, reque
 
 
 def outputs(commands: Sequence[Sequence[str]]) -> list[str]:
-    """What each of several processes prints; they run side by side."""
+    """Run several processes side by side, and return the output of each."""
     with _started(commands) as processes:
         texts = []
         for command, process in zip(commands, processes, strict=True):

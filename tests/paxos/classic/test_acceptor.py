@@ -37,23 +37,12 @@ from dkv.messages import (
 )
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.classic.acceptor import OFFERS_MAX, ClassicAcceptor
-from dkv.records import Batch, SlotRecord, Value, unpack_record
+from dkv.records import SlotRecord, Value, unpack_record
 from dkv.settings import Limits, Timings
+from tests.paxos.test_acceptor import ALL_SEEN, MEMBERS, proposer, value
 from tests.turns import FakeTurn, inject
 
-MEMBERS = (1, 2, 3)
 B1, B2, B3, B4 = Ballot(1, 1), Ballot(1, 2), Ballot(1, 3), Ballot(2, 2)
-ALL_SEEN = {member_key(node): pack_number(0xB0 + node) for node in MEMBERS}
-
-
-def value(text: str) -> Value:
-    """A value of one batch."""
-    return (Batch(2, 0xB2, 1, 1, text.encode()),)
-
-
-def proposer(node: int) -> Address:
-    """Where a node's proposer is."""
-    return Address(node, PROPOSER)
 
 
 class OneAcceptor(SynchronousTestCase):
