@@ -6,7 +6,7 @@ or global randomness. It asks its ``Turn`` for everything that it wants done, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol
 
@@ -76,6 +76,42 @@ class Fenced(Exception):
     """
 
 
+class StateView(Protocol):
+    """The durable state of the node at one moment, however long it is read: a snapshot of its database."""
+
+    @property
+    def applied_through(self) -> int:
+        """The slot after which the state was like this."""
+
+    def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
+        """The pairs behind key ``after`` in key order, up to ``bytes_max`` bytes, one at least; none at the end."""
+
+    def close(self) -> None:
+        """Let the database forget what only this view still needs; a second call does nothing."""
+
+
+class States(Protocol):
+    """The generations of a node's state. One is in force; a snapshot of a peer is written into a new one beside it."""
+
+    def view(self) -> StateView:
+        """The durable state in force. Whoever asks closes it."""
+
+    def begin(self) -> int:
+        """Make a new, empty generation. Its number is above that of every generation that the disk ever named."""
+
+    def write(self, generation: int, pairs: Mapping[bytes, bytes]) -> None:
+        """Write into a generation that is not in force; this actor hears ``StateWritten`` when that is on disk."""
+
+    def install(self, generation: int) -> None:
+        """Put a generation in force, durably with what this turn persists: ``load`` and ``scan`` read it from now on.
+
+        What was staged for the state in force before is dropped. That one is erased when the switch is on disk.
+        """
+
+    def abandon(self, generation: int) -> None:
+        """Erase a generation that is not in force."""
+
+
 class Turn(Protocol):
     """Everything that an actor may ask for while it handles one message."""
 
@@ -86,6 +122,10 @@ class Turn(Protocol):
     @property
     def random(self) -> Random:
         """The node's seeded generator."""
+
+    @property
+    def states(self) -> States:
+        """The generations of the node's state."""
 
     def send(self, to: Address, message: Any) -> None:
         """Deliver once all this actor has persisted is on disk. To this node reliably, in order; to a peer perhaps."""

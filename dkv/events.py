@@ -29,6 +29,20 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenBack:
+    """The applied state is on disk as it was after slot ``applied_through``."""
+
+    applied_through: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateWritten:
+    """What the actor wrote into ``generation`` is on disk."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The node holds the chosen values of every slot up to about ``chosen_through``. It is sent now and then."""
 

@@ -15,16 +15,19 @@ key         value                               written by
 ``R`` slot  slot record                         acceptor
 ``C``       chosen_through                      acceptor
 ``V`` node  what is known of a member once seen acceptor
+``K``       compacted_through, and digest there learner
+``G``       the generation of the state         learner (by the host)
 ``X``       why the directory is fenced         whoever ends the process (``dkv.storage.fence``)
 ``A``       applied_through                     learner
 ``D``       digest of all slots applied         learner
 ``B`` name  last batch applied of an origin     learner (state machine)
-``S`` key   state, by generation and key        learner (state machine)
-``T`` key   tokens, by generation               learner (state machine)
+``S`` key   value, by database and key          learner (state machine)
+``T`` key   tokens                              learner (state machine)
 =========== =================================== =====================================================
 
-``K`` (compacted_through) and ``G`` (generation) are reserved. ``dkv.kv.sessions`` says how the keys of tokens go on.
-Slots and node ids are big-endian, so that LevelDB keeps them in their own order.
+The last five are the *state*, in a database of its own; the others are with the log (``dkv.storage``).
+``dkv.kv.sessions`` says how the keys of tokens go on. Slots and node ids are big-endian, so that LevelDB keeps them in
+their own order.
 """
 
 from __future__ import annotations
@@ -44,18 +47,26 @@ RECORD = b"R"
 CHOSEN_THROUGH = b"C"
 MEMBER = b"V"
 FENCE = b"X"
+COMPACTED = b"K"
+GENERATION = b"G"
 APPLIED_THROUGH = b"A"
 DIGEST = b"D"
 BATCH_MARK = b"B"
 STATE = b"S"
 TOKEN = b"T"
 
-GENERATION = b"\0"
-"""The current copy of the state; a received snapshot will be written beside it."""
+APPLIED_KEYS = frozenset((APPLIED_THROUGH, DIGEST, BATCH_MARK, STATE, TOKEN))
+"""The first bytes of all keys of the state, which the log makes."""
+
+DATABASE = b"\0"
+"""The database of a key, one byte; there is one only so far."""
+
+DIGEST_BYTES = 16
 
 _U64 = Struct(">Q")
 _U32 = Struct(">I")
 _BALLOT = Struct(">QI")
+_COMPACTED = Struct(">Q16s")
 
 
 def record_key(slot: int) -> bytes:
@@ -102,3 +113,16 @@ def unpack_ballot(data: bytes) -> tuple[int, int]:
     """The round and node stored."""
     round_, node = _BALLOT.unpack(data)
     return round_, node
+
+
+def pack_compacted(through: int, digest: bytes) -> bytes:
+    """The stored form of ``compacted_through``, with the digest of all slots up to there."""
+    return _COMPACTED.pack(through, digest)
+
+
+def unpack_compacted(data: bytes | None) -> tuple[int, bytes]:
+    """The slot stored, and the digest there; (0, the digest of no slots) where nothing is."""
+    if data is None:
+        return 0, bytes(DIGEST_BYTES)
+    through, digest = _COMPACTED.unpack(data)
+    return through, digest

@@ -2,11 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
 from dkv.actor import Actor, Address, Note, NoteFields
+from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, unpack_number
+
+
+class FakeView:
+    """A copy of the state's pairs; ``closed`` says whether the actor has closed it."""
+
+    def __init__(self, pairs: dict[bytes, bytes]) -> None:
+        self._pairs = dict(pairs)
+        self.applied_through = unpack_number(pairs.get(APPLIED_THROUGH))
+        self.closed = False
+
+    def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
+        found: list[tuple[bytes, bytes]] = []
+        size = 0
+        for key in sorted(each for each in self._pairs if each > after):
+            size += len(key) + len(self._pairs[key])
+            if found and size > bytes_max:
+                break
+            found.append((key, self._pairs[key]))
+        return found
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeStates:
+    """The generations of a fake turn. ``written`` has those beside the one in force, which is in the turn's ``stored``.
+
+    Nothing answers ``write`` but the test, with StateWritten.
+    """
+
+    def __init__(self, turn: FakeTurn) -> None:
+        self._turn = turn
+        self.written: dict[int, dict[bytes, bytes]] = {}
+        self.views: list[FakeView] = []
+        self.installed: list[int] = []
+        self.abandoned: list[int] = []
+        self._newest = 1
+
+    def view(self) -> FakeView:
+        pairs = {key: value for key, value in self._turn.stored.items() if key[:1] in APPLIED_KEYS}
+        self.views.append(FakeView(pairs))
+        return self.views[-1]
+
+    def begin(self) -> int:
+        self._newest += 1
+        self.written[self._newest] = {}
+        return self._newest
+
+    def write(self, generation: int, pairs: Mapping[bytes, bytes]) -> None:
+        self.written[generation].update(pairs)
+
+    def install(self, generation: int) -> None:
+        stored = self._turn.stored
+        for key in [key for key in stored if key[:1] in APPLIED_KEYS]:
+            del stored[key]
+        stored.update(self.written.pop(generation))
+        self.installed.append(generation)
+
+    def abandon(self, generation: int) -> None:
+        del self.written[generation]
+        self.abandoned.append(generation)
 
 
 class FakeTurn:
@@ -20,6 +82,7 @@ class FakeTurn:
         self.early: list[tuple[Address, Any]] = []
         self.persisted: dict[bytes, bytes | None] = {}
         self.staged: dict[bytes, bytes | None] = {}
+        self.states = FakeStates(self)
         self.timers: dict[str, float] = {}
         self.notes: list[tuple[str, dict[str, Any]]] = []
         self.measures: list[tuple[str, dict[str, Any]]] = []

@@ -11,7 +11,7 @@ from struct import Struct
 
 from dkv import noted
 from dkv.actor import Turn
-from dkv.keys import BATCH_MARK, GENERATION, STATE
+from dkv.keys import BATCH_MARK, DATABASE, STATE
 from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, WRITES
 from dkv.kv.sessions import (
     BOUNDS,
@@ -31,7 +31,7 @@ from dkv.replies import OK, Error, Result
 
 _ORIGIN = Struct(">IQ")  # node, incarnation
 _MARK = Struct(">QQ")  # boot, seq
-_STATE = STATE + GENERATION
+_STATE = STATE + DATABASE
 _PUT_TYPES = [int, bytes, bytes]
 
 UNKNOWN = Error("ERR the log holds a command that this cluster does not know; it was not applied")

@@ -4,12 +4,12 @@ A *token* is a producer's name and an op id. The table is part of the replicated
 answer, after a restart too. All nodes must forget the same answers, so every rule here depends only on constants
 of the format and on the log, and recency is the place in the log, (slot, index in the slot) (Ongaro 2014, section 6.3).
 
-============================ ===================================================================================
-key                          value
-============================ ===================================================================================
-``T`` generation ``P`` name  the producer: recency, highest op dropped and executed, count and bytes of answers
-``T`` generation ``A`` ...   an answer; the key goes on with the length of the name, the name and the op id
-============================ ===================================================================================
+================= ===================================================================================
+key               value
+================= ===================================================================================
+``T`` ``P`` name  the producer: recency, highest op dropped and executed, count and bytes of answers
+``T`` ``A`` ...   an answer; the key goes on with the length of the name, the name and the op id
+================= ===================================================================================
 
 Each answer is stored with a hash of its write, so that another write with the same token is refused. Answers of
 formats 1 and 2, and of their entries in the log, have no hash: any write with the token gets them.
@@ -27,7 +27,7 @@ from struct import Struct
 from typing import Final, assert_never
 
 from dkv.actor import Turn
-from dkv.keys import GENERATION, TOKEN
+from dkv.keys import TOKEN
 from dkv.records import UncheckedEntry
 from dkv.replies import Error, Result, Simple
 
@@ -37,8 +37,8 @@ OP_MAX = 2**63 - 1
 LOADED_MAX = 1_000
 """How many producers have their op ids in memory; those of others are read again when an answer must go."""
 
-_PRODUCER = TOKEN + GENERATION + b"P"
-_ANSWER = TOKEN + GENERATION + b"A"
+_PRODUCER = TOKEN + b"P"
+_ANSWER = TOKEN + b"A"
 _STORED = Struct(">QIQQII")  # slot, index, dropped, highest, count, size
 _NAME_LENGTH = Struct(">H")
 _OP = Struct(">Q")

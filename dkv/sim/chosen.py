@@ -13,7 +13,7 @@ from struct import pack
 from zlib import crc32
 
 from dkv.ballot import Ballot
-from dkv.keys import BATCH_MARK, GENERATION, STATE
+from dkv.keys import BATCH_MARK, DATABASE, STATE
 from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, PUT
 from dkv.kv.sessions import Bounds
 from dkv.paxos.quorum import is_quorum
@@ -158,11 +158,11 @@ class Reference:
         return None
 
     def _get(self, key: bytes) -> bytes | None:
-        values = self._values.get(STATE + GENERATION + key)
+        values = self._values.get(STATE + DATABASE + key)
         return values[-1] if values else None
 
     def _set(self, key: bytes, value: bytes | None) -> None:
-        self._write(STATE + GENERATION + key, value)
+        self._write(STATE + DATABASE + key, value)
 
     def _write(self, key: bytes, value: bytes | None) -> None:
         self._slots[key].append(self._slot)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from struct import pack
 
-from dkv.keys import GENERATION, TOKEN
+from dkv.keys import TOKEN
 from dkv.kv.sessions import Bounds, pack_answer
 from dkv.records import UncheckedEntry
 from dkv.replies import Result
@@ -87,10 +87,10 @@ class TokenTable:
             self._write(self._producer_key(oldest.name), None)
 
     def _producer_key(self, name: bytes) -> bytes:
-        return TOKEN + GENERATION + b"P" + name
+        return TOKEN + b"P" + name
 
     def _answer_key(self, name: bytes, op: int) -> bytes:
-        return TOKEN + GENERATION + b"A" + pack(">H", len(name)) + name + pack(">Q", op)
+        return TOKEN + b"A" + pack(">H", len(name)) + name + pack(">Q", op)
 
 
 def _size(producer: _Producer) -> int:

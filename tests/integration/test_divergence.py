@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.keys import APPLIED_THROUGH, DIGEST, GENERATION, RECORD, STATE, slot_of, unpack_number
+from dkv.keys import APPLIED_THROUGH, DATABASE, DIGEST, RECORD, STATE, slot_of, unpack_number
 from dkv.records import NO_DIGEST, NOOP, digest_after, pack_record, unpack_record
 from dkv.storage.leveldb import LevelDBStore
 from tests.integration.processes import RealCluster, RealNode, wait_until
@@ -34,7 +34,7 @@ def own_digest(store: LevelDBStore) -> dict[bytes, bytes | None]:
 class DivergenceTest(SynchronousTestCase):
     def written_back(self, node: RealNode) -> bool:
         """Whether what the node applied last is on its disk, in LevelDB's log."""
-        return any(STATE + GENERATION + b"k3" in path.read_bytes() for path in node.directory.glob("*.log"))
+        return any(STATE + DATABASE + b"k3" in path.read_bytes() for path in node.directory.glob("*.log"))
 
     def alter(self, node: RealNode, *writes: Callable[[LevelDBStore], dict[bytes, bytes | None]]) -> None:
         """Stop the node, and write into its directory."""

@@ -16,7 +16,7 @@ from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.events import PromiseRaised
 from dkv.gateway.gateway import Gateway
-from dkv.keys import APPLIED_THROUGH, GENERATION, STATE, record_key
+from dkv.keys import APPLIED_THROUGH, DATABASE, STATE, record_key
 from dkv.kv.commands import DELETE
 from dkv.kv.machine import Machine
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
@@ -363,9 +363,9 @@ def erased_at_once() -> Iterator[None]:
     """A DELETE erases on disk before the slot that it belongs to counts as applied there."""
 
     def delete(self: Machine, turn: Any, entry: Any) -> Any:
-        held = [name for name in entry[1:] if turn.load(STATE + GENERATION + name) is not None]
+        held = [name for name in entry[1:] if turn.load(STATE + DATABASE + name) is not None]
         for name in held:
-            turn.persist_erase(STATE + GENERATION + name)
+            turn.persist_erase(STATE + DATABASE + name)
         return len(held)
 
     init = Machine.__init__
