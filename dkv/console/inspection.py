@@ -13,6 +13,7 @@ from dkv.console.info import Sections, info_sections
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
 from dkv.console.readiness import Condition, Readiness
+from dkv.console.surroundings import Surroundings
 from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import RECORD, record_key, slot_of
@@ -36,7 +37,7 @@ class Busy(Exception):
 
 
 class Inspection:
-    """A node's view of itself. ``now`` is in monotonic seconds; ``lines_dropped`` counts lost lines of its log."""
+    """A node's view of itself. ``now`` is in monotonic seconds."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class Inspection:
         clients: Clients,
         notes: Notes,
         now: Callable[[], float],
-        lines_dropped: Callable[[], int],
+        surroundings: Surroundings,
     ) -> None:
         self.identity = identity
         self._config = config
@@ -56,10 +57,10 @@ class Inspection:
         self._clients = clients
         self._notes = notes
         self._now = now
-        self._lines_dropped = lines_dropped
+        self._surroundings = surroundings
         self._began_at = now()
         self._log_rests_until = 0.0
-        self._metrics = NodeMetrics(identity.node, self._readings)
+        self._metrics = NodeMetrics(identity.node, self._readings, now)
         self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
         notes.add(self._metrics.takers)
         notes.add(self._readiness.takers)
@@ -92,7 +93,9 @@ class Inspection:
     def _readings(self) -> Readings:
         clients = self._clients
         return Readings(
+            self._surroundings.build,
             all(condition.holds for condition in self.conditions()),
+            self._host.commit_seconds,
             len(self._mesh.connected),
             clients.connections,
             clients.connections_refused,
@@ -105,7 +108,7 @@ class Inspection:
             self._host.sent,
             self.faults.dropped,
             self.faults.delayed,
-            self._lines_dropped(),
+            self._surroundings.lines_dropped(),
         )
 
     # --- is it well? ---
@@ -125,6 +128,7 @@ class Inspection:
             "node": me.node,
             "mode": self._config.mode,
             "version": __version__,
+            "build": dict(self._surroundings.build),
             "boot": me.boot,
             "incarnation": f"{me.incarnation:016x}",
             "role": self._notes.role,
@@ -134,6 +138,7 @@ class Inspection:
             "chosen_through": metrics.chosen_through,
             "applied_through": metrics.applied_through,
             "differs_from": metrics.differs_from,
+            "commit_p99_ms": _milliseconds(metrics.commit_p99_seconds),
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
@@ -183,6 +188,10 @@ class Inspection:
             if len(slots) == count or size > LOG_BYTES_MAX:
                 break
         return slots
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 2)
 
 
 def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Nested]:

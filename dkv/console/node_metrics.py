@@ -12,11 +12,18 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 
 from dkv import noted
 from dkv.actor import Takers
 from dkv.ballot import ZERO, Ballot
+from dkv.console.recent import RecentTimes
 from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -43,9 +50,14 @@ class Histogram:
 
 
 class Readings(NamedTuple):
-    """Values read when somebody asks. ``dropped`` and ``delayed`` count messages by peer, on orders of DKV.FAULT."""
+    """Values read when somebody asks. ``dropped`` and ``delayed`` count messages by peer, on orders of DKV.FAULT.
 
+    ``commit_seconds`` is for how long a commit has been under way, 0 if none is; ``build`` names the versions.
+    """
+
+    build: Mapping[str, str]
     ready: bool
+    commit_seconds: float
     peers_connected: int
     connections: int
     connections_refused: int
@@ -58,9 +70,9 @@ class Readings(NamedTuple):
 
 
 class NodeMetrics:
-    """The counters of one node; ``read`` is called when somebody asks for them."""
+    """The counters of one node; ``read`` is called when somebody asks for them. ``now`` is in monotonic seconds."""
 
-    def __init__(self, node: int, read: Callable[[], Readings]) -> None:
+    def __init__(self, node: int, read: Callable[[], Readings], now: Callable[[], float]) -> None:
         self._node = node
         self._read = read
         self.chosen_through = self.applied_through = 0
@@ -73,6 +85,7 @@ class NodeMetrics:
         self._refused: Counter[str] = Counter()
         self._learned: deque[int] = deque()  # slots that catch-up fetched and that are not applied yet
         self._commits = Histogram(SECONDS)
+        self._recent_commits = RecentTimes(now)
         self._batches = Histogram(COMMANDS)
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
         self._registry = CollectorRegistry(auto_describe=False)
@@ -131,6 +144,7 @@ class NodeMetrics:
 
     def _on_committed(self, *, seconds: float) -> None:
         self._commits.observe(seconds)
+        self._recent_commits.observe(seconds)
 
     def _on_batch_numbered(self, *, commands: int, seconds: float) -> None:
         """The commands of a batch have waited in the gateway until now."""
@@ -173,6 +187,11 @@ class NodeMetrics:
 
     # --- out ---
 
+    @property
+    def commit_p99_seconds(self) -> float | None:
+        """A time that 99 of 100 commits did not exceed lately (``RecentTimes``); None if there were no commits."""
+        return self._recent_commits.quantile(0.99)
+
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
@@ -180,6 +199,8 @@ class NodeMetrics:
     def collect(self) -> Iterator[Metric]:
         """The method of a collector that prometheus_client calls."""
         reading = self._read()
+        help = "Always 1; the labels say which versions run"
+        yield InfoMetricFamily("dkv_build", help, dict(reading.build))
         yield from self._agreement(reading)
         yield from self._work(reading)
         yield from self._surroundings(reading)
@@ -205,7 +226,7 @@ class NodeMetrics:
         yield _counter("dkv_applied_ops", help, self.applied_ops)
         help = "Writes that arrived here and were answered with the stored answer of their token"
         yield _counter("dkv_duplicate_suppressed", help, self.duplicates_suppressed)
-        yield _histogram("dkv_commit_seconds", "Synced writes to disk", {(): self._commits})
+        yield from self._disk(reading)
         yield _histogram("dkv_batch_commands", "Commands of the batches that this node numbered", {(): self._batches})
         help = "Time of requests: queue until numbered, agree until applied, read until evaluated; oldest of its group"
         stages: dict[tuple[str, ...], Histogram] = {(stage,): histogram for stage, histogram in self._stages.items()}
@@ -213,6 +234,15 @@ class NodeMetrics:
         refused = self._refused + Counter({"CONNECTIONS": reading.connections_refused, "INPUT": reading.inputs_refused})
         help = "Requests refused by the first word of the error, connections beyond the cap, and what is no request"
         yield _labelled(CounterMetricFamily("dkv_refused_requests", help, labels=("reason",)), refused)
+
+    def _disk(self, reading: Readings) -> Iterator[Metric]:
+        yield _histogram("dkv_commit_seconds", "Synced writes to disk", {(): self._commits})
+        p99 = self.commit_p99_seconds
+        if p99 is not None:
+            help = "A time that 99 of 100 commits of the last 30 to 60 seconds did not exceed; absent if none were"
+            yield _gauge("dkv_commit_p99_seconds", help, p99)
+        help = "For how long a commit has been under way; 0 if none is"
+        yield _gauge("dkv_commit_under_way_seconds", help, reading.commit_seconds)
 
     def _surroundings(self, reading: Readings) -> Iterator[Metric]:
         yield _gauge("dkv_ready", "Whether this node serves, as /readyz says", int(reading.ready))

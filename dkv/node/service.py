@@ -21,6 +21,7 @@ from dkv.console.admin import admin_site
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
 from dkv.console.notes import Notes
+from dkv.console.surroundings import Surroundings
 from dkv.host.host import Host
 from dkv.host.seams import Clock
 from dkv.identity import Acquaintance, Identity
@@ -32,6 +33,7 @@ from dkv.net.mesh import Mesh
 from dkv.net.sending import SenderOf, by_write
 from dkv.node import foreign, logs
 from dkv.node.assembly import add_actors
+from dkv.node.build import build_labels
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
@@ -192,7 +194,7 @@ class NodeService(MultiService):
             self._clients,
             self._notes,
             self._reactor.seconds,
-            logs.lines_dropped,
+            Surroundings(build_labels(), logs.lines_dropped),
         )
         members = [member.id for member in config.members]
         add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
@@ -13,14 +14,16 @@ from dkv.ballot import Ballot
 from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
 from dkv.messages import Accept, AcceptSlot, Prepare
 
+BUILD = {"version": "1.2.3", "python": "3.14.0", "leveldb": "1.22", "binding": 'py"vel 1.5'}
 READINGS = Readings(
-    True, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}, 4
+    BUILD, True, 0.25, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}, 4
 )  # fmt: skip
 
 
 class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.metrics = NodeMetrics(1, lambda: READINGS)
+        self.clock = Clock()
+        self.metrics = NodeMetrics(1, lambda: READINGS, self.clock.seconds)
 
     def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         """An actor notes something."""
@@ -44,6 +47,7 @@ class MetricsTests(SynchronousTestCase):
             "leader", "is_leader", "ballot_round", "ready", "peers_connected", "commit_seconds_bucket",
             "batch_commands_bucket", "client_seconds_bucket", "queue_depth", "connections", "refused_requests_total",
             "fault_dropped_messages_total", "fault_delayed_messages_total", "digest_differs",
+            "build_info", "commit_under_way_seconds",
         ):  # fmt: skip
             self.assertIn(f"dkv_{name}", names)
 
@@ -109,6 +113,29 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(samples["dkv_client_seconds_bucket{le=0.005}{stage=agree}"], 3)
         self.assertEqual(samples["dkv_batch_commands_bucket{le=4}"], 1)
         self.assertAlmostEqual(samples["dkv_commit_seconds_sum"], 0.0003)
+
+    def test_build(self) -> None:
+        """Whoever looks for the one node that was not upgraded joins this with any other metric: it is always 1."""
+        text = self.metrics.text().decode()
+        self.assertIn("# TYPE dkv_build_info gauge\n", text)
+        (labels,) = [
+            sample.labels
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "dkv_build_info" and sample.value == 1
+        ]
+        self.assertEqual(labels, BUILD)
+
+    def test_commit_p99(self) -> None:
+        """The slow commits show, also those under way; a node that writes nothing shows no old ones, and no zero."""
+        self.assertIsNone(self.metrics.commit_p99_seconds)
+        self.assertNotIn("dkv_commit_p99_seconds", self.samples())
+        for seconds in (*[0.001] * 98, 0.4, 0.4):
+            self.note(noted.committed, seconds=seconds)
+        self.assertEqual(self.samples()["dkv_commit_p99_seconds"], 0.4)
+        self.assertEqual(self.samples()["dkv_commit_under_way_seconds"], 0.25)
+        self.clock.advance(120)
+        self.assertNotIn("dkv_commit_p99_seconds", self.samples())
 
     def test_refused(self) -> None:
         """Each reason by itself."""
