@@ -94,12 +94,12 @@ def answer(text: bytes, fields: dict[str, Any], as_json: bool) -> None:
     emit(json.dumps(fields, ensure_ascii=False).encode() if as_json else text)
 
 
-def emit(line: bytes) -> None:
-    """Print bytes and the end of a line; ``Failure`` if stdout takes no more, for example on a full disk."""
+def emit(line: bytes, newline: bool = True) -> None:
+    """Print bytes, and the end of a line; ``Failure`` if stdout takes no more, for example on a full disk."""
     if sys.stdout is None:
         raise Failure(Status.OUTPUT, "OUTPUT", "cannot write the output: stdout is closed")
     try:
-        click.echo(line)
+        click.echo(line, nl=newline)
     except OSError as error:
         raise _unwritten(error) from None
 

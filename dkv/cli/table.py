@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -48,14 +48,15 @@ def coloured() -> bool:
 
 
 class Table:
-    """Prints rows as they come, with the head before the first; columns only get wider.
+    """Prints rows as they come, with the head before the first; columns only get wider. ``say`` takes each line.
 
     On a terminal that is too narrow the last column of a table with ``cut_last`` is cut; any other table is printed as
     a block of lines for each row.
     """
 
-    def __init__(self, *head: str, cut_last: bool = False) -> None:
+    def __init__(self, *head: str, cut_last: bool = False, say: Callable[[str], object] = say) -> None:
         self._head = head
+        self._say = say
         self._widths = [len(name) for name in head]
         self._cut_last = cut_last
         self._right: set[int] = set()
@@ -93,15 +94,15 @@ class Table:
             styled = self._style(text, each)
             texts.append(pad + styled if number in self._right else styled + pad)
             room = None if room is None else room - width - len(GAP)
-        say(GAP.join(texts).rstrip())
+        self._say(GAP.join(texts).rstrip())
 
     def _say_block(self, row: Sequence[Cell]) -> None:
         if self._begun:
-            say("")
+            self._say("")
         self._begun = True
         width = max(map(len, self._head))
         for name, each in zip(self._head, row, strict=True):
-            say(f"{name:<{width}}{GAP}{self._style(each.text + each.tail, each)}")
+            self._say(f"{name:<{width}}{GAP}{self._style(each.text + each.tail, each)}")
 
     def _style(self, text: str, look: Cell) -> str:
         return click.style(text, fg=look.colour) if self._coloured and look.colour else text

@@ -1,0 +1,141 @@
+"""What ``dkv status`` prints: two rows for each node, and a line for each thing that is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dkv.cli.output import one_line
+from dkv.cli.table import Cell, Table, cell
+from dkv.client.survey import Answer
+
+NO_BALLOT = "0.0"
+"""Stands for the promise of a node that has promised nothing yet."""
+
+ROLE_COLOURS = {"leader": "green", "candidate": "yellow"}
+UNITS = ("KiB", "MiB", "GiB", "TiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer to DKV.STATUS at ``at`` (monotonic seconds), and its fields; without them, what the problem is."""
+
+    answer: Answer
+    fields: dict[str, Any]
+    problem: str
+    at: float = field(default_factory=time.monotonic)
+
+
+def lags(found: Sequence[Found]) -> list[int | None]:
+    """For each status, how many slots it is behind the furthest; None if there is no such number."""
+    marks = [each.fields.get("chosen_through") for each in found]
+    furthest = max((mark for mark in marks if isinstance(mark, int)), default=0)
+    applied = [each.fields.get("applied_through") for each in found]
+    return [furthest - each if isinstance(each, int) else None for each in applied]
+
+
+def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = None) -> list[str]:
+    """The tables, then why nodes do not serve. ``rates`` says for each status how many writes a second were applied."""
+    lines: list[str] = []
+    table = Table(
+        "NODE", "ENDPOINT", "ROLE", "BALLOT", "PROMISED", "CHOSEN", "APPLIED", "LAG", "LEADER", "READY",
+        say=lines.append,
+    )  # fmt: skip
+    table.add([_agreement(each, lag) for each, lag in zip(found, lags(found), strict=True)])
+    told = [number for number, each in enumerate(found) if not each.problem]
+    if told:
+        lines.append("")
+        head = ["NODE", "COMMIT P99"]
+        rows = [_stored(found[number].fields) for number in told]
+        if rates is not None:
+            head.append("WRITES/S")
+            rows = [[*row, cell(rates[number])] for row, number in zip(rows, told, strict=True)]
+        Table(*head, say=lines.append).add(rows)
+    for each in found:
+        lines += map(one_line, _troubles(each))
+    return lines
+
+
+def _agreement(each: Found, lag: int | None) -> list[Cell]:
+    """A row of the first table: what the node has agreed on with others."""
+    endpoint, fields = each.answer.endpoint, each.fields
+    if each.problem:
+        word = "no status" if each.answer.reached else "unreachable"
+        return [cell(None), cell(endpoint), Cell(word, "red"), *[cell(None)] * 7]
+    role, ready = fields.get("role"), fields.get("ready")
+    return [
+        cell(fields.get("node")),
+        cell(endpoint),
+        cell(role, ROLE_COLOURS.get(str(role))),
+        cell(fields.get("leader_ballot")),
+        cell(fields.get("ballot") if fields.get("ballot") != NO_BALLOT else None),
+        cell(fields.get("chosen_through")),
+        cell(fields.get("applied_through")),
+        cell(lag, "yellow" if lag else None),
+        cell(fields.get("leader") or None),
+        cell(ready, "green" if ready else "red"),
+    ]
+
+
+def _stored(fields: dict[str, Any]) -> list[Cell]:
+    """A row of the second table: what the node stores, and how its disk does."""
+    return [cell(fields.get("node")), right(milliseconds(fields.get("commit_p99_ms")))]
+
+
+def rate(before: Found, now: Found) -> int | None:
+    """Write commands applied in a second between two looks at a node; None if it was restarted, or not there."""
+    first, last = before.fields.get("applied_ops"), now.fields.get("applied_ops")
+    same_life = before.fields.get("boot") == now.fields.get("boot")
+    if not (same_life and isinstance(first, int) and isinstance(last, int)):
+        return None
+    return round((last - first) / max(now.at - before.at, 0.001))
+
+
+def _troubles(each: Found) -> list[str]:
+    """Why a node is not ready, or gave no status, and which peers it does not reach."""
+    fields = each.fields
+    name = f"node {fields.get('node')}"
+    lines = []
+    differs_from = fields.get("differs_from")
+    if differs_from and isinstance(differs_from, list):
+        lines.append(f"{name} applied another log than nodes {', '.join(map(str, differs_from))}: see its log")
+    if each.problem:
+        endpoint = str(each.answer.endpoint)
+        lines.append(each.problem if endpoint in each.problem else f"{endpoint}: {each.problem}")
+    failing, peers = fields.get("failing"), fields.get("peers")
+    lines += [f"{name} is not ready: {why}" for why in failing.values()] if isinstance(failing, dict) else []
+    for peer in peers if isinstance(peers, list) else []:
+        problem = peer.get("problem") if isinstance(peer, dict) else None
+        if problem:
+            seconds = peer.get("problem_seconds")
+            lines.append(f"{name} has not reached node {peer.get('node')} for {seconds} s: {problem}")
+    return lines
+
+
+# --- numbers for people ---
+
+
+def right(text: str | None) -> Cell:
+    """A cell with a number and its unit, aligned to the right as numbers are."""
+    return Cell(text or "-", number=True)
+
+
+def milliseconds(number: object) -> str | None:
+    """A time as a person reads it; None for what is no number."""
+    return f"{number:.1f} ms" if isinstance(number, int | float) else None
+
+
+def size(count: object) -> str | None:
+    """Bytes as a person reads them, in powers of 1,024; None for what is no number."""
+    if not isinstance(count, int):
+        return None
+    if count < 1024:
+        return f"{count} B"
+    number = float(count)
+    for unit in UNITS:
+        number /= 1024
+        if round(number) < 1024 or unit == UNITS[-1]:
+            break
+    return f"{number:.1f} {unit}" if number < 100 else f"{number:.0f} {unit}"
