@@ -43,10 +43,28 @@ class StateWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class Compacted:
+    """The records of all slots up to ``through`` may be erased: what they amount to is on disk, and so is this."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLog:
+    """Compact nothing above slot ``through`` from now on, as far as disk space allows; None ends that."""
+
+    through: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """The node holds the chosen values of every slot up to about ``chosen_through``. It is sent now and then."""
+    """The node knows every slot up to about ``chosen_through`` to be chosen. It is sent now and then.
+
+    Of these, it holds no values up to ``compacted_through``.
+    """
 
     chosen_through: int
+    compacted_through: int
 
 
 @dataclass(frozen=True, slots=True)

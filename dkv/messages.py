@@ -26,12 +26,14 @@ class Prepare:
 class Promise:
     """``ballot`` is promised. ``records`` are those above ``chosen_through`` and from ``from_slot`` on.
 
+    The sender has erased the records up to ``compacted_through``: they are chosen, and nobody can fetch them from it.
     A long report comes in ``chunks`` messages numbered ``chunk`` from 0; it counts when all have come. ``report`` is
     a number drawn for each report: the chunks of two may differ in where they begin, and must not be joined.
     """
 
     ballot: Ballot
     chosen_through: int
+    compacted_through: int
     report: int
     chunk: int
     chunks: int
@@ -75,6 +77,17 @@ class ChosenOtherwise:
 
     ballot: Ballot
     slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveWay:
+    """The Accept of ``ballot`` is for a slot that the sender has compacted: all up to ``compacted_through`` is chosen.
+
+    The sender cannot vote there. A leader that counts fewer slots chosen had better let another node lead.
+    """
+
+    ballot: Ballot
+    compacted_through: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +260,13 @@ class ChosenSlots:
 
 
 @dataclass(frozen=True, slots=True)
+class CompactedThrough:
+    """The slots asked for are chosen, and the sender has erased their values: those of every slot up to ``through``."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
 class AppliedDigest:
     """The sender has applied every slot up to ``through``; this log has ``digest`` (``dkv.records.digest_after``)."""
 
@@ -310,6 +330,7 @@ ROUTES: dict[type, tuple[str, str]] = {
     Accept: (PROPOSER, ACCEPTOR),
     Accepted: (ACCEPTOR, PROPOSER),
     ChosenOtherwise: (ACCEPTOR, PROPOSER),
+    GiveWay: (ACCEPTOR, PROPOSER),
     ChosenMark: (PROPOSER, ACCEPTOR),
     PrepareSlot: (PROPOSER, ACCEPTOR),
     PromiseSlot: (ACCEPTOR, PROPOSER),
@@ -328,6 +349,7 @@ ROUTES: dict[type, tuple[str, str]] = {
     Confirmed: (ACCEPTOR, PROPOSER),
     ReadChosen: (CATCHUP, ACCEPTOR),
     ChosenSlots: (ACCEPTOR, CATCHUP),
+    CompactedThrough: (ACCEPTOR, CATCHUP),
     AppliedDigest: (LEARNER, LEARNER),
     Poll: (ELECTOR, ELECTOR),
     PollAnswer: (ELECTOR, ELECTOR),
@@ -342,7 +364,7 @@ _CLASSIC = frozenset(
 )
 SPOKEN: dict[str, frozenset[type]] = {
     "leader": frozenset(ROUTES) - _CLASSIC,
-    "classic": _CLASSIC | {ReadChosen, ChosenSlots, Voted, AppliedDigest},
+    "classic": _CLASSIC | {ReadChosen, ChosenSlots, CompactedThrough, Voted, AppliedDigest},
 }
 """The classes that nodes of each mode send to each other: no actor of that mode would know any other."""
 

@@ -156,6 +156,11 @@ def applied(*, through: int, commands: int) -> None:
 
 
 @_note(MEASURE, LEARNER)
+def compacted(*, through: int) -> None:
+    """Every slot up to ``through`` is compacted: the log of this node begins behind it."""
+
+
+@_note(MEASURE, LEARNER)
 def duplicates_suppressed(*, count: int) -> None:
     """So many writes that came in here were executed before, and got the stored answer of their token."""
 

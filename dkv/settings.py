@@ -54,6 +54,9 @@ class Limits:
     undurable_bytes_max: int = 64 * MIB
     write_back_bytes_max: int = 4 * MIB
     poll_lag_slots_max: int = 10_000
+    log_tail_slots_max: int = 50_000
+    log_tail_bytes_max: int = 128 * MIB
+    erasures_max: int = 1_000
 
     def __post_init__(self) -> None:
         _check_bounds(self, 1, LIMIT_MAX)
@@ -69,6 +72,7 @@ class Limits:
             ("catchup_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
             ("frame_bytes_max", 0, "peer_queue_bytes_max"),
             ("window_bytes_max", 0, "undurable_bytes_max"),
+            ("poll_lag_slots_max", 0, "log_tail_slots_max"),
         )
         for small, room, large in ordered:
             if getattr(self, small) + room > getattr(self, large):

@@ -37,7 +37,7 @@ def add_actors(
     """
     ids, node, classic = tuple(members), identity.node, mode == CLASSIC
     add(ACCEPTOR, ClassicAcceptor(node, ids, limits, timings) if classic else Acceptor(node, ids, limits))
-    add(LEARNER, Learner(identity, ids, timings, Machine(decode_entries, bounds)))
+    add(LEARNER, Learner(identity, ids, limits, timings, Machine(decode_entries, bounds)))
     add(PROPOSER, ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, ids, limits, timings))
     add(ELECTOR, Presence(node, ids, timings) if classic else Elector(node, ids, limits, timings))
     add(CATCHUP, Catchup(node, ids, timings))

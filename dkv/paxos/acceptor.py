@@ -20,7 +20,18 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.events import Applied, Learn, Learned, Missing, PeerMet, PeerUp, Progress, PromiseRaised, TimerFired
+from dkv.events import (
+    Applied,
+    Compacted,
+    Learn,
+    Learned,
+    Missing,
+    PeerMet,
+    PeerUp,
+    Progress,
+    PromiseRaised,
+    TimerFired,
+)
 from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, pack_ballot, unpack_ballot
 from dkv.messages import (
     Accept,
@@ -28,8 +39,10 @@ from dkv.messages import (
     ChosenMark,
     ChosenOtherwise,
     ChosenSlots,
+    CompactedThrough,
     Confirm,
     Confirmed,
+    GiveWay,
     Nack,
     Prepare,
     Promise,
@@ -42,15 +55,17 @@ from dkv.paxos.vote_count import VoteCount
 from dkv.records import SlotRecord, value_bytes
 from dkv.settings import Limits
 
-AcceptorMessage = (
-    Prepare | Accept | ChosenMark | Confirm | ReadChosen | Learn | Applied | Voted | PeerMet | PeerUp | TimerFired
-)
+_FromNodes = Prepare | Accept | ChosenMark | Confirm | ReadChosen | Voted
+AcceptorMessage = _FromNodes | Learn | Applied | Compacted | PeerMet | PeerUp | TimerFired
 
 PROGRESS_SLOTS = 256
 """How far ``chosen_through`` moves between two reports to the elector, which needs it only roughly."""
 
 VOTED_SECONDS = 0.5
 """How long after a vote the others are told of it and of those since. The leader knows it from the vote itself."""
+
+ERASE_SECONDS = 0.02
+"""How long after some records were erased the next ones follow: erasing must not keep the node from its work."""
 
 _NOTHING = Voted(ZERO, 0)
 
@@ -64,7 +79,7 @@ class Acceptor:
         self._members = Members(self._others)
         self._limits = limits
         self._promised = ZERO
-        self._log = SlotLog()
+        self._log = SlotLog(limits.erasures_max)
         self._count = VoteCount()
         self._pushed_through = 0
         self._reported_through = 0
@@ -90,12 +105,16 @@ class Acceptor:
             case Applied():
                 self._log.applied(turn, message.through)
                 self._advance(turn, self._node)
+            case Compacted():
+                self._on_compacted(turn, message)
             case Voted():
                 self._members.voted(turn, sender.node, message)
             case PeerMet():
                 self._members.met(turn, message)
             case PeerUp():
                 self._on_peer_up(turn, message)
+            case TimerFired("erase"):
+                self._erase(turn)
             case TimerFired():
                 self._telling = False
                 self._tell_votes(turn, self._others)
@@ -115,6 +134,8 @@ class Acceptor:
         turn.note(noted.promised, ballot=self._promised)
         turn.note(noted.chosen, through=self._log.chosen_through)
         turn.send(self._here(PROPOSER), PromiseRaised(self._promised))
+        if self._log.erasures:
+            turn.set_timer("erase", ERASE_SECONDS)
         if self._voting:
             self._report_progress(turn)
 
@@ -159,11 +180,11 @@ class Acceptor:
         if not self._may_vote(turn, sender, message.ballot):
             return
         self._raise_promise(turn, message.ballot)
-        through = self._log.chosen_through
+        chosen, compacted = self._log.chosen_through, self._log.compacted_through
         chunks, report = self._report(turn, message.from_slot), turn.random.getrandbits(62)
         for number, records in enumerate(chunks):
             part = (report, number, len(chunks), tuple(records), self._count.votes)
-            turn.send(sender, Promise(message.ballot, through, *part))
+            turn.send(sender, Promise(message.ballot, chosen, compacted, *part))
 
     def _report(self, turn: Turn, from_slot: int) -> list[list[tuple[int, SlotRecord]]]:
         """Every record above ``chosen_through`` from ``from_slot`` on, in chunks of bounded bytes, one at least."""
@@ -197,6 +218,9 @@ class Acceptor:
         """Phase 2b: accept the value, unless a higher ballot was promised (P1a). This is the vote that chooses."""
         if not self._may_vote(turn, sender, message.ballot):
             return
+        if message.slot <= self._log.compacted_through:
+            self._on_compacted_accept(turn, sender, message)
+            return
         self._raise_promise(turn, message.ballot)  # Or a lower ballot could still take the slot back (B5).
         if self._accept(turn, message):
             turn.send(sender, Accepted(message.ballot, message.slot, self._count.votes))
@@ -205,6 +229,14 @@ class Acceptor:
         self._log.mark(turn, message.ballot, message.chosen_through)
         self._log.save_mark(turn)
         self._advance(turn, sender.node)
+
+    def _on_compacted_accept(self, turn: Turn, sender: Address, message: Accept) -> None:
+        """The value that is chosen there is erased. "Accepted" might be a lie (B7), and so might "chosen otherwise".
+
+        A leader that has counted the slot meanwhile wants no answer. To another one this acceptor's vote is lost.
+        """
+        if not self._log.counted(message.ballot, message.slot):
+            turn.send(sender, GiveWay(message.ballot, self._log.compacted_through))
 
     def _accept(self, turn: Turn, message: Accept) -> bool:
         """Record the vote unless it is recorded already; False if the slot is settled with another value."""
@@ -256,6 +288,9 @@ class Acceptor:
     def _on_read_chosen(self, turn: Turn, sender: Address, message: ReadChosen) -> None:
         """A node that missed chosen slots asks for them: as many as fit one bounded answer (B17)."""
         first = max(message.from_slot, 1)
+        if first <= self._log.compacted_through:
+            turn.send_early(sender, CompactedThrough(self._log.compacted_through))
+            return
         values = self._log.chosen_values(turn, first, self._limits.catchup_bytes_max)
         # Early: that a value is chosen rests on a quorum's disks, not on this one.
         turn.send_early(sender, ChosenSlots(first, values, self._log.chosen_through))
@@ -271,6 +306,23 @@ class Acceptor:
         self._log.save_mark(turn)
         self._advance(turn, self._node)
         turn.send(sender, Learned(self._log.chosen_through))
+
+    # --- compaction ---
+
+    def _on_compacted(self, turn: Turn, message: Compacted) -> None:
+        """The learner says what the log may forget. The elector hears of it: it helps no candidate that is behind."""
+        self._log.compact(turn, message.through)
+        self._pushed_through = max(self._pushed_through, message.through)
+        self._advance(turn, self._node)
+        if self._voting:
+            self._report_progress(turn)
+        self._erase(turn)
+
+    def _erase(self, turn: Turn) -> None:
+        """Erase some records, and go on in a moment. Their mark is on disk already, and they follow it there."""
+        self._log.erasures.erase_some(turn)
+        if self._log.erasures:
+            turn.set_timer("erase", ERASE_SECONDS)
 
     # --- members ---
 
@@ -306,7 +358,7 @@ class Acceptor:
         """Tell the elector, which takes no part in elections before it hears this once."""
         self._reported_through = self._log.chosen_through
         turn.note(noted.votes)
-        turn.send(self._here(ELECTOR), Progress(self._log.chosen_through))
+        turn.send(self._here(ELECTOR), Progress(self._log.chosen_through, self._log.compacted_through))
 
     def _here(self, role: str) -> Address:
         return Address(self._node, role)

@@ -13,13 +13,13 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import ACCEPTOR, PROPOSER, Address, Turn
 from dkv.events import CatchUp, CaughtUp, Learn, Learned, Missing, TimerFired
-from dkv.messages import ChosenSlots, ReadChosen
+from dkv.messages import ChosenSlots, CompactedThrough, ReadChosen
 from dkv.settings import Timings
 
 DOUBLINGS_MAX = 3
 """How often the time allowed for an answer is doubled. A slow answer asked of several peers comes several times."""
 
-CatchupMessage = Missing | CatchUp | ChosenSlots | Learned | TimerFired
+CatchupMessage = Missing | CatchUp | ChosenSlots | CompactedThrough | Learned | TimerFired
 
 
 class Catchup:
@@ -51,6 +51,8 @@ class Catchup:
                 self._on_catch_up(turn, message)
             case ChosenSlots():
                 self._on_chosen_slots(turn, sender, message)
+            case CompactedThrough():
+                return  # This peer cannot help; the retry timer turns to another.
             case Learned():
                 self._on_learned(turn, message)
             case TimerFired():

@@ -56,10 +56,12 @@ class Digests:
         self._through = through
         self._newest = deque((digest,), KEPT)
 
-    def add(self, value: Value) -> None:
-        """The next slot is applied, and has this value."""
+    def add(self, value: Value) -> bytes:
+        """The next slot is applied, and has this value; returns the digest of the log with it."""
         self._through += 1
-        self._newest.append(digest_after(self._newest[-1], value))
+        digest = digest_after(self._newest[-1], value)
+        self._newest.append(digest)
+        return digest
 
     def applied(self, turn: Turn) -> None:
         """Slots were added in this turn: store their digest with the mark, look at what peers said, tell them soon."""

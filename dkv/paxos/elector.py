@@ -77,6 +77,7 @@ class Elector:
         self._standing: Standing = Leaderless()
         self._highest_led = ZERO
         self._chosen_through: int | None = None  # None: this node's acceptor does not vote yet
+        self._compacted_through = 0
         self._hearing = Hearing(node, self._members, timings)
         self._boots: dict[int, int] = {}
         self._timer = ElectionTimer(timings)
@@ -119,6 +120,7 @@ class Elector:
                 self._on_promise_raised(turn, message)
             case Progress():
                 self._chosen_through = message.chosen_through
+                self._compacted_through = message.compacted_through
             case PeerUp():
                 self._on_peer_up(turn, message)
             case PeerDown():
@@ -229,6 +231,8 @@ class Elector:
             return False  # A node that alone lost the leader must not depose it (B19).
         if self._campaigns(now) or self._contenders.rival_of(candidate, now):
             return False  # Somebody is about to lead: campaigns that cross end each other.
+        if poll.chosen_through < self._compacted_through:
+            return False  # It lacks slots that nobody may have any more: its phase 1 might find no end.
         # Nor to a candidate far behind: its catch-up would be an outage.
         return poll.chosen_through + self._limits.poll_lag_slots_max >= self._chosen_through
 

@@ -76,6 +76,11 @@ class Leadership:
         self._propose(turn)
         self._announce(turn, self._members)
 
+    @property
+    def chosen_through(self) -> int:
+        """Up to which slot this lead has counted everything chosen."""
+        return self._window.chosen_through
+
     def receive(self, turn: Turn, sender: Address, message: LeadershipMessage) -> None:
         """React to one message that came while this lead lasts."""
         match message:

@@ -14,16 +14,30 @@ from typing import Protocol, assert_never
 
 from dkv import noted
 from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, Address, Turn
-from dkv.events import Applied, BatchApplied, Origins, PeerUp, Read, ReadResults, Replayed, ReportOrigins, TimerFired
+from dkv.events import (
+    Applied,
+    BatchApplied,
+    Compacted,
+    HoldLog,
+    Origins,
+    PeerUp,
+    Read,
+    ReadResults,
+    Replayed,
+    ReportOrigins,
+    TimerFired,
+    WrittenBack,
+)
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
 from dkv.messages import AppliedDigest, ChosenSlots, ReadChosen
 from dkv.paxos.digests import Digests
-from dkv.records import Batch, Entry, Value
+from dkv.paxos.tail import Tail
+from dkv.records import Batch, Entry, Value, value_bytes
 from dkv.replies import Result
-from dkv.settings import Timings
+from dkv.settings import Limits, Timings
 
-LearnerMessage = ChosenSlots | Read | ReportOrigins | AppliedDigest | PeerUp | TimerFired
+LearnerMessage = ChosenSlots | Read | ReportOrigins | AppliedDigest | WrittenBack | HoldLog | PeerUp | TimerFired
 
 
 class StateMachine(Protocol):
@@ -50,10 +64,13 @@ class StateMachine(Protocol):
 class Learner:
     """The learner of the node that ``identity`` names; ``members`` are all ids."""
 
-    def __init__(self, identity: Identity, members: Iterable[int], timings: Timings, machine: StateMachine) -> None:
+    def __init__(
+        self, identity: Identity, members: Iterable[int], limits: Limits, timings: Timings, machine: StateMachine
+    ) -> None:
         self._identity = identity
         self._machine = machine
         self._digests = Digests(identity.node, members, timings.heartbeat_seconds)
+        self._tail = Tail(limits)
         self._applied_through = 0
         self._asking = False
         self._replaying = True
@@ -64,6 +81,7 @@ class Learner:
         """Load the state's mark, then replay what the log holds beyond it."""
         self._applied_through = unpack_number(turn.load(APPLIED_THROUGH))
         self._digests.start(turn, self._applied_through)
+        self._tail.start(turn, self._applied_through)
         self._machine.start(turn)
         turn.note(noted.applied, through=self._applied_through, commands=0)
         turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
@@ -82,6 +100,10 @@ class Learner:
                 self._send_report(turn)
             case AppliedDigest():
                 self._digests.heard(turn, sender.node, message)
+            case WrittenBack():
+                self._on_written_back(turn, message)
+            case HoldLog():
+                self._tail.hold(message.through)
             case PeerUp():
                 self._digests.tell(turn, message.node)
             case TimerFired():
@@ -114,13 +136,19 @@ class Learner:
     def _apply(self, turn: Turn, value: Value) -> None:
         me, executed = self._identity, self._machine.executed
         self._applied_through += 1
-        self._digests.add(value)
+        self._tail.add(value_bytes(value), self._digests.add(value))
         for batch in value:
             own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
             results = self._machine.apply(turn, self._applied_through, batch, own)
             if own and results is not None:
                 turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
         turn.note(noted.applied, through=self._applied_through, commands=self._machine.executed - executed)
+
+    def _on_written_back(self, turn: Turn, message: WrittenBack) -> None:
+        """The state on disk amounts to more slots: once that is marked in the log, the acceptor may erase records."""
+        through = self._tail.compact(turn, message.applied_through)
+        if through is not None:
+            turn.send(self._here(ACCEPTOR), Compacted(through))
 
     def _ask(self, turn: Turn) -> None:
         if not self._asking:

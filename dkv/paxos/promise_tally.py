@@ -41,8 +41,13 @@ class PromiseTally:
         return is_quorum(self.reported(), self._members)
 
     def base(self) -> tuple[int, int]:
-        """The highest ``chosen_through`` that the quorum reported, and a node that reported it (B13)."""
-        return max((self._chunks[node][0].chosen_through, node) for node in self.reported())
+        """The highest slot that the quorum reported as chosen or compacted, and a node that reported it (B13)."""
+        return max((_base(self._chunks[node][0]), node) for node in self.reported())
+
+    def within_reach(self, held_through: int) -> bool:
+        """Whether a node that reported holds more chosen values than those up to ``held_through``, and the next one."""
+        firsts = [self._chunks[node][0] for node in self.reported()]
+        return any(first.compacted_through <= held_through < first.chosen_through for first in firsts)
 
     def choices(self, base: int) -> list[Value]:
         """For each slot from ``base`` + 1 on, in order: the value this ballot must propose there.
@@ -59,3 +64,7 @@ class PromiseTally:
         last = max(reported, default=base)
         found = [strongest(reported.get(slot, ())) for slot in range(base + 1, last + 1)]
         return [NOOP if record is None else record.value for record in found]
+
+
+def _base(promise: Promise) -> int:
+    return max(promise.chosen_through, promise.compacted_through)

@@ -23,13 +23,13 @@ from dkv import noted
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import Campaign, CatchUp, CaughtUp, Flush, Origins, PeerUp, PromiseRaised, StepDown, Stopped, TimerFired
-from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, Nack, Prepare, Promise, Submit
+from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, GiveWay, Nack, Prepare, Promise, Submit
 from dkv.paxos.backoff import backoff
 from dkv.paxos.leadership import Leadership, LeadershipMessage
 from dkv.paxos.promise_tally import PromiseTally
 from dkv.settings import Limits, Timings
 
-_FromAcceptors = Promise | Nack | ChosenOtherwise | PromiseRaised
+_FromAcceptors = Promise | Nack | ChosenOtherwise | GiveWay | PromiseRaised
 _FromThisNode = Campaign | StepDown | CaughtUp
 ProposerMessage = LeadershipMessage | _FromAcceptors | _FromThisNode | PeerUp | TimerFired
 
@@ -78,6 +78,8 @@ class Proposer:
                 self._on_nack(turn, message)
             case ChosenOtherwise():
                 self._on_chosen_otherwise(turn, message)
+            case GiveWay():
+                self._on_give_way(turn, sender, message)
             case PromiseRaised():
                 self._on_promise_raised(turn, message)
             case Campaign():
@@ -133,8 +135,11 @@ class Proposer:
         if base <= self._held_through:
             self._lead(turn, max(base, self._held_through))
             return
-        self._step = Step.CATCHING_UP
         turn.send(Address(self._node, CATCHUP), CatchUp(base, holder))
+        if self._tally.within_reach(self._held_through):
+            self._step = Step.CATCHING_UP
+        else:  # A snapshot takes time. Until it is here, ballot after ballot would only keep others from leading.
+            self._stop(turn, self._ballot, f"the slots after {self._held_through} are compacted where they were held")
 
     def _on_caught_up(self, turn: Turn, message: CaughtUp) -> None:
         """The node holds more chosen slots: perhaps all that its quorum knew of, so that it can lead."""
@@ -172,6 +177,16 @@ class Proposer:
         """An acceptor knows another value to be chosen for a slot of this ballot: the ballot is of no more use (B7)."""
         if message.ballot == self._ballot:
             self._stop(turn, self._ballot, f"slot {message.slot} is chosen with another value")
+
+    def _on_give_way(self, turn: Turn, sender: Address, message: GiveWay) -> None:
+        """An acceptor has compacted slots that this leader finishes. It never votes there: let another node lead.
+
+        If the leader has counted these slots by now, its Accept was only late.
+        """
+        if self._leadership is not None and message.ballot == self._ballot:
+            if self._leadership.chosen_through < message.compacted_through:
+                through = message.compacted_through
+                self._stop(turn, self._ballot, f"node {sender.node} has applied and compacted all up to slot {through}")
 
     def _stop(self, turn: Turn, by: Ballot, reason: str) -> None:
         """Give the ballot up. What it has proposed may be chosen all the same: the next leader will find it."""

@@ -4,7 +4,9 @@ Invariants, across restarts (I7, I8):
 
 - a record's ballot never falls, and a chosen record's value never changes;
 - ``chosen_through`` never falls, and every slot up to it has a record whose value is chosen;
-- a mark covers a slot only if this acceptor accepted the slot in the mark's own ballot, or learned its value.
+- a mark covers a slot only if this acceptor accepted the slot in the mark's own ballot, or learned its value;
+- ``compacted_through`` never falls, and is never above ``chosen_through``. The records up to there are erased, or will
+  be: nothing is read from them any more, and nobody is told that these slots are empty (B13).
 """
 
 from __future__ import annotations
@@ -13,7 +15,17 @@ from dataclasses import dataclass
 
 from dkv.actor import Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.keys import CHOSEN_THROUGH, RECORD, pack_number, record_key, slot_of, unpack_number
+from dkv.keys import (
+    CHOSEN_THROUGH,
+    COMPACTED,
+    RECORD,
+    pack_number,
+    record_key,
+    slot_of,
+    unpack_compacted,
+    unpack_number,
+)
+from dkv.paxos.erasures import Erasures
 from dkv.records import SlotRecord, Value, pack_record, unpack_record, value_bytes
 
 RECENT_BYTES_MAX = 8 << 20
@@ -31,7 +43,9 @@ class _Open:
 class SlotLog:
     """Records by slot, on disk through the turn, with the newest in memory too."""
 
-    def __init__(self) -> None:
+    def __init__(self, erasures_max: int) -> None:
+        self.erasures = Erasures(erasures_max)
+        self.compacted_through = 0
         self.chosen_through = 0
         self._saved_through = 0
         self._mark_ballot = ZERO
@@ -42,8 +56,11 @@ class SlotLog:
         self._recent_bytes = 0
 
     def start(self, turn: Turn) -> None:
-        """Read the mark and the records above it."""
-        self.chosen_through = self._saved_through = unpack_number(turn.load(CHOSEN_THROUGH))
+        """Read the marks and the records above them. What is compacted was chosen; the stored mark may be older."""
+        self.compacted_through, _ = unpack_compacted(turn.load(COMPACTED))
+        self._saved_through = unpack_number(turn.load(CHOSEN_THROUGH))
+        self.chosen_through = max(self._saved_through, self.compacted_through)
+        self.erasures.start(turn, self.compacted_through)
         for key, data in turn.scan(RECORD, record_key(self.chosen_through + 1)):
             record = unpack_record(data)
             self._open[slot_of(key)] = _Open(record.ballot, record.chosen)
@@ -64,7 +81,7 @@ class SlotLog:
         return ZERO if held is None else held.ballot
 
     def record(self, turn: Turn, slot: int) -> SlotRecord | None:
-        """The slot's record, from memory or disk."""
+        """The slot's record, from memory or disk; None if it has none, or none any more."""
         recent = self._recent.get(slot)
         if recent is not None:
             return recent
@@ -76,7 +93,11 @@ class SlotLog:
         return sorted(slot for slot in self._open if slot >= from_slot)
 
     def chosen_values(self, turn: Turn, from_slot: int, bytes_max: int) -> tuple[Value, ...]:
-        """The chosen values from ``from_slot`` on, as many as fit ``bytes_max`` bytes, but at least the first one."""
+        """The chosen values from ``from_slot`` on, as many as fit ``bytes_max`` bytes, but at least the first one.
+
+        ``from_slot`` is above ``compacted_through``.
+        """
+        assert from_slot > self.compacted_through
         values: list[Value] = []
         size = 0
         for slot in range(from_slot, self.chosen_through + 1):
@@ -97,6 +118,8 @@ class SlotLog:
 
     def learn(self, turn: Turn, slot: int, value: Value) -> bool:
         """Record that ``value`` is chosen, and keep the ballot. False, and nothing done, if another value is chosen."""
+        if slot <= self.compacted_through:
+            return True  # What was chosen cannot be compared any more; digests of the log still can.
         if self.is_chosen(slot):
             record = self.record(turn, slot)
             return record is not None and record.value == value
@@ -124,6 +147,10 @@ class SlotLog:
         self._extend(turn)
         return True
 
+    def counted(self, ballot: Ballot, slot: int) -> bool:
+        """Whether the leader of ``ballot`` is known here to have counted the slot chosen."""
+        return ballot == self._mark_ballot and slot <= self._mark_through
+
     def hear_of(self, through: int) -> None:
         """A peer holds the chosen values of all slots up to ``through``: what is missing here can be fetched."""
         self.marked_through = max(self.marked_through, through)
@@ -132,6 +159,25 @@ class SlotLog:
         """The state machine has applied everything up to ``through``, so it is chosen. The stored mark may be older."""
         for slot in range(self.chosen_through + 1, through + 1):
             self._open.pop(slot, None)
+        if through > self.chosen_through:
+            self.chosen_through = through
+            turn.stage(CHOSEN_THROUGH, pack_number(through))
+        self._extend(turn)
+
+    def compact(self, turn: Turn, through: int) -> None:
+        """What the slots up to ``through`` amount to is on disk, and so is the mark that says so: erase their records.
+
+        If the state came from a peer, some of these slots may be open here, or have no record at all.
+        """
+        if through <= self.compacted_through:
+            return
+        self.erasures.add(self.compacted_through + 1, min(through, self.chosen_through))
+        for slot in [slot for slot in self._open if slot <= through]:
+            self.erasures.add(slot, slot)
+            del self._open[slot]
+        while self._recent and next(iter(self._recent)) <= through:
+            self._recent_bytes -= value_bytes(self._recent.pop(next(iter(self._recent))).value)
+        self.compacted_through = through
         if through > self.chosen_through:
             self.chosen_through = through
             turn.stage(CHOSEN_THROUGH, pack_number(through))

@@ -21,7 +21,7 @@ from dkv.identity import NO_VOTES, Start, Votes
 from dkv.records import Entry, UncheckedEntry
 from dkv.wire.packing import CodecError, Convert, class_packer, class_unpacker
 
-PROTOCOL = 3
+PROTOCOL = 4
 """The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
 
 MESH = "mesh"
@@ -111,15 +111,10 @@ TAGS: dict[int, type] = {
     43: messages.ChosenThrough,
     44: messages.Voted,
     45: messages.AppliedDigest,
+    46: messages.GiveWay,
+    47: messages.CompactedThrough,
 }
 """Every class that travels between nodes."""
-
-RESERVED: dict[type, int] = {messages.Promise: 2, messages.ChosenSlots: 3}
-"""After how many fields these carry one more number on the wire: the slot through which the sender compacted its log.
-
-It is 0 until logs are compacted. Another number is refused: a reader that ignored it would take the compacted slots for
-empty ones (B13).
-"""
 
 
 def encode(message: Any) -> bytes:
@@ -194,32 +189,6 @@ def _load(data: bytes) -> object:
     raise CodecError("bytes follow the message")
 
 
-# --- Reserved fields ---------------------------------------------------------------------------------------------
-
-
-def _with_reserved(place: int, pack: Convert) -> Convert:
-    """``pack``, and a 0 after ``place`` fields."""
-
-    def pack_reserved(message: Any) -> list[Any]:
-        items = list(pack(message))
-        items.insert(place, 0)
-        return items
-
-    return pack_reserved
-
-
-def _without_reserved(place: int, unpack: Convert) -> Convert:
-    """``unpack`` of all fields but the one after ``place`` others, which must be 0."""
-
-    def unpack_reserved(items: list[Any]) -> Any:
-        reserved = items[place : place + 1]
-        if reserved != [0] or type(reserved[0]) is not int:
-            raise CodecError("nothing is compacted in this protocol")
-        return unpack(items[:place] + items[place + 1 :])
-
-    return unpack_reserved
-
-
 _unpack_hello = class_unpacker(Hello)
 
 
@@ -232,16 +201,8 @@ def _unpack_any_hello(items: list[Any]) -> Hello:
     return hello
 
 
-def _message_packer(cls: type) -> Convert:
-    return _with_reserved(RESERVED[cls], class_packer(cls)) if cls in RESERVED else class_packer(cls)
-
-
-def _message_unpacker(cls: type) -> Convert:
-    return _without_reserved(RESERVED[cls], class_unpacker(cls)) if cls in RESERVED else class_unpacker(cls)
-
-
-_PACKERS: dict[type, tuple[int, Convert]] = {cls: (tag, _message_packer(cls)) for tag, cls in TAGS.items()}
+_PACKERS: dict[type, tuple[int, Convert]] = {cls: (tag, class_packer(cls)) for tag, cls in TAGS.items()}
 _UNPACKERS: dict[int, tuple[str, str, Convert]] = {
-    tag: (*messages.ROUTES.get(cls, (MESH, MESH)), _message_unpacker(cls)) for tag, cls in TAGS.items()
+    tag: (*messages.ROUTES.get(cls, (MESH, MESH)), class_unpacker(cls)) for tag, cls in TAGS.items()
 }
 _UNPACKERS[1] = (MESH, MESH, _unpack_any_hello)

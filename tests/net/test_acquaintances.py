@@ -123,7 +123,7 @@ class Knowing(Judge):
         """Every word that rests on a peer's disk raises what its next life must know."""
         ballot = Ballot(7, 2)
         for message, votes in (
-            (Promise(ballot, 0, 1, 0, 1, (), 41), Votes(ballot, 41)),
+            (Promise(ballot, 0, 0, 1, 0, 1, (), 41), Votes(ballot, 41)),
             (Accepted(Ballot(1, 1), 7, 41), Votes(Ballot(5, 2), 41)),
             (Voted(ballot, 41), Votes(ballot, 41)),
             (Prepare(ballot, 99), Votes(ballot, 40)),

@@ -114,14 +114,14 @@ class PromiseTests(OneAcceptor):
 
     def test_the_elector_hears_how_far_it_is(self) -> None:
         """It takes part in no election before it hears this once, and judges candidates by it, roughly, ever after."""
-        self.assertIn((Address(1, ELECTOR), Progress(0)), self.begin(self.stored))
+        self.assertIn((Address(1, ELECTOR), Progress(0, 0)), self.begin(self.stored))
         self.patch(acceptor_module, "PROGRESS_SLOTS", 3)
         heard = []
         for slot in range(1, 7):
             self.accept(B1, slot, value(f"v{slot}"))
             self.give(proposer(1), ChosenMark(B1, slot))
             heard.append(self.told(ELECTOR))
-        self.assertEqual(heard, [[], [], [Progress(3)], [], [], [Progress(6)]])
+        self.assertEqual(heard, [[], [], [Progress(3, 0)], [], [], [Progress(6, 0)]])
 
     def test_b8_state_is_read_back(self) -> None:
         """A restarted acceptor that has forgotten its promise or its votes overrules what was chosen."""
@@ -336,7 +336,7 @@ class MemberTests(OneAcceptor):
         self.assertEqual(self.turn.persisted, {member_key(2): pack_acquaintance(Acquaintance(0xB2))})
         self.assertEqual(self.give(proposer(2), Prepare(B2, 1)), [])
         self.give(Address(3, ACCEPTOR), PeerUp(3, 0xB3, 1))
-        self.assertEqual(self.told(ELECTOR), [Progress(0)])
+        self.assertEqual(self.told(ELECTOR), [Progress(0, 0)])
         self.assertEqual(len(self.give(proposer(2), Prepare(B2, 1))), 1)
         self.begin(self.turn.stored)
         self.assertEqual(len(self.give(proposer(3), Prepare(B3, 1))), 1)

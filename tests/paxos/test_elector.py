@@ -48,7 +48,7 @@ class OneElector(SynchronousTestCase):
         self.turn = FakeTurn()
         self.elector = Elector(1, self.members, Limits(poll_lag_slots_max=100), TIMINGS)
         self.elector.start(self.turn)
-        self.give(here(ACCEPTOR), Progress(500))
+        self.give(here(ACCEPTOR), Progress(500, 0))
         for node in (2, 3):
             self.give(elector(node), PeerUp(node, 0xB0 + node, 1))
 
@@ -204,7 +204,7 @@ class PollTests(OneElector):
         """A poll that was lost is followed by another, which says how far this node is; each counts by itself."""
         self.elector = Elector(1, (1, 2, 3, 4, 5), Limits(), TIMINGS)
         self.elector.start(self.turn)
-        self.give(here(ACCEPTOR), Progress(500))
+        self.give(here(ACCEPTOR), Progress(500, 0))
         number = self.poll()
         self.assertEqual(self.answer(2, number), [])
         sent = self.fire("election")
@@ -226,7 +226,7 @@ class PollTests(OneElector):
             self.turn.random = Random(seed)
             self.elector = Elector(1, self.members, Limits(), TIMINGS)
             self.elector.start(self.turn)
-            self.give(here(ACCEPTOR), Progress(500))
+            self.give(here(ACCEPTOR), Progress(500, 0))
             waits.add(self.turn.timers["election"] - self.turn.now)
             numbers.add(self.poll())
         self.assertEqual((len(waits), len(numbers)), (8, 8))

@@ -10,12 +10,12 @@ from dkv.actor import ACCEPTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import Ballot
 from dkv.events import Applied, BatchApplied, Origins, Read, ReadResults, Replayed, ReportOrigins
 from dkv.identity import Identity
-from dkv.keys import APPLIED_THROUGH, DIGEST, pack_number
+from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number
 from dkv.messages import ChosenSlots, ReadChosen
 from dkv.paxos.learner import Learner
 from dkv.records import NO_DIGEST, Batch, Entry, Value, digest_after
 from dkv.replies import Result
-from dkv.settings import Timings
+from dkv.settings import Limits, Timings
 from tests.turns import FakeTurn, inject
 
 ME = Identity("blue", 1, 0xB1, 3)
@@ -53,6 +53,8 @@ class Recorder:
 
 
 class OneLearner(SynchronousTestCase):
+    limits = Limits()
+
     def setUp(self) -> None:
         self.begin({})
 
@@ -60,7 +62,7 @@ class OneLearner(SynchronousTestCase):
         """A life on what is stored; what it says first."""
         self.machine = Recorder()
         self.turn = FakeTurn(stored=stored)
-        self.learner = Learner(ME, (1, 2, 3), TIMINGS, self.machine)
+        self.learner = Learner(ME, (1, 2, 3), self.limits, TIMINGS, self.machine)
         self.learner.start(self.turn)
         return self.turn.take()
 
@@ -112,7 +114,7 @@ class ApplyTests(OneLearner):
 
     def test_b11_begins_where_the_state_ends(self) -> None:
         """A start applies what the log holds beyond the state, and nothing that the state holds."""
-        sent = self.begin({APPLIED_THROUGH: pack_number(5), DIGEST: b"five"})
+        sent = self.begin({APPLIED_THROUGH: pack_number(5), DIGEST: b"five", COMPACTED: pack_compacted(5, b"five")})
         self.assertEqual(sent, [(Address(1, ACCEPTOR), Applied(5)), (Address(1, ACCEPTOR), ReadChosen(6))])
         self.give(ChosenSlots(4, (value("d"), value("e"), value("f")), 6))
         self.assertEqual(self.machine.applied, [b"started", b"f"])

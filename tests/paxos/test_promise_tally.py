@@ -21,10 +21,15 @@ def value(text: str) -> Value:
 
 
 def promise(
-    *records: tuple[int, SlotRecord], through: int = 0, report: int = 1, chunk: int = 0, chunks: int = 1
+    *records: tuple[int, SlotRecord],
+    through: int = 0,
+    compacted: int = 0,
+    report: int = 1,
+    chunk: int = 0,
+    chunks: int = 1,
 ) -> Promise:
     """A Promise for ``BALLOT``."""
-    return Promise(BALLOT, through, report, chunk, chunks, records)
+    return Promise(BALLOT, through, compacted, report, chunk, chunks, records)
 
 
 class TallyTests(SynchronousTestCase):
@@ -34,7 +39,7 @@ class TallyTests(SynchronousTestCase):
     def test_b4_a_late_promise_does_not_count(self) -> None:
         """A Promise for an earlier ballot is no promise for this one: two leaders would share a quorum."""
         self.tally.add(1, promise())
-        self.tally.add(2, Promise(Ballot(8, 1), 0, 1, 0, 1, ()))
+        self.tally.add(2, Promise(Ballot(8, 1), 0, 0, 1, 0, 1, ()))
         self.assertFalse(self.tally.complete())
         self.tally.add(3, promise())
         self.assertTrue(self.tally.complete())
@@ -42,7 +47,7 @@ class TallyTests(SynchronousTestCase):
     def test_b4_a_promise_to_another_of_the_same_round(self) -> None:
         """Two nodes may run in one round: a promise to one is none to the other."""
         self.tally.add(1, promise())
-        self.tally.add(2, Promise(Ballot(BALLOT.round, 2), 0, 1, 0, 1, ()))
+        self.tally.add(2, Promise(Ballot(BALLOT.round, 2), 0, 0, 1, 0, 1, ()))
         self.assertFalse(self.tally.complete())
 
     def test_strangers_and_repeats_do_not_count(self) -> None:

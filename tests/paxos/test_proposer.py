@@ -81,10 +81,10 @@ class OneProposer(SynchronousTestCase):
         return sent
 
     def promise(
-        self, node: int, *records: tuple[int, SlotRecord], through: int = 0, ballot: Ballot = FIRST
+        self, node: int, *records: tuple[int, SlotRecord], through: int = 0, compacted: int = 0, ballot: Ballot = FIRST
     ) -> list[tuple[Address, Any]]:
         """Give a whole Promise."""
-        return self.give(acceptor(node), Promise(ballot, through, 1, 0, 1, records))
+        return self.give(acceptor(node), Promise(ballot, through, compacted, 1, 0, 1, records))
 
     def lead(self, *records: tuple[int, SlotRecord], through: int = 0) -> list[tuple[Address, Any]]:
         """Campaign and be promised; what is sent when it leads."""
@@ -134,7 +134,7 @@ class Phase1Tests(OneProposer):
         self.give(here(ELECTOR), Campaign())
         self.assertEqual(self.give(Address(2, PROPOSER), PeerUp(2, 0xB2, 1)), [])
         self.assertEqual(self.promise(2), [])
-        self.assertEqual(self.give(acceptor(1), Promise(FIRST, 0, 1, 0, 2, ())), [])
+        self.assertEqual(self.give(acceptor(1), Promise(FIRST, 0, 0, 1, 0, 2, ())), [])
         waits = []
         for _ in range(3):
             waits.append(self.due()["retransmit"])

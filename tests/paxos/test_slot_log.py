@@ -23,7 +23,7 @@ def value(number: int, size: int = 1) -> Value:
 class LogTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.log = SlotLog()
+        self.log = SlotLog(2)
         self.log.start(self.turn)
 
     def restart(self, lose_staged: bool = False) -> None:
@@ -31,7 +31,7 @@ class LogTests(SynchronousTestCase):
         if lose_staged and CHOSEN_THROUGH in self.turn.staged and CHOSEN_THROUGH not in self.turn.persisted:
             self.turn.stored.pop(CHOSEN_THROUGH)
         self.turn = FakeTurn(stored=self.turn.stored)
-        self.log = SlotLog()
+        self.log = SlotLog(2)
         self.log.start(self.turn)
 
     def test_extends_over_what_the_mark_covers(self) -> None:

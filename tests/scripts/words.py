@@ -15,11 +15,13 @@ from dkv.ballot import ZERO, Ballot
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    COMPACTED,
     PROMISE,
     RECORD,
     SLOT_PROMISE,
     slot_of,
     unpack_ballot,
+    unpack_compacted,
     unpack_number,
 )
 from dkv.kv.commands import GET, describe
@@ -30,10 +32,11 @@ from dkv.wire.codec import decode_entries
 
 MESSAGES: dict[type, str] = {
     messages.Prepare: "{ballot} from slot {from_slot}",
-    messages.Promise: "{ballot}: chosen through {chosen_through}, {records}",
+    messages.Promise: "{ballot}: chosen through {chosen_through}{compacted_through}, {records}",
     messages.Nack: "{ballot}: promised {promised}",
     messages.Accept: "{ballot} slot {slot}: {value}; chosen through {chosen_through}",
     messages.Accepted: "{ballot} slot {slot}",
+    messages.GiveWay: "{ballot}{compacted_through}",
     messages.ChosenOtherwise: "{ballot} slot {slot}",
     messages.ChosenMark: "{ballot} through slot {chosen_through}",
     messages.PrepareSlot: "{ballot} slot {slot}",
@@ -53,6 +56,7 @@ MESSAGES: dict[type, str] = {
     messages.Confirmed: "{ballot} round {round}",
     messages.ReadChosen: "from slot {from_slot}",
     messages.ChosenSlots: "from slot {first_slot}: {values}; chosen through {chosen_through}",
+    messages.CompactedThrough: "{through}",
     messages.AppliedDigest: "through slot {through}",
     messages.Poll: "chosen through {chosen_through}",
     messages.PollAnswer: "{granted}",
@@ -66,6 +70,7 @@ NOTES: dict[Note[...], str] = {
     noted.catchup_ended: "holds all chosen slots through {chosen_through}",
     noted.catchup_started: "fetches slots {from_slot} to {through} from node {peer}",
     noted.chosen: "knows that all slots through {through} are chosen",
+    noted.compacted: "has compacted all slots through {through}",
     noted.digest_agrees: "agrees with node {peer} again",
     noted.digest_differs: "differs from node {peer} in what slot {slot} came to",
     noted.duplicates_suppressed: "executes nothing: the token was used before",
@@ -88,6 +93,7 @@ STORED: dict[bytes, Callable[[bytes, bytes], str]] = {
     SLOT_PROMISE: lambda key, value: f"promised {_ballot(value)} for slot {slot_of(key)}",
     RECORD: lambda key, value: f"slot {slot_of(key)} {record(unpack_record(value))}",
     CHOSEN_THROUGH: lambda key, value: f"chosen through {unpack_number(value)}",
+    COMPACTED: lambda key, value: f"compacted through {unpack_compacted(value)[0]}",
     APPLIED_THROUGH: lambda key, value: f"applied through {unpack_number(value)}",
 }
 """The words for the keys of a disk, by their prefixes; a key that is not here is not shown."""
@@ -107,6 +113,8 @@ def note(event: Note[...], about: Mapping[str, Any]) -> str | None:
 
 def _field(name: str, value: Any) -> Any:
     match name:
+        case "compacted_through":
+            return f", compacted through {value}" if value else ""
         case "granted":
             return "granted" if value else "refused"
         case "records":

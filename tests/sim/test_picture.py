@@ -28,7 +28,7 @@ from dkv.sim.run import run
 from dkv.sim.trace import Happening
 
 B, C = Ballot(1, 1), Ballot(2, 2)
-PROMISE = Promise(C, 0, 7, 0, 1, ())
+PROMISE = Promise(C, 0, 0, 7, 0, 1, ())
 SENTENCE = "I3: one < two & <three> \x00"
 EVENTS = [
     Happening(1.0, 1, "note", "proposer leading ballot=1.1 chosen_through=0 recovering=0"),

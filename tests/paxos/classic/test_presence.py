@@ -47,18 +47,18 @@ class PresenceTests(SynchronousTestCase):
 
     def test_votes_and_hears_a_quorum(self) -> None:
         """Work is taken from clients only when it can be done; one peer of two is enough."""
-        self.assertEqual(self.give(Progress(0)), [])
+        self.assertEqual(self.give(Progress(0, 0)), [])
         self.assertEqual(self.give(PeerUp(2, 7, 1)), [AT_WORK])
         self.assertEqual(self.give(PeerUp(3, 8, 1)), [])
 
     def test_does_not_vote(self) -> None:
         """A node that lost its disk is no member to its peers."""
         self.assertEqual(self.give(PeerHeard(2)), [])
-        self.assertEqual(self.give(Progress(0)), [AT_WORK])
+        self.assertEqual(self.give(Progress(0, 0)), [AT_WORK])
 
     def test_a_majority_falls_silent(self) -> None:
         """Requests must be refused with certainty, not numbered and left without a decision; and served again later."""
-        self.give(Progress(0))
+        self.give(Progress(0, 0))
         self.give(PeerHeard(2))
         self.assertEqual(self.silence(), [QuorumHeard(False), IDLE])
         self.assertEqual(self.give(PeerHeard(3)), [QuorumHeard(True), AT_WORK])
@@ -66,20 +66,20 @@ class PresenceTests(SynchronousTestCase):
 
     def test_a_connection_is_lost(self) -> None:
         """It is silence that is known at once."""
-        self.give(Progress(0))
+        self.give(Progress(0, 0))
         self.give(PeerHeard(2))
         self.assertEqual(self.give(PeerDown(2)) + self.tick(), [QuorumHeard(False), IDLE])
 
     def test_b21_a_pause_of_its_own(self) -> None:
         """What a paused node did not hear says nothing about the others."""
-        self.give(Progress(0))
+        self.give(Progress(0, 0))
         self.give(PeerHeard(2))
         self.assertEqual(self.tick(60.0), [])
         self.assertEqual(self.turn.noted(), ["paused"])
 
     def test_nothing_is_said_twice(self) -> None:
         """An idle node must not write log lines."""
-        self.give(Progress(0))
+        self.give(Progress(0, 0))
         self.give(PeerHeard(2))
         for _ in range(100):
             self.assertEqual(self.tick() + self.give(PeerHeard(2)) + self.give(PromiseRaised(ZERO)), [])
@@ -88,5 +88,5 @@ class PresenceTests(SynchronousTestCase):
     def test_alone(self) -> None:
         """A cluster of one is its own majority."""
         self.begin((1,))
-        self.give(Progress(0))
+        self.give(Progress(0, 0))
         self.assertEqual(self.tick(), [AT_WORK])
