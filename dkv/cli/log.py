@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ import click
 from dkv.cli.asking import FIRST, ask_first, not_understood
 from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.metrics import LOOKING
-from dkv.cli.output import Failure, Status, answer
+from dkv.cli.output import Failure, Status, answer, complain
 from dkv.cli.reply_text import as_json, word
 from dkv.cli.table import Cell, Table, cell
 from dkv.cli.types import Whole
@@ -22,21 +23,40 @@ SLOTS = 10
 """How many slots are shown if the user does not choose."""
 
 PAGE_SLOTS = 500
+PAGE = b"%d" % PAGE_SLOTS
 BUSY_SECONDS = 0.05
+NEW_SECONDS = 0.2
+"""How long to wait before a node is asked again whether it has new slots."""
+LOST_SECONDS = 1.0
+"""And after no node has answered."""
+CHOSEN = "chosen"
 NOOP = "NOOP"
+
+Page = list[dict[str, Any]]
+"""Slots in their order, as ``_slot`` makes them."""
+
+
+def pause(seconds: float) -> None:
+    """Wait until it is worth asking again."""
+    time.sleep(seconds)
 
 
 @click.command(short_help="Show a node's log, decoded.", epilog=LOOKING)
 @click.option("--from", "first", type=Whole(), metavar="SLOT", help="The first slot to show.")
 @click.option("--to", "last", type=Whole(), metavar="SLOT", help="The last slot to show, itself included.")
+@click.option("--follow", "-f", "followed", is_flag=True, help="Go on with new slots as they are chosen, until Ctrl-C.")
 @looks(FIRST, ANSWER_SECONDS)
-def log(to: Access, first: int | None, last: int | None) -> int:
+def log(to: Access, first: int | None, last: int | None, followed: bool) -> int:
     """Show slots of the log of the first endpoint that answers: the last ten, or those from --from to --to.
 
     --from alone shows all up to the end, --to alone the ten up to that one. A slot holds the commands of one batch or
     more, each batch with its origin; the first of each is shown, and how many more there are. A slot without any is a
     no-op. BALLOT is that in which the node accepted the slot; it has none of what it fetched later. Slots that are
     compacted, or that the node does not have, are left out. Long words are cut by the node.
+
+    With --follow only chosen slots are shown, and new ones as they come. If the node does not answer any more another
+    endpoint is asked, for all of them have the same log. Slots that were compacted before they could be shown are left
+    out, and stderr says so. It ends behind --to, or with Ctrl-C and status 0.
 
     With --output json every slot is an object: "slot", "ballot" (or null), "state", "noop", and "batches", each with
     "origin" and all of its "commands"; a word that is no text is {"base64": ...}.
@@ -46,16 +66,59 @@ def log(to: Access, first: int | None, last: int | None) -> int:
     if first is None and last is not None:
         first = max(1, last - SLOTS + 1)
     table = Table("SLOT", "BALLOT", "STATE", "ORIGIN", "COMMAND", cut_last=True)
-    for page in pages(to, first, last):
-        if to.as_json:
-            for slot in page:
-                answer(b"", slot, True)
-        else:
-            table.add(map(_row, page))
+    try:
+        for page in (follow if followed else pages)(to, first, last):
+            if to.as_json:
+                for slot in page:
+                    answer(b"", slot, True)
+            else:
+                table.add(map(_row, page))
+    except KeyboardInterrupt:
+        if not followed:
+            raise
     return Status.DONE
 
 
-def pages(to: Access, first: int | None, last: int | None) -> Iterator[list[dict[str, Any]]]:
+def follow(to: Access, first: int | None, last: int | None) -> Iterator[Page]:
+    """The chosen slots from ``first`` on (the last ten and those behind if None), and new ones as they are chosen.
+
+    Ends behind ``last``. A slot that is only accepted is waited for, since another value may still be chosen for it.
+    """
+    asked, lost, expected = to, False, first
+    while last is None or expected is None or expected <= last:
+        try:
+            asked, page = _from(asked, expected)
+        except Failure as failure:
+            if failure.status != Status.UNREACHABLE:
+                raise
+            if not lost:
+                complain(f"{failure.message}; waiting for any of {','.join(map(str, to.endpoints))}")
+            asked, lost = to, True
+            pause(LOST_SECONDS)
+            continue
+        lost = False
+        page = chosen_part(page)
+        if not page:
+            pause(NEW_SECONDS)
+            continue
+        if expected is not None and page[0]["slot"] > expected:
+            complain(f"slots {expected} to {page[0]['slot'] - 1} were compacted before they could be shown")
+        yield [slot for slot in page if last is None or slot["slot"] <= last]
+        expected = page[-1]["slot"] + 1
+
+
+def _from(to: Access, expected: int | None) -> tuple[Access, Page]:
+    """The node that answered, and its slots from ``expected`` on; its last ten if None."""
+    one, reply = ask_first(to, b"DKV.LOG") if expected is None else _ask_patiently(to, b"%d" % expected, PAGE)
+    return one, [slot for slot in _slots(one, reply) if expected is None or slot["slot"] >= expected]
+
+
+def chosen_part(page: Page) -> Page:
+    """The slots in front of the first that is not known to be chosen."""
+    return list(takewhile(lambda slot: slot["state"] == CHOSEN, page))
+
+
+def pages(to: Access, first: int | None, last: int | None) -> Iterator[Page]:
     """The slots from ``first`` to ``last``, one answer of the node at a time; the last ten if ``first`` is None."""
     if first is None:
         one, reply = ask_first(to, b"DKV.LOG")
@@ -80,10 +143,10 @@ def _ask_patiently(to: Access, *words: bytes) -> tuple[Access, Reply]:
         except Failure as failure:
             if failure.word != "TRYAGAIN" or time.monotonic() > deadline:
                 raise
-        time.sleep(BUSY_SECONDS)  # as the node asks us to
+        pause(BUSY_SECONDS)  # as the node asks us to
 
 
-def _slots(to: Access, reply: Reply) -> list[dict[str, Any]]:
+def _slots(to: Access, reply: Reply) -> Page:
     try:
         return [_slot(each) for each in _list(reply)]
     except (TypeError, ValueError):
@@ -131,7 +194,7 @@ def _row(slot: dict[str, Any]) -> list[Cell]:
     return [
         cell(slot["slot"]),
         cell(slot["ballot"]),
-        cell(state, None if state == "chosen" else "yellow"),
+        cell(state, None if state == CHOSEN else "yellow"),
         cell(batches[0]["origin"] + _more(batches) if batches else None),
         Cell(_line(commands[0]), tail=_more(commands)) if commands else Cell(NOOP, "bright_black"),
     ]

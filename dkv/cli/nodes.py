@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
+from dkv.cli.leader_news import LeaderNews
 from dkv.cli.output import Failure, Status, complain
 from dkv.cli.output import say_if_taken as say
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError, connect
@@ -29,6 +30,8 @@ STOP_SECONDS = 10.0
 READY_SECONDS = 30.0
 PROBE_SECONDS = 1.0
 POLL_SECONDS = 0.05
+NEWS_SECONDS = 0.25
+"""How often the nodes' logs are looked at for who leads now."""
 LOG_TAIL_BYTES = 64 * 1024
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -94,12 +97,13 @@ class NodeProcess:
         self.log_path = log_path
         self.endpoint = endpoint
         self.reported = False
-        self._log_start = 0
+        self.log_start = 0
+        """The byte of the log at which this process's lines begin."""
 
     def start(self) -> None:
         """Start the process in a session of its own, so that a Ctrl-C reaches it only through us."""
         with open(self.log_path, "ab") as log:
-            self._log_start = log.tell()
+            self.log_start = log.tell()
             self.process = _start([*TWISTD, *self.arguments], log)
 
     @property
@@ -116,7 +120,7 @@ class NodeProcess:
         """The reason for which the process ended, in its own words, else its last log line; empty if there is none."""
         with open(self.log_path, "rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, end - LOG_TAIL_BYTES))
+            log.seek(max(self.log_start, end - LOG_TAIL_BYTES))
             lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
         reasons = [line for line in lines if line.startswith("dkvnode: ")]
         return (reasons or lines or [""])[-1].removeprefix("dkvnode: ")
@@ -211,7 +215,8 @@ def _wait_ready(nodes: Sequence[NodeProcess], signals: Signals) -> None:
 
 
 def _watch(nodes: Sequence[NodeProcess], signals: Signals) -> Status:
-    """Report nodes that end by themselves, until none is left or a signal says stop."""
+    """Report who leads, and nodes that end by themselves, until none is left or a signal says stop."""
+    leaders = LeaderNews((node.log_path, node.log_start) for node in nodes)
     while not signals.stop:
         for node in nodes:
             if not node.running and not node.reported:
@@ -221,7 +226,9 @@ def _watch(nodes: Sequence[NodeProcess], signals: Signals) -> Status:
                 say(f"  start it again with: {node.by_hand()}")
         if all(node.reported for node in nodes):
             raise Failure(Status.FAILED, "NODE", "all nodes have ended")
-        signals.wait(None)
+        for sentence in leaders.news():
+            say(sentence)
+        signals.wait(NEWS_SECONDS)
     return Status.DONE
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -122,6 +124,46 @@ class DkvClusterTest(SynchronousTestCase):
         self.assertEqual(self.dkv("get", "gone")[0], 1)
         self.stop(process, signal.SIGINT)
         self.check_missing_directory()
+
+    def test_watching(self) -> None:
+        """What a person leaves running shows what happens, and ends cleanly on Ctrl-C."""
+        process = self.start()
+        follower, shown = self.left_running("log", "--follow", "--from", "1")
+        watcher, pictures = self.left_running("status", "--watch")
+        self.assertEqual(self.dkv("put", "seen", "1"), (0, b"OK\n"))
+        wait_until(lambda: "PUT seen 1" in shown.read_text(), 10.0, lambda: shown.read_text())
+        wait_until(lambda: pictures.read_text().count("READY") >= 2, 10.0, lambda: pictures.read_text())
+
+        text = self.output.read_text
+        found = wait_until(lambda: re.search(r"^node (\d) leads in ballot", text(), re.MULTILINE), 10.0, text)
+        (pid,) = re.findall(rf"^node {found[1]}  pid (\d+)", text(), re.MULTILINE)
+        os.kill(int(pid), signal.SIGKILL)
+        why = rf"after node {found[1]} was lost \(its connection was lost\)$"
+        lost = rf"^node \d leads in ballot \S+: elected \d\.\d\d s {why}"
+        wait_until(lambda: re.search(lost, text(), re.MULTILINE), 10.0, text)
+
+        self.assertEqual(self.dkv("put", "seen", "after"), (0, b"OK\n"))
+        wait_until(lambda: "PUT seen after" in shown.read_text(), 10.0, lambda: shown.read_text())
+        wait_until(lambda: "unreachable" in pictures.read_text(), 10.0, lambda: pictures.read_text())
+        for each in (follower, watcher):
+            each.send_signal(signal.SIGINT)
+            self.assertEqual(each.wait(10), 0)
+        self.stop(process, signal.SIGTERM)
+
+    def left_running(self, command: str, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
+        """A command of ``dkv`` that goes on by itself, and the file with all that it prints."""
+        path = self.directory / command
+        with path.open("wb") as output:
+            process = subprocess.Popen(
+                [*DKV, command, "--endpoints", self.endpoints, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=child_environment(),
+            )
+        self.addCleanup(process.wait, 10)
+        self.addCleanup(process.kill)
+        return process, path
 
     def check_missing_directory(self) -> None:
         """One node's data lost: an error that says what to do, nothing is started and nothing made in its place."""
