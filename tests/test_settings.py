@@ -49,6 +49,7 @@ class SettingsTests(SynchronousTestCase):
             ("frame_bytes_max", "peer_queue_bytes_max"),
             ("window_bytes_max", "undurable_bytes_max"),
             ("connection_inflight_bytes_max", "node_inflight_bytes_max"),
+            ("poll_lag_slots_max", "log_tail_slots_max"),
         ):
             self.refused(Limits, small, large, **{small: getattr(Limits(), large) + 1})
 

@@ -244,6 +244,12 @@ class PollTests(OneElector):
         self.assertFalse(self.granted(2, through=399))
         self.assertTrue(self.granted(2, through=400))
 
+    def test_b13_refused_to_one_behind_what_is_compacted(self) -> None:
+        """Perhaps nobody has the slots any more that it lacks: it would lead after a snapshot at best."""
+        self.give(here(ACCEPTOR), Progress(500, 450))
+        self.assertFalse(self.granted(2, through=449))
+        self.assertTrue(self.granted(2, through=450))
+
     def test_refused_while_somebody_is_about_to_lead(self) -> None:
         """Campaigns that cross end each other: no leader, for ever."""
         self.campaign()

@@ -87,6 +87,19 @@ class TallyTests(SynchronousTestCase):
         self.tally.add(3, promise(through=8))
         self.assertEqual(self.tally.base(), (8, 3))
 
+    def test_b13_base_of_a_compacted_log(self) -> None:
+        """What is erased was chosen, whatever else the report says."""
+        self.tally.add(1, promise(through=3))
+        self.tally.add(3, promise(through=0, compacted=9))
+        self.assertEqual(self.tally.base(), (9, 3))
+
+    def test_within_reach(self) -> None:
+        """A candidate that nobody can bring up to date slot by slot must know that at once."""
+        self.tally.add(1, promise(through=3))
+        self.tally.add(2, promise(through=8, compacted=4))
+        for held_through, reached in ((2, True), (3, False), (4, True), (7, True), (8, False), (9, False)):
+            self.assertIs(self.tally.within_reach(held_through), reached, f"through {held_through}")
+
 
 class ChoiceTests(SynchronousTestCase):
     def choices(self, one: dict[int, SlotRecord], two: dict[int, SlotRecord], base: int = 0) -> list[Value]:

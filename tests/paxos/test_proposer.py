@@ -27,6 +27,7 @@ from dkv.messages import (
     Accepted,
     ChosenMark,
     ChosenOtherwise,
+    GiveWay,
     Nack,
     Prepare,
     Promise,
@@ -233,6 +234,23 @@ class Phase1Tests(OneProposer):
         self.assertNotIn("leading", self.turn.noted())
         self.assertIn((here(ELECTOR), Leading(Ballot(2, 1))), self.promise(3, ballot=Ballot(2, 1)))
 
+    def test_b13_behind_what_is_compacted(self) -> None:
+        """Slots that are erased are chosen: to fill them would be another history, and to wait for them has no end."""
+        self.give(here(ELECTOR), Campaign())
+        self.promise(1, through=3, compacted=2)
+        sent = self.promise(2, through=9, compacted=4)
+        self.assertEqual(sent, [(here(CATCHUP), CatchUp(9, 2)), (here(ELECTOR), Stopped(FIRST, FIRST, False))])
+        self.assertEqual(self.turn.timers, {})
+        self.assertEqual(self.give(here(CATCHUP), CaughtUp(9)), [])
+
+    def test_b13_one_of_the_quorum_can_help(self) -> None:
+        """A candidate that can be brought up to date slot by slot had better go on."""
+        self.give(here(ELECTOR), Campaign())
+        self.promise(1, through=3)
+        sent = self.promise(2, through=9, compacted=3)
+        self.assertEqual(sent, [(here(CATCHUP), CatchUp(9, 2))])
+        self.assertIn((here(ELECTOR), Leading(FIRST)), self.give(here(CATCHUP), CaughtUp(9)))
+
     def test_ends_if_nobody_promises(self) -> None:
         """A campaign that waits for ever would depose a healthy leader, minutes later, when the network is back."""
         self.give(here(ELECTOR), Campaign())
@@ -299,6 +317,21 @@ class StopTests(OneProposer):
         self.open()
         self.submit(batch(1))
         self.assert_stopped(self.give(acceptor(3), ChosenOtherwise(FIRST, 1)), FIRST)
+
+    def test_gives_way(self) -> None:
+        """A leader that finishes slots which an acceptor has erased may never get its vote: another one must lead."""
+        self.lead((1, SlotRecord(Ballot(0, 2), NOOP)), (2, SlotRecord(Ballot(0, 2), NOOP)))
+        self.assert_stopped(self.give(acceptor(3), GiveWay(FIRST, 2)), FIRST)
+
+    def test_a_late_word_to_give_way(self) -> None:
+        """An Accept that was late is for a slot that is counted by now: a healthy leader must not fall over it."""
+        self.open()
+        self.submit(batch(1))
+        self.accepted(2, 1)
+        self.accepted(3, 1)
+        self.assertEqual(self.give(acceptor(3), GiveWay(FIRST, 1)), [])
+        self.assertEqual(self.give(acceptor(3), GiveWay(Ballot(0, 1), 7)), [], "of an earlier ballot")
+        self.assertNotIn("stepped_down", self.turn.noted())
 
     def test_no_quorum(self) -> None:
         """The elector's word is enough."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import ZERO, Ballot
-from dkv.keys import CHOSEN_THROUGH
+from dkv.keys import CHOSEN_THROUGH, COMPACTED, RECORD, pack_compacted, pack_number, record_key
 from dkv.paxos.slot_log import SlotLog
 from dkv.records import Batch, SlotRecord, Value, value_bytes
 from tests.turns import FakeTurn
@@ -124,6 +124,47 @@ class LogTests(SynchronousTestCase):
         self.log.accept(self.turn, 2, B2, value(2))
         self.log.applied(self.turn, 2)
         self.assertEqual((self.log.chosen_through, self.log.open_slots(1)), (3, []))
+
+    def test_compacted(self) -> None:
+        """What is erased stays chosen, is never read or compared, and is never put back."""
+        for slot in range(1, 5):
+            self.log.learn(self.turn, slot, value(slot))
+        self.turn.persist(COMPACTED, pack_compacted(3, bytes(16)))
+        self.log.compact(self.turn, 3)
+        while self.log.erasures:
+            self.log.erasures.erase_some(self.turn)
+        for restarts in (False, True):
+            if restarts:
+                self.restart(lose_staged=True)
+            self.assertEqual((self.log.compacted_through, self.log.chosen_through), (3, 4))
+            self.assertTrue(self.log.is_chosen(2))
+            self.assertTrue(self.log.learn(self.turn, 2, value(9)))
+            self.assertTrue(self.log.choose(self.turn, 2, value(9)))
+            self.assertEqual([self.log.record(self.turn, slot) is None for slot in (2, 3, 4)], [True, True, False])
+            self.assertEqual(self.log.chosen_values(self.turn, 4, 1_000), (value(4),))
+            self.assertRaises(AssertionError, self.log.chosen_values, self.turn, 3, 1_000)
+
+    def test_compacted_beyond_what_is_chosen(self) -> None:
+        """The state of a peer made up for slots that were open here: what was accepted there binds nobody any more."""
+        for slot in (1, 2, 4, 5, 6):
+            self.log.accept(self.turn, slot, B2, value(slot))
+        self.log.learn(self.turn, 7, value(7))
+        self.log.compact(self.turn, 6)
+        self.assertEqual((self.log.chosen_through, self.log.open_slots(1)), (7, []))
+        self.assertEqual(self.turn.staged[CHOSEN_THROUGH], pack_number(7))
+        while self.log.erasures:
+            self.log.erasures.erase_some(self.turn)
+        self.assertEqual([key for key in self.turn.stored if key[:1] == RECORD], [record_key(7)])
+        self.log.compact(self.turn, 5)
+        self.assertEqual(self.log.compacted_through, 6)
+
+    def test_no_memory_for_what_is_compacted(self) -> None:
+        """Values in memory that nobody can ask for any more would push those out that peers ask for."""
+        for slot in (1, 2, 3):
+            self.log.learn(self.turn, slot, value(slot))
+        self.log.compact(self.turn, 2)
+        self.assertEqual(list(self.log._recent), [3])
+        self.assertEqual(self.log._recent_bytes, value_bytes(value(3)))
 
     @given(some.lists(some.tuples(some.sampled_from("aml"), some.integers(1, 5), some.integers(1, 3)), max_size=30))
     def test_any_order(self, steps: list[tuple[str, int, int]]) -> None:
