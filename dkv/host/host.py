@@ -2,8 +2,11 @@
 
 It drains the mailbox, one turn for each message (``turn.py``). All that the turns persisted goes into one commit, and
 one commit is under way at a time (``commits.py``). A message leaves once everything that its actor had persisted by
-then is on disk. The disk's speed sets the size of commits: there is no batching timer. Clock, network, store and
+then is on disk. The disk's speed sets the size of commits: there is no batching timer. Clock, network, stores and
 randomness are handed in (``seams.py``), so the simulator runs this same file.
+
+The state is written back to a store of its own, always behind the commit of the log that holds the slots it amounts to:
+on disk the state is never ahead of the log.
 """
 
 from __future__ import annotations
@@ -16,15 +19,15 @@ from typing import Any
 
 from dkv import noted
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced, TakesNotes
-from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired
+from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired, WrittenBack
 from dkv.host.commits import Commits
-from dkv.host.layers import Layers
+from dkv.host.layers import Layers, StateLayers
 from dkv.host.seams import Call, ClientPort, Clock, Network, Source
 from dkv.host.turn import HostTurn
 from dkv.host.write_back import WriteBack
 from dkv.identity import Acquaintance
 from dkv.settings import Limits, Timings
-from dkv.storage.store import Store, StoreFailed
+from dkv.storage.store import Generations, Store, StoreFailed
 
 TURNS_PER_DRAIN = 2_000
 """How many turns the host takes before it lets the reactor look at its sockets and timers again."""
@@ -46,6 +49,7 @@ class Host:
         *,
         clock: Clock,
         store: Store,
+        generations: Generations,
         random: Random,
         limits: Limits,
         timings: Timings,
@@ -53,7 +57,8 @@ class Host:
         fail: Callable[[str, BaseException], None],
     ) -> None:
         self.clock = clock
-        self.layers = Layers(store)
+        self.layers = Layers(store, generations.current)
+        self.generations = generations
         self._node = node
         self._store = store
         self._random = random
@@ -69,6 +74,8 @@ class Host:
         self._draining = False
         self._commits = Commits()
         self._write_back = WriteBack(self.layers, clock, limits, timings, self._drain)
+        self._switching = 0  # the number of the commit that switches the state's generation; 0: none
+        self._writing_state = False
         self._reading_paused = False
         self.sent: defaultdict[type, int] = defaultdict(int)
         """How many messages of each class were sent, within the node too."""
@@ -244,23 +251,26 @@ class Host:
         """Hand everything undurable to the store, unless a commit is under way or there is nothing to write."""
         if self._commits.under_way or self.failed:
             return
-        write_back = self._write_back.is_due()
+        write_back = not self.layers.state.writing and self._write_back.is_due()
         writes = self.layers.begin_commit(write_back)
-        if not writes:
-            return
         if write_back:
             self._write_back.written()
-        self._commits.begin(self.clock.seconds())
-        self._store.commit(writes, self._committed)
+        if writes:
+            self._commits.begin(self.clock.seconds())
+            self._store.commit(writes, self._committed)
+        elif write_back:
+            self._write_state()  # the log holds all that it amounts to
 
     def _committed(self, failure: StoreFailed | None) -> None:
         if failure is not None:
-            self._end("the store failed", failure)
+            self.store_failed(failure)
         if self.failed:
             return
         parcels = self._commits.end()
         self._note(HOST, noted.committed, seconds=self._commits.seconds(self.clock.seconds()))
         self.layers.end_commit()
+        self._settle_generation()
+        self._write_state()
         try:
             for to, sender, message in parcels:
                 self.post(to, sender, message)
@@ -269,6 +279,40 @@ class Host:
             self._end("a message could not be sent", error)
         if not self._draining:
             self._drain()
+
+    def store_failed(self, failure: StoreFailed) -> None:
+        """A store has failed: what is in memory may never be on disk."""
+        self._end("the store failed", failure)
+
+    # --- the state ---
+
+    def _write_state(self) -> None:
+        """Begin the write-back that waited for the log, if one did."""
+        state = self.layers.state
+        if state.writing and not self._writing_state:
+            self._writing_state = True
+            self.generations.current.commit(state.writing, partial(self._state_written, state))
+
+    def _state_written(self, state: StateLayers, failure: StoreFailed | None) -> None:
+        if failure is not None:
+            self.store_failed(failure)
+        if self.failed or state is not self.layers.state:
+            return  # The second: a snapshot has taken the place of that state meanwhile.
+        self._writing_state = False
+        through = state.end_write_back()
+        if through:
+            self.deliver(LEARNER, Address(self._node, HOST), WrittenBack(through))
+        self.wake()
+
+    def installed(self) -> None:
+        """The next commit of the log switches the state's generation."""
+        self._writing_state = False
+        self._switching = self._commits.begun + 1
+
+    def _settle_generation(self) -> None:
+        if 0 < self._switching <= self._commits.durable:
+            self._switching = 0
+            self.generations.settle()
 
     def _balance_reading(self) -> None:
         """Stop taking in what the disk cannot keep up with; go on when half of that is done."""

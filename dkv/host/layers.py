@@ -1,10 +1,9 @@
 """What the actors have written and the disk does not hold yet, in front of what it does.
 
-There are three layers, newest first: ``staged`` (written back when the host chooses), ``pending`` (goes with the next
-commit) and what is in the commit under way. Reads see the newest. An erased key is a key whose value is None.
-
-Behind them is a copy of what was read from the store lately, up to ``READ_BYTES_MAX``: finding and checking a value in
-LevelDB costs much more. A key that is written is dropped from it.
+The log's keys and the state's are in two stores. Of the log's, what is ``persisted`` goes with its next commit. Of both,
+what is ``staged`` waits for a write-back: the log's keys go with the commit of the log that begins it, and the state's
+keys, all of them, with a commit of the state behind that one. Reads see the newest. An erased key is a key whose value
+is None.
 """
 
 from __future__ import annotations
@@ -12,30 +11,59 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, unpack_number
 from dkv.settings import MIB
 from dkv.storage.store import Store
 
 READ_BYTES_MAX = 4 * MIB
-_KEY_OVERHEAD_BYTES = 128  # what an entry of a dict costs beside its bytes, roughly
+KEY_OVERHEAD_BYTES = 128  # what an entry of a dict costs beside its bytes, roughly
 _ABSENT: Final = object()
 
 Writes = dict[bytes, bytes | None]
 
 
-class Layers:
-    """The writes of one node on their way to ``store``."""
+class Staged:
+    """Writes that wait for a write-back, and what they take in memory."""
+
+    def __init__(self) -> None:
+        self.writes: Writes = {}
+        self.size = 0
+        """What keys and values take in memory, roughly."""
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Replace what waits for the key, if anything."""
+        writes = self.writes
+        replaced: Any = writes.get(key, _ABSENT)
+        writes[key] = value
+        if replaced is _ABSENT:
+            self.size += KEY_OVERHEAD_BYTES + len(key)
+        elif replaced is not None:
+            self.size -= len(replaced)
+        if value is not None:
+            self.size += len(value)
+
+    def drop(self, key: bytes) -> None:
+        """Let the key wait no more; nothing happens if it does not."""
+        value: Any = self.writes.pop(key, _ABSENT)
+        if value is not _ABSENT:
+            self.size -= KEY_OVERHEAD_BYTES + len(key) + len(value or b"")
+
+    def take(self) -> Writes:
+        """All that waits; from now on nothing does."""
+        taken, self.writes, self.size = self.writes, {}, 0
+        return taken
+
+
+class LogLayers:
+    """The log's keys on their way to ``store``."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._staged: Writes = {}
+        self.staged = Staged()
         self._pending: Writes = {}
         self._committing: Writes = {}
-        self._read: Writes = {}
-        self._read_bytes = 0
         self._pending_bytes = 0
         self._committing_bytes = 0
-        self.staged_bytes = 0
-        """What staged keys and values take in memory, roughly."""
 
     @property
     def undurable_bytes(self) -> int:
@@ -44,73 +72,28 @@ class Layers:
 
     def persist(self, key: bytes, value: bytes | None) -> None:
         """Write with the next commit; replaces what is staged for the key."""
-        if key in self._staged:
-            self.stage(key, None)
-            del self._staged[key]
-            self.staged_bytes -= _KEY_OVERHEAD_BYTES + len(key)
-        if key in self._read:
-            self._forget(key)
+        self.staged.drop(key)
         self._pending[key] = value
         self._pending_bytes += len(key) + len(value or b"")
 
-    def stage(self, key: bytes, value: bytes | None) -> None:
-        """Write with a commit of the host's choosing."""
-        staged = self._staged
-        replaced: Any = staged.get(key, _ABSENT)
-        staged[key] = value
-        if key in self._read:
-            self._forget(key)
-        if replaced is _ABSENT:
-            self.staged_bytes += _KEY_OVERHEAD_BYTES + len(key)
-        elif replaced is not None:
-            self.staged_bytes -= len(replaced)
-        if value is not None:
-            self.staged_bytes += len(value)
-
     def load(self, key: bytes) -> bytes | None:
         """The key's newest value."""
-        for layer in (self._staged, self._pending, self._committing, self._read):
+        for layer in (self.staged.writes, self._pending, self._committing):
             value = layer.get(key, _ABSENT)
             if value is not _ABSENT:
                 return value  # type: ignore[return-value]  # not _ABSENT, so a value of the layer
-        stored = self._read[key] = self._store.get(key)
-        self._read_bytes += _KEY_OVERHEAD_BYTES + len(key) + len(stored or b"")
-        while self._read_bytes > READ_BYTES_MAX:
-            self._forget(next(iter(self._read)))
-        return stored
+        return self._store.get(key)
 
-    def _forget(self, key: bytes) -> None:
-        """Keep no copy of what the store holds for ``key``."""
-        value = self._read.pop(key)
-        self._read_bytes -= _KEY_OVERHEAD_BYTES + len(key) + len(value or b"")
-
-    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """The newest values of the keys with ``prefix`` from ``start`` on, in key order.
-
-        It looks through all that is staged and pending: for an actor's start, not for the hot path.
-        """
-        merged: Writes = {}
-        for layer in (self._committing, self._pending, self._staged):
-            merged |= {key: value for key, value in layer.items() if key.startswith(prefix) and key >= start}
-        newest = sorted(merged)
-        position = 0
-        for key, value in self._store.scan(prefix, start):
-            while position < len(newest) and newest[position] <= key:
-                yield from _pair(newest[position], merged)
-                position += 1
-            if key not in merged:
-                yield key, value
-        for key in newest[position:]:
-            yield from _pair(key, merged)
+    def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """As ``Layers.scan``."""
+        return _merged((self._committing, self._pending, self.staged.writes), self._store, prefix, start)
 
     def begin_commit(self, write_back: bool) -> Writes:
         """What the next commit writes: all that is pending, and with ``write_back`` all that is staged."""
         writes, self._pending = self._pending, {}
         self._committing_bytes, self._pending_bytes = self._pending_bytes, 0
         if write_back:
-            writes.update(self._staged)
-            self._staged = {}
-            self.staged_bytes = 0
+            writes.update(self.staged.take())
         self._committing = writes
         return writes
 
@@ -118,6 +101,130 @@ class Layers:
         """The commit under way is in the store."""
         self._committing = {}
         self._committing_bytes = 0
+
+
+class StateLayers:
+    """The keys of one generation of the state on their way to ``store``.
+
+    Behind them is a copy of what was read from the store lately, up to ``READ_BYTES_MAX``: finding and checking a value
+    in LevelDB costs much more. A key that is written is dropped from it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.staged = Staged()
+        self.writing: Writes = {}
+        """What the write-back under way writes, or is to write when the log has come so far."""
+        self.writing_bytes = 0
+        self._read: Writes = {}
+        self._read_bytes = 0
+
+    def stage(self, key: bytes, value: bytes | None) -> None:
+        """Write with the next write-back."""
+        self.staged.put(key, value)
+        if key in self._read:
+            self._forget(key)
+
+    def load(self, key: bytes) -> bytes | None:
+        """The key's newest value."""
+        for layer in (self.staged.writes, self.writing, self._read):
+            value = layer.get(key, _ABSENT)
+            if value is not _ABSENT:
+                return value  # type: ignore[return-value]  # not _ABSENT, so a value of the layer
+        stored = self._read[key] = self.store.get(key)
+        self._read_bytes += KEY_OVERHEAD_BYTES + len(key) + len(stored or b"")
+        while self._read_bytes > READ_BYTES_MAX:
+            self._forget(next(iter(self._read)))
+        return stored
+
+    def _forget(self, key: bytes) -> None:
+        """Keep no copy of what the store holds for ``key``."""
+        value = self._read.pop(key)
+        self._read_bytes -= KEY_OVERHEAD_BYTES + len(key) + len(value or b"")
+
+    def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """As ``Layers.scan``."""
+        return _merged((self.writing, self.staged.writes), self.store, prefix, start)
+
+    def begin_write_back(self) -> None:
+        """What is staged by now is what the write-back writes."""
+        assert not self.writing, "a write-back is under way"
+        self.writing_bytes = self.staged.size
+        self.writing = self.staged.take()
+
+    def end_write_back(self) -> int:
+        """It is in the store; the ``applied_through`` that it wrote, 0 if it wrote none."""
+        written, self.writing, self.writing_bytes = self.writing, {}, 0
+        return unpack_number(written.get(APPLIED_THROUGH))
+
+
+class Layers:
+    """The writes of one node on their way to its two stores, ``log`` and ``state``."""
+
+    def __init__(self, log: Store, state: Store) -> None:
+        self.log = LogLayers(log)
+        self.state = StateLayers(state)
+
+    @property
+    def undurable_bytes(self) -> int:
+        """What waits for the disk, in bytes. What is staged counts only while an earlier write-back is under way."""
+        state = self.state
+        return self.log.undurable_bytes + (state.writing_bytes + state.staged.size if state.writing else 0)
+
+    @property
+    def staged_bytes(self) -> int:
+        """What waits for a write-back, in bytes of memory."""
+        return self.state.staged.size + self.log.staged.size
+
+    def persist(self, key: bytes, value: bytes | None) -> None:
+        """Write with the log's next commit: a key of the log."""
+        assert key[:1] not in APPLIED_KEYS, "the state is staged, so that a commit has all of a slot or nothing (B29)"
+        self.log.persist(key, value)
+
+    def stage(self, key: bytes, value: bytes | None) -> None:
+        """Write with a write-back."""
+        if key[:1] in APPLIED_KEYS:
+            self.state.stage(key, value)
+        else:
+            self.log.staged.put(key, value)
+
+    def load(self, key: bytes) -> bytes | None:
+        """The key's newest value."""
+        return self.state.load(key) if key[:1] in APPLIED_KEYS else self.log.load(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The newest values of the keys with ``prefix``, which is not empty, from ``start`` on, in key order.
+
+        It looks through all that is staged and pending: for an actor's start, not for the hot path.
+        """
+        return (self.state if prefix[:1] in APPLIED_KEYS else self.log).scan(prefix, start)
+
+    def begin_commit(self, write_back: bool) -> Writes:
+        """What the next commit of the log writes. With ``write_back`` one of the state is to follow it."""
+        if write_back:
+            self.state.begin_write_back()
+        return self.log.begin_commit(write_back)
+
+    def install(self, state: Store) -> None:
+        """Another generation of the state is in force: nothing that was written or read of the last one counts."""
+        self.state = StateLayers(state)
+
+
+def _merged(layers: tuple[Writes, ...], store: Store, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The newest values in ``layers``, the newest last, and ``store`` behind them."""
+    merged: Writes = {}
+    for layer in layers:
+        merged |= {key: value for key, value in layer.items() if key.startswith(prefix) and key >= start}
+    newest = sorted(merged)
+    position = 0
+    for key, value in store.scan(prefix, start):
+        while position < len(newest) and newest[position] <= key:
+            yield from _pair(newest[position], merged)
+            position += 1
+        if key not in merged:
+            yield key, value
+    for key in newest[position:]:
+        yield from _pair(key, merged)
 
 
 def _pair(key: bytes, merged: Writes) -> Iterator[tuple[bytes, bytes]]:

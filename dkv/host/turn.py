@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
@@ -10,6 +11,8 @@ from dkv.actor import Address
 from dkv.events import TimerFired
 from dkv.host.layers import Layers
 from dkv.host.seams import Call, Clock
+from dkv.host.states import TurnStates
+from dkv.storage.store import Generations, StoreFailed
 
 
 class Keeper(Protocol):
@@ -17,12 +20,19 @@ class Keeper(Protocol):
 
     clock: Clock
     layers: Layers
+    generations: Generations
 
     def post(self, to: Address, sender: Address, message: Any) -> None:
         """Send a message on its way now."""
 
     def deliver(self, to_role: str, sender: Address, message: Any) -> None:
         """Put a message into the mailbox."""
+
+    def store_failed(self, failure: StoreFailed) -> None:
+        """A store has failed: the node ends."""
+
+    def installed(self) -> None:
+        """The next commit of the log switches the state's generation."""
 
 
 class HostTurn:
@@ -41,6 +51,7 @@ class HostTurn:
         "random",
         "scan",
         "stage",
+        "states",
         "timers",
     )
 
@@ -51,6 +62,9 @@ class HostTurn:
         self.note = note
         layers = keeper.layers
         self.load, self.scan, self.stage = layers.load, layers.scan, layers.stage  # bound once: called for every key
+        self.states = TurnStates(
+            keeper.generations, layers, partial(keeper.deliver, address.role, address), self._install, keeper.store_failed
+        )
         self.now = 0.0
         self.barrier = 0
         """The number of the commit that the actor's messages wait for."""
@@ -78,6 +92,10 @@ class HostTurn:
 
     def stage_erase(self, key: bytes) -> None:
         self._keeper.layers.stage(key, None)
+
+    def _install(self) -> None:
+        self.persisted = True
+        self._keeper.installed()
 
     def set_timer(self, name: str, seconds: float) -> None:
         self.cancel_timer(name)

@@ -26,6 +26,7 @@ from dkv.kv.sessions import (
     Sessions,
     check_of,
 )
+from dkv.kv.stored import string_header, value_of
 from dkv.records import Batch, UncheckedEntry, follows
 from dkv.replies import OK, Error, Result
 
@@ -49,6 +50,7 @@ class Machine:
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._sessions = Sessions(bounds)
         self._place: Place = (0, 0)
+        self._index = 0  # of the entry that is applied now, among those of its slot
         self._repeats = 0
         self.executed = 0
         """How many write commands were executed, since this process began."""
@@ -90,6 +92,7 @@ class Machine:
             return [UNREADABLE]
         if slot != self._place[0]:
             self._place = (slot, 0)
+            self._index = 0
         self._repeats = 0
         results = self._apply_entries(turn, entries, own)
         if own and self._repeats:
@@ -103,13 +106,15 @@ class Machine:
     def _apply_entries(self, turn: Turn, entries: Sequence[UncheckedEntry], own: bool) -> list[Result]:
         """Apply all entries. Most are plain PUTs, which have a shorter way of their own."""
         results: list[Result] = []
-        for entry in entries:
+        slot, first = self._place[0], self._index
+        for self._index, entry in enumerate(entries, first):
             if type(entry) is list and [*map(type, entry)] == _PUT_TYPES and entry[0] == PUT:
                 self.executed += 1
-                turn.stage(_STATE + entry[1], entry[2])
+                turn.stage(_STATE + entry[1], string_header(slot, self._index) + entry[2])
                 results.append(OK)
             else:
                 results.append(self._apply_entry(turn, entry, own))
+        self._index = first + len(entries)
         return results
 
     def _apply_entry(self, turn: Turn, entry: UncheckedEntry, own: bool) -> Result:
@@ -124,13 +129,17 @@ class Machine:
         if len(entry) != 3 or type(entry[1]) is not bytes or type(entry[2]) is not bytes:
             return UNKNOWN
         self.executed += 1
-        turn.stage(_STATE + entry[1], entry[2])
+        self._store(turn, _STATE + entry[1], entry[2])
         return OK
+
+    def _store(self, turn: Turn, key: bytes, value: bytes) -> None:
+        """Store a string, with the revision that this entry gives it."""
+        turn.stage(key, string_header(self._place[0], self._index) + value)
 
     def _get(self, turn: Turn, entry: UncheckedEntry) -> Result:
         if len(entry) != 2 or type(entry[1]) is not bytes:
             return UNKNOWN
-        return turn.load(_STATE + entry[1])
+        return value_of(turn.load(_STATE + entry[1]))
 
     def _append(self, turn: Turn, entry: UncheckedEntry) -> Result:
         if len(entry) != 4:
@@ -140,10 +149,10 @@ class Machine:
             return UNKNOWN
         self.executed += 1
         key = _STATE + name
-        value = (turn.load(key) or b"") + suffix
+        value = (value_of(turn.load(key)) or b"") + suffix
         if len(value) > bytes_max:
             return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {bytes_max}")
-        turn.stage(key, value)
+        self._store(turn, key, value)
         return len(value)
 
     def _delete(self, turn: Turn, entry: UncheckedEntry) -> Result:

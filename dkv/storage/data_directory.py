@@ -6,22 +6,38 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from itertools import islice
 from typing import Any
 
 from dkv.identity import Acquaintance, Identity
-from dkv.keys import FORMAT
+from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, CHOSEN_THROUGH, FORMAT, pack_number, unpack_number
 from dkv.storage.fence import FENCED_ADVICE, fence_of
+from dkv.storage.generations import (
+    FIRST_GENERATION,
+    StateDirectories,
+    create_state,
+    generation_in_force,
+    generation_writes,
+    sync_directory,
+)
 from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow, private_files
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.lives import MembersDiffer, check_members, first_writes, next_life, read_identity, read_members
 from dkv.storage.store import Store, StoreFailed
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
 
-The bytes of an older version mean the same in this one. Opening a directory gives it this version, so that an older
-dkv, for which tokens in the log would be unknown commands, refuses it from then on.
+Opening a directory gives it this version, and an older dkv refuses it from then on. Formats 1 to 3 kept the state
+beside the log, without revisions. Their logs are whole, so the node makes its state anew from the log at its first start
+with this version: all nodes come to the same revisions, whenever each was upgraded.
 """
+
+_FIRST_FORMAT_WITH_STATES = 4
+
+_ERASED_AT_ONCE = 10_000
+"""How many keys of the state of an older format one commit erases."""
 
 _FORMAT_WORD = b"dkv "
 _FORMAT = _FORMAT_WORD + str(FORMAT_VERSION).encode()
@@ -62,12 +78,14 @@ def initialise(
         with private_files():
             store = LevelDBStore(directory, _no_thread, create=True, lock=lock)
             try:
-                store.commit_now({FORMAT: _FORMAT} | first_writes(cluster, node, incarnation, members, cluster_key))
+                create_state(directory, _no_thread, cluster_key, FIRST_GENERATION).close()
+                written = first_writes(cluster, node, incarnation, members, cluster_key)
+                store.commit_now({FORMAT: _FORMAT} | generation_writes(FIRST_GENERATION) | written)
             finally:
                 store.close()
         narrow(directory)
         for each in (directory, *(os.path.dirname(path) for path in created or [os.path.abspath(directory)])):
-            _sync_directory(each)
+            sync_directory(each)
     except (StoreFailed, OSError) as error:
         _undo(directory, created)
         raise DirectoryError(f"cannot initialise the data directory {directory}: {error}") from None
@@ -76,8 +94,10 @@ def initialise(
 
 def open_directory(
     directory: str, cluster: str, node: int, call_from_thread: Callable[..., Any], members: Collection[int] = ()
-) -> tuple[LevelDBStore, Identity]:
+) -> tuple[LevelDBStore, StateDirectories, Identity]:
     """Open the data directory of ``node`` and begin a life, durably; ``call_from_thread`` as in LevelDBStore.
+
+    The result is the log, the state, and who the node is. A directory of an older format is brought to this one.
 
     ``DirectoryError`` if it is not initialised, belongs to another node or cluster, has an unknown format, or is in
     use, not writable or damaged; ``DirectoryUnfit`` if ``members``, those of the config, are given and differ from
@@ -88,22 +108,26 @@ def open_directory(
         store = LevelDBStore(directory, call_from_thread)
     except StoreFailed as error:
         raise _explain(directory, error) from None
-    try:
-        _check_format(store)
-        identity = _read_identity(store, cluster, node)
-        refuse_fenced(store, directory)
-        identity = _begin_life(store, check_members(store, identity, members) if members else identity)
-        _sync_directory(directory)  # LevelDB has just replaced files, and synced only their contents
-    except (StoreFailed, OSError) as error:
-        store.close()
-        raise DirectoryError(str(error)) from None
-    except MembersDiffer as error:
-        store.close()
-        raise DirectoryUnfit(f"the data directory {directory} {error}") from None
-    except DirectoryError:
-        store.close()
-        raise
-    return store, identity
+    with ExitStack() as opened:
+        opened.callback(store.close)
+        try:
+            version = _check_format(store)
+            identity = _read_identity(store, cluster, node)
+            refuse_fenced(store, directory)
+            identity = check_members(store, identity, members) if members else identity
+            if version < _FIRST_FORMAT_WITH_STATES:
+                _bring_to_format(store, call_from_thread, identity.cluster_key)
+            _erase_state_beside_log(store)
+            states = StateDirectories(directory, call_from_thread, identity.cluster_key, generation_in_force(store))
+            opened.callback(states.close)
+            identity = _begin_life(store, identity)
+            sync_directory(directory)  # LevelDB has just replaced files, and synced only their contents
+        except (StoreFailed, OSError) as error:
+            raise DirectoryError(str(error)) from None
+        except MembersDiffer as error:
+            raise DirectoryUnfit(f"the data directory {directory} {error}") from None
+        opened.pop_all()
+    return store, states, identity
 
 
 def load_members(store: Store) -> dict[int, Acquaintance]:
@@ -159,18 +183,12 @@ def _lock_empty(directory: str) -> DirectoryLock:
 def _undo(directory: str, created: list[str]) -> None:
     """Restore what was there before: everything in the directory was put there by ``initialise``."""
     for entry in os.scandir(directory):
-        os.remove(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.remove(entry.path)
     for path in created:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _sync_directory(directory: str) -> None:
-    """Make the names in ``directory`` durable, as fsync of a file makes its bytes."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _no_thread(*_: Any) -> None:
@@ -216,7 +234,8 @@ def _not_ours(directory: str, what: str) -> DirectoryError:
     )
 
 
-def _check_format(store: LevelDBStore) -> None:
+def _check_format(store: LevelDBStore) -> int:
+    """The format's version; ``DirectoryError`` if it is not known."""
     stored = store.get(FORMAT)
     if stored is None or not stored.startswith(_FORMAT_WORD):
         raise _not_ours(store.directory, "format version")
@@ -226,6 +245,27 @@ def _check_format(store: LevelDBStore) -> None:
             f"the data directory {store.directory} has format version {version} and this dkv knows none beyond "
             f"{FORMAT_VERSION}; run the version of dkv that last used it, or a newer one that reads it"
         )
+    return int(version)
+
+
+def _bring_to_format(store: LevelDBStore, call_from_thread: Callable[..., Any], cluster_key: bytes) -> None:
+    """Give a directory of formats 1 to 3 a state of its own, which begins with nothing.
+
+    All that was applied is chosen: the mark says so from now on, for the state cannot.
+    """
+    create_state(store.directory, call_from_thread, cluster_key, FIRST_GENERATION).close()
+    chosen_through = max(unpack_number(store.get(each)) for each in (CHOSEN_THROUGH, APPLIED_THROUGH))
+    mark = {CHOSEN_THROUGH: pack_number(chosen_through)}
+    store.commit_now(generation_writes(FIRST_GENERATION) | {FORMAT: _FORMAT} | mark)
+
+
+def _erase_state_beside_log(store: LevelDBStore) -> None:
+    """Erase what formats 1 to 3 kept beside the log. Nobody reads it any more; a crash leaves it to the next start."""
+    for prefix in sorted(APPLIED_KEYS):
+        start = prefix
+        while keys := [key for key, _ in islice(store.scan(prefix, start), _ERASED_AT_ONCE)]:
+            store.commit_now(dict.fromkeys(keys))
+            start = keys[-1]
 
 
 def _read_identity(store: LevelDBStore, cluster: str, node: int) -> Identity:

@@ -1,4 +1,4 @@
-"""The Store on LevelDB: reads on the caller's thread, commits there or on a thread that does nothing else.
+"""Stores on LevelDB: reads on the caller's thread, commits there or on a thread that does nothing else.
 
 To hand a commit to another thread, and to hear that it is done, costs four changes of thread and about eight system
 calls, each with a wait for the interpreter. That is more than a fast disk's whole write. So while the disk is fast,
@@ -21,7 +21,7 @@ from dkv.storage.seal import DAMAGE_ADVICE, seal, unseal
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
 MAX_OPEN_FILES = 200
-"""Descriptors that LevelDB may hold; clients get the rest of the process's limit."""
+"""Descriptors that one LevelDB may hold; clients get the rest of the process's limit."""
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -48,7 +48,8 @@ class LevelDBStore:
     """The LevelDB in ``directory``, which only this process may open.
 
     ``call_from_thread(call, *arguments)`` makes a call on the thread that uses the store; the reactor's
-    ``callFromThread`` in production. ``lock`` is the directory's lock if the caller has it; ``close`` releases it.
+    ``callFromThread`` in production. ``lock`` is the directory's lock if the caller has it; ``close`` releases it. With
+    ``in_place`` small commits are made on the caller's thread while the disk is fast.
     ``StoreFailed`` if the directory cannot be opened, ``RecordCorrupt`` if what it holds is damaged.
     """
 
@@ -59,8 +60,10 @@ class LevelDBStore:
         *,
         create: bool = False,
         lock: DirectoryLock | None = None,
+        in_place: bool = True,
     ) -> None:
         self.directory = directory
+        self._in_place = in_place
         self._call_from_thread = call_from_thread
         self._failure: StoreFailed | None = None
         self._fast_writes = 0  # fast writes in a row
@@ -79,8 +82,12 @@ class LevelDBStore:
 
     def get(self, key: bytes) -> bytes | None:
         """The committed value, or None; ``RecordCorrupt`` if it is damaged, ``StoreFailed`` if it cannot be read."""
+        return self.get_from(self._db, key)
+
+    def get_from(self, source: Any, key: bytes) -> bytes | None:
+        """The value in ``source``, the database or a snapshot of it; errors as above."""
         try:
-            stored = self._db.get(key, verify_checksums=True)
+            stored = source.get(key, verify_checksums=True)
         except (plyvel.Error, OSError) as error:
             raise self._failed("cannot be read", error) from None
         return None if stored is None else self._unseal(key, stored)
@@ -90,9 +97,11 @@ class LevelDBStore:
 
         They are read one by one, so a log need not fit in memory. They stay out of LevelDB's cache, which is for state.
         """
-        iterator = self._db.iterator(
-            start=max(prefix, start), stop=_end_of(prefix), verify_checksums=True, fill_cache=False
-        )
+        return self.pairs_of(self._db, start=max(prefix, start), stop=_end_of(prefix))
+
+    def pairs_of(self, source: Any, **bounds: Any) -> Iterator[tuple[bytes, bytes]]:
+        """The pairs of ``source``, the database or a snapshot, within the bounds of a LevelDB iterator."""
+        iterator = source.iterator(verify_checksums=True, fill_cache=False, **bounds)
         try:
             for key, stored in iterator:
                 yield key, self._unseal(key, stored)
@@ -101,11 +110,15 @@ class LevelDBStore:
         finally:
             iterator.close()
 
+    def view(self) -> LevelDBView:
+        """What is committed now, as a snapshot of LevelDB."""
+        return LevelDBView(self, self._db.snapshot())
+
     def commit(self, writes: Mapping[bytes, bytes | None], done: Done) -> None:
         """Write all or nothing with one fsync, then call ``done`` on the caller's thread, now or later."""
         assert self._thread.is_alive(), "a commit after close() would never end"
         batch = self._batch(writes)
-        if self._fast_writes >= FAST_WRITES_MIN and batch.approximate_size() <= HERE_BYTES_MAX:
+        if self._in_place and self._fast_writes >= FAST_WRITES_MIN and batch.approximate_size() <= HERE_BYTES_MAX:
             self._write(batch)
             done(self._failure)
         else:
@@ -167,6 +180,33 @@ class LevelDBStore:
         if isinstance(error, plyvel.CorruptionError):
             return RecordCorrupt(f"{self.directory} is damaged: {text}. {DAMAGE_ADVICE}")
         return StoreFailed(f"{self.directory} {what}: {text}")
+
+
+class LevelDBView:
+    """One moment of a LevelDB. A view that is open keeps what is overwritten since on disk."""
+
+    def __init__(self, store: LevelDBStore, snapshot: Any) -> None:
+        self._store = store
+        self._snapshot = snapshot
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value at that moment; errors as for ``LevelDBStore.get``."""
+        return self._store.get_from(self._snapshot, key)
+
+    def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
+        """The pairs behind key ``after``, up to ``bytes_max`` bytes, one at least; none at the end."""
+        found: list[tuple[bytes, bytes]] = []
+        size = 0
+        for key, value in self._store.pairs_of(self._snapshot, start=after, include_start=False):
+            size += len(key) + len(value)
+            if found and size > bytes_max:
+                break
+            found.append((key, value))
+        return found
+
+    def close(self) -> None:
+        """Forget that moment; a second call does nothing."""
+        self._snapshot.close()
 
 
 def _end_of(prefix: bytes) -> bytes | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    COMPACTED,
     DIGEST,
     PROMISE,
     RECORD,
@@ -15,9 +16,10 @@ from dkv.keys import (
     VOTE_COUNT,
     record_key,
     slot_of,
+    unpack_compacted,
     unpack_number,
 )
-from dkv.records import NO_DIGEST, RecordDamaged, digest_after, unpack_record, value_bytes
+from dkv.records import RecordDamaged, digest_after, unpack_record, value_bytes
 from dkv.settings import ENCODING_BYTES
 from dkv.storage.data_directory import DirectoryError, DirectoryUnfit
 from dkv.storage.seal import DAMAGE_ADVICE
@@ -31,22 +33,24 @@ class LogFacts(NamedTuple):
     largest_bytes: int
 
 
-def check_log(store: Store) -> LogFacts:
-    """Read every promise and every record once; ``DirectoryError`` unless the log is whole.
+def check_log(log: Store, state: Store) -> LogFacts:
+    """Read every promise and every record once; ``DirectoryError`` unless log and state are whole and belong together.
 
-    A whole log has a record for each slot from 1 to the last one that a mark calls chosen or applied (there is no
-    compaction yet), and every record is readable, those above too. Gaps above are normal: an Accept was lost on the
-    way. Two actors write the two marks, so the higher one counts. The digest, if there is one, must show that the log
-    is still the one that was applied.
+    A whole log has a record for each slot behind ``compacted_through``, up to the last one that a mark calls chosen or
+    applied, and every record is readable, those above too. Gaps above are normal: an Accept was lost on the way. What
+    was not erased yet at or below ``compacted_through`` does not count. Two actors write the two marks, so the higher
+    one counts. The state must hold what the log has given up, and its digest must show that the log is still the one
+    that was applied.
     """
-    largest, largest_bytes, digest = 0, 0, NO_DIGEST
+    largest, largest_bytes = 0, 0
     try:
-        for _ in (store.get(PROMISE), store.get(SLOT_BALLOT), store.get(VOTE_COUNT), *store.scan(SLOT_PROMISE)):
+        for _ in (log.get(PROMISE), log.get(SLOT_BALLOT), log.get(VOTE_COUNT), *log.scan(SLOT_PROMISE)):
             pass  # the store raises if one of them is damaged
-        applied_through, applied_digest = unpack_number(store.get(APPLIED_THROUGH)), store.get(DIGEST)
-        through = max(unpack_number(store.get(CHOSEN_THROUGH)), applied_through)
-        expected = 1
-        for key, data in store.scan(RECORD):
+        compacted_through, digest = unpack_compacted(log.get(COMPACTED))
+        applied_through, applied_digest = unpack_number(state.get(APPLIED_THROUGH)), state.get(DIGEST)
+        through = max(unpack_number(log.get(CHOSEN_THROUGH)), applied_through)
+        expected = compacted_through + 1
+        for key, data in log.scan(RECORD, record_key(expected)):
             if expected <= through and key != record_key(expected):
                 break
             record = unpack_record(data)
@@ -60,6 +64,11 @@ def check_log(store: Store) -> LogFacts:
         raise DirectoryError(f"the record of slot {slot_of(key)} is damaged: {error}. {DAMAGE_ADVICE}") from None
     except StoreFailed as error:
         raise DirectoryError(str(error)) from None
+    if applied_through < compacted_through:
+        raise DirectoryError(
+            f"the state ends at slot {applied_through}, and the log begins behind slot {compacted_through}: "
+            f"what is between is lost. {DAMAGE_ADVICE}"
+        )
     if expected <= through:
         raise DirectoryError(
             f"the log has lost slot {expected}, though all up to slot {through} were chosen and on disk. "

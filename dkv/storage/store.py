@@ -32,3 +32,49 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Wait for a commit under way, then release the directory."""
+
+
+class StoreView(Protocol):
+    """The contents of a store at one moment, however much is committed meanwhile."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value at that moment, as ``Store.get``."""
+
+    def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
+        """The pairs behind key ``after`` in key order, up to ``bytes_max`` bytes, one at least; none at the end."""
+
+    def close(self) -> None:
+        """Forget that moment; a second call does nothing."""
+
+
+class StateStore(Store, Protocol):
+    """The store of one generation of a node's state."""
+
+    def view(self) -> StoreView:
+        """What is committed now."""
+
+
+class Generations(Protocol):
+    """The state stores of one node. One is in force, and the log names it; a received snapshot is written beside it."""
+
+    @property
+    def current(self) -> StateStore:
+        """The store in force."""
+
+    def begin(self) -> int:
+        """Make a new, empty store, durably. Its number is above all that the disk holds and the log ever named."""
+
+    def beside(self, generation: int) -> StateStore:
+        """A store that is not in force."""
+
+    def switch(self, generation: int) -> None:
+        """Put a store in force, for this process. The caller writes its number into the log."""
+
+    def settle(self) -> None:
+        """The log names the store in force, durably: erase those that were in force before."""
+
+    def abandon(self, generation: int) -> None:
+        """Erase a store that is not in force."""
+
+    def close(self) -> None:
+        """Close all stores."""
