@@ -21,6 +21,7 @@ from dkv.kv.commands import APPEND, DELETE, GET, PUT
 from dkv.node.assembly import add_actors
 from dkv.settings import LEADER, Limits, Timings
 from dkv.sim.memory import MemoryStore
+from dkv.sim.simulated_generations import SimulatedGenerations
 from dkv.wire.codec import decode, encode
 
 STEPS_MAX = 2_000_000
@@ -97,6 +98,9 @@ class Node:
         self.cluster = cluster
         self.number = number
         self.store = SlowStore(cluster.clock, lambda: cluster.random.uniform(0.0002, cluster.commit_seconds))
+        self.generations = SimulatedGenerations(
+            lambda _: SlowStore(cluster.clock, lambda: cluster.random.uniform(0.0002, cluster.commit_seconds))
+        )
         self.boot = 0
         self.incarnation = cluster.random.getrandbits(64)
         self.up = False
@@ -115,6 +119,7 @@ class Node:
             self.number,
             clock=cluster.clock,
             store=self.store,
+            generations=self.generations,
             random=Random(cluster.random.getrandbits(64)),
             limits=cluster.limits,
             timings=cluster.timings,
@@ -140,6 +145,7 @@ class Node:
         self.up = False
         self.host.stop()
         self.store.crash()
+        self.generations.crash()
         for other in self.cluster.nodes.values():
             if other.up:
                 other.host.peer_down(self.number)

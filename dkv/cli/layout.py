@@ -13,7 +13,7 @@ from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, ConfigError, Member, load_config, render_config
 from dkv.config.listen_endpoint import listening_address, parse_endpoint
 from dkv.settings import LEADER, Limits, Timings
-from dkv.storage.data_directory import DirectoryError, draw_cluster_key, initialise
+from dkv.storage.data_directory import DirectoryError, draw_cluster_key, empty_directory, initialise
 
 NODES = 3
 BASE_PORT = 5001
@@ -215,7 +215,7 @@ def _make(layout: Layout, make_config: bool) -> None:
                 path = layout.node_directory(member.id)
                 _make_directory(path, undo)
                 initialise(str(path), layout.config.cluster, member.id, ids, cluster_key)
-                undo.callback(_empty, path)
+                undo.callback(empty_directory, str(path))
         except OSError as error:
             reason = f"cannot write {error.filename or layout.directory}: {error.strerror}"
             raise Failure(Status.FAILED, "DIRECTORY", reason) from None
@@ -230,9 +230,3 @@ def _make_directory(path: Path, undo: ExitStack) -> None:
         if not each.exists():
             each.mkdir()
             undo.callback(each.rmdir)
-
-
-def _empty(path: Path) -> None:
-    """Remove the files that ``initialise`` put into an empty directory."""
-    for entry in path.iterdir():
-        entry.unlink()

@@ -268,7 +268,7 @@ class Host:
             return
         parcels = self._commits.end()
         self._note(HOST, noted.committed, seconds=self._commits.seconds(self.clock.seconds()))
-        self.layers.end_commit()
+        self.layers.log.end_commit()
         self._settle_generation()
         self._write_state()
         try:

@@ -1,9 +1,9 @@
 """What the actors have written and the disk does not hold yet, in front of what it does.
 
-The log's keys and the state's are in two stores. Of the log's, what is ``persisted`` goes with its next commit. Of both,
-what is ``staged`` waits for a write-back: the log's keys go with the commit of the log that begins it, and the state's
-keys, all of them, with a commit of the state behind that one. Reads see the newest. An erased key is a key whose value
-is None.
+The keys of the log and those of the state are in two stores. What is *persisted*, keys of the log, goes with the
+log's next commit. What is *staged* waits for a write-back: the log's keys go with the commit of the log that begins it,
+and the state's keys, all of them, with a commit of the state behind that one. Reads see the newest. An erased key is a
+key whose value is None.
 """
 
 from __future__ import annotations

@@ -63,7 +63,11 @@ class HostTurn:
         layers = keeper.layers
         self.load, self.scan, self.stage = layers.load, layers.scan, layers.stage  # bound once: called for every key
         self.states = TurnStates(
-            keeper.generations, layers, partial(keeper.deliver, address.role, address), self._install, keeper.store_failed
+            keeper.generations,
+            layers,
+            partial(keeper.deliver, address.role, address),
+            self._install,
+            keeper.store_failed,
         )
         self.now = 0.0
         self.barrier = 0

@@ -44,6 +44,7 @@ from dkv.storage.guard import PRIVATE_UMASK, narrow
 from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
 from dkv.storage.lives import votes_of
 from dkv.storage.log_check import check_frame, check_log
+from dkv.storage.state_directories import StateDirectories
 from dkv.wire.codec import Hello
 
 __all__ = ["NodeService", "Options", "makeService"]
@@ -99,6 +100,7 @@ class NodeService(MultiService):
         self._admin_door = Door(reactor, member.admin.bind) if member.admin is not None else None
         self._client_door = Door(reactor, member.client.bind)
         self._store: LevelDBStore | None = None
+        self._states: StateDirectories | None = None
         self._running = False
 
     # --- start ---
@@ -131,11 +133,11 @@ class NodeService(MultiService):
         os.umask(PRIVATE_UMASK)
         try:
             members = [member.id for member in self._config.members]
-            self._store, identity = open_directory(
+            self._store, self._states, identity = open_directory(
                 self._directory, self._config.cluster, self._member.id, self._reactor.callFromThread, members
             )
             self._mention(narrow(self._directory))
-            facts = check_log(self._store)
+            facts = check_log(self._store, self._states.current)
             check_frame(facts, self._config.limits.frame_bytes_max)
             known = load_members(self._store)
             votes = votes_of(self._store)
@@ -152,11 +154,12 @@ class NodeService(MultiService):
 
     def _build(self, identity: Identity, hello: Hello, known: dict[int, Acquaintance], connections_max: int) -> None:
         config, node = self._config, identity.node
-        assert self._store is not None
+        assert self._store is not None and self._states is not None
         self._host = Host(
             node,
             clock=self._clock,
             store=self._store,
+            generations=self._states,
             random=SystemRandom(),
             limits=config.limits,
             timings=config.timings,
@@ -243,6 +246,8 @@ class NodeService(MultiService):
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._running:
             self._host.stop()
+        if self._states is not None:
+            self._states.close()
         if self._store is not None:
             self._store.close()
         self._log.info("stopped")

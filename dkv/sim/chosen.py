@@ -105,7 +105,7 @@ class Reference:
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
         self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
-        self._slot = 0
+        self._slot = self._index = 0
         self._tokens = TokenTable(bounds, self._write)
         self.executions = self._tokens.executions
         """Every execution of a write with a token, by (producer, op)."""
@@ -123,6 +123,7 @@ class Reference:
     def apply(self, slot: int, value: Value) -> None:
         """Apply the next slot."""
         self._slot = slot
+        self._index = 0
         for batch in value:
             if self._is_next(batch):
                 self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
@@ -130,6 +131,7 @@ class Reference:
                 self._write(origin, pack(">QQ", batch.boot, batch.seq))
                 for entry in decode_entries(batch.blob) or []:
                     self._apply_entry(entry)
+                    self._index += 1
 
     def _is_next(self, batch: Batch) -> bool:
         boot, seq = self._marks.get((batch.node, batch.incarnation), (0, 0))
@@ -159,10 +161,12 @@ class Reference:
 
     def _get(self, key: bytes) -> bytes | None:
         values = self._values.get(STATE + DATABASE + key)
-        return values[-1] if values else None
+        stored = values[-1] if values else None
+        return None if stored is None else stored[13:]
 
     def _set(self, key: bytes, value: bytes | None) -> None:
-        self._write(STATE + DATABASE + key, value)
+        stored = None if value is None else pack(">BQI", 0, self._slot, self._index) + value
+        self._write(STATE + DATABASE + key, stored)
 
     def _write(self, key: bytes, value: bytes | None) -> None:
         self._slots[key].append(self._slot)

@@ -13,7 +13,7 @@ from dkv.actor import Address, Fenced, Note
 from dkv.events import Replies
 from dkv.identity import Start
 from dkv.net.acquaintances import Objection
-from dkv.sim.memory import MemoryStore
+from dkv.sim.disk import DiskCopy
 from dkv.sim.schedule import NodeClock
 from dkv.sim.simulated_connection import Life
 from dkv.sim.simulated_network import SimulatedNetwork
@@ -36,9 +36,9 @@ class Clone:
         self._network = network
         self._violated = violated
 
-    def start(self, node: SimulatedNode, copy: MemoryStore) -> None:
+    def start(self, node: SimulatedNode, copy: DiskCopy) -> None:
         """Let ``node``, whose network this is, begin a life on ``copy``."""
-        identity = read_identity(copy)
+        identity = read_identity(copy.log)
         assert identity is not None
         self.node = node
         self.number = BESIDE + node.number
@@ -166,6 +166,9 @@ class Unwatched:
 
     def durable(self, node: SimulatedNode, writes: Any) -> None:
         """Nothing to check in what it has written."""
+
+    def state_durable(self, node: SimulatedNode, generation: int, writes: Any) -> None:
+        """Nor here."""
 
     def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """It has no clients."""

@@ -15,17 +15,18 @@ from dkv.identity import Acquaintance, Start
 from dkv.keys import PROMISE, RECORD, SLOT_BALLOT, SLOT_PROMISE, unpack_ballot
 from dkv.records import unpack_record
 from dkv.sim.aim import Aim
-from dkv.sim.memory import MemoryStore
+from dkv.sim.disk import Disk, DiskCopy
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.storage.data_directory import load_members
 from dkv.storage.lives import read_identity, votes_of
+from dkv.storage.store import Store
 
 LOOKS_MAX = 20
 """How many times to look whether the others know enough, before the copy is given up."""
 
 LOOK_SECONDS = 0.5
 
-Use = Callable[[SimulatedNode, MemoryStore], None]
+Use = Callable[[SimulatedNode, DiskCopy], None]
 
 
 class Copies:
@@ -41,7 +42,7 @@ class Copies:
         may_damage: Callable[[SimulatedNode], bool],
         set_back: Callable[[SimulatedNode], None],
         start: Callable[[SimulatedNode], None],
-        clone: Callable[[SimulatedNode, MemoryStore], None],
+        clone: Callable[[SimulatedNode, DiskCopy], None],
     ) -> None:
         self._aim = aim
         self._note = note
@@ -82,7 +83,7 @@ class Copies:
         self._copied.add(node.number)
         self._aim.later(self._aim.lasting(), self._missed, use, node, node.disk.copied(), LOOKS_MAX)
 
-    def _missed(self, use: Use, node: SimulatedNode, copy: MemoryStore, looks: int) -> None:
+    def _missed(self, use: Use, node: SimulatedNode, copy: DiskCopy, looks: int) -> None:
         """Wait until the node has done something that the copy does not know of."""
         if not looks or not self._may_set_back(node):
             self._copied.discard(node.number)
@@ -91,17 +92,17 @@ class Copies:
         else:
             self._aim.later(LOOK_SECONDS, self._missed, use, node, copy, looks - 1)
 
-    def _use(self, use: Use, node: SimulatedNode, copy: MemoryStore, later: MemoryStore, looks: int) -> None:
+    def _use(self, use: Use, node: SimulatedNode, copy: DiskCopy, later: DiskCopy, looks: int) -> None:
         """Bring the copy into use as soon as the others know all that the node could tell with the disk ``later``."""
         others = [other for other in self._aim.nodes if other is not node]
         if self._may_set_back(node) and looks:
-            if not all(_knows(load_members(other.disk)[node.number], later) for other in others):
+            if not all(_knows(load_members(other.disk.log)[node.number], later) for other in others):
                 self._aim.later(LOOK_SECONDS, self._use, use, node, copy, later, looks - 1)
                 return
             use(node, copy)
         self._copied.discard(node.number)
 
-    def _put_back(self, node: SimulatedNode, copy: MemoryStore) -> None:
+    def _put_back(self, node: SimulatedNode, copy: DiskCopy) -> None:
         self._note(node.number, "set back", "to the copy")
         node.crash()
         node.damaged = True
@@ -109,7 +110,7 @@ class Copies:
         self._set_back(node)
         self._start(node)
 
-    def _begin_beside(self, node: SimulatedNode, copy: MemoryStore) -> None:
+    def _begin_beside(self, node: SimulatedNode, copy: DiskCopy) -> None:
         self._cloned = True
         self._begin_clone(node, copy)
 
@@ -119,26 +120,26 @@ class Copies:
         return whole and self._may_damage(node)
 
 
-def _lacks(copy: MemoryStore, disk: MemoryStore) -> bool:
+def _lacks(copy: DiskCopy, disk: Disk) -> bool:
     """Whether ``disk`` holds a start or a vote that ``copy`` lacks, judged by the votes themselves, not by counts."""
-    known = _votes(copy)
-    voted = any(ballot > known.get(key, ZERO) for key, ballot in _votes(disk).items())
-    return voted or _starts(disk)[-1] not in _starts(copy)
+    known = _votes(copy.log)
+    voted = any(ballot > known.get(key, ZERO) for key, ballot in _votes(disk.log).items())
+    return voted or _starts(disk.log)[-1] not in _starts(copy.log)
 
 
-def _votes(store: MemoryStore) -> dict[bytes, Ballot]:
+def _votes(store: Store) -> dict[bytes, Ballot]:
     """The ballots of promises and accepted slots, by the keys under which they are stored."""
     stored = {key: store.get(key) for key in (PROMISE, SLOT_BALLOT)} | dict(store.scan(SLOT_PROMISE))
     promised = {key: Ballot(*unpack_ballot(value)) for key, value in stored.items() if value is not None}
     return promised | {key: unpack_record(value).ballot for key, value in store.scan(RECORD)}
 
 
-def _knows(held: Acquaintance, disk: MemoryStore) -> bool:
+def _knows(held: Acquaintance, disk: DiskCopy) -> bool:
     """Whether a node that keeps ``held`` of a member knows all that the member could tell of itself with this disk."""
-    return held.start.boot >= _starts(disk)[-1].boot and held.votes.covers(votes_of(disk))
+    return held.start.boot >= _starts(disk.log)[-1].boot and held.votes.covers(votes_of(disk.log))
 
 
-def _starts(store: MemoryStore) -> tuple[Start, ...]:
+def _starts(store: Store) -> tuple[Start, ...]:
     identity = read_identity(store)
     assert identity is not None
     return identity.starts

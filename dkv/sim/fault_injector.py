@@ -11,8 +11,8 @@ from dkv.sim.aim import Aim
 from dkv.sim.copies import Copies
 from dkv.sim.crowd import Crowd
 from dkv.sim.cuts import Cuts
+from dkv.sim.disk import DiskCopy
 from dkv.sim.gaps import Gaps
-from dkv.sim.memory import MemoryStore
 from dkv.sim.plan import Plan
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_node import SimulatedNode
@@ -44,7 +44,7 @@ class FaultInjector:
         note: Callable[[int, str, str], None],
         lost: Callable[[int], None],
         set_back: Callable[[SimulatedNode], None],
-        clone: Callable[[SimulatedNode, MemoryStore], None],
+        clone: Callable[[SimulatedNode, DiskCopy], None],
     ) -> None:
         self.slow: dict[int, float] = {}
         """The factor by which the commits of a node take longer than planned."""
@@ -142,7 +142,7 @@ class FaultInjector:
 
     def start(self, node: SimulatedNode) -> None:
         """Start the node if it is down, as soon as its disk has room."""
-        if node.disk.full:
+        if node.disk.faults.full:
             self.restart_later(node)
         elif not node.up:
             node.start()
@@ -177,20 +177,20 @@ class FaultInjector:
 
     def _stick(self, node: SimulatedNode) -> None:
         self._note(node.number, "stuck", "the disk finishes no commit")
-        node.disk.stuck = True
+        node.disk.faults.stuck = True
         self._aim.later(self._aim.lasting(), node.disk.unstick)
 
     def _break(self, node: SimulatedNode) -> None:
         self._note(node.number, "broken", "the next commit fails")
-        node.disk.broken = True
+        node.disk.faults.broken = True
 
     def _fill(self, node: SimulatedNode) -> None:
         self._note(node.number, "full", "the disk is full")
-        node.disk.full = True
+        node.disk.faults.full = True
         self._aim.later(self._aim.lasting(), self._empty, node)
 
     def _empty(self, node: SimulatedNode) -> None:
-        node.disk.full = False
+        node.disk.faults.full = False
 
     def _may_damage(self, node: SimulatedNode) -> bool:
         """Only copies of a minority, and none before all members have met each other: else no cluster could cope."""

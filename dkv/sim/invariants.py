@@ -15,10 +15,12 @@ from dkv.ballot import ZERO, Ballot
 from dkv.events import BatchApplied
 from dkv.host.layers import Layers
 from dkv.keys import (
+    APPLIED_KEYS,
     APPLIED_THROUGH,
     BATCH_MARK,
     CHOSEN_THROUGH,
     DIGEST,
+    GENERATION,
     PROMISE,
     RECORD,
     STATE,
@@ -109,7 +111,7 @@ class Invariants:
 
     def set_back(self, node: SimulatedNode) -> None:
         """An older copy replaced the node's disk. Its votes still count, and it remembers those of the copy."""
-        self._disks[node.number] = OnDisk.of(node.disk)
+        self._disks[node.number] = OnDisk.of(node.disk.log, node.disk.states.current)
         self._wiped.add(node.number)
 
     def durable(self, node: SimulatedNode, writes: dict[bytes, bytes | None]) -> None:
@@ -127,12 +129,25 @@ class Invariants:
             disk.promised = promised
         if CHOSEN_THROUGH in writes:
             self._check_chosen_through(node.number, disk, unpack_number(writes[CHOSEN_THROUGH]))
+        if GENERATION in writes and node.up:
+            through = unpack_number(node.disk.states.current.get(APPLIED_THROUGH))
+            self._check_applied_through(node, disk, through)
+        if any(key[:1] in APPLIED_KEYS for key in writes):
+            self._violated(f"I9: node {node.number} wrote state into its log")
+        self._slots.durable(node.number, writes)
+
+    def state_durable(self, node: SimulatedNode, generation: int, writes: dict[bytes, bytes | None]) -> None:
+        """Check a write-back that has just become durable."""
+        if generation != node.disk.states.in_force:
+            return  # Nobody counts on it before it is in force.
         if APPLIED_THROUGH in writes:
+            disk = self._disks[node.number]
             self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))
             self._check_digest(node, disk.applied_through, writes.get(DIGEST))
-        elif any(key[:1] in APPLIED for key in writes):
+            if disk.applied_through not in disk.records:
+                self._violated(f"I9: the state of node {node.number} is ahead of its log")
+        else:
             self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
-        self._slots.durable(node.number, writes)
 
     def _check_record(self, life: SimulatedNode, disk: OnDisk, slot: int, value: bytes | None, bound: Ballot) -> None:
         node = life.number
@@ -188,7 +203,7 @@ class Invariants:
 
     def started(self, node: SimulatedNode) -> None:
         """A life begins on a disk that holds what its marks say."""
-        applied = unpack_number(node.disk.get(APPLIED_THROUGH))
+        applied = unpack_number(node.disk.states.current.get(APPLIED_THROUGH))
         if applied > self.chosen.through:
             self._violated(f"I8: node {node.number} begins with slot {applied} applied, which is not chosen")
         else:
@@ -198,7 +213,7 @@ class Invariants:
         """The state on disk is the one that applying every slot up to ``through`` makes, no more and no less (I9)."""
         if node.damaged:
             return  # Reading a flipped byte is an error, and the node has to notice it by itself.
-        held = applied_state(node.disk)
+        held = applied_state(node.disk.states.current)
         expected = self.chosen.reference.state_at(through)
         if held != expected:
             keys = sorted(key for key in held.keys() | expected.keys() if held.get(key) != expected.get(key))

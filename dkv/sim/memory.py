@@ -41,6 +41,20 @@ class MemoryStore:
         pairs = [(key, self.durable[key]) for key in keys]
         return ((key, unseal(key, stored)) for key, stored in pairs)
 
+    def copied(self) -> MemoryStore:
+        """A copy of all that is durable at this moment, in a store of its own."""
+        copy = MemoryStore()
+        copy.replace(self)
+        return copy
+
+    def replace(self, held: MemoryStore) -> None:
+        """From now on hold what ``held`` holds, and nothing else."""
+        self.durable, self._keys = dict(held.durable), list(held._keys)
+
+    def view(self) -> MemoryView:
+        """What is durable at this moment."""
+        return MemoryView({key: unseal(key, stored) for key, stored in self.durable.items()})
+
     def commit(self, writes: Mapping[bytes, bytes | None], done: Callable[[StoreFailed | None], None]) -> None:
         """Begin a commit. Two at a time are a mistake of the caller."""
         assert self._under_way is None, "a commit is under way"
@@ -85,3 +99,28 @@ class MemoryStore:
         if key not in self.durable:
             insort(self._keys, key)
         self.durable[key] = stored
+
+
+class MemoryView:
+    """The pairs of one moment."""
+
+    def __init__(self, pairs: dict[bytes, bytes]) -> None:
+        self._pairs = pairs
+        self.closed = False
+        self.get = pairs.get
+
+    def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
+        """The pairs behind key ``after``, up to ``bytes_max`` bytes, one at least; none at the end."""
+        assert not self.closed
+        found: list[tuple[bytes, bytes]] = []
+        size = 0
+        for key in sorted(each for each in self._pairs if each > after):
+            size += len(key) + len(self._pairs[key])
+            if found and size > bytes_max:
+                break
+            found.append((key, self._pairs[key]))
+        return found
+
+    def close(self) -> None:
+        """Nothing may be read any more."""
+        self.closed = True

@@ -39,15 +39,15 @@ class OnDisk:
         self.applied_through = 0
 
     @classmethod
-    def of(cls, store: Store) -> OnDisk:
-        """The acceptor's part of a store that was set back."""
+    def of(cls, store: Store, state: Store) -> OnDisk:
+        """The acceptor's part of a disk that was set back: its log, and its state."""
         disk = cls()
         disk.promised = _ballot(store.get(PROMISE))
         disk.slot_promises = {slot_of(key): _ballot(stored) for key, stored in store.scan(SLOT_PROMISE)}
         disk.slot_ballot = _ballot(store.get(SLOT_BALLOT))
         disk.records = {slot_of(key): unpack_record(stored) for key, stored in store.scan(RECORD)}
         disk.chosen_through = unpack_number(store.get(CHOSEN_THROUGH))
-        disk.applied_through = unpack_number(store.get(APPLIED_THROUGH))
+        disk.applied_through = unpack_number(state.get(APPLIED_THROUGH))
         return disk
 
     def bound(self, slot: int, classic: bool) -> Ballot:

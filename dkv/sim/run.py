@@ -124,7 +124,7 @@ def _repair(world: World, nodes: list[SimulatedNode]) -> None:
     """Let these nodes run, in one mode, on disks that work."""
     mode = world.mode.settle()
     for node in nodes:
-        node.disk.full = node.disk.broken = False
+        node.disk.faults.full = node.disk.faults.broken = False
         node.disk.unstick()
         world.faults.resume(node)
         if not node.up:

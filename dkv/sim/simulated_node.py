@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from dkv.storage.data_directory import DirectoryError, load_members, refuse_fenc
 from dkv.storage.fence import fence_writes
 from dkv.storage.lives import first_writes, next_life, read_identity, votes_of
 from dkv.storage.log_check import check_log
+from dkv.storage.state_directories import generation_in_force
 from dkv.storage.store import RecordCorrupt, StoreFailed
 from dkv.wire.codec import Hello
 
@@ -58,7 +60,10 @@ class Watcher(Protocol):
         """A commit is about to begin."""
 
     def durable(self, node: SimulatedNode, writes: Any) -> None:
-        """A commit is on disk."""
+        """A commit of the log is on disk."""
+
+    def state_durable(self, node: SimulatedNode, generation: int, writes: Any) -> None:
+        """A commit of a generation of the state is on disk."""
 
     def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """The gateway answers a connection."""
@@ -193,13 +198,8 @@ class SimulatedNode:
         self.readiness: Readiness
         """The identity of its present life."""
         self.clock = NodeClock(schedule, 1.0)
-        self.disk = Disk(
-            schedule,
-            commit_seconds,
-            self.run,
-            lambda: watcher.committing(self),
-            lambda writes: watcher.durable(self, writes),
-        )
+        hears = [partial(each, self) for each in (watcher.committing, watcher.durable, watcher.state_durable)]
+        self.disk = Disk(schedule, commit_seconds, self.run, *hears)
         self._members = members
         self._schedule = schedule
         self._network = network
@@ -219,7 +219,7 @@ class SimulatedNode:
         """Do with an empty disk what ``dkv init`` does."""
         self.incarnation = self._random.getrandbits(63)
         self._met = False
-        self.disk.commit_now(first_writes(CLUSTER, self.number, self.incarnation, self._members, b""))
+        self.disk.initialise(first_writes(CLUSTER, self.number, self.incarnation, self._members, b""))
 
     @property
     def classic(self) -> bool:
@@ -237,17 +237,19 @@ class SimulatedNode:
         """Begin a life on the contents of the disk, after the checks of a real node. A damaged disk begins none."""
         assert not self.up
         try:
-            refuse_fenced(self.disk, f"of node {self.number}")
-            check_log(self.disk)
-            known, votes = load_members(self.disk), votes_of(self.disk)
-            identity = read_identity(self.disk)
+            log = self.disk.log
+            refuse_fenced(log, f"of node {self.number}")
+            self.disk.states.open(generation_in_force(log))
+            check_log(log, self.disk.states.current)
+            known, votes = load_members(log), votes_of(log)
+            identity = read_identity(log)
         except (DirectoryError, RecordCorrupt) as error:
             self.watcher.ended(self, "cannot start", error)
             return
         assert identity is not None
         identity, writes = next_life(identity, self._schedule.now, self._random.getrandbits(64))
         self.boot, self._drawn = identity.boot, identity.starts[-1].life
-        self.disk.commit_now(writes)
+        log.commit_now(writes)
         self.mode = self._choose_mode()
         self._hello = hello_of(identity, self.mode, self._limits.frame_bytes_max, votes)
         self._acquaintances = Acquaintances(self._hello, set(self._members) - {self.number}, known)
@@ -257,7 +259,8 @@ class SimulatedNode:
         self.host = Host(
             self.number,
             clock=self.clock,
-            store=self.disk,
+            store=log,
+            generations=self.disk.states,
             random=Random(self._random.getrandbits(64)),
             limits=self._limits,
             timings=self._timings,
@@ -291,14 +294,14 @@ class SimulatedNode:
         if self.up:
             self._end(keep=self._random.random() < 0.5 and not isinstance(error, StoreFailed))
             if isinstance(error, Fenced) and self.disk.takes_writes:
-                self.disk.commit_now(fence_writes(str(error)))
+                self.disk.log.commit_now(fence_writes(str(error)))
             self.watcher.ended(self, reason, error)
 
     def _end(self, keep: bool) -> None:
         self.up = False
         self.host.stop()
         self.clock.stop()
-        self.disk.crash(keep)
+        self.disk.crash(keep, keep_state=self.disk.committing and self._random.random() < 0.5)
         self._network.gone(self.number)
         self.watcher.died(self)
 
@@ -365,7 +368,7 @@ class SimulatedNode:
     def members_seen(self) -> bool:
         """Whether the disk holds the incarnation of every other member: it votes."""
         if not self._met:
-            self._met = len({node_of(key) for key, _ in self.disk.scan(MEMBER)}) == len(self._members) - 1
+            self._met = len({node_of(key) for key, _ in self.disk.log.scan(MEMBER)}) == len(self._members) - 1
         return self._met
 
 

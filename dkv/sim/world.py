@@ -15,9 +15,9 @@ from dkv.events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
 from dkv.sim.clone import Clone, Unwatched
 from dkv.sim.crowd import Crowd
+from dkv.sim.disk import DiskCopy
 from dkv.sim.fault_injector import FaultInjector
 from dkv.sim.invariants import Invariants
-from dkv.sim.memory import MemoryStore
 from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, draw
 from dkv.sim.readiness_rule import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
@@ -150,7 +150,7 @@ class World:
         node.clock_rate = self.plan.clock_rates[number - 1]
         return node
 
-    def _clone(self, node: SimulatedNode, copy: MemoryStore) -> None:
+    def _clone(self, node: SimulatedNode, copy: DiskCopy) -> None:
         clone = Clone(self.network, self.violated)
         clone.start(self._node(node.number, tuple(each.number for each in self.nodes), clone), copy)
 
@@ -273,6 +273,12 @@ class World:
         self._note_chosen()
         for slot in range(before + 1, self.invariants.chosen.through + 1):
             self.note(0, "chosen", f"slot {slot} in ballot {self.invariants.chosen.ballots[slot]}")
+        self.faults.reached(node, "durable")
+
+    def state_durable(self, node: SimulatedNode, generation: int, writes: Any) -> None:
+        """A write-back is on disk, or a piece of a snapshot."""
+        self.note(node.number, "state", f"{len(writes)} keys")
+        self.invariants.state_durable(node, generation, writes)
         self.faults.reached(node, "durable")
 
     def _look_who_is_ready(self) -> None:

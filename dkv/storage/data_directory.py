@@ -13,7 +13,10 @@ from typing import Any
 from dkv.identity import Acquaintance, Identity
 from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, CHOSEN_THROUGH, FORMAT, pack_number, unpack_number
 from dkv.storage.fence import FENCED_ADVICE, fence_of
-from dkv.storage.generations import (
+from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow, private_files
+from dkv.storage.leveldb import LevelDBStore
+from dkv.storage.lives import MembersDiffer, check_members, first_writes, next_life, read_identity, read_members
+from dkv.storage.state_directories import (
     FIRST_GENERATION,
     StateDirectories,
     create_state,
@@ -21,17 +24,14 @@ from dkv.storage.generations import (
     generation_writes,
     sync_directory,
 )
-from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow, private_files
-from dkv.storage.leveldb import LevelDBStore
-from dkv.storage.lives import MembersDiffer, check_members, first_writes, next_life, read_identity, read_members
 from dkv.storage.store import Store, StoreFailed
 
 FORMAT_VERSION = 4
 """Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
 
 Opening a directory gives it this version, and an older dkv refuses it from then on. Formats 1 to 3 kept the state
-beside the log, without revisions. Their logs are whole, so the node makes its state anew from the log at its first start
-with this version: all nodes come to the same revisions, whenever each was upgraded.
+beside the log, without revisions. Their logs are whole, so the node makes its state anew from the log at its first
+start with this version: all nodes come to the same revisions, whenever each was upgraded.
 """
 
 _FIRST_FORMAT_WITH_STATES = 4
@@ -130,6 +130,15 @@ def open_directory(
     return store, states, identity
 
 
+def empty_directory(directory: str) -> None:
+    """Remove all that ``initialise`` put into an empty directory."""
+    for entry in os.scandir(directory):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.remove(entry.path)
+
+
 def load_members(store: Store) -> dict[int, Acquaintance]:
     """What the directory keeps of every member that was ever met; ``DirectoryError`` if a record is damaged."""
     try:
@@ -181,12 +190,8 @@ def _lock_empty(directory: str) -> DirectoryLock:
 
 
 def _undo(directory: str, created: list[str]) -> None:
-    """Restore what was there before: everything in the directory was put there by ``initialise``."""
-    for entry in os.scandir(directory):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.remove(entry.path)
+    """Restore what was there before."""
+    empty_directory(directory)
     for path in created:
         shutil.rmtree(path, ignore_errors=True)
 

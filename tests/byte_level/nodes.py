@@ -15,6 +15,7 @@ from dkv.net.door import Door
 from dkv.net.mesh import Mesh
 from dkv.node.assembly import add_actors
 from dkv.sim.memory import MemoryStore
+from dkv.sim.simulated_generations import SimulatedGenerations
 from dkv.storage.lives import read_members, votes_of
 from tests.byte_level.members import LIMITS, PORT, TIMINGS, host_of
 from tests.byte_level.sites import Net, Site
@@ -30,6 +31,7 @@ class Node:
         self._numbers = numbers
         self.number = number
         self.store = MemoryStore(auto=True)
+        self.generations = SimulatedGenerations(lambda _: MemoryStore(auto=True))
         self.boot = 0
         self.requests = 0
         self.failures: list[str] = []
@@ -42,6 +44,7 @@ class Node:
         self.host = Host(
             self.number,
             clock=self.site,
+            generations=self.generations,
             store=self.store,
             random=Random(self._net.random.getrandbits(64)),
             limits=LIMITS,

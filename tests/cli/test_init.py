@@ -41,7 +41,8 @@ class Init(SynchronousTestCase):
             (result.exit_code, result.stdout),
             (0, f"initialised {self.directory} as the data directory of node 2 of cluster 'local'\n"),
         )
-        store, identity = open_directory(str(self.directory), "local", 2, lambda *_: None)
+        store, states, identity = open_directory(str(self.directory), "local", 2, lambda *_: None)
+        states.close()
         store.close()
         self.assertEqual((identity.node, len(identity.starts)), (2, 1))
         self.assertEqual((identity.members, identity.cluster_key), ((1, 2, 3), bytes.fromhex(KEY)))
@@ -91,9 +92,9 @@ class Init(SynchronousTestCase):
     def test_twice(self) -> None:
         """Typing it again destroys nothing: the node would forget what it promised."""
         self.init("--node", "2")
-        held = {path.name: path.read_bytes() for path in self.directory.iterdir()}
+        held = {path.name: path.read_bytes() for path in self.directory.rglob("*") if path.is_file()}
         self.assert_refused(self.init("--node", "2"), 1, "initialised already")
-        self.assertEqual({path.name: path.read_bytes() for path in self.directory.iterdir()}, held)
+        self.assertEqual({path.name: path.read_bytes() for path in self.directory.rglob("*") if path.is_file()}, held)
 
     def test_directory_of_something_else(self) -> None:
         """A slip in a path does not mix a database into somebody's files."""

@@ -10,8 +10,10 @@ from twisted.internet.task import Clock
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address, Note, NoteFields, Turn
 from dkv.host.host import Host
+from dkv.keys import APPLIED_THROUGH, pack_number
 from dkv.settings import Limits, Timings
 from dkv.sim.memory import MemoryStore
+from dkv.sim.simulated_generations import SimulatedGenerations
 from dkv.storage.store import StoreFailed
 
 PEER = Address(2, ACCEPTOR)
@@ -53,6 +55,30 @@ def send(message: Any, *to: Address) -> Script:
             turn.send(address, message)
 
     return script
+
+
+def apply(slot: int) -> Script:
+    """What a learner does with a slot: the state that a slot leaves, and the mark that covers it."""
+
+    def script(turn: Turn) -> None:
+        turn.stage(b"S" + str(slot % 3).encode(), pack_number(slot))
+        if slot % 4 == 0:
+            turn.stage_erase(b"S1")
+        turn.stage(APPLIED_THROUGH, pack_number(slot))
+        turn.send(PEER, slot)
+
+    return script
+
+
+def state_after(slot: int) -> dict[bytes, bytes]:
+    """The keys on disk after ``apply`` of every slot up to this one."""
+    state: dict[bytes, bytes] = {}
+    for each in range(1, slot + 1):
+        state[b"S" + str(each % 3).encode()] = pack_number(each)
+        if each % 4 == 0:
+            state.pop(b"S1", None)
+        state[APPLIED_THROUGH] = pack_number(each)
+    return state
 
 
 class Store(MemoryStore):
@@ -120,8 +146,10 @@ class OneHost:
         starts: Mapping[str, Script] | None = None,
         limits: Limits | None = None,
         auto: bool = False,
+        generations: SimulatedGenerations | None = None,
     ) -> None:
         self.store = store or Store(auto)
+        self.generations = generations or SimulatedGenerations(lambda _: Store(auto))
         self.clock = Clock()
         clock: Any = self.clock  # its calls are typed by zope's interfaces
         self.clock.advance(1000.0)
@@ -135,6 +163,7 @@ class OneHost:
             1,
             clock=clock,
             store=self.store,
+            generations=self.generations,
             random=Random(1),
             limits=limits or Limits(),
             timings=self.timings,
@@ -171,6 +200,18 @@ class OneHost:
     def complete(self) -> None:
         """The commit under way is on disk."""
         self.store.complete()
+        self.settle()
+
+    @property
+    def state(self) -> Store:
+        """The store of the state in force."""
+        store = self.generations.current
+        assert isinstance(store, Store)
+        return store
+
+    def write_back(self) -> None:
+        """The write-back under way is on disk."""
+        self.state.complete()
         self.settle()
 
     def take(self) -> list[Any]:

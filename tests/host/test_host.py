@@ -96,10 +96,10 @@ class PersistThenSendTests(SynchronousTestCase):
         """Each commit lets go what rests on it, not what rests on the next one."""
         self.node.do(ACCEPTOR, both(persist("R1"), send(1)))
         self.node.do(ACCEPTOR, send(2), both(persist("R2"), send(3)), send(4))
-        self.node.do(LEARNER, both(persist("A"), send("other")))
+        self.node.do(LEARNER, both(persist("P"), send("other")))
         self.node.complete()
         self.assertEqual(self.node.take(), [1, 2])
-        self.assertEqual(self.node.store.commits, [{b"R1": b"v"}, {b"R2": b"v", b"A": b"v"}])
+        self.assertEqual(self.node.store.commits, [{b"R1": b"v"}, {b"R2": b"v", b"P": b"v"}])
         self.node.do(ACCEPTOR, send(5))
         self.node.complete()
         self.assertEqual(self.node.take(), [3, 4, "other", 5])

@@ -1,11 +1,9 @@
-"""The host writes applied state back lazily and whole, keeps timers, and stops reading when the disk lags."""
+"""What the actors of a host read, its timers, and how it stops reading when the disk lags."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
@@ -13,126 +11,8 @@ from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Turn
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.host import host as host_module
 from dkv.host.host import TURNS_PER_DRAIN
-from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
 from dkv.settings import Limits
-from tests.host.one_host import OUTSIDE, PEER, OneHost, Script, Store, both, here, persist, send, stage
-
-
-def apply(slot: int) -> Script:
-    """What a learner does with a slot: the state that a slot leaves, and the mark that covers it."""
-
-    def script(turn: Turn) -> None:
-        turn.stage(b"S" + str(slot % 3).encode(), pack_number(slot))
-        if slot % 4 == 0:
-            turn.stage_erase(b"S1")
-        turn.stage(APPLIED_THROUGH, pack_number(slot))
-        turn.send(PEER, slot)
-
-    return script
-
-
-def state_after(slot: int) -> dict[bytes, bytes]:
-    """The keys on disk after ``apply`` of every slot up to this one."""
-    state: dict[bytes, bytes] = {}
-    for each in range(1, slot + 1):
-        state[b"S" + str(each % 3).encode()] = pack_number(each)
-        if each % 4 == 0:
-            state.pop(b"S1", None)
-        state[APPLIED_THROUGH] = pack_number(each)
-    return state
-
-
-class WriteBackTests(SynchronousTestCase):
-    """Staged writes."""
-
-    def setUp(self) -> None:
-        self.node = OneHost()
-
-    def test_holds_nothing_back(self) -> None:
-        """Applied state can be had from the log again, so no answer waits for it, and no commit is made for it."""
-        self.node.do(LEARNER, apply(1), apply(2))
-        self.assertEqual(self.node.take(), [1, 2])
-        self.assertEqual(self.node.store.commits, [])
-
-    def test_not_in_every_commit(self) -> None:
-        """A commit within the second leaves staged state alone: writing it each time halves throughput."""
-        self.node.do(LEARNER, apply(1))
-        self.node.do(ACCEPTOR, persist("R1"))
-        self.node.complete()
-        self.assertEqual(self.node.store.commits, [{b"R1": b"v"}])
-
-    def test_written_back_by_itself(self) -> None:
-        """Without another write it is on its way after ``write_back_seconds``, once: a restart need not replay."""
-        self.node.do(LEARNER, apply(1), apply(2))
-        self.node.wait(self.node.timings.write_back_seconds - 0.001)
-        self.assertEqual(self.node.store.commits, [])
-        self.node.wait(0.002)
-        self.assertEqual(self.node.store.commits, [state_after(2)])
-        self.node.complete()
-        self.node.wait(10.0)
-        self.assertEqual(len(self.node.store.commits), 1)
-
-    def test_about_every_second(self) -> None:
-        """Under steady load of one commit per 10 ms it is written about once a second."""
-        for slot in range(1, 501):
-            self.node.do(LEARNER, apply(slot))
-            self.node.do(ACCEPTOR, persist(f"R{slot}"))
-            while self.node.store.committing:
-                self.node.complete()
-            self.node.wait(0.01)
-        backs = [commit for commit in self.node.store.commits if APPLIED_THROUGH in commit]
-        self.assertTrue(4 <= len(backs) <= 6, len(backs))
-
-    def test_joins_the_commit_that_is_due(self) -> None:
-        """It goes with what is persisted, in one commit."""
-        self.node.do(ACCEPTOR, persist("R0"))
-        self.node.do(LEARNER, apply(1))
-        self.node.do(ACCEPTOR, persist("R1"))
-        self.node.wait(2.0)
-        self.node.complete()
-        self.assertEqual(self.node.store.commits, [{b"R0": b"v"}, {**state_after(1), b"R1": b"v"}])
-
-    def test_by_size(self) -> None:
-        """Beyond ``write_back_bytes_max`` it does not wait: memory stays bounded under load."""
-        node = OneHost(limits=Limits(write_back_bytes_max=10_000))
-        node.do(LEARNER, stage("S", bytes(5_000)))
-        self.assertEqual(node.store.commits, [])
-        node.do(LEARNER, stage("T", bytes(5_000)))
-        self.assertEqual([sorted(commit) for commit in node.store.commits], [[b"S", b"T"]])
-
-    def test_while_a_commit_is_under_way(self) -> None:
-        """Its moment passes during a slow commit: it goes with the next, which begins at once."""
-        self.node.do(ACCEPTOR, persist("R1"))
-        self.node.do(LEARNER, apply(1))
-        self.node.wait(3.0)
-        self.assertEqual(len(self.node.store.commits), 1)
-        self.node.complete()
-        self.assertEqual(self.node.store.commits[1:], [state_after(1)])
-
-    @given(st.lists(st.sampled_from(["apply", "vote", "complete", "wait", "long", "crash"]), max_size=40))
-    def test_b11_b29_whole_turns(self, steps: list[str]) -> None:
-        """B11, B29: at any crash the disk holds exactly the state that its own applied mark claims: a mark ahead
-        of the data loses writes, data ahead of the mark is applied a second time."""
-        node, slot = OneHost(limits=Limits(write_back_bytes_max=1_000)), 0
-        for step in steps:
-            if step == "apply":
-                slot += 1
-                node.do(LEARNER, apply(slot))
-            elif step == "vote":
-                node.do(ACCEPTOR, persist("P", pack_number(slot)))
-            elif step == "complete" and node.store.committing:
-                node.complete()
-            elif step == "wait":
-                node.wait(0.4)
-            elif step == "long":
-                node.wait(1.5)
-            elif step == "crash":
-                node.host.stop()
-                node.store.crash()
-                node = OneHost(node.store, limits=Limits(write_back_bytes_max=1_000))
-                slot = unpack_number(node.store.get(APPLIED_THROUGH))
-            on_disk = {key: value for key, value in node.store.scan(b"") if key != b"P"}
-            self.assertEqual(on_disk, state_after(unpack_number(on_disk.get(APPLIED_THROUGH))))
+from tests.host.one_host import OUTSIDE, PEER, OneHost, Store, both, here, persist, send, stage
 
 
 class ReadingTests(SynchronousTestCase):

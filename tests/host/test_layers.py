@@ -9,114 +9,140 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.host import layers as layers_module
-from dkv.host.layers import _KEY_OVERHEAD_BYTES, Layers
+from dkv.host.layers import KEY_OVERHEAD_BYTES, Layers, Writes
+from dkv.keys import APPLIED_KEYS
 from dkv.sim.memory import MemoryStore
 
-KEYS = st.sampled_from([b"", b"A", b"Aa", b"Ab", b"Aba", b"Ac", b"B", b"Ba", b"\xff", b"\xffz"])
+LOG_KEYS = st.sampled_from([b"P", b"Ra", b"Rb", b"Rba", b"Rc", b"\xff", b"\xffz"])
+STATE_KEYS = st.sampled_from([b"B", b"Sa", b"Sb", b"Sba", b"Sc", b"T"])
 VALUES = st.one_of(st.none(), st.binary(max_size=3))
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("persist"), KEYS, VALUES),
-        st.tuples(st.just("stage"), KEYS, VALUES),
+        st.tuples(st.just("persist"), LOG_KEYS, VALUES),
+        st.tuples(st.just("stage"), LOG_KEYS | STATE_KEYS, VALUES),
         st.tuples(st.just("begin"), st.booleans()),
         st.tuples(st.just("end")),
+        st.tuples(st.just("back")),
     ),
     min_size=10,
     max_size=40,
 )
+PREFIXES = ((b"R", b""), (b"R", b"Rb"), (b"R", b"Rbb"), (b"S", b""), (b"S", b"Sb"), (b"\xff", b""), (b"T", b"A"))
 
 
-class LayersTests(SynchronousTestCase):
-    """One store with layers before it."""
+class Stores:
+    """Two stores with layers before them, used as the host does."""
 
-    def setUp(self) -> None:
-        self.patch(layers_module, "READ_BYTES_MAX", 3 * _KEY_OVERHEAD_BYTES)  # so that copies of what is read go
-        self.store = MemoryStore()
-        self.layers = Layers(self.store)
+    def __init__(self) -> None:
+        self.log, self.state = MemoryStore(), MemoryStore()
+        self.layers = Layers(self.log, self.state)
 
-    def begin(self, write_back: bool) -> dict[bytes, bytes | None]:
-        """Begin a commit as the host does."""
+    def do(self, name: str, *arguments: Any) -> None:
+        """One step; one that is not possible now does nothing."""
+        layers = self.layers
+        if name in ("persist", "stage"):
+            getattr(layers, name)(*arguments)
+        elif name == "begin" and not self.log.committing:
+            self.begin(arguments[0] and not layers.state.writing)
+        elif name == "end" and self.log.committing:
+            self.end()
+        elif name == "back" and self.state.committing:
+            self.back()
+
+    def begin(self, write_back: bool) -> Writes:
+        """Begin a commit of the log."""
         writes = self.layers.begin_commit(write_back)
-        self.store.commit(writes, lambda failure: self.assertIsNone(failure))
+        self.log.commit(writes, lambda failure: None)
         return dict(writes)
 
     def end(self) -> None:
-        """The commit is on disk."""
-        self.store.complete()
-        self.layers.end_commit()
+        """The log's commit is on disk; a write-back that waited for it begins."""
+        self.log.complete()
+        self.layers.log.end_commit()
+        if self.layers.state.writing and not self.state.committing:
+            self.state.commit(self.layers.state.writing, lambda failure: None)
+
+    def back(self) -> None:
+        """The write-back is on disk."""
+        self.state.complete()
+        self.layers.state.end_write_back()
+
+    def finish(self) -> None:
+        """Everything goes to the disk."""
+        for _ in range(2):
+            for step in (("end",), ("back",), ("begin", True), ("end",), ("back",)):
+                self.do(*step)
+
+
+class LayersTests(SynchronousTestCase):
+    """Two stores with layers before them."""
+
+    def setUp(self) -> None:
+        self.patch(layers_module, "READ_BYTES_MAX", 3 * KEY_OVERHEAD_BYTES)  # so that copies of what is read go
+        self.stores = Stores()
+        self.layers = self.stores.layers
 
     def test_copies_of_what_is_read(self) -> None:
         """A copy that outlived a write would be read again once the write is on disk."""
-        for write in (self.layers.stage, self.layers.persist):
-            for value in (b"old", b"new", None):
-                write(b"k", value)
-                self.begin(write_back=True)
-                self.end()
-                self.assertEqual([self.layers.load(b"k") for _ in range(2)], [value] * 2)
+        for value in (b"old", b"new", None):
+            self.layers.stage(b"S", value)
+            self.stores.finish()
+            self.assertEqual([self.layers.load(b"S") for _ in range(2)], [value] * 2)
 
     @given(STEPS)
     def test_reads_see_the_newest(self, steps: list[tuple[Any, ...]]) -> None:
         """Against a dict: an actor that read anything but its last write would vote, or apply, twice."""
-        store = MemoryStore()
-        layers = Layers(store)
+        stores = Stores()
         model: dict[bytes, bytes] = {}
         for name, *arguments in steps:
+            stores.do(name, *arguments)
             if name in ("persist", "stage"):
                 key, value = arguments
-                getattr(layers, name)(key, value)
                 if value is None:
                     model.pop(key, None)
                 else:
                     model[key] = value
-            elif name == "begin" and not store.committing:
-                store.commit(layers.begin_commit(arguments[0]), lambda failure: None)
-            elif name == "end" and store.committing:
-                store.complete()
-                layers.end_commit()
-            for key in (b"", b"A", b"Ab", b"\xff", b"absent"):
-                self.assertEqual(layers.load(key), model.get(key))
-            for prefix, start in ((b"", b""), (b"A", b""), (b"A", b"Ab"), (b"A", b"Abb"), (b"\xff", b""), (b"B", b"A")):
+            for key in (b"P", b"Rb", b"B", b"Sb", b"\xff", b"absent"):
+                self.assertEqual(stores.layers.load(key), model.get(key))
+            for prefix, start in PREFIXES:
                 expected = [(key, model[key]) for key in sorted(model) if key.startswith(prefix) and key >= start]
-                self.assertEqual(list(layers.scan(prefix, start)), expected)
+                self.assertEqual(list(stores.layers.scan(prefix, start)), expected)
 
     @given(STEPS)
     def test_nothing_is_forgotten(self, steps: list[tuple[Any, ...]]) -> None:
-        """After a last commit with everything the disk holds what was written: a lost write is a lost vote."""
-        store = MemoryStore(auto=True)
-        layers = Layers(store)
+        """After a last write-back the disk holds what was written: a lost write is a lost vote."""
+        stores = Stores()
         model: dict[bytes, bytes | None] = {}
         for name, *arguments in steps:
+            stores.do(name, *arguments)
             if name in ("persist", "stage"):
                 key, value = arguments
-                getattr(layers, name)(key, value)
                 model[key] = value
-            elif name == "begin":
-                store.commit(layers.begin_commit(arguments[0]), lambda failure: None)
-                layers.end_commit()
-        store.commit(layers.begin_commit(True), lambda failure: None)
-        layers.end_commit()
-        self.assertEqual(dict(store.scan(b"")), {key: value for key, value in model.items() if value is not None})
-        self.assertEqual((layers.staged_bytes, layers.undurable_bytes), (0, 0))
-        self.assertEqual(layers.begin_commit(True), {})
+        stores.finish()
+        held = dict(stores.log.scan(b"")) | dict(stores.state.scan(b""))
+        self.assertEqual(held, {key: value for key, value in model.items() if value is not None})
+        self.assertEqual([key for key, _ in stores.state.scan(b"") if key[:1] not in APPLIED_KEYS], [])
+        self.assertEqual([key for key, _ in stores.log.scan(b"") if key[:1] in APPLIED_KEYS], [])
+        self.assertEqual((stores.layers.staged_bytes, stores.layers.undurable_bytes), (0, 0))
+        self.assertEqual(stores.layers.begin_commit(True), {})
 
     @given(STEPS)
     def test_what_is_staged_is_weighed(self, steps: list[tuple[Any, ...]]) -> None:
         """A key written again and again must not bring on a write-back; one that grows must."""
-        layers = Layers(MemoryStore(auto=True))
+        stores = Stores()
         staged: dict[bytes, bytes | None] = {}
         for name, *arguments in steps:
+            if name == "begin" and arguments[0] and not stores.log.committing and not stores.layers.state.writing:
+                staged = {}
+            stores.do(name, *arguments)
             if name in ("persist", "stage"):
                 key, value = arguments
-                getattr(layers, name)(key, value)
                 staged.pop(key, None)
                 if name == "stage":
                     staged[key] = value
-            elif name == "begin":
-                layers.begin_commit(arguments[0])
-                staged = {} if arguments[0] else staged
             self.assertEqual(
-                layers.staged_bytes,
-                sum(_KEY_OVERHEAD_BYTES + len(key) + len(value or b"") for key, value in staged.items()),
+                stores.layers.staged_bytes,
+                sum(KEY_OVERHEAD_BYTES + len(key) + len(value or b"") for key, value in staged.items()),
             )
 
     def test_what_was_read_is_not_read_again(self) -> None:
@@ -128,10 +154,10 @@ class LayersTests(SynchronousTestCase):
                 asked.append(key)
                 return super().get(key)
 
-        layers = Layers(Counting(auto=True))
-        for key in (b"a", b"a", b"b", b"a", b"b", b"c", b"a", b"c"):
+        layers = Layers(MemoryStore(), Counting(auto=True))
+        for key in (b"Sa", b"Sa", b"Sb", b"Sa", b"Sb", b"Sc", b"Sa", b"Sc"):
             self.assertIsNone(layers.load(key))
-        self.assertEqual(asked, [b"a", b"b", b"c", b"a"])  # there is room for two
+        self.assertEqual(asked, [b"Sa", b"Sb", b"Sc", b"Sa"])  # there is room for two
 
     def test_what_was_read_is_weighed(self) -> None:
         """Large values take room as the names of their keys do: a few of them must not hold all of the memory."""
@@ -145,66 +171,84 @@ class LayersTests(SynchronousTestCase):
 
         self.patch(layers_module, "READ_BYTES_MAX", 10_000)
         store = Counting(auto=True)
-        store.commit({key: bytes(4_000) for key in (b"a", b"b", b"c")}, lambda _: None)
-        layers = Layers(store)
-        for key in (b"a", b"b", b"b", b"a", b"c", b"c"):
+        store.commit({key: bytes(4_000) for key in (b"Sa", b"Sb", b"Sc")}, lambda _: None)
+        layers = Layers(MemoryStore(), store)
+        for key in (b"Sa", b"Sb", b"Sb", b"Sa", b"Sc", b"Sc"):
             layers.load(key)
         self.assertEqual(store.asked, 3)
-        layers.load(b"a")  # the oldest: it had to go when the third came
+        layers.load(b"Sa")  # the oldest: it had to go when the third came
         self.assertEqual(store.asked, 4)
 
     def test_staged_waits(self) -> None:
         """A commit without write-back takes only what was persisted: state in every commit halves throughput."""
         self.layers.stage(b"S", b"state")
+        self.layers.stage(b"C", b"mark")
         self.layers.persist(b"P", b"promise")
-        self.assertEqual(self.begin(False), {b"P": b"promise"})
-        self.end()
-        self.assertEqual(self.begin(True), {b"S": b"state"})
+        self.assertEqual(self.stores.begin(False), {b"P": b"promise"})
+        self.stores.end()
+        self.assertEqual(self.stores.begin(True), {b"C": b"mark"})
+        self.assertEqual(self.layers.state.writing, {b"S": b"state"})
 
     def test_written_both_ways(self) -> None:
         """The last write counts, whichever kind it was, before and after the commits that bring it to the disk."""
-        self.layers.persist(b"S", b"1")
-        self.layers.stage(b"S", b"2")
-        self.assertEqual((self.layers.load(b"S"), list(self.layers.scan(b"S"))), (b"2", [(b"S", b"2")]))
-        self.begin(False)
-        self.assertEqual(self.layers.load(b"S"), b"2")
-        self.layers.persist(b"S", b"3")
-        self.assertEqual((self.layers.load(b"S"), list(self.layers.scan(b"S"))), (b"3", [(b"S", b"3")]))
-        self.end()
-        self.assertEqual(self.begin(True), {b"S": b"3"})
-        self.end()
-        self.assertEqual(self.store.get(b"S"), b"3")
+        self.layers.persist(b"C", b"1")
+        self.layers.stage(b"C", b"2")
+        self.assertEqual((self.layers.load(b"C"), list(self.layers.scan(b"C"))), (b"2", [(b"C", b"2")]))
+        self.stores.begin(False)
+        self.assertEqual(self.layers.load(b"C"), b"2")
+        self.layers.persist(b"C", b"3")
+        self.assertEqual((self.layers.load(b"C"), list(self.layers.scan(b"C"))), (b"3", [(b"C", b"3")]))
+        self.stores.end()
+        self.assertEqual(self.stores.begin(True), {b"C": b"3"})
+        self.stores.end()
+        self.assertEqual(self.stores.log.get(b"C"), b"3")
+
+    def test_state_is_never_persisted(self) -> None:
+        """B29: a key of the state that went ahead of the mark would be applied a second time after a crash."""
+        for key in sorted(APPLIED_KEYS):
+            self.assertRaises(AssertionError, self.layers.persist, key + b"k", b"v")
 
     def test_written_during_a_commit(self) -> None:
         """What is written while a commit is under way goes with the next, and is read meanwhile."""
         self.layers.persist(b"P", b"1")
-        self.begin(False)
+        self.stores.begin(False)
         self.layers.persist(b"P", b"2")
         self.assertEqual(self.layers.load(b"P"), b"2")
-        self.end()
-        self.assertEqual((self.store.get(b"P"), self.layers.load(b"P")), (b"1", b"2"))
-        self.assertEqual(self.begin(False), {b"P": b"2"})
+        self.stores.end()
+        self.assertEqual((self.stores.log.get(b"P"), self.layers.load(b"P")), (b"1", b"2"))
+        self.assertEqual(self.stores.begin(False), {b"P": b"2"})
 
     def test_undurable_bytes(self) -> None:
         """The measure of the disk's lag: it grows with what is persisted and falls when a commit ends."""
         self.assertEqual(self.layers.undurable_bytes, 0)
         self.layers.persist(b"P", b"123")
-        self.begin(False)
+        self.stores.begin(False)
         self.layers.persist(b"QQ", b"12345")
         self.layers.persist(b"R", None)
         self.assertEqual(self.layers.undurable_bytes, 4 + 7 + 1)
-        self.end()
+        self.stores.end()
         self.assertEqual(self.layers.undurable_bytes, 8)
-        self.begin(False)
-        self.end()
+        self.stores.begin(False)
+        self.stores.end()
+        self.assertEqual(self.layers.undurable_bytes, 0)
+
+    def test_undurable_state(self) -> None:
+        """What waits for a write-back counts only while the disk is behind with another one."""
+        self.layers.stage(b"S1", b"1")
+        self.assertEqual(self.layers.undurable_bytes, 0)
+        self.stores.begin(True)
+        self.assertEqual(self.layers.undurable_bytes, KEY_OVERHEAD_BYTES + 3)
+        self.layers.stage(b"S2", b"22")
+        self.assertEqual(self.layers.undurable_bytes, 2 * KEY_OVERHEAD_BYTES + 3 + 4)
+        self.stores.end()
+        self.stores.back()
         self.assertEqual(self.layers.undurable_bytes, 0)
 
     def test_scan_of_an_erased_key(self) -> None:
         """A key erased and not yet gone from disk is not seen: a deleted value must not come back."""
-        self.layers.persist(b"S1", b"a")
-        self.layers.persist(b"S2", b"b")
-        self.begin(False)
-        self.end()
+        self.layers.stage(b"S1", b"a")
+        self.layers.stage(b"S2", b"b")
+        self.stores.finish()
         self.layers.stage(b"S1", None)
         self.assertEqual(list(self.layers.scan(b"S")), [(b"S2", b"b")])
         self.assertIsNone(self.layers.load(b"S1"))

@@ -17,7 +17,7 @@ SECONDS = 2.0
 class WriteBackTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.layers = Layers(MemoryStore())
+        self.layers = Layers(MemoryStore(), MemoryStore())
         limits, timings = Limits(write_back_bytes_max=BYTES_MAX), Timings(write_back_seconds=SECONDS)
         self.asked: list[float] = []
         self.write_back = WriteBack(

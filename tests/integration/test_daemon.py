@@ -161,8 +161,9 @@ class FailedStartTest(DaemonTestCase):
 
     def test_the_directory_is_fenced(self) -> None:
         """A status of its own tells a supervisor that no further start will do."""
-        store, _ = open_directory(str(self.node.directory), "test", 1, print)
+        store, states, _ = open_directory(str(self.node.directory), "test", 1, print)
         store.commit_now(fence_writes("its log differs"))
+        states.close()
         store.close()
         self.assertFails(3, "is fenced: its log differs")
 

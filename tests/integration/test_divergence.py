@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.keys import APPLIED_THROUGH, DATABASE, DIGEST, RECORD, STATE, slot_of, unpack_number
 from dkv.records import NO_DIGEST, NOOP, digest_after, pack_record, unpack_record
 from dkv.storage.leveldb import LevelDBStore
+from dkv.storage.state_directories import FIRST_GENERATION, state_directory
 from tests.integration.processes import RealCluster, RealNode, wait_until
 
 
@@ -22,11 +22,11 @@ def another_value(store: LevelDBStore) -> dict[bytes, bytes | None]:
     raise AssertionError("nothing was written")
 
 
-def own_digest(store: LevelDBStore) -> dict[bytes, bytes | None]:
+def own_digest(log: LevelDBStore, state: LevelDBStore) -> dict[bytes, bytes | None]:
     """The digest of the log as it is now: as if this had been applied."""
     digest = NO_DIGEST
-    for key, data in store.scan(RECORD):
-        if slot_of(key) <= unpack_number(store.get(APPLIED_THROUGH)):
+    for key, data in log.scan(RECORD):
+        if slot_of(key) <= unpack_number(state.get(APPLIED_THROUGH)):
             digest = digest_after(digest, unpack_record(data).value)
     return {DIGEST: digest}
 
@@ -34,16 +34,18 @@ def own_digest(store: LevelDBStore) -> dict[bytes, bytes | None]:
 class DivergenceTest(SynchronousTestCase):
     def written_back(self, node: RealNode) -> bool:
         """Whether what the node applied last is on its disk, in LevelDB's log."""
-        return any(STATE + DATABASE + b"k3" in path.read_bytes() for path in node.directory.glob("*.log"))
+        return any(STATE + DATABASE + b"k3" in path.read_bytes() for path in node.directory.rglob("*.log"))
 
-    def alter(self, node: RealNode, *writes: Callable[[LevelDBStore], dict[bytes, bytes | None]]) -> None:
-        """Stop the node, and write into its directory."""
+    def alter(self, node: RealNode) -> None:
+        """Stop the node, and write another value into its log, with the digest of that."""
         node.stop()
-        store = LevelDBStore(str(node.directory), print)
-        self.assertIsNotNone(store.get(DIGEST))
-        for write in writes:
-            store.commit_now(write(store))
-        store.close()
+        log = LevelDBStore(str(node.directory), print)
+        state = LevelDBStore(state_directory(str(node.directory), FIRST_GENERATION), print)
+        self.assertIsNotNone(state.get(DIGEST))
+        log.commit_now(another_value(log))
+        state.commit_now(own_digest(log, state))
+        state.close()
+        log.close()
 
     def test_one_of_three(self) -> None:
         """Its answers would be others than those of its peers, for ever, and everything would say "ready"."""
@@ -54,9 +56,7 @@ class DivergenceTest(SynchronousTestCase):
         for node in cluster.nodes:
             self.assertEqual(node.call("PUT", f"k{node.number}", "v"), "OK")
         wait_until(lambda: all(self.written_back(node) for node in cluster.nodes), 10.0, "what was applied is on disk")
-        self.alter(bad, another_value, own_digest)
-        self.alter(good[0], lambda store: {DIGEST: None})  # as in a directory of an older format: made from the log
-        good[0].start()
+        self.alter(bad)
         for life in (1, 2):
             bad.start()
             assert bad.process is not None

@@ -15,7 +15,7 @@ ANY_UMASK = ("sh", "-c", 'umask 0; exec "$@"', "sh")
 
 def contents(directory: Path) -> dict[str, tuple[bytes, int]]:
     """The bytes of every file, and when they were last written."""
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()}
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.rglob("*") if path.is_file()}
 
 
 def mode(path: Path) -> int:
@@ -77,7 +77,7 @@ class PrivacyTest(OneNodeTest):
             wait_until(partial(self.has_started, life), 20.0, "the node has started")
             self.assertEqual(mode(client), 0o600)
             self.assertEqual(mode(self.node.directory), 0o700)
-            self.assertEqual({mode(path) for path in self.node.directory.iterdir()}, {0o600})
+            self.assertEqual({mode(path) for path in self.node.directory.rglob("*") if path.is_file()}, {0o600})
             self.node.kill()
         (opened,) = self.node.logged("directory_was_open")
         self.assertIn("node1 (0755) and 1 more was open to other users; closed now", opened["reason"])

@@ -134,8 +134,9 @@ class DirectoryTest(OneNodeTest):
 
     def test_fenced(self) -> None:
         """A directory that must never take part again is refused with its reason, and with a status of its own."""
-        store, _ = open_directory(str(self.node.directory), "test", 1, print)
+        store, states, _ = open_directory(str(self.node.directory), "test", 1, print)
         store.commit_now(fence_writes("its log differs"))
+        states.close()
         store.close()
         self.assert_refused("is fenced: its log differs", "replace the node", str(self.node.directory), status=3)
 

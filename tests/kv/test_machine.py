@@ -202,9 +202,7 @@ class CommandTests(SynchronousTestCase):
         """Nodes take over a log at different slots: what its entries do must be what the older version did."""
         old = [[IDMP_UNCHECKED, b"p", op, [PUT, b"x", b"%d" % op]] for op in (1, 2)]
         self.assertEqual(self.apply(*old), [OK, OK])
-        self.assertEqual(
-            self.node.turn.stored[b"TA\0\x01p" + bytes(7) + b"\x01"], b"sOK"
-        )  # as format 2 stored the answer
+        self.assertEqual(self.node.turn.stored[b"TA\0\x01p" + bytes(7) + b"\x01"], b"sOK")  # as format 2 had it
         self.assertEqual(self.apply([IDMP_UNCHECKED, b"p", 1, [DELETE, b"x"]]), [OK])
         self.assertEqual(self.apply([IDMP, b"p", 2, [DELETE, b"x"]]), [OK])  # no hash was stored to judge it by
         mixed = [[IDMP, b"p", 3, [PUT, b"y", b"3"]], [IDMP_UNCHECKED, b"p", 3, [DELETE, b"y"]]]

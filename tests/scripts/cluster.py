@@ -20,7 +20,7 @@ from dkv.kv.commands import GET
 from dkv.kv.sessions import BOUNDS
 from dkv.records import pack_record, unpack_record
 from dkv.settings import Limits, Timings
-from dkv.sim.memory import MemoryStore
+from dkv.sim.disk import DiskCopy
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.storage.seal import seal
@@ -55,7 +55,7 @@ class Cluster:
         self.nodes = self.mail.nodes
         self._schedules = {number: Schedule() for number in members}
         self._held: set[int] = set()
-        self._copies: dict[int, MemoryStore] = {}
+        self._copies: dict[int, DiskCopy] = {}
         for number, schedule in self._schedules.items():
             random, commit_seconds = Random(f"script/{number}"), partial(self._commit_seconds, number)
             seams = (schedule, self.mail, random, commit_seconds, limits, timings, BOUNDS)
@@ -104,13 +104,13 @@ class Cluster:
 
         False if the slot holds no batch.
         """
-        disk, key = self.nodes[number].disk, record_key(slot)
-        stored = disk.get(key)
+        log, key = self.nodes[number].disk.log, record_key(slot)
+        stored = log.get(key)
         held = None if stored is None else unpack_record(stored)
         if held is None or not held.value:
             return False
         value = (replace(held.value[0], blob=encode_entries([entry])), *held.value[1:])
-        disk.durable[key] = seal(key, pack_record(replace(held, value=value)))
+        log.durable[key] = seal(key, pack_record(replace(held, value=value)))
         self._tampered(number)
         return True
 

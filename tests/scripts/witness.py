@@ -115,11 +115,19 @@ class Witness:
 
     def durable(self, node: SimulatedNode, writes: Any) -> None:
         """A commit is on disk."""
+        self._tell_written(node, writes)
+        self.invariants.durable(node, writes)
+        self._tell_chosen()
+
+    def state_durable(self, node: SimulatedNode, generation: int, writes: Any) -> None:
+        """A write-back is on disk."""
+        self._tell_written(node, writes)
+        self.invariants.state_durable(node, generation, writes)
+
+    def _tell_written(self, node: SimulatedNode, writes: Any) -> None:
         written = words.commit(writes)
         if written:
             self.tell(node.number, f"commits: {written}")
-        self.invariants.durable(node, writes)
-        self._tell_chosen()
 
     def _tell_chosen(self) -> None:
         """A value is chosen as soon as a majority has it on disk, whether anybody knows it yet or not."""

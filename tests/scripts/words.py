@@ -27,7 +27,7 @@ from dkv.keys import (
 from dkv.kv.commands import GET, describe
 from dkv.records import Batch, SlotRecord, UncheckedEntry, Value, unpack_record
 from dkv.replies import Error, Simple
-from dkv.storage.store import Store
+from dkv.sim.disk import Disk
 from dkv.wire.codec import decode_entries
 
 MESSAGES: dict[type, str] = {
@@ -193,8 +193,8 @@ def commit(writes: Mapping[bytes, bytes | None]) -> str:
     return "; ".join(say(key, value) for prefix, say in STORED.items() for key, value in written if key[:1] == prefix)
 
 
-def disk(store: Store) -> Iterator[str]:
-    """The same of all that a disk holds."""
+def disk(held: Disk) -> Iterator[str]:
+    """The same of all that a disk holds: of its log, and of the state in force."""
     for prefix in STORED:
-        for key, value in store.scan(prefix):
+        for key, value in (*held.log.scan(prefix), *held.states.current.scan(prefix)):
             yield STORED[prefix](key, value)

@@ -364,8 +364,7 @@ def erased_at_once() -> Iterator[None]:
 
     def delete(self: Machine, turn: Any, entry: Any) -> Any:
         held = [name for name in entry[1:] if turn.load(STATE + DATABASE + name) is not None]
-        for name in held:
-            turn.persist_erase(STATE + DATABASE + name)
+        turn.states._generations.current.commit_now({STATE + DATABASE + name: None for name in held})
         return len(held)
 
     init = Machine.__init__

@@ -49,7 +49,7 @@ class CopiesTests(SynchronousTestCase):
         self.assertTrue(all("is fenced" in end for end in ends[1:]), ends)
         self.assertGreater(len(ends), 1)
         self.assertFalse(self.node.up)
-        self.assertIsNotNone(self.node.disk.get(FENCE))
+        self.assertIsNotNone(self.node.disk.log.get(FENCE))
 
     def test_b34_an_older_copy(self) -> None:
         """Put back, it does not know of the start that came after it."""

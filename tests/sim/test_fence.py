@@ -45,7 +45,7 @@ class FenceTests(SynchronousTestCase):
         self.world.run(10.0)
         self.assertIsNone(self.world.violation)
         self.assertFalse(self.node.up)
-        self.assertEqual(self.node.disk.get(FENCE), b"its log differs")
+        self.assertEqual(self.node.disk.log.get(FENCE), b"its log differs")
         ends = [event.about for event in self.world.trace.events if event.kind == "ended"]
         self.assertTrue(any("is fenced: its log differs" in reason for reason in ends), ends)
 

@@ -16,6 +16,7 @@ from dkv.identity import Acquaintance, Identity
 from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
 from dkv.sim.memory import MemoryStore
 from dkv.storage import data_directory as identity_module
+from dkv.storage import state_directories
 from dkv.storage.binding import plyvel
 from dkv.storage.data_directory import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
 from dkv.storage.fence import fence_writes
@@ -34,8 +35,9 @@ class DirectoryTestCase(SynchronousTestCase):
 
     def open(self, cluster: str = "c", node: int = 1) -> tuple[LevelDBStore, Identity]:
         """The directory of the test, opened and closed at the end."""
-        store, identity = open_directory(self.directory, cluster, node, now)
+        store, states, identity = open_directory(self.directory, cluster, node, now)
         self.addCleanup(store.close)
+        self.addCleanup(states.close)
         return store, identity
 
     def assertRefused(self, *words: str, cluster: str = "c", node: int = 1) -> None:
@@ -58,7 +60,8 @@ class InitialiseTests(DirectoryTestCase):
     def test_what_was_made_survives_a_power_cut(self) -> None:
         """A directory whose name is not on disk is gone after a power cut, with the identity that was printed."""
         synced: list[str] = []
-        self.patch(identity_module, "_sync_directory", synced.append)
+        for module in (identity_module, state_directories):
+            self.patch(module, "sync_directory", synced.append)
         top = os.path.abspath(self.directory)
         self.directory = os.path.join(top, "deep", "node1")
         initialise(self.directory, "c", 1)
@@ -155,7 +158,8 @@ class OpenDirectoryTests(DirectoryTestCase):
         initialise(self.directory, "c", 1)
         began, boots, lives = int(time.time()), [], []
         for _ in range(3):
-            store, identity = open_directory(self.directory, "c", 1, now)
+            store, states, identity = open_directory(self.directory, "c", 1, now)
+            states.close()
             store.close()
             boots.append(identity.boot)
             lives.append(identity.starts[-1].life)
@@ -167,7 +171,8 @@ class OpenDirectoryTests(DirectoryTestCase):
     def test_fenced(self) -> None:
         """A node that once found its directory to be wrong must not vote after the next start: the fence stays."""
         initialise(self.directory, "c", 1)
-        store, _ = open_directory(self.directory, "c", 1, now)
+        store, states, _ = open_directory(self.directory, "c", 1, now)
+        states.close()
         store.commit_now(fence_writes("slot 7 differs"))
         store.close()
         for _ in range(2):
@@ -221,9 +226,9 @@ class OpenDirectoryTests(DirectoryTestCase):
         """An older dkv must not misread what a newer one wrote; the line says which versions those are."""
         initialise(self.directory, "c", 1)
         database = plyvel.DB(self.directory)
-        database.put(FORMAT, b"dkv 4")
+        database.put(FORMAT, b"dkv 5")
         database.close()
-        self.assertRefused("format version 4", "knows none beyond 3")
+        self.assertRefused("format version 5", "knows none beyond 4")
 
     def test_a_damaged_identity_is_refused(self) -> None:
         """A damaged name could be another node's."""

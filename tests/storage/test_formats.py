@@ -1,9 +1,9 @@
 """Directories written by every version of the format, as they were on disk: this version must read them.
 
 ``formats/v1`` holds the files of LevelDB themselves. When the format changes, raise ``FORMAT_VERSION``, let
-``write_example`` write the new form into a directory beside it, and keep what is there:
+``write_example`` write the new form into a directory beside it, and keep what is there (not ``LOCK`` and ``LOG``):
 
-    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v3')"
+    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v4')"
 
 That of a version which no release has yet is removed and written again whenever what it holds changes.
 """
@@ -20,16 +20,21 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.ballot import Ballot
 from dkv.identity import Acquaintance, Identity, Start, Votes, pack_acquaintance
 from dkv.keys import (
+    APPLIED_KEYS,
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    COMPACTED,
+    DATABASE,
     DIGEST,
     FORMAT,
     PROMISE,
     RECORD,
     SLOT_BALLOT,
+    STATE,
     VOTE_COUNT,
     member_key,
     pack_ballot,
+    pack_compacted,
     pack_number,
     record_key,
     slot_of,
@@ -40,11 +45,20 @@ from dkv.keys import (
 from dkv.kv.commands import APPEND, GET, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import MISMATCH, NEW, Sessions, check_of
-from dkv.paxos.digests import Digests
+from dkv.kv.stored import revision_of
 from dkv.records import NO_DIGEST, NOOP, Batch, SlotRecord, digest_after, pack_record, unpack_record
 from dkv.storage.binding import plyvel
-from dkv.storage.data_directory import FORMAT_VERSION, draw_cluster_key, initialise, load_members, open_directory
+from dkv.storage.data_directory import (
+    FORMAT_VERSION,
+    DirectoryError,
+    draw_cluster_key,
+    initialise,
+    load_members,
+    open_directory,
+)
 from dkv.storage.log_check import check_log
+from dkv.storage.state_directories import FIRST_GENERATION, state_directory
+from dkv.storage.store import StoreFailed
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn
 
@@ -86,22 +100,26 @@ def write_example(directory: str) -> None:
     """Write a data directory with one of everything, in the form of this version."""
     with patch("os.urandom", lambda count: INCARNATION.to_bytes(8, "big") * (count // 8)), patch("time.time", int):
         initialise(directory, "example", 3, MEMBERS, draw_cluster_key())
-        store, _ = open_directory(directory, "example", 3, print, MEMBERS)
+        store, states, _ = open_directory(directory, "example", 3, print, MEMBERS)
     writes = {record_key(slot): pack_record(record) for slot, record in RECORDS.items()}
     writes |= {member_key(node): pack_acquaintance(held) for node, held in ACQUAINTANCES.items()}
-    writes |= {PROMISE: pack_ballot(2**40, 2), CHOSEN_THROUGH: pack_number(2), APPLIED_THROUGH: pack_number(2)}
+    writes |= {PROMISE: pack_ballot(2**40, 2), CHOSEN_THROUGH: pack_number(2), COMPACTED: pack_compacted(0, NO_DIGEST)}
     writes |= {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
     writes |= {VOTE_COUNT: pack_number(6)}
-    store.commit_now(writes | applied().staged)
+    store.commit_now(writes)
+    states.current.commit_now({APPLIED_THROUGH: pack_number(2)} | applied().staged)
+    states.close()
     store.close()
 
 
-def stored_bytes(directory: str) -> dict[bytes, bytes]:
-    """Everything in a directory, as it is."""
-    database = plyvel.DB(directory)
-    pairs = dict(database)
-    database.close()
-    return pairs
+def stored_bytes(directory: str) -> list[dict[bytes, bytes]]:
+    """Everything in a directory, as it is: the log, and the state."""
+    found = []
+    for path in (directory, state_directory(directory, FIRST_GENERATION)):
+        database = plyvel.DB(path)
+        found.append(dict(database))
+        database.close()
+    return found
 
 
 class FormatTests(SynchronousTestCase):
@@ -119,14 +137,14 @@ class FormatTests(SynchronousTestCase):
     def test_every_version_is_read(self) -> None:
         """An upgrade must find identity, promise, log, marks, members and state as the older version left them."""
         for version in range(1, FORMAT_VERSION + 1):
-            store, identity = open_directory(self.copy(version), "example", 3, print, MEMBERS)
+            store, states, identity = open_directory(self.copy(version), "example", 3, print, MEMBERS)
             self.addCleanup(store.close)
-            check_log(store)
+            self.addCleanup(states.close)
+            check_log(store, states.current)
             self.assertEqual(replace(identity, boot=0, starts=()), EXAMPLE if version > 2 else OLD_EXAMPLE)
             self.assertEqual(len(identity.starts), 2 if version > 2 else 1)
             self.assertEqual(unpack_ballot(store.get(PROMISE) or b""), (2**40, 2))
             self.assertEqual(unpack_number(store.get(CHOSEN_THROUGH)), 2)
-            self.assertEqual(unpack_number(store.get(APPLIED_THROUGH)), 2)
             self.assertEqual({slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}, RECORDS)
             known = ACQUAINTANCES if version > 2 else {1: Acquaintance(OTHER), 2: Acquaintance(2)}
             self.assertEqual(load_members(store), known)
@@ -135,19 +153,39 @@ class FormatTests(SynchronousTestCase):
             held = {slot_promise_key(5): pack_ballot(2**40, 3), SLOT_BALLOT: pack_ballot(2**41, 1)}
             self.assertEqual(classic, held if version > 1 else {})
             self.assertEqual(store.get(FORMAT), b"dkv %d" % FORMAT_VERSION)  # which the older dkv refuses
-            turn, machine = FakeTurn(stored=dict(store.scan(b""))), Machine(decode_entries)
-            machine.start(turn)
-            self.assertEqual(set(machine.origins()), {(3, INCARNATION, 1, 1), (1, OTHER, 7, 1)})
-            names = [b"greeting", b"\x00\xff", b"absent"]
-            self.assertEqual(machine.read(turn, [[GET, name] for name in names]), [b"hello, world", b"", None])
-            sessions = Sessions()
-            sessions.start(turn)
-            for check in (b"", BOBS_WRITE):  # what was stored without the write's hash is given to any write
-                self.assertEqual(sessions.find(turn, b"alice", 7, (2, 0), check), NEW if version < 2 else 12)
-            found = [sessions.find(turn, b"bob", 1, (2, 0), check) for check in (BOBS_WRITE, b"another.")]
-            self.assertEqual(found, [NEW, NEW] if version < 3 else [13, MISMATCH])
-            Digests(3, (1, 2, 3), 0.2).start(turn, 2)  # which makes it from the log where there is none
-            self.assertEqual(turn.load(DIGEST), digest_after(digest_after(NO_DIGEST, BATCHES), NOOP))
+            self.assertEqual([key for key, _ in store.scan(b"") if key[:1] in APPLIED_KEYS], [])
+            self.check_state(version, FakeTurn(stored=dict(states.current.scan(b""))))
+
+    def check_state(self, version: int, turn: FakeTurn) -> None:
+        """The state is there, or is made from the log, with the revisions that other nodes come to."""
+        machine, sessions = Machine(decode_entries), Sessions()
+        self.assertEqual(unpack_number(turn.load(APPLIED_THROUGH)), 0 if version < 4 else 2)
+        machine.start(turn)
+        sessions.start(turn)
+        if version < 4:
+            for batch in BATCHES:
+                machine.apply(turn, 1, batch, False)
+        self.assertEqual(set(machine.origins()), {(3, INCARNATION, 1, 1), (1, OTHER, 7, 1)})
+        names = [b"greeting", b"\x00\xff", b"absent"]
+        self.assertEqual(machine.read(turn, [[GET, name] for name in names]), [b"hello, world", b"", None])
+        self.assertEqual(revision_of(turn.load(STATE + DATABASE + b"greeting") or b""), (1, 2))
+        self.assertEqual(revision_of(turn.load(STATE + DATABASE + b"\x00\xff") or b""), (1, 1))
+        for check in (b"", BOBS_WRITE):  # what was stored without the write's hash is given to any write
+            self.assertEqual(sessions.find(turn, b"alice", 7, (2, 0), check), NEW if version < 4 else 12)
+        found = [sessions.find(turn, b"bob", 1, (2, 0), check) for check in (BOBS_WRITE, b"another.")]
+        self.assertEqual(found, [NEW, NEW] if version < 4 else [13, MISMATCH])
+
+    def test_an_upgrade_that_was_cut_short(self) -> None:
+        """A crash while the old state is erased must not leave the directory between two formats."""
+        directory = self.copy(3)
+        with patch("dkv.storage.data_directory._erase_state_beside_log", side_effect=StoreFailed("power cut")):
+            self.assertRaises(DirectoryError, open_directory, directory, "example", 3, print, MEMBERS)
+        store, states, _ = open_directory(directory, "example", 3, print, MEMBERS)
+        self.addCleanup(store.close)
+        self.addCleanup(states.close)
+        check_log(store, states.current)
+        self.assertEqual([key for key, _ in store.scan(b"") if key[:1] in APPLIED_KEYS], [])
+        self.assertEqual(unpack_number(store.get(CHOSEN_THROUGH)), 2)
 
     def test_what_is_written_today_is_the_newest_version(self) -> None:
         """Stored bytes that change without a new version are misread by the release before, in silence."""

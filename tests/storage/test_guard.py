@@ -23,7 +23,7 @@ def modes(directory: Path) -> set[int]:
 
 def contents(directory: Path) -> dict[str, tuple[bytes, int]]:
     """The bytes of every file, and when they were last written."""
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()}
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.rglob("*") if path.is_file()}
 
 
 class GuardTestCase(SynchronousTestCase):
@@ -31,7 +31,8 @@ class GuardTestCase(SynchronousTestCase):
         self.directory = Path(self.mktemp())
 
     def open(self) -> LevelDBStore:
-        store, _ = open_directory(str(self.directory), "c", 1, print)
+        store, states, _ = open_directory(str(self.directory), "c", 1, print)
+        self.addCleanup(states.close)
         self.addCleanup(store.close)
         return store
 
@@ -40,13 +41,14 @@ class LockTests(GuardTestCase):
     def test_without_lock_file(self) -> None:
         """With LOCK deleted a second LevelDB rewrites the log of the first: acknowledged writes are lost for good."""
         initialise(str(self.directory), "c", 1)
-        store = self.open()
+        store, states, _ = open_directory(str(self.directory), "c", 1, print)
         (self.directory / "LOCK").unlink()
         before = contents(self.directory)
         error = self.assertRaises(DirectoryError, open_directory, str(self.directory), "c", 1, print)
         self.assertIn("is locked: is another dkvnode using it?", str(error))
         self.assertRaises(DirectoryLocked, LevelDBStore, str(self.directory), print)
         self.assertEqual(contents(self.directory), before)
+        states.close()
         store.close()
         self.open()
 
