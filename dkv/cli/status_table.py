@@ -47,7 +47,7 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
     told = [number for number, each in enumerate(found) if not each.problem]
     if told:
         lines.append("")
-        head = ["NODE", "COMMIT P99"]
+        head = ["NODE", "LOG SLOTS", "COMMIT P99"]
         rows = [_stored(found[number].fields) for number in told]
         if rates is not None:
             head.append("WRITES/S")
@@ -81,7 +81,11 @@ def _agreement(each: Found, lag: int | None) -> list[Cell]:
 
 def _stored(fields: dict[str, Any]) -> list[Cell]:
     """A row of the second table: what the node stores, and how its disk does."""
-    return [cell(fields.get("node")), right(milliseconds(fields.get("commit_p99_ms")))]
+    return [
+        cell(fields.get("node")),
+        cell(fields.get("log_slots")),
+        right(milliseconds(fields.get("commit_p99_ms"))),
+    ]
 
 
 def rate(before: Found, now: Found) -> int | None:

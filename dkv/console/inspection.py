@@ -60,7 +60,8 @@ class Inspection:
         self._surroundings = surroundings
         self._began_at = now()
         self._log_rests_until = 0.0
-        self._metrics = NodeMetrics(identity.node, self._readings, now)
+        labels = {"cluster": identity.cluster, "node": str(identity.node), "mode": config.mode}
+        self._metrics = NodeMetrics(labels, self._readings, now)
         self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
         notes.add(self._metrics.takers)
         notes.add(self._readiness.takers)
@@ -137,6 +138,8 @@ class Inspection:
             "ballot": str(metrics.promised),
             "chosen_through": metrics.chosen_through,
             "applied_through": metrics.applied_through,
+            "compacted_through": metrics.compacted_through,
+            "log_slots": metrics.log_slots,
             "differs_from": metrics.differs_from,
             "commit_p99_ms": _milliseconds(metrics.commit_p99_seconds),
             "ready": all(condition.holds for condition in conditions),
@@ -160,7 +163,8 @@ class Inspection:
     def log(self, from_slot: int | None, count: int) -> list[Nested]:
         """``count`` slots of the log from ``from_slot`` on, or its last ones, as DKV.LOG answers them.
 
-        If they are large there are fewer. ``Busy`` if clients ask so often that the node would have little time left.
+        If they are large there are fewer. Slots that are compacted are left out. ``Busy`` if clients ask so often that
+        the node would have little time left.
         """
         began = self._now()
         if began < self._log_rests_until:
@@ -175,7 +179,8 @@ class Inspection:
         through = self._metrics.chosen_through
         if from_slot is None:
             newest = max((slot_of(key) for key, _ in layers.scan(RECORD, record_key(through + 1))), default=through)
-            from_slot = max(newest - count + 1, 1)
+            from_slot = newest - count + 1
+        from_slot = max(from_slot, self._metrics.compacted_through + 1)
         slots: list[Nested] = []
         size = 0
         for slot in range(from_slot, from_slot + LOG_SLOTS_SCANNED_MAX):

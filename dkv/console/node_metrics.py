@@ -70,12 +70,15 @@ class Readings(NamedTuple):
 
 
 class NodeMetrics:
-    """The counters of one node; ``read`` is called when somebody asks for them. ``now`` is in monotonic seconds."""
+    """The counters of one node; ``read`` is called when somebody asks for them. ``now`` is in monotonic seconds.
 
-    def __init__(self, node: int, read: Callable[[], Readings], now: Callable[[], float]) -> None:
-        self._node = node
+    ``labels`` are those of ``dkv_node_info``: which node of which cluster this is.
+    """
+
+    def __init__(self, labels: Mapping[str, str], read: Callable[[], Readings], now: Callable[[], float]) -> None:
+        self._labels = dict(labels)
         self._read = read
-        self.chosen_through = self.applied_through = 0
+        self.chosen_through = self.applied_through = self.compacted_through = 0
         self.applied_ops = self.duplicates_suppressed = self.catchup_entries_applied = 0
         self.promised = ZERO
         self.leader = 0
@@ -95,6 +98,7 @@ class NodeMetrics:
             (
                 noted.applied.to(self._on_applied),
                 noted.chosen.to(self._on_chosen),
+                noted.compacted.to(self._on_compacted),
                 noted.learned.to(self._on_learned),
                 noted.proposed.to(self._on_proposed),
                 noted.promised.to(self._on_promised),
@@ -130,6 +134,10 @@ class NodeMetrics:
     def _on_chosen(self, *, through: int) -> None:
         """Every slot up to ``through`` is known to be chosen."""
         self.chosen_through = through
+
+    def _on_compacted(self, *, through: int) -> None:
+        """The log begins behind ``through``."""
+        self.compacted_through = through
 
     def _on_learned(self, *, slot: int) -> None:
         """Catch-up fetched this slot, which is not applied yet."""
@@ -188,6 +196,11 @@ class NodeMetrics:
     # --- out ---
 
     @property
+    def log_slots(self) -> int:
+        """How many chosen slots the log holds: those that are not compacted."""
+        return self.chosen_through - self.compacted_through
+
+    @property
     def commit_p99_seconds(self) -> float | None:
         """A time that 99 of 100 commits did not exceed lately (``RecentTimes``); None if there were no commits."""
         return self._recent_commits.quantile(0.99)
@@ -201,6 +214,8 @@ class NodeMetrics:
         reading = self._read()
         help = "Always 1; the labels say which versions run"
         yield InfoMetricFamily("dkv_build", help, dict(reading.build))
+        help = "Always 1; the labels say which node this is, and how its cluster agrees"
+        yield InfoMetricFamily("dkv_node", help, self._labels)
         yield from self._agreement(reading)
         yield from self._work(reading)
         yield from self._surroundings(reading)
@@ -217,6 +232,9 @@ class NodeMetrics:
         yield _gauge("dkv_ballot_round", "The round of the highest ballot promised for all slots", self.promised.round)
         yield _gauge("dkv_chosen_index", "All slots up to this one are known chosen here", self.chosen_through)
         yield _gauge("dkv_last_applied_index", "All slots up to this one are applied here", self.applied_through)
+        help = "All slots up to this one are compacted here: the log begins behind it"
+        yield _gauge("dkv_compacted_index", help, self.compacted_through)
+        yield _gauge("dkv_log_slots", "Chosen slots that the log holds, from compaction to its end", self.log_slots)
         yield _gauge("dkv_digest_differs", "Peers that applied another log than this node", len(self.differs_from))
         help = "Commands applied from slots that came by catch-up, since the process began"
         yield _gauge("dkv_catchup_entries_applied", help, self.catchup_entries_applied)

@@ -77,16 +77,18 @@ class StatusTests(LookTestCase):
 
     def test_table(self) -> None:
         """A row for each node, aligned, without an escape sequence where no terminal is."""
-        result = self.run_at(["status"], a=status(1, commit_p99_ms=2.46), b=status(2, applied=4, ballot="5.2"))
+        result = self.run_at(
+            ["status"], a=status(1, commit_p99_ms=2.46, log_slots=70), b=status(2, applied=4, ballot="5.2")
+        )
         self.assertEqual(
             result.stdout,
             "NODE  ENDPOINT  ROLE      BALLOT  PROMISED  CHOSEN  APPLIED  LAG  LEADER  READY\n"
             "   1  a:1       leader    4.1     4.1            9        9    0       1  yes\n"
             "   2  b:1       follower  4.1     5.2            9        4    5       1  yes\n"
             "\n"
-            "NODE  COMMIT P99\n"
-            "   1      2.5 ms\n"
-            "   2           -\n",
+            "NODE  LOG SLOTS  COMMIT P99\n"
+            "   1         70      2.5 ms\n"
+            "   2          -           -\n",
         )
         self.assertEqual(result.exit_code, 0)
 

@@ -81,7 +81,7 @@ class WatchTests(LookTestCase):
         """How many writes a second, from the second look on; not for a node that was restarted in between."""
         self.looks = 1
         result = self.run_at(["status", "--watch"], a=status(1, applied_ops=5))
-        self.assertRegex(result.stdout, r"COMMIT P99  WRITES/S\n   1 +-  -\n")
+        self.assertRegex(result.stdout, r"COMMIT P99  WRITES/S\n   1[ -]+-\n")
 
         def look(at: float, boot: int = 1, **fields: object) -> Found:
             return Found(Answer(Endpoint("a", 1), True, b"", "", 0.0), {"boot": boot} | fields, "", at)

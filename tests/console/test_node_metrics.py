@@ -15,6 +15,7 @@ from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
 from dkv.messages import Accept, AcceptSlot, Prepare
 
 BUILD = {"version": "1.2.3", "python": "3.14.0", "leveldb": "1.22", "binding": 'py"vel 1.5'}
+NODE = {"cluster": "shop", "node": "1", "mode": "classic"}
 READINGS = Readings(
     BUILD, True, 0.25, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}, 4
 )  # fmt: skip
@@ -23,7 +24,7 @@ READINGS = Readings(
 class MetricsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.metrics = NodeMetrics(1, lambda: READINGS, self.clock.seconds)
+        self.metrics = NodeMetrics(NODE, lambda: READINGS, self.clock.seconds)
 
     def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         """An actor notes something."""
@@ -47,7 +48,7 @@ class MetricsTests(SynchronousTestCase):
             "leader", "is_leader", "ballot_round", "ready", "peers_connected", "commit_seconds_bucket",
             "batch_commands_bucket", "client_seconds_bucket", "queue_depth", "connections", "refused_requests_total",
             "fault_dropped_messages_total", "fault_delayed_messages_total", "digest_differs",
-            "build_info", "commit_under_way_seconds",
+            "compacted_index", "log_slots", "build_info", "node_info", "commit_under_way_seconds",
         ):  # fmt: skip
             self.assertIn(f"dkv_{name}", names)
 
@@ -68,6 +69,15 @@ class MetricsTests(SynchronousTestCase):
         self.note(noted.applied, through=6, commands=2)
         self.note(noted.applied, through=7, commands=0)
         self.assertEqual((self.metrics.applied_through, self.metrics.applied_ops), (7, 2))
+
+    def test_log_slots(self) -> None:
+        """How long the log is: it grows with each slot, and shrinks when it is compacted."""
+        self.note(noted.chosen, through=500)
+        self.assertEqual(self.samples()["dkv_log_slots"], 500)
+        self.note(noted.compacted, through=420)
+        self.note(noted.chosen, through=510)
+        samples = self.samples()
+        self.assertEqual((samples["dkv_compacted_index"], samples["dkv_log_slots"]), (420, 90))
 
     def test_differs(self) -> None:
         """How many peers applied another log: 0 again when the one that did was replaced."""
@@ -117,14 +127,15 @@ class MetricsTests(SynchronousTestCase):
     def test_build(self) -> None:
         """Whoever looks for the one node that was not upgraded joins this with any other metric: it is always 1."""
         text = self.metrics.text().decode()
-        self.assertIn("# TYPE dkv_build_info gauge\n", text)
-        (labels,) = [
-            sample.labels
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == "dkv_build_info" and sample.value == 1
-        ]
-        self.assertEqual(labels, BUILD)
+        for name, labels in (("dkv_build_info", BUILD), ("dkv_node_info", NODE)):
+            self.assertIn(f"# TYPE {name} gauge\n", text)
+            (sample,) = [
+                sample
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if sample.name == name
+            ]
+            self.assertEqual((sample.labels, sample.value), (labels, 1))
 
     def test_commit_p99(self) -> None:
         """The slow commits show, also those under way; a node that writes nothing shows no old ones, and no zero."""
