@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ class Refused(Exception):
 class Connection:
     """A blocking RESP2 connection that shows exactly what the server said."""
 
-    def __init__(self, port: int, seconds: float = 10.0) -> None:
-        self.socket = socket.create_connection((HOST, port), seconds)
+    def __init__(self, port: int, seconds: float = 10.0, host: str = HOST) -> None:
+        self.socket = socket.create_connection((host, port), seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self.socket.makefile("rb")
 
@@ -116,11 +116,14 @@ class Connection:
 
 
 class RealNode:
-    """One node: its directory, its ports, and its process if it runs."""
+    """One node: its directory, its host and ports, and its process if it runs."""
 
-    def __init__(self, cluster: RealCluster, number: int, port: int, peer_port: int, admin_port: int) -> None:
+    def __init__(
+        self, cluster: RealCluster, number: int, port: int, peer_port: int, admin_port: int, host: str = HOST
+    ) -> None:
         self.cluster = cluster
         self.number = number
+        self.host = host
         self.port = port
         self.peer_port = peer_port
         self.admin_port = admin_port
@@ -170,7 +173,7 @@ class RealNode:
 
     def connect(self, seconds: float = 10.0) -> Connection:
         """A connection to its client port."""
-        return Connection(self.port, seconds)
+        return Connection(self.port, seconds, self.host)
 
     def call(self, *arguments: bytes | str | int) -> Any:
         """One request on a connection of its own."""
@@ -205,15 +208,24 @@ class RealCluster:
     """``size`` nodes in a temporary directory; use ``addCleanup(cluster.close)``."""
 
     def __init__(
-        self, size: int = 3, settings: str = "", directory: Path | None = None, mode: str = LEADER, top: str = ""
+        self,
+        size: int = 3,
+        settings: str = "",
+        directory: Path | None = None,
+        mode: str = LEADER,
+        top: str = "",
+        hosts: Sequence[str] = (),
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-test-", dir=directory))
         self.config_path = self.directory / "cluster.toml"
         ports = free_ports(3 * size)
-        self.nodes = [RealNode(self, i + 1, *ports[3 * i : 3 * i + 3]) for i in range(size)]
+        self.nodes = []
+        for index, host in enumerate(hosts or [HOST] * size):
+            port, peer_port, admin_port = ports[3 * index : 3 * index + 3]
+            self.nodes.append(RealNode(self, index + 1, port, peer_port, admin_port, host))
         tables = [
-            f'[[node]]\nid = {node.number}\nclient = "{HOST}:{node.port}"\npeer = "{HOST}:{node.peer_port}"\n'
-            f'admin = "{HOST}:{node.admin_port}"\n'
+            f'[[node]]\nid = {node.number}\nclient = "{node.host}:{node.port}"\n'
+            f'peer = "{node.host}:{node.peer_port}"\nadmin = "{node.host}:{node.admin_port}"\n'
             for node in self.nodes
         ]
         self._rest = "\n".join([top, *tables, settings])

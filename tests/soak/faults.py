@@ -1,0 +1,175 @@
+"""The faults of a soak: a plan that is drawn from a seed, and what carries it out.
+
+Faults overlap. So what holds at a moment is derived from all that are active: a node is up if no fault keeps it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from tests.soak.cluster import SoakNode
+from tests.soak.networks import Network
+
+FULL_GRACE_SECONDS = 5.0
+"""For so long after there is room again a node may end because of a write that failed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault: how often it is drawn, and the least and the most that it lasts, in seconds."""
+
+    weight: int
+    least: float
+    most: float
+
+
+KINDS = {
+    "kill": Kind(5, 0.1, 3.0),
+    "freeze": Kind(4, 0.3, 6.0),
+    "isolate": Kind(3, 0.5, 8.0),
+    "deaf": Kind(2, 0.5, 8.0),
+    "mute": Kind(2, 0.5, 8.0),
+    "one way": Kind(2, 0.5, 8.0),
+    "loss": Kind(2, 1.0, 8.0),
+    "fill": Kind(2, 1.0, 5.0),
+    "behind": Kind(0, 8.0, 14.0),
+}
+"""``deaf`` and ``mute`` nodes lose all that comes in, or all that goes out; ``one way`` is for one pair, and ``loss``
+for a share of everything. ``behind`` is a kill after which the node stays down until the others have compacted."""
+
+DOWN = ("kill", "behind")
+SEVERAL = 0.2
+"""How often a kill, a freeze or a full disk strikes several nodes at once, up to all of them."""
+PAUSE_SECONDS = 2.0
+"""The mean time between the begins of two faults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: when it begins, counted from the begin of its phase, how long it lasts, whom it strikes.
+
+    ``share`` is that of the packets which are lost.
+    """
+
+    at: float
+    seconds: float
+    kind: str
+    nodes: tuple[int, ...]
+    share: float = 1.0
+
+    def __str__(self) -> str:
+        many = f"{self.kind} node{'s' * (len(self.nodes) > 1)} {', '.join(map(str, self.nodes))}"
+        lost = f", {self.share:.0%} of packets" if self.kind == "loss" else ""
+        return f"{many}{lost}, for {self.seconds:.1f} s"
+
+
+def draw(random: Random, size: int, seconds: float, *, disks: bool, behind: bool) -> list[Fault]:
+    """The faults of a phase of so many seconds, in the order of their begins; all of them end within it.
+
+    Without ``disks`` none is filled. With ``behind`` one node is kept down for long.
+    """
+    names = [name for name, kind in KINDS.items() if kind.weight and (disks or name != "fill")]
+    weights = [KINDS[name].weight for name in names]
+    faults = []
+    at = random.uniform(0.2, 1.0)
+    if behind:
+        faults.append(_draw_one(random, "behind", size, at, seconds))
+    while at < seconds - 0.5:
+        at += random.expovariate(1 / PAUSE_SECONDS)
+        if at < seconds - 0.5:
+            faults.append(_draw_one(random, random.choices(names, weights)[0], size, at, seconds))
+    return sorted(faults, key=lambda fault: fault.at)
+
+
+def _draw_one(random: Random, name: str, size: int, at: float, end: float) -> Fault:
+    kind = KINDS[name]
+    lasts = min(random.uniform(kind.least, kind.most), end - at)
+    count = 1
+    if name in ("kill", "freeze", "fill") and random.random() < SEVERAL:
+        count = random.randint(2, size)
+    nodes = tuple(sorted(random.sample(range(1, size + 1), count)))
+    if name == "one way":
+        nodes = tuple(random.sample(range(1, size + 1), 2))
+    if name == "loss":
+        return Fault(at, lasts, name, tuple(range(1, size + 1)), round(random.uniform(0.05, 0.4), 2))
+    return Fault(at, lasts, name, nodes)
+
+
+def shares(faults: Sequence[Fault], size: int) -> dict[tuple[int, int], float]:
+    """What is lost from whom to whom while these faults are active; of several shares the largest."""
+    lost: dict[tuple[int, int], float] = {}
+    pairs = [(one, other) for one in range(1, size + 1) for other in range(1, size + 1) if one != other]
+    for fault in faults:
+        for sender, receiver in pairs:
+            first = fault.nodes[0]
+            struck = {
+                "isolate": first in (sender, receiver),
+                "deaf": first == receiver,
+                "mute": first == sender,
+                "one way": (sender, receiver) == fault.nodes,
+                "loss": True,
+            }
+            if struck.get(fault.kind):
+                lost[sender, receiver] = max(fault.share, lost.get((sender, receiver), 0.0))
+    return lost
+
+
+class Weather:
+    """Carries faults out. ``settle`` makes the nodes and the network what the active faults say."""
+
+    def __init__(self, nodes: Sequence[SoakNode], network: Network, tell: Callable[[str], None]) -> None:
+        self._nodes = nodes
+        self._network = network
+        self._tell = tell
+        self._active: list[Fault] = []
+        self._full: set[int] = set()
+        self._frozen: set[int] = set()
+
+    def begin(self, fault: Fault) -> None:
+        """A fault begins."""
+        self._tell(str(fault))
+        self._active.append(fault)
+        for node in self._struck(fault, *DOWN):
+            node.kill()
+        self.settle()
+
+    def end(self, fault: Fault) -> None:
+        """It ends."""
+        self._active.remove(fault)
+        self.settle()
+
+    def settle(self) -> None:
+        """Disks first: a node is started when there is room. The network last: nodes must run to be ordered."""
+        for node in self._nodes:
+            self._fill(node)
+            self._start(node)
+            self._freeze(node)
+        awake = [node.real for node in self._nodes if node.runs and not self._is(node, "freeze")]
+        self._network.lose(shares(self._active, len(self._nodes)), awake)
+
+    def _is(self, node: SoakNode, *kinds: str) -> bool:
+        return any(node in self._struck(fault, *kinds) for fault in self._active)
+
+    def _struck(self, fault: Fault, *kinds: str) -> list[SoakNode]:
+        return [node for node in self._nodes if fault.kind in kinds and node.number in fault.nodes]
+
+    def _fill(self, node: SoakNode) -> None:
+        if self._is(node, "fill") and node.number not in self._full:
+            self._full.add(node.number)
+            node.fill()
+        elif not self._is(node, "fill") and node.number in self._full:
+            self._full.remove(node.number)
+            node.empty(FULL_GRACE_SECONDS)
+
+    def _start(self, node: SoakNode) -> None:
+        if not node.runs and not self._is(node, "fill", *DOWN):
+            self._frozen.discard(node.number)
+            node.start()
+
+    def _freeze(self, node: SoakNode) -> None:
+        frozen = self._is(node, "freeze") and node.runs
+        if frozen != (node.number in self._frozen):
+            node.freeze(frozen)
+            self._frozen ^= {node.number}

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.processes import RealNode
+from tests.soak.cluster import SoakNode
+from tests.soak.faults import Fault, Weather
+from tests.soak.networks import Shares
+
+
+class FakeNode:
+    """A node that writes down what is done to it."""
+
+    def __init__(self, number: int, done: list[str]) -> None:
+        self.number = number
+        self.runs = True
+        self.real = f"node {number}"
+        self._done = done
+
+    def start(self) -> None:
+        self.runs = True
+        self._done.append(f"start {self.number}")
+
+    def kill(self) -> None:
+        self.runs = False
+        self._done.append(f"kill {self.number}")
+
+    def freeze(self, frozen: bool) -> None:
+        self._done.append(f"{'stop' if frozen else 'continue'} {self.number}")
+
+    def fill(self) -> None:
+        self._done.append(f"fill {self.number}")
+
+    def empty(self, grace_seconds: float) -> None:
+        self._done.append(f"empty {self.number}")
+
+
+class FakeNetwork:
+    """Keeps what is lost, and which nodes were told."""
+
+    hosts: list[str] = []  # noqa: RUF012  # no one changes it
+
+    def __init__(self) -> None:
+        self.lost: list[tuple[dict[tuple[int, int], float], list[Any]]] = []
+
+    def prefix(self, number: int) -> Sequence[str]:
+        return ()
+
+    def lose(self, shares: Shares, nodes: Sequence[RealNode]) -> None:
+        self.lost.append((dict(shares), list(nodes)))
+
+
+class WeatherTests(SynchronousTestCase):
+    """Faults overlap, and each node is what all of them together say."""
+
+    def setUp(self) -> None:
+        self.done: list[str] = []
+        self.told: list[str] = []
+        self.network = FakeNetwork()
+        self.nodes = [FakeNode(number, self.done) for number in (1, 2, 3)]
+        self.weather = Weather(cast(list[SoakNode], self.nodes), self.network, self.told.append)
+
+    def begin(self, kind: str, *nodes: int) -> Fault:
+        fault = Fault(0.0, 1.0, kind, nodes)
+        self.weather.begin(fault)
+        return fault
+
+    def did(self) -> list[str]:
+        """What was done since the last call."""
+        done = list(self.done)
+        self.done.clear()
+        return done
+
+    def test_down_until_the_last_fault_ends(self) -> None:
+        """A node that is to fall behind is not started because a shorter fault of it ends."""
+        behind, kill = self.begin("behind", 2), self.begin("kill", 2)
+        self.assertEqual(self.did(), ["kill 2", "kill 2"])
+        self.weather.end(kill)
+        self.assertEqual(self.did(), [])
+        self.weather.end(behind)
+        self.assertEqual(self.did(), ["start 2"])
+
+    def test_every_fault_is_told(self) -> None:
+        """Whoever looks for the reason of a failure sees what was wrong at that time."""
+        self.begin("kill", 1)
+        self.assertEqual(self.told, ["kill node 1, for 1.0 s"])
+
+    def test_killed_while_it_is_frozen(self) -> None:
+        """It starts again as a process that runs, and is frozen anew as long as the fault lasts."""
+        freeze = self.begin("freeze", 1)
+        kill = self.begin("kill", 1)
+        self.did()
+        self.weather.end(kill)
+        self.assertEqual(self.did(), ["start 1", "stop 1"])
+        self.weather.end(freeze)
+        self.assertEqual(self.did(), ["continue 1"])
+
+    def test_a_full_disk(self) -> None:
+        """A node that ended because of it is started when there is room, and not before."""
+        fill = self.begin("fill", 3)
+        self.nodes[2].runs = False
+        self.weather.settle()
+        self.assertEqual(self.did(), ["fill 3"])
+        self.weather.end(fill)
+        self.assertEqual(self.did(), ["empty 3", "start 3"])
+
+    def test_the_network(self) -> None:
+        """It is mended when the fault ends. A node that is frozen or down takes no orders."""
+        self.begin("freeze", 1)
+        self.begin("kill", 2)
+        self.network.lost.clear()
+        cut = self.begin("one way", 2, 3)
+        self.weather.end(cut)
+        self.assertEqual(self.network.lost, [({(2, 3): 1.0}, ["node 3"]), ({}, ["node 3"])])
