@@ -189,7 +189,9 @@ def mark_and_data_apart() -> Iterator[None]:
             return getattr(self._turn, name)
 
         def stage(self, key: bytes, value: bytes) -> None:
-            (self._turn.persist if key == APPLIED_THROUGH else self._turn.stage)(key, value)
+            self._turn.stage(key, value)
+            if key == APPLIED_THROUGH:
+                self._turn.states._generations.current.commit_now({key: value})
 
     def mark_at_once(self: Learner, turn: Any, message: Any) -> None:
         on_chosen_slots(self, Marking(turn), message)

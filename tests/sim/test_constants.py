@@ -21,10 +21,12 @@ CODES = ("PUT", "APPEND", "DELETE", "GET", "IDMP_UNCHECKED", "IDMP_NEW", "IDMP")
 """Names of commands in the log."""
 
 FIXED = {
+    "dkv.host.layers.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
     "dkv.kv.commands.WORD_BYTES_MAX": "how long a quoted word of an error is",
     "dkv.kv.sessions.CHECK_BYTES": "of the stored format",
     "dkv.kv.sessions.OP_MAX": "of the stored format",
     "dkv.kv.sessions.PRODUCER_BYTES_MAX": "the same on all nodes, as commands in the log are read by it",
+    "dkv.kv.stored.HEADER_BYTES": "of the stored format",
     "dkv.paxos.heartbeats.NO_BOOT": "no limit: it stands for none",
 }
 """Those that stay as they are, and why."""
