@@ -13,12 +13,14 @@ from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol
 ACCEPTOR = "acceptor"
 CATCHUP = "catchup"
 CLIENTS = "clients"
+DONOR = "donor"
 ELECTOR = "elector"
 GATEWAY = "gateway"
 LEARNER = "learner"
 PROPOSER = "proposer"
+RECEIVER = "receiver"
 
-ROLES = (ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER)
+ROLES = (ACCEPTOR, CATCHUP, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER)
 
 HOST = "host"
 """Notes things too, and is no actor."""

@@ -107,6 +107,41 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchSnapshot:
+    """Get a snapshot of a peer that goes through slot ``first`` at least: peers have compacted that slot."""
+
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFetched:
+    """``donor``'s snapshot is dealt with: the state here is at slot ``through`` or later. Fetch on from the donor."""
+
+    through: int
+    donor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """``generation`` holds a whole snapshot, on disk: the state of a peer after slot ``through``. Put it in force."""
+
+    generation: int
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The snapshot is in force, on disk: the state is that after slot ``through``."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """The snapshot was not put in force: every slot of it is applied here."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportOrigins:
     """Report the last batch applied of every origin as soon as ``through`` is applied; ``ballot`` is given back."""
 
@@ -179,6 +214,13 @@ class BatchApplied:
 
     seq: int
     results: list[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The gateway's own batches up to ``seq`` took effect in slots that a snapshot stands for: no results are known."""
+
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """The messages that travel between nodes: one frozen class each. ARCHITECTURE.md tables them; a test compares.
 
-``through`` marks are inclusive and count slots from 1, so 0 says "none". ``dkv.wire.codec`` gives each class its tag.
+``through`` marks are inclusive and count slots from 1, so 0 says "none". ``dkv.routes`` says who sends each class to
+whom, and ``dkv.wire.codec`` gives it its tag.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER
 from dkv.ballot import Ballot
 from dkv.records import Batch, SlotRecord, Value
 
@@ -274,6 +274,53 @@ class AppliedDigest:
     digest: bytes
 
 
+# --- Snapshots: the state of a peer, for a node that lacks slots which no log holds any more ---------------------
+
+Transfer = tuple[int, int]
+"""The name of one transfer of a snapshot, for the two nodes that it concerns.
+
+It is the boot of the receiver and the number of the transfer within it, so later transfers are greater.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """Send me chunk number ``chunk`` of this transfer, counted from 0. The one before it is on my disk."""
+
+    transfer: Transfer
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotChunk:
+    """The next ``pairs`` of the state as it was after slot ``through``, in the order of the keys; none at the end.
+
+    ``checksum`` covers all pairs of this chunk and of those before it (``dkv.paxos.snapshots.chunks``).
+    """
+
+    transfer: Transfer
+    chunk: int
+    through: int
+    pairs: tuple[tuple[bytes, bytes], ...]
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRefused:
+    """No chunk of this transfer comes from here: ``reason`` says why, in words. Ask another node, or later."""
+
+    transfer: Transfer
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTaken:
+    """The snapshot is in force here. Keep the slots behind ``through`` in your log: I fetch them from there."""
+
+    transfer: Transfer
+    through: int
+
+
 # --- Failure detection and elections ---------------------------------------------------------------------------
 
 
@@ -321,65 +368,3 @@ class HeartbeatAck:
 
     ballot: Ballot
     beat: int
-
-
-ROUTES: dict[type, tuple[str, str]] = {
-    Prepare: (PROPOSER, ACCEPTOR),
-    Promise: (ACCEPTOR, PROPOSER),
-    Nack: (ACCEPTOR, PROPOSER),
-    Accept: (PROPOSER, ACCEPTOR),
-    Accepted: (ACCEPTOR, PROPOSER),
-    ChosenOtherwise: (ACCEPTOR, PROPOSER),
-    GiveWay: (ACCEPTOR, PROPOSER),
-    ChosenMark: (PROPOSER, ACCEPTOR),
-    PrepareSlot: (PROPOSER, ACCEPTOR),
-    PromiseSlot: (ACCEPTOR, PROPOSER),
-    NackSlot: (ACCEPTOR, PROPOSER),
-    AcceptSlot: (PROPOSER, ACCEPTOR),
-    AcceptedSlot: (ACCEPTOR, PROPOSER),
-    SlotSettled: (ACCEPTOR, PROPOSER),
-    SlotChosen: (PROPOSER, ACCEPTOR),
-    ChosenThrough: (ACCEPTOR, ACCEPTOR),
-    Voted: (ACCEPTOR, ACCEPTOR),
-    Submit: (GATEWAY, PROPOSER),
-    Want: (PROPOSER, GATEWAY),
-    BarrierRequest: (GATEWAY, PROPOSER),
-    Barrier: (PROPOSER, GATEWAY),
-    Confirm: (PROPOSER, ACCEPTOR),
-    Confirmed: (ACCEPTOR, PROPOSER),
-    ReadChosen: (CATCHUP, ACCEPTOR),
-    ChosenSlots: (ACCEPTOR, CATCHUP),
-    CompactedThrough: (ACCEPTOR, CATCHUP),
-    AppliedDigest: (LEARNER, LEARNER),
-    Poll: (ELECTOR, ELECTOR),
-    PollAnswer: (ELECTOR, ELECTOR),
-    Resigned: (ELECTOR, ELECTOR),
-    Heartbeat: (ELECTOR, ELECTOR),
-    HeartbeatAck: (ELECTOR, ELECTOR),
-}
-"""Each class goes from one role to one other role, so a peer cannot hand an actor a message it does not know."""
-
-_CLASSIC = frozenset(
-    (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen, ChosenThrough)
-)
-SPOKEN: dict[str, frozenset[type]] = {
-    "leader": frozenset(ROUTES) - _CLASSIC,
-    "classic": _CLASSIC | {ReadChosen, ChosenSlots, CompactedThrough, Voted, AppliedDigest},
-}
-"""The classes that nodes of each mode send to each other: no actor of that mode would know any other."""
-
-VOTES: dict[type, bool] = {
-    Prepare: False,
-    Promise: True,
-    Accepted: True,
-    PrepareSlot: False,
-    PromiseSlot: True,
-    AcceptedSlot: True,
-    Voted: True,
-    Heartbeat: False,
-}
-"""The sender of one of these has the promise of its ``ballot`` on disk, and if True has cast ``votes`` votes.
-
-That count is for the mesh alone, which compares it with those of later lives (B34). It is not part of a message's
-meaning, and equal messages may differ in it.
-"""

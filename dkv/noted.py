@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Level, Note, NoteFields
+from dkv.actor import (
+    ACCEPTOR,
+    CATCHUP,
+    DONOR,
+    ELECTOR,
+    GATEWAY,
+    HOST,
+    LEARNER,
+    PROPOSER,
+    RECEIVER,
+    Level,
+    Note,
+    NoteFields,
+)
 from dkv.ballot import Ballot
 
 MEASURE: Final = None
@@ -140,6 +153,39 @@ def catchup_started(*, from_slot: int, through: int, peer: int) -> None:
 @_note("info", CATCHUP)
 def catchup_ended(*, slots: int, chosen_through: int) -> None:
     """So many ``slots`` were fetched; the node holds every chosen value up to ``chosen_through``."""
+
+
+# --- Snapshots ---------------------------------------------------------------------------------------------------
+
+
+@_note("info", RECEIVER)
+def snapshot_receiving(*, peer: int, through: int) -> None:
+    """The slots that are missing here are in no log any more: ``peer`` sends its state as it was after ``through``."""
+
+
+@_note(MEASURE, RECEIVER)
+def snapshot_progress(*, bytes: int) -> None:
+    """So many more ``bytes`` of a snapshot have come."""
+
+
+@_note("info", RECEIVER)
+def snapshot_received(*, peer: int, bytes: int, reason: str) -> None:
+    """The transfer from ``peer`` has ended, after so many ``bytes``; ``reason`` says how."""
+
+
+@_note("info", LEARNER)
+def snapshot_installed(*, through: int, passed: int) -> None:
+    """The state of a peer after slot ``through`` is in force here, ``passed`` slots further than the one before it."""
+
+
+@_note("info", DONOR)
+def snapshot_sending(*, peer: int, through: int) -> None:
+    """``peer`` fetches the state of this node, as it was after ``through``."""
+
+
+@_note("info", DONOR)
+def snapshot_sent(*, peer: int, bytes: int, reason: str) -> None:
+    """The transfer to ``peer`` has ended, after so many ``bytes``; ``reason`` says how."""
 
 
 # --- Learners ----------------------------------------------------------------------------------------------------

@@ -51,6 +51,9 @@ class Limits:
     frame_bytes_max: int = 32 * MIB
     peer_queue_bytes_max: int = 64 * MIB
     catchup_bytes_max: int = 1 * MIB
+    snapshot_chunk_bytes_max: int = 256 * KIB
+    snapshot_bytes_per_second: int = 16 * MIB
+    snapshots_sent_max: int = 2
     undurable_bytes_max: int = 64 * MIB
     write_back_bytes_max: int = 4 * MIB
     poll_lag_slots_max: int = 10_000
@@ -70,6 +73,8 @@ class Limits:
             ("batch_bytes_max", ENCODING_BYTES, "slot_bytes_max"),
             ("slot_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
             ("catchup_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
+            ("snapshot_chunk_bytes_max", ENCODING_BYTES, "frame_bytes_max"),
+            ("snapshot_chunk_bytes_max", 0, "snapshot_bytes_per_second"),
             ("frame_bytes_max", 0, "peer_queue_bytes_max"),
             ("window_bytes_max", 0, "undurable_bytes_max"),
             ("poll_lag_slots_max", 0, "log_tail_slots_max"),
@@ -90,6 +95,7 @@ class Timings:
     retransmit_seconds: float = 0.5
     catchup_grace_seconds: float = 0.1
     catchup_retry_seconds: float = 1.0
+    snapshot_silence_seconds: float = 10.0
     phase1_idle_seconds: float = 5.0
     stuck_disk_seconds: float = 3.0
     request_seconds: float = 5.0
@@ -106,6 +112,7 @@ class Timings:
             ("election_seconds_min", 1, "election_seconds_max"),
             ("election_seconds_max", 1, "request_seconds"),
             ("heartbeat_seconds", 3, "silence_seconds"),
+            ("catchup_retry_seconds", 2, "snapshot_silence_seconds"),
         )
         for short, times, long in ordered:
             if getattr(self, short) * times > getattr(self, long):

@@ -11,6 +11,7 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import actor, events, messages
+from dkv.routes import ROUTES
 
 ROOT = Path(__file__).resolve().parent.parent
 MESSAGES = ["Message", "From", "To", "On disk first", "Source"]
@@ -89,7 +90,7 @@ class ArchitectureTests(SynchronousTestCase):
     def test_the_table_is_that_of_the_code(self) -> None:
         """Whoever follows a message through the page must not look for one that is gone, or miss one that is new."""
         table = message_table((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
-        routes = {cls.__name__: ends for cls, ends in messages.ROUTES.items()}
+        routes = {cls.__name__: ends for cls, ends in ROUTES.items()}
         self.assertEqual(disagreements(table, classes_of(messages), classes_of(events), routes), [])
 
     def test_the_files_are_those_of_the_code(self) -> None:

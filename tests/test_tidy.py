@@ -30,7 +30,20 @@ INSTALLED_BY_NAME = re.compile(r"\bpip3? install\b[^\n;|]*[\s'\"`]dkv\b(?![-/.])
 UNFINISHED = re.compile(r"\b(" + "|".join(MARKS) + r")\b")
 
 VOCABULARY = frozenset(
-    ("actor", "asserts", "ballot", "events", "identity", "keys", "messages", "noted", "records", "replies", "settings")
+    (
+        "actor",
+        "asserts",
+        "ballot",
+        "events",
+        "identity",
+        "keys",
+        "messages",
+        "noted",
+        "records",
+        "replies",
+        "routes",
+        "settings",
+    )
 )
 NOT_PURE = frozenset(
     ("asyncio", "datetime", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid")

@@ -147,6 +147,7 @@ class Inspection:
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
             "peers": self._mesh.status(),
             "catching_up": self._notes.catching_up,
+            "snapshot": self._metrics.snapshots.status(),
             "catchup_entries_applied": metrics.catchup_entries_applied,
             "duplicates_suppressed": metrics.duplicates_suppressed,
             "applied_ops": metrics.applied_ops,

@@ -24,6 +24,7 @@ from dkv import noted
 from dkv.actor import Takers
 from dkv.ballot import ZERO, Ballot
 from dkv.console.recent import RecentTimes
+from dkv.console.snapshot_counts import SnapshotCounts
 from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -91,6 +92,7 @@ class NodeMetrics:
         self._recent_commits = RecentTimes(now)
         self._batches = Histogram(COMMANDS)
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
+        self.snapshots = SnapshotCounts()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -118,6 +120,7 @@ class NodeMetrics:
             )
         )
         """The functions that count the notes of the node's actors."""
+        self.takers |= self.snapshots.takers
 
     # --- in ---
 
@@ -217,6 +220,7 @@ class NodeMetrics:
         help = "Always 1; the labels say which node this is, and how its cluster agrees"
         yield InfoMetricFamily("dkv_node", help, self._labels)
         yield from self._agreement(reading)
+        yield from self.snapshots.collect()
         yield from self._work(reading)
         yield from self._surroundings(reading)
 

@@ -9,6 +9,13 @@ from dkv.settings import Timings
 
 LOADING = Error("LOADING this node is replaying its log; the request was not applied, retry")
 
+PASSED_WRITE = Error(
+    "UNCERTAIN this node was behind and got a snapshot in place of the request's result:"
+    " it may or may not have taken effect; retry it with the same IDMP token, or read first"
+)
+PASSED_READ = Error("TRYAGAIN this node was behind and got a snapshot in place of the request's result; retry")
+"""The answers to a write and a read in a batch whose results no learner of this node will ever know."""
+
 
 class Availability:
     """What the gateway has heard of its own node and of the others; ``classic`` says that nobody leads."""

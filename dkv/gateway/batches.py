@@ -72,6 +72,13 @@ class Batches:
         assert oldest.batch.seq == seq, f"batch {seq} applied, {oldest.batch.seq} is the oldest"
         return oldest
 
+    def passed(self, seq: int) -> list[Outstanding]:
+        """A snapshot stands for all numbers up to ``seq``: those of them that were under way, oldest first."""
+        passed = []
+        while self.outstanding and self.outstanding[0].batch.seq <= seq:
+            passed.append(self.outstanding.popleft())
+        return passed
+
     def is_applied(self, seq: int) -> bool:
         """Whether number ``seq``, or any that was never given, is under way no more."""
         return not self.outstanding or self.outstanding[0].batch.seq > seq

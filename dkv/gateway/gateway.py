@@ -25,6 +25,7 @@ from dkv.events import (
     ClientRequests,
     Flush,
     LeaderIs,
+    Passed,
     PeerUp,
     QuorumHeard,
     ReadResults,
@@ -32,7 +33,7 @@ from dkv.events import (
     RepliesUnread,
     TimerFired,
 )
-from dkv.gateway.availability import Availability, note_refusal
+from dkv.gateway.availability import PASSED_READ, PASSED_WRITE, Availability, note_refusal
 from dkv.gateway.batches import Batches
 from dkv.gateway.deadlines import Deadlines
 from dkv.gateway.gathering import GATHERED_BYTES_MAX, LULL_SECONDS, Gathering
@@ -48,6 +49,7 @@ from dkv.settings import Limits, Timings
 GatewayMessage = (
     ClientRequests
     | BatchApplied
+    | Passed
     | Barrier
     | ReadResults
     | Flush
@@ -108,6 +110,8 @@ class Gateway:
                 self._on_client_requests(turn, message)
             case BatchApplied():
                 self._on_batch_applied(turn, message)
+            case Passed():
+                self._on_passed(turn, message)
             case Barrier():
                 self._on_barrier(turn, message)
             case ReadResults():
@@ -213,8 +217,23 @@ class Gateway:
         results = message.results if len(message.results) == applied.entries else [UNREADABLE] * applied.entries
         self._gathering.answered(len(applied.runs), turn.now)
         self._lanes.share_out(applied.runs, results)  # lets no others go: these stall behind reads alone
-        if applied.barrier:
-            self._reads.barrier(applied.barrier, 0)  # they came before it was numbered: what is applied now is enough
+        self._go_on_behind(turn, applied.barrier)
+
+    def _on_passed(self, turn: Turn, message: Passed) -> None:
+        """Batches of this gateway took effect in slots that this node got as a snapshot: their results are not known.
+
+        So a write is of unknown outcome, as if it had waited too long, and a read had better be asked again.
+        """
+        for passed in self._batches.passed(message.seq):
+            for run in passed.runs:
+                note_refusal(turn, PASSED_WRITE, 0 if run.answered else run.entries)
+                self._lanes.answer(run, run.outcomes(writes=PASSED_WRITE, reads=PASSED_READ))
+            self._go_on_behind(turn, passed.barrier)
+
+    def _go_on_behind(self, turn: Turn, barrier: int) -> None:
+        """A batch has come to its end: read what it was a barrier for, and number what has waited for its end."""
+        if barrier:
+            self._reads.barrier(barrier, 0)  # they came before it was numbered: what is applied now is enough
             self._read_next(turn)
         if self._lanes.to_log or self._reads.waiting:
             self._flush_soon(turn)

@@ -65,8 +65,9 @@ class Machine:
         }
 
     def start(self, turn: Turn) -> None:
-        """Load the batch marks and the producers."""
+        """Load the batch marks and the producers. The state may be another one than before: nothing of that is kept."""
         self._sessions.start(turn)
+        self._marks.clear()
         for key, data in turn.scan(BATCH_MARK):
             node, incarnation = _ORIGIN.unpack(key[len(BATCH_MARK) :])
             boot, seq = _MARK.unpack(data)

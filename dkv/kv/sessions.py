@@ -104,7 +104,8 @@ class Sessions:
         self._ops: OrderedDict[bytes, array[int]] = OrderedDict()
 
     def start(self, turn: Turn) -> None:
-        """Load the producers."""
+        """Load the producers. The state may be another one than before: nothing of that is kept."""
+        self._ops.clear()
         found = []
         for key, data in turn.scan(_PRODUCER):
             slot, index, *rest = _STORED.unpack(data)

@@ -13,7 +13,7 @@ from typing import Any
 
 from dkv.ballot import ZERO, Ballot
 from dkv.identity import NEVER, STARTS_KEPT, Acquaintance, Identity, Start, Votes, in_words, members_hash
-from dkv.messages import VOTES
+from dkv.routes import VOTES
 from dkv.wire.codec import PROTOCOL, Hello
 
 

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 from twisted.internet.protocol import Factory
 
 from dkv.actor import Address
-from dkv.messages import VOTES
 from dkv.net.acquaintances import Acquaintances
 from dkv.net.inbox import Inbox
 from dkv.net.link import REASON_CHARACTERS_MAX, Link, LinkOwner, Remote, mesh_frame
+from dkv.routes import VOTES
 from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood
 from dkv.wire.packing import CodecError
 

@@ -18,7 +18,6 @@ from twisted.internet.task import LoopingCall
 
 from dkv.actor import Address
 from dkv.identity import Acquaintance
-from dkv.messages import SPOKEN
 from dkv.net.acquaintances import Acquaintances, Objection
 from dkv.net.door import Door
 from dkv.net.event_log import EventLog
@@ -30,6 +29,7 @@ from dkv.net.once_log import OnceLog
 from dkv.net.outbound import Outbound
 from dkv.net.peer import Peer
 from dkv.net.sending import SenderOf, by_write
+from dkv.routes import SPOKEN
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import Hello, RefusedForGood, encode
 from dkv.wire.frames import frame

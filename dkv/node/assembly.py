@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from dkv.actor import ACCEPTOR, CATCHUP, CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, Actor
+from dkv.actor import ACCEPTOR, CATCHUP, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Actor
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
@@ -17,6 +17,8 @@ from dkv.paxos.classic.proposer import ClassicProposer
 from dkv.paxos.elector import Elector
 from dkv.paxos.learner import Learner
 from dkv.paxos.proposer import Proposer
+from dkv.paxos.snapshots.donor import SnapshotDonor
+from dkv.paxos.snapshots.receiver import SnapshotReceiver
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.wire.codec import decode_entries, encode_entries
 
@@ -41,5 +43,7 @@ def add_actors(
     add(PROPOSER, ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, ids, limits, timings))
     add(ELECTOR, Presence(node, ids, timings) if classic else Elector(node, ids, limits, timings))
     add(CATCHUP, Catchup(node, ids, timings))
+    add(DONOR, SnapshotDonor(node, ids, limits, timings))
+    add(RECEIVER, SnapshotReceiver(identity, ids, limits, timings))
     add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
     add(CLIENTS, clients)

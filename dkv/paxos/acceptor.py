@@ -310,9 +310,14 @@ class Acceptor:
     # --- compaction ---
 
     def _on_compacted(self, turn: Turn, message: Compacted) -> None:
-        """The learner says what the log may forget. The elector hears of it: it helps no candidate that is behind."""
+        """The learner says what the log may forget. The elector hears of it: it helps no candidate that is behind.
+
+        If a snapshot stands for these slots, some of them may not have been known here to be chosen.
+        """
         self._log.compact(turn, message.through)
-        self._pushed_through = max(self._pushed_through, message.through)
+        if message.through > self._pushed_through:
+            self._pushed_through = message.through
+            turn.note(noted.chosen, through=message.through)
         self._advance(turn, self._node)
         if self._voting:
             self._report_progress(turn)

@@ -3,6 +3,9 @@
 There is one bounded request at a time. The next one follows when the last answer is on this node's disk, so the disk
 sets the pace. When a peer does not help, another one is asked (B17). A gap first gets a moment to close by itself, as
 most do: the missing Accept is only late.
+
+A peer may have compacted the slots that are asked for. When all others have done so too, or do not help, catch-up asks
+the receiver of its node for a snapshot, waits for it, and goes on behind it.
 """
 
 from __future__ import annotations
@@ -11,15 +14,24 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, PROPOSER, Address, Turn
-from dkv.events import CatchUp, CaughtUp, Learn, Learned, Missing, TimerFired
+from dkv.actor import ACCEPTOR, PROPOSER, RECEIVER, Address, Turn
+from dkv.events import (
+    CatchUp,
+    CaughtUp,
+    FetchSnapshot,
+    Learn,
+    Learned,
+    Missing,
+    SnapshotFetched,
+    TimerFired,
+)
 from dkv.messages import ChosenSlots, CompactedThrough, ReadChosen
 from dkv.settings import Timings
 
 DOUBLINGS_MAX = 3
 """How often the time allowed for an answer is doubled. A slow answer asked of several peers comes several times."""
 
-CatchupMessage = Missing | CatchUp | ChosenSlots | CompactedThrough | Learned | TimerFired
+CatchupMessage = Missing | CatchUp | ChosenSlots | CompactedThrough | Learned | SnapshotFetched | TimerFired
 
 
 class Catchup:
@@ -38,6 +50,10 @@ class Catchup:
         self._stored_slot = 0  # where the last answer given to the acceptor begins
         self._noticed_slot = 0  # 0: no gap is being given its moment
         self._fetched_from = 0
+        self._of_no_help: set[int] = set()  # peers that were asked for this slot and did not send it
+        self._compacted = False  # one of them because it has compacted the slot
+        self._receiving = False  # a snapshot is on its way
+        self._behind_snapshot = False  # what is fetched follows a snapshot, and its donor keeps it until then
 
     def start(self, turn: Turn) -> None:
         """Nothing to load: the acceptor says what is missing."""
@@ -52,9 +68,11 @@ class Catchup:
             case ChosenSlots():
                 self._on_chosen_slots(turn, sender, message)
             case CompactedThrough():
-                return  # This peer cannot help; the retry timer turns to another.
+                self._on_compacted_through(turn, sender, message)
             case Learned():
                 self._on_learned(turn, message)
+            case SnapshotFetched():
+                self._on_snapshot_fetched(turn, message)
             case TimerFired():
                 self._on_timer(turn, message)
             case _:
@@ -64,6 +82,8 @@ class Catchup:
         """The acceptor knows of chosen slots whose values it does not hold, or that it holds them by now."""
         self._next_slot = max(self._next_slot, message.first)
         self._target = max(self._target, message.through)
+        if self._receiving:
+            return  # The snapshot is waited for, whatever becomes of the gap.
         if self._next_slot > self._target:
             self._finish(turn)
         elif not self._fetching and self._noticed_slot == 0:
@@ -75,8 +95,9 @@ class Catchup:
     def _on_catch_up(self, turn: Turn, message: CatchUp) -> None:
         """The node's proposer waits before it leads: ask at once, and first the node that reported the mark."""
         self._target = max(self._target, message.through)
-        self._peer = message.node
-        self._begin(turn)
+        if not self._receiving:
+            self._peer = message.node
+            self._begin(turn)
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
         """The gap has had its moment, or the peer its time to answer."""
@@ -91,9 +112,8 @@ class Catchup:
             else:
                 self._begin(turn)
         elif message.name == "retry" and self._fetching:
-            self._turn_to_next_peer()
             self._retries += 1
-            self._ask(turn)
+            self._ask_another(turn)
 
     def _begin(self, turn: Turn) -> None:
         if not self._fetching:
@@ -109,6 +129,15 @@ class Catchup:
         turn.send(Address(self._peer, ACCEPTOR), ReadChosen(self._next_slot))
         turn.set_timer("retry", self._timings.catchup_retry_seconds * 2 ** min(self._retries, DOUBLINGS_MAX))
 
+    def _ask_another(self, turn: Turn) -> None:
+        """This peer did not help: turn to the next one, or to a snapshot if no log of the others has the slot."""
+        self._of_no_help.add(self._peer)
+        if self._compacted and self._of_no_help.issuperset(self._peers):
+            self._fetch_snapshot(turn)
+        else:
+            self._turn_to_next_peer()
+            self._ask(turn)
+
     def _turn_to_next_peer(self) -> None:
         later = [peer for peer in self._peers if peer > self._peer]
         self._peer = (later or self._peers)[0]
@@ -120,18 +149,25 @@ class Catchup:
         if not message.values:
             return  # This peer cannot help; the retry timer turns to another.
         self._peer = sender.node  # Also one that was given up: a large answer takes longer on a slow link.
-        self._retries = 0
+        self._helped()
         self._asked_slot = 0
         self._stored_slot = message.first_slot
         self._target = max(self._target, message.chosen_through)
         turn.send(Address(self._node, ACCEPTOR), Learn(message.first_slot, message.values))
         turn.set_timer("retry", self._timings.catchup_retry_seconds)
 
+    def _helped(self) -> None:
+        self._retries = 0
+        self._of_no_help.clear()
+        self._compacted = False
+
     def _on_learned(self, turn: Turn, message: Learned) -> None:
         """The values are on disk: tell the proposer, which may wait for them, and ask for what follows."""
         helped = message.chosen_through >= self._stored_slot
         self._next_slot = max(self._next_slot, message.chosen_through + 1)
         turn.send(Address(self._node, PROPOSER), CaughtUp(message.chosen_through))
+        if self._behind_snapshot:
+            turn.send(Address(self._node, RECEIVER), CaughtUp(message.chosen_through))
         if not self._fetching or not helped:
             return  # What did not help here is not asked for again at once; the retry timer turns to another peer.
         if self._next_slot > self._target:
@@ -139,8 +175,37 @@ class Catchup:
         else:
             self._ask(turn)
 
+    # --- snapshots ---
+
+    def _on_compacted_through(self, turn: Turn, sender: Address, message: CompactedThrough) -> None:
+        """A peer has given up the slot that is asked for: another one may hold it still."""
+        if not 0 < self._asked_slot <= message.through:
+            return  # An answer to an earlier request.
+        self._compacted = True
+        if sender.node == self._peer:
+            self._ask_another(turn)  # If that peer was given up, the next one was asked then.
+
+    def _fetch_snapshot(self, turn: Turn) -> None:
+        """Only the state of a peer tells what the missing slots did."""
+        self._receiving, self._behind_snapshot = True, False
+        self._asked_slot = 0
+        self._helped()
+        turn.cancel_timer("retry")
+        turn.send(Address(self._node, RECEIVER), FetchSnapshot(self._next_slot))
+
+    def _on_snapshot_fetched(self, turn: Turn, message: SnapshotFetched) -> None:
+        """A snapshot has taken the place of the slots up to its own: go on behind it, with its donor first."""
+        self._receiving, self._behind_snapshot = False, True
+        self._peer = message.donor
+        self._next_slot = max(self._next_slot, message.through + 1)
+        if self._next_slot > self._target:
+            self._finish(turn)
+        else:
+            self._begin(turn)
+
     def _finish(self, turn: Turn) -> None:
         self._noticed_slot = 0
+        self._behind_snapshot = False
         if not self._fetching:
             return
         self._fetching = False

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from dkv import noted
-from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address, Turn
+from dkv.actor import ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import (
     Campaign,
@@ -199,7 +199,8 @@ class Elector:
         self._highest_led = ballot
         self._proof.drop()  # What was asked of another leader says nothing about this one.
         turn.note(noted.leader_elected, leader=ballot.node, ballot=ballot)
-        turn.send(self._here(GATEWAY), LeaderIs(ballot.node, ballot))
+        for role in (GATEWAY, RECEIVER):
+            turn.send(self._here(role), LeaderIs(ballot.node, ballot))
 
     def _leader_gone(self, turn: Turn, reason: str) -> None:
         """The leader that this node follows is known to be gone: poll soon."""

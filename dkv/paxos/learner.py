@@ -3,7 +3,8 @@
 All nodes apply the same slots in the same order to a deterministic machine, and so have the same state (I9; Paxos Made
 Simple, section 3). Invariants: slots are applied one after another (I8, B14); what is applied is staged in one turn
 together with ``applied_through`` and its digest, so that a commit holds all or nothing (B11, B29); a read is evaluated
-only when its barrier is applied (I11).
+only when its barrier is applied (I11). A received snapshot is put in force as a whole, by one commit, and only if it is
+ahead of what is applied (``dkv.paxos.snapshots``).
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from collections.abc import Iterable
 from typing import Protocol, assert_never
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
 from dkv.events import (
     Applied,
     BatchApplied,
     Compacted,
     HoldLog,
+    Install,
+    Installed,
     Origins,
+    Outdated,
+    Passed,
     PeerUp,
     Read,
     ReadResults,
@@ -29,7 +34,7 @@ from dkv.events import (
     WrittenBack,
 )
 from dkv.identity import Identity
-from dkv.keys import APPLIED_THROUGH, pack_number, unpack_number
+from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number, unpack_number
 from dkv.messages import AppliedDigest, ChosenSlots, ReadChosen
 from dkv.paxos.digests import Digests
 from dkv.paxos.tail import Tail
@@ -37,7 +42,8 @@ from dkv.records import Batch, Entry, Value, value_bytes
 from dkv.replies import Result
 from dkv.settings import Limits, Timings
 
-LearnerMessage = ChosenSlots | Read | ReportOrigins | AppliedDigest | WrittenBack | HoldLog | PeerUp | TimerFired
+_FromThisNode = Read | ReportOrigins | Install | HoldLog | WrittenBack
+LearnerMessage = ChosenSlots | _FromThisNode | AppliedDigest | PeerUp | TimerFired
 
 
 class StateMachine(Protocol):
@@ -49,7 +55,7 @@ class StateMachine(Protocol):
     executed: int
 
     def start(self, turn: Turn) -> None:
-        """Load what is kept in memory."""
+        """Load what is kept in memory, and forget what was there before: the state in force may be another one."""
 
     def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
         """Apply one batch of ``slot``: a result per entry, or None if it is not its origin's next and was skipped."""
@@ -79,13 +85,17 @@ class Learner:
 
     def start(self, turn: Turn) -> None:
         """Load the state's mark, then replay what the log holds beyond it."""
+        self._take_up_state(turn)
+        turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
+        self._ask(turn)
+
+    def _take_up_state(self, turn: Turn) -> None:
+        """Load what memory keeps of the state in force, from scratch."""
         self._applied_through = unpack_number(turn.load(APPLIED_THROUGH))
         self._digests.start(turn, self._applied_through)
         self._tail.start(turn, self._applied_through)
         self._machine.start(turn)
         turn.note(noted.applied, through=self._applied_through, commands=0)
-        turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
-        self._ask(turn)
 
     def receive(self, turn: Turn, sender: Address, message: LearnerMessage) -> None:
         """React to one message."""
@@ -102,6 +112,8 @@ class Learner:
                 self._digests.heard(turn, sender.node, message)
             case WrittenBack():
                 self._on_written_back(turn, message)
+            case Install():
+                self._on_install(turn, message)
             case HoldLog():
                 self._tail.hold(message.through)
             case PeerUp():
@@ -149,6 +161,44 @@ class Learner:
         through = self._tail.compact(turn, message.applied_through)
         if through is not None:
             turn.send(self._here(ACCEPTOR), Compacted(through))
+
+    # --- snapshots ---
+
+    def _on_install(self, turn: Turn, message: Install) -> None:
+        """A whole snapshot is on disk: put it in force, with the mark that the log begins behind it, in one commit.
+
+        Chosen slots that are in the mailbox still, and that the snapshot stands for, will be skipped. Nothing that is
+        said here leaves before that commit: until then a crash brings the old state back.
+        """
+        if message.through <= self._applied_through:
+            turn.states.abandon(message.generation)
+            turn.send(self._here(RECEIVER), Outdated())
+            return
+        before = self._applied_through
+        turn.states.install(message.generation)
+        digest = turn.load(DIGEST)
+        assert digest is not None, "a snapshot has its marks: the receiver has looked"
+        turn.persist(COMPACTED, pack_compacted(message.through, digest))
+        self._take_up_state(turn)
+        assert self._applied_through == message.through, "the mark in a snapshot is its slot: the receiver has looked"
+        turn.note(noted.snapshot_installed, through=message.through, passed=message.through - before)
+        turn.send(self._here(ACCEPTOR), Compacted(message.through))
+        turn.send(self._here(RECEIVER), Installed(message.through))
+        self._pass_own_batches(turn)
+        self._serve_reads(turn)
+        self._send_report(turn)
+        self._asking = False
+        self._ask(turn)
+
+    def _pass_own_batches(self, turn: Turn) -> None:
+        """Tell the gateway which of its batches took effect in slots of the snapshot, whose results nobody knows here.
+
+        Some of them it may have heard of before.
+        """
+        me = self._identity
+        for node, incarnation, boot, seq in self._machine.origins():
+            if (node, incarnation, boot) == (me.node, me.incarnation, me.boot):
+                turn.send(self._here(GATEWAY), Passed(seq))
 
     def _ask(self, turn: Turn) -> None:
         if not self._asking:

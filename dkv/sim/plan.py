@@ -164,6 +164,7 @@ def _bytes(random: Random, counts: dict[str, int]) -> Limits:
             slot_bytes_max=slot,
             window_bytes_max=window,
             frame_bytes_max=frame,
+            snapshot_chunk_bytes_max=100,
             peer_queue_bytes_max=frame * random.choice((1, 4, 1_000)),
             undurable_bytes_max=window + random.choice((0, 1_000, 8 * MIB)),
             **counts,

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 from dkv.actor import Address
 from dkv.identity import Start
-from dkv.messages import SPOKEN
 from dkv.net.acquaintances import Objection
 from dkv.net.link import TICKS_OF_SILENCE
+from dkv.routes import SPOKEN
 from dkv.settings import Limits, Timings
 from dkv.sim.past import PastLives
 from dkv.sim.schedule import NodeClock, Schedule

@@ -14,9 +14,9 @@ from dkv.host.host import Host
 from dkv.identity import Start
 from dkv.keys import MEMBER, node_of
 from dkv.kv.sessions import Bounds
-from dkv.messages import VOTES
 from dkv.net.acquaintances import Acquaintances, Objection, hello_of
 from dkv.node.assembly import add_actors
+from dkv.routes import VOTES
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.sim.disk import Disk
 from dkv.sim.schedule import NodeClock, Schedule

@@ -1,7 +1,7 @@
 """Messages as bytes: one CBOR array ``[tag, fields...]`` each.
 
 Tags are the protocol: a number never gets another meaning, and a class that changes gets a new tag, or there is a new
-``PROTOCOL``. A tag also names the sending and the receiving role (``dkv.messages.ROUTES``). The fields are packed and
+``PROTOCOL``. A tag also names the sending and the receiving role (``dkv.routes.ROUTES``). The fields are packed and
 checked by ``dkv.wire.packing``.
 
 Bytes from the network are checked in these two modules and nowhere else, so that no handler meets a value that its
@@ -19,6 +19,7 @@ from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 from dkv import messages
 from dkv.identity import NO_VOTES, Start, Votes
 from dkv.records import Entry, UncheckedEntry
+from dkv.routes import ROUTES
 from dkv.wire.packing import CodecError, Convert, class_packer, class_unpacker
 
 PROTOCOL = 4
@@ -113,6 +114,10 @@ TAGS: dict[int, type] = {
     45: messages.AppliedDigest,
     46: messages.GiveWay,
     47: messages.CompactedThrough,
+    48: messages.SnapshotRequest,
+    49: messages.SnapshotChunk,
+    50: messages.SnapshotRefused,
+    51: messages.SnapshotTaken,
 }
 """Every class that travels between nodes."""
 
@@ -203,6 +208,6 @@ def _unpack_any_hello(items: list[Any]) -> Hello:
 
 _PACKERS: dict[type, tuple[int, Convert]] = {cls: (tag, class_packer(cls)) for tag, cls in TAGS.items()}
 _UNPACKERS: dict[int, tuple[str, str, Convert]] = {
-    tag: (*messages.ROUTES.get(cls, (MESH, MESH)), class_unpacker(cls)) for tag, cls in TAGS.items()
+    tag: (*ROUTES.get(cls, (MESH, MESH)), class_unpacker(cls)) for tag, cls in TAGS.items()
 }
 _UNPACKERS[1] = (MESH, MESH, _unpack_any_hello)

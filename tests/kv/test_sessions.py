@@ -157,6 +157,26 @@ class OnceTests(SynchronousTestCase):
         self.assertEqual([key for key in self.table.turn.stored if key.startswith(TOKEN)], [])
 
 
+class AnotherStateTests(SynchronousTestCase):
+    """A snapshot is in force: the table is that of another state from one moment to the next."""
+
+    def test_b22_nothing_of_the_old_one_is_left(self) -> None:
+        """An op that only the old state knew would be dropped in place of one that the new state has."""
+        bounds = Bounds(answers=2)
+        table, other = Table(bounds), Table(bounds)
+        for each, ops in ((table, (1, 3, 9)), (other, (2, 5, 8, 11))):
+            for op in ops:
+                each.write(b"p", op)
+        table.write(b"gone", 1)
+        table.turn.stored = dict(other.turn.stored)
+        table.sessions.start(table.turn)
+        table.slot = other.slot
+        for op in (20, 30):
+            self.assertEqual([each.executed(b"p", op) for each in (table, other)], [True, True])
+        self.assertEqual(table.turn.stored, other.turn.stored)
+        self.assertEqual(table.executed(b"gone", 1), True)
+
+
 class LimitTests(SynchronousTestCase):
     """What is remembered is bounded, and what is forgotten is never executed again."""
 

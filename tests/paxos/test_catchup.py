@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CATCHUP, PROPOSER, Address
-from dkv.events import CatchUp, CaughtUp, Learn, Learned, Missing, TimerFired
-from dkv.messages import ChosenSlots, ReadChosen
+from dkv.actor import ACCEPTOR, CATCHUP, PROPOSER, RECEIVER, Address
+from dkv.events import CatchUp, CaughtUp, FetchSnapshot, Learn, Learned, Missing, SnapshotFetched, TimerFired
+from dkv.messages import ChosenSlots, CompactedThrough, ReadChosen
 from dkv.paxos.catchup import Catchup
 from dkv.records import NOOP
 from dkv.settings import Timings
@@ -158,3 +158,90 @@ class CatchupTests(OneCatchup):
         self.slots(2, 1, 4, through=20)
         sent = self.give(acceptor(1), Learned(4))
         self.assertIn((acceptor(2), ReadChosen(5)), sent)
+
+
+class SnapshotTests(OneCatchup):
+    """The slots are in no log any more: only the state of a peer helps."""
+
+    def compacted(self, node: int, through: int = 5) -> list[tuple[Address, Any]]:
+        """A peer answers that it has given up the slots."""
+        return self.give(acceptor(node), CompactedThrough(through))
+
+    def receive(self) -> None:
+        """A snapshot is asked for."""
+        self.fetch()
+        self.compacted(2)
+        self.assertEqual(self.compacted(3), [(Address(1, RECEIVER), FetchSnapshot(1))])
+
+    def received(self, through: int, donor: int = 3) -> list[tuple[Address, Any]]:
+        """It is in force."""
+        return self.give(Address(1, RECEIVER), SnapshotFetched(through, donor))
+
+    def test_another_log_may_have_them(self) -> None:
+        """A snapshot is the whole state: the next peer's log may do with a few slots."""
+        self.fetch()
+        self.assertEqual(self.compacted(2), [(acceptor(3), ReadChosen(1))])
+        self.assertEqual(self.slots(3, 1, 4), [(acceptor(1), Learn(1, (NOOP,) * 4))])
+        self.give(acceptor(1), Learned(4))
+        self.assertEqual(self.compacted(3), [(acceptor(2), ReadChosen(5))], "that was another slot")
+
+    def test_no_log_has_them(self) -> None:
+        """Each peer has said so: nobody is asked for them again."""
+        self.receive()
+        self.assertEqual(self.turn.timers, {})
+        self.assertEqual(self.missing(1, 12, 2) + self.give(Address(1, PROPOSER), CatchUp(12, 2)), [])
+        self.assertEqual((self.slots(2, 1, 4), self.turn.timers), ([], {}))
+
+    def test_the_others_do_not_answer(self) -> None:
+        """A node that is down for good must not keep this one from its snapshot."""
+        self.fetch()
+        self.compacted(2)
+        self.assertEqual(self.fire("retry"), [(Address(1, RECEIVER), FetchSnapshot(1))])
+
+    def test_nobody_answers(self) -> None:
+        """Silence says nothing about logs."""
+        self.fetch()
+        for _ in range(4):
+            self.assertEqual(type(self.fire("retry")[0][1]), ReadChosen)
+
+    def test_late_answers(self) -> None:
+        """What a peer said of earlier slots is not true of these; one that was given up says something still."""
+        self.fetch(6)
+        self.assertEqual(self.compacted(2, 5), [])
+        self.fire("retry")
+        self.assertEqual(self.compacted(2, 6), [], "the next one was asked meanwhile")
+        self.assertEqual(self.compacted(3, 6), [(Address(1, RECEIVER), FetchSnapshot(6))])
+        self.assertEqual(self.compacted(3, 6), [])
+
+    def test_goes_on_behind_it(self) -> None:
+        """The donor keeps the slots that follow, and hears how far they have been fetched."""
+        self.receive()
+        self.assertEqual(self.received(6), [(acceptor(3), ReadChosen(7))])
+        self.slots(3, 7, 2)
+        caught_up = [(Address(1, role), CaughtUp(8)) for role in (PROPOSER, RECEIVER)]
+        self.assertEqual(self.give(acceptor(1), Learned(8)), [*caught_up, (acceptor(3), ReadChosen(9))])
+        self.slots(3, 9, 1)
+        self.assertEqual(self.give(acceptor(1), Learned(9))[-1], (Address(1, RECEIVER), CaughtUp(9)))
+        self.assertEqual(self.turn.noted(), ["catchup_started", "catchup_ended"])
+        self.fetch(10, 10, 3)
+        self.slots(3, 10, 1)
+        self.assertEqual(self.give(acceptor(1), Learned(10)), [(Address(1, PROPOSER), CaughtUp(10))])
+
+    def test_nothing_is_behind_it(self) -> None:
+        """The snapshot had all that was missing."""
+        self.receive()
+        self.assertEqual(self.received(9), [])
+        self.assertEqual((self.turn.timers, self.turn.noted()[-1]), ({}, "catchup_ended"))
+
+    def test_compacted_behind_it(self) -> None:
+        """The donor is gone, and the others have given up what follows: another snapshot."""
+        self.receive()
+        self.received(6)
+        self.assertEqual(self.compacted(3, 8), [(acceptor(2), ReadChosen(7))])
+        self.assertEqual(self.compacted(2, 8), [(Address(1, RECEIVER), FetchSnapshot(7))])
+
+    def test_the_gap_closes_meanwhile(self) -> None:
+        """The snapshot is waited for all the same: only one may be under way."""
+        self.receive()
+        self.assertEqual(self.missing(10, 9), [])
+        self.assertEqual(self.missing(10, 12) + self.received(6), [(acceptor(3), ReadChosen(10))])

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Address
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
 from dkv.events import (
     Campaign,
@@ -37,6 +37,11 @@ def elector(node: int) -> Address:
 def here(role: str) -> Address:
     """An actor of node 1."""
     return Address(1, role)
+
+
+def told_of(ballot: Ballot) -> list[tuple[Address, Any]]:
+    """What its own node hears of a leader."""
+    return [(here(role), LeaderIs(ballot.node, ballot)) for role in (GATEWAY, RECEIVER)]
 
 
 class OneElector(SynchronousTestCase):
@@ -101,7 +106,7 @@ class FollowTests(OneElector):
     def test_a_heartbeat_makes_a_leader(self) -> None:
         """The gateway must know whom to send batches to."""
         sent = self.follow()
-        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(2, B2)), (elector(2), HeartbeatAck(B2, 1))])
+        self.assertEqual(sent, [*told_of(B2), (elector(2), HeartbeatAck(B2, 1))])
         self.assertEqual(self.follow(), [(elector(2), HeartbeatAck(B2, 1))])
 
     def test_a_deposed_leader_is_not_followed(self) -> None:

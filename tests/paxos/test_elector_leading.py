@@ -8,7 +8,7 @@ from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address
 from dkv.ballot import Ballot
 from dkv.events import Campaign, LeaderIs, PeerDown, PeerHeard, PeerUp, QuorumHeard, StepDown, Stopped, TimerFired
 from dkv.messages import BarrierRequest, Heartbeat, HeartbeatAck, Poll, Resigned
-from tests.paxos.test_elector import B1, B2, B3, TIMINGS, OneElector, elector, here
+from tests.paxos.test_elector import B1, B2, B3, TIMINGS, OneElector, elector, here, told_of
 
 
 def beats(number: int) -> list[tuple[Address, Any]]:
@@ -21,7 +21,7 @@ class LeadTests(OneElector):
     def test_heartbeats(self) -> None:
         """Who leads says so at once, and at every tick; a peer that comes up hears it too."""
         sent = self.lead()
-        self.assertEqual(sent, [(here(GATEWAY), LeaderIs(1, B1)), *beats(1)])
+        self.assertEqual(sent, [*told_of(B1), *beats(1)])
         self.assertEqual(self.fire("tick"), beats(2))
         self.assertEqual(self.give(elector(3), PeerUp(3, 0xB3, 2)), [(elector(3), Heartbeat(B1, 2, 0, 0, 0))])
 

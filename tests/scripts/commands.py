@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from dkv.kv.commands import COMMANDS, interpret
-from dkv.messages import ROUTES
+from dkv.routes import ROUTES
 from dkv.settings import LEADER, MODES, Limits, Timings
 from tests.scripts.cluster import Cluster
 from tests.scripts.mail import Letter

@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv import messages
 from dkv.paxos.acceptor import Acceptor
+from dkv.routes import ROUTES
 from tests.scripts import words
 from tests.scripts.commands import SILENT, Commands, WrongCommand
 from tests.scripts.script import INDENT, REWRITE, ScriptFailed, check, play
@@ -226,4 +226,4 @@ class PageTests(SynchronousTestCase):
 
     def test_every_message_has_its_words(self) -> None:
         """A message without them would end the first script that it comes up in."""
-        self.assertEqual(words.MESSAGES.keys(), messages.ROUTES.keys())
+        self.assertEqual(words.MESSAGES.keys(), ROUTES.keys())

@@ -12,8 +12,9 @@ from dkv import noted
 from dkv.actor import LEARNER, Address, Fenced, Note
 from dkv.events import Replies
 from dkv.kv.sessions import BOUNDS
-from dkv.messages import ROUTES, Barrier, BarrierRequest, ChosenSlots, ReadChosen
+from dkv.messages import Barrier, BarrierRequest, ChosenSlots, ReadChosen
 from dkv.records import Value
+from dkv.routes import ROUTES
 from dkv.sim.invariants import Invariants
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.storage.data_directory import DirectoryError

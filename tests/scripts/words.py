@@ -58,6 +58,10 @@ MESSAGES: dict[type, str] = {
     messages.ChosenSlots: "from slot {first_slot}: {values}; chosen through {chosen_through}",
     messages.CompactedThrough: "{through}",
     messages.AppliedDigest: "through slot {through}",
+    messages.SnapshotRequest: "chunk {chunk}",
+    messages.SnapshotChunk: "{chunk} of the state after slot {through}: {pairs}",
+    messages.SnapshotRefused: "{reason}",
+    messages.SnapshotTaken: "through slot {through}",
     messages.Poll: "chosen through {chosen_through}",
     messages.PollAnswer: "{granted}",
     messages.Resigned: "{ballot}",
@@ -82,6 +86,11 @@ NOTES: dict[Note[...], str] = {
     noted.phase1_started: "campaigns in ballot {ballot}",
     noted.quorum_heard: "hears a majority again",
     noted.quorum_lost: "hears no majority any more",
+    noted.snapshot_installed: "puts a snapshot in force: the state after slot {through}",
+    noted.snapshot_received: "receives no more of the snapshot from node {peer}: {reason}",
+    noted.snapshot_receiving: "receives a snapshot from node {peer}: the state after slot {through}",
+    noted.snapshot_sending: "sends a snapshot to node {peer}: its state after slot {through}",
+    noted.snapshot_sent: "sends no more of the snapshot to node {peer}: {reason}",
     noted.stepped_down: "leads no more in ballot {ballot}: {reason}",
     noted.vote_withheld: "withholds its vote in ballot {ballot}: it has not met nodes {unseen}",
     noted.voting: "has met all other nodes: it votes from now on",
@@ -125,6 +134,8 @@ def _field(name: str, value: Any) -> Any:
             return commands(value)
         case "values":
             return " | ".join(map(commands, value)) or "nothing"
+        case "pairs":
+            return f"{len(value)} keys" if value else "it ends"
         case "batches":
             return " + ".join(f"batch {_number(batch)}: {_batch(batch)}" for batch in value)
     return value

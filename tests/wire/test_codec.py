@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import messages as m
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER
+from dkv.actor import ACCEPTOR, CATCHUP, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
 from dkv.ballot import Ballot
 from dkv.gateway import gateway
 from dkv.identity import Start, Votes
@@ -21,7 +21,9 @@ from dkv.paxos import acceptor, catchup, elector, learner, proposer
 from dkv.paxos.classic import acceptor as classic_acceptor
 from dkv.paxos.classic import presence
 from dkv.paxos.classic import proposer as classic_proposer
+from dkv.paxos.snapshots import donor, receiver
 from dkv.records import Batch, SlotRecord
+from dkv.routes import ROUTES, SPOKEN
 from dkv.settings import MODES
 from dkv.wire.codec import (
     MESH,
@@ -77,6 +79,11 @@ STORED = {
     m.ChosenSlots(6, ((), (BATCH,)), 7): "84181e0682808185011bffffffffffffffff041a0001117044626c6f6207",
     m.CompactedThrough(7): "82182f07",
     m.AppliedDigest(7, bytes(16)): "83182d0750" + "00" * 16,
+    m.SnapshotRequest((3, 7), 6): "83183082030706",
+    m.SnapshotChunk((3, 7), 6, 300, ((b"A", b"1"), (b"S", b"")), 70_000): "8618318203070619012c"
+    "828241414131824153401a00011170",
+    m.SnapshotRefused((3, 7), "busy"): "8318328203076462757379",
+    m.SnapshotTaken((3, 7), 300): "83183382030719012c",
     m.Poll(1, 6): "83181f0106",
     m.PollAnswer(1, False): "83182001f4",
     m.Resigned(BALLOT): "8218218219012c02",
@@ -138,11 +145,13 @@ class Tags(SynchronousTestCase):
 
     def test_routes(self) -> None:
         """A message that reached an actor which does not know it would stop the node."""
-        self.assertEqual(set(m.ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Alive})
+        self.assertEqual(set(ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Alive})
         shared = {
             CATCHUP: catchup.CatchupMessage,
+            DONOR: donor.DonorMessage,
             GATEWAY: gateway.GatewayMessage,
             LEARNER: learner.LearnerMessage,
+            RECEIVER: receiver.ReceiverMessage,
         }
         leader = {
             ACCEPTOR: acceptor.AcceptorMessage,
@@ -155,11 +164,11 @@ class Tags(SynchronousTestCase):
             PROPOSER: classic_proposer.ClassicProposerMessage,
         }
         known = {"leader": shared | leader, "classic": shared | classic}
-        self.assertEqual(set(m.SPOKEN), set(MODES))
-        self.assertEqual(set(m.ROUTES), frozenset().union(*m.SPOKEN.values()))
-        for mode, spoken in m.SPOKEN.items():
+        self.assertEqual(set(SPOKEN), set(MODES))
+        self.assertEqual(set(ROUTES), frozenset().union(*SPOKEN.values()))
+        for mode, spoken in SPOKEN.items():
             for cls in spoken:
-                self.assertIn(cls, get_args(known[mode][m.ROUTES[cls][1]]), mode)
+                self.assertIn(cls, get_args(known[mode][ROUTES[cls][1]]), mode)
         self.assertEqual(decode(encode(m.ReadChosen(1)))[:2], (CATCHUP, ACCEPTOR))
         self.assertEqual(decode(encode(Alive()))[:2], (MESH, MESH))
 

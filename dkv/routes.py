@@ -1,0 +1,109 @@
+"""Which role sends each message between nodes to which role, which mode speaks it, and what it shows of a disk."""
+
+from __future__ import annotations
+
+from dkv.actor import ACCEPTOR, CATCHUP, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
+from dkv.messages import (
+    Accept,
+    Accepted,
+    AcceptedSlot,
+    AcceptSlot,
+    AppliedDigest,
+    Barrier,
+    BarrierRequest,
+    ChosenMark,
+    ChosenOtherwise,
+    ChosenSlots,
+    ChosenThrough,
+    CompactedThrough,
+    Confirm,
+    Confirmed,
+    GiveWay,
+    Heartbeat,
+    HeartbeatAck,
+    Nack,
+    NackSlot,
+    Poll,
+    PollAnswer,
+    Prepare,
+    PrepareSlot,
+    Promise,
+    PromiseSlot,
+    ReadChosen,
+    Resigned,
+    SlotChosen,
+    SlotSettled,
+    SnapshotChunk,
+    SnapshotRefused,
+    SnapshotRequest,
+    SnapshotTaken,
+    Submit,
+    Voted,
+    Want,
+)
+
+ROUTES: dict[type, tuple[str, str]] = {
+    Prepare: (PROPOSER, ACCEPTOR),
+    Promise: (ACCEPTOR, PROPOSER),
+    Nack: (ACCEPTOR, PROPOSER),
+    Accept: (PROPOSER, ACCEPTOR),
+    Accepted: (ACCEPTOR, PROPOSER),
+    ChosenOtherwise: (ACCEPTOR, PROPOSER),
+    GiveWay: (ACCEPTOR, PROPOSER),
+    ChosenMark: (PROPOSER, ACCEPTOR),
+    PrepareSlot: (PROPOSER, ACCEPTOR),
+    PromiseSlot: (ACCEPTOR, PROPOSER),
+    NackSlot: (ACCEPTOR, PROPOSER),
+    AcceptSlot: (PROPOSER, ACCEPTOR),
+    AcceptedSlot: (ACCEPTOR, PROPOSER),
+    SlotSettled: (ACCEPTOR, PROPOSER),
+    SlotChosen: (PROPOSER, ACCEPTOR),
+    ChosenThrough: (ACCEPTOR, ACCEPTOR),
+    Voted: (ACCEPTOR, ACCEPTOR),
+    Submit: (GATEWAY, PROPOSER),
+    Want: (PROPOSER, GATEWAY),
+    BarrierRequest: (GATEWAY, PROPOSER),
+    Barrier: (PROPOSER, GATEWAY),
+    Confirm: (PROPOSER, ACCEPTOR),
+    Confirmed: (ACCEPTOR, PROPOSER),
+    ReadChosen: (CATCHUP, ACCEPTOR),
+    ChosenSlots: (ACCEPTOR, CATCHUP),
+    CompactedThrough: (ACCEPTOR, CATCHUP),
+    AppliedDigest: (LEARNER, LEARNER),
+    SnapshotRequest: (RECEIVER, DONOR),
+    SnapshotChunk: (DONOR, RECEIVER),
+    SnapshotRefused: (DONOR, RECEIVER),
+    SnapshotTaken: (RECEIVER, DONOR),
+    Poll: (ELECTOR, ELECTOR),
+    PollAnswer: (ELECTOR, ELECTOR),
+    Resigned: (ELECTOR, ELECTOR),
+    Heartbeat: (ELECTOR, ELECTOR),
+    HeartbeatAck: (ELECTOR, ELECTOR),
+}
+"""Each class goes from one role to one other role, so a peer cannot hand an actor a message it does not know."""
+
+_CLASSIC = frozenset(
+    (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen, ChosenThrough)
+)
+_SNAPSHOTS = frozenset((SnapshotRequest, SnapshotChunk, SnapshotRefused, SnapshotTaken))
+SPOKEN: dict[str, frozenset[type]] = {
+    "leader": frozenset(ROUTES) - _CLASSIC,
+    "classic": _CLASSIC | _SNAPSHOTS | {ReadChosen, ChosenSlots, CompactedThrough, Voted, AppliedDigest},
+}
+"""The classes that nodes of each mode send to each other: no actor of that mode would know any other."""
+
+VOTES: dict[type, bool] = {
+    Prepare: False,
+    Promise: True,
+    Accepted: True,
+    PrepareSlot: False,
+    PromiseSlot: True,
+    AcceptedSlot: True,
+    Voted: True,
+    Heartbeat: False,
+}
+"""The sender of one of these has the promise of its ``ballot`` on disk, and if True has cast ``votes`` votes.
+
+That count is for the mesh alone, which compares it with those of later lives (B34). It is not part of a message's
+meaning, and equal messages may differ in it.
+"""
