@@ -98,6 +98,13 @@ class States(Protocol):
     def view(self) -> StateView:
         """The durable state in force. Whoever asks closes it."""
 
+    def capture(self, role: str) -> bool:
+        """Let the actor of ``role`` hear ``Captured``, with a view of the state as it is now, once that is on disk.
+
+        The view has what was staged by now and nothing that is staged later. False if it cannot be had: too much waits
+        for the disk. Nothing comes of it either if another generation is put in force meanwhile.
+        """
+
     def begin(self) -> int:
         """Make a new, empty generation. Its number is above that of every generation that the disk ever named."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dkv.actor import StateView
 from dkv.ballot import Ballot
 from dkv.identity import Acquaintance
 from dkv.records import Entry, Value
@@ -33,6 +34,13 @@ class WrittenBack:
     """The applied state is on disk as it was after slot ``applied_through``."""
 
     applied_through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The state that was asked for (``States.capture``). Who receives it closes the view."""
+
+    view: StateView
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,10 @@ class FakeStates:
         self._turn = turn
         self.written: dict[int, dict[bytes, bytes]] = {}
         self.views: list[FakeView] = []
+        self.captured: list[str] = []
+        """The roles that were to get a view."""
+        self.full = False
+        """Whether no view can be had."""
         self.installed: list[int] = []
         self.abandoned: list[int] = []
         self._newest = 1
@@ -50,6 +54,11 @@ class FakeStates:
         pairs = {key: value for key, value in self._turn.stored.items() if key[:1] in APPLIED_KEYS}
         self.views.append(FakeView(pairs))
         return self.views[-1]
+
+    def capture(self, role: str) -> bool:
+        if not self.full:
+            self.captured.append(role)
+        return not self.full
 
     def begin(self) -> int:
         self._newest += 1

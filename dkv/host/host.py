@@ -19,13 +19,15 @@ from typing import Any
 
 from dkv import noted
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced, TakesNotes
-from dkv.events import PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired, WrittenBack
+from dkv.events import Captured, PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired, WrittenBack
 from dkv.host.commits import Commits
 from dkv.host.layers import Layers, StateLayers
 from dkv.host.seams import Call, ClientPort, Clock, Network, Source
+from dkv.host.states import DurableState
 from dkv.host.turn import HostTurn
 from dkv.host.write_back import WriteBack
 from dkv.identity import Acquaintance
+from dkv.keys import APPLIED_THROUGH, unpack_number
 from dkv.settings import Limits, Timings
 from dkv.storage.store import Generations, Store, StoreFailed
 
@@ -251,7 +253,8 @@ class Host:
         """Hand everything undurable to the store, unless a commit is under way or there is nothing to write."""
         if self._commits.under_way or self.failed:
             return
-        write_back = not self.layers.state.writing and self._write_back.is_due()
+        state = self.layers.state
+        write_back = state.writing is None and (state.closed is not None or self._write_back.is_due())
         writes = self.layers.begin_commit(write_back)
         if write_back:
             self._write_back.written()
@@ -289,9 +292,9 @@ class Host:
     def _write_state(self) -> None:
         """Begin the write-back that waited for the log, if one did."""
         state = self.layers.state
-        if state.writing and not self._writing_state:
+        if state.writing is not None and not self._writing_state:
             self._writing_state = True
-            self.generations.current.commit(state.writing, partial(self._state_written, state))
+            self.generations.current.commit(state.writing.writes, partial(self._state_written, state))
 
     def _state_written(self, state: StateLayers, failure: StoreFailed | None) -> None:
         if failure is not None:
@@ -299,9 +302,12 @@ class Host:
         if self.failed or state is not self.layers.state:
             return  # The second: a snapshot has taken the place of that state meanwhile.
         self._writing_state = False
-        through = state.end_write_back()
+        written, here = state.end_write_back(), Address(self._node, HOST)
+        for role in written.wanted_by:  # now: the next write-back must not come between
+            self.deliver(role, here, Captured(DurableState(self.generations.current.view())))
+        through = unpack_number(written.writes.get(APPLIED_THROUGH))
         if through:
-            self.deliver(LEARNER, Address(self._node, HOST), WrittenBack(through))
+            self.deliver(LEARNER, here, WrittenBack(through))
         self.wake()
 
     def installed(self) -> None:

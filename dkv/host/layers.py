@@ -4,14 +4,18 @@ The keys of the log and those of the state are in two stores. What is *persisted
 log's next commit. What is *staged* waits for a write-back: the log's keys go with the commit of the log that begins it,
 and the state's keys, all of them, with a commit of the state behind that one. Reads see the newest. An erased key is a
 key whose value is None.
+
+Who needs the state on disk as it is after one slot exactly *closes* what is staged: the next write-back writes that and
+nothing else, while what comes after is staged beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, unpack_number
+from dkv.keys import APPLIED_KEYS
 from dkv.settings import MIB
 from dkv.storage.store import Store
 
@@ -103,6 +107,18 @@ class LogLayers:
         self._committing_bytes = 0
 
 
+@dataclass(slots=True)
+class Closed:
+    """Staged writes that nothing is added to any more, and what they take in memory, in bytes.
+
+    ``wanted_by`` are the roles of actors that wait for a view of the state with these writes and no later ones.
+    """
+
+    writes: Writes
+    size: int
+    wanted_by: list[str] = field(default_factory=list)
+
+
 class StateLayers:
     """The keys of one generation of the state on their way to ``store``.
 
@@ -113,21 +129,34 @@ class StateLayers:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.staged = Staged()
-        self.writing: Writes = {}
+        self.closed: Closed | None = None
+        """What the next write-back writes, if it was closed for somebody."""
+        self.writing: Closed | None = None
         """What the write-back under way writes, or is to write when the log has come so far."""
-        self.writing_bytes = 0
         self._read: Writes = {}
         self._read_bytes = 0
+        self._newest_first: tuple[Writes, ...] = ()
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Say where to look for a key: bound once for each layer that comes or goes, since every read goes by it."""
+        older = (each.writes for each in (self.closed, self.writing) if each is not None)
+        self._newest_first = (self.staged.writes, *older, self._read)
+
+    @property
+    def writing_bytes(self) -> int:
+        """What is closed or under way takes in memory."""
+        return sum(each.size for each in (self.closed, self.writing) if each is not None)
 
     def stage(self, key: bytes, value: bytes | None) -> None:
-        """Write with the next write-back."""
+        """Write with the next write-back; if that is closed, with the one behind it."""
         self.staged.put(key, value)
         if key in self._read:
             self._forget(key)
 
     def load(self, key: bytes) -> bytes | None:
         """The key's newest value."""
-        for layer in (self.staged.writes, self.writing, self._read):
+        for layer in self._newest_first:
             value = layer.get(key, _ABSENT)
             if value is not _ABSENT:
                 return value  # type: ignore[return-value]  # not _ABSENT, so a value of the layer
@@ -144,18 +173,47 @@ class StateLayers:
 
     def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         """As ``Layers.scan``."""
-        return _merged((self.writing, self.staged.writes), self.store, prefix, start)
+        oldest_first = tuple(reversed(self._newest_first))[1:]  # without what was read, which the store has
+        return _merged(oldest_first, self.store, prefix, start)
+
+    @property
+    def all_written(self) -> bool:
+        """Whether the store has everything."""
+        return not self.staged.writes and self.closed is None and self.writing is None
+
+    def close_for(self, role: str) -> bool:
+        """Let a write-back end here, so that the actor of ``role`` gets a view of the state as it is now.
+
+        False if there is no room: another one is closed already, and what came after it cannot wait behind both. There
+        must be something that the store does not have yet.
+        """
+        if self.staged.writes:
+            if self.closed is not None:
+                return False
+            size = self.staged.size
+            self.closed = Closed(self.staged.take(), size)
+            self._arrange()
+        last = self.closed or self.writing
+        assert last is not None, "a view of all that is written can be had at once"
+        last.wanted_by.append(role)
+        return True
 
     def begin_write_back(self) -> None:
-        """What is staged by now is what the write-back writes."""
-        assert not self.writing, "a write-back is under way"
-        self.writing_bytes = self.staged.size
-        self.writing = self.staged.take()
+        """What is closed is what the write-back writes; if nothing is, all that is staged by now."""
+        assert self.writing is None, "a write-back is under way"
+        if self.closed is not None:
+            self.writing, self.closed = self.closed, None
+        elif self.staged.writes:
+            size = self.staged.size
+            self.writing = Closed(self.staged.take(), size)
+        self._arrange()
 
-    def end_write_back(self) -> int:
-        """It is in the store; the ``applied_through`` that it wrote, 0 if it wrote none."""
-        written, self.writing, self.writing_bytes = self.writing, {}, 0
-        return unpack_number(written.get(APPLIED_THROUGH))
+    def end_write_back(self) -> Closed:
+        """It is in the store; what it has written."""
+        written, self.writing = self.writing, None
+        assert written is not None
+        self._arrange()
+        return written
 
 
 class Layers:
@@ -169,7 +227,8 @@ class Layers:
     def undurable_bytes(self) -> int:
         """What waits for the disk, in bytes. What is staged counts only while an earlier write-back is under way."""
         state = self.state
-        return self.log.undurable_bytes + (state.writing_bytes + state.staged.size if state.writing else 0)
+        waiting = state.writing_bytes
+        return self.log.undurable_bytes + (waiting + state.staged.size if waiting else 0)
 
     @property
     def staged_bytes(self) -> int:

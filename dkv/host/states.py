@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dkv.events import StateWritten
+from dkv.events import Captured, StateWritten
 from dkv.host.layers import Layers
 from dkv.keys import APPLIED_THROUGH, GENERATION, pack_number, unpack_number
 from dkv.storage.store import Generations, StoreFailed, StoreView
 
 
 class TurnStates:
-    """``States`` for the turns of one actor; ``deliver`` puts a message into its mailbox.
+    """``States`` for the turns of one actor; ``deliver`` puts a message from it into the mailbox of an actor here.
 
     ``installing()`` hears of a switch: what this turn sends must wait for the commit that has it.
     """
@@ -20,12 +20,14 @@ class TurnStates:
         self,
         generations: Generations,
         layers: Layers,
-        deliver: Callable[[StateWritten], None],
+        role: str,
+        deliver: Callable[[str, StateWritten | Captured], None],
         installing: Callable[[], None],
         failed: Callable[[StoreFailed], None],
     ) -> None:
         self._generations = generations
         self._layers = layers
+        self._role = role
         self._deliver = deliver
         self._installing = installing
         self._failed = failed
@@ -33,13 +35,19 @@ class TurnStates:
     def view(self) -> DurableState:
         return DurableState(self._generations.current.view())
 
+    def capture(self, role: str) -> bool:
+        if not self._layers.state.all_written:
+            return self._layers.state.close_for(role)
+        self._deliver(role, Captured(self.view()))
+        return True
+
     def begin(self) -> int:
         return self._generations.begin()
 
     def write(self, generation: int, pairs: Mapping[bytes, bytes]) -> None:
         def written(failure: StoreFailed | None) -> None:
             if failure is None:
-                self._deliver(StateWritten(generation))
+                self._deliver(self._role, StateWritten(generation))
             else:
                 self._failed(failure)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from random import Random
 from typing import Any, Protocol
 
@@ -65,7 +64,8 @@ class HostTurn:
         self.states = TurnStates(
             keeper.generations,
             layers,
-            partial(keeper.deliver, address.role, address),
+            address.role,
+            lambda role, message: keeper.deliver(role, address, message),
             self._install,
             keeper.store_failed,
         )

@@ -23,6 +23,7 @@ STEPS = st.lists(
         st.tuples(st.just("begin"), st.booleans()),
         st.tuples(st.just("end")),
         st.tuples(st.just("back")),
+        st.tuples(st.just("close")),
     ),
     min_size=10,
     max_size=40,
@@ -48,6 +49,8 @@ class Stores:
             self.end()
         elif name == "back" and self.state.committing:
             self.back()
+        elif name == "close" and not layers.state.all_written:
+            layers.state.close_for("somebody")
 
     def begin(self, write_back: bool) -> Writes:
         """Begin a commit of the log."""
@@ -60,7 +63,7 @@ class Stores:
         self.log.complete()
         self.layers.log.end_commit()
         if self.layers.state.writing and not self.state.committing:
-            self.state.commit(self.layers.state.writing, lambda failure: None)
+            self.state.commit(self.layers.state.writing.writes, lambda failure: None)
 
     def back(self) -> None:
         """The write-back is on disk."""
@@ -69,7 +72,7 @@ class Stores:
 
     def finish(self) -> None:
         """Everything goes to the disk."""
-        for _ in range(2):
+        for _ in range(3):
             for step in (("end",), ("back",), ("begin", True), ("end",), ("back",)):
                 self.do(*step)
 
@@ -132,8 +135,11 @@ class LayersTests(SynchronousTestCase):
         stores = Stores()
         staged: dict[bytes, bytes | None] = {}
         for name, *arguments in steps:
-            if name == "begin" and arguments[0] and not stores.log.committing and not stores.layers.state.writing:
-                staged = {}
+            state = stores.layers.state
+            if name == "begin" and arguments[0] and not stores.log.committing and state.writing is None:
+                staged = {key: value for key, value in staged.items() if state.closed and key[:1] in APPLIED_KEYS}
+            elif name == "close" and state.closed is None:
+                staged = {key: value for key, value in staged.items() if key[:1] not in APPLIED_KEYS}
             stores.do(name, *arguments)
             if name in ("persist", "stage"):
                 key, value = arguments
@@ -187,7 +193,35 @@ class LayersTests(SynchronousTestCase):
         self.assertEqual(self.stores.begin(False), {b"P": b"promise"})
         self.stores.end()
         self.assertEqual(self.stores.begin(True), {b"C": b"mark"})
-        self.assertEqual(self.layers.state.writing, {b"S": b"state"})
+        assert self.layers.state.writing is not None
+        self.assertEqual(self.layers.state.writing.writes, {b"S": b"state"})
+
+    def test_closed(self) -> None:
+        """What is staged after somebody has asked for the state as it is must not be in it; reads see the newest."""
+        state = self.layers.state
+        self.layers.stage(b"Sa", b"1")
+        self.layers.stage(b"Sb", b"1")
+        self.assertTrue(state.close_for("first"))
+        self.assertTrue(state.close_for("second"))
+        self.layers.stage(b"Sa", None)
+        self.assertFalse(state.close_for("third"))
+        self.assertEqual((self.layers.load(b"Sa"), self.layers.load(b"Sb")), (None, b"1"))
+        self.assertEqual(list(self.layers.scan(b"S")), [(b"Sb", b"1")])
+        written = []
+        for _ in range(2):
+            self.stores.begin(True)
+            self.stores.log.complete()
+            self.layers.log.end_commit()
+            assert state.writing is not None
+            self.assertTrue(state.close_for("last"))
+            self.stores.state.commit(state.writing.writes, lambda failure: None)
+            self.stores.state.complete()
+            layer = state.end_write_back()
+            written.append((layer.writes, layer.wanted_by))
+        self.assertEqual(
+            written, [({b"Sa": b"1", b"Sb": b"1"}, ["first", "second"]), ({b"Sa": None}, ["last", "last"])]
+        )
+        self.assertTrue(state.all_written)
 
     def test_written_both_ways(self) -> None:
         """The last write counts, whichever kind it was, before and after the commits that bring it to the disk."""
