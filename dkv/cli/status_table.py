@@ -47,7 +47,7 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
     told = [number for number, each in enumerate(found) if not each.problem]
     if told:
         lines.append("")
-        head = ["NODE", "LOG SLOTS", "COMMIT P99"]
+        head = ["NODE", "LOG SLOTS", "LOG", "STATE", "KEYS", "COMMIT P99"]
         rows = [_stored(found[number].fields) for number in told]
         if rates is not None:
             head.append("WRITES/S")
@@ -84,6 +84,9 @@ def _stored(fields: dict[str, Any]) -> list[Cell]:
     return [
         cell(fields.get("node")),
         cell(fields.get("log_slots")),
+        right(size(fields.get("log_bytes"))),
+        right(size(fields.get("state_bytes"))),
+        cell(fields.get("state_keys")),
         right(milliseconds(fields.get("commit_p99_ms"))),
     ]
 

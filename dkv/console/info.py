@@ -1,7 +1,7 @@
 """INFO: the state of a node in Redis's words, for ``redis-cli --stat``, exporters, and libraries that connect.
 
-Every value is true. A field without a true value is left out, above all the number of keys: nobody counts them, because
-a write does not look whether its key exists.
+Every value is true. A field without a true value is left out, above all the section ``Keyspace``: a write does not look
+whether its key exists, so the number of keys is only known as it was some time ago (``dkv_state_keys``).
 """
 
 from __future__ import annotations

@@ -85,7 +85,9 @@ class Inspection:
         """The fields of INFO."""
         port = listening_port(self._config.member(self.identity.node).client)
         uptime_seconds = self._now() - self._began_at
-        return info_sections(self._notes.status(), self.identity, self._clients, port, uptime_seconds)
+        stored = {f"dkv_{name}": value for name, value in self._stored().items() if value is not None}
+        own = {**self._notes.status(), **stored}
+        return info_sections(own, self.identity, self._clients, port, uptime_seconds)
 
     def metrics(self) -> bytes:
         """The metrics in Prometheus's text format."""
@@ -95,6 +97,8 @@ class Inspection:
         clients = self._clients
         return Readings(
             self._surroundings.build,
+            self._surroundings.sizes(),
+            self._surroundings.counted(),
             all(condition.holds for condition in self.conditions()),
             self._host.commit_seconds,
             len(self._mesh.connected),
@@ -139,9 +143,8 @@ class Inspection:
             "chosen_through": metrics.chosen_through,
             "applied_through": metrics.applied_through,
             "compacted_through": metrics.compacted_through,
-            "log_slots": metrics.log_slots,
+            **self._stored(),
             "differs_from": metrics.differs_from,
-            "commit_p99_ms": _milliseconds(metrics.commit_p99_seconds),
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
@@ -157,6 +160,19 @@ class Inspection:
             "admin": None if member.admin is None else shortest(member.admin) or member.admin.bind,
             "faults_allowed": self.faults_allowed,
             "faults": self.faults.status(),
+        }
+
+    def _stored(self) -> dict[str, int | float | None]:
+        """What the node stores, and how its disk does; None for what is not known, or not yet."""
+        sizes, counted, metrics = self._surroundings.sizes(), self._surroundings.counted(), self._metrics
+        return {
+            "log_slots": metrics.log_slots,
+            "log_bytes": sizes.log_bytes if sizes else None,
+            "state_bytes": sizes.state_bytes if sizes else None,
+            "state_keys": counted.keys if counted else None,
+            "state_live_bytes": counted.live_bytes if counted else None,
+            "state_counted_seconds": round(self._now() - counted.at, 1) if counted else None,
+            "commit_p99_ms": _milliseconds(metrics.commit_p99_seconds),
         }
 
     # --- the log ---

@@ -25,6 +25,7 @@ from dkv.actor import Takers
 from dkv.ballot import ZERO, Ballot
 from dkv.console.recent import RecentTimes
 from dkv.console.snapshot_counts import SnapshotCounts
+from dkv.console.surroundings import Counted, Sizes
 from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -57,6 +58,8 @@ class Readings(NamedTuple):
     """
 
     build: Mapping[str, str]
+    sizes: Sizes | None
+    counted: Counted | None
     ready: bool
     commit_seconds: float
     peers_connected: int
@@ -78,6 +81,7 @@ class NodeMetrics:
 
     def __init__(self, labels: Mapping[str, str], read: Callable[[], Readings], now: Callable[[], float]) -> None:
         self._labels = dict(labels)
+        self._now = now
         self._read = read
         self.chosen_through = self.applied_through = self.compacted_through = 0
         self.applied_ops = self.duplicates_suppressed = self.catchup_entries_applied = 0
@@ -220,6 +224,7 @@ class NodeMetrics:
         help = "Always 1; the labels say which node this is, and how its cluster agrees"
         yield InfoMetricFamily("dkv_node", help, self._labels)
         yield from self._agreement(reading)
+        yield from self._stored(reading)
         yield from self.snapshots.collect()
         yield from self._work(reading)
         yield from self._surroundings(reading)
@@ -242,6 +247,16 @@ class NodeMetrics:
         yield _gauge("dkv_digest_differs", "Peers that applied another log than this node", len(self.differs_from))
         help = "Commands applied from slots that came by catch-up, since the process began"
         yield _gauge("dkv_catchup_entries_applied", help, self.catchup_entries_applied)
+
+    def _stored(self, reading: Readings) -> Iterator[Metric]:
+        if reading.sizes is not None:
+            yield _gauge("dkv_log_bytes", "Bytes of the files of the log's database", reading.sizes.log_bytes)
+            yield _gauge("dkv_state_bytes", "Bytes of the files of the state's database", reading.sizes.state_bytes)
+        if reading.counted is not None:
+            yield _gauge("dkv_state_keys", "Keys, when they were counted last", reading.counted.keys)
+            yield _gauge("dkv_state_live_bytes", "Bytes of these keys and their values", reading.counted.live_bytes)
+            help = "How long ago keys were counted last"
+            yield _gauge("dkv_state_count_age_seconds", help, self._now() - reading.counted.at)
 
     def _work(self, reading: Readings) -> Iterator[Metric]:
         help = "Write commands executed here since the log was replayed at start; no reads, no-ops or repeats"

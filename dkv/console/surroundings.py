@@ -7,11 +7,32 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of the files of the log, and of all generations of the state that are on disk."""
+
+    log_bytes: int
+    state_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The keys after slot ``applied_through``, and the bytes of keys and values; counted until ``at``."""
+
+    keys: int
+    live_bytes: int
+    applied_through: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """Handed to ``Inspection`` by the process.
 
     ``build`` has the labels of ``dkv_build_info``. ``lines_dropped`` counts the lines of the log that were lost.
+    ``sizes`` and ``counted`` are None where there is nothing to be known, or nothing yet.
     """
 
     build: Mapping[str, str]
     lines_dropped: Callable[[], int]
+    sizes: Callable[[], Sizes | None]
+    counted: Callable[[], Counted | None]

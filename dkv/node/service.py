@@ -34,6 +34,8 @@ from dkv.net.sending import SenderOf, by_write
 from dkv.node import foreign, logs
 from dkv.node.assembly import add_actors
 from dkv.node.build import build_labels
+from dkv.node.file_sizes import FileSizes
+from dkv.node.key_count import KeyCount
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
@@ -197,11 +199,16 @@ class NodeService(MultiService):
             self._clients,
             self._notes,
             self._reactor.seconds,
-            Surroundings(build_labels(), logs.lines_dropped),
+            self._surroundings(self._states),
         )
         members = [member.id for member in config.members]
         add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
         self._host.connect(self._mesh, self._clients)
+
+    def _surroundings(self, states: StateDirectories) -> Surroundings:
+        self._key_count = KeyCount(self._reactor, lambda: states.current, self._host.store_failed)
+        sizes = FileSizes(self._directory, self._reactor.seconds)
+        return Surroundings(build_labels(), logs.lines_dropped, sizes, lambda: self._key_count.counted)
 
     def _run(self, identity: Identity) -> None:
         self._running = True
@@ -209,6 +216,7 @@ class NodeService(MultiService):
             self._admin_door.open(admin_site(self._inspection))
         self._client_door.open(self._clients)
         self._host.start()
+        self._key_count.start()
         self._mesh.setServiceParent(self)  # type: ignore[no-untyped-call]  # as above
         self._log.info(
             "started",
@@ -245,6 +253,7 @@ class NodeService(MultiService):
         yield self._close_doors()
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._running:
+            self._key_count.stop()
             self._host.stop()
         if self._states is not None:
             self._states.close()

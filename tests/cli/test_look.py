@@ -77,18 +77,18 @@ class StatusTests(LookTestCase):
 
     def test_table(self) -> None:
         """A row for each node, aligned, without an escape sequence where no terminal is."""
-        result = self.run_at(
-            ["status"], a=status(1, commit_p99_ms=2.46, log_slots=70), b=status(2, applied=4, ballot="5.2")
-        )
+        stored = {"log_slots": 70, "log_bytes": 3 << 19, "state_bytes": 2 << 30, "state_keys": 1234}
+        first = status(1, commit_p99_ms=2.46, **stored)
+        result = self.run_at(["status"], a=first, b=status(2, applied=4, ballot="5.2"))
         self.assertEqual(
             result.stdout,
             "NODE  ENDPOINT  ROLE      BALLOT  PROMISED  CHOSEN  APPLIED  LAG  LEADER  READY\n"
             "   1  a:1       leader    4.1     4.1            9        9    0       1  yes\n"
             "   2  b:1       follower  4.1     5.2            9        4    5       1  yes\n"
             "\n"
-            "NODE  LOG SLOTS  COMMIT P99\n"
-            "   1         70      2.5 ms\n"
-            "   2          -           -\n",
+            "NODE  LOG SLOTS      LOG    STATE  KEYS  COMMIT P99\n"
+            "   1         70  1.5 MiB  2.0 GiB  1234      2.5 ms\n"
+            "   2          -        -        -     -           -\n",
         )
         self.assertEqual(result.exit_code, 0)
 

@@ -12,13 +12,27 @@ from dkv import noted
 from dkv.actor import Note, NoteFields
 from dkv.ballot import Ballot
 from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
+from dkv.console.surroundings import Counted, Sizes
 from dkv.messages import Accept, AcceptSlot, Prepare
 
 BUILD = {"version": "1.2.3", "python": "3.14.0", "leveldb": "1.22", "binding": 'py"vel 1.5'}
 NODE = {"cluster": "shop", "node": "1", "mode": "classic"}
 READINGS = Readings(
-    BUILD, True, 0.25, 2, 7, 3, 1, {"mailbox_messages": 5}, {Prepare: 4, Accept: 10, AcceptSlot: 5}, {2: 6}, {3: 8}, 4
-)  # fmt: skip
+    BUILD,
+    Sizes(300, 200),
+    Counted(3, 90, 17, 5.0),
+    ready=True,
+    commit_seconds=0.25,
+    peers_connected=2,
+    connections=7,
+    connections_refused=3,
+    inputs_refused=1,
+    queues={"mailbox_messages": 5},
+    sent={Prepare: 4, Accept: 10, AcceptSlot: 5},
+    dropped={2: 6},
+    delayed={3: 8},
+    lines_dropped=4,
+)
 
 
 class MetricsTests(SynchronousTestCase):
@@ -48,7 +62,8 @@ class MetricsTests(SynchronousTestCase):
             "leader", "is_leader", "ballot_round", "ready", "peers_connected", "commit_seconds_bucket",
             "batch_commands_bucket", "client_seconds_bucket", "queue_depth", "connections", "refused_requests_total",
             "fault_dropped_messages_total", "fault_delayed_messages_total", "digest_differs",
-            "compacted_index", "log_slots", "build_info", "node_info", "commit_under_way_seconds",
+            "log_slots", "log_bytes", "state_bytes", "state_keys", "compacted_index", "build_info", "node_info",
+            "commit_under_way_seconds",
         ):  # fmt: skip
             self.assertIn(f"dkv_{name}", names)
 
@@ -78,6 +93,16 @@ class MetricsTests(SynchronousTestCase):
         self.note(noted.chosen, through=510)
         samples = self.samples()
         self.assertEqual((samples["dkv_compacted_index"], samples["dkv_log_slots"]), (420, 90))
+
+    def test_stored(self) -> None:
+        """What fills the disk, how much of it is live, and how old the count of keys is."""
+        self.clock.advance(65.0)
+        samples = self.samples()
+        names = ("log_bytes", "state_bytes", "state_keys", "state_live_bytes", "state_count_age_seconds")
+        self.assertEqual([samples[f"dkv_{name}"] for name in names], [300, 200, 3, 90, 60])
+        unknown = NodeMetrics(NODE, lambda: READINGS._replace(sizes=None, counted=None), self.clock.seconds)
+        for name in names:
+            self.assertNotIn(f"dkv_{name}", unknown.text().decode(), "an unknown number is not 0")
 
     def test_differs(self) -> None:
         """How many peers applied another log: 0 again when the one that did was replaced."""
