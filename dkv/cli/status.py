@@ -70,7 +70,8 @@ def status(to: Access, watched: bool) -> int:
     for millions. "state_counted_seconds" of --output json says how long.
 
     COMMIT P99 is a time that 99 of 100 writes to its disk did not exceed in the last half minute to minute. Below the
-    tables are a line for each reason why a node does not serve, and for each peer that it does not reach.
+    tables are a line for each snapshot under way, for each reason why a node does not serve, and for each peer that it
+    does not reach.
 
     With --watch the tables are drawn again in place every second, or printed one after another into a pipe, and
     WRITES/S says how many write commands each node applied in a second. Ctrl-C ends it with status 0.

@@ -37,7 +37,10 @@ def lags(found: Sequence[Found]) -> list[int | None]:
 
 
 def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = None) -> list[str]:
-    """The tables, then why nodes do not serve. ``rates`` says for each status how many writes a second were applied."""
+    """The tables, then a line for each snapshot under way and for each thing that is wrong.
+
+    ``rates`` says for each status how many writes a second were applied.
+    """
     lines: list[str] = []
     table = Table(
         "NODE", "ENDPOINT", "ROLE", "BALLOT", "PROMISED", "CHOSEN", "APPLIED", "LAG", "LEADER", "READY",
@@ -54,7 +57,7 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
             rows = [[*row, cell(rates[number])] for row, number in zip(rows, told, strict=True)]
         Table(*head, say=lines.append).add(rows)
     for each in found:
-        lines += map(one_line, _troubles(each))
+        lines += map(one_line, (*_snapshots(each.fields), *_troubles(each)))
     return lines
 
 
@@ -89,6 +92,21 @@ def _stored(fields: dict[str, Any]) -> list[Cell]:
         cell(fields.get("state_keys")),
         right(milliseconds(fields.get("commit_p99_ms"))),
     ]
+
+
+def _snapshots(fields: dict[str, Any]) -> list[str]:
+    """The snapshots that a node receives and sends."""
+    name, snapshot = f"node {fields.get('node')}", fields.get("snapshot")
+    if not isinstance(snapshot, dict):
+        return []
+    lines = []
+    if snapshot.get("receiving_from"):
+        so_far = size(snapshot.get("received_bytes")) or "some"
+        lines.append(f"{name} receives a snapshot from node {snapshot['receiving_from']}: {so_far} so far")
+    sending_to = snapshot.get("sending_to")
+    if sending_to and isinstance(sending_to, list):
+        lines.append(f"{name} sends a snapshot to node {' and node '.join(map(str, sending_to))}")
+    return lines
 
 
 def rate(before: Found, now: Found) -> int | None:

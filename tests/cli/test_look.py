@@ -122,6 +122,16 @@ class StatusTests(LookTestCase):
         for strange in (status(1, peers=7, failing=[]), status(1, peers=[7, {}], failing={})):
             self.assertEqual(len(self.run_at(["status"], a=strange).stdout.splitlines()), 5)
 
+    def test_snapshots(self) -> None:
+        """Whoever waits for a node to come back sees how far its snapshot is, and who sends it."""
+        sends = {"receiving_from": None, "received_bytes": 9, "sending_to": [2, 3]}
+        receives = {"receiving_from": 1, "received_bytes": 3 << 19, "sending_to": []}
+        result = self.run_at(["status"], a=status(1, snapshot=sends), b=status(2, snapshot=receives))
+        self.assertEqual(
+            result.stdout.splitlines()[7:],
+            ["node 1 sends a snapshot to node 2 and node 3", "node 2 receives a snapshot from node 1: 1.5 MiB so far"],
+        )
+
     def test_nobody(self) -> None:
         """3, as in the other commands."""
         self.assertEqual(self.run_at(["status"], a=None, b=None).exit_code, 3)
