@@ -16,10 +16,10 @@ from sys import maxsize
 
 from dkv import noted
 from dkv.actor import LEARNER, Address, Fenced, Turn
-from dkv.keys import DIGEST, RECORD, slot_of
+from dkv.keys import DIGEST
 from dkv.messages import AppliedDigest
 from dkv.paxos.quorum import is_quorum
-from dkv.records import NO_DIGEST, Value, digest_after, unpack_record
+from dkv.records import NO_DIGEST, Value, digest_after
 
 KEPT = 4_096
 """How many of the newest slots' digests are kept. A peer that is further behind compares when it gets here."""
@@ -44,17 +44,11 @@ class Digests:
         self._telling = False
 
     def start(self, turn: Turn, through: int) -> None:
-        """Load the digest of all slots up to ``through``, which are applied.
-
-        A directory of formats 1 and 2 has none: it is made from the acceptor's log, which is whole in those.
-        """
+        """Load the digest of all slots up to ``through``, which are applied."""
         digest = turn.load(DIGEST)
-        if digest is None:
-            digest = _of_log(turn, through)
-            if through:
-                turn.stage(DIGEST, digest)
+        assert (digest is None) == (through == 0), f"the state of slot {through} has the digest {digest!r}"
         self._through = through
-        self._newest = deque((digest,), KEPT)
+        self._newest = deque((digest or NO_DIGEST,), KEPT)
 
     def add(self, value: Value) -> bytes:
         """The next slot is applied, and has this value; returns the digest of the log with it."""
@@ -115,17 +109,3 @@ class Digests:
             if is_quorum(self._differing, self._members):
                 others = ", ".join(map(str, sorted(self._differing)))
                 raise Fenced(f"what was applied here up to slot {claim.through} is not what nodes {others} applied")
-
-
-def _of_log(turn: Turn, through: int) -> bytes:
-    """The digest of the log's first ``through`` slots, read from its records."""
-    digest, expected = NO_DIGEST, 1
-    if through:
-        for key, data in turn.scan(RECORD):
-            slot = slot_of(key)
-            assert slot == expected, f"slot {expected} is applied, and the log has no record of it"
-            digest, expected = digest_after(digest, unpack_record(data).value), slot + 1
-            if slot == through:
-                break
-    assert expected == through + 1, f"slot {expected} is applied, and the log has no record of it"
-    return digest

@@ -28,6 +28,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.gateway.reads.READABLE_MAX": (1, 2),
     "dkv.gateway.reads.READ_ENTRIES_MAX": (1, 2),
     "dkv.gateway.runs.READ_BYTES": (1, 200),
+    "dkv.paxos.acceptor.ERASE_SECONDS": (0.001, 0.5),
     "dkv.paxos.acceptor.PROGRESS_SLOTS": (1, 5),
     "dkv.paxos.acceptor.VOTED_SECONDS": (0.02, 3.0),
     "dkv.paxos.catchup.DOUBLINGS_MAX": (0, 1),
@@ -42,6 +43,8 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.classic.patience.WAIT_SLOTS": (2, 8),
     "dkv.paxos.leadership.EARLY_SUBMITS_MAX": (1, 2),
     "dkv.paxos.leadership.MARK_SECONDS": (0.0001, 0.05, 0.4),
+    "dkv.paxos.tail.BLOCKS": (1, 4),
+    "dkv.paxos.tail.HELD_TIMES": (1, 2),
     "dkv.paxos.backoff.BACKOFF_MAX": (1, 3),
 }
 """The values that each may be drawn as: small, or unusual."""

@@ -1,7 +1,7 @@
 """The invariants of the protocol, checked from outside at every message and every commit.
 
 Each check looks at disks and at messages on their way, never at what an actor believes, and says in one English
-sentence what is wrong. docs/known-bugs.md explains I1 to I11.
+sentence what is wrong. docs/known-bugs.md explains I1 to I12.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from dkv.messages import (
 from dkv.paxos.quorum import quorum_size
 from dkv.records import unpack_record
 from dkv.sim.chosen import Chosen
+from dkv.sim.compaction_rules import CompactionRules
 from dkv.sim.ondisk import OnDisk
 from dkv.sim.read_rules import ReadRules
 from dkv.sim.simulated_node import SimulatedNode
@@ -93,6 +94,7 @@ class Invariants:
         self._disks = {node: OnDisk() for node in members}
         self._wiped: set[int] = set()
         self._slots = SlotRules(self._disks, self._wiped, self.chosen, self._quorum, violated)
+        self._compaction = CompactionRules(self._disks, self.chosen, violated)
         self._campaigns: dict[Ballot, _Campaign] = {}
         self._reads = ReadRules(members, violated)
         self._applied_seq: dict[tuple[int, int], int] = {}
@@ -120,7 +122,9 @@ class Invariants:
         # The bounds are those of the commit before: the order within one is not known.
         bounds = {slot_of(key): disk.bound(slot_of(key), node.classic) for key in writes if key[:1] == RECORD}
         for slot, bound in bounds.items():
-            self._check_record(node, disk, slot, writes[record_key(slot)], bound)
+            stored = writes[record_key(slot)]
+            if stored is not None:
+                self._check_record(node, disk, slot, stored, bound)
         stored = writes.get(PROMISE)
         if stored is not None:
             promised = Ballot(*unpack_ballot(stored))
@@ -135,6 +139,10 @@ class Invariants:
         if any(key[:1] in APPLIED_KEYS for key in writes):
             self._violated(f"I9: node {node.number} wrote state into its log")
         self._slots.durable(node.number, writes)
+        self._compaction.durable(node, writes)
+        for slot in bounds:
+            if writes[record_key(slot)] is None:
+                self._compaction.erased(node, slot)
 
     def state_durable(self, node: SimulatedNode, generation: int, writes: dict[bytes, bytes | None]) -> None:
         """Check a write-back that has just become durable."""
@@ -144,17 +152,14 @@ class Invariants:
             disk = self._disks[node.number]
             self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))
             self._check_digest(node, disk.applied_through, writes.get(DIGEST))
-            if disk.applied_through not in disk.records:
+            if disk.applied_through > disk.compacted_through and disk.applied_through not in disk.records:
                 self._violated(f"I9: the state of node {node.number} is ahead of its log")
         else:
             self._violated(f"I9: node {node.number} wrote state without the slot that it amounts to")
 
-    def _check_record(self, life: SimulatedNode, disk: OnDisk, slot: int, value: bytes | None, bound: Ballot) -> None:
+    def _check_record(self, life: SimulatedNode, disk: OnDisk, slot: int, stored: bytes, bound: Ballot) -> None:
         node = life.number
-        if value is None:
-            self._violated(f"I8: node {node} erased the record of slot {slot}")
-            return
-        record, held = unpack_record(value), disk.records.get(slot)
+        record, held = unpack_record(stored), disk.records.get(slot)
         disk.records[slot] = record
         if record.ballot == ZERO and not record.chosen:
             self._violated(f"I7: node {node} stored a value for slot {slot} that was neither accepted nor chosen")
@@ -180,7 +185,7 @@ class Invariants:
     def _check_chosen_through(self, node: int, disk: OnDisk, through: int) -> None:
         if through < disk.chosen_through:
             self._violated(f"I8: chosen_through of node {node} fell from {disk.chosen_through} to {through}")
-        for slot in range(disk.chosen_through + 1, through + 1):
+        for slot in range(max(disk.chosen_through, disk.compacted_through) + 1, through + 1):
             record, chosen = disk.records.get(slot), self.chosen.values.get(slot)
             if record is None or record.value != chosen:
                 what = "nothing" if record is None else "another value"
@@ -227,6 +232,7 @@ class Invariants:
 
     def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
         """Check a message to another node before it leaves."""
+        self._compaction.sending(node, message)
         match message:
             case Promise() | Accepted() | AcceptedSlot() if node.number in self._wiped:
                 self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
@@ -363,8 +369,8 @@ class Invariants:
         if proposal is None:
             self._violated(f"I6: node {sender.node} accepted slot {slot} in ballot {ballot}, which did not propose it")
         elif sender.node not in self._wiped and not self.chosen.has_voted(sender.node, slot, ballot):
-            settled = record is not None and (record.chosen or slot <= disk.chosen_through)
-            if record is None or not (settled or record.ballot >= ballot):
+            settled = slot <= disk.settled_through or (record is not None and record.chosen)
+            if not settled and (record is None or record.ballot < ballot):
                 self._violated(
                     f"I2: the Accepted of node {sender.node} for slot {slot} in ballot {ballot}"
                     " was delivered before its commit"

@@ -6,12 +6,14 @@ from dkv.ballot import ZERO, Ballot
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
+    COMPACTED,
     PROMISE,
     RECORD,
     SLOT_BALLOT,
     SLOT_PROMISE,
     slot_of,
     unpack_ballot,
+    unpack_compacted,
     unpack_number,
 )
 from dkv.records import SlotRecord, unpack_record
@@ -37,6 +39,7 @@ class OnDisk:
         self.records: dict[int, SlotRecord] = {}
         self.chosen_through = 0
         self.applied_through = 0
+        self.compacted_through = 0
 
     @classmethod
     def of(cls, store: Store, state: Store) -> OnDisk:
@@ -47,8 +50,14 @@ class OnDisk:
         disk.slot_ballot = _ballot(store.get(SLOT_BALLOT))
         disk.records = {slot_of(key): unpack_record(stored) for key, stored in store.scan(RECORD)}
         disk.chosen_through = unpack_number(store.get(CHOSEN_THROUGH))
+        disk.compacted_through, _ = unpack_compacted(store.get(COMPACTED))
         disk.applied_through = unpack_number(state.get(APPLIED_THROUGH))
         return disk
+
+    @property
+    def settled_through(self) -> int:
+        """All up to this slot is known chosen, by either mark: a slot that is compacted was chosen before."""
+        return max(self.chosen_through, self.compacted_through)
 
     def bound(self, slot: int, classic: bool) -> Ballot:
         """The ballot below which there is no vote for ``slot``, in classic mode or not."""
@@ -60,4 +69,4 @@ class OnDisk:
         """Whether ``ballot`` is promised for ``slot``, or the slot is accepted in it or above, or is known chosen."""
         record = self.records.get(slot)
         voted = ZERO if record is None else record.ballot
-        return slot <= self.chosen_through or max(self.bound(slot, True), voted) >= ballot
+        return slot <= self.settled_through or max(self.bound(slot, True), voted) >= ballot

@@ -65,7 +65,7 @@ class SlotRules:
             disk.slot_promises[slot] = Ballot(*unpack_ballot(value))
             if held is not None and disk.slot_promises[slot] < held:
                 self._violated(f"I1: the promise of node {node} for slot {slot} fell from {held}")
-        elif held is not None and slot > disk.chosen_through and disk.promised < held:
+        elif held is not None and slot > disk.settled_through and disk.promised < held:
             self._violated(f"I1: node {node} forgot that it had promised {held} for slot {slot}, which is open")
 
     # --- messages leaving a node, or sent within one ---

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import LEARNER, Address, Fenced
-from dkv.ballot import Ballot
-from dkv.keys import DIGEST, record_key
+from dkv.keys import DIGEST
 from dkv.messages import AppliedDigest
 from dkv.paxos import digests
 from dkv.paxos.digests import Digests
-from dkv.records import NO_DIGEST, NOOP, Batch, SlotRecord, Value, digest_after, pack_record
+from dkv.records import NO_DIGEST, NOOP, Batch, Value, digest_after
 from tests.turns import FakeTurn
 
 BATCHES = st.builds(
@@ -223,20 +222,7 @@ class StartTests(OneNode):
         self.hear(3, "abc")
         self.assertEqual((self.turn.notes, self.turn.staged), ([], {DIGEST: digest_of("abc")}))
 
-    def test_a_directory_of_an_older_format(self) -> None:
-        """Without a digest of what it applied before the upgrade a node would differ from all the others."""
-        log = {
-            record_key(slot): pack_record(SlotRecord(Ballot(slot, 1), value(letter), slot < 3))
-            for slot, letter in enumerate("abcd", 1)
-        }
-        self.begin(log, 3)
-        self.assertEqual(self.turn.staged, {DIGEST: digest_of("abc")})
-        self.apply("d")
-        self.hear(2, "abcd")
-        self.assertEqual(self.turn.notes, [])
-
-    def test_a_log_that_is_not_whole(self) -> None:
-        """A digest of half a log would fence a good node: there is none."""
-        log = {record_key(slot): pack_record(SlotRecord(Ballot(1, 1), NOOP, True)) for slot in (1, 3)}
-        for through in (2, 3, 4):
-            self.assertRaises(AssertionError, self.begin, dict(log), through)
+    def test_a_state_without_its_digest(self) -> None:
+        """A digest that begins anew in the middle would fence a good node: the state is damaged, and says so."""
+        self.assertRaises(AssertionError, self.begin, {}, 3)
+        self.assertRaises(AssertionError, self.begin, {DIGEST: digest_of("abc")}, 0)
