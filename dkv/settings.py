@@ -58,7 +58,7 @@ class Limits:
     write_back_bytes_max: int = 4 * MIB
     poll_lag_slots_max: int = 10_000
     log_tail_slots_max: int = 50_000
-    log_tail_bytes_max: int = 128 * MIB
+    log_tail_bytes_max: int = 64 * MIB
     erasures_max: int = 1_000
 
     def __post_init__(self) -> None:
