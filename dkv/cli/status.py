@@ -66,8 +66,8 @@ def status(to: Access, watched: bool) -> int:
     it was not asked. READY is whether it serves.
 
     LOG SLOTS says how many slots the node's log holds, from where it is compacted to its end; LOG and STATE are the
-    sizes of the files of its two databases. KEYS was counted exactly, but some time ago: seconds for few keys, hours
-    for millions. "state_counted_seconds" of --output json says how long.
+    sizes of the files of its two databases, FREE what is free on their disk. KEYS was counted exactly, but some time
+    ago: seconds for few keys, an hour or so for millions. "state_counted_seconds" of --output json says how long.
 
     COMMIT P99 is a time that 99 of 100 writes to its disk did not exceed in the last half minute to minute. Below the
     tables are a line for each snapshot under way, for each reason why a node does not serve, and for each peer that it

@@ -50,12 +50,13 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
     told = [number for number, each in enumerate(found) if not each.problem]
     if told:
         lines.append("")
-        head = ["NODE", "LOG SLOTS", "LOG", "STATE", "KEYS", "COMMIT P99"]
+        head = ["NODE", "LOG SLOTS", "LOG", "STATE", "KEYS", "FREE", "COMMIT P99"]
         rows = [_stored(found[number].fields) for number in told]
         if rates is not None:
             head.append("WRITES/S")
             rows = [[*row, cell(rates[number])] for row, number in zip(rows, told, strict=True)]
         Table(*head, say=lines.append).add(rows)
+    lines += _shortage([each.fields for each in found])
     for each in found:
         lines += map(one_line, (*_snapshots(each.fields), *_troubles(each)))
     return lines
@@ -90,8 +91,19 @@ def _stored(fields: dict[str, Any]) -> list[Cell]:
         right(size(fields.get("log_bytes"))),
         right(size(fields.get("state_bytes"))),
         cell(fields.get("state_keys")),
+        right(size(fields.get("free_bytes"))),
         right(milliseconds(fields.get("commit_p99_ms"))),
     ]
+
+
+def _shortage(found: Sequence[dict[str, Any]]) -> list[str]:
+    """One line for the disks that are short of space, of which every node tells."""
+    told = [fields.get("writes_refused_for_space") for fields in found]
+    disks = sorted({disk for disks in told if isinstance(disks, list) for disk in disks if isinstance(disk, int)})
+    if not disks:
+        return []
+    nodes = " and ".join(f"node {disk}" for disk in disks)
+    return [f"writes that grow data are refused everywhere, for want of space on the disk of {nodes}"]
 
 
 def _snapshots(fields: dict[str, Any]) -> list[str]:

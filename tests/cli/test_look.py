@@ -77,7 +77,13 @@ class StatusTests(LookTestCase):
 
     def test_table(self) -> None:
         """A row for each node, aligned, without an escape sequence where no terminal is."""
-        stored = {"log_slots": 70, "log_bytes": 3 << 19, "state_bytes": 2 << 30, "state_keys": 1234}
+        stored = {
+            "log_slots": 70,
+            "log_bytes": 3 << 19,
+            "state_bytes": 2 << 30,
+            "state_keys": 1234,
+            "free_bytes": 1 << 29,
+        }
         first = status(1, commit_p99_ms=2.46, **stored)
         result = self.run_at(["status"], a=first, b=status(2, applied=4, ballot="5.2"))
         self.assertEqual(
@@ -86,9 +92,9 @@ class StatusTests(LookTestCase):
             "   1  a:1       leader    4.1     4.1            9        9    0       1  yes\n"
             "   2  b:1       follower  4.1     5.2            9        4    5       1  yes\n"
             "\n"
-            "NODE  LOG SLOTS      LOG    STATE  KEYS  COMMIT P99\n"
-            "   1         70  1.5 MiB  2.0 GiB  1234      2.5 ms\n"
-            "   2          -        -        -     -           -\n",
+            "NODE  LOG SLOTS      LOG    STATE  KEYS     FREE  COMMIT P99\n"
+            "   1         70  1.5 MiB  2.0 GiB  1234  512 MiB      2.5 ms\n"
+            "   2          -        -        -     -        -           -\n",
         )
         self.assertEqual(result.exit_code, 0)
 
@@ -121,6 +127,15 @@ class StatusTests(LookTestCase):
         )
         for strange in (status(1, peers=7, failing=[]), status(1, peers=[7, {}], failing={})):
             self.assertEqual(len(self.run_at(["status"], a=strange).stdout.splitlines()), 5)
+
+    def test_shortage(self) -> None:
+        """Whoever reads MISCONF finds the disk that is short, once, although every node tells of it."""
+        short = {"writes_refused_for_space": [2]}
+        result = self.run_at(["status"], a=status(1, **short), b=status(2, **short))
+        self.assertEqual(
+            result.stdout.splitlines()[7:],
+            ["writes that grow data are refused everywhere, for want of space on the disk of node 2"],
+        )
 
     def test_snapshots(self) -> None:
         """Whoever waits for a node to come back sees how far its snapshot is, and who sends it."""

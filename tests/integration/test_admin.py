@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from http.client import HTTPConnection
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, RealCluster, RealNode, Refused, shared_cluster, wait_until
+from tests.integration.processes import (
+    HOST,
+    RealCluster,
+    RealNode,
+    Refused,
+    child_environment,
+    shared_cluster,
+    wait_until,
+)
 
 REQUEST_SECONDS = 1.5
 CUT_SECONDS = 9
@@ -273,3 +283,43 @@ class FaultsTest(AdminTestCase):
         for node in self.cluster.nodes:
             node.call("DKV.FAULT", "CLEAR")
         self.assertEqual(leader.call("GET", "k"), b"xxxxx")
+
+
+class StoredTest(AdminTestCase):
+    """What a node stores is known, and the log that an operator reads begins where it was compacted."""
+
+    timings = "[limits]\nlog_tail_slots_max = 100\npoll_lag_slots_max = 100\n[timings]\nwrite_back_seconds = 0.1\n"
+
+    def test_compacted(self) -> None:
+        """The log stays short; a reader who begins too early is told what is missing, and gets the rest."""
+        node = self.cluster.nodes[0]
+        for number in range(300):
+            node.call("PUT", f"k{number % 50}", "v" * 100)
+        # As far as it goes: the tail is kept, and a part of a block more.
+        wait_until(lambda: status(node)["log_slots"] <= 107, 10.0, lambda: f"it is short: {status(node)['log_slots']}")
+        found = status(node)
+        self.assertGreaterEqual(found["log_slots"], 100)
+        self.assertEqual(found["log_slots"], found["chosen_through"] - found["compacted_through"])
+        first = found["compacted_through"] + 1
+        self.assertGreaterEqual(node.call("DKV.LOG", 1, 1)[0][0], first)
+        command = [sys.executable, "-m", "dkv.cli.main", "log", "--follow", "--from", "1", "--to", str(first + 1)]
+        words = [*command, "--endpoints", f"{HOST}:{node.port}", "--output", "json"]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=30.0, env=child_environment())
+        self.assertRegex(ended.stderr, r"\Adkv: slots 1 to \d+ were compacted before they could be shown\n\Z")
+        self.assertEqual(ended.returncode, 0)
+        slots = [json.loads(line)["slot"] for line in ended.stdout.splitlines()]
+        self.assertEqual(slots, [first, first + 1])
+
+    def test_counted(self) -> None:
+        """Keys are counted soon, and the sizes are those of the disk."""
+        node = self.cluster.nodes[1]
+        for number in range(70):
+            node.call("PUT", f"k{number % 35}", "v" * 100)
+        wait_until(lambda: status(node)["state_keys"] == 35, 20.0, lambda: f"35 keys: {status(node)['state_keys']}")
+        found, measured = status(node), metrics(node)
+        self.assertGreater(found["state_live_bytes"], 35 * 100)
+        self.assertGreater(found["state_bytes"], found["state_live_bytes"])
+        on_disk = sum(path.stat().st_size for path in node.directory.rglob("*") if path.name != "reserve")
+        self.assertLess(abs(found["log_bytes"] + found["state_bytes"] - on_disk), on_disk / 2)
+        self.assertEqual(measured["dkv_state_keys"], 35)
+        self.assertIn(b"dkv_state_keys:35\r\n", node.call("INFO", "dkv"))
