@@ -130,7 +130,7 @@ class StatusTests(LookTestCase):
 
     def test_shortage(self) -> None:
         """Whoever reads MISCONF finds the disk that is short, once, although every node tells of it."""
-        short = {"writes_refused_for_space": [2]}
+        short: dict[str, Any] = {"writes_refused_for_space": [2]}
         result = self.run_at(["status"], a=status(1, **short), b=status(2, **short))
         self.assertEqual(
             result.stdout.splitlines()[7:],
