@@ -29,6 +29,10 @@ SECTIONS = {
         "log": "log:log",
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster"},
+    "Files of a cluster": {
+        "inspect": "inspect:inspect",
+        "verify": "verify:verify",
+    },
     "Faults and proofs": {
         "scenario": "scenario:scenario",
         "drop-rules": "drop_rules:drop_rules",

@@ -214,6 +214,23 @@ def check_of(write: UncheckedEntry) -> bytes:
     return blake2b(head + lengths + b"".join(parts), digest_size=CHECK_BYTES).digest()
 
 
+def producer_counts(key: bytes, stored: bytes) -> int | None:
+    """How many answers the producer of this key keeps; None if it is the key of an answer. ``ValueError`` for neither.
+
+    ``struct.error`` if what is stored has another form.
+    """
+    if key.startswith(_PRODUCER):
+        return int(_STORED.unpack(stored)[4])
+    if key.startswith(_ANSWER):
+        return None
+    raise ValueError(f"{key!r} is no key of a token")
+
+
+def unpack_answer_of(stored: bytes) -> Result:
+    """The answer that is stored under the key of one; ``ValueError`` if it is none."""
+    return _split(stored)[1]
+
+
 def _split(stored: bytes) -> tuple[bytes, Result]:
     """The stored hash and answer; ``NO_CHECK`` if no hash was stored."""
     if stored[:1] != _CHECKED:

@@ -41,3 +41,8 @@ def revision_of(stored: bytes) -> Revision:
     """The revision in the header."""
     _, slot, index = _HEADER.unpack_from(stored)
     return slot, index
+
+
+def is_string(stored: bytes) -> bool:
+    """Whether the stored bytes begin with the header of a string."""
+    return len(stored) >= HEADER_BYTES and stored[0] == _STRING

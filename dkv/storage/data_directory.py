@@ -34,7 +34,7 @@ beside the log, without revisions. Their logs are whole, so the node makes its s
 start with this version: all nodes come to the same revisions, whenever each was upgraded.
 """
 
-_FIRST_FORMAT_WITH_STATES = 4
+FIRST_FORMAT_WITH_STATES = 4
 
 _ERASED_AT_ONCE = 10_000
 """How many keys of the state of an older format one commit erases."""
@@ -42,7 +42,8 @@ _ERASED_AT_ONCE = 10_000
 _FORMAT_WORD = b"dkv "
 _FORMAT = _FORMAT_WORD + str(FORMAT_VERSION).encode()
 CLUSTER_KEY_BYTES = 16
-_MARKER = "CURRENT"  # every LevelDB directory has this file
+MARKER = "CURRENT"
+"""Every directory of LevelDB has a file of this name."""
 
 
 class DirectoryError(Exception):
@@ -111,11 +112,11 @@ def open_directory(
     with ExitStack() as opened:
         opened.callback(store.close)
         try:
-            version = _check_format(store)
+            version = check_format(store)
             identity = _read_identity(store, cluster, node)
             refuse_fenced(store, directory)
             identity = check_members(store, identity, members) if members else identity
-            if version < _FIRST_FORMAT_WITH_STATES:
+            if version < FIRST_FORMAT_WITH_STATES:
                 _bring_to_format(store, call_from_thread, identity.cluster_key)
             _erase_state_beside_log(store)
             states = StateDirectories(directory, call_from_thread, identity.cluster_key, generation_in_force(store))
@@ -182,7 +183,7 @@ def _lock_empty(directory: str) -> DirectoryLock:
         raise DirectoryError(str(error)) from None
     if held:
         lock.release()
-    if _MARKER in held:
+    if MARKER in held:
         raise DirectoryError(f"the data directory {directory} is initialised already; nothing was changed")
     if held:
         raise DirectoryError(f"the data directory {directory} holds {held[0]!r}; name an empty or a new one")
@@ -214,8 +215,8 @@ def _require_database(directory: str, node: int) -> None:
         raise DirectoryError(f"the data directory {directory} cannot be read: {error.strerror}") from None
     if not held:
         raise DirectoryError(f"the data directory {directory} is empty; {advice}")
-    if _MARKER not in held:
-        raise _not_ours(directory, f"file {_MARKER}")
+    if MARKER not in held:
+        raise not_ours(directory, f"file {MARKER}")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise DirectoryError(f"the data directory {directory} is not writable by this user")
 
@@ -232,18 +233,19 @@ def _explain(directory: str, error: StoreFailed) -> DirectoryError:
     return DirectoryError(text)
 
 
-def _not_ours(directory: str, what: str) -> DirectoryError:
+def not_ours(directory: str, what: str) -> DirectoryError:
+    """The error for a directory that is no data directory, for it lacks something."""
     return DirectoryError(
         f"{directory} is not a data directory of dkv, for it has no {what}; name another one, "
         f"or empty it and initialise it again if `dkv init` was interrupted there"
     )
 
 
-def _check_format(store: LevelDBStore) -> int:
+def check_format(store: LevelDBStore) -> int:
     """The format's version; ``DirectoryError`` if it is not known."""
     stored = store.get(FORMAT)
     if stored is None or not stored.startswith(_FORMAT_WORD):
-        raise _not_ours(store.directory, "format version")
+        raise not_ours(store.directory, "format version")
     version = stored[len(_FORMAT_WORD) :].decode("ascii", "replace")
     if version not in map(str, range(1, FORMAT_VERSION + 1)):
         raise DirectoryError(
@@ -276,7 +278,7 @@ def _erase_state_beside_log(store: LevelDBStore) -> None:
 def _read_identity(store: LevelDBStore, cluster: str, node: int) -> Identity:
     identity = read_identity(store)
     if identity is None:
-        raise _not_ours(store.directory, "identity")
+        raise not_ours(store.directory, "identity")
     if identity.cluster != cluster:
         raise DirectoryError(
             f"the data directory {store.directory} belongs to cluster {identity.cluster!r}, not to {cluster!r}; "
