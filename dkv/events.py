@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dkv.actor import StateView
 from dkv.ballot import Ballot
 from dkv.identity import Acquaintance
-from dkv.records import Entry, Value
+from dkv.records import Entry, ShortDisk, Value
 from dkv.replies import Local, Result
 
 # --- Between consensus actors -------------------------------------------------------------------
@@ -217,6 +217,13 @@ class QuorumHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortOfSpace:
+    """The decision for the whole cluster: writes that grow data are refused while any ``disks`` are named."""
+
+    disks: tuple[ShortDisk, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchApplied:
     """The gateway's own batch (boot, ``seq``) took effect; one result per entry of it."""
 
@@ -312,6 +319,18 @@ class TimerFired:
     """The actor's timer ``name`` is due."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskMeasured:
+    """The node's disk has ``free_bytes`` left. If it is ``short`` of space, ``wanted_bytes`` would be enough.
+
+    It comes about once a second. This node alone does not decide what follows from it (``dkv.paxos.space``).
+    """
+
+    free_bytes: int
+    wanted_bytes: int
+    short: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dkv.ballot import Ballot
-from dkv.records import Batch, SlotRecord, Value
+from dkv.records import Batch, ShortDisk, SlotRecord, Value
 
 # --- Phase 1 (Paxos Made Simple, section 2.2), one Prepare for every slot from from_slot on ---------------------
 
@@ -352,7 +352,8 @@ class Heartbeat:
     """The sender leads in ``ballot``; ``beat`` counts its heartbeats.
 
     ``acked`` is the last heartbeat that the receiver has answered, as the sender knows. The round of Confirms that
-    began with heartbeat ``confirmed`` found a quorum, when all slots up to ``chosen_through`` were chosen.
+    began with heartbeat ``confirmed`` found a quorum, when all slots up to ``chosen_through`` were chosen. While disks
+    are ``short`` of space all nodes refuse writes that grow data: the leader decides that for all.
     """
 
     ballot: Ballot
@@ -360,6 +361,7 @@ class Heartbeat:
     acked: int
     confirmed: int
     chosen_through: int
+    short: tuple[ShortDisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,3 +370,12 @@ class HeartbeatAck:
 
     ballot: Ballot
     beat: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """The sender's disk has ``free_bytes`` left. If it is ``short`` of space, ``wanted_bytes`` would be enough."""
+
+    free_bytes: int
+    wanted_bytes: int
+    short: bool

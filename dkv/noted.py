@@ -82,6 +82,16 @@ def quorum_lost(*, heard: list[int]) -> None:
 
 
 @_note("warning", ELECTOR)
+def growth_refused(*, disks: list[int], free_bytes: int) -> None:
+    """Writes that grow data are refused on all nodes: ``disks`` are short of space, the fullest has ``free_bytes``."""
+
+
+@_note("info", ELECTOR)
+def growth_served() -> None:
+    """All disks have room again: writes that grow data are served."""
+
+
+@_note("warning", ELECTOR)
 def paused(*, seconds: float) -> None:
     """The process stood still: the timer of a heartbeat came so much too late."""
 
@@ -239,12 +249,27 @@ def reads_evaluated(*, commands: int, seconds: float) -> None:
     """Reads got their results; the oldest of them had waited so many ``seconds``."""
 
 
-@_note(MEASURE, GATEWAY)
+@_note(MEASURE, GATEWAY, LEARNER)
 def refused(*, reason: str, count: int) -> None:
     """So many requests were refused; ``reason`` is the first word of the error."""
 
 
 # --- The host ----------------------------------------------------------------------------------------------------
+
+
+@_note("warning", HOST)
+def reserve_given_up(*, free_bytes: int) -> None:
+    """The disk was about to be full, so the reserve was removed; ``free_bytes`` are free with it."""
+
+
+@_note("warning", HOST)
+def disk_hangs(*, seconds: float) -> None:
+    """A commit has been under way for ``seconds``, longer than ``stuck_disk_seconds``."""
+
+
+@_note("info", HOST)
+def disk_works_again() -> None:
+    """The commit that hung is on disk."""
 
 
 @_note(MEASURE, HOST)

@@ -1,4 +1,4 @@
-"""The contents of a slot: batches of entries; and an acceptor's record of a slot, with its stored form."""
+"""Values that several messages carry: the contents of a slot, an acceptor's record of it, and a disk that is short."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ class Batch:
     boot: int
     seq: int
     blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShortDisk:
+    """The disk of ``node`` is short of space: it has ``free_bytes`` left, and ``wanted_bytes`` would be enough."""
+
+    node: int
+    free_bytes: int
+    wanted_bytes: int
 
 
 Value = tuple[Batch, ...]

@@ -18,6 +18,7 @@ from dkv.messages import (
     CompactedThrough,
     Confirm,
     Confirmed,
+    DiskSpace,
     GiveWay,
     Heartbeat,
     HeartbeatAck,
@@ -79,6 +80,7 @@ ROUTES: dict[type, tuple[str, str]] = {
     Resigned: (ELECTOR, ELECTOR),
     Heartbeat: (ELECTOR, ELECTOR),
     HeartbeatAck: (ELECTOR, ELECTOR),
+    DiskSpace: (ELECTOR, ELECTOR),
 }
 """Each class goes from one role to one other role, so a peer cannot hand an actor a message it does not know."""
 
@@ -88,7 +90,7 @@ _CLASSIC = frozenset(
 _SNAPSHOTS = frozenset((SnapshotRequest, SnapshotChunk, SnapshotRefused, SnapshotTaken))
 SPOKEN: dict[str, frozenset[type]] = {
     "leader": frozenset(ROUTES) - _CLASSIC,
-    "classic": _CLASSIC | _SNAPSHOTS | {ReadChosen, ChosenSlots, CompactedThrough, Voted, AppliedDigest},
+    "classic": _CLASSIC | _SNAPSHOTS | {ReadChosen, ChosenSlots, CompactedThrough, Voted, AppliedDigest, DiskSpace},
 }
 """The classes that nodes of each mode send to each other: no actor of that mode would know any other."""
 

@@ -21,8 +21,8 @@ MODES = (LEADER, CLASSIC)
 """The modes of a cluster: how it agrees. All its nodes have the same."""
 
 
-OFF_AT_ZERO = frozenset({"idle_seconds_max"})
-"""The settings that may be 0, which means that there is no bound."""
+OFF_AT_ZERO = frozenset({"idle_seconds_max", "disk_free_bytes_min", "disk_reserve_bytes"})
+"""The settings that may be 0, which means that there is no bound, or no reserve."""
 
 
 class SettingsError(ValueError):
@@ -31,7 +31,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Sizes in bytes and counts, all inclusive. A request fits a batch fits a slot fits a frame."""
+    """Sizes in bytes and counts, all inclusive. A request fits a batch fits a slot fits a frame.
+
+    On a small disk the two of the disk count as a share of it instead (``dkv.storage.room``).
+    """
 
     key_bytes_max: int = 64 * KIB
     value_bytes_max: int = 1 * MIB
@@ -60,6 +63,8 @@ class Limits:
     log_tail_slots_max: int = 50_000
     log_tail_bytes_max: int = 64 * MIB
     erasures_max: int = 1_000
+    disk_free_bytes_min: int = 256 * MIB
+    disk_reserve_bytes: int = 64 * MIB
 
     def __post_init__(self) -> None:
         _check_bounds(self, 1, LIMIT_MAX)

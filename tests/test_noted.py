@@ -18,9 +18,9 @@ from tests.test_architecture import rows_under
 from tests.test_tidy import modules
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
-ROOMS = {"gateway": GATEWAY, "host": HOST, "kv": LEARNER}
+ROOMS = {"gateway": GATEWAY, "host": HOST, "kv": LEARNER, "node": HOST}
 """Rooms in which all that note do so as one actor, or as the host."""
-PARTS = {"digests": LEARNER, "hearing": ELECTOR, "leadership": PROPOSER, "tail": LEARNER}
+PARTS = {"digests": LEARNER, "hearing": ELECTOR, "leadership": PROPOSER, "space": ELECTOR, "tail": LEARNER}
 """Parts of actors in ``paxos``; the other modules there are actors of their names."""
 
 

@@ -101,6 +101,7 @@ class Inspection:
             self._surroundings.counted(),
             all(condition.holds for condition in self.conditions()),
             self._host.commit_seconds,
+            self._surroundings.disk.measured,
             len(self._mesh.connected),
             clients.connections,
             clients.connections_refused,
@@ -162,9 +163,10 @@ class Inspection:
             "faults": self.faults.status(),
         }
 
-    def _stored(self) -> dict[str, int | float | None]:
+    def _stored(self) -> dict[str, int | float | list[int] | None]:
         """What the node stores, and how its disk does; None for what is not known, or not yet."""
         sizes, counted, metrics = self._surroundings.sizes(), self._surroundings.counted(), self._metrics
+        disk = self._surroundings.disk.measured
         return {
             "log_slots": metrics.log_slots,
             "log_bytes": sizes.log_bytes if sizes else None,
@@ -172,7 +174,10 @@ class Inspection:
             "state_keys": counted.keys if counted else None,
             "state_live_bytes": counted.live_bytes if counted else None,
             "state_counted_seconds": round(self._now() - counted.at, 1) if counted else None,
+            "free_bytes": disk.free_bytes if disk else None,
+            "writes_refused_for_space": metrics.short_disks,
             "commit_p99_ms": _milliseconds(metrics.commit_p99_seconds),
+            "commit_under_way_seconds": round(self._host.commit_seconds, 3),
         }
 
     # --- the log ---

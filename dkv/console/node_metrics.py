@@ -26,6 +26,7 @@ from dkv.ballot import ZERO, Ballot
 from dkv.console.recent import RecentTimes
 from dkv.console.snapshot_counts import SnapshotCounts
 from dkv.console.surroundings import Counted, Sizes
+from dkv.events import DiskMeasured
 from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -54,7 +55,8 @@ class Histogram:
 class Readings(NamedTuple):
     """Values read when somebody asks. ``dropped`` and ``delayed`` count messages by peer, on orders of DKV.FAULT.
 
-    ``commit_seconds`` is for how long a commit has been under way, 0 if none is; ``build`` names the versions.
+    ``commit_seconds`` is for how long a commit has been under way, 0 if none is; ``disk`` is None if its room could not
+    be found out; ``build`` names the versions.
     """
 
     build: Mapping[str, str]
@@ -62,6 +64,7 @@ class Readings(NamedTuple):
     counted: Counted | None
     ready: bool
     commit_seconds: float
+    disk: DiskMeasured | None
     peers_connected: int
     connections: int
     connections_refused: int
@@ -89,6 +92,8 @@ class NodeMetrics:
         self.leader = 0
         self.replayed = self.leads = False
         self.differs_from: list[int] = []
+        self.short_disks: list[int] = []
+        """The nodes for whose disks all nodes refuse writes that grow data."""
         self._elections = self._proposed = 0
         self._refused: Counter[str] = Counter()
         self._learned: deque[int] = deque()  # slots that catch-up fetched and that are not applied yet
@@ -121,6 +126,8 @@ class NodeMetrics:
                 noted.replayed.to(self._on_replayed),
                 noted.digest_differs.to(self._on_digest),
                 noted.digest_agrees.to(self._on_digest),
+                noted.growth_refused.to(self._on_growth_refused),
+                noted.growth_served.to(self._on_growth_served),
             )
         )
         """The functions that count the notes of the node's actors."""
@@ -199,6 +206,13 @@ class NodeMetrics:
     def _on_digest(self, *, differing: list[int], **_: object) -> None:
         """This node has compared its digest with those of its peers."""
         self.differs_from = differing
+
+    def _on_growth_refused(self, *, disks: list[int], **_: object) -> None:
+        """Writes that grow data are refused by now, since these disks are short of space."""
+        self.short_disks = disks
+
+    def _on_growth_served(self) -> None:
+        self.short_disks = []
 
     # --- out ---
 
@@ -280,6 +294,14 @@ class NodeMetrics:
             yield _gauge("dkv_commit_p99_seconds", help, p99)
         help = "For how long a commit has been under way; 0 if none is"
         yield _gauge("dkv_commit_under_way_seconds", help, reading.commit_seconds)
+        if reading.disk is not None:
+            yield _gauge(
+                "dkv_disk_free_bytes", "What is free on the disk of the data directory", reading.disk.free_bytes
+            )
+            help = "How much of that is wanted: with less, all nodes refuse writes that grow data"
+            yield _gauge("dkv_disk_wanted_bytes", help, reading.disk.wanted_bytes)
+        help = "Disks of the cluster that are short of space, so that writes which grow data are refused"
+        yield _gauge("dkv_disks_short", help, len(self.short_disks))
 
     def _surroundings(self, reading: Readings) -> Iterator[Metric]:
         yield _gauge("dkv_ready", "Whether this node serves, as /readyz says", int(reading.ready))

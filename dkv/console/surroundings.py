@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
+
+from dkv.events import DiskMeasured
+
+
+class WatchesDisk(Protocol):
+    """The watch over the node's disk (``dkv.node.disk_watch``)."""
+
+    @property
+    def measured(self) -> DiskMeasured | None:
+        """How much room there was at the last look; None if that could not be found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +47,4 @@ class Surroundings:
     lines_dropped: Callable[[], int]
     sizes: Callable[[], Sizes | None]
     counted: Callable[[], Counted | None]
+    disk: WatchesDisk

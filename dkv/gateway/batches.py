@@ -66,6 +66,10 @@ class Batches:
         self.outstanding.append(numbered)
         return numbered
 
+    def connections(self) -> set[int]:
+        """The connections that wait for an answer out of a numbered batch."""
+        return {run.connection for each in self.outstanding for run in each.runs if not run.answered}
+
     def applied(self, seq: int) -> Outstanding:
         """The learner has applied number ``seq``: the oldest one, since each origin's batches are applied in order."""
         oldest = self.outstanding.popleft()

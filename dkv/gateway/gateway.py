@@ -31,6 +31,7 @@ from dkv.events import (
     ReadResults,
     Replayed,
     RepliesUnread,
+    ShortOfSpace,
     TimerFired,
 )
 from dkv.gateway.availability import PASSED_READ, PASSED_WRITE, Availability, note_refusal
@@ -40,6 +41,7 @@ from dkv.gateway.gathering import GATHERED_BYTES_MAX, LULL_SECONDS, Gathering
 from dkv.gateway.lanes import Lanes
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run, take_fitting, weigh_at_least
+from dkv.gateway.shortage import Shortage
 from dkv.identity import Identity
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, BarrierRequest, Submit, Want
@@ -59,6 +61,7 @@ GatewayMessage = (
     | LeaderIs
     | QuorumHeard
     | Replayed
+    | ShortOfSpace
     | PeerUp
     | TimerFired
 )
@@ -93,6 +96,7 @@ class Gateway:
         self._reads = Reads()
         self._lanes = Lanes(self._reads)
         self._batches = Batches(identity, limits, encode)
+        self._shortage = Shortage(self._lanes, self._batches, self._gathering)
         self._deadlines = Deadlines(
             self._lanes, self._batches, self._reads, self._availability, timings.request_seconds
         )
@@ -130,6 +134,8 @@ class Gateway:
                 self._availability.loading = False
             case RepliesUnread():
                 self._on_replies_unread(turn, message)
+            case ShortOfSpace():
+                self._shortage.decided(message.disks)
             case PeerUp():
                 self._on_peer_up(turn, message)
             case TimerFired():
@@ -198,7 +204,10 @@ class Gateway:
             if self._replies_full and to_log[0].reads:  # these would bring more replies that nobody reads
                 return
             runs = take_fitting(to_log, self._limits.batch_bytes_max)
-            self._submit(turn, self._leader, runs, self._reads.ask() if self._classic else 0)
+            if self._shortage:
+                runs = self._shortage.sift(turn, runs)
+            if runs:
+                self._submit(turn, self._leader, runs, self._reads.ask() if self._classic else 0)
 
     def _submit(self, turn: Turn, leader: Address, runs: list[Run], barrier: int) -> None:
         """Number a batch of these runs, and send it; it answers the request ``barrier``, if that is not 0."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from dkv.events import Requests
 from dkv.kv.commands import GET
+from dkv.kv.growth import without_growth
 from dkv.records import Entry
-from dkv.replies import Local, Result
+from dkv.replies import Error, Local, Result
 from dkv.settings import KIB
 
 READ_BYTES = 256 * KIB
@@ -56,6 +57,19 @@ class Run:
         if len(self._items) == self.entries:
             return self._items  # type: ignore[return-value]  # no item is left that could be a Local
         return [item for item in self._items if type(item) is not Local]
+
+    def refuse_growth(self, refusal: Error) -> int:
+        """Answer each write that grows data with ``refusal``, before the run gets a number; how many there were."""
+        refused = 0
+        items: list[Entry | Local] = []
+        for item in self._items:
+            kept = item if type(item) is Local else without_growth(item)
+            refused += kept is None
+            items.append(Local(refusal) if kept is None else kept)
+        self._items = items
+        self.writes -= refused
+        self.entries -= refused
+        return refused
 
     def replies(self, results: Sequence[Result]) -> Sequence[Result | Local]:
         """The results of the entries, one each, with the local replies in their places."""

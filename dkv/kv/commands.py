@@ -11,6 +11,7 @@ entry                                  meaning
                                         if the token was used with another write
 ``[IDMP_UNCHECKED, producer, op, ...]`` the same, but answered as the write that used the token: of formats 1 and 2
 ``[IDMP_NEW]``                          make a producer; its name
+``[IDMP_REPEAT, producer, op, hash]``   the stored answer to the write with that token and hash; executes nothing
 ====================================== ==========================================================
 
 The numbers are part of the stored format: an entry of the log keeps its meaning for ever.
@@ -27,7 +28,7 @@ from dkv.records import Entry, UncheckedEntry
 from dkv.replies import Error
 from dkv.settings import Limits
 
-PUT, APPEND, DELETE, GET, IDMP_UNCHECKED, IDMP_NEW, IDMP = 1, 2, 3, 4, 5, 6, 7
+PUT, APPEND, DELETE, GET, IDMP_UNCHECKED, IDMP_NEW, IDMP, IDMP_REPEAT = 1, 2, 3, 4, 5, 6, 7, 8
 
 _OP = re.compile(rb"[1-9][0-9]{0,18}")
 
@@ -164,7 +165,7 @@ def interpret(words: list[bytes], limits: Limits) -> Entry | Error | None:
 
 
 _NAMES = {PUT: b"PUT", APPEND: b"APPEND", DELETE: b"DELETE", GET: b"GET"}
-_NAMES |= dict.fromkeys((IDMP, IDMP_UNCHECKED, IDMP_NEW), b"IDMP")
+_NAMES |= dict.fromkeys((IDMP, IDMP_UNCHECKED, IDMP_NEW, IDMP_REPEAT), b"IDMP")
 
 
 def describe(entry: UncheckedEntry) -> list[bytes]:
@@ -174,6 +175,8 @@ def describe(entry: UncheckedEntry) -> list[bytes]:
             return [b"?"]
         case [code, bytes() as producer, int() as op, [*write]] if code in (IDMP, IDMP_UNCHECKED):
             return [b"IDMP", producer, b"%d" % op, *describe(write)]
+        case [code, bytes() as producer, int() as op, bytes()] if code == IDMP_REPEAT:
+            return [b"IDMP", producer, b"%d" % op, b"?"]
         case [code] if code == IDMP_NEW:
             return [b"IDMP", b"NEW"]
         case [code, bytes() as key, bytes() as suffix, int()] if code == APPEND:

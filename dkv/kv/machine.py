@@ -12,7 +12,7 @@ from struct import Struct
 from dkv import noted
 from dkv.actor import Turn
 from dkv.keys import BATCH_MARK, DATABASE, STATE
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, WRITES
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, PUT, WRITES
 from dkv.kv.sessions import (
     BOUNDS,
     MISMATCH,
@@ -36,6 +36,10 @@ _STATE = STATE + DATABASE
 _PUT_TYPES = [int, bytes, bytes]
 
 UNKNOWN = Error("ERR the log holds a command that this cluster does not know; it was not applied")
+NOT_EXECUTED = Error(
+    "MISCONF disks are short of space, and no earlier request with this token was executed; this one was not applied:"
+    " `dkv status` says which node wants room"
+)
 UNREADABLE = Error("ERR the log holds a batch that cannot be decoded; it was not applied")
 
 
@@ -51,7 +55,7 @@ class Machine:
         self._sessions = Sessions(bounds)
         self._place: Place = (0, 0)
         self._index = 0  # of the entry that is applied now, among those of its slot
-        self._repeats = 0
+        self._repeats = self._refused = 0  # of the batch at hand
         self.executed = 0
         """How many write commands were executed, since this process began."""
         self._appliers: dict[object, Callable[[Turn, UncheckedEntry], Result]] = {
@@ -62,6 +66,7 @@ class Machine:
             IDMP: self._idmp,
             IDMP_UNCHECKED: self._idmp_unchecked,
             IDMP_NEW: self._idmp_new,
+            IDMP_REPEAT: self._idmp_repeat,
         }
 
     def start(self, turn: Turn) -> None:
@@ -94,10 +99,12 @@ class Machine:
         if slot != self._place[0]:
             self._place = (slot, 0)
             self._index = 0
-        self._repeats = 0
+        self._repeats = self._refused = 0
         results = self._apply_entries(turn, entries, own)
         if own and self._repeats:
             turn.note(noted.duplicates_suppressed, count=self._repeats)
+        if own and self._refused:
+            turn.note(noted.refused, reason="MISCONF", count=self._refused)
         return results
 
     def read(self, turn: Turn, entries: Sequence[UncheckedEntry]) -> list[Result]:
@@ -195,6 +202,21 @@ class Machine:
             self._repeats += 1
         return answer
 
+    def _idmp_repeat(self, turn: Turn, entry: UncheckedEntry) -> Result:
+        """The stored answer to a write with a token, for a gateway that may propose no write: it is not executed."""
+        if len(entry) != 4:
+            return UNKNOWN
+        _, producer, op, check = entry
+        if type(producer) is not bytes or type(op) is not int or type(check) is not bytes or not _fits(producer, op):
+            return UNKNOWN
+        answer = self._sessions.find(turn, producer, op, self._next_place(), check)
+        if answer is NEW:
+            self._refused += 1
+            return NOT_EXECUTED
+        if answer is not OLD and answer is not MISMATCH:
+            self._repeats += 1
+        return answer
+
     def _idmp_new(self, turn: Turn, entry: UncheckedEntry) -> Result:
         return UNKNOWN if len(entry) != 1 else self._sessions.register(turn, self._next_place())
 
@@ -216,6 +238,11 @@ def _token(entry: UncheckedEntry) -> _Token | None:
     _, producer, op, write = entry
     if type(producer) is not bytes or type(op) is not int or type(write) is not list:
         return None
-    if not 1 <= len(producer) <= PRODUCER_BYTES_MAX or not 1 <= op <= OP_MAX:
+    if not _fits(producer, op):
         return None
     return (producer, op, write) if write and type(write[0]) is int and write[0] in WRITES else None
+
+
+def _fits(producer: bytes, op: int) -> bool:
+    """Whether the producer's name and the op id are as long, and as large, as these may be."""
+    return 1 <= len(producer) <= PRODUCER_BYTES_MAX and 1 <= op <= OP_MAX

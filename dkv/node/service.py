@@ -14,7 +14,8 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
 
-from dkv.actor import CLIENTS, GATEWAY, Address, Fenced
+from dkv import noted
+from dkv.actor import CLIENTS, ELECTOR, GATEWAY, HOST, Address, Fenced
 from dkv.config.config import Config, Member
 from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
 from dkv.console.admin import admin_site
@@ -34,6 +35,7 @@ from dkv.net.sending import SenderOf, by_write
 from dkv.node import foreign, logs
 from dkv.node.assembly import add_actors
 from dkv.node.build import build_labels
+from dkv.node.disk_watch import DiskWatch
 from dkv.node.file_sizes import FileSizes
 from dkv.node.key_count import KeyCount
 from dkv.node.notify import notify
@@ -46,6 +48,7 @@ from dkv.storage.guard import PRIVATE_UMASK, narrow
 from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
 from dkv.storage.lives import votes_of
 from dkv.storage.log_check import check_frame, check_log
+from dkv.storage.room import Reserve, make_room, room_of
 from dkv.storage.state_directories import StateDirectories
 from dkv.wire.codec import Hello
 
@@ -133,6 +136,9 @@ class NodeService(MultiService):
     def _open(self, connections_max: int) -> None:
         """Open the directory and run the node on it; or end the process, and say why."""
         os.umask(PRIVATE_UMASK)
+        freed = make_room(self._directory)
+        if freed:
+            self._notes.note(HOST, noted.reserve_given_up, free_bytes=freed)
         try:
             members = [member.id for member in self._config.members]
             self._store, self._states, identity = open_directory(
@@ -208,7 +214,19 @@ class NodeService(MultiService):
     def _surroundings(self, states: StateDirectories) -> Surroundings:
         self._key_count = KeyCount(self._reactor, lambda: states.current, self._host.store_failed)
         sizes = FileSizes(self._directory, self._reactor.seconds)
-        return Surroundings(build_labels(), logs.lines_dropped, sizes, lambda: self._key_count.counted)
+        self._disk_watch = DiskWatch(
+            self._reactor,
+            self._config.limits,
+            self._config.timings.stuck_disk_seconds,
+            lambda: room_of(self._directory),
+            Reserve(self._directory),
+            lambda: self._host.commit_seconds,
+            lambda measured: self._host.deliver(ELECTOR, Address(self._member.id, HOST), measured),
+            self._notes.note,
+        )
+        return Surroundings(
+            build_labels(), logs.lines_dropped, sizes, lambda: self._key_count.counted, self._disk_watch
+        )
 
     def _run(self, identity: Identity) -> None:
         self._running = True
@@ -216,6 +234,7 @@ class NodeService(MultiService):
             self._admin_door.open(admin_site(self._inspection))
         self._client_door.open(self._clients)
         self._host.start()
+        self._disk_watch.start()
         self._key_count.start()
         self._mesh.setServiceParent(self)  # type: ignore[no-untyped-call]  # as above
         self._log.info(
@@ -253,6 +272,7 @@ class NodeService(MultiService):
         yield self._close_doors()
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._running:
+            self._disk_watch.stop()
             self._key_count.stop()
             self._host.stop()
         if self._states is not None:

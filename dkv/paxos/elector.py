@@ -22,6 +22,7 @@ from dkv.actor import ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.events import (
     Campaign,
+    DiskMeasured,
     LeaderIs,
     Leading,
     PeerDown,
@@ -33,7 +34,7 @@ from dkv.events import (
     Stopped,
     TimerFired,
 )
-from dkv.messages import Barrier, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
+from dkv.messages import Barrier, DiskSpace, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
 from dkv.paxos.contenders import Contenders
 from dkv.paxos.election_timer import ElectionTimer
 from dkv.paxos.hearing import Hearing
@@ -41,6 +42,7 @@ from dkv.paxos.heartbeats import Heartbeats
 from dkv.paxos.poll_grants import PollGrants
 from dkv.paxos.proof import Proof
 from dkv.paxos.quorum import is_quorum
+from dkv.paxos.space import Space
 from dkv.paxos.standing import (
     Follower,
     Leader,
@@ -56,9 +58,9 @@ from dkv.paxos.standing import (
 )
 from dkv.settings import Limits, Timings
 
-_FromElectors = Heartbeat | HeartbeatAck | Poll | PollAnswer | Resigned
+_FromElectors = Heartbeat | HeartbeatAck | Poll | PollAnswer | Resigned | DiskSpace
 _FromThisNode = Leading | Stopped | Barrier | PromiseRaised | Progress
-_FromTheHost = PeerHeard | PeerUp | PeerDown | TimerFired
+_FromTheHost = PeerHeard | PeerUp | PeerDown | DiskMeasured | TimerFired
 ElectorMessage = _FromElectors | _FromThisNode | _FromTheHost
 
 HASTE_SECONDS = (0.02, 0.15)
@@ -85,6 +87,7 @@ class Elector:
         self._contenders = Contenders(self._hearing, timings)
         self._heartbeats = Heartbeats(node, self._others)
         self._proof = Proof()
+        self._space = Space(node, self._others)
 
     def start(self, turn: Turn) -> None:
         """Begin to wait for a leader."""
@@ -125,6 +128,10 @@ class Elector:
                 self._on_peer_up(turn, message)
             case PeerDown():
                 self._on_peer_down(turn, message)
+            case DiskSpace():
+                self._space.said(sender.node, message, turn.now)
+            case DiskMeasured():
+                self._space.measured(turn, message)
             case TimerFired():
                 self._on_timer(turn, message)
             case _:
@@ -147,6 +154,7 @@ class Elector:
         self._standing = leader_heard(ballot, turn.now, self._standing.campaign_began if fresh else None)
         if ballot != followed:
             self._tell_leader(turn, ballot)
+        self._space.obey(turn, message.short)
         self._timer.put_off(turn)
         turn.send(sender, HeartbeatAck(ballot, message.beat))
         self._prove(turn, min(message.acked, message.confirmed), message.chosen_through)
@@ -285,7 +293,8 @@ class Elector:
             standing.answered[sender.node] = message.beat
 
     def _beat(self, turn: Turn, leader: Leader) -> None:
-        self._heartbeats.send_all(turn, leader)
+        self._space.decide(turn)
+        self._heartbeats.send_all(turn, leader, self._space.short)
         self._proof.ask(self._heartbeats.number, turn.now)
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dkv.actor import ELECTOR, PROPOSER, Address, Turn
 from dkv.messages import Barrier, BarrierRequest, Heartbeat
 from dkv.paxos.standing import Leader
+from dkv.records import ShortDisk
 
 NO_BOOT = 0
 """In the barrier requests of electors, for which nobody waits: gateways name their boot, which counts from 1."""
@@ -23,15 +24,17 @@ class Heartbeats:
         self._node = node
         self._others = tuple(others)
         self._barrier = Barrier(NO_BOOT, 0, 0)
+        self._short: tuple[ShortDisk, ...] = ()
         self.number = 0
 
     def barrier_came(self, barrier: Barrier) -> None:
         """A quorum has confirmed the ballot since heartbeat ``barrier.number``: the next heartbeats say so."""
         self._barrier = barrier
 
-    def send_all(self, turn: Turn, leader: Leader) -> None:
-        """The next heartbeat, to everybody."""
+    def send_all(self, turn: Turn, leader: Leader, short: tuple[ShortDisk, ...]) -> None:
+        """The next heartbeat, to everybody; it names the disks that are ``short`` of space."""
         self.number += 1
+        self._short = short
         for node in self._others:
             self.send(turn, leader, node)
         turn.send(Address(self._node, PROPOSER), BarrierRequest(NO_BOOT, self.number))
@@ -39,5 +42,6 @@ class Heartbeats:
     def send(self, turn: Turn, leader: Leader, node: int) -> None:
         """The last heartbeat, to ``node``, with what that node needs to prove that its answers arrive."""
         answered = leader.answered.get(node, 0)
-        beat = Heartbeat(leader.ballot, self.number, answered, self._barrier.number, self._barrier.through)
+        barrier = self._barrier
+        beat = Heartbeat(leader.ballot, self.number, answered, barrier.number, barrier.through, self._short)
         turn.send(Address(node, ELECTOR), beat)

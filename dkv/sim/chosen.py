@@ -14,7 +14,7 @@ from zlib import crc32
 
 from dkv.ballot import Ballot
 from dkv.keys import BATCH_MARK, DATABASE, STATE
-from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, PUT
+from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, PUT
 from dkv.kv.sessions import Bounds
 from dkv.paxos.quorum import is_quorum
 from dkv.records import Batch, UncheckedEntry, Value
@@ -155,6 +155,8 @@ class Reference:
                 return len(held)
             case [kind, bytes() as name, int() as op, [*write]] if kind == IDMP:
                 self._tokens.judge(self._slot, name, op, write, lambda: self._apply_entry(write))
+            case [kind, bytes() as name, int(), bytes()] if kind == IDMP_REPEAT:
+                self._tokens.look_up(self._slot, name)
             case [kind] if kind == IDMP_NEW:
                 self._tokens.register(self._slot)
         return None

@@ -70,6 +70,14 @@ class TokenTable:
                 self._write(self._answer_key(name, producer.dropped), None)
         self._store(producer)
 
+    def look_up(self, slot: int, name: bytes) -> None:
+        """A repeat asks for its answer and executes nothing; its producer counts as used."""
+        place = self._next_place(slot)
+        producer = self._producers.get(name)
+        if producer is not None:
+            producer.used = place
+            self._store(producer)
+
     def _next_place(self, slot: int) -> tuple[int, int]:
         last_slot, index = self._place
         self._place = (slot, index + 1 if slot == last_slot else 0)

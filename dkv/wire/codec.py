@@ -118,6 +118,7 @@ TAGS: dict[int, type] = {
     49: messages.SnapshotChunk,
     50: messages.SnapshotRefused,
     51: messages.SnapshotTaken,
+    52: messages.DiskSpace,
 }
 """Every class that travels between nodes."""
 

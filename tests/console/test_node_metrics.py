@@ -13,6 +13,7 @@ from dkv.actor import Note, NoteFields
 from dkv.ballot import Ballot
 from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
 from dkv.console.surroundings import Counted, Sizes
+from dkv.events import DiskMeasured
 from dkv.messages import Accept, AcceptSlot, Prepare
 
 BUILD = {"version": "1.2.3", "python": "3.14.0", "leveldb": "1.22", "binding": 'py"vel 1.5'}
@@ -23,6 +24,7 @@ READINGS = Readings(
     Counted(3, 90, 17, 5.0),
     ready=True,
     commit_seconds=0.25,
+    disk=DiskMeasured(9, 8, False),
     peers_connected=2,
     connections=7,
     connections_refused=3,
@@ -64,8 +66,21 @@ class MetricsTests(SynchronousTestCase):
             "fault_dropped_messages_total", "fault_delayed_messages_total", "digest_differs",
             "log_slots", "log_bytes", "state_bytes", "state_keys", "compacted_index", "build_info", "node_info",
             "commit_under_way_seconds",
+            "disk_free_bytes", "disk_wanted_bytes", "disks_short",
         ):  # fmt: skip
             self.assertIn(f"dkv_{name}", names)
+
+    def test_short_disks(self) -> None:
+        """An alert that never ends is switched off, and one that never begins is worse."""
+        self.note(noted.growth_refused, disks=[2, 3], free_bytes=7)
+        self.assertEqual((self.metrics.short_disks, self.samples()["dkv_disks_short"]), ([2, 3], 2))
+        self.note(noted.growth_served)
+        self.assertEqual((self.metrics.short_disks, self.samples()["dkv_disks_short"]), ([], 0))
+
+    def test_room_unknown(self) -> None:
+        """A disk that cannot be looked at must not look full, or empty."""
+        metrics = NodeMetrics(NODE, lambda: READINGS._replace(disk=None), self.clock.seconds)
+        self.assertNotIn("dkv_disk_free_bytes", metrics.text().decode())
 
     def test_read_when_asked(self) -> None:
         """Numbers that the node's parts know are not counted a second time."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import BATCH_MARK
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, PUT
 from dkv.kv.machine import UNKNOWN, UNREADABLE, Machine
 from dkv.kv.sessions import MISMATCH
 from dkv.records import Batch
@@ -32,7 +32,7 @@ TOKENS = st.builds(
     WRITE_ENTRIES,
 )  # fmt: skip
 ENTRIES = st.one_of(WRITE_ENTRIES, st.builds(lambda k: [GET, k], NAMES), TOKENS)
-KINDS = [PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED]
+KINDS = [PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED]
 SCALARS = st.one_of(
     st.integers(), st.sampled_from(KINDS), st.binary(max_size=4), st.text(max_size=4),
     st.booleans(), st.none(), st.floats(allow_nan=False),
@@ -56,7 +56,8 @@ def is_a_command(entry: Any) -> bool:
         return bool(kinds) and set(kinds) == {bytes}
     if entry[0] in (IDMP, IDMP_UNCHECKED):
         return kinds == [bytes, int, list] and is_a_command(entry[3]) and entry[3][0] in (PUT, APPEND, DELETE)
-    return kinds == {PUT: [bytes, bytes], APPEND: [bytes, bytes, int], GET: [bytes], IDMP_NEW: []}.get(entry[0])
+    fields: dict[int, list[type]] = {PUT: [bytes, bytes], APPEND: [bytes, bytes, int], GET: [bytes], IDMP_NEW: []}
+    return kinds == (fields | {IDMP_REPEAT: [bytes, int, bytes]}).get(entry[0])
 
 
 class Model:
@@ -370,31 +371,3 @@ class TotalTests(SynchronousTestCase):
         node = Node(lambda blob: [[PUT, b"k", b"v"], *bad])
         self.assertEqual(node.apply(Batch(1, 9, 1, 1, b"")), [OK, *[UNKNOWN] * len(bad)])
         self.assertEqual(node.get(b"k"), b"v")
-
-
-class AgreementTests(SynchronousTestCase):
-    """Equal state on all nodes after the same slot (I9)."""
-
-    @given(st.lists(st.tuples(SMALL, SMALL, SMALL, st.lists(st.one_of(ENTRIES, JUNK), max_size=4)), max_size=12))
-    def test_two_nodes(self, log: list[tuple[int, int, int, list[Any]]]) -> None:
-        """The node whose clients wait and one that only follows write the same, in the same order."""
-        blobs = [str(index).encode() for index in range(len(log))]
-        contents = dict(zip(blobs, (entries for *_, entries in log), strict=True))
-        here, there = Node(contents.get), Node(contents.get)
-        for blob, (origin, boot, seq, _) in zip(blobs, log, strict=True):
-            one = Batch(origin, 9, boot, seq, blob)
-            skipped = here.apply(one, own=True) is None
-            self.assertEqual(there.apply(one, own=False) is None, skipped)
-            self.assertEqual(list(here.turn.staged.items()), list(there.turn.staged.items()))
-            self.assertEqual(here.machine.origins(), there.machine.origins())
-        self.assertEqual(here.turn.stored, there.turn.stored)
-        self.assertEqual((here.turn.persisted, here.turn.sent, here.turn.early), ({}, [], []))
-        self.assertEqual((there.turn.notes, there.turn.measures, here.turn.notes), ([], [], []))
-
-    def test_settings_do_not_judge(self) -> None:
-        """The limit in the entry is the same on every node, whatever their configurations say."""
-        entry = [APPEND, b"k", b"1234", 3]
-        nodes = [Node(), Node()]
-        results = [node.apply(batch([entry], 1, 1), own) for node, own in zip(nodes, (True, False), strict=True)]
-        self.assertEqual(results[0], results[1])
-        self.assertEqual(nodes[0].turn.stored, nodes[1].turn.stored)

@@ -21,7 +21,8 @@ from dkv.storage.data_directory import DirectoryError
 from dkv.storage.store import StoreFailed
 from tests.scripts import words
 
-BACKGROUND = frozenset(("AppliedDigest", "ChosenThrough", "Confirm", "Confirmed", "Heartbeat", "HeartbeatAck", "Voted"))
+BACKGROUND = frozenset(("AppliedDigest", "ChosenThrough", "Confirm", "Confirmed", "DiskSpace", "Heartbeat"))
+BACKGROUND |= frozenset(("HeartbeatAck", "Voted"))
 """Messages that a script sees only if it asks for them: they come all the time."""
 
 

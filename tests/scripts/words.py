@@ -67,6 +67,7 @@ MESSAGES: dict[type, str] = {
     messages.Resigned: "{ballot}",
     messages.Heartbeat: "{ballot} beat {beat}",
     messages.HeartbeatAck: "{ballot} beat {beat}",
+    messages.DiskSpace: "{free_bytes} bytes free",
 }
 """The words behind the name of each message; the braces hold its fields."""
 

@@ -22,7 +22,7 @@ from dkv.paxos.classic import acceptor as classic_acceptor
 from dkv.paxos.classic import presence
 from dkv.paxos.classic import proposer as classic_proposer
 from dkv.paxos.snapshots import donor, receiver
-from dkv.records import Batch, SlotRecord
+from dkv.records import Batch, ShortDisk, SlotRecord
 from dkv.routes import ROUTES, SPOKEN
 from dkv.settings import MODES
 from dkv.wire.codec import (
@@ -87,8 +87,12 @@ STORED = {
     m.Poll(1, 6): "83181f0106",
     m.PollAnswer(1, False): "83182001f4",
     m.Resigned(BALLOT): "8218218219012c02",
-    m.Heartbeat(BALLOT, 8, 7, 6, 300): "8618228219012c0208070619012c",
+    m.Heartbeat(BALLOT, 8, 7, 6, 300): "8718228219012c0208070619012c80",
+    m.Heartbeat(
+        BALLOT, 8, 7, 6, 300, (ShortDisk(2, 70_000, 300),)
+    ): "8718228219012c0208070619012c8183021a0001117019012c",
     m.HeartbeatAck(BALLOT, 8): "8318238219012c0208",
+    m.DiskSpace(70_000, 300, True): "8418341a0001117019012cf5",
     m.PrepareSlot(BALLOT, 6): "8318248219012c0206",
     m.PromiseSlot(BALLOT, 6, None, 5): "8518258219012c0206f605",
     m.PromiseSlot(BALLOT, 6, RECORD, 5): "8518258219012c0206838219012c02"
@@ -113,7 +117,10 @@ st.register_type_strategy(Ballot, st.builds(Ballot, counts, nodes))
 def of_class(cls: type) -> st.SearchStrategy[Any]:
     """Any message of ``cls``: whole range of each field."""
     by_name = {"node": nodes, "incarnation": names, "life": names, "protocol": st.just(PROTOCOL)}
+    given_fields: dict[str, st.SearchStrategy[Any]]
     given_fields = {field.name: by_name.get(field.name, counts) for field in fields(cls) if field.type == "int"}
+    if cls is m.Heartbeat:
+        given_fields["short"] = st.lists(st.builds(ShortDisk, nodes, counts, counts), max_size=2).map(tuple)
     return st.builds(cls, **given_fields)
 
 

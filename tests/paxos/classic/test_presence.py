@@ -6,10 +6,24 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, GATEWAY, Address
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, Address
 from dkv.ballot import ZERO
-from dkv.events import LeaderIs, PeerDown, PeerHeard, PeerUp, Progress, PromiseRaised, QuorumHeard, TimerFired
+from dkv.events import (
+    DiskMeasured,
+    LeaderIs,
+    PeerDown,
+    PeerHeard,
+    PeerUp,
+    Progress,
+    PromiseRaised,
+    QuorumHeard,
+    ShortOfSpace,
+    TimerFired,
+)
+from dkv.messages import DiskSpace
 from dkv.paxos.classic.presence import Presence
+from dkv.paxos.space import WORD_SECONDS
+from dkv.records import ShortDisk
 from dkv.settings import Timings
 from tests.turns import FakeTurn, inject
 
@@ -90,3 +104,19 @@ class PresenceTests(SynchronousTestCase):
         self.begin((1,))
         self.give(Progress(0, 0))
         self.assertEqual(self.tick(), [AT_WORK])
+
+    def test_a_disk_that_is_short(self) -> None:
+        """Nobody leads, so each node goes by all words: they are the same for all."""
+        short = ShortOfSpace((ShortDisk(2, 5, 12),))
+        self.assertEqual(
+            inject(self.presence, self.turn, Address(2, ELECTOR), DiskSpace(5, 12, True)),
+            [(Address(1, GATEWAY), short)],
+        )
+        self.turn.now += WORD_SECONDS
+        self.assertIn(ShortOfSpace(()), self.tick(), "a node that is down refuses nothing for ever")
+
+    def test_its_own_disk(self) -> None:
+        """The others hear of it in the same turn in which it counts here."""
+        sent = inject(self.presence, self.turn, Address(1, ACCEPTOR), DiskMeasured(5, 12, True))
+        told = [(Address(node, ELECTOR), DiskSpace(5, 12, True)) for node in (2, 3)]
+        self.assertEqual(sent, [*told, (Address(1, GATEWAY), ShortOfSpace((ShortDisk(1, 5, 12),)))])

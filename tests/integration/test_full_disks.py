@@ -1,0 +1,214 @@
+"""Disks that fill: small file systems in memory, filled with writes and with other files. Only root may mount them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from dkv.settings import CLASSIC, LEADER, MIB
+from dkv.storage.room import RESERVE_NAME, room_of
+from tests.integration.processes import RealCluster, RealNode, Refused, wait_until
+
+DISK_BYTES = 320 * MIB
+MINIMUM, RESERVE = 60 * MIB, 16 * MIB
+SETTINGS = f"[limits]\ndisk_free_bytes_min = {MINIMUM}\ndisk_reserve_bytes = {RESERVE}\n"
+VALUE = bytes(range(256)) * 256
+WRITES_MAX = 2_000
+
+
+class SmallDisks(RealCluster):
+    """A cluster with a small disk under the directories of some nodes."""
+
+    def __init__(self, small: Collection[int], mode: str = LEADER, settings: str = SETTINGS) -> None:
+        self.small = small
+        super().__init__(settings=settings, mode=mode)
+
+    def initialise(self, node: RealNode) -> None:
+        """Mount first what the directory is to be on."""
+        if node.number in self.small:
+            disk = self.disk(node)
+            disk.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "dkv-test", str(disk)], check=True)
+            node.directory = disk / "data"
+        super().initialise(node)
+
+    def disk(self, node: RealNode) -> Path:
+        """Where the small disk of a node is mounted."""
+        return self.directory / f"disk{node.number}"
+
+    def leave_free(self, node: RealNode, free_bytes: int) -> None:
+        """A file of somebody else takes all but so much of the disk."""
+        with (self.disk(node) / "of-others").open("ab") as file:
+            grow = room_of(str(self.disk(node))).free_bytes - free_bytes
+            os.posix_fallocate(file.fileno(), 0, file.tell() + grow)
+
+    def clear(self, node: RealNode) -> None:
+        """That file is removed."""
+        (self.disk(node) / "of-others").unlink()
+
+    def close(self) -> None:
+        """End all processes, and unmount."""
+        for node in self.nodes:
+            node.kill()
+        for node in self.nodes:
+            if node.number in self.small:
+                subprocess.run(["umount", str(self.disk(node))], check=True)
+        super().close()
+
+
+def word(node: RealNode, *request: bytes | str | int) -> str:
+    """The first word of a refusal; empty if the request is served."""
+    try:
+        node.call(*request)
+    except Refused as refusal:
+        return str(refusal).partition(" ")[0]
+    return ""
+
+
+def status(node: RealNode) -> dict[str, Any]:
+    """What a node says of itself."""
+    found = json.loads(node.call("DKV.STATUS"))
+    assert isinstance(found, dict)
+    return found
+
+
+class FullDiskTests(SynchronousTestCase):
+    timeout = 240
+
+    def setUp(self) -> None:
+        if os.geteuid() != 0:
+            raise SkipTest("only root may mount a file system")
+
+    def begin(self, small: Collection[int], mode: str = LEADER, settings: str = SETTINGS) -> SmallDisks:
+        """A cluster that serves."""
+        self.cluster = SmallDisks(small, mode, settings)
+        self.addCleanup(self.cluster.close)
+        self.cluster.start()
+        return self.cluster
+
+    def fill_with_writes(self, node: RealNode) -> list[str]:
+        """Write through ``node`` until it refuses; the keys that were acknowledged."""
+        connection = node.connect()
+        self.addCleanup(connection.close)
+        written: list[str] = []
+        for index in range(WRITES_MAX):
+            try:
+                connection.call("SET", f"key{index}", VALUE)
+            except Refused as refusal:
+                self.assertTrue(str(refusal).startswith("MISCONF the disk of node "), refusal)
+                return written
+            written.append(f"key{index}")
+        raise AssertionError("no write was refused")
+
+    def wait_refused(self, node: RealNode, small: Collection[int]) -> None:
+        """Wait until ``node`` knows that just these disks are short."""
+        wait_until(lambda: status(node)["writes_refused_for_space"] == [*small], 10, "all know which are short")
+
+    def wait_served(self, node: RealNode) -> None:
+        """Wait until ``node`` serves a write that grows data."""
+        wait_until(lambda: word(node, "SET", "after", "v") == "", 15, "writes are served again")
+
+    def check_filled_and_cleared(self, small: Collection[int], mode: str = LEADER) -> None:
+        """All nodes refuse what grows data and serve the rest; and it ends by itself when there is room."""
+        cluster = self.begin(small, mode)
+        nodes = cluster.nodes
+        short = [node for node in nodes if node.number in small]
+        wait_until(lambda: all((node.directory / RESERVE_NAME).exists() for node in nodes), 10, "reserves are made")
+        for node in short:
+            cluster.leave_free(node, MINIMUM + 12 * MIB)
+        self.assertEqual(nodes[0].call("IDMP", "alice", 1, "APPEND", "once", "x"), 1)
+        written = self.fill_with_writes(nodes[0])
+        self.assertGreater(len(written), 10)
+        for node in short:
+            cluster.leave_free(node, MINIMUM - 4 * MIB)
+        for node in nodes:
+            self.wait_refused(node, small)
+            self.assertEqual(word(node, "SET", "a", "b"), "MISCONF")
+            self.assertEqual(word(node, "APPEND", "a", "b"), "MISCONF")
+            self.assertEqual(node.call("IDMP", "alice", 1, "APPEND", "once", "x"), 1, "it was executed before")
+            self.assertEqual(word(node, "IDMP", "alice", 2, "APPEND", "once", "x"), "MISCONF")
+            self.assertEqual(node.call("DEL", written.pop()), 1)
+            self.assertEqual(node.call("GET", written[-1]), VALUE)
+            self.assertEqual(status(node)["ready"], True)
+        for node in short:
+            self.assertLess(status(node)["free_bytes"], MINIMUM)
+            cluster.clear(node)
+        for node in nodes:
+            self.wait_served(node)
+            self.assertEqual(status(node)["writes_refused_for_space"], [])
+            self.assertEqual(
+                [len(node.logged(event)) > 0 for event in ("growth_refused", "growth_served")], [True, True]
+            )
+            self.assertEqual(node.logged("node_failed"), [])
+        self.assertEqual(nodes[2].call("IDMP", "alice", 2, "APPEND", "once", "x"), 2)
+        for key in written:
+            self.assertEqual(nodes[1].call("GET", key), VALUE)
+
+    def test_one_node(self) -> None:
+        """Writes that two nodes would take must not fill the disk of the third."""
+        self.check_filled_and_cleared((2,))
+
+    def test_two_nodes(self) -> None:
+        """A majority is short."""
+        self.check_filled_and_cleared((1, 3))
+
+    def test_all_nodes(self) -> None:
+        """As it comes where all machines are alike."""
+        self.check_filled_and_cleared((1, 2, 3))
+
+    def test_one_node_of_classic_mode(self) -> None:
+        """Nobody leads, and all nodes refuse all the same."""
+        self.check_filled_and_cleared((2,), CLASSIC)
+
+    def test_start_on_a_full_disk(self) -> None:
+        """A node whose disk has not one free byte starts, thanks to its reserve, and makes it again later."""
+        cluster = self.begin((2,))
+        node = cluster.nodes[1]
+        wait_until((node.directory / RESERVE_NAME).exists, 10, "the reserve is made")
+        for index in range(100):
+            node.call("SET", f"key{index}", VALUE)
+        node.kill()
+        cluster.leave_free(node, 0)
+        node.start()
+        cluster.wait_ready()
+        self.assertEqual(len(node.logged("reserve_given_up")), 1)
+        self.assertFalse((node.directory / RESERVE_NAME).exists())
+        wait_until(lambda: word(cluster.nodes[2], "SET", "a", "b") == "MISCONF", 10, "growth is refused")
+        self.assertEqual(cluster.nodes[2].call("DEL", "key1"), 1)
+        self.assertEqual(node.call("GET", "key2"), VALUE)
+        cluster.clear(node)
+        wait_until((node.directory / RESERVE_NAME).exists, 10, "the reserve is made again")
+        self.wait_served(node)
+
+    def test_a_disk_that_refuses_a_write(self) -> None:
+        """A disk that fills between two looks ends its node; the others serve, and the node comes back."""
+        cluster = self.begin((2,), settings=SETTINGS.replace(str(RESERVE), "0"))
+        node, other = cluster.nodes[1], cluster.nodes[0]
+        node.signal(signal.SIGSTOP)  # it must not look at its disk before that is full
+        cluster.leave_free(node, 0)
+        node.signal(signal.SIGCONT)
+        process = node.process
+        assert process is not None
+        for _ in range(300):
+            if process.poll() is not None:
+                break
+            wait_until(lambda: word(other, "DEL", "nothing") == "", 10, "deletes are served")
+        wait_until(lambda: process.poll() is not None, 10, "the node ends")
+        self.assertIn("No space left on device", node.logged("node_failed")[0]["error"])
+        self.wait_served(other)  # a node that is down is waited for a moment only
+        node.process = None
+        node.start()
+        self.assertIsNotNone(node.process)
+        assert node.process is not None
+        self.assertEqual(node.process.wait(15), 1, "without a reserve it cannot start")
+        node.process = None
+        cluster.clear(node)
+        node.start()
+        cluster.wait_ready()
