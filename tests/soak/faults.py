@@ -43,7 +43,9 @@ DOWN = ("kill", "behind")
 SEVERAL = 0.2
 """How often a kill, a freeze or a full disk strikes several nodes at once, up to all of them."""
 PAUSE_SECONDS = 2.0
-"""The mean time between the begins of two faults."""
+BEHIND_PAUSE_SECONDS = 4.0
+"""The mean time between the begins of two faults; and while one node is down, so that the others get on with their
+work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def draw(random: Random, size: int, seconds: float, *, disks: bool, behind: bool
     if behind:
         faults.append(_draw_one(random, "behind", size, at, seconds))
     while at < seconds - 0.5:
-        at += random.expovariate(1 / PAUSE_SECONDS)
+        at += random.expovariate(1 / (BEHIND_PAUSE_SECONDS if behind else PAUSE_SECONDS))
         if at < seconds - 0.5:
             faults.append(_draw_one(random, random.choices(names, weights)[0], size, at, seconds))
     return sorted(faults, key=lambda fault: fault.at)

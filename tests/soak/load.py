@@ -22,6 +22,8 @@ ANSWER_SECONDS = 5.0
 """More than ``request_seconds`` of the nodes: only one that is frozen or cut off does not answer in time."""
 
 RECONNECT_SECONDS = 0.05
+REFUSED_SECONDS = 0.02
+"""So long does a client wait before it asks anew: a node that refuses is fast."""
 EXPECTED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "UNCERTAIN", "MISCONF")
 """The errors that faults explain, by their first words."""
 
@@ -97,6 +99,7 @@ class Client:
         elif kind == "get" or not _unknown(ending):
             word = ending.word if isinstance(ending, ServerError) else type(ending).__name__
             self._journal.refuse(asked, word)
+            self._stopped.wait(REFUSED_SECONDS)
         else:
             self._journal.add(asked)
 
