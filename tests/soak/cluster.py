@@ -23,11 +23,15 @@ BALLAST = "ballast"
 BALLAST_STEPS = (4 * MIB, 64 * KIB, 4 * KIB)
 
 SETTINGS: dict[str, int | float] = {
-    "log_tail_slots_max": 20_000,
-    "log_tail_bytes_max": 32 * MIB,
+    "log_tail_slots_max": 300,
+    "log_tail_bytes_max": 128 * KIB,
+    "poll_lag_slots_max": 300,
+    "snapshot_chunk_bytes_max": 16 * KIB,
+    "snapshot_bytes_per_second": 512 * KIB,
     "request_seconds": 3.0,
 }
-"""The log is short, so nodes compact all the time."""
+"""The log is short, so nodes compact all the time, and one that is down for seconds is behind it. Snapshots are slow,
+so that faults strike while one is under way."""
 
 
 class SoakNode:

@@ -95,7 +95,7 @@ def _draw_one(random: Random, name: str, size: int, at: float, end: float) -> Fa
     if name == "one way":
         nodes = tuple(random.sample(range(1, size + 1), 2))
     if name == "loss":
-        return Fault(at, lasts, name, tuple(range(1, size + 1)), round(random.uniform(0.05, 0.4), 2))
+        return Fault(at, lasts, name, tuple(range(1, size + 1)), round(random.uniform(0.02, 0.25), 2))
     return Fault(at, lasts, name, nodes)
 
 

@@ -27,6 +27,9 @@ REFUSED_SECONDS = 0.02
 EXPECTED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "UNCERTAIN", "MISCONF")
 """The errors that faults explain, by their first words."""
 
+PHASE_OPS = 10**6
+"""The op ids of a phase begin at a multiple of this: all phases have the same producers, so nodes as many tokens."""
+
 LEDGERS = 12
 REGISTERS = 24
 PADDING_BYTES_MAX = 400
@@ -145,7 +148,10 @@ class NodeClient(Client):
 
 
 class TokenClient(Client):
-    """Sends each write with a token, to one node after another until one of them tells what became of it."""
+    """Sends each write with a token, to one node after another until one of them tells what became of it.
+
+    Its name is the phase, and the producer behind a hyphen.
+    """
 
     def __init__(
         self, name: str, keys: Sequence[bytes], journal: Journal, random: Random, pause: float,
@@ -153,7 +159,8 @@ class TokenClient(Client):
     ) -> None:  # fmt: skip
         super().__init__(name, keys, journal, random, pause)
         self._session = Session(endpoints, ANSWER_SECONDS)
-        self._op = 0
+        phase, self._producer = name.encode().split(b"-")
+        self._op = int(phase) * PHASE_OPS
 
     def _ask(self, *words: bytes) -> tuple[Reply, Ending | Unreachable | None]:
         if words[0] == b"GET":
@@ -161,7 +168,7 @@ class TokenClient(Client):
         self._op += 1
         worst: Ending | Unreachable | None = None
         while True:
-            reply, ending = self._try((b"IDMP", self.name.encode(), b"%d" % self._op, *words))
+            reply, ending = self._try((b"IDMP", self._producer, b"%d" % self._op, *words))
             if ending is None:
                 return reply, None
             if worst is None or _unknown(ending):
@@ -192,7 +199,7 @@ class Load:
 
     def __init__(self, phase: int, endpoints: Sequence[Endpoint], journal: Journal, random: Random) -> None:
         keys = keys_of(phase)
-        pause = random.choice((0.0, 0.002, 0.02))
+        pause = random.choice((0.0, 0.001, 0.01))
         self.clients: list[Client] = []
         for index, endpoint in enumerate([*endpoints, *endpoints]):
             seeded = Random(random.random())

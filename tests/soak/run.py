@@ -32,8 +32,8 @@ CALM_SECONDS_MAX = 60.0
 """So long after the last fault all nodes must serve and be even."""
 LOOK_SECONDS = 0.05
 SAMPLE_SECONDS = 0.5
-KEEPSAKES = 1000
-KEEPSAKE_BYTES = 200
+KEEPSAKES = 2000
+KEEPSAKE_BYTES = 400
 DELETED_AT_ONCE = 100
 
 
@@ -242,7 +242,7 @@ class Soak:
         """The figures of all, a line each."""
         totals = self.totals
         events: Counter[str] = self.watch.events
-        told = ("leader_elected", "catchup_started", "paused")
+        told = ("leader_elected", "catchup_started", "snapshot_receiving", "snapshot_installed", "paused")
         return [
             f"{totals.phases} phases, {totals.faults} faults, {self.watch.ended} ends of nodes on full disks",
             f"{totals.done:,} operations answered, {totals.unknown:,} of unknown outcome, {totals.refused:,} refused",

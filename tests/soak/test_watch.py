@@ -40,7 +40,8 @@ class WatchTests(SynchronousTestCase):
 
     def broken(self) -> str:
         """The rule that the next look finds broken."""
-        return self.assertRaises(RuleBroken, self.watch.look).rule
+        broken: RuleBroken = self.assertRaises(RuleBroken, self.watch.look)
+        return broken.rule
 
     def test_events_are_counted(self) -> None:
         """Each line counts once."""
