@@ -245,6 +245,11 @@ def batch_agreed(*, commands: int, seconds: float) -> None:
 
 
 @_note(MEASURE, GATEWAY)
+def batch_passed(*, commands: int) -> None:
+    """A batch of this gateway took effect in a slot that a snapshot stands for: its results are not known here."""
+
+
+@_note(MEASURE, GATEWAY)
 def reads_evaluated(*, commands: int, seconds: float) -> None:
     """Reads got their results; the oldest of them had waited so many ``seconds``."""
 

@@ -58,6 +58,7 @@ class Readiness:
                 noted.applied.to(self._on_applied),
                 noted.batch_numbered.to(self._on_batch_numbered),
                 noted.batch_agreed.to(self._on_batch_agreed),
+                noted.batch_passed.to(self._on_batch_passed),
                 noted.reads_evaluated.to(self._on_reads_evaluated),
                 noted.may_serve.to(self._on_may_serve),
             )
@@ -110,6 +111,10 @@ class Readiness:
     def _on_batch_agreed(self, **_: object) -> None:
         """The oldest batch took effect, so the node served when it set out: batches take effect in order."""
         self._served(self._outstanding.popleft())
+
+    def _on_batch_passed(self, **_: object) -> None:
+        """The oldest batch is waited for no more. Its clients were not served, as its results are not known."""
+        self._outstanding.popleft()
 
     def _on_reads_evaluated(self, *, seconds: float, **_: object) -> None:
         """Reads were answered, so the node served when they came in, ``seconds`` ago."""

@@ -16,7 +16,7 @@ class SnapshotCounts:
     def __init__(self) -> None:
         self._receiving_from = 0  # 0: nothing is received
         self._received_bytes = 0  # of the transfer under way, or of the last one
-        self._bytes = self._installed = 0
+        self._bytes = self._installed = self._passed = 0
         self._sending_to: list[int] = []
         self.takers: Takers = dict(
             (
@@ -24,6 +24,7 @@ class SnapshotCounts:
                 noted.snapshot_progress.to(self._on_progress),
                 noted.snapshot_received.to(self._on_received),
                 noted.snapshot_installed.to(self._on_installed),
+                noted.batch_passed.to(self._on_batch_passed),
                 noted.snapshot_sending.to(self._on_sending),
                 noted.snapshot_sent.to(self._on_sent),
             )
@@ -42,6 +43,9 @@ class SnapshotCounts:
 
     def _on_installed(self, *, through: int, passed: int) -> None:
         self._installed += 1
+
+    def _on_batch_passed(self, *, commands: int) -> None:
+        self._passed += commands
 
     def _on_sending(self, *, peer: int, through: int) -> None:
         self._sending_to.append(peer)
@@ -65,3 +69,5 @@ class SnapshotCounts:
         yield GaugeMetricFamily("dkv_snapshots_sending", "Snapshots that are being sent", len(self._sending_to))
         yield CounterMetricFamily("dkv_snapshot_received_bytes", "Bytes of snapshots that were received", self._bytes)
         yield CounterMetricFamily("dkv_snapshots_installed", "Snapshots that were put in force", self._installed)
+        help = "Commands that arrived here, and whose results a snapshot passed"
+        yield CounterMetricFamily("dkv_snapshot_passed_commands", help, self._passed)

@@ -234,6 +234,7 @@ class Gateway:
         So a write is of unknown outcome, as if it had waited too long, and a read had better be asked again.
         """
         for passed in self._batches.passed(message.seq):
+            turn.note(noted.batch_passed, commands=passed.entries)
             for run in passed.runs:
                 note_refusal(turn, PASSED_WRITE, 0 if run.answered else run.entries)
                 self._lanes.answer(run, run.outcomes(writes=PASSED_WRITE, reads=PASSED_READ))

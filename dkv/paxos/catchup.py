@@ -168,7 +168,9 @@ class Catchup:
         turn.send(Address(self._node, PROPOSER), CaughtUp(message.chosen_through))
         if self._behind_snapshot:
             turn.send(Address(self._node, RECEIVER), CaughtUp(message.chosen_through))
-        if not self._fetching or not helped:
+        if not self._fetching or self._receiving:
+            return  # A disk was so slow that the snapshot was asked for before it answered.
+        if not helped:
             return  # What did not help here is not asked for again at once; the retry timer turns to another peer.
         if self._next_slot > self._target:
             self._finish(turn)

@@ -124,6 +124,19 @@ class ServedTests(ReadinessTestCase):
             self.note(noted.batch_agreed, commands=1, seconds=5.5)
         self.assertReady()
 
+    def test_b41_writes_that_a_snapshot_passed(self) -> None:
+        """They are waited for no more: a node that caught up by a snapshot would never be ready again (simulator)."""
+        self.note(noted.batch_numbered, commands=1, seconds=0.0)
+        self.note(noted.batch_numbered, commands=1, seconds=0.0)
+        self.note(noted.batch_passed, commands=1)
+        self.now = 105.5
+        self.prove(105.4)
+        self.assertEqual(list(self.failing()), ["served"], "the second one is")
+        self.note(noted.batch_passed, commands=1)
+        self.assertReady()
+        self.now = 110.5
+        self.assertEqual(list(self.failing()), ["served"], "nobody was served by that")
+
     def test_the_leader_alone_is_heard(self) -> None:
         """A node of five that the other three do not reach is served by its leader, who has a quorum without it."""
         self.note(noted.quorum_lost, heard=[2])

@@ -33,6 +33,7 @@ class SnapshotCountsTests(SynchronousTestCase):
             self.assertEqual(self.samples()["dkv_snapshot_receiving"], 1)
             self.note(noted.snapshot_received, peer=2, bytes=150, reason="in force")
         self.note(noted.snapshot_installed, through=9, passed=5)
+        self.note(noted.batch_passed, commands=7)
         self.assertIsNone(self.counts.status()["receiving_from"])
         self.assertEqual(
             self.samples(),
@@ -41,6 +42,7 @@ class SnapshotCountsTests(SynchronousTestCase):
                 "dkv_snapshots_sending": 0,
                 "dkv_snapshot_received_bytes_total": 300,
                 "dkv_snapshots_installed_total": 1,
+                "dkv_snapshot_passed_commands_total": 7,
             },
         )
 

@@ -28,6 +28,7 @@ class PassedTests(SynchronousTestCase):
         self.assertEqual(self.node.words(), [(1, ["UNCERTAIN"]), (2, ["UNCERTAIN", "TRYAGAIN", "UNCERTAIN"])])
         refused = [fields for event, fields in self.node.turn.measures if event == "refused"]
         self.assertEqual([fields["count"] for fields in refused], [1, 3])
+        self.assertIn(("batch_passed", {"commands": 4}), self.node.turn.measures)
 
     def test_only_those(self) -> None:
         """A batch behind the snapshot takes effect here, with results; it is the oldest one now."""

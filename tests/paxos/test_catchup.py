@@ -213,6 +213,15 @@ class SnapshotTests(OneCatchup):
         self.assertEqual(self.compacted(3, 6), [(Address(1, RECEIVER), FetchSnapshot(6))])
         self.assertEqual(self.compacted(3, 6), [])
 
+    def test_a_slow_disk(self) -> None:
+        """Its answer comes when the snapshot is on its way: there would be two requests at once (simulator)."""
+        self.fetch()
+        self.slots(2, 1, 4)
+        self.fire("retry")
+        self.assertEqual(self.compacted(3), [(Address(1, RECEIVER), FetchSnapshot(1))])
+        self.assertEqual(self.give(acceptor(1), Learned(4)), [(Address(1, PROPOSER), CaughtUp(4))])
+        self.assertEqual(self.received(6), [(acceptor(3), ReadChosen(7))])
+
     def test_goes_on_behind_it(self) -> None:
         """The donor keeps the slots that follow, and hears how far they have been fetched."""
         self.receive()

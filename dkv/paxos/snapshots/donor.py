@@ -22,6 +22,8 @@ from dkv.settings import Limits, Timings
 DonorMessage = SnapshotRequest | SnapshotTaken | TimerFired
 
 TIMER = "silence"
+LOOKS = 4
+"""How often within the time that a peer may be silent the donor looks for silent peers: one may be so much longer."""
 
 BUSY = "it sends as many snapshots as it may"
 NOT_UNDER_WAY = "it knows nothing of this transfer any more"
@@ -122,7 +124,7 @@ class SnapshotDonor:
         through = view.applied_through
         outgoing = _Outgoing(receiver, view, SnapshotChunk(transfer, -1, through, (), 0), through, turn.now)
         if not self._transfers:
-            turn.set_timer(TIMER, self._silence_seconds)
+            turn.set_timer(TIMER, self._silence_seconds / LOOKS)
         self._transfers[transfer] = outgoing
         self._newest[receiver] = transfer
         turn.note(noted.snapshot_sending, peer=receiver, through=through)
@@ -145,8 +147,7 @@ class SnapshotDonor:
             if turn.now - outgoing.heard_at >= self._silence_seconds:
                 self._end(turn, transfer, "the peer is silent" if outgoing.open else "done")
         if self._transfers:
-            oldest = min(outgoing.heard_at for outgoing in self._transfers.values())
-            turn.set_timer(TIMER, oldest + self._silence_seconds - turn.now)
+            turn.set_timer(TIMER, self._silence_seconds / LOOKS)
 
     def _end(self, turn: Turn, transfer: Transfer, reason: str) -> None:
         outgoing = self._transfers.pop(transfer)
