@@ -90,7 +90,9 @@ class Witness:
             self.tell(node.number, line)
 
     def _tell_applied(self, number: int, through: int, commands: int) -> None:
-        value = self._told.get((number, through), ())
+        value = self._told.get((number, through))
+        if value is None:
+            return  # a snapshot stands for the slot
         nothing_done = " (nothing executed)" if words.writes(value) and not commands else ""
         self.tell(number, f"applies slot {through}: {words.commands(value)}{nothing_done}")
 
@@ -122,8 +124,11 @@ class Witness:
         self._tell_chosen()
 
     def state_durable(self, node: SimulatedNode, generation: int, writes: Any) -> None:
-        """A write-back is on disk."""
-        self._tell_written(node, writes)
+        """A write-back is on disk, or a chunk of a snapshot in a generation that is not in force."""
+        if generation == node.disk.states.in_force:
+            self._tell_written(node, writes)
+        else:
+            self.tell(node.number, f"writes generation {generation}: {len(writes)} keys")
         self.invariants.state_durable(node, generation, writes)
 
     def _tell_written(self, node: SimulatedNode, writes: Any) -> None:

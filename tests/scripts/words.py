@@ -16,6 +16,7 @@ from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
     COMPACTED,
+    GENERATION,
     PROMISE,
     RECORD,
     SLOT_PROMISE,
@@ -28,6 +29,7 @@ from dkv.kv.commands import GET, describe
 from dkv.records import Batch, SlotRecord, UncheckedEntry, Value, unpack_record
 from dkv.replies import Error, Simple
 from dkv.sim.disk import Disk
+from dkv.storage.state_directories import FIRST_GENERATION
 from dkv.wire.codec import decode_entries
 
 MESSAGES: dict[type, str] = {
@@ -103,10 +105,11 @@ STORED: dict[bytes, Callable[[bytes, bytes], str]] = {
     SLOT_PROMISE: lambda key, value: f"promised {_ballot(value)} for slot {slot_of(key)}",
     RECORD: lambda key, value: f"slot {slot_of(key)} {record(unpack_record(value))}",
     CHOSEN_THROUGH: lambda key, value: f"chosen through {unpack_number(value)}",
+    GENERATION: lambda key, value: _generation(unpack_number(value)),
     COMPACTED: lambda key, value: f"compacted through {unpack_compacted(value)[0]}",
     APPLIED_THROUGH: lambda key, value: f"applied through {unpack_number(value)}",
 }
-"""The words for the keys of a disk, by their prefixes; a key that is not here is not shown."""
+"""The words for the keys of a disk, by their prefixes. A key that is not here, or has no words, is not shown."""
 
 
 def message(about: Any) -> str:
@@ -202,11 +205,19 @@ def reason(text: str) -> str:
 def commit(writes: Mapping[bytes, bytes | None]) -> str:
     """The part of a commit that matters to the protocol; empty if nothing does."""
     written = sorted((key, value) for key, value in writes.items() if value is not None)
-    return "; ".join(say(key, value) for prefix, say in STORED.items() for key, value in written if key[:1] == prefix)
+    told = [say(key, value) for prefix, say in STORED.items() for key, value in written if key[:1] == prefix]
+    return "; ".join(filter(None, told))
 
 
 def disk(held: Disk) -> Iterator[str]:
     """The same of all that a disk holds: of its log, and of the state in force."""
     for prefix in STORED:
         for key, value in (*held.log.scan(prefix), *held.states.current.scan(prefix)):
-            yield STORED[prefix](key, value)
+            told = STORED[prefix](key, value)
+            if told:
+                yield told
+
+
+def _generation(number: int) -> str:
+    """Nothing of the first one, in which every node begins."""
+    return "" if number == FIRST_GENERATION else f"the state is generation {number}"
