@@ -12,7 +12,7 @@ from typing import Any
 
 from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address
 from dkv.ballot import ZERO, Ballot
-from dkv.events import BatchApplied
+from dkv.events import BatchApplied, Passed
 from dkv.host.layers import Layers
 from dkv.keys import (
     APPLIED_KEYS,
@@ -44,15 +44,18 @@ from dkv.messages import (
     Prepare,
     Promise,
     PromiseSlot,
+    SnapshotChunk,
 )
 from dkv.paxos.quorum import quorum_size
 from dkv.records import unpack_record
+from dkv.sim.batch_rules import BatchRules
 from dkv.sim.chosen import Chosen
 from dkv.sim.compaction_rules import CompactionRules
 from dkv.sim.ondisk import OnDisk
 from dkv.sim.read_rules import ReadRules
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.slots import SlotRules
+from dkv.sim.snapshot_rules import SnapshotRules
 from dkv.storage.store import Store
 
 
@@ -95,9 +98,10 @@ class Invariants:
         self._wiped: set[int] = set()
         self._slots = SlotRules(self._disks, self._wiped, self.chosen, self._quorum, violated)
         self._compaction = CompactionRules(self._disks, self.chosen, violated)
+        self._snapshots = SnapshotRules(self.chosen, violated)
         self._campaigns: dict[Ballot, _Campaign] = {}
         self._reads = ReadRules(members, violated)
-        self._applied_seq: dict[tuple[int, int], int] = {}
+        self._batches = BatchRules(self.chosen, self._reads.acknowledged, violated)
 
     @property
     def acknowledged_through(self) -> int:
@@ -136,6 +140,8 @@ class Invariants:
         if GENERATION in writes and node.up:
             through = unpack_number(node.disk.states.current.get(APPLIED_THROUGH))
             self._check_applied_through(node, disk, through)
+            self._check_digest(node, through, node.disk.states.current.get(DIGEST))
+            self._snapshots.switched(node, writes)
         if any(key[:1] in APPLIED_KEYS for key in writes):
             self._violated(f"I9: node {node.number} wrote state into its log")
         self._slots.durable(node.number, writes)
@@ -238,6 +244,8 @@ class Invariants:
                 self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
             case Promise() | Accepted() | PromiseSlot() | AcceptedSlot() if not node.members_seen():
                 self._violated(f"B12: node {node.number} voted before it had met every other member")
+            case SnapshotChunk():
+                self._snapshots.sending(node, message)
             case Accept():
                 self._check_accept(node, message)
             case ChosenMark():
@@ -317,7 +325,9 @@ class Invariants:
             case ChosenSlots() if role in (LEARNER, CATCHUP):
                 self._check_chosen_slots(node.number, role, message)
             case BatchApplied():
-                self._check_batch_applied(node, message)
+                self._batches.applied(node, message)
+            case Passed():
+                self._batches.passed(node, message)
             case BarrierRequest() if role == PROPOSER:
                 if sender.node == node.number:
                     self._reads.asked(node.number, message)
@@ -384,16 +394,6 @@ class Invariants:
             if chosen != value:
                 why = "which is not chosen" if chosen is None else "with another value than the chosen one"
                 self._violated(f"I7: the {role} of node {node} was told that slot {slot} is chosen, {why}")
-
-    def _check_batch_applied(self, node: SimulatedNode, message: BatchApplied) -> None:
-        batch, life = f"{node.boot}-{message.seq}", (node.number, node.boot)
-        slot = self.chosen.batches.get((node.number, node.incarnation, node.boot, message.seq), 0)
-        if slot == 0:
-            self._violated(f"node {node.number} is about to acknowledge batch {batch}, which no majority has on disk")
-        if message.seq != self._applied_seq.get(life, 0) + 1:
-            self._violated(f"I10: node {node.number} applied its batch {batch} twice or out of order")
-        self._applied_seq[life] = message.seq
-        self._reads.acknowledged(slot)
 
     def _complain(self, complaint: str | None) -> None:
         if complaint is not None:

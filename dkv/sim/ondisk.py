@@ -40,6 +40,8 @@ class OnDisk:
         self.chosen_through = 0
         self.applied_through = 0
         self.compacted_through = 0
+        self.erased_through = self.erased_before = 0
+        """The highest slot whose record was erased, and the same as it was before the last commit."""
 
     @classmethod
     def of(cls, store: Store, state: Store) -> OnDisk:

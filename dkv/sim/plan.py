@@ -137,7 +137,15 @@ def _limits(random: Random) -> Limits:
         "batches_overtaking_bytes_min": random.choice((1, 1, 128)),
         "catchup_bytes_max": random.choice((100, 500, 1 << 20)),
         "write_back_bytes_max": random.choice((500, 5_000, 1 << 22)),
-        "poll_lag_slots_max": random.choice((2, 20, 10_000)),
+    }
+    tail = random.choice((1, 4, 20, 50_000))
+    counts |= {
+        "poll_lag_slots_max": min(random.choice((2, 20, 10_000)), tail),
+        "log_tail_slots_max": tail,
+        "log_tail_bytes_max": random.choice((100, 2_000, 1 << 27)),
+        "erasures_max": random.choice((1, 5, 1_000)),
+        "snapshot_chunk_bytes_max": random.choice((1, 100, 500)),
+        "snapshots_sent_max": random.choice((1, 2)),
     }
     return Limits(**counts) if random.random() < 0.5 else _bytes(random, counts)
 
@@ -164,7 +172,6 @@ def _bytes(random: Random, counts: dict[str, int]) -> Limits:
             slot_bytes_max=slot,
             window_bytes_max=window,
             frame_bytes_max=frame,
-            snapshot_chunk_bytes_max=100,
             peer_queue_bytes_max=frame * random.choice((1, 4, 1_000)),
             undurable_bytes_max=window + random.choice((0, 1_000, 8 * MIB)),
             **counts,
