@@ -36,6 +36,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.digests.KEPT": (1, 5),
     "dkv.paxos.elector.HASTE_SECONDS": ((0.0, 0.01), (0.0, 0.3)),
     "dkv.paxos.slot_log.RECENT_BYTES_MAX": (1, 500),
+    "dkv.paxos.space.WORD_SECONDS": (1.5, 4.0),
     "dkv.paxos.classic.patience.RANK_MAX": (1, 2),
     "dkv.paxos.classic.patience.SLOT_SECONDS": (0.0005, 0.05),
     "dkv.paxos.classic.patience.WAIT_SECONDS_MAX": (0.1, 0.5),

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("paxos", "paxos/classic", "kv", "gateway", "host")
 """Rooms whose code a simulated node runs."""
 
-CODES = ("PUT", "APPEND", "DELETE", "GET", "IDMP_UNCHECKED", "IDMP_NEW", "IDMP")
+CODES = ("PUT", "APPEND", "DELETE", "GET", "IDMP_UNCHECKED", "IDMP_NEW", "IDMP", "IDMP_REPEAT")
 """Names of commands in the log."""
 
 FIXED = {
