@@ -64,10 +64,11 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """``slot`` is accepted in ``ballot`` and on this acceptor's disk."""
+    """``slot`` is accepted in ``ballot`` and on this acceptor's disk, whose log is whole up to ``chosen_through``."""
 
     ballot: Ballot
     slot: int
+    chosen_through: int = field(default=0, compare=False)
     votes: int = field(default=0, compare=False)
 
 

@@ -66,6 +66,11 @@ def leading(*, ballot: Ballot, chosen_through: int, recovering: int) -> None:
     """This node leads, and finishes so many slots that earlier leaders began."""
 
 
+@_note("info", PROPOSER)
+def held_back(*, nodes: list[int], chosen_through: int) -> None:
+    """This leader holds slots back, so that these nodes come nearer, which catch up; it has counted so far."""
+
+
 @_note("warning", PROPOSER)
 def stepped_down(*, ballot: Ballot, by: Ballot, reason: str) -> None:
     """This node leads no more; ``by`` is the ballot that overtook it, or its own."""

@@ -39,6 +39,7 @@ B15: a test for duplicates dropped what was new, or was not loaded back.
 B16: "is this chosen value mine?" was decided by an id that was not unique.
 B17: catch-up came in one unbounded message, from the first peer only.
 B19: one partly connected node forced elections without end.
+B20: a node that was behind never caught up while clients wrote.
 B21: a node that stood still took the others for dead.
 B22: the answers of producers were missing from a snapshot.
 B23: an acceptor's answer reached its own proposer before the commit.

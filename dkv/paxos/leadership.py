@@ -20,6 +20,7 @@ from dkv.events import Flush, Leading, Origins, ReportOrigins
 from dkv.messages import Accept, Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Submit
 from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.paxos.chosen_marks import ChosenMarks
+from dkv.paxos.pace import Pace
 from dkv.paxos.quorum import is_quorum
 from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.window import Window
@@ -65,6 +66,9 @@ class Leadership:
         self._announcing = False
         self._rounds = ReadRounds()
         self._flushing = False
+        self._pace = Pace()
+        self._holding_back = False
+        self._waiting_for: list[int] = []
 
     def begin(self, turn: Turn) -> None:
         """Phase 1 is done: tell the node so, and propose what phase 1 found."""
@@ -151,6 +155,10 @@ class Leadership:
             if self._recovery:
                 value = self._recovery.popleft()
             elif self._queue:
+                wait = self._pace.wait(self._window.next_slot, turn.now)
+                if wait:
+                    self._hold_back(turn, wait)
+                    return
                 value = self._queue.next_value(self._slot_bytes_max)
             else:
                 return
@@ -161,10 +169,29 @@ class Leadership:
                 turn.send(Address(node, ACCEPTOR), accept)
             self._marks.tell(self._members, accept.chosen_through)
 
+    def _hold_back(self, turn: Turn, seconds: float) -> None:
+        """Let a node that catches up come nearer before the next slot."""
+        if not self._holding_back:
+            self._holding_back = True
+            turn.set_timer("pace", seconds)
+            self._note_pace(turn)
+
+    def _note_pace(self, turn: Turn) -> None:
+        laggards = sorted(self._pace.holding_back(turn.now))
+        if laggards != self._waiting_for:
+            self._waiting_for = laggards
+            turn.note(noted.held_back, nodes=laggards, chosen_through=self._window.chosen_through)
+
+    def hold_back_no_more(self, turn: Turn) -> None:
+        """The timer ``pace`` has fired."""
+        self._holding_back = False
+        self._flush_soon(turn)
+
     def _on_accepted(self, turn: Turn, sender: Address, message: Accepted) -> None:
         """An acceptor has the value on its disk. A value that a quorum has accepted in one ballot is chosen."""
         if message.ballot != self._ballot:
             return  # Votes of two ballots make no quorum: the acceptor may hold another value by now.
+        self._pace.heard(sender.node, message.chosen_through, self._window.chosen_through, turn.now)
         if self._window.accepted(sender.node, message.slot):
             self._flush_soon(turn)
 
@@ -227,6 +254,7 @@ class Leadership:
                     self._send_accept(turn, node, slot, proposal.value)
         if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
             self._ask_confirmation(turn, self._members)
+        self._note_pace(turn)
         self._marks = ChosenMarks(self._members)  # what was told may be lost
         self._announce(turn, self._members)
         turn.set_timer("retransmit", self._timings.retransmit_seconds)

@@ -196,7 +196,7 @@ class Proposer:
         turn.note(noted.stepped_down if led else noted.phase1_ended, ballot=self._ballot, by=by, reason=reason)
         self._step = Step.IDLE
         self._leadership = None
-        for timer in ("retransmit", "announce", "progress"):
+        for timer in ("retransmit", "announce", "pace", "progress"):
             turn.cancel_timer(timer)
         turn.send(Address(self._node, ELECTOR), Stopped(self._ballot, by, led))
 
@@ -207,6 +207,9 @@ class Proposer:
         if message.name == "announce":
             if self._leadership is not None:
                 self._leadership.announce_to_all(turn)
+        elif message.name == "pace":
+            if self._leadership is not None:
+                self._leadership.hold_back_no_more(turn)
         elif message.name == "retransmit":
             self._send_again(turn)
         elif self._step is Step.CATCHING_UP:

@@ -22,8 +22,11 @@ from dkv.settings import Limits
 BLOCKS = 16
 """How many blocks fill the tail: it is longer than the settings say by about one of them."""
 
-HELD_TIMES = 4
-"""How many times longer the tail may get while somebody holds it. Beyond that, disk space counts for more."""
+HELD_TIMES = 32
+"""How many times longer the tail may get while somebody holds it. Beyond that, disk space counts for more.
+
+With the usual settings that is 2 GiB, or as much as comes while a snapshot of a few gigabytes is on its way.
+"""
 
 
 @dataclass(slots=True)

@@ -54,6 +54,11 @@ class Window:
         """Whether another slot may be proposed."""
         return self._next_slot - self.chosen_through <= self._slots_max and self._bytes < self._bytes_max
 
+    @property
+    def next_slot(self) -> int:
+        """The slot that is proposed next."""
+        return self._next_slot
+
     def propose(self, value: Value, now: float) -> int:
         """Take the next slot for ``value``; which one it is."""
         assert self.has_room()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dkv.actor import CATCHUP, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.events import CaughtUp, Flush, Origins, PeerUp
-from dkv.messages import Accept, ChosenMark, Submit, Want
+from dkv.events import CaughtUp, Flush, Origins, PeerUp, TimerFired
+from dkv.messages import Accept, Accepted, ChosenMark, Submit, Want
+from dkv.paxos import pace
 from dkv.paxos.leadership import EARLY_SUBMITS_MAX, MARK_SECONDS
 from dkv.paxos.proposer import Proposer
 from dkv.records import Batch, SlotRecord
@@ -173,3 +174,28 @@ class Phase2Tests(OneProposer):
         self.assertEqual([slot for node, slot, _ in accepts(sent) if node == 2], [1, 2])
         self.accepted(1, 1)
         self.assertEqual([slot for node, slot, _ in accepts(self.accepted(2, 1)) if node == 2], [3])
+
+    def test_b20_a_node_that_catches_up_is_waited_for(self) -> None:
+        """Slots that come faster than it takes them keep it behind for ever: the leader holds them back a moment."""
+        self.patch(pace, "LAG_SLOTS_MIN", 1)
+        self.open()
+        for seq in (1, 2, 3):
+            self.submit(batch(seq))
+            self.accepted(1, seq)
+            self.accepted(2, seq)
+        for through in (0, 1):
+            self.turn.now += 0.001
+            self.give(acceptor(3), Accepted(FIRST, 3, through))
+        self.assertEqual(accepts(self.submit(batch(4))), [])
+        self.assertEqual(self.turn.notes[-1], ("held_back", {"nodes": [3], "chosen_through": 3}))
+        self.assertGreater(self.turn.timers["pace"], self.turn.now)
+        self.turn.now = self.turn.timers.pop("pace")
+        self.assertEqual(
+            accepts(self.give(here(PROPOSER), TimerFired("pace"))), [(node, 4, (batch(4),)) for node in (1, 2, 3)]
+        )
+        self.assertEqual(accepts(self.submit(batch(5))), [])
+        sent = self.give(acceptor(3), Accepted(FIRST, 4, 4))  # it has arrived
+        sent += self.give(here(PROPOSER), TimerFired("pace"))
+        self.assertEqual(accepts(sent), [(node, 5, (batch(5),)) for node in (1, 2, 3)])
+        self.give(here(PROPOSER), TimerFired("retransmit"))
+        self.assertEqual(self.turn.notes[-1], ("held_back", {"nodes": [], "chosen_through": 3}))

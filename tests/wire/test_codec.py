@@ -65,7 +65,7 @@ STORED = {
     "f505",
     m.Nack(BALLOT, BALLOT): "83128219012c028219012c02",
     m.Accept(BALLOT, 6, (BATCH,), 5): "85138219012c02068185011bffffffffffffffff041a0001117044626c6f6205",
-    m.Accepted(BALLOT, 6, 5): "84148219012c020605",
+    m.Accepted(BALLOT, 6, 4, 5): "85148219012c02060405",
     m.ChosenOtherwise(BALLOT, 6): "83158219012c0206",
     m.GiveWay(BALLOT, 6): "83182e8219012c0206",
     m.ChosenMark(BALLOT, 6): "83168219012c0206",
