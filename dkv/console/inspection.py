@@ -85,7 +85,7 @@ class Inspection:
         """The fields of INFO."""
         port = listening_port(self._config.member(self.identity.node).client)
         uptime_seconds = self._now() - self._began_at
-        stored = {f"dkv_{name}": value for name, value in self._stored().items() if value is not None}
+        stored = {f"dkv_{name}": value for name, value in self._stored().items() if isinstance(value, int | float)}
         own = {**self._notes.status(), **stored}
         return info_sections(own, self.identity, self._clients, port, uptime_seconds)
 
