@@ -42,6 +42,7 @@ from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
 from dkv.node.reactor import install, missing_names
+from dkv.node.upkeep import Upkeep
 from dkv.storage.data_directory import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
 from dkv.storage.fence import FENCED_ADVICE, write_fence
 from dkv.storage.guard import PRIVATE_UMASK, narrow
@@ -224,6 +225,13 @@ class NodeService(MultiService):
             lambda measured: self._host.deliver(ELECTOR, Address(self._member.id, HOST), measured),
             self._notes.note,
         )
+        store = self._store
+        assert store is not None
+        self._upkeep = Upkeep(
+            self._reactor,
+            lambda: [store, states.current.database],
+            lambda: self._disk_watch.measured is not None and self._disk_watch.measured.short,
+        )
         return Surroundings(
             build_labels(), logs.lines_dropped, sizes, lambda: self._key_count.counted, self._disk_watch
         )
@@ -235,6 +243,7 @@ class NodeService(MultiService):
         self._client_door.open(self._clients)
         self._host.start()
         self._disk_watch.start()
+        self._upkeep.start()
         self._key_count.start()
         self._mesh.setServiceParent(self)  # type: ignore[no-untyped-call]  # as above
         self._log.info(
@@ -273,6 +282,7 @@ class NodeService(MultiService):
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._running:
             self._disk_watch.stop()
+            self._upkeep.stop()
             self._key_count.stop()
             self._host.stop()
         if self._states is not None:

@@ -67,6 +67,12 @@ class LevelDBStore:
         self._call_from_thread = call_from_thread
         self._failure: StoreFailed | None = None
         self._fast_writes = 0  # fast writes in a row
+        self.commits = 0
+        """How many commits were asked for, since it was opened."""
+        self.erased = 0
+        """How many keys were erased since ``give_back``."""
+        self._erased_from = self._erased_to = b""
+        self._giving_back: Thread | None = None
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         if create:
             os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -137,18 +143,43 @@ class LevelDBStore:
         """Wait for a commit under way, then release the directory; a second call does nothing."""
         self._queue.put(None)
         self._thread.join()  # closing LevelDB while a thread is inside it crashes the process
+        if self._giving_back is not None:
+            self._giving_back.join()
         self._db.close()
         self._lock.release()
 
     def _batch(self, writes: Mapping[bytes, bytes | None]) -> Any:
         """The batch, built on the caller's thread: on the other, each call into plyvel may wait for the interpreter."""
         batch = self._db.write_batch(sync=True)
+        self.commits += 1
         for key, value in writes.items():
             if value is None:
                 batch.delete(key)
+                self._note_erased(key)
             else:
                 batch.put(key, seal(key, value))
         return batch
+
+    def _note_erased(self, key: bytes) -> None:
+        self._erased_from = min(self._erased_from, key) if self.erased else key
+        self._erased_to = max(self._erased_to, key)
+        self.erased += 1
+
+    def give_back(self) -> None:
+        """Let LevelDB merge the range in which keys were erased, so that they take no room; nothing if it is at that.
+
+        It is done on a thread of its own: commits go on meanwhile.
+        """
+        if self._giving_back is not None and self._giving_back.is_alive():
+            return
+        bounds = (self._erased_from, self._erased_to + b"\0")
+        self.erased, self._erased_from, self._erased_to = 0, b"", b""
+        self._giving_back = Thread(target=self._merge, args=bounds, name="dkv-give-back", daemon=True)
+        self._giving_back.start()
+
+    def _merge(self, start: bytes, stop: bytes) -> None:
+        for _ in range(2):  # the first one writes what is in memory into a table, which it does not merge
+            self._db.compact_range(start=start, stop=stop)
 
     def _write_jobs(self) -> None:
         while (job := self._queue.get()) is not None:

@@ -57,6 +57,8 @@ class StateDirectory:
         except BaseException:
             self._store.close()
             raise
+        self.database = self._store
+        """The database itself."""
         self.get = self._store.get
         self.scan = self._store.scan
         self.commit_now = self._store.commit_now

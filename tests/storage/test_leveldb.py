@@ -16,6 +16,7 @@ from dkv.storage import leveldb
 from dkv.storage.binding import plyvel
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import RecordCorrupt, StoreFailed
+from tests.integration.processes import wait_until
 from tests.storage.test_store import Calls
 
 
@@ -216,3 +217,29 @@ class LevelDBStoreTests(SynchronousTestCase):
         current.mkdir()
         error = self.assertRaises(StoreFailed, self.open)
         self.assertIn(f"{self.directory} cannot be opened: IO error", str(error))
+
+
+class GiveBackTests(SynchronousTestCase):
+    """Erased keys give their room back."""
+
+    def size(self, directory: str) -> int:
+        return sum(path.stat().st_size for path in Path(directory).iterdir())
+
+    def test_what_was_erased_takes_no_room(self) -> None:
+        """Other keys stay, also those that are written meanwhile; and the store can be closed at any time."""
+        directory = self.mktemp()
+        store = LevelDBStore(directory, lambda call, *arguments: call(*arguments), create=True)
+        self.addCleanup(store.close)
+        for start in range(0, 300, 100):
+            store.commit_now({STATE + b"%03d" % number: os.urandom(100_000) for number in range(start, start + 100)})
+        store.commit_now({STATE + b"%03d" % number: None for number in range(10, 290)})
+        before = self.size(directory)
+        self.assertEqual(store.erased, 280)
+        store.give_back()
+        self.assertEqual(store.erased, 0)
+        store.commit_now({STATE + b"100": b"new"})
+        wait_until(lambda: self.size(directory) < before / 5, 30.0, "the room is given back")
+        self.assertEqual(len(list(store.scan(STATE))), 21)
+        store.commit_now({STATE + b"100": None})
+        store.give_back()
+        store.give_back()  # one is at work, perhaps
