@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dkv.settings import KIB, MIB, Limits, Timings
+from dkv.storage.room import RESERVE_NAME
 from tests.integration.processes import RealCluster, RealNode, Refused
 from tests.soak.networks import CALL_SECONDS, Network, Orders
 
@@ -73,31 +74,33 @@ class SoakNode:
 
     # --- its disk ---
 
-    def fill(self) -> None:
-        """Leave no room on its disk."""
-        self.full_until = float("inf")
-        with self._ballast.open("wb") as ballast:
-            size = 0
+    def fill(self, leave_bytes: int) -> None:
+        """Leave so much room on its disk. The node may end if that is none."""
+        if not leave_bytes:
+            self.full_until = float("inf")
+        with self._ballast.open("ab") as ballast:
+            size = os.fstat(ballast.fileno()).st_size
             for step in BALLAST_STEPS:
                 try:
-                    while True:
+                    while shutil.disk_usage(self.real.directory).free >= leave_bytes + step:
                         os.posix_fallocate(ballast.fileno(), size, step)
                         size += step
-                except OSError as error:
+                except OSError as error:  # the node has taken the rest meanwhile
                     if error.errno != errno.ENOSPC:
                         raise
 
     def empty(self, grace_seconds: float) -> None:
-        """Make room again; a write that failed before may still end the node within the grace."""
+        """Make room again. Where there was none, a write that failed may still end the node within the grace."""
         self._ballast.unlink(missing_ok=True)
-        self.full_until = time.monotonic() + grace_seconds
+        if self.full_until == float("inf"):
+            self.full_until = time.monotonic() + grace_seconds
 
     def disk_bytes(self) -> int:
-        """The size of everything in its directory but the ballast."""
+        """The size of everything in its directory, but the ballast and the reserve."""
         total = 0
         for folder, _, names in os.walk(self.real.directory):
             for name in names:
-                if name != BALLAST:
+                if name not in (BALLAST, RESERVE_NAME):
                     try:
                         total += os.lstat(os.path.join(folder, name)).st_size
                     except FileNotFoundError:
@@ -129,6 +132,20 @@ class SoakNode:
         finally:
             connection.close()
         return answer if isinstance(answer, dict) else {}
+
+    def takes_writes(self) -> bool:
+        """Whether it executes a write at once."""
+        try:
+            connection = self.real.connect(CALL_SECONDS)
+        except OSError:
+            return False
+        try:
+            connection.call("PUT", f"probe-{self.number}", "x")
+        except (OSError, EOFError, Refused):
+            return False
+        finally:
+            connection.close()
+        return True
 
     def new_log_lines(self) -> Iterator[dict[str, Any]]:
         """What it has logged since the last call."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from dkv.settings import MIB
 from tests.soak.cluster import SoakNode
 from tests.soak.networks import Network
 
@@ -34,12 +35,16 @@ KINDS = {
     "one way": Kind(2, 0.5, 8.0),
     "loss": Kind(2, 1.0, 8.0),
     "fill": Kind(2, 1.0, 5.0),
+    "short": Kind(1, 2.0, 6.0),
     "behind": Kind(0, 8.0, 14.0),
 }
 """``deaf`` and ``mute`` nodes lose all that comes in, or all that goes out; ``one way`` is for one pair, and ``loss``
-for a share of everything. ``behind`` is a kill after which the node stays down until the others have compacted."""
+for a share of everything. ``fill`` leaves no room on a disk, ``short`` less than ``disk_free_bytes_min``. ``behind`` is
+a kill after which the node stays down until the others have compacted."""
 
 DOWN = ("kill", "behind")
+DISKS = ("fill", "short")
+SHORT_BYTES = 20 * MIB
 SEVERAL = 0.2
 """How often a kill, a freeze or a full disk strikes several nodes at once, up to all of them."""
 PAUSE_SECONDS = 2.0
@@ -72,7 +77,7 @@ def draw(random: Random, size: int, seconds: float, *, disks: bool, behind: bool
 
     Without ``disks`` none is filled. With ``behind`` one node is kept down for long.
     """
-    names = [name for name, kind in KINDS.items() if kind.weight and (disks or name != "fill")]
+    names = [name for name, kind in KINDS.items() if kind.weight and (disks or name not in DISKS)]
     weights = [KINDS[name].weight for name in names]
     faults = []
     at = random.uniform(0.2, 1.0)
@@ -89,7 +94,7 @@ def _draw_one(random: Random, name: str, size: int, at: float, end: float) -> Fa
     kind = KINDS[name]
     lasts = min(random.uniform(kind.least, kind.most), end - at)
     count = 1
-    if name in ("kill", "freeze", "fill") and random.random() < SEVERAL:
+    if name in ("kill", "freeze", *DISKS) and random.random() < SEVERAL:
         count = random.randint(2, size)
     nodes = tuple(sorted(random.sample(range(1, size + 1), count)))
     if name == "one way":
@@ -126,7 +131,8 @@ class Weather:
         self._network = network
         self._tell = tell
         self._active: list[Fault] = []
-        self._full: set[int] = set()
+        self._room: dict[int, int] = {}
+        """By node, the bytes that a fault has left on its disk."""
         self._frozen: set[int] = set()
 
     def begin(self, fault: Fault) -> None:
@@ -143,7 +149,10 @@ class Weather:
         self.settle()
 
     def settle(self) -> None:
-        """Disks first: a node is started when there is room. The network last: nodes must run to be ordered."""
+        """Disks first, since nodes find them so when they start. The network last: nodes must run to be ordered.
+
+        A node whose disk is full is started all the same: its reserve is there for that.
+        """
         for node in self._nodes:
             self._fill(node)
             self._start(node)
@@ -158,15 +167,18 @@ class Weather:
         return [node for node in self._nodes if fault.kind in kinds and node.number in fault.nodes]
 
     def _fill(self, node: SoakNode) -> None:
-        if self._is(node, "fill") and node.number not in self._full:
-            self._full.add(node.number)
-            node.fill()
-        elif not self._is(node, "fill") and node.number in self._full:
-            self._full.remove(node.number)
+        """Fill its disk further, or empty it: never fill it anew, since what it writes may need its reserve."""
+        left = 0 if self._is(node, "fill") else SHORT_BYTES if self._is(node, "short") else None
+        room = self._room.get(node.number)
+        if left is None and room is not None:
+            del self._room[node.number]
             node.empty(FULL_GRACE_SECONDS)
+        elif left is not None and (room is None or left < room):
+            self._room[node.number] = left
+            node.fill(left)
 
     def _start(self, node: SoakNode) -> None:
-        if not node.runs and not self._is(node, "fill", *DOWN):
+        if not node.runs and not self._is(node, *DOWN):
             self._frozen.discard(node.number)
             node.start()
 

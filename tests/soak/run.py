@@ -138,7 +138,10 @@ class Soak:
             time.sleep(LOOK_SECONDS)
 
     def _calm_down(self) -> float:
-        """Wait until all nodes serve and have applied what was chosen as the faults ended; how long that took."""
+        """Wait until all nodes have applied what was chosen as the faults ended, and take writes.
+
+        Returns how long that took, in seconds.
+        """
         began = time.monotonic()
         target: int | None = None
         while True:
@@ -147,7 +150,8 @@ class Soak:
             statuses = [node.status() for node in self._nodes]
             if all(statuses):
                 target = target or max(status["chosen_through"] for status in statuses)
-                if all(status["ready"] and status["applied_through"] >= target for status in statuses):
+                even = all(status["ready"] and status["applied_through"] >= target for status in statuses)
+                if even and all(node.takes_writes() for node in self._nodes):
                     return time.monotonic() - began
             if time.monotonic() > began + CALM_SECONDS_MAX:
                 keys = ("role", "leader", "chosen_through", "applied_through", "failing", "catching_up")

@@ -32,7 +32,7 @@ class PlanTests(SynchronousTestCase):
     def test_without_disks_none_is_filled(self) -> None:
         """Without a file system of its own a node's full disk would be the machine's."""
         drawn = {fault.kind for seed in range(50) for fault in draw(Random(seed), 3, 20.0, disks=False, behind=False)}
-        self.assertEqual(drawn, set(KINDS) - {"fill", "behind"})
+        self.assertEqual(drawn, set(KINDS) - {"fill", "short", "behind"})
 
 
 class ShareTests(SynchronousTestCase):

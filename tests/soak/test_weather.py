@@ -31,8 +31,8 @@ class FakeNode:
     def freeze(self, frozen: bool) -> None:
         self._done.append(f"{'stop' if frozen else 'continue'} {self.number}")
 
-    def fill(self) -> None:
-        self._done.append(f"fill {self.number}")
+    def fill(self, leave_bytes: int) -> None:
+        self._done.append(f"{'short' if leave_bytes else 'fill'} {self.number}")
 
     def empty(self, grace_seconds: float) -> None:
         self._done.append(f"empty {self.number}")
@@ -99,13 +99,22 @@ class WeatherTests(SynchronousTestCase):
         self.assertEqual(self.did(), ["continue 1"])
 
     def test_a_full_disk(self) -> None:
-        """A node that ended because of it is started when there is room, and not before."""
+        """A node that ended because of it is started all the same, and its disk is not filled once more."""
         fill = self.begin("fill", 3)
         self.nodes[2].runs = False
         self.weather.settle()
-        self.assertEqual(self.did(), ["fill 3"])
+        self.assertEqual(self.did(), ["fill 3", "start 3"])
         self.weather.end(fill)
-        self.assertEqual(self.did(), ["empty 3", "start 3"])
+        self.assertEqual(self.did(), ["empty 3"])
+
+    def test_a_disk_that_gets_fuller(self) -> None:
+        """Of two faults of a disk the worse one counts, and there is room when both have ended."""
+        short, fill = self.begin("short", 3), self.begin("fill", 3)
+        self.assertEqual(self.did(), ["short 3", "fill 3"])
+        self.weather.end(fill)
+        self.assertEqual(self.did(), [])
+        self.weather.end(short)
+        self.assertEqual(self.did(), ["empty 3"])
 
     def test_the_network(self) -> None:
         """It is mended when the fault ends. A node that is frozen or down takes no orders."""
