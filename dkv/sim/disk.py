@@ -17,7 +17,7 @@ from dkv.sim.memory import MemoryStore
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_generations import SimulatedGenerations
 from dkv.storage.seal import seal
-from dkv.storage.state_directories import FIRST_GENERATION, generation_writes
+from dkv.storage.state_directories import FIRST_GENERATION, generation_in_force, generation_writes
 from dkv.storage.store import StoreFailed
 
 Writes = Mapping[bytes, bytes | None]
@@ -195,6 +195,7 @@ class Disk:
         for generation, store in copy.states.items():
             self.states.stores[generation] = self._make_state(generation)
             self.states.stores[generation].replace(store)
+        self.states.in_force = generation_in_force(copy.log)
 
     def wipe(self) -> None:
         """Everything is lost: from now on this is a new, empty disk."""
