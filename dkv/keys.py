@@ -23,11 +23,12 @@ key         value                               written by
 ``B`` name  last batch applied of an origin     learner (state machine)
 ``S`` key   value, by database and key          learner (state machine)
 ``T`` key   tokens                              learner (state machine)
+``#`` link  the newest link of its commits      each of the two stores itself (``dkv.storage.chain``)
 =========== =================================== =====================================================
 
-The last five are the *state*, in a database of its own; the others are with the log (``dkv.storage``).
-``dkv.kv.sessions`` says how the keys of tokens go on. Slots and node ids are big-endian, so that LevelDB keeps them in
-their own order.
+``A``, ``D``, ``B``, ``S`` and ``T`` are the *state*, in a database of its own; the others are with the log
+(``dkv.storage``). ``dkv.kv.sessions`` says how the keys of tokens go on. Slots and node ids are big-endian, so that
+LevelDB keeps them in their own order.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ DIGEST = b"D"
 BATCH_MARK = b"B"
 STATE = b"S"
 TOKEN = b"T"
+LINK = b"#"
 
 APPLIED_KEYS = frozenset((APPLIED_THROUGH, DIGEST, BATCH_MARK, STATE, TOKEN))
 """The first bytes of all keys of the state, which the log makes."""

@@ -238,6 +238,8 @@ class Host:
 
     def _end(self, reason: str, error: BaseException) -> None:
         """Nothing is answered or written from here on: what is in memory may not be what the disk will show."""
+        if isinstance(error, StoreFailed):
+            reason = "the store failed"  # whoever met it, it is no mistake of theirs
         if not self.failed:
             self._end_turns()
             self._fail(reason, error)

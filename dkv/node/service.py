@@ -51,6 +51,7 @@ from dkv.storage.lives import votes_of
 from dkv.storage.log_check import check_frame, check_log
 from dkv.storage.room import Reserve, make_room, room_of
 from dkv.storage.state_directories import StateDirectories
+from dkv.storage.store import StoreFailed
 from dkv.wire.codec import Hello
 
 __all__ = ["NodeService", "Options", "makeService"]
@@ -59,7 +60,7 @@ DESCRIPTORS_WANTED = 65_536
 DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
 """Not for clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
 
-_STATUS: dict[type[DirectoryError], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
+_STATUS: dict[type[Exception], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
 """The exit status of a start that finds its directory in this state; it is 1 for all others."""
 
 SWITCH_SECONDS = 1e-4
@@ -150,7 +151,7 @@ class NodeService(MultiService):
             check_frame(facts, self._config.limits.frame_bytes_max)
             known = load_members(self._store)
             votes = votes_of(self._store)
-        except DirectoryError as error:
+        except (DirectoryError, StoreFailed) as error:
             self._fail_to_start(str(error), _STATUS.get(type(error), 1))
             return
         hello = hello_of(identity, self._config.mode, self._config.limits.frame_bytes_max, votes)
@@ -309,7 +310,8 @@ class NodeService(MultiService):
         if isinstance(error, Fenced):
             self._end_for_good(str(error))
             return
-        self._log.critical("node_failed", reason=reason, error=str(error), exc_info=error)
+        trace = None if isinstance(error, StoreFailed) else error  # of a disk that fails it would say nothing
+        self._log.critical("node_failed", reason=reason, error=str(error), exc_info=trace)
         self._end(f"dkvnode: {reason}: {error}")
 
     def _end_for_good(self, reason: str) -> None:

@@ -16,8 +16,10 @@ from dkv.storage.fence import FENCED_ADVICE, fence_of
 from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow, private_files
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.lives import MembersDiffer, check_members, first_writes, next_life, read_identity, read_members
+from dkv.storage.seal import DAMAGE_ADVICE
 from dkv.storage.state_directories import (
     FIRST_GENERATION,
+    MARKER,
     StateDirectories,
     create_state,
     generation_in_force,
@@ -42,8 +44,6 @@ _ERASED_AT_ONCE = 10_000
 _FORMAT_WORD = b"dkv "
 _FORMAT = _FORMAT_WORD + str(FORMAT_VERSION).encode()
 CLUSTER_KEY_BYTES = 16
-MARKER = "CURRENT"
-"""Every directory of LevelDB has a file of this name."""
 
 
 class DirectoryError(Exception):
@@ -215,8 +215,7 @@ def _require_database(directory: str, node: int) -> None:
         raise DirectoryError(f"the data directory {directory} cannot be read: {error.strerror}") from None
     if not held:
         raise DirectoryError(f"the data directory {directory} is empty; {advice}")
-    if MARKER not in held:
-        raise not_ours(directory, f"file {MARKER}")
+    require_marker(directory, held)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise DirectoryError(f"the data directory {directory} is not writable by this user")
 
@@ -231,6 +230,15 @@ def _explain(directory: str, error: StoreFailed) -> DirectoryError:
     if "Permission denied" in text or "Read-only file system" in text:
         return DirectoryError(f"the data directory {directory} is not writable by this user: {text}")
     return DirectoryError(text)
+
+
+def require_marker(directory: str, held: Collection[str]) -> None:
+    """``DirectoryError`` unless the files ``held`` in ``directory`` are a database, and whole so far."""
+    if MARKER in held:
+        return
+    if any(each.startswith("state-") or each.endswith(".ldb") for each in held):
+        raise DirectoryError(f"the data directory {directory} is damaged: its file {MARKER} is lost. {DAMAGE_ADVICE}")
+    raise not_ours(directory, f"file {MARKER}")
 
 
 def not_ours(directory: str, what: str) -> DirectoryError:

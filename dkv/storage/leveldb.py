@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
+from dkv.keys import LINK
 from dkv.storage.binding import plyvel
+from dkv.storage.chain import Chain, ChainBroken
 from dkv.storage.guard import DirectoryLock
 from dkv.storage.seal import DAMAGE_ADVICE, seal, unseal
 from dkv.storage.store import RecordCorrupt, StoreFailed
@@ -34,6 +37,13 @@ _OPTIONS = {
     "bloom_filter_bits": 10,  # for most absent keys the disk is not read
     "compression": None,  # a node runs out of processor before disk, and large values seldom get smaller
 }
+
+_DAMAGE = ("Invalid argument", "No such file", "Input/output error")
+"""What LevelDB says, beside its own "Corruption", of a file that was cut short, is gone, or cannot be read back."""
+_NOT_WRITTEN = "cannot be written"
+
+_BEHIND_LINKS = LINK + b"\xff"
+"""Between the keys of the chain, which nobody sees but the store itself, and all others."""
 
 FAST_SECONDS = 0.002
 FAST_WRITES_MIN = 20
@@ -74,6 +84,7 @@ class LevelDBStore:
         self._erased_from = self._erased_to = b""
         self._giving_back: Thread | None = None
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._order = Lock()  # held while a commit is made, from its batch to the end of its write
         if create:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         self._lock = lock or DirectoryLock(directory)  # before LevelDB touches anything
@@ -82,6 +93,12 @@ class LevelDBStore:
         except (plyvel.Error, OSError) as error:
             self._lock.release()
             raise self._failed("cannot be opened", error) from None
+        try:
+            self._chain = self._read_chain()
+        except StoreFailed:
+            self._db.close()
+            self._lock.release()
+            raise
         # A daemon: a process that ends without close() must not wait for ever on an empty queue.
         self._thread = Thread(target=self._write_jobs, name="dkv-storage", daemon=True)
         self._thread.start()
@@ -103,18 +120,25 @@ class LevelDBStore:
 
         They are read one by one, so a log need not fit in memory. They stay out of LevelDB's cache, which is for state.
         """
-        return self.pairs_of(self._db, start=max(prefix, start), stop=_end_of(prefix))
+        return self.pairs_of(self._db, max(prefix, start, _BEHIND_LINKS), _end_of(prefix))
 
-    def pairs_of(self, source: Any, **bounds: Any) -> Iterator[tuple[bytes, bytes]]:
-        """The pairs of ``source``, the database or a snapshot, within the bounds of a LevelDB iterator."""
-        iterator = source.iterator(verify_checksums=True, fill_cache=False, **bounds)
+    def pairs_of(
+        self, source: Any, start: bytes, stop: bytes | None = None, *, include_start: bool = True
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The pairs of ``source``, the database or a snapshot, whose keys are from ``start`` on and below ``stop``."""
+        options = {"verify_checksums": True, "fill_cache": False}
+        key = start
         try:
-            for key, stored in iterator:
-                yield key, self._unseal(key, stored)
+            with closing(source.iterator(start=start, stop=stop, include_start=include_start, **options)) as iterator:
+                for key, stored in iterator:
+                    yield key, self._unseal(key, stored)
+            # An iterator of plyvel that meets damage behind its last pair ends as if that were the end of the database.
+            with closing(source.raw_iterator(**options)) as iterator:
+                iterator.seek(key)
+                if iterator.valid():
+                    iterator.next()
         except (plyvel.Error, OSError) as error:
             raise self._failed("cannot be read", error) from None
-        finally:
-            iterator.close()
 
     def view(self) -> LevelDBView:
         """What is committed now, as a snapshot of LevelDB."""
@@ -123,9 +147,11 @@ class LevelDBStore:
     def commit(self, writes: Mapping[bytes, bytes | None], done: Done) -> None:
         """Write all or nothing with one fsync, then call ``done`` on the caller's thread, now or later."""
         assert self._thread.is_alive(), "a commit after close() would never end"
+        self._order.acquire()  # no other is under way, but it may have a moment to go
         batch = self._batch(writes)
         if self._in_place and self._fast_writes >= FAST_WRITES_MIN and batch.approximate_size() <= HERE_BYTES_MAX:
             self._write(batch)
+            self._order.release()
             done(self._failure)
         else:
             self._queue.put((batch, done))
@@ -133,9 +159,10 @@ class LevelDBStore:
     def commit_now(self, writes: Mapping[bytes, bytes | None]) -> None:
         """Commit on the calling thread: for writes that must be on disk before a node starts, or when it ends.
 
-        LevelDB makes it wait for a commit that is under way on the other thread.
+        It waits for a commit that is under way on the other thread: their links must follow each other.
         """
-        self._write(self._batch(writes))
+        with self._order:
+            self._write(self._batch(writes))
         if self._failure is not None:
             raise self._failure
 
@@ -148,6 +175,12 @@ class LevelDBStore:
         self._db.close()
         self._lock.release()
 
+    def _read_chain(self) -> Chain:
+        try:
+            return Chain([key for key, _ in self.pairs_of(self._db, LINK, _BEHIND_LINKS)])
+        except ChainBroken as error:
+            raise RecordCorrupt(f"{self.directory} is damaged: {error}. {DAMAGE_ADVICE}") from None
+
     def _batch(self, writes: Mapping[bytes, bytes | None]) -> Any:
         """The batch, built on the caller's thread: on the other, each call into plyvel may wait for the interpreter."""
         batch = self._db.write_batch(sync=True)
@@ -158,6 +191,9 @@ class LevelDBStore:
                 self._note_erased(key)
             else:
                 batch.put(key, seal(key, value))
+        link, before = self._chain.next()
+        batch.put(link, seal(link, b""))
+        batch.delete(before)
         return batch
 
     def _note_erased(self, key: bytes) -> None:
@@ -185,6 +221,7 @@ class LevelDBStore:
         while (job := self._queue.get()) is not None:
             batch, done = job
             self._write(batch)
+            self._order.release()
             self._call_from_thread(done, self._failure)
 
     def _write(self, batch: Any) -> None:
@@ -196,7 +233,7 @@ class LevelDBStore:
             batch.write()
             self._fast_writes = self._fast_writes + 1 if monotonic() - began < FAST_SECONDS else 0
         except Exception as error:  # after any error the commit is not known to be on disk
-            self._failure = self._failed("cannot be written", error)
+            self._failure = self._failed(_NOT_WRITTEN, error)
 
     def _unseal(self, key: bytes, stored: bytes) -> bytes:
         try:
@@ -208,7 +245,8 @@ class LevelDBStore:
         """dkv's own error for one of LevelDB's, whose text comes as bytes."""
         reason = error.args[0] if error.args else type(error).__name__
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(error)
-        if isinstance(error, plyvel.CorruptionError):
+        lost = what != _NOT_WRITTEN and any(each in text for each in _DAMAGE)
+        if lost or isinstance(error, plyvel.CorruptionError):
             return RecordCorrupt(f"{self.directory} is damaged: {text}. {DAMAGE_ADVICE}")
         return StoreFailed(f"{self.directory} {what}: {text}")
 
@@ -228,7 +266,7 @@ class LevelDBView:
         """The pairs behind key ``after``, up to ``bytes_max`` bytes, one at least; none at the end."""
         found: list[tuple[bytes, bytes]] = []
         size = 0
-        for key, value in self._store.pairs_of(self._snapshot, start=after, include_start=False):
+        for key, value in self._store.pairs_of(self._snapshot, max(after, _BEHIND_LINKS), include_start=False):
             size += len(key) + len(value)
             if found and size > bytes_max:
                 break

@@ -22,6 +22,9 @@ from dkv.storage.store import RecordCorrupt, Store, StoreFailed, StoreView
 
 FIRST_GENERATION = 1
 
+MARKER = "CURRENT"
+"""A file that every directory of LevelDB has."""
+
 _NAME = re.compile(r"state-(\d{8})")
 
 
@@ -137,8 +140,8 @@ class StateDirectories:
         self._cluster_key = cluster_key
         self._newest = generation
         path = state_directory(directory, generation)
-        if not os.path.isdir(path):
-            raise RecordCorrupt(f"{directory} has lost the directory of its state, {path}. {DAMAGE_ADVICE}")
+        if not os.path.exists(os.path.join(path, MARKER)):
+            raise RecordCorrupt(f"{directory} has lost its state: there is no {path}/{MARKER}. {DAMAGE_ADVICE}")
         for each in generations_in(directory):
             self._newest = max(self._newest, each)
             if each != generation:

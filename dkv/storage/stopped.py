@@ -11,7 +11,7 @@ from typing import Any
 
 from dkv.identity import Identity
 from dkv.keys import CLUSTER_KEY
-from dkv.storage.data_directory import FIRST_FORMAT_WITH_STATES, MARKER, DirectoryError, check_format, not_ours
+from dkv.storage.data_directory import FIRST_FORMAT_WITH_STATES, DirectoryError, check_format, not_ours, require_marker
 from dkv.storage.guard import DirectoryLock
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.lives import read_identity
@@ -96,8 +96,7 @@ def _require_data(directory: str) -> None:
         held = os.listdir(directory)
     except OSError as error:
         raise DirectoryError(f"the data directory {directory} cannot be read: {error.strerror}") from None
-    if MARKER not in held:
-        raise not_ours(directory, f"file {MARKER}")
+    require_marker(directory, held)
 
 
 def _size(directory: str) -> int:

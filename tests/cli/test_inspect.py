@@ -63,7 +63,7 @@ class Inspect(StoppedNodeCase):
                 "chosen through     2",
                 "applied through    2",
                 "compacted through  0",
-                "log                3 records, slots 1-2, 4, 1012 B on disk",
+                "log                3 records, slots 1-2, 4, 1.1 KiB on disk",
             ],
         )
         self.assertEqual(lines[0], f"directory          {self.directory}, format 4")

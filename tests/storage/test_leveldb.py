@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -74,9 +75,9 @@ class LevelDBStoreTests(SynchronousTestCase):
         store._db = Watched()
         self.commit(store, {PROMISE: b"1", b"C": None})
         store._db = database
-        self.assertEqual(
-            made, [("write_batch {'sync': True}", True), ("put", True), ("delete", True), ("write", False)]
-        )
+        calls = ["put", "delete", "put", "delete"]  # the caller's, and the chain's
+        built = [("write_batch {'sync': True}", True), *((call, True) for call in calls)]
+        self.assertEqual(made, [*built, ("write", False)])
 
     def test_small_commits_to_a_fast_disk_are_made_at_once(self) -> None:
         """Two threads that hand over to each other cost more than such a write takes."""
@@ -193,10 +194,65 @@ class LevelDBStoreTests(SynchronousTestCase):
         store._db.compact_range()
         store.close()
         (table,) = Path(self.directory).glob("*.ldb")
-        flip_a_bit(table, 2_000)
+        flip_a_bit(table, 20_000)
         store = self.open()
-        self.assertRaises(RecordCorrupt, store.get, STATE + b"000000")
+        self.assertRaises(RecordCorrupt, store.get, STATE + b"000160")
         self.assertRaises(RecordCorrupt, list, store.scan(STATE))
+
+    def test_damage_at_the_end_of_a_scan(self) -> None:
+        """plyvel takes it for the end of the database: a peer would get a snapshot without the last keys."""
+        store = self.open(create=True)
+        store.commit_now({STATE + b"%06d" % number: b"a value " * 16 for number in range(5_000)})
+        store._db.compact_range()
+        store.close()
+        (table,) = Path(self.directory).glob("*.ldb")
+        flip_a_bit(table, table.read_bytes().rindex(b"a value "))
+        store = self.open()
+        self.assertRaises(RecordCorrupt, list, store.scan(STATE))
+        self.assertRaises(RecordCorrupt, list, store.scan(STATE, STATE + b"004999"))
+        self.assertRaises(RecordCorrupt, store.view().read, STATE + b"004900", 1_000_000)
+        self.assertEqual(len(store.view().read(b"", 1_000)), 7)  # as long as it is not met
+
+    def test_a_table_that_cannot_be_opened(self) -> None:
+        """LevelDB finds out when a scan begins, and not at its start: that too is an error of the store's."""
+        store = self.open(create=True)
+        store.commit_now({STATE + b"%06d" % number: os.urandom(100) for number in range(5_000)})
+        store._db.compact_range()
+        store.close()
+        (table,) = Path(self.directory).glob("*.ldb")
+        os.truncate(table, 30_000)
+        error = self.assertRaises(RecordCorrupt, self.open)
+        self.assertIn("is damaged: IO error", str(error))
+        self.assertIn("must not vote", str(error))
+
+    def test_a_manifest_that_lost_its_end(self) -> None:
+        """A flipped bit in the length of its last record, and LevelDB forgets a table, with what later logs rest on."""
+        with patch.dict(leveldb._OPTIONS, write_buffer_size=64 * 1024):
+            store = self.open(create=True)
+            store.commit_now({PROMISE: b"1"})
+            store.close()
+            store = self.open()
+            (manifest,) = Path(self.directory).glob("MANIFEST-*")
+            size = manifest.stat().st_size
+            while manifest.stat().st_size == size:  # until a table was made: its log is gone then
+                for number in range(40):
+                    store.commit_now({STATE + b"%06d" % number: os.urandom(1_000)})
+            store.close()
+            os.truncate(manifest, manifest.stat().st_size - 1)
+            error = self.assertRaises(RecordCorrupt, self.open)
+        self.assertIn("is damaged: its commits after number 1 are lost", str(error))
+        self.assertIn("must not vote", str(error))
+
+    def test_the_chain_is_nobody_elses(self) -> None:
+        """Its links are no part of what others store, and views of a state go to other nodes."""
+        store = self.open(create=True)
+        store.commit_now({STATE: b"1"})
+        store.commit({STATE: b"2"}, self.outcomes.append)
+        store.commit_now({PROMISE: b"3"})
+        self.assertEqual(list(store.scan(b"")), [(PROMISE, b"3"), (STATE, b"2")])
+        self.assertEqual(store.view().read(b"", 1_000), [(PROMISE, b"3"), (STATE, b"2")])
+        store.close()
+        self.open()
 
     def test_a_damaged_log_is_not_opened(self) -> None:
         """LevelDB would cut its log short in silence, and with it what the node had promised."""

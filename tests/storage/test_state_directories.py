@@ -146,7 +146,7 @@ class StateDirectoriesTests(TestCase):
     def test_a_state_that_is_gone(self) -> None:
         """Beginning with nothing would forget what the log has given up."""
         error = self.assertRaises(RecordCorrupt, StateDirectories, self.directory, self.call, KEY, 3)
-        for words in ("has lost the directory of its state", "state-00000003", "must not vote"):
+        for words in ("has lost its state", "state-00000003", "must not vote"):
             self.assertIn(words, str(error))
         self.assertEqual(generations_in(self.directory), [1])
 
