@@ -14,6 +14,10 @@ from dkv.client.survey import Answer
 NO_BALLOT = "0.0"
 """Stands for the promise of a node that has promised nothing yet."""
 
+SPARE = ("PROMISED", "BALLOT", "APPLIED")
+SPARE_STORED = ("LOG SLOTS", "KEYS")
+"""The columns that are left out first on a narrow terminal, such as one of 80 columns."""
+
 ROLE_COLOURS = {"leader": "green", "candidate": "yellow"}
 UNITS = ("KiB", "MiB", "GiB", "TiB")
 
@@ -44,7 +48,7 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
     lines: list[str] = []
     table = Table(
         "NODE", "ENDPOINT", "ROLE", "BALLOT", "PROMISED", "CHOSEN", "APPLIED", "LAG", "LEADER", "READY",
-        say=lines.append,
+        spare=SPARE, say=lines.append,
     )  # fmt: skip
     table.add([_agreement(each, lag) for each, lag in zip(found, lags(found), strict=True)])
     told = [number for number, each in enumerate(found) if not each.problem]
@@ -55,7 +59,7 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
         if rates is not None:
             head.append("WRITES/S")
             rows = [[*row, cell(rates[number])] for row, number in zip(rows, told, strict=True)]
-        Table(*head, say=lines.append).add(rows)
+        Table(*head, spare=SPARE_STORED, say=lines.append).add(rows)
     lines += _shortage([each.fields for each in found])
     for each in found:
         lines += map(one_line, (*_snapshots(each.fields), *_troubles(each)))

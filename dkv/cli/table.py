@@ -50,12 +50,17 @@ def coloured() -> bool:
 class Table:
     """Prints rows as they come, with the head before the first; columns only get wider. ``say`` takes each line.
 
-    On a terminal that is too narrow the last column of a table with ``cut_last`` is cut; any other table is printed as
-    a block of lines for each row.
+    On a terminal that is too narrow the last column of a table with ``cut_last`` is cut. Any other table leaves out
+    columns of ``spare``, in that order, until it fits; if it does not fit without them, it is printed whole, as a block
+    of lines for each row.
     """
 
-    def __init__(self, *head: str, cut_last: bool = False, say: Callable[[str], object] = say) -> None:
+    def __init__(
+        self, *head: str, cut_last: bool = False, spare: Sequence[str] = (), say: Callable[[str], object] = say
+    ) -> None:
         self._head = head
+        self._spare = spare
+        self._left = list(range(len(head)))  # the columns that are printed
         self._say = say
         self._widths = [len(name) for name in head]
         self._cut_last = cut_last
@@ -67,6 +72,9 @@ class Table:
     def add(self, rows: Iterable[Sequence[Cell]]) -> None:
         """Print ``rows``, aligned with each other and with what was printed."""
         rows = list(rows)
+        if not self._begun and self._columns is not None:
+            self._fit(rows, self._columns)
+        rows = [[row[number] for number in self._left] for row in rows]
         for row in rows:
             widths = zip(self._widths, row, strict=True)
             self._widths = [max(width, len(each.text) + len(each.tail)) for width, each in widths]
@@ -81,6 +89,22 @@ class Table:
         self._begun = True
         for row in rows:
             self._say_row(row)
+
+    def _fit(self, rows: list[Sequence[Cell]], room: int) -> None:
+        """Leave out as many spare columns as make head and rows fit; none if they do not fit without all of them."""
+        widths = [
+            max([len(name), *(len(row[number].text) + len(row[number].tail) for row in rows)])
+            for number, name in enumerate(self._head)
+        ]
+        left = list(self._left)
+        for name in (None, *self._spare):
+            if name is not None:
+                left.remove(self._head.index(name))
+            if sum(widths[number] for number in left) + len(GAP) * (len(left) - 1) <= room:
+                self._left = left
+                self._head = tuple(self._head[number] for number in left)
+                self._widths = [len(name) for name in self._head]
+                return
 
     def _say_row(self, row: Sequence[Cell]) -> None:
         texts, room = [], self._columns
