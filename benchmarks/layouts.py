@@ -62,6 +62,7 @@ LAYOUTS = (
     replace(TWO, name="two, state buffer 4 MiB", state_buffer=4 * MIB),
     replace(TWO, name="two, state buffer 64 MiB", state_buffer=64 * MIB),
     replace(TWO, name="two, tail 8 MiB", tail_bytes=8 * MIB),
+    replace(TWO, name="two, tail 128 MiB", tail_bytes=128 * MIB),
 )
 LOADS = (Load(2_000_000, 64, 100_000, 8), Load(300_000, KIB, 20_000, 4), Load(6_000, 64 * KIB, 1_000, 1))
 

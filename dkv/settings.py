@@ -61,7 +61,7 @@ class Limits:
     write_back_bytes_max: int = 4 * MIB
     poll_lag_slots_max: int = 10_000
     log_tail_slots_max: int = 50_000
-    log_tail_bytes_max: int = 64 * MIB
+    log_tail_bytes_max: int = 32 * MIB
     erasures_max: int = 1_000
     disk_free_bytes_min: int = 256 * MIB
     disk_reserve_bytes: int = 64 * MIB

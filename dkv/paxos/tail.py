@@ -25,7 +25,7 @@ BLOCKS = 16
 HELD_TIMES = 32
 """How many times longer the tail may get while somebody holds it. Beyond that, disk space counts for more.
 
-With the usual settings that is 2 GiB, or as much as comes while a snapshot of a few gigabytes is on its way.
+With the usual settings that is 1 GiB, or as much as comes while a snapshot of a few gigabytes is on its way.
 """
 
 
