@@ -40,6 +40,7 @@ Parts:
   idle        the processor time of a cluster that nobody asks, and the memory of a node
   keys, values, age, nodes, clients
               how the cost of an operation grows with each of these
+  upkeep      the cost while the log is compacted, and while a node that was away gets a snapshot and catches up
 
 \b
 Exit status:

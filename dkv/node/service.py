@@ -36,13 +36,13 @@ from dkv.node import foreign, logs
 from dkv.node.assembly import add_actors
 from dkv.node.build import build_labels
 from dkv.node.disk_watch import DiskWatch
+from dkv.node.erased_space import ErasedSpace
 from dkv.node.file_sizes import FileSizes
 from dkv.node.key_count import KeyCount
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
 from dkv.node.reactor import install, missing_names
-from dkv.node.upkeep import Upkeep
 from dkv.storage.data_directory import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
 from dkv.storage.fence import FENCED_ADVICE, write_fence
 from dkv.storage.guard import PRIVATE_UMASK, narrow
@@ -228,7 +228,7 @@ class NodeService(MultiService):
         )
         store = self._store
         assert store is not None
-        self._upkeep = Upkeep(
+        self._erased_space = ErasedSpace(
             self._reactor,
             lambda: [store, states.current.database],
             lambda: self._disk_watch.measured is not None and self._disk_watch.measured.short,
@@ -244,7 +244,7 @@ class NodeService(MultiService):
         self._client_door.open(self._clients)
         self._host.start()
         self._disk_watch.start()
-        self._upkeep.start()
+        self._erased_space.start()
         self._key_count.start()
         self._mesh.setServiceParent(self)  # type: ignore[no-untyped-call]  # as above
         self._log.info(
@@ -283,7 +283,7 @@ class NodeService(MultiService):
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._running:
             self._disk_watch.stop()
-            self._upkeep.stop()
+            self._erased_space.stop()
             self._key_count.stop()
             self._host.stop()
         if self._states is not None:

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.cli.benchmarks import parts
 from dkv.cli.benchmarks.drivers import BUILT_IN
 from dkv.cli.benchmarks.rounds import Rounds
-from dkv.cli.benchmarks.systems import OwnDkv
+from dkv.cli.benchmarks.systems import OwnDkv, wait
 from dkv.cli.benchmarks.workload import ALL_NODES, Workload
 from dkv.settings import LEADER
 from tests.integration.processes import child_environment
@@ -78,3 +78,18 @@ class BenchTest(SynchronousTestCase):
             (row,) = parts.failover([cluster], 1, lambda _: None)
             self.assertTrue(0.005 < row["median_gap_seconds"] < 5, row)
             Rounds([cluster], 1, 0.1).compare(Workload("set", 3, to=ALL_NODES))
+
+    def test_a_follower_is_killed(self) -> None:
+        """The part "upkeep" measures while it is away, and until it is there again."""
+        before = dict(os.environ)
+        self.addCleanup(os.environ.update, before)
+        self.addCleanup(os.environ.clear)
+        os.environ.update(child_environment())
+        with ExitStack() as life:
+            cluster = OwnDkv(self.directory, 3, LEADER, BUILT_IN, life)
+            start_again = cluster.kill_follower()
+            cluster.run(Workload("set", 8), 200)
+            self.assertEqual(len(cluster.endpoints), 2)
+            node = start_again()
+            wait(lambda: cluster.lag(node) == 0, "it has caught up")
+            self.assertEqual(len(cluster.endpoints), 3)

@@ -32,7 +32,7 @@ def keys(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
     with start(3) as cluster:
         rounds = rounds_on(cluster)
         for count in KEY_COUNTS:
-            yield {"keys": count} | _costs(rounds, cluster, Workload("set", CLIENTS, keys=count))
+            yield {"keys": count} | costs(rounds, cluster, Workload("set", CLIENTS, keys=count))
 
 
 def values(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
@@ -40,7 +40,7 @@ def values(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
     with start(3) as cluster:
         rounds = rounds_on(cluster)
         for value_bytes in VALUE_BYTES:
-            row = _costs(rounds, cluster, Workload("set", CLIENTS, value_bytes=value_bytes, keys=1_000))
+            row = costs(rounds, cluster, Workload("set", CLIENTS, value_bytes=value_bytes, keys=1_000))
             written = size(row["set_ops_per_second"] * value_bytes)
             yield {"value": size(value_bytes)} | row | {"set_bytes_per_second": written}
 
@@ -53,14 +53,14 @@ def age(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
         for writes in AGES:
             if writes > written:
                 written += cluster.run(AGING, writes - written).latencies.requests
-            yield {"writes_before": writes} | _costs(rounds, cluster, Workload("set", CLIENTS))
+            yield {"writes_before": writes} | costs(rounds, cluster, Workload("set", CLIENTS))
 
 
 def nodes(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
     """More nodes, on the same processors."""
     for count in NODES:
         with start(count) as cluster:
-            yield {"nodes": count} | _costs(rounds_on(cluster), cluster, Workload("set", CLIENTS))
+            yield {"nodes": count} | costs(rounds_on(cluster), cluster, Workload("set", CLIENTS))
 
 
 def clients(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
@@ -68,7 +68,7 @@ def clients(start: Start, rounds_on: CompareOn) -> Iterator[Row]:
     with start(3) as cluster:
         rounds = rounds_on(cluster)
         for count in CLIENT_COUNTS:
-            yield {"clients": count} | _costs(rounds, cluster, Workload("set", count))
+            yield {"clients": count} | costs(rounds, cluster, Workload("set", count))
 
 
 AXES = {"keys": keys, "values": values, "age": age, "nodes": nodes, "clients": clients}
@@ -81,7 +81,8 @@ STEPS = {
 }
 
 
-def _costs(rounds: Rounds, cluster: OwnDkv, workload: Workload) -> Row:
+def costs(rounds: Rounds, cluster: OwnDkv, workload: Workload) -> Row:
+    """The costs of GET and SET of ``workload``, and what a node holds in memory and on disk."""
     row: Row = {}
     for operation in ("get", "set"):
         sample = rounds.compare(replace(workload, operation=operation)).of("dkv")

@@ -18,10 +18,12 @@ from dkv.cli.benchmarks.parts import Grid, Row
 from dkv.cli.benchmarks.results import VersionQuery, say_rows
 from dkv.cli.benchmarks.rounds import Comparison, Rounds
 from dkv.cli.benchmarks.systems import Cluster, Dkv, OwnDkv, Spreadable, System
+from dkv.cli.benchmarks.upkeep import UPKEEP_STEPS, upkeep
 from dkv.client.blocking import Endpoint
 
 THROUGHPUT, TARGETS, FAILOVER, IDLE = "throughput", "targets", "failover", "idle"
-PARTS = (THROUGHPUT, TARGETS, FAILOVER, IDLE, *AXES)
+ON_NEW_CLUSTERS = AXES | {"upkeep": upkeep}
+PARTS = (THROUGHPUT, TARGETS, FAILOVER, IDLE, *ON_NEW_CLUSTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Benchmark:
 
     def measure(self, part: str) -> list[Row]:
         """Measure a part and print its rows."""
-        systems = [] if part in AXES else self._all_systems()
+        systems = [] if part in ON_NEW_CLUSTERS else self._all_systems()
         if part == TARGETS:
             systems = [*systems, *(system.spread() for system in systems if isinstance(system, Spreadable))]
         rounds = Rounds(systems, self._options.rounds, self._options.seconds)
@@ -96,7 +98,7 @@ class Benchmark:
             (cluster,) = (system for system in self._systems if isinstance(system, OwnDkv))
             return parts.idle(cluster, tick)
         self._end_all()
-        return AXES[part](self._new_cluster, lambda cluster: self._rounds_on(cluster, tick))
+        return ON_NEW_CLUSTERS[part](self._new_cluster, lambda cluster: self._rounds_on(cluster, tick))
 
     def _steps(self, part: str, rounds: Rounds) -> int:
         """How many times a part ticks."""
@@ -106,7 +108,7 @@ class Benchmark:
             return rounds.steps([workload for workload, _, _ in parts.TARGETS])
         if part == FAILOVER:
             return parts.FAILOVERS * len(self._clusters())
-        return 1 if part == IDLE else STEPS[part] * 2 * (1 + self._options.rounds)
+        return 1 if part == IDLE else STEPS.get(part, UPKEEP_STEPS) * 2 * (1 + self._options.rounds)
 
     def _rounds_on(self, cluster: OwnDkv, tick: Callable[[str], None]) -> Rounds:
         rounds = Rounds([cluster], self._options.rounds, self._options.seconds)

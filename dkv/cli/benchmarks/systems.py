@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -176,6 +177,31 @@ class OwnDkv(Dkv):
             _wait_serves(node)
 
         return start
+
+    def kill_follower(self) -> Callable[[], int]:
+        """Kill a node that does not lead; the function starts it again, does not wait, and returns its number."""
+        leader = self.leader()
+        node = next(node for node in self._nodes if node.endpoint != leader)
+        self.endpoints.remove(node.endpoint)  # until it is there again
+        node.process.kill()
+        node.process.wait()
+
+        def start() -> int:
+            node.start()
+            return node.number
+
+        return start
+
+    def lag(self, number: int) -> int:
+        """How many slots the node is behind those that the leader has counted chosen; many if it does not answer."""
+        (node,) = (node for node in self._nodes if node.number == number)
+        try:
+            applied = int(self._status(node.endpoint)["applied_through"])
+        except Failure:
+            return sys.maxsize  # it is on its way up
+        if node.endpoint not in self.endpoints:
+            self.endpoints.append(node.endpoint)
+        return int(self._status(self.leader())["chosen_through"]) - applied
 
 
 def _wait_serves(node: NodeProcess) -> None:

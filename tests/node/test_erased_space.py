@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.node.upkeep import COMMITS_FEW, ERASED_MANY, LOOK_SECONDS, Upkeep
+from dkv.node.erased_space import COMMITS_FEW, ERASED_MANY, LOOK_SECONDS, ErasedSpace
 
 
 class Database:
@@ -19,14 +19,14 @@ class Database:
         self.erased = 0
 
 
-class UpkeepTests(SynchronousTestCase):
+class ErasedSpaceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         clock: Any = self.clock
         self.databases = [Database(), Database()]
         self.short = False
-        self.upkeep = Upkeep(clock, lambda: [*self.databases], lambda: self.short)
-        self.upkeep.start()
+        self.erased_space = ErasedSpace(clock, lambda: [*self.databases], lambda: self.short)
+        self.erased_space.start()
 
     def look(self, *commits: int, erased: tuple[int, int] = (0, 0)) -> list[int]:
         """The databases made so many more commits, and erased keys; to which of them something was done."""
@@ -64,6 +64,6 @@ class UpkeepTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """The databases are closed: nothing may be asked of them."""
-        self.upkeep.stop()
-        self.upkeep.stop()
+        self.erased_space.stop()
+        self.erased_space.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])

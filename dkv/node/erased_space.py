@@ -29,7 +29,7 @@ class Erasing(Protocol):
     def give_back(self) -> None: ...
 
 
-class Upkeep:
+class ErasedSpace:
     """Looks after ``databases()``. ``short()`` says whether the disk is short of space."""
 
     def __init__(self, clock: Clock, databases: Callable[[], list[Erasing]], short: Callable[[], bool]) -> None:
