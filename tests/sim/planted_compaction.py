@@ -10,8 +10,9 @@ from unittest.mock import patch
 from dkv.actor import Address
 from dkv.events import WrittenBack
 from dkv.keys import unpack_compacted
-from dkv.messages import Accept, ChosenOtherwise, Promise
+from dkv.messages import Accept, ChosenOtherwise, PrepareSlot, Promise, PromiseSlot
 from dkv.paxos.acceptor import Acceptor
+from dkv.paxos.classic.acceptor import ClassicAcceptor
 from dkv.paxos.erasures import Erasures
 from dkv.paxos.learner import Learner
 from dkv.paxos.slot_log import SlotLog
@@ -72,6 +73,21 @@ def compacted_reported_as_empty() -> Iterator[None]:
         on_prepare(self, _Turned(turn, send=send), sender, message)
 
     with patch.object(Acceptor, "_on_prepare", report_what_is_there):
+        yield
+
+
+@plant("compacted_slot_is_promised", COMPACTION)
+def compacted_slot_is_promised() -> Iterator[None]:
+    """In classic mode a slot without a record is open, also where the record was erased (B13)."""
+    on_prepare = ClassicAcceptor._on_prepare_slot
+
+    def promise_what_is_there(self: ClassicAcceptor, turn: Any, sender: Address, message: PrepareSlot) -> None:
+        if message.slot <= self._log.compacted_through and sender.node != self._node:
+            turn.send(sender, PromiseSlot(message.ballot, message.slot, None))
+        else:
+            on_prepare(self, turn, sender, message)
+
+    with patch.object(ClassicAcceptor, "_on_prepare_slot", promise_what_is_there):
         yield
 
 
