@@ -45,6 +45,11 @@ class _Outgoing:
     last_key: bytes = b""
     open: bool = True
 
+    @property
+    def at_first_chunk(self) -> bool:
+        """Whether the peer has not asked for more than the first chunk yet."""
+        return self.open and self.answer.chunk <= 0
+
     def next_chunk(self, bytes_max: int) -> None:
         """Read on: the next chunk is the answer from now on."""
         before = self.answer
@@ -73,6 +78,8 @@ class SnapshotDonor:
         self._silence_seconds = timings.snapshot_silence_seconds
         self._transfers: dict[Transfer, _Outgoing] = {}
         self._newest: dict[int, Transfer] = {}  # of each peer, the last transfer that it began here
+        self._in_vain: set[int] = set()
+        """Peers that began again and again though a first chunk was sent to them: perhaps nothing arrives there."""
         self._held_through: int | None = None
 
     def start(self, turn: Turn) -> None:
@@ -105,6 +112,8 @@ class SnapshotDonor:
             outgoing = self._begin(turn, sender.node, message.transfer)
         outgoing.heard_at = turn.now
         if message.chunk == outgoing.answer.chunk + 1 and outgoing.open:
+            if message.chunk > 0:
+                self._in_vain.discard(sender.node)
             outgoing.next_chunk(self._bytes_max)
             if not outgoing.answer.pairs:
                 outgoing.close()
@@ -113,13 +122,23 @@ class SnapshotDonor:
 
     def _too_many(self, receiver: int) -> str | None:
         """Why another transfer cannot begin now, in words; None if it can."""
-        others = [each for each in self._transfers.values() if each.receiver != receiver]
+        others = [each for each in self._transfers.values() if each.receiver != receiver and not self._gives_way(each)]
         return BUSY if len(others) >= self._sent_max else None
+
+    def _gives_way(self, outgoing: _Outgoing) -> bool:
+        """Whether another peer may take its place: a peer that hears nothing of this node would keep it for ever."""
+        return outgoing.at_first_chunk and outgoing.receiver in self._in_vain
 
     def _begin(self, turn: Turn, receiver: int, transfer: Transfer) -> _Outgoing:
         """Open a view for a new transfer; an earlier one to the same peer is over."""
-        for earlier in [each for each, outgoing in self._transfers.items() if outgoing.receiver == receiver]:
-            self._end(turn, earlier, "the peer began another one")
+        for earlier, outgoing in list(self._transfers.items()):
+            if outgoing.receiver == receiver:
+                if outgoing.at_first_chunk:
+                    self._in_vain.add(receiver)
+                self._end(turn, earlier, "the peer began another one")
+        for earlier, outgoing in list(self._transfers.items()):
+            if len(self._transfers) >= self._sent_max and self._gives_way(outgoing):
+                self._end(turn, earlier, "another peer needs its place")
         view = turn.states.view()
         through = view.applied_through
         outgoing = _Outgoing(receiver, view, SnapshotChunk(transfer, -1, through, (), 0), through, turn.now)

@@ -126,6 +126,23 @@ class FewTests(OneDonor):
         self.assertEqual(self.open_views(), [False, True])
         self.assertEqual(self.turn.noted(), ["snapshot_sending", "snapshot_sent", "snapshot_sending"])
 
+    def test_a_peer_that_hears_nothing(self) -> None:
+        """It asks again and again, and no answer arrives there: others would never get their turn."""
+        self.begin(Limits(snapshot_chunk_bytes_max=1, snapshots_sent_max=1))
+        self.ask(0, (5, 1), node=1)
+        self.assertEqual(self.ask(0, (9, 1), node=3), SnapshotRefused((9, 1), BUSY), "it may be slow")
+        self.ask(0, (5, 2), node=1)
+        self.assertEqual(self.whole((9, 2), node=3), chunks((9, 2), 7, state(7, a="1", b="2"), 1))
+        self.assertEqual(self.ask(0, (5, 3), node=1), SnapshotRefused((5, 3), BUSY))
+
+    def test_a_peer_that_has_heard_something(self) -> None:
+        """A slow transfer that goes on keeps its place, or two slow ones would end each other for ever."""
+        self.begin(Limits(snapshot_chunk_bytes_max=1, snapshots_sent_max=1))
+        for transfer in ((5, 1), (5, 2)):
+            self.ask(0, transfer, node=1)
+        self.ask(1, (5, 2), node=1)
+        self.assertEqual(self.ask(0, (9, 1), node=3), SnapshotRefused((9, 1), BUSY))
+
     def test_an_earlier_transfer(self) -> None:
         """A request that was long on its way must not end the transfer that is under way."""
         self.ask(0, (5, 2))
