@@ -24,15 +24,16 @@ BALLAST = "ballast"
 BALLAST_STEPS = (4 * MIB, 64 * KIB, 4 * KIB)
 
 SETTINGS: dict[str, int | float] = {
-    "log_tail_slots_max": 300,
-    "log_tail_bytes_max": 128 * KIB,
-    "poll_lag_slots_max": 300,
+    "log_tail_slots_max": 200,
+    "log_tail_bytes_max": 96 * KIB,
+    "poll_lag_slots_max": 200,
     "snapshot_chunk_bytes_max": 16 * KIB,
     "snapshot_bytes_per_second": 512 * KIB,
+    "write_back_seconds": 2.5,
     "request_seconds": 3.0,
 }
-"""The log is short, so nodes compact all the time, and one that is down for seconds is behind it. Snapshots are slow,
-so that faults strike while one is under way."""
+"""The log is short: a node that is down for seconds is behind it. State is written seldom: nodes compact every few
+seconds, and have much to replay. Snapshots are slow: faults strike while one is under way."""
 
 
 class SoakNode:
