@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol
 
 ACCEPTOR = "acceptor"
 CATCHUP = "catchup"
+CHECKER = "checker"
 CLIENTS = "clients"
 DONOR = "donor"
 ELECTOR = "elector"
@@ -20,7 +21,7 @@ LEARNER = "learner"
 PROPOSER = "proposer"
 RECEIVER = "receiver"
 
-ROLES = (ACCEPTOR, CATCHUP, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER)
+ROLES = (ACCEPTOR, CATCHUP, CHECKER, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER)
 
 HOST = "host"
 """Notes things too, and is no actor."""

@@ -150,6 +150,35 @@ class Outdated:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportApplied:
+    """Say how far you have applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedThrough:
+    """The state machine has applied every slot up to ``through``, at least in memory."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    """Let me have a view of the state as it is after ``slot``, as soon as that is on disk; it replaces an earlier wish.
+
+    The answer is ``Captured``, or ``CaptureMissed``.
+    """
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureMissed:
+    """The state as it is after ``slot`` cannot be had: later slots are applied, or too much waits for the disk."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportOrigins:
     """Report the last batch applied of every origin as soon as ``through`` is applied; ``ballot`` is given back."""
 

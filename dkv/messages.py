@@ -275,6 +275,22 @@ class AppliedDigest:
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StateCheck:
+    """The sender begins a check: make a digest of your state as it is after ``slot``, if you can."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateDigest:
+    """The sender's whole state after ``slot``, on its disk, has ``digest``, and so many pairs (``dkv.state_sum``)."""
+
+    slot: int
+    digest: bytes
+    count: int
+
+
 # --- Snapshots: the state of a peer, for a node that lacks slots which no log holds any more ---------------------
 
 Transfer = tuple[int, int]

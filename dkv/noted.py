@@ -12,6 +12,7 @@ from typing import Final
 from dkv.actor import (
     ACCEPTOR,
     CATCHUP,
+    CHECKER,
     DONOR,
     ELECTOR,
     GATEWAY,
@@ -234,6 +235,26 @@ def digest_differs(*, peer: int, slot: int, differing: list[int]) -> None:
 @_note("info", LEARNER)
 def digest_agrees(*, peer: int, slot: int, differing: list[int]) -> None:
     """``peer``, which differed, has applied the same log up to ``slot``; ``differing`` are those that still differ."""
+
+
+@_note(MEASURE, CHECKER)
+def state_compared(*, slot: int, pairs: int, peer: int, same: bool) -> None:
+    """The states of ``peer`` and this node after ``slot`` were compared; here it has so many ``pairs``."""
+
+
+@_note("info", CHECKER)
+def state_check_missed(*, slot: int) -> None:
+    """This node takes no part in the check of states after ``slot``, which it has passed or cannot write in time."""
+
+
+@_note("error", CHECKER)
+def state_differs(*, peer: int, slot: int, differing: list[int]) -> None:
+    """``peer`` has another state after ``slot``; ``differing`` are all peers of which that is known."""
+
+
+@_note("info", CHECKER)
+def state_agrees(*, peer: int, slot: int, differing: list[int]) -> None:
+    """``peer``, which differed, has the same state after ``slot``; ``differing`` are those that still differ."""
 
 
 # --- Gateways ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dkv.actor import ACCEPTOR, CATCHUP, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
+from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
 from dkv.messages import (
     Accept,
     Accepted,
@@ -38,6 +38,8 @@ from dkv.messages import (
     SnapshotRefused,
     SnapshotRequest,
     SnapshotTaken,
+    StateCheck,
+    StateDigest,
     Submit,
     Voted,
     Want,
@@ -71,6 +73,8 @@ ROUTES: dict[type, tuple[str, str]] = {
     ChosenSlots: (ACCEPTOR, CATCHUP),
     CompactedThrough: (ACCEPTOR, CATCHUP),
     AppliedDigest: (LEARNER, LEARNER),
+    StateCheck: (CHECKER, CHECKER),
+    StateDigest: (CHECKER, CHECKER),
     SnapshotRequest: (RECEIVER, DONOR),
     SnapshotChunk: (DONOR, RECEIVER),
     SnapshotRefused: (DONOR, RECEIVER),
@@ -87,10 +91,11 @@ ROUTES: dict[type, tuple[str, str]] = {
 _CLASSIC = frozenset(
     (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen, ChosenThrough)
 )
+_STATE = frozenset((AppliedDigest, StateCheck, StateDigest))
 _SNAPSHOTS = frozenset((SnapshotRequest, SnapshotChunk, SnapshotRefused, SnapshotTaken))
 SPOKEN: dict[str, frozenset[type]] = {
     "leader": frozenset(ROUTES) - _CLASSIC,
-    "classic": _CLASSIC | _SNAPSHOTS | {ReadChosen, ChosenSlots, CompactedThrough, Voted, AppliedDigest, DiskSpace},
+    "classic": _CLASSIC | _SNAPSHOTS | _STATE | {ReadChosen, ChosenSlots, CompactedThrough, Voted, DiskSpace},
 }
 """The classes that nodes of each mode send to each other: no actor of that mode would know any other."""
 

@@ -21,8 +21,8 @@ MODES = (LEADER, CLASSIC)
 """The modes of a cluster: how it agrees. All its nodes have the same."""
 
 
-OFF_AT_ZERO = frozenset({"idle_seconds_max", "disk_free_bytes_min", "disk_reserve_bytes"})
-"""The settings that may be 0, which means that there is no bound, or no reserve."""
+OFF_AT_ZERO = frozenset({"idle_seconds_max", "disk_free_bytes_min", "disk_reserve_bytes", "state_check_seconds"})
+"""The settings that may be 0, which means that there is none: no bound, no reserve, no check."""
 
 
 class SettingsError(ValueError):
@@ -57,6 +57,7 @@ class Limits:
     snapshot_chunk_bytes_max: int = 256 * KIB
     snapshot_bytes_per_second: int = 16 * MIB
     snapshots_sent_max: int = 2
+    state_check_bytes_per_second: int = 4 * MIB
     undurable_bytes_max: int = 64 * MIB
     write_back_bytes_max: int = 4 * MIB
     poll_lag_slots_max: int = 10_000
@@ -92,7 +93,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Durations in seconds, on the monotonic clock. An ``idle_seconds_max`` of 0 is none."""
+    """Durations in seconds, on the monotonic clock. Of those in ``OFF_AT_ZERO``, 0 is none."""
 
     heartbeat_seconds: float = 0.19
     election_seconds_min: float = 0.6
@@ -101,6 +102,7 @@ class Timings:
     catchup_grace_seconds: float = 0.1
     catchup_retry_seconds: float = 1.0
     snapshot_silence_seconds: float = 10.0
+    state_check_seconds: float = 600.0
     phase1_idle_seconds: float = 5.0
     stuck_disk_seconds: float = 3.0
     request_seconds: float = 5.0

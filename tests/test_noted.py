@@ -13,14 +13,21 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER
+from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER
 from tests.test_architecture import rows_under
 from tests.test_tidy import modules
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
 ROOMS = {"gateway": GATEWAY, "host": HOST, "kv": LEARNER, "node": HOST}
 """Rooms in which all that note do so as one actor, or as the host."""
-PARTS = {"digests": LEARNER, "hearing": ELECTOR, "leadership": PROPOSER, "space": ELECTOR, "tail": LEARNER}
+PARTS = {
+    "digests": LEARNER,
+    "hearing": ELECTOR,
+    "leadership": PROPOSER,
+    "space": ELECTOR,
+    "state_checker": CHECKER,
+    "tail": LEARNER,
+}
 """Parts of actors in ``paxos``; the other modules there are actors of their names."""
 
 

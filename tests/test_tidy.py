@@ -43,6 +43,7 @@ VOCABULARY = frozenset(
         "replies",
         "routes",
         "settings",
+        "state_sum",
     )
 )
 NOT_PURE = frozenset(

@@ -25,6 +25,7 @@ from dkv.actor import Takers
 from dkv.ballot import ZERO, Ballot
 from dkv.console.recent import RecentTimes
 from dkv.console.snapshot_counts import SnapshotCounts
+from dkv.console.state_checks import StateChecks
 from dkv.console.surroundings import Counted, Sizes
 from dkv.events import DiskMeasured
 from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
@@ -102,6 +103,7 @@ class NodeMetrics:
         self._batches = Histogram(COMMANDS)
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
         self.snapshots = SnapshotCounts()
+        self.state_checks = StateChecks(now)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -131,7 +133,7 @@ class NodeMetrics:
             )
         )
         """The functions that count the notes of the node's actors."""
-        self.takers |= self.snapshots.takers
+        self.takers |= self.snapshots.takers | self.state_checks.takers
 
     # --- in ---
 
@@ -240,6 +242,7 @@ class NodeMetrics:
         yield from self._agreement(reading)
         yield from self._stored(reading)
         yield from self.snapshots.collect()
+        yield from self.state_checks.collect()
         yield from self._work(reading)
         yield from self._surroundings(reading)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from dkv.actor import ACCEPTOR, CATCHUP, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Actor
+from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Actor
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
@@ -19,6 +19,7 @@ from dkv.paxos.learner import Learner
 from dkv.paxos.proposer import Proposer
 from dkv.paxos.snapshots.donor import SnapshotDonor
 from dkv.paxos.snapshots.receiver import SnapshotReceiver
+from dkv.paxos.state_checker import StateChecker
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.wire.codec import decode_entries, encode_entries
 
@@ -45,5 +46,6 @@ def add_actors(
     add(CATCHUP, Catchup(node, ids, timings))
     add(DONOR, SnapshotDonor(node, ids, limits, timings))
     add(RECEIVER, SnapshotReceiver(identity, ids, limits, timings))
+    add(CHECKER, StateChecker(node, ids, limits, timings))
     add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
     add(CLIENTS, clients)

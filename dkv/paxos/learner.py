@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from sys import maxsize
 from typing import Protocol, assert_never
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
+from dkv.actor import ACCEPTOR, CHECKER, GATEWAY, PROPOSER, RECEIVER, Address, Turn
 from dkv.events import (
     Applied,
+    AppliedThrough,
     BatchApplied,
+    CaptureMissed,
+    CaptureState,
     Compacted,
     HoldLog,
     Install,
@@ -29,6 +33,7 @@ from dkv.events import (
     Read,
     ReadResults,
     Replayed,
+    ReportApplied,
     ReportOrigins,
     TimerFired,
     WrittenBack,
@@ -42,7 +47,7 @@ from dkv.records import Batch, Entry, Value, value_bytes
 from dkv.replies import Result
 from dkv.settings import Limits, Timings
 
-_FromThisNode = Read | ReportOrigins | Install | HoldLog | WrittenBack
+_FromThisNode = Read | ReportOrigins | ReportApplied | CaptureState | Install | HoldLog | WrittenBack
 LearnerMessage = ChosenSlots | _FromThisNode | AppliedDigest | PeerUp | TimerFired
 
 
@@ -82,6 +87,9 @@ class Learner:
         self._replaying = True
         self._reads: deque[Read] = deque()
         self._report: ReportOrigins | None = None
+        self._captures: dict[str, int] = {}
+        """The slots after which somebody wants a view of the state, by the role of the actor that does."""
+        self._capture_at = maxsize
 
     def start(self, turn: Turn) -> None:
         """Load the state's mark, then replay what the log holds beyond it."""
@@ -108,6 +116,11 @@ class Learner:
             case ReportOrigins():
                 self._report = message
                 self._send_report(turn)
+            case ReportApplied():
+                turn.send(sender, AppliedThrough(self._applied_through))
+            case CaptureState():
+                self._captures[sender.role] = message.slot
+                self._capture(turn)
             case AppliedDigest():
                 self._digests.heard(turn, sender.node, message)
             case WrittenBack():
@@ -134,8 +147,7 @@ class Learner:
             for value in message.values[known:]:
                 self._apply(turn, value)
             if len(message.values) > known:
-                turn.stage(APPLIED_THROUGH, pack_number(self._applied_through))
-                self._digests.applied(turn)
+                self._mark(turn)
                 self._serve_reads(turn)
                 self._send_report(turn)
         if message.chosen_through > self._applied_through:
@@ -155,6 +167,23 @@ class Learner:
             if own and results is not None:
                 turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
         turn.note(noted.applied, through=self._applied_through, commands=self._machine.executed - executed)
+        if self._applied_through >= self._capture_at:
+            self._mark(turn)
+            self._capture(turn)
+
+    def _mark(self, turn: Turn) -> None:
+        """Stage the mark and the digest that belong to what was applied."""
+        turn.stage(APPLIED_THROUGH, pack_number(self._applied_through))
+        self._digests.applied(turn)
+
+    def _capture(self, turn: Turn) -> None:
+        """Get views for those that want the state as it is now; a slot that is passed will not come again."""
+        for role, slot in list(self._captures.items()):
+            if slot <= self._applied_through:
+                del self._captures[role]
+                if slot < self._applied_through or not turn.states.capture(role):
+                    turn.send(self._here(role), CaptureMissed(slot))
+        self._capture_at = min(self._captures.values(), default=maxsize)
 
     def _on_written_back(self, turn: Turn, message: WrittenBack) -> None:
         """The state on disk amounts to more slots: once that is marked in the log, the acceptor may erase records."""
@@ -183,7 +212,9 @@ class Learner:
         assert self._applied_through == message.through, "the mark in a snapshot is its slot: the receiver has looked"
         turn.note(noted.snapshot_installed, through=message.through, passed=message.through - before)
         turn.send(self._here(ACCEPTOR), Compacted(message.through))
-        turn.send(self._here(RECEIVER), Installed(message.through))
+        for role in (RECEIVER, CHECKER):
+            turn.send(self._here(role), Installed(message.through))
+        self._capture(turn)
         self._pass_own_batches(turn)
         self._serve_reads(turn)
         self._send_report(turn)

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from random import Random
 
 from dkv.host.calls import PlannedCall
-from dkv.keys import STATE
+from dkv.keys import DATABASE, STATE
 from dkv.sim.memory import MemoryStore
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_generations import SimulatedGenerations
 from dkv.storage.seal import seal
 from dkv.storage.state_directories import FIRST_GENERATION, generation_in_force, generation_writes
 from dkv.storage.store import StoreFailed
+
+STRAY = STATE + DATABASE + b"\xff nobody wrote this"
+"""A key that no client asks for: before the node is found out, nobody can expect a right answer of it."""
 
 Writes = Mapping[bytes, bytes | None]
 Done = Callable[[StoreFailed | None], None]
@@ -80,6 +83,10 @@ class TimedStore(MemoryStore):
             self._put(key, None if value is None else seal(key, value))
         self._on_durable(writes)
 
+    def slip_in(self, key: bytes, value: bytes) -> None:
+        """A pair is on the disk from now on that nobody wrote."""
+        self._put(key, seal(key, value))
+
     def go_on(self) -> None:
         """The disk is stuck no more: the commit under way ends at once."""
         if self.committing:
@@ -131,6 +138,8 @@ class Disk:
         on_state: Callable[[int, Writes], None],
     ) -> None:
         self.faults = DiskFaults()
+        self.altered = False
+        """Whether a pair is in the state that nobody wrote."""
 
         def make(on_durable: Callable[[Writes], None]) -> TimedStore:
             return TimedStore(schedule, commit_seconds, run, self.faults, on_commit, on_durable)
@@ -181,6 +190,13 @@ class Disk:
         stored[random.randrange(len(stored))] ^= 1 << random.randrange(8)
         store.durable[key] = bytes(stored)
         return key
+
+    def alter(self) -> None:
+        """The state in force changes at rest, and every checksum is right: software below, or a person, wrote it."""
+        store = self.states.current
+        assert isinstance(store, TimedStore)
+        store.slip_in(STRAY, b"")
+        self.altered = True
 
     def copied(self) -> DiskCopy:
         """A copy of all that is durable at this moment."""

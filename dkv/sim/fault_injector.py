@@ -21,6 +21,9 @@ from dkv.sim.wires import Wires
 MOMENTS = ("now", "sending", "voting", "committing", "durable")
 """The moment of a crash: at once, or when the node next sends, sends a vote, begins a commit, or has one on disk."""
 
+WHOLE_LOG_MIN = 10_000
+"""With a tail of so many slots, and bytes, nothing is compacted in a run."""
+
 KILL, POWER_CUT = "kill -9", "power cut"
 """A crash of one process, and one of all machines at the same moment."""
 
@@ -60,6 +63,7 @@ class FaultInjector:
         self._doomed: dict[int, tuple[str, str]] = {}
         """For each node that is to crash: at which moment, and how."""
         self._strikes: dict[str, Callable[[SimulatedNode], None]] = {
+            "altered-state": self._alter,
             "clock": self._leap,
             "crash": self._crash,
             "flipped-byte": self._flip,
@@ -197,6 +201,15 @@ class FaultInjector:
         damaged = sum(each.damaged for each in self._nodes)
         met = all(each.damaged or each.members_seen() for each in self._nodes)
         return met and not node.damaged and damaged < (len(self._nodes) - 1) // 2
+
+    def _alter(self, node: SimulatedNode) -> None:
+        """Change the state at rest, where no snapshot is sent: it would hand the change on, and who is right then?"""
+        limits = self._plan.limits
+        whole_logs = min(limits.log_tail_slots_max, limits.log_tail_bytes_max) >= WHOLE_LOG_MIN
+        if whole_logs and self._may_damage(node):
+            node.damaged = True
+            node.disk.alter()
+            self._note(node.number, "alter", "a pair appears in the state at rest")
 
     def _flip(self, node: SimulatedNode) -> None:
         if self._may_damage(node):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -13,6 +13,7 @@ from dkv.sim.habits import Habits, draw_habits
 from dkv.sim.wires import Weather
 
 FAULTS = (
+    "altered-state",
     "clock",
     "clone",
     "contest",
@@ -51,7 +52,7 @@ OF_CLASSIC_MODE = frozenset(("gap",))
 """The faults that need slots which are agreed on one by one."""
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
-RARE |= {"one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
+RARE |= {"altered-state": 0.3, "one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "gap": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 
 
@@ -100,10 +101,12 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
     habits = draw_habits(random)
+    timings = random.choice((Timings(), Timings(), EAGER))
+    timings = replace(timings, state_check_seconds=random.choice((2.5, 6.0)))
     return Plan(
         seconds=seconds,
         limits=_limits(random),
-        timings=random.choice((Timings(), Timings(), EAGER)),
+        timings=timings,
         weather=_weather(random, enabled),
         bounds=_bounds(random),
         habits=habits,
@@ -146,6 +149,7 @@ def _limits(random: Random) -> Limits:
         "erasures_max": random.choice((1, 5, 1_000)),
         "snapshot_chunk_bytes_max": random.choice((1, 100, 500)),
         "snapshots_sent_max": random.choice((1, 2)),
+        "state_check_bytes_per_second": random.choice((2_000, 20_000, 4 * MIB)),
     }
     return Limits(**counts) if random.random() < 0.5 else _bytes(random, counts)
 

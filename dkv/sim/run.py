@@ -105,6 +105,8 @@ def _heal(world: World, random: Random) -> None:
     world.faults.stop()
     world.calm_down()
     whole = [node for node in world.nodes if not node.damaged]
+    if not _find_altered(world, whole):
+        return
     if not all(node.members_seen() for node in whole):
         _repair(world, whole)
         if not _must_meet(world, whole):
@@ -118,6 +120,17 @@ def _heal(world: World, random: Random) -> None:
     world.crowd.stopped = True
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
     _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
+
+
+def _find_altered(world: World, whole: list[SimulatedNode]) -> bool:
+    """A node whose state changed at rest must find that out by itself, as long as the others can compare theirs."""
+    altered = [node for node in world.nodes if node.disk.altered and node.up]
+    if altered and all(node.members_seen() for node in whole):
+        _repair(world, whole + altered)
+        if not world.run_until(lambda: not any(node.up for node in altered), SETTLE_SECONDS):
+            world.violated(f"B38: node {altered[0].number} has gone on with another state than the others")
+            return False
+    return True
 
 
 def _repair(world: World, nodes: list[SimulatedNode]) -> None:

@@ -24,6 +24,7 @@ from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.simulated_network import SimulatedNetwork
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.sim.state_rules import StateRules
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.verdict import Done, Executions, wrong_reply
 from dkv.storage.data_directory import DirectoryError
@@ -98,6 +99,7 @@ class World:
         self.trace = Trace(out)
         members = tuple(range(1, size + 1))
         self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
+        self._states = StateRules(self.invariants.chosen, self.violated)
         self.network = SimulatedNetwork(
             self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
         )
@@ -237,6 +239,8 @@ class World:
             self.leading.pop(node.number, None)
         elif event is noted.digest_differs and not (node.damaged or self.nodes[fields["peer"] - 1].damaged):
             self.violated(f"I8: nodes {node.number} and {fields['peer']} applied two logs up to slot {fields['slot']}")
+        elif event is noted.state_differs and not (node.damaged or self.nodes[fields["peer"] - 1].damaged):
+            self.violated(f"I9: nodes {node.number} and {fields['peer']} have two states after slot {fields['slot']}")
         words = " ".join(f"{name}={value}" for name, value in fields.items())
         self.note(node.number, "note", f"{actor} {event.name} {words}")
 
@@ -254,6 +258,7 @@ class World:
         if node.up and (not node.damaged or self.network.sides[node.number, to.node].reaches):
             # A message that reaches nobody harms nobody, so those of a node that was set back are not all checked.
             self.invariants.sending(node, to, message)
+            self._states.sending(node, message)
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """The order of the limits rules this out."""

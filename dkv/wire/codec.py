@@ -119,6 +119,8 @@ TAGS: dict[int, type] = {
     50: messages.SnapshotRefused,
     51: messages.SnapshotTaken,
     52: messages.DiskSpace,
+    53: messages.StateCheck,
+    54: messages.StateDigest,
 }
 """Every class that travels between nodes."""
 

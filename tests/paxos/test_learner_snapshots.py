@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, GATEWAY, PROPOSER, RECEIVER, Address
+from dkv.actor import ACCEPTOR, CHECKER, GATEWAY, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
 from dkv.events import (
     BatchApplied,
@@ -115,6 +115,7 @@ class InstallTests(SynchronousTestCase):
             [
                 (ACCEPTOR, Compacted(5)),
                 (RECEIVER, Installed(5)),
+                (CHECKER, Installed(5)),
                 (GATEWAY, Passed(2)),
                 (ACCEPTOR, ReadChosen(6)),
             ],

@@ -104,7 +104,14 @@ class SeedTests(SynchronousTestCase):
         """Each kind of fault strikes, and alone it breaks nothing."""
         marks = {"crash": "crash", "partition": "cut", "pause": "pause", "clock": "leap", "slow-disk": "slow"}
         marks |= {"stuck-disk": "stuck", "full-disk": "full", "write-error": "broken", "flipped-byte": "flip"}
-        marks |= {"lost-disk": "wipe", "lossy-link": "lossy", "flap": "cut", "rotation": "cut", "hang-up": "hang-up"}
+        marks |= {
+            "altered-state": "alter",
+            "lost-disk": "wipe",
+            "lossy-link": "lossy",
+            "flap": "cut",
+            "rotation": "cut",
+            "hang-up": "hang-up",
+        }
         marks |= {"contest": "cut", "laggard": "cut", "one-sided": "block", "power-cut": "crash", "gap": "gap"}
         for fault in FAULTS:
             mode = CLASSIC if fault in OF_CLASSIC_MODE else LEADER

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import messages as m
-from dkv.actor import ACCEPTOR, CATCHUP, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
+from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
 from dkv.ballot import Ballot
 from dkv.gateway import gateway
 from dkv.identity import Start, Votes
-from dkv.paxos import acceptor, catchup, elector, learner, proposer
+from dkv.paxos import acceptor, catchup, elector, learner, proposer, state_checker
 from dkv.paxos.classic import acceptor as classic_acceptor
 from dkv.paxos.classic import presence
 from dkv.paxos.classic import proposer as classic_proposer
@@ -79,6 +79,8 @@ STORED = {
     m.ChosenSlots(6, ((), (BATCH,)), 7): "84181e0682808185011bffffffffffffffff041a0001117044626c6f6207",
     m.CompactedThrough(7): "82182f07",
     m.AppliedDigest(7, bytes(16)): "83182d0750" + "00" * 16,
+    m.StateCheck(300): "82183519012c",
+    m.StateDigest(300, bytes(16), 7): "84183619012c50" + "00" * 16 + "07",
     m.SnapshotRequest((3, 7), 6): "83183082030706",
     m.SnapshotChunk((3, 7), 6, 300, ((b"A", b"1"), (b"S", b"")), 70_000): "8618318203070619012c"
     "828241414131824153401a00011170",
@@ -155,6 +157,7 @@ class Tags(SynchronousTestCase):
         self.assertEqual(set(ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Alive})
         shared = {
             CATCHUP: catchup.CatchupMessage,
+            CHECKER: state_checker.CheckerMessage,
             DONOR: donor.DonorMessage,
             GATEWAY: gateway.GatewayMessage,
             LEARNER: learner.LearnerMessage,
