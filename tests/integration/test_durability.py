@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,9 @@ from typing import NamedTuple
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.keys import APPLIED_THROUGH, unpack_number
+from dkv.storage.data_directory import open_directory
+from dkv.storage.log_check import check_log
 from tests.integration.processes import RealCluster, RealNode
 
 WATCH = Path(__file__).with_name("watch_syncs.py")
@@ -41,7 +45,7 @@ class DurabilityTest(SynchronousTestCase):
     timeout = 180
 
     def setUp(self) -> None:
-        self.cluster = RealCluster()
+        self.cluster = RealCluster(settings="[timings]\nwrite_back_seconds = 0.05\n")
         self.addCleanup(self.cluster.close)
         for node in self.cluster.nodes:
             node.start(sys.executable, str(WATCH), str(self.watched(node)))
@@ -108,3 +112,38 @@ class DurabilityTest(SynchronousTestCase):
             for each in written:
                 self.assertEqual(connection.call("GET", each.key), b"value", each.key)
             connection.close()
+
+    def test_a_power_cut_at_any_write_back(self) -> None:
+        """The state's own database is synced, and never before the log has the slots that it amounts to."""
+        self.write_at_once()
+        for node in self.cluster.nodes:
+            node.kill()
+        node = self.cluster.nodes[0]
+        syncs = self.syncs(node)
+        ends = [each.done for each in syncs if self.is_state(each.path)]
+        self.assertGreater(len(ends), 5)
+        applied = [self.applied_after_a_cut(node, syncs, end) for end in ends]
+        self.assertEqual(applied, sorted(applied))
+        self.assertGreater(applied[-1], applied[0])
+
+    @staticmethod
+    def is_state(path: str) -> bool:
+        """Whether it is the newest log of the state's database."""
+        return path.endswith(".log") and "state-" in path
+
+    def applied_after_a_cut(self, node: RealNode, syncs: list[Sync], end: float) -> int:
+        """Through which slot the state goes if power was cut at this moment; an error if the node could not start."""
+        synced = {each.path: each.size for each in syncs if each.done <= end}
+        copy = self.cluster.directory / "cut"
+        shutil.copytree(node.directory, copy)
+        for log in copy.rglob("*.log"):
+            with log.open("r+b") as file:
+                file.truncate(synced.get(str(node.directory / log.relative_to(copy)), 0))
+        store, states, _ = open_directory(str(copy), "test", node.number, print)
+        try:
+            check_log(store, states.current)
+            return unpack_number(states.current.get(APPLIED_THROUGH))
+        finally:
+            states.close()
+            store.close()
+            shutil.rmtree(copy)

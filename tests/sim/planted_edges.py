@@ -80,6 +80,20 @@ def turns_left_over() -> Iterator[None]:
 
 
 @_plant
+def written_back_at_once() -> Iterator[None]:
+    """The host begins to write the state back while the commit of the log that holds its slots is still under way."""
+    commit = Host._commit
+
+    def commit_both(self: Host) -> None:
+        commit(self)
+        if not self.failed:
+            self._write_state()
+
+    with patch.object(Host, "_commit", commit_both):
+        yield
+
+
+@_plant
 def never_reads_again() -> Iterator[None]:
     """A node that has paused its peers and clients never goes on reading."""
     balance = Host._balance_reading

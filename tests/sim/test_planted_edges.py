@@ -33,6 +33,10 @@ class PlantedTests(HuntTestCase):
         """A request that waits for the next one, or for ever: a limit of 2,000 turns that no small cluster reaches."""
         self.check("did not answer", "never answered", "not answered", "nobody came", "healed")
 
+    def test_written_back_at_once(self) -> None:
+        """After a power cut the state amounts to slots that no log has: the node does not start again."""
+        self.check("ahead of its log", "has lost slot")
+
     def test_never_reads_again(self) -> None:
         """A node that a slow disk has made deaf for ever: a limit of 64 MiB that no simulated disk reaches."""
         self.check("did not answer", "never answered", "not answered", "nobody came", "healed")
