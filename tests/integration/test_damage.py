@@ -5,6 +5,7 @@ A sample of what ``python -m tests.damage`` does.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from random import Random
 from typing import ClassVar
@@ -19,8 +20,10 @@ from tests.damage.strikes import Strike, flip, remove, replace_log, replace_stat
 from tests.damage.sweep import all_strikes, sweep
 from tests.damage.trial import ENDED, FENCED, Trial
 from tests.damage.verdict import HARMLESS, WRONG
+from tests.integration.test_startup import run
 
 EVERY = 400
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures" / "damaged-directory.md"
 
 
 class DamageTest(SynchronousTestCase):
@@ -110,3 +113,21 @@ class DamageTest(SynchronousTestCase):
             verdict = Trial(self.filled).run(remove(Path("LOG")))
         self.assertEqual(verdict.kind, WRONG)
         self.assertIn("node 3 answers", verdict.text)
+
+    def test_the_page(self) -> None:
+        """docs/failures/damaged-directory.md: its commands tell a damaged directory, and start one that is not."""
+        page = PAGE.read_text(encoding="utf-8")
+        self.assertIn("dkv verify data/node3 && twistd dkvnode --config", page)
+        self.filled.restore()
+        node, log = self.filled.struck, self.newest("*.log")
+        strike = flip(log, self.size(log) // 2, 3)
+        strike.do(node.directory)
+        for line in (run([sys.executable, "-m", "dkv.cli.main", "verify", str(node.directory)]), run(node.command())):
+            self.assertNotEqual(line.returncode, 0)
+            self.assertIn("is damaged: Corruption: checksum mismatch", line.stderr)
+        strike.do(node.directory)  # the same bit once more: the right file is back
+        self.assertEqual(run([sys.executable, "-m", "dkv.cli.main", "verify", str(node.directory)]).returncode, 0)
+        for each in self.filled.cluster.nodes:
+            each.start()
+        self.filled.cluster.wait_ready()
+        self.assertEqual(node.call("GET", "all"), self.filled.expected["all"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from functools import partial
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ class Appender:
         """What the key must hold: each number that was acknowledged, once."""
         return b"".join(b"%d " % number for number in range(1, len(self.times) + 1))
 
+    def has_done(self, count: int) -> bool:
+        """Whether so many writes were acknowledged."""
+        return len(self.times) >= count
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._append(len(self.times) + 1)
@@ -63,7 +68,7 @@ class Appender:
         return max((later - earlier for earlier, later in pairwise(self.times)), default=0.0)
 
 
-class UpgradeTest(SynchronousTestCase):
+class RollingUpgradeTest(SynchronousTestCase):
     """An operator who follows docs/operations.md, "Upgrade"."""
 
     timeout = 240
@@ -89,9 +94,9 @@ class UpgradeTest(SynchronousTestCase):
         nodes[0].call("IDMP", "before", 7, "APPEND", "once", "x")
         appenders = [Appender(nodes, f"client{number}") for number in range(3)]
         for node in nodes:
-            before = len(appenders[0].times)
+            enough = len(appenders[0].times) + 20
             self.upgrade(node)
-            wait_until(lambda before=before: len(appenders[0].times) > before + 20, 30.0, "clients are served")
+            wait_until(partial(appenders[0].has_done, enough), 30.0, "clients are served")
         self.cluster.wait_ready()
         for each in appenders:
             each.stop()
@@ -168,7 +173,7 @@ class FormatsTest(SynchronousTestCase):
             shutil.rmtree(node.directory)
             shutil.copytree(FORMATS / f"v{version}", node.directory)
             node.start()
-            (line,) = wait_until(lambda node=node: node.logged("replayed"), 15.0, f"format {version} is replayed")
+            (line,) = wait_until(partial(node.logged, "replayed"), 15.0, f"format {version} is replayed")
             self.assertEqual(line["applied_through"], 2)
             self.assertEqual(len(node.logged("started")), 1)
             node.stop()
