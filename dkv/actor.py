@@ -14,6 +14,7 @@ ACCEPTOR = "acceptor"
 CATCHUP = "catchup"
 CHECKER = "checker"
 CLIENTS = "clients"
+COMPARISON = "comparison"
 DONOR = "donor"
 ELECTOR = "elector"
 GATEWAY = "gateway"
@@ -21,7 +22,7 @@ LEARNER = "learner"
 PROPOSER = "proposer"
 RECEIVER = "receiver"
 
-ROLES = (ACCEPTOR, CATCHUP, CHECKER, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER)
+ROLES = (ACCEPTOR, CATCHUP, CHECKER, CLIENTS, COMPARISON, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER)
 
 HOST = "host"
 """Notes things too, and is no actor."""

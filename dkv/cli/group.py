@@ -27,6 +27,7 @@ SECTIONS = {
         "status": "status:status",
         "metrics": "metrics:metrics",
         "log": "log:log",
+        "compare": "compare:compare",
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster"},
     "Files of a cluster": {

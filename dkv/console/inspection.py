@@ -9,6 +9,7 @@ from dkv import __version__
 from dkv.ballot import ZERO
 from dkv.config.config import Config
 from dkv.config.listen_endpoint import listening_port, shortest
+from dkv.console.comparison import HeldState
 from dkv.console.info import Sections, info_sections
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
@@ -61,6 +62,8 @@ class Inspection:
         self._began_at = now()
         self._log_rests_until = 0.0
         labels = {"cluster": identity.cluster, "node": str(identity.node), "mode": config.mode}
+        self.comparison = HeldState(identity.node, host.deliver, now)
+        """Answers the orders of ``dkv compare``, and is an actor of the host."""
         self._metrics = NodeMetrics(labels, self._readings, now)
         self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
         notes.add(self._metrics.takers)
@@ -88,6 +91,11 @@ class Inspection:
         stored = {f"dkv_{name}": value for name, value in self._stored().items() if isinstance(value, int | float)}
         own = {**self._notes.status(), **stored}
         return info_sections(own, self.identity, self._clients, port, uptime_seconds)
+
+    @property
+    def applied_through(self) -> int:
+        """Every slot up to this one is applied."""
+        return self._metrics.applied_through
 
     def metrics(self) -> bytes:
         """The metrics in Prometheus's text format."""

@@ -1,4 +1,4 @@
-"""The commands for operators: DKV.STATUS, DKV.METRICS, DKV.LOG and DKV.FAULT. The node answers them at once."""
+"""The commands for operators: DKV.STATUS, DKV.METRICS, DKV.LOG, DKV.COMPARE, DKV.FAULT. The node answers at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from dkv.console.comparison import NotHeld
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.introspection import ConnectionCommand
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
@@ -19,6 +20,9 @@ _DECIMAL = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 LOG_BUSY = Error("TRYAGAIN the log was read a moment ago; ask again in a moment")
 FAULTS_REFUSED = Error("ERR fault orders are not allowed here: allow_faults = true in the config file allows them")
+COMPARE_USAGE = Error(
+    "ERR write DKV.COMPARE STATE, DKV.COMPARE HOLD|END slot, or DKV.COMPARE PAGE|PAIRS slot after; dkv compare does so"
+)
 FAULT_USAGE = Error(
     "ERR write DKV.FAULT DROP node rate [FOR seconds], DKV.FAULT DELAY node ms [FOR seconds], or DKV.FAULT CLEAR [node]"
 )
@@ -82,6 +86,31 @@ def _fault(node: Inspection, words: list[bytes]) -> Nested:
     return OK
 
 
+def _compare(node: Inspection, words: list[bytes]) -> Nested:
+    comparison = node.comparison
+    try:
+        match [words[0].lower(), *words[1:]]:
+            case [b"state"]:
+                return [node.identity.node, node.applied_through, *comparison.held()]
+            case [b"hold", slot]:
+                comparison.hold(_slot(slot))
+                return OK
+            case [b"page", slot, after]:
+                return comparison.page(_slot(slot), after)
+            case [b"pairs", slot, after]:
+                return comparison.pairs(_slot(slot), after)
+            case [b"end", slot]:
+                comparison.release(_slot(slot))
+                return OK
+    except NotHeld as error:
+        return Error(f"TRYAGAIN {error}")
+    return COMPARE_USAGE
+
+
+def _slot(word: bytes) -> int:
+    return _whole(word, "slot", 0, 2**62)
+
+
 def _peer(node: Inspection, word: bytes) -> int:
     peers = node.faults.peers
     if not _WHOLE.fullmatch(word) or int(word) not in peers:
@@ -125,6 +154,13 @@ ORDERS = {
             "dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)
         ),
         ConnectionCommand("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log)),
+        ConnectionCommand(
+            "dkv.compare",
+            -2,
+            "STATE|HOLD|PAGE|PAIRS|END ...",
+            "The state of this node after one slot, for dkv compare.",
+            _answered(_compare),
+        ),
         ConnectionCommand(
             "dkv.fault",
             -2,

@@ -15,7 +15,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
 
 from dkv import noted
-from dkv.actor import CLIENTS, ELECTOR, GATEWAY, HOST, Address, Fenced
+from dkv.actor import CLIENTS, COMPARISON, ELECTOR, GATEWAY, HOST, Address, Fenced
 from dkv.config.config import Config, Member
 from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
 from dkv.console.admin import admin_site
@@ -211,6 +211,7 @@ class NodeService(MultiService):
         )
         members = [member.id for member in config.members]
         add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
+        self._host.add(COMPARISON, self._inspection.comparison)
         self._host.connect(self._mesh, self._clients)
 
     def _surroundings(self, states: StateDirectories) -> Surroundings:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.console.client_session import TABLE, ClientSession
+from dkv.console.comparison import HeldState
 from dkv.console.inspection import Inspection
+from dkv.identity import Identity
 from dkv.kv.commands import GET, PUT
 from dkv.replies import OK, Error, Local, Raw, Simple
 from dkv.settings import Limits
@@ -30,6 +32,8 @@ class SessionTests(SynchronousTestCase):
         node.metrics.return_value = b"dkv_connections 1"
         node.status.return_value = {"node": 1}
         node.log.return_value = []
+        node.identity, node.applied_through = Identity("c", 1, 9, 1), 0
+        node.comparison = HeldState(1, lambda *letter: None, lambda: 0.0)
         self.session = ClientSession(7, "192.0.2.1:4000", Limits(), node)
 
     def local(self, line: str) -> Local:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.console.client_session import ClientSession
+from dkv.console.comparison import HeldState
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.orders import FAULT_USAGE, FAULTS_REFUSED, ORDERS
 from dkv.identity import Identity
@@ -27,6 +28,8 @@ class OrderTests(SynchronousTestCase):
         self.node.status.return_value = {"node": 1}
         self.node.metrics.return_value = b"dkv_connections 1.0\n"
         self.node.log.return_value = [[1, b"1.1", b"chosen", []]]
+        self.node.applied_through = 12
+        self.node.comparison = HeldState(1, lambda *letter: None, lambda: 0.0)
         self.session = ClientSession(7, "192.0.2.1:4000", Limits(), self.node)
 
     def reply(self, *words: str | bytes) -> Any:
@@ -62,6 +65,20 @@ class OrderTests(SynchronousTestCase):
         """A client that asks for the log all the time is told to wait, and the node goes on with its work."""
         self.node.log.side_effect = Busy
         self.assertTrue(self.reply("dkv.log").text.startswith("TRYAGAIN "))
+
+    def test_compare(self) -> None:
+        """``dkv compare`` asks for the state after a slot; what is not held is refused, and may be asked for again."""
+        self.assertEqual(self.reply("dkv.compare", "state"), [1, 12, 0, b"none"])
+        self.assertEqual(self.reply("DKV.COMPARE", "HOLD", "15"), OK)
+        self.assertEqual(self.reply("dkv.compare", "STATE"), [1, 12, 15, b"waiting"])
+        for order in ("hold 16", "page 15 x", "pairs 15 x"):
+            words = order.split()
+            self.assertTrue(self.refusal("dkv.compare", *words).startswith("TRYAGAIN the state after slot 15 "), words)
+        self.assertEqual(self.reply("dkv.compare", "end", "15"), OK)
+        self.assertEqual(self.reply("dkv.compare", "state"), [1, 12, 15, b"none"])
+        for order in ("x", "hold", "hold x", "hold -1", "page 15", "state 1"):
+            words = order.split()
+            self.assertTrue(self.refusal("dkv.compare", *words).startswith("ERR "), words)
 
     def test_faults(self) -> None:
         """Each order reaches the mesh in its units: seconds."""
