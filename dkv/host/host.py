@@ -305,8 +305,12 @@ class Host:
             return  # The second: a snapshot has taken the place of that state meanwhile.
         self._writing_state = False
         written, here = state.end_write_back(), Address(self._node, HOST)
-        for role in written.wanted_by:  # now: the next write-back must not come between
-            self.deliver(role, here, Captured(DurableState(self.generations.current.view())))
+        try:
+            for role in written.wanted_by:  # now: the next write-back must not come between
+                self.deliver(role, here, Captured(DurableState(self.generations.current.view())))
+        except StoreFailed as error:  # What belongs to the state as a whole is damaged.
+            self.store_failed(error)
+            return
         through = unpack_number(written.writes.get(APPLIED_THROUGH))
         if through:
             self.deliver(LEARNER, here, WrittenBack(through))

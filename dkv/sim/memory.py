@@ -53,7 +53,7 @@ class MemoryStore:
 
     def view(self) -> MemoryView:
         """What is durable at this moment."""
-        return MemoryView({key: unseal(key, stored) for key, stored in self.durable.items()})
+        return MemoryView(dict(self.durable))
 
     def commit(self, writes: Mapping[bytes, bytes | None], done: Callable[[StoreFailed | None], None]) -> None:
         """Begin a commit. Two at a time are a mistake of the caller."""
@@ -102,23 +102,28 @@ class MemoryStore:
 
 
 class MemoryView:
-    """The pairs of one moment."""
+    """The sealed pairs of one moment. What is damaged is found when it is read, and not before."""
 
-    def __init__(self, pairs: dict[bytes, bytes]) -> None:
-        self._pairs = pairs
+    def __init__(self, sealed: dict[bytes, bytes]) -> None:
+        self._sealed = sealed
         self.closed = False
-        self.get = pairs.get
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of that moment."""
+        stored = self._sealed.get(key)
+        return None if stored is None else unseal(key, stored)
 
     def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
         """The pairs behind key ``after``, up to ``bytes_max`` bytes, one at least; none at the end."""
         assert not self.closed
         found: list[tuple[bytes, bytes]] = []
         size = 0
-        for key in sorted(each for each in self._pairs if each > after):
-            size += len(key) + len(self._pairs[key])
+        for key in sorted(each for each in self._sealed if each > after):
+            value = unseal(key, self._sealed[key])
+            size += len(key) + len(value)
             if found and size > bytes_max:
                 break
-            found.append((key, self._pairs[key]))
+            found.append((key, value))
         return found
 
     def close(self) -> None:

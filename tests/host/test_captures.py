@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ELECTOR, GATEWAY, LEARNER, StateView, Turn
 from dkv.events import Captured, WrittenBack
 from dkv.keys import APPLIED_THROUGH, pack_number
+from dkv.storage.store import RecordCorrupt
 from tests.host.one_host import OneHost, Script, apply, both, persist, state_after
 
 
@@ -110,4 +111,18 @@ class CaptureTests(SynchronousTestCase):
         self.node.settle()
         self.node.complete()
         self.node.wait(5.0)
+        self.assertEqual([each for each in self.node.take() if isinstance(each, Captured | WrittenBack)], [])
+
+    def test_damaged(self) -> None:
+        """The mark of the state cannot be read: the node ends, as for any failure of a store, and hands nothing out."""
+
+        def view() -> Any:
+            raise RecordCorrupt("a flipped bit")
+
+        self.node.do(LEARNER, both(apply(1), self.capture()))
+        self.patch(self.node.state, "view", view)
+        self.node.write_back()
+        self.assertEqual(
+            [(reason, str(error)) for reason, error in self.node.failures], [("the store failed", "a flipped bit")]
+        )
         self.assertEqual([each for each in self.node.take() if isinstance(each, Captured | WrittenBack)], [])
