@@ -109,6 +109,8 @@ class Reference:
         self._tokens = TokenTable(bounds, self._write)
         self.executions = self._tokens.executions
         """Every execution of a write with a token, by (producer, op)."""
+        self.evicted = self._tokens.evicted
+        """The producers that were forgotten at least once."""
 
     def state_at(self, slot: int) -> dict[bytes, bytes]:
         """Every stored key and value of the state once all slots up to ``slot`` are applied."""

@@ -11,17 +11,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from dkv.actor import ELECTOR, HOST, Address, TakesNotes
 from dkv.host.calls import PlannedCall
+from dkv.host.host import Host
+from dkv.host.seams import Clock
 from dkv.keys import DATABASE, STATE
+from dkv.node.disk_watch import DiskWatch
+from dkv.settings import Limits, Timings
 from dkv.sim.memory import MemoryStore
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_generations import SimulatedGenerations
+from dkv.storage.room import Room
 from dkv.storage.seal import seal
 from dkv.storage.state_directories import FIRST_GENERATION, generation_in_force, generation_writes
 from dkv.storage.store import StoreFailed
 
 STRAY = STATE + DATABASE + b"\xff nobody wrote this"
 """A key that no client asks for: before the node is found out, nobody can expect a right answer of it."""
+
+TOTAL_BYTES = 1 << 40
+"""Of every disk: much more than a run can write, so how much is free is a matter of faults alone."""
 
 Writes = Mapping[bytes, bytes | None]
 Done = Callable[[StoreFailed | None], None]
@@ -35,6 +44,8 @@ class DiskFaults:
     full: bool = False
     broken: bool = False
     """The next commit fails, once."""
+    free_bytes: int = TOTAL_BYTES
+    """What others have left free; what is stored here does not count."""
 
 
 class TimedStore(MemoryStore):
@@ -122,6 +133,20 @@ class TimedStore(MemoryStore):
         self._on_durable(self._writes)
 
 
+class NoReserve:
+    """A disk of which nothing can be set aside. Whether a start finds room is up to the fault ``full``."""
+
+    held_bytes = 0
+
+    def give_up_if_full(self, free_bytes: int) -> int:
+        """There is nothing to give up."""
+        return 0
+
+    def make(self, size: int) -> bool:
+        """It cannot be made."""
+        return False
+
+
 class Disk:
     """The disk of one node: its ``log``, and its ``states``.
 
@@ -165,6 +190,23 @@ class Disk:
     def initialise(self, writes: Writes) -> None:
         """Do with an empty disk what ``dkv init`` does: ``writes`` are the log's."""
         self.log.commit_now({**generation_writes(FIRST_GENERATION), **writes})
+
+    def room(self) -> Room:
+        """How much is free."""
+        return Room(0 if self.faults.full else self.faults.free_bytes, TOTAL_BYTES)
+
+    def watch(self, node: int, clock: Clock, host: Host, limits: Limits, timings: Timings, note: TakesNotes) -> None:
+        """Watch this disk, as a real node does, for as long as ``clock`` goes."""
+        DiskWatch(
+            clock,
+            limits,
+            timings.stuck_disk_seconds,
+            self.room,
+            NoReserve(),
+            lambda: host.commit_seconds,
+            lambda measured: host.deliver(ELECTOR, Address(node, HOST), measured),
+            note,
+        ).start()
 
     def unstick(self) -> None:
         """Commits end again; those under way end at once."""

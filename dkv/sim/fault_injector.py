@@ -7,11 +7,12 @@ from random import Random
 
 from dkv.actor import Address
 from dkv.messages import Accepted, AcceptedSlot, Promise, PromiseSlot
+from dkv.settings import Limits
 from dkv.sim.aim import Aim
 from dkv.sim.copies import Copies
 from dkv.sim.crowd import Crowd
 from dkv.sim.cuts import Cuts
-from dkv.sim.disk import DiskCopy
+from dkv.sim.disk import TOTAL_BYTES, DiskCopy
 from dkv.sim.gaps import Gaps
 from dkv.sim.plan import Plan
 from dkv.sim.schedule import Schedule
@@ -23,6 +24,10 @@ MOMENTS = ("now", "sending", "voting", "committing", "durable")
 
 WHOLE_LOG_MIN = 10_000
 """With a tail of so many slots, and bytes, nothing is compacted in a run."""
+
+SHORT_BYTES = Limits().disk_free_bytes_min - 1
+NEARLY_ENOUGH_BYTES = Limits().disk_free_bytes_min + 1
+"""Enough for a disk that was not short before."""
 
 KILL, POWER_CUT = "kill -9", "power cut"
 """A crash of one process, and one of all machines at the same moment."""
@@ -72,6 +77,7 @@ class FaultInjector:
             "lost-disk": self._lose,
             "pause": self._pause,
             "power-cut": self._cut_power,
+            "short-disk": self._shorten,
             "slow-disk": self._slow,
             "stuck-disk": self._stick,
             "write-error": self._break,
@@ -195,6 +201,19 @@ class FaultInjector:
 
     def _empty(self, node: SimulatedNode) -> None:
         node.disk.faults.full = False
+
+    def _shorten(self, node: SimulatedNode) -> None:
+        """Others leave too little room on the disk; later perhaps nearly enough, and then enough."""
+        node.disk.faults.free_bytes = self._random.choice((0, 1, SHORT_BYTES))
+        self._note(node.number, "short", f"{node.disk.faults.free_bytes} bytes are free")
+        seconds = self._aim.lasting()
+        if self._random.random() < 0.5:
+            self._aim.later(seconds * self._random.random(), self._leave_free, node, NEARLY_ENOUGH_BYTES)
+        self._aim.later(seconds, self._leave_free, node, TOTAL_BYTES)
+
+    def _leave_free(self, node: SimulatedNode, free_bytes: int) -> None:
+        self._note(node.number, "room", f"{free_bytes} bytes are free")
+        node.disk.faults.free_bytes = free_bytes
 
     def _may_damage(self, node: SimulatedNode) -> bool:
         """Only copies of a minority, and none before all members have met each other: else no cluster could cope."""

@@ -37,6 +37,7 @@ FAULTS = (
     "power-cut",
     "repeat",
     "rotation",
+    "short-disk",
     "slow-disk",
     "stuck-disk",
     "write-error",

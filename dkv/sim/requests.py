@@ -13,6 +13,7 @@ from dkv.sim.keyring import Keyring
 
 NOT_APPLIED = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MISCONF", "ERR", "IDMPOLD", "IDMPMISMATCH")
 WRITES = (b"put", b"append", b"delete")
+GROWING = (b"put", b"append")
 REQUEST_BYTES, WORD_BYTES = 6, 8
 """The most bytes that a request adds to its words on the wire, and that each word adds."""
 TOO_LONG = re.compile(r"ERR the value would have (\d+) bytes")
@@ -144,6 +145,8 @@ class Request:
             return self.words[0] != b"get"
         if reply.text.startswith("ERR"):
             return self._is_too_long(limits) or (self.length_told or 0) > limits.value_bytes_max
+        if reply.text.startswith("MISCONF") and self.words[0] not in GROWING:
+            return False
         return reply.text.startswith(NOT_APPLIED) and not self._is_too_long(limits)
 
     def _is_too_long(self, limits: Limits) -> bool:

@@ -10,6 +10,7 @@ from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
 from dkv.settings import LEADER
 from dkv.sim.constants import constants
+from dkv.sim.disk import TOTAL_BYTES
 from dkv.sim.invariants import applied_state
 from dkv.sim.plan import FAULTS
 from dkv.sim.simulated_client import SimulatedClient
@@ -104,6 +105,8 @@ def _heal(world: World, random: Random) -> None:
     """End all faults for a majority with whole disks; the others must not keep it from its work."""
     world.faults.stop()
     world.calm_down()
+    for node in world.nodes:
+        node.disk.faults.full, node.disk.faults.free_bytes = False, TOTAL_BYTES  # that of one keeps all from writes
     whole = [node for node in world.nodes if not node.damaged]
     if not _find_altered(world, whole):
         return
@@ -177,6 +180,8 @@ def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> 
     if not _must(world, lambda: not any(client.busy for client in waiting), "requests were never answered"):
         return
     if not _must(world, led, "nobody came to lead"):
+        return
+    if not _must(world, lambda: not any(map(world.space.refuses, healed)), "there is no end to a shortage of space"):
         return
     for node in healed:
         if not _serves(world, node):

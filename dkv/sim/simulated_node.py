@@ -273,6 +273,7 @@ class SimulatedNode:
         self._network.began(self)
         self.watcher.started(self)
         self.host.start()
+        self.disk.watch(self.number, self.clock, self.host, self._limits, self._timings, self._note)
 
     def _note(self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         assert actor in event.by, f"{event.name} is noted by {actor}, which is not in the table"

@@ -39,6 +39,8 @@ class TokenTable:
     def __init__(self, bounds: Bounds, write: Callable[[bytes, bytes | None], None]) -> None:
         self.executions: defaultdict[tuple[bytes, int], list[Execution]] = defaultdict(list)
         """The executions of each token, by (producer, op): several if its producer was evicted and began anew."""
+        self.evicted: set[bytes] = set()
+        """The producers that were forgotten at least once."""
         self._bounds = bounds
         self._write = write
         self._producers: dict[bytes, _Producer] = {}
@@ -90,6 +92,7 @@ class TokenTable:
         if len(self._producers) > self._bounds.producers:
             oldest = min(self._producers.values(), key=lambda each: each.used)
             del self._producers[oldest.name]
+            self.evicted.add(oldest.name)
             for op in oldest.answers:
                 self._write(self._answer_key(oldest.name, op), None)
             self._write(self._producer_key(oldest.name), None)

@@ -10,7 +10,7 @@ its producer was evicted it may have been executed again and again, for a name t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -100,11 +100,18 @@ def judge(requests: Iterable[Request], executions: Executions) -> str | None:
     return None
 
 
-def wrong_reply(crowd: Crowd, executions: Executions) -> str | None:
-    """A sentence about a reply that does not fit its request, or a request not answered in time; else None."""
+def wrong_reply(crowd: Crowd, executions: Executions, evicted: Collection[bytes] = ()) -> str | None:
+    """A sentence about a reply that does not fit its request, or a request not answered in time; else None.
+
+    ``evicted`` are the producers that were forgotten: a repeat of a write of theirs may be refused.
+    """
     for request in crowd.requests:
         if request.returned is not None and not request.is_fitting(crowd.limits):
             return f"client {request.client} asked {request.words!r} and was answered {request.reply!r}"
+    for request in crowd.requests:
+        was_done = request.repeats is not None and request.token is not None and request.token[0] not in evicted
+        if was_done and isinstance(request.reply, Error) and request.reply.text.startswith("MISCONF"):
+            return f"I10: {request.words!r} was executed and answered before, and its repeat {request.reply!r}"
     uses = Counter(request.token for request in crowd.requests if request.repeats is None)
     for request in crowd.requests:
         if request.token is not None and uses[request.token] == 1 and request.returned and request.reply == MISMATCH:

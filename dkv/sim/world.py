@@ -24,6 +24,7 @@ from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.simulated_network import SimulatedNetwork
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.sim.space_rules import SpaceRules
 from dkv.sim.state_rules import StateRules
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.verdict import Done, Executions, wrong_reply
@@ -100,6 +101,7 @@ class World:
         members = tuple(range(1, size + 1))
         self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
         self._states = StateRules(self.invariants.chosen, self.violated)
+        self.space = SpaceRules(self.violated)
         self.network = SimulatedNetwork(
             self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
         )
@@ -229,6 +231,7 @@ class World:
 
     def noted(self, node: SimulatedNode, actor: str, event: Note[...], fields: Mapping[str, Any]) -> None:
         """An actor noted something."""
+        self.space.noted(node, event, fields)
         if event.level is None:
             return
         if event is noted.leading:
@@ -247,6 +250,7 @@ class World:
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message."""
         self.invariants.delivered(node, role, sender, message)
+        self.space.delivered(node, role, sender, message)
         through = self.invariants.acknowledged_through
         if through > self._acknowledged[-1][0]:
             self._acknowledged.append((through, self.schedule.now))
@@ -259,6 +263,7 @@ class World:
             # A message that reaches nobody harms nobody, so those of a node that was set back are not all checked.
             self.invariants.sending(node, to, message)
             self._states.sending(node, message)
+            self.space.sending(node, message)
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """The order of the limits rules this out."""
@@ -303,7 +308,7 @@ class World:
 
     def check_replies(self) -> None:
         """Check that every reply fits its request, and every request was answered in time."""
-        complaint = wrong_reply(self.crowd, self.executions)
+        complaint = wrong_reply(self.crowd, self.executions, self.invariants.chosen.reference.evicted)
         if complaint is not None:
             self.violated(complaint)
 

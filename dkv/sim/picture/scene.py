@@ -17,6 +17,7 @@ from dkv.messages import (
     ChosenOtherwise,
     ChosenSlots,
     ChosenThrough,
+    DiskSpace,
     Heartbeat,
     HeartbeatAck,
     Nack,
@@ -172,7 +173,7 @@ def _noise(events: Sequence[Happening]) -> set[int]:
     told: dict[tuple[int, int], ChosenMark | ChosenThrough] = {}
     noise = set()
     for event in events:
-        if isinstance(event.about, Heartbeat | HeartbeatAck):
+        if isinstance(event.about, Heartbeat | HeartbeatAck | DiskSpace):
             noise.add(event.number)
         elif isinstance(event.about, ChosenMark | ChosenThrough) and event.kind in _SENT:
             if told.get((event.node, event.peer)) == event.about:
