@@ -17,6 +17,7 @@ from dkv.cli.scenarios import failover as failover_
 from dkv.cli.scenarios import loadtest as loadtest_
 from dkv.cli.scenarios import partition as partition_
 from dkv.cli.scenarios import recovery as recovery_
+from dkv.cli.scenarios import stuck_disk as stuck_disk_
 from dkv.cli.scenarios.report import Report, StepFailed
 from dkv.cli.scenarios.stage import Stage, own_stage
 from dkv.cli.types import Number, Whole
@@ -63,11 +64,11 @@ def _plays(needs_own: str = "") -> Callable[[Callable[..., Callable[[Stage], Non
             endpoints: tuple[Endpoint, ...] | None, mode: str | None, nodes: int | None, output: str, **arguments: Any
         ) -> int:
             if endpoints is not None and needs_own:
-                text = f"{command.__name__} needs a cluster of its own, for {needs_own}: leave out --endpoints"
+                text = f"{_name(command)} needs a cluster of its own, for {needs_own}: leave out --endpoints"
                 raise click.UsageError(text)
             if endpoints is not None and (mode or nodes):
                 raise click.UsageError("--mode and --nodes are for a cluster of its own: leave out --endpoints")
-            report = Report(command.__name__, output == "json")
+            report = Report(_name(command), output == "json")
             stage: AbstractContextManager[Stage] = own_stage(report, nodes or 3, mode or LEADER)
             if endpoints is not None:
                 stage = nullcontext(Stage(report, endpoints))
@@ -76,9 +77,13 @@ def _plays(needs_own: str = "") -> Callable[[Callable[..., Callable[[Stage], Non
         update_wrapper(run, command)
         for option in reversed(_options(needs_own)):
             run = option(run)
-        return scenario.command(epilog=STATUSES)(run)
+        return scenario.command(_name(command), epilog=STATUSES)(run)
 
     return decorate
+
+
+def _name(command: Callable[..., object]) -> str:
+    return command.__name__.replace("_", "-")
 
 
 def _options(needs_own: str) -> tuple[Callable[..., Any], ...]:
@@ -133,6 +138,12 @@ def duplicates() -> Callable[[Stage], None]:
 def failover() -> Callable[[Stage], None]:
     """The leader is killed under load, and nothing acknowledged is lost."""
     return failover_.play
+
+
+@_plays(stuck_disk_.NEEDS_OWN)
+def stuck_disk() -> Callable[[Stage], None]:
+    """The leader's disk hangs under load, and another node leads."""
+    return stuck_disk_.play
 
 
 @_plays(recovery_.NEEDS_OWN)

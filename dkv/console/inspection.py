@@ -79,6 +79,16 @@ class Inspection:
         """Whether the config allows fault orders."""
         return self._config.allow_faults
 
+    def hold_disk(self, seconds: float) -> None:
+        """Let no commit of the log end that begins from now on, for ``seconds``."""
+        if self._surroundings.held is not None:
+            self._surroundings.held.hold(seconds)
+
+    def release_disk(self) -> None:
+        """Let commits end again."""
+        if self._surroundings.held is not None:
+            self._surroundings.held.release()
+
     @property
     def connections_max(self) -> int:
         """The number of clients that may be connected at once."""
@@ -170,6 +180,7 @@ class Inspection:
             "admin": None if member.admin is None else shortest(member.admin) or member.admin.bind,
             "faults_allowed": self.faults_allowed,
             "faults": self.faults.status(),
+            "disk_held_seconds": round(self._surroundings.held.seconds_left, 1) if self._surroundings.held else 0.0,
         }
 
     def _stored(self) -> dict[str, int | float | list[int] | None]:

@@ -24,7 +24,8 @@ COMPARE_USAGE = Error(
     "ERR write DKV.COMPARE STATE, DKV.COMPARE HOLD|END slot, or DKV.COMPARE PAGE|PAIRS slot after; dkv compare does so"
 )
 FAULT_USAGE = Error(
-    "ERR write DKV.FAULT DROP node rate [FOR seconds], DKV.FAULT DELAY node ms [FOR seconds], or DKV.FAULT CLEAR [node]"
+    "ERR write DKV.FAULT DROP node rate [FOR seconds], DKV.FAULT DELAY node ms [FOR seconds],"
+    " DKV.FAULT HANG [FOR seconds], or DKV.FAULT CLEAR [node]"
 )
 
 
@@ -73,6 +74,9 @@ def _fault(node: Inspection, words: list[bytes]) -> Nested:
     match [words[0].lower(), *words[1:]]:
         case [b"clear"]:
             node.faults.clear(None)
+            node.release_disk()
+        case [b"hang", *rest]:
+            node.hold_disk(_seconds(rest))
         case [b"clear", peer]:
             node.faults.clear(_peer(node, peer))
         case [b"drop", peer, rate, *rest]:
@@ -164,8 +168,8 @@ ORDERS = {
         ConnectionCommand(
             "dkv.fault",
             -2,
-            "DROP|DELAY|CLEAR ...",
-            "Drop or delay messages to a peer, for a while.",
+            "DROP|DELAY|HANG|CLEAR ...",
+            "Drop or delay messages to a peer, or hold the disk.",
             _answered(_fault),
         ),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dkv.events import DiskMeasured
+from dkv.host.held_store import HeldStore
 
 
 class WatchesDisk(Protocol):
@@ -48,3 +49,5 @@ class Surroundings:
     sizes: Callable[[], Sizes | None]
     counted: Callable[[], Counted | None]
     disk: WatchesDisk
+    held: HeldStore | None = None
+    """The log's store, if faults may be ordered."""

@@ -23,6 +23,7 @@ from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
 from dkv.console.notes import Notes
 from dkv.console.surroundings import Surroundings
+from dkv.host.held_store import HeldStore
 from dkv.host.host import Host
 from dkv.host.seams import Clock
 from dkv.identity import Acquaintance, Identity
@@ -165,10 +166,11 @@ class NodeService(MultiService):
     def _build(self, identity: Identity, hello: Hello, known: dict[int, Acquaintance], connections_max: int) -> None:
         config, node = self._config, identity.node
         assert self._store is not None and self._states is not None
+        self._held = HeldStore(self._store, self._reactor) if config.allow_faults else None
         self._host = Host(
             node,
             clock=self._clock,
-            store=self._store,
+            store=self._store if self._held is None else self._held,
             generations=self._states,
             random=SystemRandom(),
             limits=config.limits,
@@ -235,7 +237,7 @@ class NodeService(MultiService):
             lambda: self._disk_watch.measured is not None and self._disk_watch.measured.short,
         )
         return Surroundings(
-            build_labels(), logs.lines_dropped, sizes, lambda: self._key_count.counted, self._disk_watch
+            build_labels(), logs.lines_dropped, sizes, lambda: self._key_count.counted, self._disk_watch, self._held
         )
 
     def _run(self, identity: Identity) -> None:

@@ -95,6 +95,17 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(self.reply("dkv.fault", *words), OK)
             self.assertEqual(self.node.faults.mock_calls, [expected])
 
+    def test_a_disk_that_hangs(self) -> None:
+        """The disk is the node's own, so the order names no peer; CLEAR without a peer ends it, too."""
+        orders = ((("HANG",), call.hold_disk(60.0)), (("hang", "for", "5"), call.hold_disk(5.0)))
+        for words, expected in orders:
+            self.node.reset_mock()
+            self.assertEqual(self.reply("dkv.fault", *words), OK)
+            self.assertEqual(self.node.mock_calls, [expected])
+        self.assertEqual(self.refusal("dkv.fault", "hang", "2"), FAULT_USAGE.text)
+        self.assertEqual(self.reply("dkv.fault", "clear"), OK)
+        self.assertIn(call.release_disk(), self.node.mock_calls)
+
     def test_wrong_faults(self) -> None:
         """An order that is not understood does nothing, and the line says which ones are."""
         self.assertIn("node 9 is no peer of node 1; its peers are 2, 3", self.refusal("dkv.fault", "drop", "9", "1"))

@@ -60,6 +60,10 @@ class LeaderTest(ScenarioTestCase):
         """Clients of the other nodes wait for a moment."""
         self.assertLess(self.passes("failover", "--mode", self.mode)["resumed_seconds"], 1.5)
 
+    def test_stuck_disk(self) -> None:
+        """The node says that its disk hangs; another one leads, and clients of the others hardly notice."""
+        self.assertLess(self.passes("stuck-disk", "--mode", self.mode)["longest_pause_seconds"], 5.0)
+
     def test_recovery(self) -> None:
         """All that was missed is fetched."""
         last = self.passes("recovery", "--mode", self.mode, "--writes", "120")
@@ -111,7 +115,7 @@ class GivenClusterTest(ScenarioTestCase):
 
     def test_what_needs_its_own(self) -> None:
         """A scenario that kills nodes does not kill yours."""
-        for name in ("failover", "recovery"):
+        for name in ("failover", "recovery", "stuck-disk"):
             status, lines, complaint = self.play(name, "--endpoints", self.endpoints)
             self.assertEqual((status, [line["error"] for line in lines]), (2, ["USAGE"]))
             self.assertIn(f"{name} needs a cluster of its own", complaint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from dkv.cli.scenarios.load import Appender
+from dkv.cli.scenarios.load import Appender, lost_or_doubled, wait_acknowledged
 from dkv.cli.scenarios.stage import Stage
 
 NEEDS_OWN = "it kills a node"
@@ -25,13 +25,13 @@ def play(stage: Stage) -> None:
     survivors = [writer for writer in writers if writer.number != victim]
     for writer in writers:
         writer.start()
-    _wait_acknowledged(stage, writers, ACKNOWLEDGED_BEFORE)
+    wait_acknowledged(stage, writers, ACKNOWLEDGED_BEFORE)
     report.step(f"{len(writers)} clients write on all nodes; each has {ACKNOWLEDGED_BEFORE} acknowledgements")
     killed_at = time.monotonic()
     stage.kill(victim)
     gone_at = time.monotonic()
     report.step(f"node {victim} killed with kill -9")
-    _wait_acknowledged(stage, survivors, ACKNOWLEDGED_BEFORE)
+    wait_acknowledged(stage, survivors, ACKNOWLEDGED_BEFORE)
     for writer in writers:
         writer.stop()
     for writer in writers:
@@ -50,21 +50,8 @@ def play(stage: Stage) -> None:
     stage.start(victim)
     stage.wait_even(stage.numbers)
     report.step(f"node {victim} started again, and caught up")
-    lost = 0
-    for number in stage.numbers:
-        for writer in writers:
-            value = stage.call(number, "GET", writer.key)
-            length = len(value) if isinstance(value, bytes) else 0
-            acknowledged = len(writer.acknowledged)
-            lost += not acknowledged <= length <= acknowledged + writer.unknown
     total = sum(len(writer.acknowledged) for writer in writers)
-    report.check(f"of {total} acknowledged writes, keys on any node with one lost or doubled", lost, 0)
-    report.figures |= {"resumed_seconds": round(resumed, 3), "longest_pause_seconds": round(pause, 3)}
-
-
-def _wait_acknowledged(stage: Stage, writers: list[Appender], more: int) -> None:
-    goals = [len(writer.acknowledged) + more for writer in writers]
-    stage.wait(
-        lambda: all(len(writer.acknowledged) >= goal for writer, goal in zip(writers, goals, strict=True)),
-        f"{more} more writes of each client acknowledged",
+    report.check(
+        f"of {total} acknowledged writes, keys on any node with one lost or doubled", lost_or_doubled(stage, writers), 0
     )
+    report.figures |= {"resumed_seconds": round(resumed, 3), "longest_pause_seconds": round(pause, 3)}

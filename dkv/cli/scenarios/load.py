@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from random import Random
 
@@ -100,6 +100,27 @@ class Appender(Worker):
     def first_after(self, moment: float) -> float | None:
         """When the first append that was sent after ``moment`` was acknowledged; None if none is yet."""
         return next((answered for sent, answered in self.acknowledged if sent > moment), None)
+
+
+def wait_acknowledged(stage: Stage, writers: Sequence[Appender], more: int) -> None:
+    """Wait until each of the writers has so many more acknowledgements."""
+    goals = [len(writer.acknowledged) + more for writer in writers]
+    stage.wait(
+        lambda: all(len(writer.acknowledged) >= goal for writer, goal in zip(writers, goals, strict=True)),
+        f"{more} more writes of each client acknowledged",
+    )
+
+
+def lost_or_doubled(stage: Stage, writers: Iterable[Appender]) -> int:
+    """How many keys of the writers, on any node, do not hold exactly what was acknowledged, and what may have been."""
+    wrong = 0
+    for number in stage.numbers:
+        for writer in writers:
+            value = stage.call(number, "GET", writer.key)
+            length = len(value) if isinstance(value, bytes) else 0
+            acknowledged = len(writer.acknowledged)
+            wrong += not acknowledged <= length <= acknowledged + writer.unknown
+    return wrong
 
 
 class Player(Worker):
