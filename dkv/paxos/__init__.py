@@ -41,7 +41,7 @@ B17: catch-up came in one unbounded message, from the first peer only.
 B19: one partly connected node forced elections without end.
 B20: a node that was behind never caught up while clients wrote.
 B21: a node that stood still took the others for dead.
-B22: the answers of producers were missing from a snapshot.
+B22: a snapshot was not the whole state as it was after one slot.
 B23: an acceptor's answer reached its own proposer before the commit.
 B24: a promise was stored with a slot, and a later one replaced it.
 B25: a leader announced its learner's mark, which counts other ballots too.

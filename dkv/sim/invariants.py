@@ -27,7 +27,6 @@ from dkv.keys import (
     TOKEN,
     record_key,
     slot_of,
-    unpack_ballot,
     unpack_number,
 )
 from dkv.kv.sessions import Bounds
@@ -51,7 +50,7 @@ from dkv.records import unpack_record
 from dkv.sim.batch_rules import BatchRules
 from dkv.sim.chosen import Chosen
 from dkv.sim.compaction_rules import CompactionRules
-from dkv.sim.ondisk import OnDisk
+from dkv.sim.ondisk import OnDisk, ballot_of
 from dkv.sim.read_rules import ReadRules
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.slots import SlotRules
@@ -129,9 +128,8 @@ class Invariants:
             stored = writes[record_key(slot)]
             if stored is not None:
                 self._check_record(node, disk, slot, stored, bound)
-        stored = writes.get(PROMISE)
-        if stored is not None:
-            promised = Ballot(*unpack_ballot(stored))
+        if PROMISE in writes:
+            promised = ballot_of(writes[PROMISE])
             if promised < disk.promised:
                 self._violated(f"I1: the promise of node {node.number} fell from {disk.promised} to {promised}")
             disk.promised = promised
@@ -153,6 +151,7 @@ class Invariants:
     def state_durable(self, node: SimulatedNode, generation: int, writes: dict[bytes, bytes | None]) -> None:
         """Check a write-back that has just become durable."""
         if generation != node.disk.states.in_force:
+            self._snapshots.written(node, generation, writes)
             return  # Nobody counts on it before it is in force.
         if APPLIED_THROUGH in writes:
             disk = self._disks[node.number]

@@ -20,7 +20,8 @@ from dkv.records import SlotRecord, unpack_record
 from dkv.storage.store import Store
 
 
-def _ballot(stored: bytes | None) -> Ballot:
+def ballot_of(stored: bytes | None) -> Ballot:
+    """The ballot stored; zero where nothing is."""
     return ZERO if stored is None else Ballot(*unpack_ballot(stored))
 
 
@@ -47,9 +48,9 @@ class OnDisk:
     def of(cls, store: Store, state: Store) -> OnDisk:
         """The acceptor's part of a disk that was set back: its log, and its state."""
         disk = cls()
-        disk.promised = _ballot(store.get(PROMISE))
-        disk.slot_promises = {slot_of(key): _ballot(stored) for key, stored in store.scan(SLOT_PROMISE)}
-        disk.slot_ballot = _ballot(store.get(SLOT_BALLOT))
+        disk.promised = ballot_of(store.get(PROMISE))
+        disk.slot_promises = {slot_of(key): ballot_of(stored) for key, stored in store.scan(SLOT_PROMISE)}
+        disk.slot_ballot = ballot_of(store.get(SLOT_BALLOT))
         disk.records = {slot_of(key): unpack_record(stored) for key, stored in store.scan(RECORD)}
         disk.chosen_through = unpack_number(store.get(CHOSEN_THROUGH))
         disk.compacted_through, _ = unpack_compacted(store.get(COMPACTED))

@@ -46,6 +46,12 @@ class SnapshotRules:
                 )
                 return
 
+    def written(self, node: SimulatedNode, generation: int, writes: Mapping[bytes, bytes | None]) -> None:
+        """A chunk is on disk, in a generation that is not in force. The first one has the lowest key, of a mark."""
+        held = len(node.disk.states.stores[generation].durable)
+        if APPLIED_THROUGH in writes and held > len(writes):
+            self._violated(f"I9: node {node.number} writes a snapshot over what is left of another one")
+
     def switched(self, node: SimulatedNode, writes: Mapping[bytes, bytes | None]) -> None:
         """A commit has put another generation in force: the log begins behind it, from the same moment on (I12)."""
         applied = unpack_number(node.disk.states.current.get(APPLIED_THROUGH))

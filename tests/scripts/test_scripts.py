@@ -16,6 +16,7 @@ from tests.sim.planted import PLANTS, Plant
 from tests.sim.planted_classic import CLASSIC_PLANTS
 from tests.sim.planted_copies import COPIES
 from tests.sim.planted_edges import EDGES
+from tests.sim.planted_snapshots import SNAPSHOTS
 
 HERE = Path(__file__).resolve().parent
 PATHS = sorted(HERE.glob("*.txt"))
@@ -39,7 +40,7 @@ for _path in PATHS:
 
 def plants_of(number: str, classic: bool) -> list[Plant]:
     """The bugs that are planted under a number of docs/known-bugs.md, or under its name and a letter or words."""
-    plants = CLASSIC_PLANTS if classic else PLANTS | COPIES | EDGES
+    plants = CLASSIC_PLANTS if classic else PLANTS | COPIES | EDGES | SNAPSHOTS
     return [plant for name, plant in plants.items() if re.fullmatch(rf"{number}([a-z]|_.*)?", name, re.IGNORECASE)]
 
 
