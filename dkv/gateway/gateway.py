@@ -224,6 +224,8 @@ class Gateway:
         applied = self._batches.applied(message.seq)
         turn.note(noted.batch_agreed, commands=len(message.results), seconds=turn.now - applied.numbered_at)
         results = message.results if len(message.results) == applied.entries else [UNREADABLE] * applied.entries
+        if self._shortage:
+            results = self._shortage.explain(results)
         self._gathering.answered(len(applied.runs), turn.now)
         self._lanes.share_out(applied.runs, results)  # lets no others go: these stall behind reads alone
         self._go_on_behind(turn, applied.barrier)

@@ -14,8 +14,9 @@ from dkv.gateway.batches import Batches
 from dkv.gateway.gathering import Gathering
 from dkv.gateway.lanes import Lanes
 from dkv.gateway.runs import Run
+from dkv.kv.machine import NOT_EXECUTED
 from dkv.records import ShortDisk
-from dkv.replies import Error
+from dkv.replies import Error, Result
 from dkv.settings import MIB
 
 
@@ -34,6 +35,11 @@ class Shortage:
     def decided(self, disks: Sequence[ShortDisk]) -> None:
         """These disks are short of space from now on; none of them, if there are none."""
         self._refusal = refusal(disks) if disks else None
+
+    def explain(self, results: Sequence[Result]) -> list[Result]:
+        """The results of a batch, where a write with a token was not executed with the words of a direct refusal."""
+        assert self._refusal is not None
+        return [self._refusal if result == NOT_EXECUTED else result for result in results]
 
     def sift(self, turn: Turn, runs: list[Run]) -> list[Run]:
         """Refuse what grows data in these runs, which are about to get a number; the runs that still need one.

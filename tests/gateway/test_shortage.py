@@ -12,6 +12,7 @@ from dkv.actor import ELECTOR
 from dkv.events import ReadResults, ShortOfSpace
 from dkv.gateway.shortage import refusal
 from dkv.kv.commands import DELETE, IDMP, IDMP_NEW, IDMP_REPEAT
+from dkv.kv.machine import NOT_EXECUTED
 from dkv.kv.sessions import check_of
 from dkv.messages import Barrier
 from dkv.records import Entry, ShortDisk
@@ -102,6 +103,13 @@ class ShortageTests(SynchronousTestCase):
         self.assertEqual(self.node.batches(), [(NODE_2, 1, [asked, with_token(delete("b"), 8)])])
         self.node.applied(1, OK, 1)
         self.assertEqual(self.node.answers(), [(1, [OK, 1])])
+
+    def test_not_executed_in_the_same_words(self) -> None:
+        """``dkv put`` sends a token: who types it must read where room is wanted, too."""
+        self.decide(SHORT)
+        self.node.give(requests(1, with_token(put("a")), with_token(delete("b"), 8)))
+        self.node.applied(1, NOT_EXECUTED, 1)
+        self.assertEqual(self.node.answers(), [(1, [refusal(SHORT.disks), 1])])
 
     def test_numbered_before(self) -> None:
         """What has a number may be chosen at any time: it is sent again, the same bytes, and served."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from dkv.settings import CLASSIC, LEADER, MIB
 from dkv.storage.room import RESERVE_NAME, room_of
-from tests.integration.processes import RealCluster, RealNode, Refused, wait_until
+from tests.integration.processes import HOST, RealCluster, RealNode, Refused, child_environment, wait_until
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures" / "disk-full.md"
 DISK_BYTES = 320 * MIB
 MINIMUM, RESERVE = 60 * MIB, 16 * MIB
 SETTINGS = f"[limits]\ndisk_free_bytes_min = {MINIMUM}\ndisk_reserve_bytes = {RESERVE}\n"
@@ -166,6 +169,29 @@ class FullDiskTests(SynchronousTestCase):
     def test_one_node_of_classic_mode(self) -> None:
         """Nobody leads, and all nodes refuse all the same."""
         self.check_filled_and_cleared((2,), CLASSIC)
+
+    def test_the_page(self) -> None:
+        """docs/failures/disk-full.md: what it shows is seen, and its command ends when there is room, not before."""
+        (wait,) = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("until ")]
+        cluster = self.begin((2,))
+        cluster.leave_free(cluster.nodes[1], MINIMUM - 4 * MIB)
+        for node in cluster.nodes:
+            self.wait_refused(node, (2,))
+        put = [sys.executable, "-m", "dkv.cli.main", "put", "greeting", "hello"]
+        endpoints = ",".join(f"{HOST}:{node.port}" for node in cluster.nodes)
+        environment = child_environment() | {"DKV_ENDPOINTS": endpoints}
+        refused = subprocess.run(put, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("dkv: refused: MISCONF the disk of node 2 has ", refused.stderr)
+        self.assertIn("delete keys, or make room there", refused.stderr)
+        script = wait.replace("dkv put greeting hello", shlex.join(put))
+        waiting = subprocess.Popen(["sh", "-c", script], env=environment, stderr=subprocess.PIPE)
+        self.addCleanup(waiting.kill)
+        assert waiting.stderr is not None
+        self.assertIn(b"MISCONF", waiting.stderr.readline())
+        self.assertIsNone(waiting.poll())
+        cluster.clear(cluster.nodes[1])
+        waiting.communicate(timeout=60)
+        self.assertEqual((waiting.returncode, cluster.nodes[2].call("GET", "greeting")), (0, b"hello"))
 
     def test_start_on_a_full_disk(self) -> None:
         """A node whose disk has not one free byte starts, thanks to its reserve, and makes it again later."""
