@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -44,7 +45,7 @@ class SnapshotTests(SynchronousTestCase):
         self.write(connection, "first")
         for other in cluster.nodes:
             if other is not away:
-                wait_until(lambda other=other: self.is_compacted(other), 20.0, f"node {other.number} has compacted")
+                wait_until(partial(self.is_compacted, other), 20.0, f"node {other.number} has compacted")
         connection.call("DELETE", "old")
         connection.close()
         return cluster, away
