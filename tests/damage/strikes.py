@@ -11,7 +11,8 @@ from random import Random
 
 PAGE_BYTES = 4096
 SMALL_BYTES = 1000
-"""Every bit of a file that is smaller is flipped in a full sweep: most are manifests, where each bit counts."""
+WHOLE_EVERY = 100
+"""A sweep with a step of at most so many bytes flips *every* bit of small files: in a manifest each one counts."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,10 @@ def replace_state(other: Path, whose: str) -> Strike:
 
 
 def flips(directory: Path, every: int, random: Random) -> Iterator[Strike]:
-    """A bit of each ``every``-th byte of every file, and every bit of small files if they are that near together."""
+    """A bit of each ``every``-th byte of every file; in a dense sweep every bit of small files."""
     for file in files_of(directory):
         size = (directory / file).stat().st_size
-        all_bits = size < SMALL_BYTES < every and not file.name.startswith("LOG")
+        all_bits = size < SMALL_BYTES and every <= WHOLE_EVERY and not file.name.startswith("LOG")
         for offset in range(size) if all_bits else range(random.randrange(every), size, every):
             for bit in range(8) if all_bits else (random.randrange(8),):
                 yield flip(file, offset, bit)

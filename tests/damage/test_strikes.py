@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -41,9 +42,10 @@ class StrikeTests(SynchronousTestCase):
 
     def test_what_a_sweep_strikes(self) -> None:
         """No file is left out, and small ones are struck in every bit."""
-        found = list(flips(self.directory, 1_000_000, Random(1)))
-        self.assertEqual(len([each for each in found if each.file == "CURRENT"]), 4 * 8)
-        self.assertEqual(len(list(flips(self.directory, 100, Random(1)))), 80)
+        found = Counter(each.file for each in flips(self.directory, 100, Random(1)))
+        self.assertEqual(found, {"CURRENT": 4 * 8, "state-00000001/000005.log": 80})
+        found = Counter(each.file for each in flips(self.directory, 1_000, Random(1)))
+        self.assertLessEqual(found.total(), 1 + 8)
         lost = {each.name for each in losses(self.directory)}
         for name in ("CURRENT: removed", "state-00000001/000005.log: page 1 is zero", "CURRENT: cut to 3 bytes"):
             self.assertIn(name, lost)

@@ -26,11 +26,15 @@ class Trial:
         self._numbers = count()
         self._written: dict[str, bytes] = {}
 
-    def run(self, strike: Strike) -> Verdict:
-        """Start the nodes on the damaged directory and use them; once more after a restart, if the struck one lives."""
+    def run(self, strike: Strike, *, running: bool = False) -> Verdict:
+        """Start the nodes on the damaged directory and use them; once more after a restart, if the struck one lives.
+
+        With ``running`` the strike comes when all nodes serve.
+        """
         filled = self._filled
         filled.restore()
-        strike.do(filled.struck.directory)
+        if not running:
+            strike.do(filled.struck.directory)
         self._written = dict(filled.expected)
         sound = [node for node in filled.cluster.nodes if node is not filled.struck]
         for node in sound:
@@ -40,6 +44,10 @@ class Trial:
         for _ in range(2):
             began = filled.struck.log_path.stat().st_size
             filled.struck.start()
+            if running:
+                filled.cluster.wait_ready()
+                strike.do(filled.struck.directory)
+                running = False
             verdict = self._outcome(sound, began)
             if verdict.kind != HARMLESS:
                 break

@@ -5,6 +5,7 @@ A sample of what ``python -m tests.damage`` does.
 
 from __future__ import annotations
 
+import atexit
 import sys
 from pathlib import Path
 from random import Random
@@ -35,13 +36,8 @@ class DamageTest(SynchronousTestCase):
     def setUp(self) -> None:
         if DamageTest._filled is None:
             DamageTest._filled = FilledCluster()
+            atexit.register(DamageTest._filled.close)
         self.filled = DamageTest._filled
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        """Remove it."""
-        if cls._filled is not None:
-            cls._filled.close()
 
     def newest(self, pattern: str) -> Path:
         """The newest file of a kind in the struck directory, as a path within it."""
@@ -85,6 +81,14 @@ class DamageTest(SynchronousTestCase):
         table = max(self.filled.intact.glob("state-*/*.ldb"), key=lambda path: path.stat().st_size)
         place = flip(table.relative_to(self.filled.intact), table.stat().st_size // 2, 0)
         self.check(place, ENDED, "dkvnode: the store failed: ", "is damaged: Corruption", "leave it stopped")
+
+    def test_found_while_it_runs(self) -> None:
+        """The bad block is met by a read, long after the start: the node ends in one line, and not in a traceback."""
+        table = max(self.filled.intact.glob("state-*/*.ldb"), key=lambda path: path.stat().st_size)
+        place = flip(table.relative_to(self.filled.intact), table.stat().st_size // 2, 0)
+        verdict = Trial(self.filled).run(place, running=True)
+        self.assertEqual(verdict.kind, ENDED, verdict.text)
+        self.assertIn("is damaged: Corruption", verdict.text)
 
     def test_an_older_log(self) -> None:
         """Only the log was put back: it lacks what the state amounts to."""
