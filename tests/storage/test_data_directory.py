@@ -207,6 +207,14 @@ class OpenDirectoryTests(DirectoryTestCase):
         self.assertRefused("not a data directory of dkv")
         self.assertEqual(os.listdir(self.directory), ["letters.txt"])
 
+    def test_current_is_lost(self) -> None:
+        """The advice to initialise it again would throw away what the node has promised."""
+        initialise(self.directory, "c", 1)
+        os.remove(os.path.join(self.directory, "CURRENT"))
+        held = sorted(os.listdir(self.directory))
+        self.assertRefused("is damaged: its file CURRENT is lost", "must not vote")
+        self.assertEqual(sorted(os.listdir(self.directory)), held)
+
     def test_another_programs_leveldb_is_refused(self) -> None:
         """A node that takes another program's keys for its own would vote by rubbish."""
         plyvel.DB(self.directory, create_if_missing=True).close()
