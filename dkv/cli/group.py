@@ -31,6 +31,8 @@ SECTIONS = {
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster"},
     "Files of a cluster": {
+        "backup": "backup:backup",
+        "restore": "restore:restore",
         "inspect": "inspect:inspect",
         "verify": "verify:verify",
     },

@@ -58,7 +58,7 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
         loaded.member(node)
     except ConfigError as error:
         raise Failure(Status.USAGE, "USAGE", str(error)) from None
-    key = draw_cluster_key() if cluster_key is None else _parsed(cluster_key)
+    key = draw_cluster_key() if cluster_key is None else parsed_key(cluster_key)
     try:
         initialise(directory, loaded.cluster, node, [member.id for member in loaded.members], key)
     except DirectoryError as error:
@@ -69,7 +69,7 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
     return Status.DONE
 
 
-def _parsed(text: str) -> bytes:
+def parsed_key(text: str) -> bytes:
     """The key in bytes; ``Failure`` if the text has not the form in which keys are printed."""
     try:
         key = bytes.fromhex(text)

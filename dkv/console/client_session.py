@@ -42,6 +42,10 @@ class ClientSession:
         Some of those replies change it, so the caller looks it up again after each ``Local``.
         """
 
+    def gone(self) -> None:
+        """The client is gone."""
+        self.node.backups.end(self)
+
     def _interpret(self, arguments: list[bytes]) -> Entry | Local:
         entry = interpret(arguments, self.limits)
         if isinstance(entry, list):

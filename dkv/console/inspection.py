@@ -14,7 +14,7 @@ from dkv.console.info import Sections, info_sections
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
 from dkv.console.readiness import Condition, Readiness
-from dkv.console.surroundings import Surroundings
+from dkv.console.surroundings import Backups, Surroundings
 from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import RECORD, record_key, slot_of
@@ -88,6 +88,11 @@ class Inspection:
         """Let commits end again."""
         if self._surroundings.held is not None:
             self._surroundings.held.release()
+
+    @property
+    def backups(self) -> Backups:
+        """The part that makes backups."""
+        return self._surroundings.backups
 
     @property
     def connections_max(self) -> int:

@@ -1,4 +1,4 @@
-"""The commands for operators: DKV.STATUS, DKV.METRICS, DKV.LOG, DKV.COMPARE, DKV.FAULT. The node answers at once."""
+"""The commands for operators, such as DKV.STATUS, DKV.LOG and DKV.BACKUP. The node answers them at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Protocol
 from dkv.console.comparison import NotHeld
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.introspection import ConnectionCommand
+from dkv.console.surroundings import BackupRefused
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
 from dkv.replies import OK, Error, Local, Nested
 
@@ -33,6 +34,9 @@ class HasNode(Protocol):
     """What an order needs from its session."""
 
     node: Inspection
+
+
+BACKUP_USAGE = Error("ERR write DKV.BACKUP BEGIN slot, DKV.BACKUP NEXT, or DKV.BACKUP END")
 
 
 class _Wrong(ValueError):
@@ -115,6 +119,25 @@ def _slot(word: bytes) -> int:
     return _whole(word, "slot", 0, 2**62)
 
 
+def _backup(session: HasNode, words: list[bytes]) -> Local:
+    """The pieces of a backup. They belong to this session: its end is theirs."""
+    backups = session.node.backups
+    try:
+        match [words[1].lower(), *words[2:]]:
+            case [b"begin", slot]:
+                return Local(backups.begin(session, _whole(slot, "slot", 0, 2**62)))
+            case [b"next"]:
+                return Local(backups.next(session))
+            case [b"end"]:
+                backups.end(session)
+                return Local(OK)
+    except _Wrong as error:
+        return Local(Error(f"ERR {error}"))
+    except BackupRefused as error:
+        return Local(Error(str(error)))
+    return Local(BACKUP_USAGE)
+
+
 def _peer(node: Inspection, word: bytes) -> int:
     peers = node.faults.peers
     if not _WHOLE.fullmatch(word) or int(word) not in peers:
@@ -158,6 +181,7 @@ ORDERS = {
             "dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)
         ),
         ConnectionCommand("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log)),
+        ConnectionCommand("dkv.backup", -2, "BEGIN slot|NEXT|END", "The state of this node, in pieces.", _backup),
         ConnectionCommand(
             "dkv.compare",
             -2,

@@ -36,6 +36,23 @@ class Counted:
     at: float
 
 
+class BackupRefused(Exception):
+    """A backup does not begin or go on now; the text is the reply."""
+
+
+class Backups(Protocol):
+    """Backups of this node, one at a time: the bytes of a file, piece by piece. ``owner`` is any object."""
+
+    def begin(self, owner: object, covering: int) -> bytes:
+        """The first piece of a new backup of the durable state, which must cover slot ``covering``."""
+
+    def next(self, owner: object) -> bytes | None:
+        """The next piece; None behind the last one."""
+
+    def end(self, owner: object) -> None:
+        """``owner`` wants no more; nothing happens if it has no backup under way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Handed to ``Inspection`` by the process.
@@ -49,5 +66,6 @@ class Surroundings:
     sizes: Callable[[], Sizes | None]
     counted: Callable[[], Counted | None]
     disk: WatchesDisk
+    backups: Backups
     held: HeldStore | None = None
     """The log's store, if faults may be ordered."""

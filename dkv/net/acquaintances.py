@@ -104,7 +104,7 @@ class Acquaintances:
             return (
                 f"{they} has another cluster key than {we}: there are two clusters named {me.cluster!r}, and an address"
                 " in a configuration is to be corrected; or one of the two is new and was initialised without the"
-                " --cluster-key of the others, and that is to be done again"
+                " --cluster-key of the others, or restored from another backup, and that is to be done again"
             )
         return None
 

@@ -47,6 +47,9 @@ class Interpreter(Protocol):
     def interpret(self) -> Callable[[list[bytes]], Entry | Local]:
         """An entry for the log, or the reply to a request that needs none; perhaps another one after each ``Local``."""
 
+    def gone(self) -> None:
+        """The connection has ended: there will be no more requests."""
+
 
 class ConnectionOwner(FlowOwner, Protocol):
     """What a connection needs of the client port that it came in through."""
@@ -149,6 +152,7 @@ class ClientConnection(TwistedProtocol):
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection has ended: leave. Nobody waits for the replies that are under way."""
         self._become(ConnectionInput.LOST)
+        self._interpreter.gone()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         self._clients.remove(self, self.flow.outstanding > 0, self.flow.inflight)

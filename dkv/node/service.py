@@ -35,6 +35,7 @@ from dkv.net.mesh import Mesh
 from dkv.net.sending import SenderOf, by_write
 from dkv.node import foreign, logs
 from dkv.node.assembly import add_actors
+from dkv.node.backups import NodeBackups
 from dkv.node.build import build_labels
 from dkv.node.disk_watch import DiskWatch
 from dkv.node.erased_space import ErasedSpace
@@ -209,15 +210,16 @@ class NodeService(MultiService):
             self._clients,
             self._notes,
             self._reactor.seconds,
-            self._surroundings(self._states),
+            self._surroundings(identity, self._states),
         )
         members = [member.id for member in config.members]
         add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
         self._host.add(COMPARISON, self._inspection.comparison)
         self._host.connect(self._mesh, self._clients)
 
-    def _surroundings(self, states: StateDirectories) -> Surroundings:
+    def _surroundings(self, identity: Identity, states: StateDirectories) -> Surroundings:
         self._key_count = KeyCount(self._reactor, lambda: states.current, self._host.store_failed)
+        self._backups = NodeBackups(self._reactor, identity, lambda: states.current, self._host.store_failed)
         sizes = FileSizes(self._directory, self._reactor.seconds)
         self._disk_watch = DiskWatch(
             self._reactor,
@@ -237,7 +239,13 @@ class NodeService(MultiService):
             lambda: self._disk_watch.measured is not None and self._disk_watch.measured.short,
         )
         return Surroundings(
-            build_labels(), logs.lines_dropped, sizes, lambda: self._key_count.counted, self._disk_watch, self._held
+            build_labels(),
+            logs.lines_dropped,
+            sizes,
+            lambda: self._key_count.counted,
+            self._disk_watch,
+            self._backups,
+            self._held,
         )
 
     def _run(self, identity: Identity) -> None:
@@ -288,6 +296,7 @@ class NodeService(MultiService):
             self._disk_watch.stop()
             self._erased_space.stop()
             self._key_count.stop()
+            self._backups.stop()
             self._host.stop()
         if self._states is not None:
             self._states.close()

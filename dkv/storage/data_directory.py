@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Any
 
@@ -21,6 +21,7 @@ from dkv.storage.state_directories import (
     FIRST_GENERATION,
     MARKER,
     StateDirectories,
+    StateDirectory,
     create_state,
     generation_in_force,
     generation_writes,
@@ -64,13 +65,19 @@ def draw_cluster_key() -> bytes:
 
 
 def initialise(
-    directory: str, cluster: str, node: int, members: Collection[int] = (), cluster_key: bytes = b""
+    directory: str,
+    cluster: str,
+    node: int,
+    members: Collection[int] = (),
+    cluster_key: bytes = b"",
+    fill: Callable[[StateDirectory], Mapping[bytes, bytes]] = lambda _: {},
 ) -> Identity:
     """Make ``directory``, missing or empty, the data directory of ``node`` in ``cluster``, durably.
 
     Draws the incarnation. ``members`` are all ids of the cluster; without them the first start stores those of its
-    config. The directory and all files in it are this user's alone, whatever the umask. ``DirectoryError`` if it holds
-    anything, is in use or cannot be written; a failure leaves things as they were before.
+    config. ``fill`` writes into the new state, and gives the writes of the log that go with that. The directory and all
+    files in it are this user's alone, whatever the umask. ``DirectoryError`` if it holds anything, is in use or cannot
+    be written; a failure, also one of ``fill``, leaves things as they were before.
     """
     created = _make_missing(directory)
     lock = _lock_empty(directory)
@@ -79,17 +86,20 @@ def initialise(
         with private_files():
             store = LevelDBStore(directory, _no_thread, create=True, lock=lock)
             try:
-                create_state(directory, _no_thread, cluster_key, FIRST_GENERATION).close()
+                with closing(create_state(directory, _no_thread, cluster_key, FIRST_GENERATION)) as state:
+                    filled = fill(state)
                 written = first_writes(cluster, node, incarnation, members, cluster_key)
-                store.commit_now({FORMAT: _FORMAT} | generation_writes(FIRST_GENERATION) | written)
+                store.commit_now({FORMAT: _FORMAT} | generation_writes(FIRST_GENERATION) | written | dict(filled))
             finally:
                 store.close()
         narrow(directory)
         for each in (directory, *(os.path.dirname(path) for path in created or [os.path.abspath(directory)])):
             sync_directory(each)
-    except (StoreFailed, OSError) as error:
+    except BaseException as error:
         _undo(directory, created)
-        raise DirectoryError(f"cannot initialise the data directory {directory}: {error}") from None
+        if isinstance(error, StoreFailed | OSError):
+            raise DirectoryError(f"cannot initialise the data directory {directory}: {error}") from None
+        raise
     return Identity(cluster, node, incarnation, 0, cluster_key, tuple(sorted(members)))
 
 

@@ -16,6 +16,7 @@ from dkv.storage.guard import DirectoryLock
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.lives import read_identity
 from dkv.storage.lookalike import lookalike
+from dkv.storage.room import RESERVE_NAME
 from dkv.storage.seal import DAMAGE_ADVICE
 from dkv.storage.state_directories import generation_in_force, generations_in, state_directory
 from dkv.storage.store import RecordCorrupt, StoreFailed
@@ -100,8 +101,9 @@ def _require_data(directory: str) -> None:
 
 
 def _size(directory: str) -> int:
-    """The bytes of the files in a directory, without those in directories below it."""
-    return sum(entry.stat().st_size for entry in os.scandir(directory) if entry.is_file(follow_symlinks=False))
+    """The bytes of the database's files, without the reserve that lies beside them."""
+    files = (entry for entry in os.scandir(directory) if entry.is_file(follow_symlinks=False))
+    return sum(entry.stat().st_size for entry in files if entry.name != RESERVE_NAME)
 
 
 def _renamed(text: str, named: dict[str, str]) -> str:

@@ -123,7 +123,9 @@ class BackupReader:
         """There are no more bytes: ``BackupError`` unless the backup is whole."""
         if self.digest is None:
             whole = self._bytes + len(self._pending)
-            raise BackupError(f"is cut: it has {whole} bytes and no end" if self._begun else "is no backup of dkv")
+            raise BackupError(
+                f"is cut, or damaged: it has {whole} bytes and no end" if self._begun else "is no backup of dkv"
+            )
 
     def _read_first_line(self) -> None:
         line, newline, _ = bytes(self._pending[:_FIRST_LINE_BYTES_MAX]).partition(b"\n")

@@ -14,6 +14,7 @@ from dkv.console.client_session import ClientSession
 from dkv.console.comparison import HeldState
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.orders import FAULT_USAGE, FAULTS_REFUSED, ORDERS
+from dkv.console.surroundings import BackupRefused, Backups
 from dkv.identity import Identity
 from dkv.replies import OK, Error, Local
 from dkv.settings import Limits
@@ -79,6 +80,26 @@ class OrderTests(SynchronousTestCase):
         for order in ("x", "hold", "hold x", "hold -1", "page 15", "state 1"):
             words = order.split()
             self.assertTrue(self.refusal("dkv.compare", *words).startswith("ERR "), words)
+
+    def test_backup(self) -> None:
+        """The pieces belong to the connection: with its end they are given up."""
+        backups = self.node.backups = Mock(spec=Backups)
+        backups.begin.return_value = b"first"
+        backups.next.side_effect = [b"second", None, BackupRefused("BUSY with another one")]
+        self.assertEqual(self.reply("dkv.backup", "BEGIN", "7"), b"first")
+        self.assertEqual([self.reply("DKV.BACKUP", "next") for _ in range(2)], [b"second", None])
+        self.assertEqual(self.refusal("dkv.backup", "next"), "BUSY with another one")
+        self.assertEqual(self.reply("dkv.backup", "end"), OK)
+        self.session.gone()
+        self.assertEqual(backups.begin.mock_calls, [call(self.session, 7)])
+        self.assertEqual(backups.end.mock_calls, [call(self.session)] * 2)
+
+    def test_wrong_backup(self) -> None:
+        """A slip is one line, and nothing begins."""
+        self.node.backups = Mock(spec=Backups)
+        for words in (("begin", "x"), ("begin", "-1"), ("begin",), ("next", "1"), ("now",)):
+            self.assertTrue(self.refusal("dkv.backup", *words).startswith("ERR "), words)
+        self.assertEqual(self.node.backups.mock_calls, [])
 
     def test_faults(self) -> None:
         """Each order reaches the mesh in its units: seconds."""

@@ -7,6 +7,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.console.client_session import ClientSession
 from dkv.events import ClientGone
 from dkv.kv.commands import GET, PUT
 from dkv.net.client_connection import LINGER_SECONDS
@@ -182,11 +183,14 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(self.port.clients.connections, 0)
 
     def test_gone_while_idle(self) -> None:
-        """A connection with nothing outstanding leaves no trace."""
+        """A connection with nothing outstanding leaves no trace, and its session hears that it is over."""
+        gone: list[ClientSession] = []
+        self.patch(ClientSession, "gone", lambda session: gone.append(session))
         self.connection.dataReceived(PUT_X)
         self.port.answer()
         self.connection.connectionLost(Failure(ConnectionDone()))
         self.assertFalse(self.port.messages)
+        self.assertEqual(len(gone), 1)
 
     def test_http(self) -> None:
         """A browser, or curl, gets nothing done, however its requests are cut; the operator learns who sent them."""
