@@ -12,6 +12,7 @@ from dkv.ballot import ZERO
 from dkv.events import Compacted, Install, Passed, StateWritten
 from dkv.gateway.gateway import Gateway
 from dkv.keys import BATCH_MARK, PROMISE, TOKEN
+from dkv.kv.sessions import Sessions
 from dkv.messages import SnapshotRequest
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.snapshots.chunks import MARKS
@@ -23,6 +24,9 @@ from tests.sim.planted import Plant
 from tests.sim.planted import plant as plant_in
 
 SNAPSHOTS: dict[str, Plant] = {}
+
+CUT_OFF = ("contest", "laggard", "one-sided", "partition", "rotation")
+"""The faults that leave a node behind and alive: what its memory knows of the old state meets the new one."""
 
 
 def plant(number: str) -> Callable[[Callable[[], Iterator[None]]], Plant]:
@@ -134,6 +138,20 @@ def promise_lost() -> Iterator[None]:
         on_compacted(self, turn, message)
 
     with patch.object(Acceptor, "_on_compacted", forget):
+        yield
+
+
+@plant("B22g")
+def ops_of_the_old_state() -> Iterator[None]:
+    """The op ids of producers that are in memory are still those of the state before the snapshot."""
+    start = Sessions.start
+
+    def keep(self: Sessions, turn: Any) -> None:
+        ops = dict(self._ops)
+        start(self, turn)
+        self._ops.update(ops)
+
+    with patch.object(Sessions, "start", keep):
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sim.hunt import HuntTestCase
-from tests.sim.planted_snapshots import SNAPSHOTS
+from tests.sim.planted_snapshots import CUT_OFF, SNAPSHOTS
 
 
 class PlantedTests(HuntTestCase):
@@ -36,6 +36,11 @@ class PlantedTests(HuntTestCase):
     def test_b22_promise_lost(self) -> None:
         """A node that votes against what it had promised."""
         self.check("B22f", "I1", "I11")
+
+    def test_b22_ops_of_the_old_state(self) -> None:
+        """The node forgets another answer than all others, or ends itself."""
+        words = ("I9", "is counted and not stored")
+        self.check_found("B22g", SNAPSHOTS["B22g"], words, faults=CUT_OFF)
 
     def test_b22_passed_answered_ok(self) -> None:
         """A client is told what nobody knows."""
