@@ -148,7 +148,7 @@ def _limits(random: Random) -> Limits:
         "log_tail_slots_max": tail,
         "log_tail_bytes_max": random.choice((100, 2_000, 1 << 27)),
         "erasures_max": random.choice((1, 5, 1_000)),
-        "snapshot_chunk_bytes_max": random.choice((1, 100, 500)),
+        "snapshot_chunk_bytes_max": random.choice((500, 1_000, 4_000)),
         "snapshots_sent_max": random.choice((1, 2)),
         "state_check_bytes_per_second": random.choice((2_000, 20_000, 4 * MIB)),
     }
@@ -166,7 +166,8 @@ def _bytes(random: Random, counts: dict[str, int]) -> Limits:
     slot = batch + ENCODING_BYTES + random.choice((0, 500))
     frame = slot + ENCODING_BYTES + random.choice((0, 500))
     window = random.choice((200, 2_000, 8 * MIB))
-    counts["catchup_bytes_max"] = min(counts["catchup_bytes_max"], frame - ENCODING_BYTES)
+    for name in ("catchup_bytes_max", "snapshot_chunk_bytes_max"):
+        counts[name] = min(counts[name], frame - ENCODING_BYTES)
     with constants({"dkv.settings.ENCODING_BYTES": ENCODING_BYTES}):
         return Limits(
             key_bytes_max=random.choice((8, value)),

@@ -46,7 +46,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b7_accepted_whatever_the_value(self) -> None:
         """A proposer that counts votes for a value where another one is chosen."""
-        self.check("B7", "I3")
+        self.check("B7", "I3", "I2")
 
     def test_b8_promises_not_read_back(self) -> None:
         """An acceptor that a restart makes forget its promises."""
