@@ -142,6 +142,10 @@ def _troubles(each: Found) -> list[str]:
     differs_from = fields.get("differs_from")
     if differs_from and isinstance(differs_from, list):
         lines.append(f"{name} applied another log than nodes {', '.join(map(str, differs_from))}: see its log")
+    check = fields.get("state_check")
+    differing = check.get("differs_from") if isinstance(check, dict) else None
+    if differing and isinstance(differing, list):
+        lines.append(f"{name} has another state than nodes {', '.join(map(str, differing))}: see dkv compare")
     if each.problem:
         endpoint = str(each.answer.endpoint)
         lines.append(each.problem if endpoint in each.problem else f"{endpoint}: {each.problem}")

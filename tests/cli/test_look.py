@@ -74,6 +74,13 @@ class StatusTests(LookTestCase):
         self.assertEqual(result.stdout.count("another log"), 1)
         self.assertIn("node 1 applied another log than nodes 2, 3", result.stdout)
 
+    def test_another_state(self) -> None:
+        """As above, where the logs are the same and what they came to is not."""
+        check = {"slot": 7, "age_seconds": 3.5, "agrees_with": [], "differs_from": [2, 3]}
+        result = self.run_at(["status"], a=status(1, state_check=check), b=status(2, state_check=[]), c=status(3))
+        self.assertEqual(result.stdout.count("another state"), 1)
+        self.assertIn("node 1 has another state than nodes 2, 3: see dkv compare", result.stdout)
+
     def test_table(self) -> None:
         """A row for each node, aligned, without an escape sequence where no terminal is."""
         stored = {

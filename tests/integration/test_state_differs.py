@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,6 +16,7 @@ from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.state_directories import FIRST_GENERATION, state_directory
 from tests.integration.processes import RealCluster, RealNode, child_environment, wait_until
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures" / "state-differs.md"
 KEYS = 300
 ALTERED = STATE + DATABASE + b"k150"
 NEVER = "[timings]\nstate_check_seconds = 0\n"
@@ -52,6 +55,7 @@ class StateDiffersTest(SynchronousTestCase):
         self.alter(bad)
         bad.start()
         cluster.wait_ready()
+        self.assertIn("```\ndkv compare\n```", PAGE.read_text(encoding="utf-8"))
         status, printed = run_dkv(cluster, "compare")
         lines = printed.splitlines()
         self.assertRegex(lines[0], r"^differs: key k150 at slot \d+$")
@@ -74,6 +78,9 @@ class StateDiffersTest(SynchronousTestCase):
         bad.process = None
         (line,) = bad.logged("fenced")
         self.assertIn("is not that of nodes 1, 3", line["reason"])
+        said = next(line for line in bad.log_path.read_text().splitlines() if line.startswith("dkvnode: fenced: "))
+        page = PAGE.read_text(encoding="utf-8").replace("slot 2041", "slot N").replace("nodes 1, 2.", "nodes 1, 3.")
+        self.assertIn(re.sub(r"slot \d+", "slot N", said), page)
         for node in good:
             wait_until(node.serves, 15.0, "the others serve")
             wait_until(partial(node.logged, "state_differs"), 10.0, "they say who differs")
