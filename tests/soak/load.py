@@ -52,7 +52,7 @@ class Client:
     def __init__(self, name: str, keys: Sequence[bytes], journal: Journal, random: Random, pause: float) -> None:
         self.name = name
         self.strange: list[str] = []
-        """Errors that no node should have answered."""
+        """Answers that no node should have given, and the exception that ended the client."""
         self._keys = keys
         self._journal = journal
         self._random = random
@@ -75,10 +75,14 @@ class Client:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._ask_once(*self._draw())
-            self._stopped.wait(self._pause)
-        self._close()
+        try:
+            while not self._stopped.is_set():
+                self._ask_once(*self._draw())
+                self._stopped.wait(self._pause)
+        except Exception as error:  # not lost with its thread: the soak looks for it
+            self.strange.append(f"{type(error).__name__}: {error}")
+        finally:
+            self._close()
 
     def _draw(self) -> tuple[Kind, bytes, tuple[bytes, ...]]:
         key = self._random.choice(self._keys)
@@ -96,8 +100,9 @@ class Client:
         reply, ending = self._ask(kind.upper().encode(), key, *arguments)
         asked = Operation(self.name, kind, key, arguments, called)
         if ending is None:
-            result = None if kind == "put" else reply
-            assert result is None or isinstance(result, bytes | int), f"{asked} was answered {reply!r:.60}"
+            if not _fits(kind, reply):
+                raise ValueError(f"{asked} was answered {reply!r:.60}")
+            result = reply if isinstance(reply, bytes | int) else None
             self._journal.add(Operation(self.name, kind, key, arguments, called, time.monotonic(), result))
         elif kind == "get" or not _unknown(ending):
             word = ending.word if isinstance(ending, ServerError) else type(ending).__name__
@@ -187,6 +192,15 @@ class TokenClient(Client):
 
     def _close(self) -> None:
         self._session.close()
+
+
+def _fits(kind: Kind, reply: Reply) -> bool:
+    """Whether a reply is of a kind that fits its request."""
+    if kind == "put":
+        return reply == "OK"
+    if kind == "get":
+        return reply is None or isinstance(reply, bytes)
+    return type(reply) is int
 
 
 def _unknown(ending: Ending | Unreachable) -> bool:
