@@ -68,8 +68,8 @@ class Accepted:
 
     ballot: Ballot
     slot: int
-    chosen_through: int = field(default=0, compare=False)
     votes: int = field(default=0, compare=False)
+    chosen_through: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,8 +223,8 @@ class Acceptor:
             return
         self._raise_promise(turn, message.ballot)  # Or a lower ballot could still take the slot back (B5).
         if self._accept(turn, message):
-            through = self._log.chosen_through
-            turn.send(sender, Accepted(message.ballot, message.slot, through, self._count.votes))
+            votes, through = self._count.votes, self._log.chosen_through
+            turn.send(sender, Accepted(message.ballot, message.slot, votes, through))
         else:
             turn.send(sender, ChosenOtherwise(message.ballot, message.slot))
         self._log.mark(turn, message.ballot, message.chosen_through)

@@ -185,7 +185,7 @@ class Phase2Tests(OneProposer):
             self.accepted(2, seq)
         for through in (0, 1):
             self.turn.now += 0.001
-            self.give(acceptor(3), Accepted(FIRST, 3, through))
+            self.give(acceptor(3), Accepted(FIRST, 3, chosen_through=through))
         self.assertEqual(accepts(self.submit(batch(4))), [])
         self.assertEqual(self.turn.notes[-1], ("held_back", {"nodes": [3], "chosen_through": 3}))
         self.assertGreater(self.turn.timers["pace"], self.turn.now)
@@ -194,7 +194,7 @@ class Phase2Tests(OneProposer):
             accepts(self.give(here(PROPOSER), TimerFired("pace"))), [(node, 4, (batch(4),)) for node in (1, 2, 3)]
         )
         self.assertEqual(accepts(self.submit(batch(5))), [])
-        sent = self.give(acceptor(3), Accepted(FIRST, 4, 4))  # it has arrived
+        sent = self.give(acceptor(3), Accepted(FIRST, 4, chosen_through=4))  # it has arrived
         sent += self.give(here(PROPOSER), TimerFired("pace"))
         self.assertEqual(accepts(sent), [(node, 5, (batch(5),)) for node in (1, 2, 3)])
         self.give(here(PROPOSER), TimerFired("retransmit"))

@@ -138,7 +138,7 @@ class PictureTests(PictureCase):
     def test_edges(self) -> None:
         """A message that crosses the edge of the picture is neither left out nor called lost."""
         titles = self.titles(self.draw(EVENTS, around=1.004, last=6))
-        self.assertIn("2 to 1: Accepted ballot=1.1 slot=1 votes=0 (sent 1.004000, on its way)", titles)
+        self.assertIn("2 to 1: Accepted ballot=1.1 slot=1 votes=0 chosen_through=0 (sent 1.004000, on its way)", titles)
         titles = self.titles(self.draw(EVENTS[:10], last=1))
         self.assertEqual([title.partition(" (")[2] for title in titles], ["sent before the picture, arrived 1.005000)"])
 
