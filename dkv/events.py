@@ -86,8 +86,9 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """Fetch the chosen slots up to ``through``, from ``node`` first, at once: an election waits for them."""
+    """Fetch the chosen slots from ``first`` to ``through``, from ``node`` at first, at once: an election waits."""
 
+    first: int
     through: int
     node: int
 

@@ -94,6 +94,7 @@ class Catchup:
 
     def _on_catch_up(self, turn: Turn, message: CatchUp) -> None:
         """The node's proposer waits before it leads: ask at once, and first the node that reported the mark."""
+        self._next_slot = max(self._next_slot, message.first)  # A start knows of none: peers may have compacted slot 1.
         self._target = max(self._target, message.through)
         if not self._receiving:
             self._peer = message.node

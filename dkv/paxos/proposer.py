@@ -135,7 +135,7 @@ class Proposer:
         if base <= self._held_through:
             self._lead(turn, max(base, self._held_through))
             return
-        turn.send(Address(self._node, CATCHUP), CatchUp(base, holder))
+        turn.send(Address(self._node, CATCHUP), CatchUp(self._held_through + 1, base, holder))
         if self._tally.within_reach(self._held_through):
             self._step = Step.CATCHING_UP
         else:  # A snapshot takes time. Until it is here, ballot after ballot would only keep others from leading.

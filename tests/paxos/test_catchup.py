@@ -125,21 +125,25 @@ class CatchupTests(OneCatchup):
         self.assertEqual(self.give(acceptor(1), Learned(0)), [(Address(1, PROPOSER), CaughtUp(0))])
         self.assertEqual(self.fire("retry"), [(acceptor(3), ReadChosen(1))])
 
+    def test_a_restarted_candidate(self) -> None:
+        """It holds slots that peers have compacted: to ask for those would end with a snapshot, or with no leader."""
+        self.assertEqual(self.give(Address(1, PROPOSER), CatchUp(25, 27, 2)), [(acceptor(2), ReadChosen(25))])
+
     def test_for_an_election_at_once(self) -> None:
         """A candidate that waits is an outage: no grace, and the node that knows is asked first."""
-        sent = self.give(Address(1, PROPOSER), CatchUp(7, 3))
+        sent = self.give(Address(1, PROPOSER), CatchUp(1, 7, 3))
         self.assertEqual(sent, [(acceptor(3), ReadChosen(1))])
 
     def test_for_an_election_to_its_end(self) -> None:
         """The candidate waits for all that its quorum counts, also where the peer that is asked holds less by now."""
-        self.give(Address(1, PROPOSER), CatchUp(7, 3))
+        self.give(Address(1, PROPOSER), CatchUp(1, 7, 3))
         self.slots(3, 1, 4, through=4)
         self.assertIn((acceptor(3), ReadChosen(5)), self.give(acceptor(1), Learned(4)))
 
     def test_for_an_election_from_who_knows(self) -> None:
         """A fetch under way may wait for a leader that died: the candidate's question does not wait for it."""
         self.fetch(node=2)
-        sent = self.give(Address(1, PROPOSER), CatchUp(9, 3))
+        sent = self.give(Address(1, PROPOSER), CatchUp(1, 9, 3))
         self.assertEqual(sent, [(acceptor(3), ReadChosen(1))])
 
     def test_b17_never_from_itself(self) -> None:
@@ -150,7 +154,7 @@ class CatchupTests(OneCatchup):
         self.missing(10, 12, node=1)
         self.assertEqual(self.fire("grace"), [(acceptor(3), ReadChosen(10))])
         self.setUp()
-        self.assertEqual(self.give(Address(1, PROPOSER), CatchUp(7, 1)), [(acceptor(2), ReadChosen(1))])
+        self.assertEqual(self.give(Address(1, PROPOSER), CatchUp(1, 7, 1)), [(acceptor(2), ReadChosen(1))])
 
     def test_follows_what_grows_meanwhile(self) -> None:
         """A cluster under load moves on while a node catches up with it."""
@@ -189,7 +193,7 @@ class SnapshotTests(OneCatchup):
         """Each peer has said so: nobody is asked for them again."""
         self.receive()
         self.assertEqual(self.turn.timers, {})
-        self.assertEqual(self.missing(1, 12, 2) + self.give(Address(1, PROPOSER), CatchUp(12, 2)), [])
+        self.assertEqual(self.missing(1, 12, 2) + self.give(Address(1, PROPOSER), CatchUp(1, 12, 2)), [])
         self.assertEqual((self.slots(2, 1, 4), self.turn.timers), ([], {}))
 
     def test_the_others_do_not_answer(self) -> None:

@@ -192,7 +192,7 @@ class Phase1Tests(OneProposer):
         self.give(here(ELECTOR), Campaign())
         self.promise(1, through=3)
         sent = self.promise(2, through=9)
-        self.assertEqual(sent, [(here(CATCHUP), CatchUp(9, 2))])
+        self.assertEqual(sent, [(here(CATCHUP), CatchUp(4, 9, 2))])
         self.assertEqual(self.give(here(CATCHUP), CaughtUp(8)), [])
         sent = self.give(here(CATCHUP), CaughtUp(9))
         self.assertIn((here(ELECTOR), Leading(FIRST)), sent)
@@ -239,7 +239,7 @@ class Phase1Tests(OneProposer):
         self.give(here(ELECTOR), Campaign())
         self.promise(1, through=3, compacted=2)
         sent = self.promise(2, through=9, compacted=4)
-        self.assertEqual(sent, [(here(CATCHUP), CatchUp(9, 2)), (here(ELECTOR), Stopped(FIRST, FIRST, False))])
+        self.assertEqual(sent, [(here(CATCHUP), CatchUp(4, 9, 2)), (here(ELECTOR), Stopped(FIRST, FIRST, False))])
         self.assertEqual(self.turn.timers, {})
         self.assertEqual(self.give(here(CATCHUP), CaughtUp(9)), [])
 
@@ -248,7 +248,7 @@ class Phase1Tests(OneProposer):
         self.give(here(ELECTOR), Campaign())
         self.promise(1, through=3)
         sent = self.promise(2, through=9, compacted=3)
-        self.assertEqual(sent, [(here(CATCHUP), CatchUp(9, 2))])
+        self.assertEqual(sent, [(here(CATCHUP), CatchUp(4, 9, 2))])
         self.assertIn((here(ELECTOR), Leading(FIRST)), self.give(here(CATCHUP), CaughtUp(9)))
 
     def test_ends_if_nobody_promises(self) -> None:
