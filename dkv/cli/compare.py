@@ -227,7 +227,7 @@ def _first_difference(nodes: list[Node], slot: int, after: bytes) -> tuple[bytes
 
 def _say_difference(to: Access, slot: int, key: bytes, found: dict[int, Pair | None]) -> None:
     if to.as_json:
-        held = {str(number): None if pair is None else pair._asdict() for number, pair in found.items()}
+        held = {str(number): None if pair is None else _fields(pair) for number, pair in found.items()}
         answer(b"", {"equal": False, "slot": slot, "nodes": list(found), "key": _json_name(key), "found": held}, True)
         return
     say(f"differs: {_name(key)} at slot {slot}")
@@ -238,6 +238,10 @@ def _say_difference(to: Access, slot: int, key: bytes, found: dict[int, Pair | N
 def _words(pair: Pair) -> str:
     revision = "" if pair.revision is None else f", revision {pair.revision}"
     return f"{pair.length:,} bytes{revision}, digest {pair.digest}"
+
+
+def _fields(pair: Pair) -> dict[str, object]:
+    return {"length": pair.length, "revision": pair.revision, "digest": pair.digest}
 
 
 def _name(key: bytes) -> str:

@@ -23,8 +23,11 @@ ERASED_MANY = 1_000
 class Erasing(Protocol):
     """A database, as ``LevelDBStore`` is one."""
 
-    commits: int
-    erased: int
+    @property
+    def commits(self) -> int: ...
+
+    @property
+    def erased(self) -> int: ...
 
     def give_back(self) -> None: ...
 

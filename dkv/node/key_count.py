@@ -6,7 +6,7 @@ the next one waits for many times as long as the last one took: a few keys are c
 about once an hour.
 
 A count reads a view of the durable state. While it is under way, LevelDB keeps what was overwritten since: in the worst
-case another copy of the state.
+case another copy of the state. So nothing is counted while the disk is short of space.
 """
 
 from __future__ import annotations
@@ -31,15 +31,23 @@ REST_TIMES = 10
 
 
 class KeyCount:
-    """Counts the keys in the state that ``current()`` names, over and over; ``failed`` hears of damage."""
+    """Counts the keys in the state that ``current()`` names, over and over; ``failed`` hears of damage.
+
+    ``short()`` says whether the disk is short of space.
+    """
 
     def __init__(
-        self, clock: Clock, current: Callable[[], StateStore], failed: Callable[[StoreFailed], object]
+        self,
+        clock: Clock,
+        current: Callable[[], StateStore],
+        short: Callable[[], bool],
+        failed: Callable[[StoreFailed], object],
     ) -> None:
         self.counted: Counted | None = None
         """The last count that is complete; None before there was one."""
         self._clock = clock
         self._current = current
+        self._short = short
         self._failed = failed
         self._next: Call | None = None
         self._view: StoreView | None = None
@@ -55,6 +63,9 @@ class KeyCount:
         self._close()
 
     def _begin(self) -> None:
+        if self._short():
+            self._later(REST_SECONDS_MIN, self._begin)
+            return
         self._began_at = self._clock.seconds()
         self._store = self._current()
         self._view = self._store.view()
@@ -65,7 +76,7 @@ class KeyCount:
     def _slice(self) -> None:
         """Read on where the last slice ended. A state that is not in force any more is let go: it is to be erased."""
         assert self._view is not None
-        if self._current() is not self._store:
+        if self._current() is not self._store or self._short():
             self._close()
             self._later(0, self._begin)
             return

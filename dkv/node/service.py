@@ -218,7 +218,9 @@ class NodeService(MultiService):
         self._host.connect(self._mesh, self._clients)
 
     def _surroundings(self, identity: Identity, states: StateDirectories) -> Surroundings:
-        self._key_count = KeyCount(self._reactor, lambda: states.current, self._host.store_failed)
+        self._key_count = KeyCount(
+            self._reactor, lambda: states.current, self._is_short_of_space, self._host.store_failed
+        )
         self._backups = NodeBackups(self._reactor, identity, lambda: states.current, self._host.store_failed)
         sizes = FileSizes(self._directory, self._reactor.seconds)
         self._disk_watch = DiskWatch(
@@ -235,8 +237,8 @@ class NodeService(MultiService):
         assert store is not None
         self._erased_space = ErasedSpace(
             self._reactor,
-            lambda: [store, states.current.database],
-            lambda: self._disk_watch.measured is not None and self._disk_watch.measured.short,
+            lambda: [store, states.current],
+            self._is_short_of_space,
         )
         return Surroundings(
             build_labels(),
@@ -247,6 +249,10 @@ class NodeService(MultiService):
             self._backups,
             self._held,
         )
+
+    def _is_short_of_space(self) -> bool:
+        measured = self._disk_watch.measured
+        return measured is not None and measured.short
 
     def _run(self, identity: Identity) -> None:
         self._running = True

@@ -60,8 +60,6 @@ class StateDirectory:
         except BaseException:
             self._store.close()
             raise
-        self.database = self._store
-        """The database itself."""
         self.get = self._store.get
         self.scan = self._store.scan
         self.commit_now = self._store.commit_now
@@ -81,6 +79,20 @@ class StateDirectory:
         """What is committed now, without the cluster's key."""
         self._views += 1
         return StateDirectoryView(self._store.view(), self._view_closed)
+
+    @property
+    def commits(self) -> int:
+        """As of ``LevelDBStore``."""
+        return self._store.commits
+
+    @property
+    def erased(self) -> int:
+        """As of ``LevelDBStore``; none while a view is open, since LevelDB keeps for it what was erased."""
+        return 0 if self._views else self._store.erased
+
+    def give_back(self) -> None:
+        """As ``LevelDBStore.give_back``."""
+        self._store.give_back()
 
     def close(self) -> None:
         """As ``Store.close``."""

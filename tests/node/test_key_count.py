@@ -58,7 +58,8 @@ class KeyCountTests(SynchronousTestCase):
         self.clock = Clock()
         self.store = TimedStore(self.clock)
         self.failures: list[StoreFailed] = []
-        self.count = KeyCount(self.clock, lambda: self.store, self.failures.append)
+        self.short = False
+        self.count = KeyCount(self.clock, lambda: self.store, lambda: self.short, self.failures.append)
 
     def write(self, pairs: dict[bytes, bytes], applied_through: int = 7) -> None:
         """A state with these keys of users, and with what else a state holds."""
@@ -153,3 +154,13 @@ class KeyCountTests(SynchronousTestCase):
         self.count.stop()
         self.assertFalse(self.store.views[0].open)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_disk_that_is_short_of_space(self) -> None:
+        """LevelDB keeps for an open view what was erased since: what clients delete now must make room."""
+        self.short = True
+        self.count.start()
+        self.clock.advance(0)
+        self.assertEqual(self.store.views, [])
+        self.short = False
+        self.clock.advance(REST_SECONDS_MIN)
+        self.assertEqual(len(self.store.views), 1)

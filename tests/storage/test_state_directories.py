@@ -160,3 +160,17 @@ class StateDirectoriesTests(TestCase):
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
         os.remove(self.directory)
         os.rename(self.directory + ".away", self.directory)
+
+    def test_room_of_what_was_erased(self) -> None:
+        """While a view is open LevelDB would merge in vain, and nobody would ask it again."""
+        states = self.open()
+        states.current.commit_now({STATE + b"k": b"v"})
+        states.current.commit_now({STATE + b"k": None})
+        view = states.current.view()
+        self.assertEqual(states.current.erased, 0)
+        view.close()
+        erased = states.current.erased
+        self.assertGreater(erased, 0)
+        states.current.give_back()
+        self.assertEqual(states.current.erased, 0)
+        self.assertGreater(states.current.commits, 0)
