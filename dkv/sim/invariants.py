@@ -150,11 +150,10 @@ class Invariants:
 
     def state_durable(self, node: SimulatedNode, generation: int, writes: dict[bytes, bytes | None]) -> None:
         """Check a write-back that has just become durable."""
-        if generation < node.disk.states.in_force:
-            return  # The last write-back of a state whose place a snapshot has taken: nobody counts on it any more.
-        if generation > node.disk.states.in_force:
+        if generation > node.disk.states.in_force:  # Nobody counts on it before it is in force.
             self._snapshots.written(node, generation, writes)
-            return  # Nobody counts on it before it is in force.
+        if generation != node.disk.states.in_force:  # Nor on one whose place a snapshot has taken.
+            return
         if APPLIED_THROUGH in writes:
             disk = self._disks[node.number]
             self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))

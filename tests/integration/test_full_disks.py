@@ -23,14 +23,18 @@ DISK_BYTES = 320 * MIB
 MINIMUM, RESERVE = 60 * MIB, 16 * MIB
 SETTINGS = f"[limits]\ndisk_free_bytes_min = {MINIMUM}\ndisk_reserve_bytes = {RESERVE}\n"
 VALUE = bytes(range(256)) * 256
-WRITES_MAX = 2_000
+WRITES_MAX = 40_000
+LARGER_BYTES = 1_400 * MIB
 
 
 class SmallDisks(RealCluster):
     """A cluster with a small disk under the directories of some nodes."""
 
-    def __init__(self, small: Collection[int], mode: str = LEADER, settings: str = SETTINGS) -> None:
+    def __init__(
+        self, small: Collection[int], mode: str = LEADER, settings: str = SETTINGS, disk_bytes: int = DISK_BYTES
+    ) -> None:
         self.small = small
+        self._disk_bytes = disk_bytes
         super().__init__(settings=settings, mode=mode)
 
     def initialise(self, node: RealNode) -> None:
@@ -38,7 +42,9 @@ class SmallDisks(RealCluster):
         if node.number in self.small:
             disk = self.disk(node)
             disk.mkdir()
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "dkv-test", str(disk)], check=True)
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={self._disk_bytes}", "dkv-test", str(disk)], check=True
+            )
             node.directory = disk / "data"
         super().initialise(node)
 
@@ -89,9 +95,11 @@ class FullDiskTests(SynchronousTestCase):
         if os.geteuid() != 0:
             raise SkipTest("only root may mount a file system")
 
-    def begin(self, small: Collection[int], mode: str = LEADER, settings: str = SETTINGS) -> SmallDisks:
+    def begin(
+        self, small: Collection[int], mode: str = LEADER, settings: str = SETTINGS, disk_bytes: int = DISK_BYTES
+    ) -> SmallDisks:
         """A cluster that serves."""
-        self.cluster = SmallDisks(small, mode, settings)
+        self.cluster = SmallDisks(small, mode, settings, disk_bytes)
         self.addCleanup(self.cluster.close)
         self.cluster.start()
         return self.cluster
@@ -117,6 +125,18 @@ class FullDiskTests(SynchronousTestCase):
     def wait_served(self, node: RealNode) -> None:
         """Wait until ``node`` serves a write that grows data."""
         wait_until(lambda: word(node, "SET", "after", "v") == "", 15, "writes are served again")
+
+    def test_deletes_make_room(self) -> None:
+        """Whoever deletes what he does not need any more is served again, and has to do nothing else.
+
+        LevelDB merges up to 200 MB at a time, so the disk is not as small as the others.
+        """
+        (node,) = self.begin((2,), settings="", disk_bytes=LARGER_BYTES).nodes[:1]
+        written = self.fill_with_writes(node)
+        self.assertGreater(len(written) * len(VALUE), LARGER_BYTES // 3)
+        for start in range(0, len(written), 50):
+            self.assertEqual(node.call("DEL", *written[start : start + 50]), len(written[start : start + 50]))
+        wait_until(lambda: word(node, "SET", "after", VALUE) == "", 60, "writes are served again")
 
     def check_filled_and_cleared(self, small: Collection[int], mode: str = LEADER) -> None:
         """All nodes refuse what grows data and serve the rest; and it ends by itself when there is room."""
