@@ -45,10 +45,12 @@ class _Without:
         return getattr(self._view, name)
 
     def read(self, after: bytes, bytes_max: int) -> Any:
-        pairs = self._view.read(after, bytes_max)
-        while pairs and pairs[-1][0][:1] == self._prefix:
-            pairs = [pair for pair in pairs if pair[0][:1] != self._prefix] or self._view.read(pairs[-1][0], bytes_max)
-        return pairs
+        while pairs := self._view.read(after, bytes_max):
+            kept = [pair for pair in pairs if pair[0][:1] != self._prefix]
+            if kept:
+                return kept
+            after = pairs[-1][0]
+        return []
 
 
 def _leaves_out(prefix: bytes) -> Any:
