@@ -151,8 +151,8 @@ class FaultInjector:
         self._aim.later(wait, self.start, node)
 
     def start(self, node: SimulatedNode) -> None:
-        """Start the node if it is down, as soon as its disk has room."""
-        if node.disk.faults.full:
+        """Start the node if it is down, as soon as its disk takes writes."""
+        if node.disk.faults.full or node.disk.faults.stuck:  # A start writes first of all.
             self.restart_later(node)
         elif not node.up:
             node.start()

@@ -126,7 +126,7 @@ class BackupAndRestore(SynchronousTestCase):
         environment = child_environment() | {"DKV_ENDPOINTS": f"127.0.0.1:{node.port}"}
         slow = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         part = self.file.with_name("state.dkv.part")
-        wait_until(lambda: part.exists() and slow.poll() is None, SECONDS, "a backup is under way")
+        wait_until(lambda: part.exists() and part.stat().st_size > 0, SECONDS, "a backup is under way")
         other = str(self.cluster.directory / "other.dkv")
         busy = dkv("backup", other, "--endpoints", f"127.0.0.1:{node.port}", status=4)
         self.assertIn(b"BUSY another client is taking a backup", busy.stderr)
