@@ -133,7 +133,7 @@ class StateLayers:
         """What the next write-back writes, if it was closed for somebody."""
         self.writing: Closed | None = None
         """What the write-back under way writes, or is to write when the log has come so far."""
-        self._read: Writes = {}
+        self.read: Writes = {}
         self._read_bytes = 0
         self._newest_first: tuple[Writes, ...] = ()
         self._arrange()
@@ -141,18 +141,12 @@ class StateLayers:
     def _arrange(self) -> None:
         """Say where to look for a key: bound once for each layer that comes or goes, since every read goes by it."""
         older = (each.writes for each in (self.closed, self.writing) if each is not None)
-        self._newest_first = (self.staged.writes, *older, self._read)
+        self._newest_first = (self.staged.writes, *older, self.read)
 
     @property
     def writing_bytes(self) -> int:
         """What is closed or under way takes in memory."""
         return sum(each.size for each in (self.closed, self.writing) if each is not None)
-
-    def stage(self, key: bytes, value: bytes | None) -> None:
-        """Write with the next write-back; if that is closed, with the one behind it."""
-        self.staged.put(key, value)
-        if key in self._read:
-            self._forget(key)
 
     def load(self, key: bytes) -> bytes | None:
         """The key's newest value."""
@@ -160,15 +154,15 @@ class StateLayers:
             value = layer.get(key, _ABSENT)
             if value is not _ABSENT:
                 return value  # type: ignore[return-value]  # not _ABSENT, so a value of the layer
-        stored = self._read[key] = self.store.get(key)
+        stored = self.read[key] = self.store.get(key)
         self._read_bytes += KEY_OVERHEAD_BYTES + len(key) + len(stored or b"")
         while self._read_bytes > READ_BYTES_MAX:
-            self._forget(next(iter(self._read)))
+            self.forget(next(iter(self.read)))
         return stored
 
-    def _forget(self, key: bytes) -> None:
+    def forget(self, key: bytes) -> None:
         """Keep no copy of what the store holds for ``key``."""
-        value = self._read.pop(key)
+        value = self.read.pop(key)
         self._read_bytes -= KEY_OVERHEAD_BYTES + len(key) + len(value or b"")
 
     def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -241,11 +235,23 @@ class Layers:
         self.log.persist(key, value)
 
     def stage(self, key: bytes, value: bytes | None) -> None:
-        """Write with a write-back."""
-        if key[:1] in APPLIED_KEYS:
-            self.state.stage(key, value)
-        else:
+        """Write with a write-back. If it is closed, that of the state goes with the one behind it.
+
+        All in one place, since it is called for every key that is written.
+        """
+        if key[:1] not in APPLIED_KEYS:
             self.log.staged.put(key, value)
+            return
+        state = self.state
+        staged = state.staged
+        writes = staged.writes
+        if key in writes or value is None:
+            staged.put(key, value)
+        else:
+            writes[key] = value
+            staged.size += KEY_OVERHEAD_BYTES + len(key) + len(value)
+        if key in state.read:
+            state.forget(key)
 
     def load(self, key: bytes) -> bytes | None:
         """The key's newest value."""

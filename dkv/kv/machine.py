@@ -26,7 +26,7 @@ from dkv.kv.sessions import (
     Sessions,
     check_of,
 )
-from dkv.kv.stored import string_header, value_of
+from dkv.kv.stored import STRING, pack_header, string_header, value_of
 from dkv.records import Batch, UncheckedEntry, follows
 from dkv.replies import OK, Error, Result
 
@@ -114,11 +114,11 @@ class Machine:
     def _apply_entries(self, turn: Turn, entries: Sequence[UncheckedEntry], own: bool) -> list[Result]:
         """Apply all entries. Most are plain PUTs, which have a shorter way of their own."""
         results: list[Result] = []
-        slot, first = self._place[0], self._index
+        slot, first, stage = self._place[0], self._index, turn.stage
         for self._index, entry in enumerate(entries, first):
             if type(entry) is list and [*map(type, entry)] == _PUT_TYPES and entry[0] == PUT:
                 self.executed += 1
-                turn.stage(_STATE + entry[1], string_header(slot, self._index) + entry[2])
+                stage(_STATE + entry[1], pack_header(STRING, slot, self._index) + entry[2])
                 results.append(OK)
             else:
                 results.append(self._apply_entry(turn, entry, own))

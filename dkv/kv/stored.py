@@ -19,7 +19,7 @@ from __future__ import annotations
 from struct import Struct
 
 _HEADER = Struct(">BQI")
-_STRING = 0
+STRING = 0
 
 HEADER_BYTES = _HEADER.size
 
@@ -29,7 +29,11 @@ Revision = tuple[int, int]
 
 def string_header(slot: int, index: int) -> bytes:
     """The header of a string that the entry at ``index`` of ``slot`` has written."""
-    return _HEADER.pack(_STRING, slot, index)
+    return _HEADER.pack(STRING, slot, index)
+
+
+pack_header = _HEADER.pack
+"""The same in one call, of type, slot and index: for what is called for every key."""
 
 
 def value_of(stored: bytes | None) -> bytes | None:
@@ -45,4 +49,4 @@ def revision_of(stored: bytes) -> Revision:
 
 def is_string(stored: bytes) -> bool:
     """Whether the stored bytes begin with the header of a string."""
-    return len(stored) >= HEADER_BYTES and stored[0] == _STRING
+    return len(stored) >= HEADER_BYTES and stored[0] == STRING
