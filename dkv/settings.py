@@ -54,8 +54,8 @@ class Limits:
     frame_bytes_max: int = 32 * MIB
     peer_queue_bytes_max: int = 64 * MIB
     catchup_bytes_max: int = 1 * MIB
-    snapshot_chunk_bytes_max: int = 256 * KIB
-    snapshot_bytes_per_second: int = 16 * MIB
+    snapshot_chunk_bytes_max: int = 128 * KIB
+    snapshot_bytes_per_second: int = 8 * MIB
     snapshots_sent_max: int = 2
     state_check_bytes_per_second: int = 4 * MIB
     undurable_bytes_max: int = 64 * MIB
