@@ -27,6 +27,7 @@ FIXED = {
     "dkv.kv.sessions.OP_MAX": "of the stored format",
     "dkv.kv.sessions.PRODUCER_BYTES_MAX": "the same on all nodes, as commands in the log are read by it",
     "dkv.kv.stored.HEADER_BYTES": "of the stored format",
+    "dkv.kv.stored.STRING": "of the stored format",
     "dkv.paxos.heartbeats.NO_BOOT": "no limit: it stands for none",
 }
 """Those that stay as they are, and why."""

@@ -97,7 +97,13 @@ class PlantedTests(HuntTestCase):
 
     def check(self, number: str) -> None:
         """The bug is found: what was set back voted, or led. Few faults, so that each run strikes soon."""
-        words = ("its disk was lost", "quorum", "takes a copy", "a later start has taken its place")
+        words = (
+            "its disk was lost",
+            "quorum",
+            "takes a copy",
+            "a later start has taken its place",
+            "used by two lives of a node",
+        )
         self.check_found(number, COPIES[number], words, faults=FEW_FAULTS, within=SEEDS)
 
     def test_all(self) -> None:

@@ -20,7 +20,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b2_acknowledged_by_one_disk(self) -> None:
         """An acknowledged write that one disk takes with it."""
-        self.check("B2", "majority")
+        self.check("B2", "majority", "I7")
 
     def test_b3_ballot_reused(self) -> None:
         """Two leaderships under one name."""
