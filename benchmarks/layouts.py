@@ -26,7 +26,7 @@ from dkv.storage.binding import plyvel
 
 MARK = struct.Struct(">Q")
 RECORD_OVERHEAD_BYTES = 60
-"""What a record takes beside its values, for each of them, roughly."""
+"""Roughly how many bytes a record adds to each value."""
 
 SLOTS_PER_WRITE_BACK = 1_000
 

@@ -116,7 +116,7 @@ class States(Protocol):
     def install(self, generation: int) -> None:
         """Put a generation in force, durably with what this turn persists: ``load`` and ``scan`` read it from now on.
 
-        What was staged for the state in force before is dropped. That one is erased when the switch is on disk.
+        Writes that were staged for the old state are dropped. The old state is erased when the switch is on disk.
         """
 
     def abandon(self, generation: int) -> None:

@@ -173,7 +173,7 @@ def _patiently(ask: Callable[[], Reply], seconds: float) -> Reply:
 
 @contextmanager
 def _output(path: Path | None) -> Iterator[Callable[[bytes], None]]:
-    """What takes the bytes. A file has its name only when it is whole and on disk; before, there is none to mistake."""
+    """Takes the bytes. A file gets its name when it is whole and on disk, so nobody mistakes a part for it."""
     if path is None:
         yield lambda piece: emit(piece, newline=False)
         return

@@ -1,4 +1,4 @@
-"""What clients notice of a cluster's own work: compaction, and a snapshot for a node that was away for too long."""
+"""How much a cluster's own work slows its clients: compaction, and a snapshot for a node that was away."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATE = Workload("set", 50, pipeline=16, value_bytes=100, keys=1_000_000)
 """Makes a state whose snapshot takes some seconds, at the byte rate of ``snapshot_bytes_per_second``."""
 
 PAST_THE_TAIL = 2 * Limits().log_tail_bytes_max // STATE.value_bytes
-"""So many writes are more than the log keeps."""
+"""The number of writes after which a log has given up its oldest."""
 
 NEAR_SLOTS = 1_000
 UPKEEP_STEPS = 3
