@@ -200,6 +200,16 @@ class RealNode:
         """The lines of one event."""
         return [line for line in self.log_lines() if line["event"] == event]
 
+    def wait_logged(self, event: str, times: int = 1) -> list[dict[str, Any]]:
+        """The same, as soon as there are so many: a node writes its log a moment after what it tells of."""
+
+        def lines() -> list[dict[str, Any]] | None:
+            found = self.logged(event)
+            return found if len(found) >= times else None
+
+        found: list[dict[str, Any]] = wait_until(lines, 10.0, f"node {self.number} logs {event!r} {times} times")
+        return found
+
 
 CLUSTER_KEY = b"of all clusters "
 

@@ -258,7 +258,7 @@ class FaultsTest(AdminTestCase):
         wait_until(lambda: status(lone)["faults"] == [], 15.0, "the orders have ended")
         wait_until(lone.serves, 15.0, "it serves again")
         self.assertIn(lone.call("GET", "k"), (b"majority", b"lone"))
-        self.assertEqual(len(lone.logged("fault_ended")), 2)
+        self.assertEqual(len(lone.wait_logged("fault_ended", 2)), 2)
         self.assertGreater(status(lone)["uptime_seconds"], CUT_SECONDS)
 
     def test_cleared(self) -> None:

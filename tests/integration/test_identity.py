@@ -85,7 +85,7 @@ class WipedNodeTest(SynchronousTestCase):
         self.wait_refused()
         self.assertIn(refusal(self.wiped, "GET", "before"), NOT_APPLIED)  # by then each side has tried again
         for node in (self.survivor, self.other):
-            lines = [line for line in node.logged("peer_refused") if line["peer"] == self.wiped.number]
+            lines = [line for line in node.wait_logged("peer_refused") if line["peer"] == self.wiped.number]
             self.assertEqual(len(lines), 1, lines)
             self.assertIn("node 3 has incarnation", lines[0]["reason"])
             self.assertIn("lost its data directory", lines[0]["reason"])
@@ -133,7 +133,7 @@ class StrangerTest(SynchronousTestCase):
         self.assertEqual(missing(cluster.nodes[0], writers), [])
         self.assertEqual([len(node.logged("leader_elected")) for node in cluster.nodes], elections)
         for node in cluster.nodes[:2]:
-            (line,) = node.logged("peer_refused")
+            (line,) = node.wait_logged("peer_refused")
             self.assertIn("node 3 belongs to cluster 'production'", line["reason"])
         self.assertEqual(stranger.logged("peer_found"), [])
 

@@ -132,7 +132,7 @@ class PartitionTest(PartitionTestCase):
         wait_until(old.serves, 15.0, lambda: f"the old leader follows; its log: {self.cluster.tail(old)}")
         self.assertIsNot(self.cluster.leader(), old)
         self.assertEqual([len(node.logged("leading")) for node in self.followers], ballots)
-        self.assertEqual(len(old.logged("stepped_down")), 1)
+        self.assertEqual(len(old.wait_logged("stepped_down")), 1)
         wait_until(lambda: b"during," in old.call("GET", "log"), 15.0, "the uncertain write lands")
         reader.stop()
         self.assertEqual([error for error in reader.errors if error.split()[0] not in REFUSALS], [])
