@@ -311,10 +311,10 @@ class RequestParser:
         taken.extend([(telnet.TIMING_MARK, len(telnet.TIMING_MARK[0]))] * typed.marks)
         if typed.too_long:
             self._refuse_line()
-        elif typed.ended:
+        elif typed.size:
             self._offset = typed.stop
             line = telnet.unescaped(typed.text) if self._telnet else typed.text
-            self._take_words(taken, line, typed.stop - start)
+            self._take_words(taken, line, typed.size)
         else:
             # The commands are taken out: what is left is the line typed so far, and what follows it.
             self._buffer, self._offset, self._parts = typed.text + buffer[typed.stop :], 0, []

@@ -45,8 +45,8 @@ class Typed(NamedTuple):
     """The characters of the line, without commands; IAC IAC still stands for itself."""
     stop: int
     """The place in the buffer where it stopped: the bytes behind were not read."""
-    ended: bool
-    """Whether it stopped behind the line's end."""
+    size: int
+    """The number of bytes of the line with its end, without commands; 0 if it has not ended."""
     marks: int
     """The number of IAC DO TIMING-MARK that it saw."""
     shown: bool
@@ -69,12 +69,12 @@ def read_line(buffer: bytes, start: int, bytes_max: int, marks_max: int) -> Type
         if kind == "begun":
             break
         if len(text) + len(token[0]) > bytes_max:
-            return Typed(bytes(text), stop, False, marks, shown, too_long=True)
+            return Typed(bytes(text), stop, 0, marks, shown, too_long=True)
         stop = token.end()
         if kind == "end":
-            return Typed(bytes(text), stop, True, marks, shown, too_long=False)
+            return Typed(bytes(text), stop, len(text) + 1, marks, shown, too_long=False)
         if kind == "nul" and text.endswith(b"\r"):  # also where a command came between the two
-            return Typed(bytes(text[:-1]), stop, True, marks, shown, too_long=False)
+            return Typed(bytes(text[:-1]), stop, len(text) + 1, marks, shown, too_long=False)
         if kind in ("nul", "escaped"):
             text += token[0]
             continue
@@ -83,11 +83,11 @@ def read_line(buffer: bytes, start: int, bytes_max: int, marks_max: int) -> Type
         if kind == "drop":
             text.clear()
         if marks == marks_max or (not text and buffer.startswith(b"*", stop)):
-            return Typed(bytes(text), stop, False, marks, shown, too_long=False)
+            return Typed(bytes(text), stop, 0, marks, shown, too_long=False)
     else:
         text += buffer[stop:]
         stop = len(buffer)
-    return Typed(bytes(text), stop, False, marks, shown, too_long=len(text) + len(buffer) - stop >= bytes_max)
+    return Typed(bytes(text), stop, 0, marks, shown, too_long=len(text) + len(buffer) - stop >= bytes_max)
 
 
 def unescaped(text: bytes) -> bytes:

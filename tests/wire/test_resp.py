@@ -102,6 +102,20 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(parsed(whole, [garbage]), parsed(pieces, cut(garbage, places)))
         self.assertEqual(whole.error, pieces.error)
 
+    @settings(max_examples=500)
+    @given(
+        st.lists(
+            st.sampled_from([b"a", b" ", b"\r", b"\n", b"\0", b"\xff", b"\xf1", b"\xf4", b"\xfd\x06"]), max_size=12
+        ),
+        st.lists(st.integers(min_value=0, max_value=40), max_size=5),
+    )
+    def test_lines_of_telnet(self, typed: list[bytes], places: list[int]) -> None:
+        """The same of what a person types, with commands of telnet, their beginnings and bytes that look like them."""
+        whole, pieces = RequestParser(SMALL), RequestParser(SMALL)
+        stream = b"".join(typed) + b"\r\n"
+        self.assertEqual(parsed(whole, [stream]), parsed(pieces, cut(stream, places)))
+        self.assertEqual((whole.error, whole.held), (pieces.error, pieces.held))
+
     @settings(max_examples=300)
     @given(
         st.lists(st.binary(max_size=12), min_size=1, max_size=3),
