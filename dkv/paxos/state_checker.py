@@ -40,6 +40,7 @@ KEPT = 4
 BEGIN = "begin"
 LEAD = "lead"
 READ = "read"
+COMPARE = "compare"
 
 
 class StateChecker:
@@ -92,6 +93,8 @@ class StateChecker:
             self._read(turn)
         elif message.name == LEAD:
             turn.send(self._learner(), ReportApplied())
+        elif message.name == COMPARE:
+            self._compare_all(turn)
         else:
             self._begin(turn)
 
@@ -164,8 +167,7 @@ class StateChecker:
             self._end(turn)
             self._own.append(own)
             self._tell(turn, own)
-            for node in sorted(self._claims):
-                self._compare(turn, node, own.slot)
+            turn.set_timer(COMPARE, 0.0)  # not in this turn: if it fences this node, the others are to know why
             return
         self._sum.add(pairs)
         self._after = pairs[-1][0]
@@ -187,6 +189,11 @@ class StateChecker:
         if sender.node in self._members:
             self._claims.setdefault(sender.node, deque(maxlen=KEPT)).append(message)
             self._compare(turn, sender.node, message.slot)
+
+    def _compare_all(self, turn: Turn) -> None:
+        """Compare the digest that this node has just made with those that came before it."""
+        for node in sorted(self._claims):
+            self._compare(turn, node, self._own[-1].slot)
 
     def _compare(self, turn: Turn, node: int, slot: int) -> None:
         """Compare what ``node`` and this node hold after ``slot``, if both have said it. ``Fenced`` as above."""

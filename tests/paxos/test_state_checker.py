@@ -11,7 +11,7 @@ from dkv.events import AppliedThrough, Captured, CaptureMissed, CaptureState, In
 from dkv.keys import APPLIED_THROUGH, pack_number
 from dkv.messages import StateCheck, StateDigest
 from dkv.paxos import state_checker
-from dkv.paxos.state_checker import BEGIN, LEAD, READ, StateChecker
+from dkv.paxos.state_checker import BEGIN, COMPARE, LEAD, READ, StateChecker
 from dkv.settings import Limits, Timings
 from dkv.state_sum import StateSum
 from tests.turns import FakeTurn, FakeView, inject
@@ -62,6 +62,7 @@ class Checker:
         self.hear(2, StateCheck(slot))
         self.give(Captured(view_at(slot, state)))
         self.give(TimerFired(READ))
+        self.give(TimerFired(COMPARE))
 
 
 class SlotTests(SynchronousTestCase):
@@ -214,13 +215,15 @@ class ComparisonTests(SynchronousTestCase):
         self.assertEqual(str(error), "the state here after slot 7 is not that of nodes 2, 3")
 
     def test_heard_before_it_has_summed(self) -> None:
-        """A node with a slow disk is the last to know."""
+        """A node with a slow disk is the last to know; it tells the others before it goes."""
         node = Checker()
         node.hear(2, OTHER)
         node.hear(3, OTHER)
         node.hear(2, StateCheck(7))
         node.give(Captured(view_at(7)))
-        self.assertRaises(Fenced, node.give, TimerFired(READ))
+        self.assertEqual(node.give(TimerFired(READ)), node.to_peers(digest(7)))
+        self.assertIn(COMPARE, node.turn.timers)
+        self.assertRaises(Fenced, node.give, TimerFired(COMPARE))
 
     def test_b38_one_differs(self) -> None:
         """The other one may be wrong: this node says so, once, and goes on."""
