@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dkv import noted
-from dkv.actor import ELECTOR, GATEWAY, Address, Turn
+from dkv.actor import CHECKER, ELECTOR, GATEWAY, Address, Turn
 from dkv.events import DiskMeasured, ShortOfSpace
 from dkv.messages import DiskSpace
 from dkv.records import ShortDisk
@@ -53,11 +53,12 @@ class Space:
         self.obey(turn, tuple(ShortDisk(node, word.free_bytes, word.wanted_bytes) for node, word in words))
 
     def obey(self, turn: Turn, short: tuple[ShortDisk, ...]) -> None:
-        """This is the decision from now on, this node's or the leader's: tell the gateway if it is news."""
+        """This is the decision from now on, this node's or the leader's: if it is news, tell those who act on it."""
         if short == self.short:
             return
         before, self.short = self.short, short
-        turn.send(Address(self._node, GATEWAY), ShortOfSpace(short))
+        for role in (CHECKER, GATEWAY):
+            turn.send(Address(self._node, role), ShortOfSpace(short))
         nodes = [disk.node for disk in short]
         if nodes and nodes != [disk.node for disk in before]:
             turn.note(noted.growth_refused, disks=nodes, free_bytes=min(disk.free_bytes for disk in short))

@@ -10,6 +10,9 @@ that differs from fewer says so and goes on: a bad replica must not make the goo
 A check belongs to a slot. The node that begins one names a slot a little ahead of what it has applied, so that the
 others can still stop there; in an idle cluster it is the last one. A node that has passed it already, or that restarts,
 or that cannot write its state back in time takes no part, and nobody waits for it. There is another check later.
+
+While its view is open, LevelDB keeps what was erased since. So there is no check while a disk of the cluster is short
+of space: deleting keys would make no room.
 """
 
 from __future__ import annotations
@@ -20,13 +23,24 @@ from typing import assert_never
 
 from dkv import noted
 from dkv.actor import CHECKER, LEARNER, Address, Fenced, StateView, Turn
-from dkv.events import AppliedThrough, Captured, CaptureMissed, CaptureState, Installed, ReportApplied, TimerFired
+from dkv.events import (
+    AppliedThrough,
+    Captured,
+    CaptureMissed,
+    CaptureState,
+    Installed,
+    ReportApplied,
+    ShortOfSpace,
+    TimerFired,
+)
 from dkv.messages import StateCheck, StateDigest
 from dkv.paxos.quorum import is_quorum
 from dkv.settings import Limits, Timings
 from dkv.state_sum import StateSum
 
-CheckerMessage = StateCheck | StateDigest | AppliedThrough | Captured | CaptureMissed | Installed | TimerFired
+CheckerMessage = (
+    StateCheck | StateDigest | AppliedThrough | Captured | CaptureMissed | Installed | ShortOfSpace | TimerFired
+)
 
 LEAD_SECONDS = 1.0
 """A slot that is applied this much later, at the rate of now, can be reached by all nodes."""
@@ -54,6 +68,7 @@ class StateChecker:
         self._measured: int | None = None
         """What was applied when this node began to choose a slot; None before that is known."""
         self._choosing = False
+        self._short = False
         self._awaited: int | None = None
         """The slot of the check under way, until its view comes."""
         self._view: StateView | None = None
@@ -83,6 +98,8 @@ class StateChecker:
                 self._on_missed(turn, message)
             case Installed():
                 self._end(turn)
+            case ShortOfSpace():
+                self._on_short_of_space(turn, message)
             case TimerFired():
                 self._on_timer(turn, message)
             case _:
@@ -108,7 +125,7 @@ class StateChecker:
     def _begin(self, turn: Turn) -> None:
         """It is time for a check: find out how fast slots are applied."""
         self._rest(turn)
-        if self._choosing or self._view is not None:
+        if self._choosing or self._short or self._view is not None:
             return  # One check at a time; that of a large state takes longer.
         self._awaited = None  # It was not reached all this time: clients may have gone silent when it was named.
         self._choosing, self._measured = True, None
@@ -130,7 +147,7 @@ class StateChecker:
 
     def _on_check(self, turn: Turn, sender: Address, message: StateCheck) -> None:
         """A peer begins a check. If two begin at the same time, the later slot can be reached by more nodes."""
-        if sender.node not in self._members or self._view is not None:
+        if sender.node not in self._members or self._short or self._view is not None:
             return  # One check at a time.
         if self._awaited is None or message.slot > self._awaited:
             self._await(turn, message.slot)
@@ -145,6 +162,13 @@ class StateChecker:
         if message.slot == self._awaited:
             self._awaited = None
             turn.note(noted.state_check_missed, slot=message.slot)
+
+    def _on_short_of_space(self, turn: Turn, message: ShortOfSpace) -> None:
+        """Give up the check under way: what was erased since it began must not take room any longer."""
+        self._short = bool(message.disks)
+        if self._short:
+            self._choosing = False
+            self._end(turn)
 
     # --- the digest ---
 
@@ -175,7 +199,7 @@ class StateChecker:
         turn.set_timer(READ, size / self._bytes_per_second)
 
     def _end(self, turn: Turn) -> None:
-        """Read no further, or wait no longer: all is read, or a snapshot has taken the place of the state."""
+        """Read no further, or wait no longer."""
         self._awaited = None
         if self._view is not None:
             turn.cancel_timer(READ)

@@ -22,6 +22,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures" / "disk-full.md
 DISK_BYTES = 320 * MIB
 MINIMUM, RESERVE = 60 * MIB, 16 * MIB
 SETTINGS = f"[limits]\ndisk_free_bytes_min = {MINIMUM}\ndisk_reserve_bytes = {RESERVE}\n"
+CHECKED = "[timings]\nstate_check_seconds = 5\n"
+"""Checks of the state under way most of the time: while they read it, nothing that is erased makes room."""
+
 VALUE = bytes(range(256)) * 256
 WRITES_MAX = 40_000
 LARGER_BYTES = 1_400 * MIB
@@ -131,7 +134,7 @@ class FullDiskTests(SynchronousTestCase):
 
         LevelDB merges up to 200 MB at a time, so the disk is not as small as the others.
         """
-        (node,) = self.begin((2,), settings="", disk_bytes=LARGER_BYTES).nodes[:1]
+        (node,) = self.begin((2,), settings=CHECKED, disk_bytes=LARGER_BYTES).nodes[:1]
         written = self.fill_with_writes(node)
         self.assertGreater(len(written) * len(VALUE), LARGER_BYTES // 3)
         for start in range(0, len(written), 50):

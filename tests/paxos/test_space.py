@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ELECTOR, GATEWAY, HOST, Address
+from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, Address
 from dkv.events import DiskMeasured, Leading, ShortOfSpace
 from dkv.messages import DiskSpace, Heartbeat, HeartbeatAck
 from dkv.paxos.space import WORD_SECONDS, Space
@@ -59,18 +59,22 @@ class SpaceTests(SynchronousTestCase):
         self.space.said(2, FULL, self.turn.now)
         self.assertEqual(self.decided(), [2])
 
+    def both(self, *short: ShortDisk) -> list[tuple[Address, ShortOfSpace]]:
+        """What is sent of a decision."""
+        return [(Address(1, role), ShortOfSpace(short)) for role in (CHECKER, GATEWAY)]
+
     def test_news_alone(self) -> None:
-        """The gateway hears of each change, the log of another disk; not again and again of the same."""
+        """Gateway and checker hear of each change, the log of another disk; not again and again of the same."""
         self.space.said(2, FULL, self.turn.now)
         for _ in range(3):
             self.space.decide(self.turn)
-        self.assertEqual(self.turn.take(), [(Address(1, GATEWAY), ShortOfSpace((ShortDisk(2, 5, 12),)))])
+        self.assertEqual(self.turn.take(), self.both(ShortDisk(2, 5, 12)))
         self.space.said(2, DiskSpace(4, 12, True), self.turn.now)
         self.space.decide(self.turn)
-        self.assertEqual(self.turn.take(), [(Address(1, GATEWAY), ShortOfSpace((ShortDisk(2, 4, 12),)))])
+        self.assertEqual(self.turn.take(), self.both(ShortDisk(2, 4, 12)))
         self.space.said(2, ROOMY, self.turn.now)
         self.space.decide(self.turn)
-        self.assertEqual(self.turn.take(), [(Address(1, GATEWAY), ShortOfSpace(()))])
+        self.assertEqual(self.turn.take(), self.both())
         self.assertEqual(self.turn.notes, [("growth_refused", {"disks": [2], "free_bytes": 5}), ("growth_served", {})])
 
     @given(st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.floats(0, WORD_SECONDS)), max_size=12))

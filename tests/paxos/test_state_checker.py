@@ -7,11 +7,21 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import CHECKER, LEARNER, Address, Fenced
-from dkv.events import AppliedThrough, Captured, CaptureMissed, CaptureState, Installed, ReportApplied, TimerFired
+from dkv.events import (
+    AppliedThrough,
+    Captured,
+    CaptureMissed,
+    CaptureState,
+    Installed,
+    ReportApplied,
+    ShortOfSpace,
+    TimerFired,
+)
 from dkv.keys import APPLIED_THROUGH, pack_number
 from dkv.messages import StateCheck, StateDigest
 from dkv.paxos import state_checker
 from dkv.paxos.state_checker import BEGIN, COMPARE, LEAD, READ, StateChecker
+from dkv.records import ShortDisk
 from dkv.settings import Limits, Timings
 from dkv.state_sum import StateSum
 from tests.turns import FakeTurn, FakeView, inject
@@ -32,6 +42,7 @@ def digest(slot: int, state: dict[bytes, bytes] = STATE) -> StateDigest:
     return StateDigest(slot, total.digest, total.count)
 
 
+SHORT = ShortOfSpace((ShortDisk(2, 200, 320),))
 OTHER = digest(7, {**STATE, b"S\0a": b"other"})
 ANOTHER = digest(7, {b"S\0a": b"1"})
 
@@ -191,6 +202,43 @@ class SumTests(SynchronousTestCase):
         self.assertTrue(view.closed)
         self.assertNotIn(READ, self.node.turn.timers)
         self.assertEqual(self.node.hear(3, StateCheck(30)), [(HERE, CaptureState(30))])
+
+
+class ShortageTests(SynchronousTestCase):
+    """While a view is open, deleting keys makes no room."""
+
+    def setUp(self) -> None:
+        self.node = Checker()
+
+    def test_while_it_reads(self) -> None:
+        """The view goes at once; when there is room again, there are checks again."""
+        view = view_at(7)
+        self.node.hear(2, StateCheck(7))
+        self.node.give(Captured(view))
+        self.node.give(SHORT)
+        self.assertTrue(view.closed)
+        self.assertNotIn(READ, self.node.turn.timers)
+        self.assertEqual(self.node.hear(2, StateCheck(9)), [])
+        self.assertEqual(self.node.give(TimerFired(BEGIN)), [])
+        self.assertIn(BEGIN, self.node.turn.timers)
+        self.node.give(ShortOfSpace(()))
+        self.assertEqual(self.node.hear(2, StateCheck(11)), [(HERE, CaptureState(11))])
+
+    def test_while_it_waits(self) -> None:
+        """A view that comes now is closed unread."""
+        view = view_at(7)
+        self.node.hear(2, StateCheck(7))
+        self.node.give(SHORT)
+        self.node.give(Captured(view))
+        self.assertTrue(view.closed)
+
+    def test_while_it_measures(self) -> None:
+        """It names no slot to anybody."""
+        self.node.give(TimerFired(BEGIN))
+        self.node.give(AppliedThrough(100))
+        self.node.give(SHORT)
+        self.node.give(TimerFired(LEAD))
+        self.assertEqual(self.node.give(AppliedThrough(100)), [])
 
 
 class ComparisonTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, Address
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, Address
 from dkv.ballot import ZERO
 from dkv.events import (
     DiskMeasured,
@@ -44,8 +44,8 @@ class PresenceTests(SynchronousTestCase):
     def give(self, message: Any) -> list[Any]:
         """Inject; what the gateway is told."""
         sent = inject(self.presence, self.turn, Address(1, ACCEPTOR), message)
-        self.assertTrue(all(to == Address(1, GATEWAY) for to, _ in sent))
-        return [told for _, told in sent]
+        self.assertTrue(all(to in (Address(1, CHECKER), Address(1, GATEWAY)) for to, _ in sent))
+        return [told for to, told in sent if to == Address(1, GATEWAY)]
 
     def tick(self, seconds: float = TIMINGS.heartbeat_seconds) -> list[Any]:
         """Time passes, and the timer fires."""
@@ -110,7 +110,7 @@ class PresenceTests(SynchronousTestCase):
         short = ShortOfSpace((ShortDisk(2, 5, 12),))
         self.assertEqual(
             inject(self.presence, self.turn, Address(2, ELECTOR), DiskSpace(5, 12, True)),
-            [(Address(1, GATEWAY), short)],
+            [(Address(1, role), short) for role in (CHECKER, GATEWAY)],
         )
         self.turn.now += WORD_SECONDS
         self.assertIn(ShortOfSpace(()), self.tick(), "a node that is down refuses nothing for ever")
@@ -119,4 +119,5 @@ class PresenceTests(SynchronousTestCase):
         """The others hear of it in the same turn in which it counts here."""
         sent = inject(self.presence, self.turn, Address(1, ACCEPTOR), DiskMeasured(5, 12, True))
         told = [(Address(node, ELECTOR), DiskSpace(5, 12, True)) for node in (2, 3)]
-        self.assertEqual(sent, [*told, (Address(1, GATEWAY), ShortOfSpace((ShortDisk(1, 5, 12),)))])
+        short = ShortOfSpace((ShortDisk(1, 5, 12),))
+        self.assertEqual(sent, [*told, *((Address(1, role), short) for role in (CHECKER, GATEWAY))])
