@@ -2,7 +2,8 @@
 
 A node that erases much and then writes little would keep all of it for ever. So whenever a database has little to do,
 or the disk is short of space, LevelDB is told to merge the range in which keys were erased. That is done on a thread of
-its own (``dkv.storage.leveldb``), one range at a time.
+its own (``dkv.storage.leveldb``). A merge needs room for old and new tables before it gives any back, so there is one
+at a time, and the database where most was erased comes first.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class Erasing(Protocol):
 
     @property
     def erased(self) -> int: ...
+
+    @property
+    def giving_back(self) -> bool: ...
 
     def give_back(self) -> None: ...
 
@@ -56,7 +60,10 @@ class ErasedSpace:
         databases, short = self._databases(), self._short()
         before = self._commits or [0] * len(databases)
         self._commits = [database.commits for database in databases]
+        wanting = []
         for database, commits in zip(databases, before, strict=True):
             idle = 0 <= database.commits - commits < COMMITS_FEW and database.erased >= ERASED_MANY
             if idle or (short and database.erased):
-                database.give_back()
+                wanting.append(database)
+        if wanting and not any(database.giving_back for database in databases):
+            max(wanting, key=lambda database: database.erased).give_back()

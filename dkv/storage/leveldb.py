@@ -201,12 +201,17 @@ class LevelDBStore:
         self._erased_to = max(self._erased_to, key)
         self.erased += 1
 
+    @property
+    def giving_back(self) -> bool:
+        """Whether a merge that ``give_back`` began is under way."""
+        return self._giving_back is not None and self._giving_back.is_alive()
+
     def give_back(self) -> None:
         """Let LevelDB merge the range in which keys were erased, so that they take no room; nothing if it is at that.
 
         It is done on a thread of its own: commits go on meanwhile.
         """
-        if self._giving_back is not None and self._giving_back.is_alive():
+        if self.giving_back:
             return
         bounds = (self._erased_from, self._erased_to + b"\0")
         self.erased, self._erased_from, self._erased_to = 0, b"", b""

@@ -90,6 +90,11 @@ class StateDirectory:
         """As of ``LevelDBStore``; none while a view is open, since LevelDB keeps for it what was erased."""
         return 0 if self._views else self._store.erased
 
+    @property
+    def giving_back(self) -> bool:
+        """As of ``LevelDBStore``."""
+        return self._store.giving_back
+
     def give_back(self) -> None:
         """As ``LevelDBStore.give_back``."""
         self._store.give_back()

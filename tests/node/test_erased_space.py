@@ -13,6 +13,7 @@ from dkv.node.erased_space import COMMITS_FEW, ERASED_MANY, LOOK_SECONDS, Erased
 class Database:
     def __init__(self) -> None:
         self.commits = self.erased = self.given_back = 0
+        self.giving_back = False
 
     def give_back(self) -> None:
         self.given_back += 1
@@ -54,6 +55,16 @@ class ErasedSpaceTests(SynchronousTestCase):
         """Writes are refused until there is room: what a client deletes must make some, whatever else is under way."""
         self.short = True
         self.assertEqual(self.look(10_000, 10_000, erased=(1, 0)), [1, 0])
+
+    def test_one_at_a_time(self) -> None:
+        """Two merges at once would need twice the room, of which there is little; the larger one comes first."""
+        self.short = True
+        self.assertEqual(self.look(0, 0, erased=(1, 2)), [0, 1])
+        self.databases[1].giving_back = True
+        self.assertEqual(self.look(0, 0, erased=(0, 3)), [0, 0])
+        self.databases[1].giving_back = False
+        self.assertEqual(self.look(0, 0), [0, 1])
+        self.assertEqual(self.look(0, 0), [1, 0])
 
     def test_another_database(self) -> None:
         """A snapshot has taken the place of the state: its counts begin anew."""

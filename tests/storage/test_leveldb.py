@@ -300,6 +300,7 @@ class GiveBackTests(SynchronousTestCase):
         self.assertEqual(store.erased, 0)
         store.commit_now({STATE + b"100": b"new"})
         wait_until(lambda: self.size(directory) < before / 5, 30.0, "the room is given back")
+        wait_until(lambda: not store.giving_back, 30.0, "it has ended")
         self.assertEqual(len(list(store.scan(STATE))), 21)
         store.commit_now({STATE + b"100": None})
         store.give_back()
