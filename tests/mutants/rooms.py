@@ -18,8 +18,10 @@ class Room:
 
 
 ROOMS = (
-    Room(("dkv/paxos/*.py", "dkv/paxos/classic/*.py"), ("tests/paxos/test_*.py", "tests/paxos/classic/test_*.py")),
-    *(Room((f"dkv/{room}/*.py",), (f"tests/{room}/test_*.py",)) for room in ("kv", "gateway", "host", "storage")),
+    *(
+        Room((f"dkv/{room}/**/*.py",), (f"tests/{room}/**/test_*.py",))
+        for room in ("paxos", "kv", "gateway", "host", "storage")
+    ),
 )
 
 
