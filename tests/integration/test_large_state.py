@@ -9,6 +9,7 @@ from tests.large_state.__main__ import LargeState
 
 KEYS = 200_000
 MIB_EACH = 144
+SAMPLES = 300
 
 
 class LargeStateTest(SynchronousTestCase):
@@ -17,7 +18,7 @@ class LargeStateTest(SynchronousTestCase):
     def check(self, mode: str, keys: int) -> None:
         """Written, read, sent to a node that was away, started on."""
         lines: list[str] = []
-        large = LargeState(keys, MIB_EACH, mode, lines.append)
+        large = LargeState(keys, MIB_EACH, mode, lines.append, SAMPLES)
         self.addCleanup(large.close)
         large.run()
         self.assertIn("a snapshot", "\n".join(lines))

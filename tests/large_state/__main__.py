@@ -27,8 +27,9 @@ ARRIVAL_SECONDS = 1_200.0
 class LargeState:
     """Three nodes in ``mode``, each with ``mib`` MiB, and ``keys`` keys."""
 
-    def __init__(self, keys: int, mib: int, mode: str, say: Callable[[str], None]) -> None:
+    def __init__(self, keys: int, mib: int, mode: str, say: Callable[[str], None], samples: int = SAMPLES) -> None:
         self.keys = keys
+        self.samples = samples
         self.say = say
         self.cluster = RealCluster(settings=SETTINGS, mode=mode)
         self.places = {node: LittleMemory(f"dkv-node{node.number}", mib * MIB) for node in self.cluster.nodes}
@@ -44,11 +45,12 @@ class LargeState:
         first, away = self.cluster.nodes[0], self.cluster.nodes[2]
         with self._timed("written"):
             fill([Endpoint(first.host, first.port)], self.keys, VALUE_BYTES)
-        with self._timed(f"{SAMPLES} writes and {2 * SAMPLES} reads on all nodes, one after the other"):
-            self._write_and_read(self.cluster.nodes)
+        reads = self.samples + self.samples // 2
+        with self._timed(f"{self.samples} writes, and {reads} reads on each node, one after the other"):
+            self._write_and_read(self.cluster.nodes, self.samples)
         away.kill()
         with self._timed("while node 3 was away, more slots than a log keeps"):
-            self._write_and_read(self.cluster.nodes[:2], more=3 * TAIL_SLOTS)
+            self._write_and_read(self.cluster.nodes[:2], 3 * TAIL_SLOTS)
         self._start(away)
         with self._timed("until node 3 has got a snapshot, and serves"):
             wait_until(lambda: away.logged("snapshot_installed"), ARRIVAL_SECONDS, "a snapshot is in force on node 3")
@@ -66,11 +68,11 @@ class LargeState:
     def _start(self, node: RealNode) -> None:
         node.start(*self.places[node].prefix())
 
-    def _write_and_read(self, nodes: list[RealNode], more: int = SAMPLES) -> None:
+    def _write_and_read(self, nodes: list[RealNode], writes: int) -> None:
         """Overwrite some of the keys, and read those and others."""
         connection = nodes[0].connect(60.0)
         try:
-            for _ in range(more):
+            for _ in range(writes):
                 key = random.randrange(self.keys)
                 self._own[key] = b"%020d" % random.getrandbits(60)
                 assert connection.call("SET", b"key:%012d" % key, self._own[key]) == "OK"
@@ -82,7 +84,8 @@ class LargeState:
         for node in nodes:
             connection = node.connect(60.0)
             try:
-                for key in (*random.sample(sorted(self._own), SAMPLES // 2), *random.sample(range(self.keys), SAMPLES)):
+                own, others = random.sample(sorted(self._own), self.samples // 2), range(self.keys)
+                for key in (*own, *random.sample(others, self.samples)):
                     value = connection.call("GET", b"key:%012d" % key)
                     if key in self._own:
                         assert value == self._own[key], f"node {node.number} has {value!r} for key {key}"
