@@ -6,6 +6,7 @@ A sample of what ``python -m tests.damage`` does.
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 from pathlib import Path
 from random import Random
@@ -14,17 +15,42 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.keys import STATE
+from dkv.storage import leveldb
 from dkv.storage.chain import Chain
 from dkv.storage.leveldb import LevelDBStore
 from tests.damage.filled import FilledCluster
-from tests.damage.strikes import Strike, flip, remove, replace_log, replace_state, truncate
+from tests.damage.strikes import Strike, flip, remove, replace_log, replace_state
 from tests.damage.sweep import all_strikes, sweep
 from tests.damage.trial import ENDED, FENCED, Trial
 from tests.damage.verdict import HARMLESS, WRONG
+from tests.integration.processes import wait_until
 from tests.integration.test_startup import run
 
 EVERY = 400
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures" / "damaged-directory.md"
+
+
+def forget_table(lost: int) -> Strike:
+    """The newest table of the state is the only one with a certain key; then the manifest loses its last bytes."""
+
+    def do(directory: Path) -> None:
+        (state,) = directory.glob("state-*")
+        with patch.dict(leveldb._OPTIONS, write_buffer_size=64 << 10):
+            store = LevelDBStore(str(state), lambda call, *arguments: call(*arguments))
+        (key, value), (other_key, other_value), *_ = store.scan(STATE)
+        store.commit_now({key: None})
+        store.give_back()
+        wait_until(lambda: not store.giving_back, 30.0, "the key is in no table")
+        (manifest,) = state.glob("MANIFEST-*")
+        before = manifest.stat().st_size
+        store.commit_now({key: value})
+        while manifest.stat().st_size == before:
+            store.commit_now({other_key: other_value})
+        store.close()
+        os.truncate(manifest, manifest.stat().st_size - lost)
+
+    return Strike("state/MANIFEST", f"its table was made last, and {lost} bytes are lost", do)
 
 
 class DamageTest(SynchronousTestCase):
@@ -56,9 +82,8 @@ class DamageTest(SynchronousTestCase):
         self.assertTrue({"MANIFEST of the state", "ldb of the state", "log", "ldb"} <= figures.outcomes.keys())
 
     def test_without_the_chain(self) -> None:
-        """Planted: commits are not chained. LevelDB forgets a table of the state, and reads get older values."""
-        manifest = self.newest("state-*/MANIFEST-*")
-        cuts = [truncate(manifest, self.size(manifest) - lost) for lost in range(1, 150, 10)]
+        """Planted: commits are not chained. LevelDB forgets a table of the state, and a key with it."""
+        cuts = [forget_table(lost) for lost in range(1, 150, 10)]
         self.assertEqual(sweep(self.filled, cuts).wrong, [])
         with patch.object(LevelDBStore, "_read_chain", lambda store: Chain()):
             found = sweep(self.filled, cuts).wrong

@@ -17,7 +17,7 @@ from dkv.paxos.erasures import Erasures
 from dkv.paxos.learner import Learner
 from dkv.paxos.slot_log import SlotLog
 from dkv.paxos.tail import Tail
-from dkv.records import NO_DIGEST, Value
+from dkv.records import NO_DIGEST
 from tests.sim.planted import Plant, plant
 
 COMPACTION: dict[str, Plant] = {}
@@ -129,19 +129,4 @@ def erased_before_the_mark() -> Iterator[None]:
 def digest_of_the_tail_alone() -> Iterator[None]:
     """After a restart the digest in the mark is that of the slots which are left, and not that of the whole log."""
     with patch("dkv.paxos.tail.unpack_compacted", lambda stored: (unpack_compacted(stored)[0], NO_DIGEST)):
-        yield
-
-
-@plant("late_values_are_a_conflict", COMPACTION)
-def late_values_are_a_conflict() -> Iterator[None]:
-    """A fetched value for a slot whose record is gone is taken for a second one: the node fences its directory."""
-    learn = SlotLog.learn
-
-    def compare(self: SlotLog, turn: Any, slot: int, value: Value) -> bool:
-        if slot > self.compacted_through:
-            return learn(self, turn, slot, value)
-        record = self.record(turn, slot)
-        return record is not None and record.value == value
-
-    with patch.object(SlotLog, "learn", compare):
         yield

@@ -42,7 +42,3 @@ class PlantedTests(HuntTestCase):
     def test_digest_of_the_tail_alone(self) -> None:
         """At its next start the node finds that its log is not the one that it applied, and refuses to go on."""
         self.check("the digest of another log", "come to another digest")
-
-    def test_late_values_are_a_conflict(self) -> None:
-        """A good node fences its directory for ever because an answer came late."""
-        self.check("Fenced")
