@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from dkv.cli.data import Access
@@ -10,6 +11,11 @@ from dkv.client.blocking import Reply
 
 ALL = "Nodes to ask, all at the same time."
 FIRST = "Nodes to ask, in this order, until one answers."
+
+
+def pause(seconds: float) -> None:
+    """Wait until it is worth asking again; not at all if that is past."""
+    time.sleep(max(seconds, 0.0))
 
 
 def ask_first(to: Access, *request: bytes) -> tuple[Access, Reply]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from dkv.cli.asking import FIRST, not_understood
+from dkv.cli.asking import FIRST, not_understood, pause
 from dkv.cli.checked_backup import CheckedBackup, backup_fields
 from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Failure, Status, complain, emit, say
@@ -32,11 +32,6 @@ PAUSE_SECONDS = 0.005
 MIB = 1 << 20
 READ_KEY = b"backup?"
 """Any key: the answer shows that the node has applied all that was acknowledged before."""
-
-
-def pause(seconds: float) -> None:
-    """Wait until it is worth asking again."""
-    time.sleep(seconds)
 
 
 @click.command(

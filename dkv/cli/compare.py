@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from dkv.cli.asking import ALL
+from dkv.cli.asking import ALL, pause
 from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Failure, Status, answer, complain, say
 from dkv.cli.reply_text import as_json, word
@@ -41,11 +41,6 @@ class Page(NamedTuple):
     keys: int
     size: int
     digest: bytes
-
-
-def pause(seconds: float) -> None:
-    """Wait until it is worth asking again."""
-    time.sleep(seconds)
 
 
 class Node:

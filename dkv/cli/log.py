@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from dkv.cli.asking import FIRST, ask_first, not_understood
+from dkv.cli.asking import FIRST, ask_first, not_understood, pause
 from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.metrics import LOOKING
 from dkv.cli.output import Failure, Status, answer, complain
@@ -34,11 +34,6 @@ NOOP = "NOOP"
 
 Page = list[dict[str, Any]]
 """Slots in their order, as ``_slot`` makes them."""
-
-
-def pause(seconds: float) -> None:
-    """Wait until it is worth asking again."""
-    time.sleep(seconds)
 
 
 @click.command(short_help="Show a node's log, decoded.", epilog=LOOKING)

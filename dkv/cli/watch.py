@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 
+from dkv.cli.asking import pause
 from dkv.cli.output import emit, say
 from dkv.cli.table import on_terminal
 
@@ -20,11 +21,6 @@ CLEAR_BELOW = "\x1b[J"
 QUIET = "\x1b[?25l\x1b[?7l"
 """No cursor, and no line goes on in the next one: the terminal cuts what is too wide."""
 AS_BEFORE = "\x1b[?7h\x1b[?25h"
-
-
-def pause(seconds: float) -> None:
-    """Wait until the next look is due."""
-    time.sleep(max(seconds, 0.0))
 
 
 def repeat(look: Callable[[], object]) -> None:

@@ -207,7 +207,7 @@ class Run:
                 self.learn(node, slot, value)
 
     def config(self, node: Node, slot: int) -> Members:
-        """Who decides ``slot``, as far as ``node`` knows."""
+        """The members that decide ``slot``, as far as ``node`` knows."""
         state = node.state
         if self.left_out == "newest":
             return state.sets[-1][1]
@@ -270,7 +270,7 @@ class Run:
         leads.proposed[slot] = value = self.new_value(node.state) if vote is None else vote[1]
         for to in NODES:
             self.send(to, node.id, "accept", leads.ballot, slot, value)
-        if self.random.random() < 0.3:  # whoever is new is asked for the same ballot
+        if self.random.random() < 0.3:  # new members are asked to promise the same ballot
             for to in NODES:
                 self.send(to, node.id, "prepare", leads.ballot)
 

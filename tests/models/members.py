@@ -1,4 +1,4 @@
-"""What a log with changes of members amounts to: who decides which slots, and which batches took effect."""
+"""The state that a log leads to when members change: who decides which slots, and which batches took effect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_quorum(nodes: Iterable[int], members: Members) -> bool:
 
 @dataclass(frozen=True)
 class State:
-    """What the log amounts to after a slot: who decides which slots, and the last batch of every origin."""
+    """The state after a slot: who decides which slots, and the last batch of every origin."""
 
     applied: int = 0
     sets: tuple[tuple[int, Members], ...] = ((1, FIRST),)
@@ -38,7 +38,7 @@ class State:
     """The highest id that was ever a member's."""
 
     def config(self, slot: int) -> Members:
-        """Who decides ``slot``; known when all slots up to ``slot`` - ALPHA are applied."""
+        """The members that decide ``slot``. They are known when all slots up to ``slot`` - ALPHA are applied."""
         return [members for start, members in self.sets if start <= slot][-1]
 
     def next(self, value: Value, alpha: int, left_out: str) -> tuple[State, bool]:
@@ -63,7 +63,7 @@ class State:
         return State(slot, sets, tuple(sorted(marks.items())), ids_through)
 
     def snapshot(self, left_out: str) -> State:
-        """What a peer that is far behind is sent."""
+        """The state that a peer gets which is too far behind to fetch slots."""
         if left_out != "pending_lost":
             return self
         return State(self.applied, ((1, self.config(self.applied + 1)),), self.marks, self.ids_through)
