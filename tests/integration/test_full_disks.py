@@ -22,8 +22,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures" / "disk-full.md
 DISK_BYTES = 320 * MIB
 MINIMUM, RESERVE = 60 * MIB, 16 * MIB
 SETTINGS = f"[limits]\ndisk_free_bytes_min = {MINIMUM}\ndisk_reserve_bytes = {RESERVE}\n"
-CHECKED = "[timings]\nstate_check_seconds = 5\n"
-"""Checks of the state under way most of the time: while they read it, nothing that is erased makes room."""
+CHECKED = "[limits]\nstate_check_bytes_per_second = 65536\n[timings]\nstate_check_seconds = 2\n"
+"""A check of the state that takes longer than the test: while it reads, nothing that is erased makes room."""
 
 VALUE = bytes(range(256)) * 256
 WRITES_MAX = 40_000
