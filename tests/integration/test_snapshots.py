@@ -103,7 +103,7 @@ class SnapshotTests(SynchronousTestCase):
         wait_until(lambda: self.installed(away), 30.0, lambda: f"a snapshot is in force: {cluster.tail(away)}")
         cluster.wait_ready()
         self.check(away)
-        self.assertEqual(len(list(away.directory.glob("state-*"))), 1)
+        wait_until(lambda: len(list(away.directory.glob("state-*"))) == 1, 30.0, "the old state is erased")
 
     def test_the_donor_dies(self) -> None:
         """It goes on with the other peer, from the beginning: another moment, another generation."""
