@@ -42,7 +42,7 @@ _DAMAGE = ("Invalid argument", "No such file", "Input/output error")
 """What LevelDB says, beside its own "Corruption", of a file that was cut short, is gone, or cannot be read back."""
 _NOT_WRITTEN = "cannot be written"
 
-_BEHIND_LINKS = LINK + b"\xff"
+_BEHIND_LINKS = bytes([LINK[0] + 1])
 """Between the keys of the chain, which nobody sees but the store itself, and all others."""
 
 FAST_SECONDS = 0.002

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.keys import PROMISE, STATE, record_key
+from dkv.keys import LINK, PROMISE, STATE, pack_number, record_key
 from dkv.storage import leveldb
 from dkv.storage.binding import plyvel
 from dkv.storage.leveldb import LevelDBStore
@@ -254,6 +254,20 @@ class LevelDBStoreTests(SynchronousTestCase):
         self.assertEqual(store.view().read(b"", 1_000), [(PROMISE, b"3"), (STATE, b"2")])
         store.close()
         self.open()
+
+    def test_whatever_the_name_of_the_chain(self) -> None:
+        """Names are random: one in 256 begins with the highest byte there is."""
+        for name in (bytes(8), b"\xff" * 8):
+            self.directory = self.mktemp()
+            with patch("os.urandom", return_value=name):
+                store = self.open(create=True)
+            store.commit_now({PROMISE: b"3"})
+            self.assertEqual(list(store.scan(b"")), [(PROMISE, b"3")])
+            self.assertEqual(store.view().read(b"", 1_000), [(PROMISE, b"3")])
+            store.close()
+            again = self.open()
+            self.assertEqual(again._chain.next()[0], LINK + name + pack_number(2), "the chain goes on")
+            again.close()
 
     def test_a_damaged_log_is_not_opened(self) -> None:
         """LevelDB would cut its log short in silence, and with it what the node had promised."""
