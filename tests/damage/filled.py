@@ -5,8 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from tests.integration.processes import RealCluster, RealNode
+from dkv.storage.data_directory import DirectoryError, load_members, open_directory
+from dkv.storage.lives import votes_of
+from dkv.storage.store import StoreFailed
+from tests.integration.processes import RealCluster, RealNode, wait_until
+
+CLUSTER, MEMBERS = "test", (1, 2, 3)
 
 STRUCK = 3
 """The node whose directory is damaged. Nodes 1 and 2 are a majority without it."""
@@ -39,7 +45,8 @@ class FilledCluster:
     """A cluster that was written to in several lives of its nodes, and is stopped; ``expected`` is what it holds.
 
     Its logs have been compacted and their state written back. Each directory has tables, manifests and logs of both
-    databases. ``restore`` puts all directories back.
+    databases. Its peers keep all votes of the struck node: what it votes in the last half second of its life is
+    nobody else's yet, and a log that loses it at its end looks whole. ``restore`` puts all directories back.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -83,6 +90,7 @@ class FilledCluster:
                 node.start(sys.executable, "-c", _SMALL_TABLES)
             self.cluster.wait_ready()
             self._write(life)
+            wait_until(self._votes_are_kept, 20.0, "the peers keep the votes of the struck node")
             for node in self.cluster.nodes:
                 node.stop()
             self.older.append(self.cluster.directory / f"older{life}")
@@ -103,3 +111,24 @@ class FilledCluster:
             connection.call("DEL", gone)
             del self.expected[gone]
             connection.close()
+
+    def _votes_are_kept(self) -> bool:
+        """Whether the disks of the peers know all votes of the struck node; nobody writes now."""
+        votes, kept = None, []
+        with TemporaryDirectory() as scratch:
+            for node in self.cluster.nodes:
+                copy = Path(scratch) / node.directory.name
+                try:
+                    shutil.copytree(node.directory, copy)
+                    store, states, _ = open_directory(str(copy), CLUSTER, node.number, print, MEMBERS)
+                except (shutil.Error, DirectoryError, StoreFailed):
+                    return False  # copied in the middle of a commit
+                try:
+                    if node is self.struck:
+                        votes = votes_of(store)
+                    else:
+                        kept.append(load_members(store)[STRUCK].votes)
+                finally:
+                    states.close()
+                    store.close()
+        return votes is not None and all(each.covers(votes) for each in kept)

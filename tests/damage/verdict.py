@@ -8,7 +8,7 @@ counts as detected if its peers, by what is on *their* disks, refuse the node fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree
 
@@ -19,6 +19,7 @@ from dkv.keys import (
     BOOT,
     CHOSEN_THROUGH,
     COMPACTED,
+    MEMBER,
     RECORD,
     record_key,
     slot_of,
@@ -34,10 +35,9 @@ from dkv.storage.lives import votes_of
 from dkv.storage.log_check import check_log
 from dkv.storage.store import StoreFailed
 from dkv.wire.codec import decode_entries
-from tests.damage.filled import STRUCK
+from tests.damage.filled import CLUSTER, MEMBERS, STRUCK
 from tests.turns import FakeTurn
 
-CLUSTER, MEMBERS = "test", (1, 2, 3)
 FRAME_BYTES_MAX = 32 << 20
 
 REFUSED = "detected at the start"
@@ -59,10 +59,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a directory holds: ``state`` with the log replayed, so that it does not matter how old it was."""
+    """All that a directory holds: ``state`` with the log replayed, so that it does not matter how old it was.
+
+    ``peers`` is what it keeps of the other members.
+    """
 
     identity: Identity
     votes: Votes
+    peers: dict[int, Acquaintance]
     log: Pairs
     state: Pairs
     through: int
@@ -73,7 +77,7 @@ def read_contents(directory: Path, node: int = STRUCK) -> Contents:
     store, states, identity = open_directory(str(directory), CLUSTER, node, print, MEMBERS)
     try:
         check_log(store, states.current)
-        load_members(store)
+        peers = load_members(store)
         log = dict(store.scan(b""))
         state = {key: value for key, value in states.current.scan(b"") if key[:1] in APPLIED_KEYS}
         votes = votes_of(store)
@@ -81,7 +85,7 @@ def read_contents(directory: Path, node: int = STRUCK) -> Contents:
         states.close()
         store.close()
     through = max(unpack_number(log.get(CHOSEN_THROUGH)), unpack_number(state.get(APPLIED_THROUGH)))
-    return Contents(identity, votes, log, replayed(log, state), through)
+    return Contents(identity, votes, peers, log, replayed(log, state), through)
 
 
 def replayed(log: Mapping[bytes, bytes], state: Mapping[bytes, bytes]) -> Pairs:
@@ -159,14 +163,24 @@ class Judge:
             changed = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
             if changed:
                 return f"{len(changed)} keys of the {what} differ, such as {changed[0]!r}"
-        return ""
+        forgotten = [
+            node for node, known in intact.peers.items() if not self._still_knows(found.peers.get(node), known)
+        ]
+        return f"it knows other things of the nodes {forgotten}" if forgotten else ""
+
+    @staticmethod
+    def _still_knows(found: Acquaintance | None, known: Acquaintance) -> bool:
+        """The same directory and life. Fewer votes are a bound that is lower, and as true."""
+        if found is None:
+            return False
+        return replace(found, votes=known.votes) == known and known.votes.covers(found.votes)
 
     @staticmethod
     def _counting(log: Pairs, compacted: int) -> Pairs:
         """The keys that must not differ: marks may be older, and compacted records are nobody's."""
-        passing = (BOOT, CHOSEN_THROUGH, COMPACTED)
+        passing = (BOOT, CHOSEN_THROUGH, COMPACTED)  # and what is kept of members, which is compared by its meaning
         return {
             key: value
             for key, value in log.items()
-            if key not in passing and not (key[:1] == RECORD and slot_of(key) <= compacted)
+            if key not in passing and key[:1] != MEMBER and not (key[:1] == RECORD and slot_of(key) <= compacted)
         }
