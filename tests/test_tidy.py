@@ -34,6 +34,7 @@ VOCABULARY = frozenset(
         "actor",
         "asserts",
         "ballot",
+        "configurations",
         "events",
         "identity",
         "keys",
