@@ -13,7 +13,8 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Note, NoteFields, Turn
-from dkv.events import ClientReplies, ClientRequests, Requests
+from dkv.client_events import ClientReplies, ClientRequests, Requests
+from dkv.configurations import first_configurations
 from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity, Start
 from dkv.keys import STATE
@@ -128,7 +129,13 @@ class Node:
         )
         self.clients = RepliesActor()
         add_actors(
-            self.host.add, identity, cluster.numbers, cluster.limits, cluster.timings, self.clients, mode=self.mode
+            self.host.add,
+            identity,
+            first_configurations(cluster.numbers),
+            cluster.limits,
+            cluster.timings,
+            self.clients,
+            mode=self.mode,
         )
         self.host.connect(Link(cluster, self.number))
         self.host.start()

@@ -34,6 +34,7 @@ VOCABULARY = frozenset(
         "actor",
         "asserts",
         "ballot",
+        "client_events",
         "configurations",
         "events",
         "identity",
@@ -44,6 +45,7 @@ VOCABULARY = frozenset(
         "replies",
         "routes",
         "settings",
+        "state_messages",
         "state_sum",
     )
 )

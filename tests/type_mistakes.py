@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dkv import noted
 from dkv.actor import Takers, Turn
-from dkv.events import BatchApplied, Read, Replies, Requests
+from dkv.client_events import BatchApplied, Read, Replies, Requests
 from dkv.kv.commands import GET, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import pack_answer

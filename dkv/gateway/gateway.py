@@ -18,22 +18,20 @@ from typing import assert_never
 
 from dkv import noted
 from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
-from dkv.events import (
+from dkv.client_events import (
     BatchApplied,
     ClientGone,
     ClientReplies,
     ClientRequests,
-    Flush,
     LeaderIs,
     Passed,
-    PeerUp,
     QuorumHeard,
     ReadResults,
     Replayed,
     RepliesUnread,
     ShortOfSpace,
-    TimerFired,
 )
+from dkv.events import Flush, PeerUp, TimerFired
 from dkv.gateway.availability import PASSED_READ, PASSED_WRITE, Availability, note_refusal
 from dkv.gateway.batches import Batches
 from dkv.gateway.deadlines import Deadlines

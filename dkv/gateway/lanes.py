@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from dkv.events import Replies
+from dkv.client_events import Replies
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run
 from dkv.replies import Result

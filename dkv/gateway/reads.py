@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dkv.events import Read
+from dkv.client_events import Read
 from dkv.gateway.runs import Run, take_few
 
 BARRIERS_ASKED_MAX = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from dkv.events import Requests
+from dkv.client_events import Requests
 from dkv.kv.commands import GET
 from dkv.kv.growth import without_growth
 from dkv.records import Entry

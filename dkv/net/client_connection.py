@@ -14,7 +14,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dkv.events import Replies, Requests
+from dkv.client_events import Replies, Requests
 from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, ConnectionState, after
 from dkv.net.flow_control import FlowControl, FlowOwner
 from dkv.net.meter import Meter

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from dkv.actor import Address, Turn
-from dkv.events import ClientGone, ClientReplies, ClientRequests, RepliesUnread, Requests
+from dkv.client_events import ClientGone, ClientReplies, ClientRequests, RepliesUnread, Requests
 from dkv.net.client_connection import ClientConnection, Interpreter
 from dkv.net.event_log import EventLog
 from dkv.net.idle_clients import IdleClients

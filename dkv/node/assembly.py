@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Actor
+from dkv.configurations import Configurations
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
@@ -27,7 +28,7 @@ from dkv.wire.codec import decode_entries, encode_entries
 def add_actors(
     add: Callable[[str, Actor], None],
     identity: Identity,
-    members: Iterable[int],
+    configurations: Configurations,
     limits: Limits,
     timings: Timings,
     clients: Actor,
@@ -36,9 +37,10 @@ def add_actors(
 ) -> None:
     """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies.
 
-    ``mode`` is the cluster's way to agree: in classic mode no node leads, and other actors play three of the roles.
+    ``configurations`` are the sets of members as the state on disk has them, or the first ones. ``mode`` is the
+    cluster's way to agree: in classic mode no node leads, and other actors play three of the roles.
     """
-    ids, node, classic = tuple(members), identity.node, mode == CLASSIC
+    ids, node, classic = tuple(sorted(configurations.newest.voters)), identity.node, mode == CLASSIC
     add(ACCEPTOR, ClassicAcceptor(node, ids, limits, timings) if classic else Acceptor(node, ids, limits))
     add(LEARNER, Learner(identity, ids, limits, timings, Machine(decode_entries, bounds)))
     add(PROPOSER, ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, ids, limits, timings))

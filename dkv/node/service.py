@@ -17,6 +17,7 @@ from twisted.internet.defer import inlineCallbacks
 from dkv import noted
 from dkv.actor import CLIENTS, COMPARISON, ELECTOR, GATEWAY, HOST, Address, Fenced
 from dkv.config.config import Config, Member
+from dkv.configurations import first_configurations
 from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
 from dkv.console.admin import admin_site
 from dkv.console.client_session import ClientSession
@@ -213,7 +214,15 @@ class NodeService(MultiService):
             self._surroundings(identity, self._states),
         )
         members = [member.id for member in config.members]
-        add_actors(self._host.add, identity, members, config.limits, config.timings, self._clients, mode=config.mode)
+        add_actors(
+            self._host.add,
+            identity,
+            first_configurations(members),
+            config.limits,
+            config.timings,
+            self._clients,
+            mode=config.mode,
+        )
         self._host.add(COMPARISON, self._inspection.comparison)
         self._host.connect(self._mesh, self._clients)
 

@@ -38,15 +38,12 @@ from dkv.messages import (
     Accepted,
     ChosenMark,
     ChosenOtherwise,
-    ChosenSlots,
-    CompactedThrough,
     Confirm,
     Confirmed,
     GiveWay,
     Nack,
     Prepare,
     Promise,
-    ReadChosen,
     Voted,
 )
 from dkv.paxos.members import Members
@@ -54,6 +51,7 @@ from dkv.paxos.slot_log import SlotLog
 from dkv.paxos.vote_count import VoteCount
 from dkv.records import SlotRecord, value_bytes
 from dkv.settings import Limits
+from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 
 _FromNodes = Prepare | Accept | ChosenMark | Confirm | ReadChosen | Voted
 AcceptorMessage = _FromNodes | Learn | Applied | Compacted | PeerMet | PeerUp | TimerFired

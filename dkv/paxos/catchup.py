@@ -25,8 +25,8 @@ from dkv.events import (
     SnapshotFetched,
     TimerFired,
 )
-from dkv.messages import ChosenSlots, CompactedThrough, ReadChosen
 from dkv.settings import Timings
+from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 
 DOUBLINGS_MAX = 3
 """How often the time allowed for an answer is doubled. A slow answer asked of several peers comes several times."""

@@ -17,9 +17,9 @@ from sys import maxsize
 from dkv import noted
 from dkv.actor import LEARNER, Address, Fenced, Turn
 from dkv.keys import DIGEST
-from dkv.messages import AppliedDigest
 from dkv.paxos.quorum import is_quorum
 from dkv.records import NO_DIGEST, Value, digest_after
+from dkv.state_messages import AppliedDigest
 
 KEPT = 4_096
 """How many of the newest slots' digests are kept. A peer that is further behind compares when it gets here."""

@@ -20,10 +20,10 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
 from dkv.ballot import ZERO, Ballot
+from dkv.client_events import LeaderIs
 from dkv.events import (
     Campaign,
     DiskMeasured,
-    LeaderIs,
     Leading,
     PeerDown,
     PeerHeard,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from dkv import noted
 from dkv.actor import GATEWAY, Address, Turn
-from dkv.events import QuorumHeard
+from dkv.client_events import QuorumHeard
 from dkv.paxos.quorum import is_quorum
 from dkv.settings import Timings
 

@@ -16,10 +16,10 @@ from typing import Protocol, assert_never
 
 from dkv import noted
 from dkv.actor import ACCEPTOR, CHECKER, GATEWAY, PROPOSER, RECEIVER, Address, Turn
+from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
 from dkv.events import (
     Applied,
     AppliedThrough,
-    BatchApplied,
     CaptureMissed,
     CaptureState,
     Compacted,
@@ -28,11 +28,7 @@ from dkv.events import (
     Installed,
     Origins,
     Outdated,
-    Passed,
     PeerUp,
-    Read,
-    ReadResults,
-    Replayed,
     ReportApplied,
     ReportOrigins,
     TimerFired,
@@ -40,12 +36,12 @@ from dkv.events import (
 )
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number, unpack_number
-from dkv.messages import AppliedDigest, ChosenSlots, ReadChosen
 from dkv.paxos.digests import Digests
 from dkv.paxos.tail import Tail
 from dkv.records import Batch, Entry, Value, value_bytes
 from dkv.replies import Result
 from dkv.settings import Limits, Timings
+from dkv.state_messages import AppliedDigest, ChosenSlots, ReadChosen
 
 _FromThisNode = Read | ReportOrigins | ReportApplied | CaptureState | Install | HoldLog | WrittenBack
 LearnerMessage = ChosenSlots | _FromThisNode | AppliedDigest | PeerUp | TimerFired

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 
 from dkv import noted
 from dkv.actor import CHECKER, ELECTOR, GATEWAY, Address, Turn
-from dkv.events import DiskMeasured, ShortOfSpace
+from dkv.client_events import ShortOfSpace
+from dkv.events import DiskMeasured
 from dkv.messages import DiskSpace
 from dkv.records import ShortDisk
 

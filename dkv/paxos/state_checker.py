@@ -23,6 +23,7 @@ from typing import assert_never
 
 from dkv import noted
 from dkv.actor import CHECKER, LEARNER, Address, Fenced, StateView, Turn
+from dkv.client_events import ShortOfSpace
 from dkv.events import (
     AppliedThrough,
     Captured,
@@ -30,12 +31,11 @@ from dkv.events import (
     CaptureState,
     Installed,
     ReportApplied,
-    ShortOfSpace,
     TimerFired,
 )
-from dkv.messages import StateCheck, StateDigest
 from dkv.paxos.quorum import is_quorum
 from dkv.settings import Limits, Timings
+from dkv.state_messages import StateCheck, StateDigest
 from dkv.state_sum import StateSum
 
 CheckerMessage = (

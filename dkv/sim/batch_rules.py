@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dkv.events import BatchApplied, Passed
+from dkv.client_events import BatchApplied, Passed
 from dkv.keys import APPLIED_THROUGH, unpack_number
 from dkv.sim.chosen import Chosen
 from dkv.sim.simulated_node import SimulatedNode

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dkv.actor import Address, Fenced, Note
-from dkv.events import Replies
+from dkv.client_events import Replies
 from dkv.identity import Start
 from dkv.net.acquaintances import Objection
 from dkv.sim.disk import DiskCopy

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dkv.keys import COMPACTED, unpack_compacted
-from dkv.messages import ChosenOtherwise, ChosenSlots, CompactedThrough, GiveWay, Promise, PromiseSlot
+from dkv.messages import ChosenOtherwise, GiveWay, Promise, PromiseSlot
 from dkv.sim.chosen import Chosen
 from dkv.sim.ondisk import OnDisk
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.state_messages import ChosenSlots, CompactedThrough
 
 
 class CompactionRules:

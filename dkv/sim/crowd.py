@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from dkv.events import Replies
+from dkv.client_events import Replies
 from dkv.net.client_connection import BYTES_PER_MESSAGE
 from dkv.settings import Limits
 from dkv.sim.habits import Habits

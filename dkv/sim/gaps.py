@@ -10,10 +10,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from dkv.messages import AcceptSlot, ChosenSlots, SlotChosen, SlotSettled
+from dkv.messages import AcceptSlot, SlotChosen, SlotSettled
 from dkv.sim.aim import Aim
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wires import LOST, Wires
+from dkv.state_messages import ChosenSlots
 
 
 class Gap:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address
 from dkv.ballot import ZERO, Ballot
-from dkv.events import BatchApplied, Passed
+from dkv.client_events import BatchApplied, Passed
 from dkv.host.layers import Layers
 from dkv.keys import (
     APPLIED_KEYS,
@@ -37,13 +37,11 @@ from dkv.messages import (
     Barrier,
     BarrierRequest,
     ChosenMark,
-    ChosenSlots,
     Confirm,
     Confirmed,
     Prepare,
     Promise,
     PromiseSlot,
-    SnapshotChunk,
 )
 from dkv.paxos.quorum import quorum_size
 from dkv.records import unpack_record
@@ -55,6 +53,7 @@ from dkv.sim.read_rules import ReadRules
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.slots import SlotRules
 from dkv.sim.snapshot_rules import SnapshotRules
+from dkv.state_messages import ChosenSlots, SnapshotChunk
 from dkv.storage.store import Store
 
 

@@ -19,7 +19,6 @@ from dkv.messages import (
     AcceptSlot,
     Barrier,
     BarrierRequest,
-    ChosenSlots,
     Confirm,
     Confirmed,
     Heartbeat,
@@ -29,12 +28,12 @@ from dkv.messages import (
     PrepareSlot,
     Promise,
     PromiseSlot,
-    ReadChosen,
     Submit,
     Want,
 )
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_connection import Life
+from dkv.state_messages import ChosenSlots, ReadChosen
 
 ANSWER: dict[type, type] = {
     Accept: Accepted,

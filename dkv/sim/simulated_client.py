@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from dkv.events import ClientGone, Replies, Requests
+from dkv.client_events import ClientGone, Replies, Requests
 from dkv.host.calls import PlannedCall
 from dkv.kv.commands import READS
 from dkv.replies import Error, Local, Result

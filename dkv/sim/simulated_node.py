@@ -7,9 +7,10 @@ from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-from dkv.actor import CLIENTS, GATEWAY, Actor, Address, Fenced, Note, NoteFields, Turn
+from dkv.actor import Actor, Address, Fenced, Note, NoteFields, Turn
+from dkv.client_events import Replies
+from dkv.configurations import first_configurations
 from dkv.console.readiness import Readiness
-from dkv.events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
 from dkv.host.host import Host
 from dkv.identity import Start
 from dkv.keys import MEMBER, node_of
@@ -21,6 +22,7 @@ from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.sim.disk import Disk
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.sim.simulated_connection import Life
+from dkv.sim.simulated_port import SimulatedPort
 from dkv.storage.data_directory import DirectoryError, load_members, refuse_fenced
 from dkv.storage.fence import fence_writes
 from dkv.storage.lives import first_writes, next_life, read_identity, votes_of
@@ -106,62 +108,6 @@ class _Watched:
         """Let the watcher see the message, then the actor handle it."""
         self._node.watcher.delivered(self._node, self._role, sender, message)
         self._actor.receive(turn, sender, message)
-
-
-class _Port:
-    """Stands in for the client port: hands replies to the watcher, and holds requests while reading is paused."""
-
-    def __init__(self, node: SimulatedNode) -> None:
-        self._node = node
-        self._life = node.life
-        self._paused = False
-        self._arrived: list[Requests] = []
-        self._gone: list[ClientGone] = []
-
-    def start(self, turn: Turn) -> None:
-        """There is nothing to load."""
-
-    def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
-        """Answer clients."""
-        for replies in message.replies:
-            self._node.watcher.replied(self._node, replies)
-
-    def take(self, message: Requests | ClientGone) -> None:
-        """A client's bytes came in, or its connection ended; ignored if this life has ended meanwhile."""
-        if self._life != self._node.life:
-            return
-        if isinstance(message, ClientGone):
-            self._gone.append(message)
-        else:
-            self._arrived.append(message)
-        self._node.host.wake()
-
-    def collect(self) -> None:
-        """Deliver the requests that came in, unless reading is paused."""
-        if self._paused or not (self._arrived or self._gone):
-            return
-        arrived, self._arrived = self._arrived, []
-        gone, self._gone = self._gone, []
-        address = Address(self._node.number, CLIENTS)
-        if arrived:
-            self._node.host.deliver(GATEWAY, address, ClientRequests(arrived))
-        for message in gone:
-            self._node.host.deliver(GATEWAY, address, message)
-
-    @property
-    def paused(self) -> bool:
-        """Whether requests of clients are held back."""
-        return self._paused
-
-    def pause_reading(self) -> None:
-        """Hold requests back for now."""
-        self._paused = True
-
-    def resume_reading(self) -> None:
-        """Go on reading."""
-        self._paused = False
-        self._node.resumes()
-        self._node.host.wake()
 
 
 class SimulatedNode:
@@ -267,8 +213,24 @@ class SimulatedNode:
             note=self._note,
             fail=self._failed,
         )
-        self.port = _Port(self)
-        add_actors(self._add, identity, self._members, self._limits, self._timings, self.port, self._bounds, self.mode)
+        life = self.life
+        self.port = SimulatedPort(
+            self.number,
+            self.host,
+            lambda: self.life == life,
+            lambda replies: self.watcher.replied(self, replies),
+            self.resumes,
+        )
+        add_actors(
+            self._add,
+            identity,
+            first_configurations(self._members),
+            self._limits,
+            self._timings,
+            self.port,
+            self._bounds,
+            self.mode,
+        )
         self.host.connect(_Link(self, self._network), self.port)
         self._network.began(self)
         self.watcher.started(self)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_number, unpack_compacted, unpack_number
-from dkv.messages import SnapshotChunk
 from dkv.sim.chosen import Chosen
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.state_messages import SnapshotChunk
 
 
 class SnapshotRules:

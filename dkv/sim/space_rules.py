@@ -13,7 +13,8 @@ from typing import Any
 from dkv import noted
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address, Note
 from dkv.ballot import ZERO
-from dkv.events import DiskMeasured, Leading, ShortOfSpace, TimerFired
+from dkv.client_events import ShortOfSpace
+from dkv.events import DiskMeasured, Leading, TimerFired
 from dkv.kv.commands import IDMP
 from dkv.kv.growth import GROWS
 from dkv.messages import DiskSpace, Heartbeat, Submit

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-from dkv.messages import StateDigest
 from dkv.sim.chosen import Chosen
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.state_messages import StateDigest
 
 
 class StateRules:

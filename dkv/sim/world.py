@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from dkv import noted
 from dkv.actor import Address, Fenced, Note
 from dkv.ballot import Ballot
-from dkv.events import Replies
+from dkv.client_events import Replies
 from dkv.settings import CLASSIC, LEADER, MODES
 from dkv.sim.clone import Clone, Unwatched
 from dkv.sim.crowd import Crowd

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 
-from dkv import messages
+from dkv import messages, state_messages
 from dkv.identity import NO_VOTES, Start, Votes
 from dkv.records import Entry, UncheckedEntry
 from dkv.routes import ROUTES
@@ -95,8 +95,8 @@ TAGS: dict[int, type] = {
     26: messages.Barrier,
     27: messages.Confirm,
     28: messages.Confirmed,
-    29: messages.ReadChosen,
-    30: messages.ChosenSlots,
+    29: state_messages.ReadChosen,
+    30: state_messages.ChosenSlots,
     31: messages.Poll,
     32: messages.PollAnswer,
     33: messages.Resigned,
@@ -111,16 +111,16 @@ TAGS: dict[int, type] = {
     42: messages.SlotChosen,
     43: messages.ChosenThrough,
     44: messages.Voted,
-    45: messages.AppliedDigest,
+    45: state_messages.AppliedDigest,
     46: messages.GiveWay,
-    47: messages.CompactedThrough,
-    48: messages.SnapshotRequest,
-    49: messages.SnapshotChunk,
-    50: messages.SnapshotRefused,
-    51: messages.SnapshotTaken,
+    47: state_messages.CompactedThrough,
+    48: state_messages.SnapshotRequest,
+    49: state_messages.SnapshotChunk,
+    50: state_messages.SnapshotRefused,
+    51: state_messages.SnapshotTaken,
     52: messages.DiskSpace,
-    53: messages.StateCheck,
-    54: messages.StateDigest,
+    53: state_messages.StateCheck,
+    54: state_messages.StateDigest,
 }
 """Every class that travels between nodes."""
 

@@ -6,7 +6,8 @@ from random import Random
 from typing import Any
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Note, NoteFields
-from dkv.events import ClientRequests, Requests
+from dkv.client_events import ClientRequests, Requests
+from dkv.configurations import first_configurations
 from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import STATE
@@ -60,7 +61,7 @@ class Node:
         known = read_members(self.store)
         mesh = Mesh(self.site, me, door, peers, known, LIMITS, TIMINGS, self.host, self.log)
         self.clients = RepliesActor()
-        add_actors(self.host.add, identity, self._numbers, LIMITS, TIMINGS, self.clients)
+        add_actors(self.host.add, identity, first_configurations(self._numbers), LIMITS, TIMINGS, self.clients)
         self.host.connect(mesh)
         door.bind()
         self.host.start()

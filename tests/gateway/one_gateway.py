@@ -8,20 +8,18 @@ from typing import Any
 
 from dkv.actor import CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.events import (
+from dkv.client_events import (
     BatchApplied,
     ClientReplies,
     ClientRequests,
-    Flush,
     LeaderIs,
-    PeerUp,
     QuorumHeard,
     Read,
     Replayed,
     Replies,
     Requests,
-    TimerFired,
 )
+from dkv.events import Flush, PeerUp, TimerFired
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.commands import APPEND, GET, PUT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import Requests
+from dkv.client_events import Requests
 from dkv.gateway.batches import Batches
 from dkv.gateway.runs import Run
 from dkv.messages import Submit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import ClientGone, ReadResults, Replayed, RepliesUnread
+from dkv.client_events import ClientGone, ReadResults, Replayed, RepliesUnread
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, Want
 from dkv.replies import OK, Local, Result, Simple

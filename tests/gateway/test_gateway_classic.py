@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import ReadResults
+from dkv.client_events import ReadResults
 from dkv.gateway.gathering import LULL_SECONDS
 from dkv.replies import OK
 from dkv.settings import Limits

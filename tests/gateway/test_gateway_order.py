@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import PROPOSER, Address
-from dkv.events import BatchApplied, ClientGone, Read, ReadResults
+from dkv.client_events import BatchApplied, ClientGone, Read, ReadResults
 from dkv.gateway.gathering import LULL_SECONDS
 from dkv.messages import Barrier, Want
 from dkv.records import Batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import Passed
+from dkv.client_events import Passed
 from dkv.messages import Barrier, Want
 from dkv.replies import OK
 from dkv.settings import Limits

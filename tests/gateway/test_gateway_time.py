@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import ClientGone, ReadResults
+from dkv.client_events import ClientGone, ReadResults
 from dkv.messages import Barrier
 from dkv.replies import OK, Local, Simple
 from tests.gateway.one_gateway import IDENTITY, NODE_2, NODE_3, OneGateway, get, key, put, requests

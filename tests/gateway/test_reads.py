@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import Read, ReadResults, Requests
+from dkv.client_events import Read, ReadResults, Requests
 from dkv.gateway import reads
 from dkv.gateway.gathering import LULL_SECONDS
 from dkv.gateway.reads import Reads

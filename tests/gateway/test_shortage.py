@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ELECTOR
-from dkv.events import ReadResults, ShortOfSpace
+from dkv.client_events import ReadResults, ShortOfSpace
 from dkv.gateway.shortage import refusal
 from dkv.kv.commands import DELETE, IDMP, IDMP_NEW, IDMP_REPEAT
 from dkv.kv.machine import NOT_EXECUTED

@@ -13,9 +13,9 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from dkv.actor import GATEWAY, Address
+from dkv.client_events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
-from dkv.events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.kv.commands import GET
 from dkv.net.clients import Clients
 from dkv.net.sending import SenderOf, by_write

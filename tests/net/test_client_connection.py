@@ -7,8 +7,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.client_events import ClientGone
 from dkv.console.client_session import ClientSession
-from dkv.events import ClientGone
 from dkv.kv.commands import GET, PUT
 from dkv.net.client_connection import LINGER_SECONDS
 from dkv.net.flow_control import REQUESTS_PER_MESSAGE

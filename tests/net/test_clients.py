@@ -9,7 +9,7 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.events import RepliesUnread
+from dkv.client_events import RepliesUnread
 from dkv.net.throttled_log import LOG_SECONDS
 from dkv.net.unread_replies import UNREAD_SECONDS
 from dkv.settings import MIB, Limits

@@ -18,18 +18,17 @@ from dkv.messages import (
     Accepted,
     ChosenMark,
     ChosenOtherwise,
-    ChosenSlots,
     Confirm,
     Confirmed,
     Nack,
     Prepare,
     Promise,
-    ReadChosen,
 )
 from dkv.paxos import acceptor as acceptor_module
 from dkv.paxos.acceptor import Acceptor
 from dkv.records import Batch, SlotRecord, Value, pack_record, unpack_record
 from dkv.settings import Limits
+from dkv.state_messages import ChosenSlots, ReadChosen
 from tests.turns import FakeTurn, inject
 
 MEMBERS = (1, 2, 3)

@@ -7,20 +7,11 @@ from typing import Any
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, PROPOSER, Address
 from dkv.events import Applied, Compacted, Learn, Learned, Progress, TimerFired
 from dkv.keys import CHOSEN_THROUGH, COMPACTED, PROMISE, RECORD, pack_ballot, pack_compacted, pack_number, slot_of
-from dkv.messages import (
-    Accept,
-    Accepted,
-    ChosenMark,
-    ChosenSlots,
-    CompactedThrough,
-    GiveWay,
-    Nack,
-    Prepare,
-    ReadChosen,
-)
+from dkv.messages import Accept, Accepted, ChosenMark, GiveWay, Nack, Prepare
 from dkv.paxos.acceptor import ERASE_SECONDS
 from dkv.records import NO_DIGEST
 from dkv.settings import Limits
+from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 from tests.paxos.test_acceptor import B1, B2, B3, B4, OneAcceptor, proposer, value
 
 LEARN = Address(1, LEARNER)

@@ -8,10 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CATCHUP, PROPOSER, RECEIVER, Address
 from dkv.events import CatchUp, CaughtUp, FetchSnapshot, Learn, Learned, Missing, SnapshotFetched, TimerFired
-from dkv.messages import ChosenSlots, CompactedThrough, ReadChosen
 from dkv.paxos.catchup import Catchup
 from dkv.records import NOOP
 from dkv.settings import Timings
+from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 from tests.turns import FakeTurn, inject
 
 TIMINGS = Timings()

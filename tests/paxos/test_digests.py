@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import LEARNER, Address, Fenced
 from dkv.keys import DIGEST
-from dkv.messages import AppliedDigest
 from dkv.paxos import digests
 from dkv.paxos.digests import Digests
 from dkv.records import NO_DIGEST, NOOP, Batch, Value, digest_after
+from dkv.state_messages import AppliedDigest
 from tests.turns import FakeTurn
 
 BATCHES = st.builds(

@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
+from dkv.client_events import LeaderIs
 from dkv.events import (
     Campaign,
-    LeaderIs,
     Leading,
     PeerDown,
     PeerHeard,

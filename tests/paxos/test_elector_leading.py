@@ -6,7 +6,16 @@ from typing import Any
 
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.events import Campaign, LeaderIs, PeerDown, PeerHeard, PeerUp, QuorumHeard, StepDown, Stopped, TimerFired
+from dkv.client_events import LeaderIs, QuorumHeard
+from dkv.events import (
+    Campaign,
+    PeerDown,
+    PeerHeard,
+    PeerUp,
+    StepDown,
+    Stopped,
+    TimerFired,
+)
 from dkv.messages import BarrierRequest, Heartbeat, HeartbeatAck, Poll, Resigned
 from tests.paxos.test_elector import B1, B2, B3, TIMINGS, OneElector, elector, here, told_of
 

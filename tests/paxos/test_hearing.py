@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import GATEWAY, Address
-from dkv.events import QuorumHeard
+from dkv.client_events import QuorumHeard
 from dkv.paxos.hearing import Hearing, Signs
 from dkv.settings import Timings
 from tests.turns import FakeTurn

@@ -8,14 +8,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import Ballot
-from dkv.events import Applied, BatchApplied, Origins, Read, ReadResults, Replayed, ReportOrigins
+from dkv.client_events import BatchApplied, Read, ReadResults, Replayed
+from dkv.events import Applied, Origins, ReportOrigins
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number
-from dkv.messages import ChosenSlots, ReadChosen
 from dkv.paxos.learner import Learner
 from dkv.records import NO_DIGEST, Batch, Entry, Value, digest_after
 from dkv.replies import Result
 from dkv.settings import Limits, Timings
+from dkv.state_messages import ChosenSlots, ReadChosen
 from tests.turns import FakeTurn, inject
 
 ME = Identity("blue", 1, 0xB1, 3)

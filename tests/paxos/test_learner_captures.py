@@ -12,10 +12,10 @@ from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, DIGEST, unpack_number
 from dkv.kv.commands import PUT
 from dkv.kv.machine import Machine
-from dkv.messages import ChosenSlots
 from dkv.paxos.learner import Learner
 from dkv.records import Batch
 from dkv.settings import Limits, Timings
+from dkv.state_messages import ChosenSlots
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn, inject
 

@@ -6,10 +6,10 @@ from dkv.actor import ACCEPTOR, HOST, Address
 from dkv.ballot import Ballot
 from dkv.events import Applied, Compacted, HoldLog, WrittenBack
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number, record_key
-from dkv.messages import ChosenSlots, ReadChosen
 from dkv.paxos.tail import BLOCKS
 from dkv.records import NO_DIGEST, SlotRecord, digest_after, pack_record
 from dkv.settings import Limits
+from dkv.state_messages import ChosenSlots, ReadChosen
 from tests.paxos.test_learner import OneLearner, value
 
 

@@ -8,17 +8,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CHECKER, GATEWAY, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
+from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
 from dkv.events import (
-    BatchApplied,
     Compacted,
     Install,
     Installed,
     Origins,
     Outdated,
-    Passed,
-    Read,
-    ReadResults,
-    Replayed,
     ReportOrigins,
     WrittenBack,
 )
@@ -26,11 +22,11 @@ from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number
 from dkv.kv.commands import APPEND, GET, IDMP, IDMP_NEW, PUT
 from dkv.kv.machine import Machine
-from dkv.messages import AppliedDigest, ChosenSlots, ReadChosen
 from dkv.paxos.learner import Learner
 from dkv.records import NO_DIGEST, Batch, Entry, Value, digest_after
 from dkv.replies import OK, Result
 from dkv.settings import Limits, Timings
+from dkv.state_messages import AppliedDigest, ChosenSlots, ReadChosen
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn, inject
 

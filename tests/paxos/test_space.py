@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, Address
-from dkv.events import DiskMeasured, Leading, ShortOfSpace
+from dkv.client_events import ShortOfSpace
+from dkv.events import DiskMeasured, Leading
 from dkv.messages import DiskSpace, Heartbeat, HeartbeatAck
 from dkv.paxos.space import WORD_SECONDS, Space
 from dkv.records import ShortDisk

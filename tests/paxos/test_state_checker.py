@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import CHECKER, LEARNER, Address, Fenced
+from dkv.client_events import ShortOfSpace
 from dkv.events import (
     AppliedThrough,
     Captured,
@@ -14,15 +15,14 @@ from dkv.events import (
     CaptureState,
     Installed,
     ReportApplied,
-    ShortOfSpace,
     TimerFired,
 )
 from dkv.keys import APPLIED_THROUGH, pack_number
-from dkv.messages import StateCheck, StateDigest
 from dkv.paxos import state_checker
 from dkv.paxos.state_checker import BEGIN, COMPARE, LEAD, READ, StateChecker
 from dkv.records import ShortDisk
 from dkv.settings import Limits, Timings
+from dkv.state_messages import StateCheck, StateDigest
 from dkv.state_sum import StateSum
 from tests.turns import FakeTurn, FakeView, inject
 

@@ -14,7 +14,8 @@ from random import Random
 from typing import Any
 
 from dkv.actor import ELECTOR, PROPOSER, Address
-from dkv.events import Campaign, Requests
+from dkv.client_events import Requests
+from dkv.events import Campaign
 from dkv.keys import record_key
 from dkv.kv.commands import GET
 from dkv.kv.sessions import BOUNDS

@@ -10,13 +10,14 @@ from typing import Any
 
 from dkv import noted
 from dkv.actor import LEARNER, Address, Fenced, Note
-from dkv.events import Replies
+from dkv.client_events import Replies
 from dkv.kv.sessions import BOUNDS
-from dkv.messages import Barrier, BarrierRequest, ChosenSlots, ReadChosen
+from dkv.messages import Barrier, BarrierRequest
 from dkv.records import Value
 from dkv.routes import ROUTES
 from dkv.sim.invariants import Invariants
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.state_messages import ChosenSlots, ReadChosen
 from dkv.storage.data_directory import DirectoryError
 from dkv.storage.store import StoreFailed
 from tests.scripts import words

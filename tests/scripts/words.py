@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from dkv import messages, noted
+from dkv import messages, noted, state_messages
 from dkv.actor import Note
 from dkv.ballot import ZERO, Ballot
 from dkv.keys import (
@@ -56,16 +56,16 @@ MESSAGES: dict[type, str] = {
     messages.Barrier: "{number}: through slot {through}",
     messages.Confirm: "{ballot} round {round}",
     messages.Confirmed: "{ballot} round {round}",
-    messages.ReadChosen: "from slot {from_slot}",
-    messages.ChosenSlots: "from slot {first_slot}: {values}; chosen through {chosen_through}",
-    messages.CompactedThrough: "{through}",
-    messages.AppliedDigest: "through slot {through}",
-    messages.StateCheck: "after slot {slot}",
-    messages.StateDigest: "after slot {slot}",
-    messages.SnapshotRequest: "chunk {chunk}",
-    messages.SnapshotChunk: "{chunk} of the state after slot {through}: {pairs}",
-    messages.SnapshotRefused: "{reason}",
-    messages.SnapshotTaken: "through slot {through}",
+    state_messages.ReadChosen: "from slot {from_slot}",
+    state_messages.ChosenSlots: "from slot {first_slot}: {values}; chosen through {chosen_through}",
+    state_messages.CompactedThrough: "{through}",
+    state_messages.AppliedDigest: "through slot {through}",
+    state_messages.StateCheck: "after slot {slot}",
+    state_messages.StateDigest: "after slot {slot}",
+    state_messages.SnapshotRequest: "chunk {chunk}",
+    state_messages.SnapshotChunk: "{chunk} of the state after slot {through}: {pairs}",
+    state_messages.SnapshotRefused: "{reason}",
+    state_messages.SnapshotTaken: "through slot {through}",
     messages.Poll: "chosen through {chosen_through}",
     messages.PollAnswer: "{granted}",
     messages.Resigned: "{ballot}",

@@ -9,17 +9,18 @@ from unittest.mock import patch
 from dkv import noted
 from dkv.actor import LEARNER, Address
 from dkv.ballot import ZERO
-from dkv.events import Compacted, Install, Passed, StateWritten
+from dkv.client_events import Passed
+from dkv.events import Compacted, Install, StateWritten
 from dkv.gateway.gateway import Gateway
 from dkv.keys import BATCH_MARK, PROMISE, TOKEN
 from dkv.kv.sessions import Sessions
-from dkv.messages import SnapshotRequest
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.snapshots.chunks import MARKS
 from dkv.paxos.snapshots.donor import SnapshotDonor
 from dkv.paxos.snapshots.receiver import SnapshotReceiver
 from dkv.replies import OK
 from dkv.sim.simulated_generations import SimulatedGenerations
+from dkv.state_messages import SnapshotRequest
 from tests.sim.planted import Plant
 from tests.sim.planted import plant as plant_in
 

@@ -12,7 +12,6 @@ from dkv.messages import (
     Accept,
     Accepted,
     ChosenMark,
-    ChosenSlots,
     ChosenThrough,
     Heartbeat,
     Prepare,
@@ -26,6 +25,7 @@ from dkv.sim.picture.picture import picture
 from dkv.sim.picture.sheet import GAP_PIXELS_MAX, Axis, Sheet
 from dkv.sim.run import run
 from dkv.sim.trace import Happening
+from dkv.state_messages import ChosenSlots
 
 B, C = Ballot(1, 1), Ballot(2, 2)
 PROMISE = Promise(C, 0, 0, 7, 0, 1, ())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import messages as m
+from dkv import state_messages as s
 from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
 from dkv.ballot import Ballot
 from dkv.gateway import gateway
@@ -75,17 +76,17 @@ STORED = {
     m.Barrier(4, 7, 24): "84181a04071818",
     m.Confirm(BALLOT, 7): "83181b8219012c0207",
     m.Confirmed(BALLOT, 7): "83181c8219012c0207",
-    m.ReadChosen(6): "82181d06",
-    m.ChosenSlots(6, ((), (BATCH,)), 7): "84181e0682808185011bffffffffffffffff041a0001117044626c6f6207",
-    m.CompactedThrough(7): "82182f07",
-    m.AppliedDigest(7, bytes(16)): "83182d0750" + "00" * 16,
-    m.StateCheck(300): "82183519012c",
-    m.StateDigest(300, bytes(16), 7): "84183619012c50" + "00" * 16 + "07",
-    m.SnapshotRequest((3, 7), 6): "83183082030706",
-    m.SnapshotChunk((3, 7), 6, 300, ((b"A", b"1"), (b"S", b"")), 70_000): "8618318203070619012c"
+    s.ReadChosen(6): "82181d06",
+    s.ChosenSlots(6, ((), (BATCH,)), 7): "84181e0682808185011bffffffffffffffff041a0001117044626c6f6207",
+    s.CompactedThrough(7): "82182f07",
+    s.AppliedDigest(7, bytes(16)): "83182d0750" + "00" * 16,
+    s.StateCheck(300): "82183519012c",
+    s.StateDigest(300, bytes(16), 7): "84183619012c50" + "00" * 16 + "07",
+    s.SnapshotRequest((3, 7), 6): "83183082030706",
+    s.SnapshotChunk((3, 7), 6, 300, ((b"A", b"1"), (b"S", b"")), 70_000): "8618318203070619012c"
     "828241414131824153401a00011170",
-    m.SnapshotRefused((3, 7), "busy"): "8318328203076462757379",
-    m.SnapshotTaken((3, 7), 300): "83183382030719012c",
+    s.SnapshotRefused((3, 7), "busy"): "8318328203076462757379",
+    s.SnapshotTaken((3, 7), 300): "83183382030719012c",
     m.Poll(1, 6): "83181f0106",
     m.PollAnswer(1, False): "83182001f4",
     m.Resigned(BALLOT): "8218218219012c02",
@@ -137,7 +138,12 @@ class Tags(SynchronousTestCase):
 
     def test_every_message_between_nodes_has_a_tag(self) -> None:
         """A class without a tag works on one node and is lost between two."""
-        travelling = {cls for _, cls in inspect.getmembers(m, inspect.isclass) if cls.__module__ == m.__name__}
+        travelling = {
+            cls
+            for module in (m, s)
+            for _, cls in inspect.getmembers(module, inspect.isclass)
+            if cls.__module__ == module.__name__
+        }
         self.assertEqual(set(TAGS.values()), travelling | {Hello, Refused, RefusedForGood, Alive})
 
     def test_numbers_are_unique(self) -> None:
@@ -179,7 +185,7 @@ class Tags(SynchronousTestCase):
         for mode, spoken in SPOKEN.items():
             for cls in spoken:
                 self.assertIn(cls, get_args(known[mode][ROUTES[cls][1]]), mode)
-        self.assertEqual(decode(encode(m.ReadChosen(1)))[:2], (CATCHUP, ACCEPTOR))
+        self.assertEqual(decode(encode(s.ReadChosen(1)))[:2], (CATCHUP, ACCEPTOR))
         self.assertEqual(decode(encode(Alive()))[:2], (MESH, MESH))
 
 
@@ -276,7 +282,7 @@ class Refusals(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """A handler can add one to any number and store it: no negatives, floats, booleans, bignums."""
-        self.assertEqual(decode(cbor2.dumps((29, COUNT_MAX)))[2], m.ReadChosen(COUNT_MAX))
+        self.assertEqual(decode(cbor2.dumps((29, COUNT_MAX)))[2], s.ReadChosen(COUNT_MAX))
         for number in (-1, COUNT_MAX + 1, 2**64, 1.0, True, None, "5", b"5", [5]):
             self.refuse_array(29, number)
 

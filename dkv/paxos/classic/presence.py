@@ -11,7 +11,16 @@ from typing import assert_never
 
 from dkv.actor import GATEWAY, Address, Turn
 from dkv.ballot import ZERO
-from dkv.events import DiskMeasured, LeaderIs, PeerDown, PeerHeard, PeerUp, Progress, PromiseRaised, TimerFired
+from dkv.client_events import LeaderIs
+from dkv.events import (
+    DiskMeasured,
+    PeerDown,
+    PeerHeard,
+    PeerUp,
+    Progress,
+    PromiseRaised,
+    TimerFired,
+)
 from dkv.messages import DiskSpace
 from dkv.paxos.hearing import Hearing
 from dkv.paxos.space import Space

@@ -11,7 +11,7 @@ from struct import Struct
 from zlib import crc32
 
 from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, DIGEST, DIGEST_BYTES, pack_number
-from dkv.messages import SnapshotChunk
+from dkv.state_messages import SnapshotChunk
 
 MARKS = frozenset((APPLIED_THROUGH, DIGEST))
 """The keys without which a state does not say what it is."""

@@ -15,9 +15,9 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import LEARNER, Address, StateView, Turn
 from dkv.events import HoldLog, TimerFired
-from dkv.messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 from dkv.paxos.snapshots.chunks import checksum_after, pairs_bytes
 from dkv.settings import Limits, Timings
+from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 
 DonorMessage = SnapshotRequest | SnapshotTaken | TimerFired
 

@@ -22,21 +22,21 @@ from typing import assert_never
 
 from dkv import noted
 from dkv.actor import CATCHUP, DONOR, LEARNER, Address, Turn
+from dkv.client_events import LeaderIs
 from dkv.events import (
     CaughtUp,
     FetchSnapshot,
     Install,
     Installed,
-    LeaderIs,
     Outdated,
     SnapshotFetched,
     StateWritten,
     TimerFired,
 )
 from dkv.identity import Identity
-from dkv.messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 from dkv.paxos.snapshots.chunks import ChunkCheck, pairs_bytes
 from dkv.settings import Limits, Timings
+from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 
 _FromThisNode = FetchSnapshot | StateWritten | Installed | Outdated | CaughtUp | LeaderIs
 ReceiverMessage = SnapshotChunk | SnapshotRefused | _FromThisNode | TimerFired

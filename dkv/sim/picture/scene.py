@@ -15,7 +15,6 @@ from dkv.messages import (
     AcceptSlot,
     ChosenMark,
     ChosenOtherwise,
-    ChosenSlots,
     ChosenThrough,
     DiskSpace,
     Heartbeat,
@@ -30,6 +29,7 @@ from dkv.messages import (
     SlotSettled,
 )
 from dkv.sim.trace import Happening
+from dkv.state_messages import ChosenSlots
 
 CRASHES = ("crash", "ended", "wipe")
 FAULTS = (*CRASHES, "leap", "slow", "stuck", "broken", "full", "flip")

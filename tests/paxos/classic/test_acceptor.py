@@ -25,7 +25,6 @@ from dkv.messages import (
     AcceptedSlot,
     AcceptSlot,
     ChosenMark,
-    ChosenSlots,
     ChosenThrough,
     Confirm,
     NackSlot,
@@ -39,6 +38,7 @@ from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.classic.acceptor import OFFERS_MAX, ClassicAcceptor
 from dkv.records import SlotRecord, Value, unpack_record
 from dkv.settings import Limits, Timings
+from dkv.state_messages import ChosenSlots
 from tests.paxos.test_acceptor import ALL_SEEN, MEMBERS, proposer, value
 from tests.turns import FakeTurn, inject
 

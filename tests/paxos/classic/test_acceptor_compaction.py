@@ -7,8 +7,9 @@ from typing import Any
 from dkv.actor import CATCHUP, LEARNER, Address
 from dkv.events import Compacted, Learn, Learned, TimerFired
 from dkv.keys import COMPACTED, RECORD, pack_compacted, slot_of
-from dkv.messages import AcceptSlot, ChosenSlots, CompactedThrough, PrepareSlot, ReadChosen, SlotChosen, SlotSettled
+from dkv.messages import AcceptSlot, PrepareSlot, SlotChosen, SlotSettled
 from dkv.records import NO_DIGEST
+from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 from tests.paxos.classic.test_acceptor import B2, B3, B4, OneAcceptor
 from tests.paxos.test_acceptor import proposer, value
 

@@ -8,16 +8,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, Address
 from dkv.ballot import ZERO
+from dkv.client_events import LeaderIs, QuorumHeard, ShortOfSpace
 from dkv.events import (
     DiskMeasured,
-    LeaderIs,
     PeerDown,
     PeerHeard,
     PeerUp,
     Progress,
     PromiseRaised,
-    QuorumHeard,
-    ShortOfSpace,
     TimerFired,
 )
 from dkv.messages import DiskSpace

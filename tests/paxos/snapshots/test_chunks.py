@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import APPLIED_THROUGH, DIGEST, PROMISE, STATE, pack_number
-from dkv.messages import SnapshotChunk
 from dkv.paxos.snapshots.chunks import ChunkCheck, checksum_after, pairs_bytes
+from dkv.state_messages import SnapshotChunk
 from tests.paxos.snapshots.transfer import chunks, state
 
 T = (3, 1)

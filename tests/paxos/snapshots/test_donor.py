@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import LEARNER, Address
 from dkv.events import HoldLog, TimerFired
 from dkv.keys import STATE
-from dkv.messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 from dkv.paxos.snapshots.donor import BUSY, LOOKS, NOT_UNDER_WAY, TIMER, SnapshotDonor
 from dkv.settings import KIB, Limits, Timings
+from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 from tests.paxos.snapshots.transfer import chunks, donor, receiver, state
 from tests.turns import FakeTurn, inject
 

@@ -9,20 +9,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, Address
 from dkv.ballot import Ballot
+from dkv.client_events import LeaderIs
 from dkv.events import (
     CaughtUp,
     FetchSnapshot,
     Install,
     Installed,
-    LeaderIs,
     Outdated,
     SnapshotFetched,
     StateWritten,
     TimerFired,
 )
-from dkv.messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken
 from dkv.paxos.snapshots.receiver import TIMER, SnapshotReceiver
 from dkv.settings import Limits, Timings
+from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken
 from tests.paxos.snapshots.transfer import ME, chunks, donor, receiver, state
 from tests.turns import FakeTurn, inject
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dkv.actor import DONOR, RECEIVER, Address
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, BATCH_MARK, DIGEST, STATE, TOKEN, pack_number
-from dkv.messages import SnapshotChunk, Transfer
 from dkv.paxos.snapshots.chunks import checksum_after
+from dkv.state_messages import SnapshotChunk, Transfer
 
 ME = Identity("blue", 1, 0xB1, 3)
 

@@ -1,0 +1,121 @@
+"""The messages of clients' requests that stay inside one node: gateway, learner and clients (``dkv.events``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dkv.ballot import Ballot
+from dkv.records import Entry, ShortDisk
+from dkv.replies import Local, Result
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderIs:
+    """The leader is ``node`` in ``ballot``; node 0 says that none is known."""
+
+    node: int
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumHeard:
+    """Whether a majority of the members, this node included, was heard lately."""
+
+    heard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShortOfSpace:
+    """The decision for the whole cluster: writes that grow data are refused while any ``disks`` are named."""
+
+    disks: tuple[ShortDisk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchApplied:
+    """The gateway's own batch (boot, ``seq``) took effect; one result per entry of it."""
+
+    seq: int
+    results: list[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The gateway's own batches up to ``seq`` took effect in slots that a snapshot stands for: no results are known."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Evaluate the read ``entries`` once every slot up to ``through`` is applied."""
+
+    number: int
+    through: int
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResults:
+    """The results of read ``number``, one per entry."""
+
+    number: int
+    results: list[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The learner has applied the log that its acceptor held at the start, up to ``through``: the node can serve."""
+
+    through: int
+
+
+class Requests(NamedTuple):
+    """Requests of one connection, in order: entries for the log, and ``Local`` replies that keep their place.
+
+    ``writes`` and ``reads`` count the entries; ``size`` is the size of the requests on the wire, in bytes.
+    """
+
+    connection: int
+    items: list[Entry | Local]
+    writes: int
+    reads: int
+    size: int
+
+
+class Replies(NamedTuple):
+    """Replies to the oldest unanswered requests of one connection, in order, and the bytes those had taken."""
+
+    connection: int
+    replies: Sequence[Result | Local]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRequests:
+    """The requests of all connections since the last message, in order: one turn of the gateway handles them all."""
+
+    requests: list[Requests]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReplies:
+    """All replies of one turn of the gateway, in order."""
+
+    replies: list[Replies]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGone:
+    """The connection is closed: nobody waits for its replies."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepliesUnread:
+    """Whether too many replies wait for clients to read them, so that no more should be made."""
+
+    full: bool

@@ -1,0 +1,37 @@
+"""What an actor knows of the members: whom to send to, and who decides which slot, as its learner says (MembersAre)."""
+
+from __future__ import annotations
+
+from dkv.configurations import Configuration, Configurations
+from dkv.events import MembersAre
+
+
+class KnownMembers:
+    """The members as ``node`` knows them. Slots up to ``applied``, at least, are applied.
+
+    ``others`` are all members but the node itself that decide or follow the next slots: they are sent to. ``in_force``
+    is the set that decides the next slot.
+    """
+
+    def __init__(self, node: int, configurations: Configurations, applied: int = 0) -> None:
+        self._node = node
+        self._take(configurations, applied)
+
+    def update(self, message: MembersAre) -> None:
+        """The log has come to another set, or one has taken force."""
+        self._take(message.configurations, message.applied)
+
+    def of(self, slot: int) -> Configuration:
+        """As ``Configurations.of``."""
+        return self.configurations.of(slot)
+
+    def is_known(self, node: int) -> bool:
+        """Whether a node is a member of the set in force or of one that follows."""
+        return node in self.all
+
+    def _take(self, configurations: Configurations, applied: int) -> None:
+        self.configurations = configurations
+        self.applied = applied
+        self.in_force = configurations.in_force(applied)
+        self.all = configurations.known(applied)
+        self.others = tuple(sorted(self.all - {self._node}))
