@@ -12,6 +12,7 @@ entry                                  meaning
 ``[IDMP_UNCHECKED, producer, op, ...]`` the same, but answered as the write that used the token: of formats 1 and 2
 ``[IDMP_NEW]``                          make a producer; its name
 ``[IDMP_REPEAT, producer, op, hash]``   the stored answer to the write with that token and hash; executes nothing
+``[MEMBERS, base, operation, ...]``     change the members (``dkv.kv.membership``); ``OK`` and the slot
 ====================================== ==========================================================
 
 The numbers are part of the stored format: an entry of the log keeps its meaning for ever.
@@ -23,12 +24,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from dkv.kv.membership import describe_change
 from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 from dkv.records import Entry, UncheckedEntry
 from dkv.replies import Error
 from dkv.settings import Limits
 
-PUT, APPEND, DELETE, GET, IDMP_UNCHECKED, IDMP_NEW, IDMP, IDMP_REPEAT = 1, 2, 3, 4, 5, 6, 7, 8
+PUT, APPEND, DELETE, GET, IDMP_UNCHECKED, IDMP_NEW, IDMP, IDMP_REPEAT, MEMBERS = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 _OP = re.compile(rb"[1-9][0-9]{0,18}")
 
@@ -164,7 +166,7 @@ def interpret(words: list[bytes], limits: Limits) -> Entry | Error | None:
     return command.build(words, limits)
 
 
-_NAMES = {PUT: b"PUT", APPEND: b"APPEND", DELETE: b"DELETE", GET: b"GET"}
+_NAMES = {PUT: b"PUT", APPEND: b"APPEND", DELETE: b"DELETE", GET: b"GET", MEMBERS: b"MEMBERS"}
 _NAMES |= dict.fromkeys((IDMP, IDMP_UNCHECKED, IDMP_NEW, IDMP_REPEAT), b"IDMP")
 
 
@@ -179,6 +181,8 @@ def describe(entry: UncheckedEntry) -> list[bytes]:
             return [b"IDMP", producer, b"%d" % op, b"?"]
         case [code] if code == IDMP_NEW:
             return [b"IDMP", b"NEW"]
+        case [code, *_] if code == MEMBERS:
+            return [b"MEMBERS", *describe_change(entry)]
         case [code, bytes() as key, bytes() as suffix, int()] if code == APPEND:
             return [b"APPEND", key, suffix]
         case [code, *arguments] if code in (PUT, DELETE, GET) and arguments:

@@ -14,12 +14,14 @@ from dkv.kv.commands import (
     IDMP,
     IDMP_NEW,
     IDMP_UNCHECKED,
+    MEMBERS,
     PUT,
     describe,
     interpret,
     takes,
     wrong_number_of_arguments,
 )
+from dkv.kv.membership import REMOVE
 from dkv.records import UncheckedEntry
 from dkv.replies import Error
 from dkv.settings import Limits
@@ -78,6 +80,7 @@ class InterpretTests(SynchronousTestCase):
             ([GET, b"k"], [b"GET", b"k"]),
             ([IDMP_NEW], [b"IDMP", b"NEW"]),
             ([IDMP, b"p", 7, [DELETE, b"a"]], [b"IDMP", b"p", b"7", b"DELETE", b"a"]),
+            ([MEMBERS, 0, [REMOVE, 3]], [b"MEMBERS", b"0", b"REMOVE", b"3"]),
         ]
         no_entries: list[UncheckedEntry] = [[], [99], [True, b"k"], ["GET", b"k"], [GET], [GET, 1], [APPEND, b"k"]]
         for entry, words in shown + [(each, [b"?"]) for each in no_entries]:
