@@ -44,7 +44,7 @@ def add_actors(
     add(ACCEPTOR, ClassicAcceptor(node, ids, limits, timings) if classic else Acceptor(node, ids, limits))
     add(LEARNER, Learner(identity, ids, limits, timings, Machine(decode_entries, bounds)))
     add(PROPOSER, ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, ids, limits, timings))
-    add(ELECTOR, Presence(node, ids, timings) if classic else Elector(node, ids, limits, timings))
+    add(ELECTOR, Presence(node, configurations, timings) if classic else Elector(node, configurations, limits, timings))
     add(CATCHUP, Catchup(node, ids, timings))
     add(DONOR, SnapshotDonor(node, ids, limits, timings))
     add(RECEIVER, SnapshotReceiver(identity, ids, limits, timings))

@@ -14,17 +14,18 @@ them the leader asks its proposer for a read barrier, and each follower learns w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import assert_never
 
 from dkv import noted
 from dkv.actor import ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.client_events import LeaderIs
+from dkv.client_events import LeaderIs, Replayed
+from dkv.configurations import Configurations
 from dkv.events import (
     Campaign,
     DiskMeasured,
     Leading,
+    MembersAre,
     PeerDown,
     PeerHeard,
     PeerUp,
@@ -37,11 +38,9 @@ from dkv.events import (
 from dkv.messages import Barrier, DiskSpace, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
 from dkv.paxos.contenders import Contenders
 from dkv.paxos.election_timer import ElectionTimer
-from dkv.paxos.hearing import Hearing
+from dkv.paxos.electorate import Electorate
 from dkv.paxos.heartbeats import Heartbeats
-from dkv.paxos.poll_grants import PollGrants
 from dkv.paxos.proof import Proof
-from dkv.paxos.quorum import is_quorum
 from dkv.paxos.space import Space
 from dkv.paxos.standing import (
     Follower,
@@ -59,7 +58,7 @@ from dkv.paxos.standing import (
 from dkv.settings import Limits, Timings
 
 _FromElectors = Heartbeat | HeartbeatAck | Poll | PollAnswer | Resigned | DiskSpace
-_FromThisNode = Leading | Stopped | Barrier | PromiseRaised | Progress
+_FromThisNode = Leading | Stopped | Barrier | PromiseRaised | Progress | Replayed | MembersAre
 _FromTheHost = PeerHeard | PeerUp | PeerDown | DiskMeasured | TimerFired
 ElectorMessage = _FromElectors | _FromThisNode | _FromTheHost
 
@@ -68,34 +67,29 @@ HASTE_SECONDS = (0.02, 0.15)
 
 
 class Elector:
-    """One elector of the cluster; ``node`` is its own id, ``members`` are all ids."""
+    """One elector of the cluster; ``node`` is its own id."""
 
-    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+    def __init__(self, node: int, configurations: Configurations, limits: Limits, timings: Timings) -> None:
         self._node = node
-        self._members = tuple(sorted(members))
-        self._others = tuple(member for member in self._members if member != node)
-        self._limits = limits
         self._timings = timings
         self._standing: Standing = Leaderless()
         self._highest_led = ZERO
-        self._chosen_through: int | None = None  # None: this node's acceptor does not vote yet
-        self._compacted_through = 0
-        self._hearing = Hearing(node, self._members, timings)
+        self._electorate = Electorate(node, configurations, limits, timings)
+        self._members = self._electorate.members
+        self._hearing = self._electorate.hearing
+        self._grants = self._electorate.grants
         self._boots: dict[int, int] = {}
         self._timer = ElectionTimer(timings)
-        self._grants = PollGrants(node, self._members)
         self._contenders = Contenders(self._hearing, timings)
-        self._heartbeats = Heartbeats(node, self._others)
+        self._heartbeats = Heartbeats(node)
         self._proof = Proof()
-        self._space = Space(node, self._others)
+        self._space = Space(node)
 
     def start(self, turn: Turn) -> None:
         """Begin to wait for a leader."""
         self._grants.start(turn.random.getrandbits(32))
-        if self._others:
+        if not self._electorate.is_sole_voter:
             self._timer.wait_at_random(turn)
-        else:
-            self._timer.wait(turn, 0.0)
         self._hearing.start(turn)
 
     def receive(self, turn: Turn, sender: Address, message: ElectorMessage) -> None:
@@ -107,33 +101,42 @@ class Elector:
                 self._on_heartbeat(turn, sender, message)
             case HeartbeatAck():
                 self._on_heartbeat_ack(turn, sender, message)
-            case Barrier():
-                self._on_barrier(turn, message)
             case Poll():
                 self._on_poll(turn, sender, message)
             case PollAnswer():
                 self._on_poll_answer(turn, sender, message)
             case Resigned():
                 self._on_resigned(turn, sender, message)
-            case Leading():
-                self._on_leading(turn, message)
-            case Stopped():
-                self._on_stopped(turn, message)
-            case PromiseRaised():
-                self._on_promise_raised(turn, message)
-            case Progress():
-                self._chosen_through = message.chosen_through
-                self._compacted_through = message.compacted_through
+            case DiskSpace():
+                self._space.said(sender.node, message, turn.now)
             case PeerUp():
                 self._on_peer_up(turn, message)
             case PeerDown():
                 self._on_peer_down(turn, message)
-            case DiskSpace():
-                self._space.said(sender.node, message, turn.now)
             case DiskMeasured():
-                self._space.measured(turn, message)
+                self._space.measured(turn, message, self._members.others)
             case TimerFired():
                 self._on_timer(turn, message)
+            case _:
+                self._receive_here(turn, message)
+
+    def _receive_here(self, turn: Turn, message: _FromThisNode) -> None:
+        """React to what another actor of this node says."""
+        match message:
+            case Leading():
+                self._on_leading(turn, message)
+            case Stopped():
+                self._on_stopped(turn, message)
+            case Barrier():
+                self._on_barrier(turn, message)
+            case PromiseRaised():
+                self._on_promise_raised(turn, message)
+            case Progress():
+                self._electorate.progress = message
+            case Replayed():
+                self._on_replayed(turn)
+            case MembersAre():
+                self._members.update(message)
             case _:
                 assert_never(message)
 
@@ -226,6 +229,12 @@ class Elector:
 
     # --- polling and campaigning ---
 
+    def _on_replayed(self, turn: Turn) -> None:
+        """The state is that of the log by now, so this node may campaign; at once if nobody else has a vote."""
+        self._electorate.replayed = True
+        if self._electorate.is_sole_voter:
+            self._timer.wait(turn, 0.0)
+
     def _on_poll(self, turn: Turn, sender: Address, message: Poll) -> None:
         """A candidate asks for an election. A leader that asks for one leads no more, whatever is heard of it."""
         if self._follows(sender.node):
@@ -234,16 +243,11 @@ class Elector:
 
     def _would_grant(self, now: float, candidate: int, poll: Poll) -> bool:
         """Whether an election would help. To answer yes binds this node to nothing."""
-        if self._chosen_through is None:
-            return False  # Its acceptor does not vote, so its word counts for nothing (B12).
         if self._hears_leader(now):
             return False  # A node that alone lost the leader must not depose it (B19).
         if self._campaigns(now) or self._contenders.rival_of(candidate, now):
             return False  # Somebody is about to lead: campaigns that cross end each other.
-        if poll.chosen_through < self._compacted_through:
-            return False  # It lacks slots that nobody may have any more: its phase 1 might find no end.
-        # Nor to a candidate far behind: its catch-up would be an outage.
-        return poll.chosen_through + self._limits.poll_lag_slots_max >= self._chosen_through
+        return self._electorate.welcomes(candidate, poll)
 
     def _poll(self, turn: Turn) -> None:
         """Nobody led for a full timeout: ask all members whether they would grant an election."""
@@ -251,10 +255,11 @@ class Elector:
             self._tell_lost(turn, self._standing.ballot, f"silent for {turn.now - self._standing.heard_at:.3f} s")
             self._standing = leader_lost(self._standing)
         self._timer.wait_at_random(turn)
-        if self._chosen_through is None:
-            return  # The own acceptor could not promise the ballot (B12).
-        poll = Poll(self._grants.open(), self._chosen_through)
-        for node in self._others:
+        progress = self._electorate.progress
+        if progress is None or not self._electorate.may_campaign:
+            return
+        poll = Poll(self._grants.open(), progress.chosen_through)
+        for node in self._members.others:
             turn.send(Address(node, ELECTOR), poll)
         self._campaign_if_granted(turn)
 
@@ -266,7 +271,7 @@ class Elector:
     def _campaign_if_granted(self, turn: Turn) -> None:
         if isinstance(self._standing, Leader) or self._hears_leader(turn.now):
             return  # A leader was found since this node asked.
-        if self._grants.quorum:
+        if self._electorate.granted:
             self._grants.close()
             self._standing = poll_granted(self._standing, turn.now)
             turn.send(self._here(PROPOSER), Campaign())
@@ -281,7 +286,7 @@ class Elector:
         if message.ballot < self._highest_led:
             turn.send(self._here(PROPOSER), StepDown(f"node {self._highest_led.node} leads in {self._highest_led}"))
             return
-        self._standing = proposer_leads(message.ballot, self._others, turn.now)
+        self._standing = proposer_leads(message.ballot, self._members.others, turn.now)
         self._tell_leader(turn, message.ballot)
         self._beat(turn, self._standing)
 
@@ -293,8 +298,8 @@ class Elector:
             standing.answered[sender.node] = message.beat
 
     def _beat(self, turn: Turn, leader: Leader) -> None:
-        self._space.decide(turn)
-        self._heartbeats.send_all(turn, leader, self._space.short)
+        self._space.decide(turn, self._members.in_force.voters)
+        self._heartbeats.send_all(turn, leader, self._members.others, self._space.short)
         self._proof.ask(self._heartbeats.number, turn.now)
 
     def _on_stopped(self, turn: Turn, message: Stopped) -> None:
@@ -309,7 +314,7 @@ class Elector:
             return  # A candidate that was overtaken has nothing to give up: the other one goes on.
         if overtaken and self._contenders.may_lead(message.by, turn.now):
             return  # Overtaking it in turn, both could go on like that for ever.
-        for node in self._others:
+        for node in self._members.others:
             turn.send(Address(node, ELECTOR), Resigned(message.ballot))
         if overtaken and not self._hears_leader(turn.now):
             self._poll(turn)
@@ -350,11 +355,11 @@ class Elector:
             self._timer.wait_at_random(turn)
         if leader is not None:
             answered = leader.answers.within(turn.now, self._timings.election_seconds_max)
-            if is_quorum(answered | {self._node}, self._members):
+            if self._electorate.supports(answered):
                 self._beat(turn, leader)
             else:
                 turn.send(self._here(PROPOSER), StepDown("no quorum answers its heartbeats"))
-        self._hearing.look(turn)
+        self._hearing.look(turn, self._members.in_force)
 
     def _here(self, role: str) -> Address:
         return Address(self._node, role)

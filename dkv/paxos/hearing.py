@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dkv import noted
 from dkv.actor import GATEWAY, Address, Turn
 from dkv.client_events import QuorumHeard
-from dkv.paxos.quorum import is_quorum
+from dkv.configurations import Configuration
 from dkv.settings import Timings
 
 
@@ -46,12 +46,11 @@ class Signs:
 
 
 class Hearing:
-    """What node ``node`` hears of the ``members``, looked at with each tick of its timer."""
+    """What node ``node`` hears of the other members, looked at with each tick of its timer."""
 
-    def __init__(self, node: int, members: Iterable[int], timings: Timings) -> None:
+    def __init__(self, node: int, timings: Timings) -> None:
         self.signs = Signs()
         self._node = node
-        self._members = tuple(members)
         self._timings = timings
         self._quorum = True
         self._ticked_at = 0.0
@@ -81,10 +80,10 @@ class Hearing:
         """Whether ``node`` was heard of late."""
         return node in self.signs.within(now, self._timings.silence_seconds)
 
-    def look(self, turn: Turn) -> bool:
-        """Whether a quorum is heard, this node included; the gateway is told when that changes."""
+    def look(self, turn: Turn, in_force: Configuration) -> bool:
+        """Whether a quorum of the set in force is heard, this node included; the gateway is told when that changes."""
         heard = self.signs.within(turn.now, self._timings.silence_seconds)
-        quorum = is_quorum(heard | {self._node}, self._members)
+        quorum = in_force.decides(heard | {self._node})
         if quorum != self._quorum:
             self._quorum = quorum
             turn.note(noted.quorum_heard if quorum else noted.quorum_lost, heard=sorted(heard))

@@ -14,15 +14,14 @@ NO_BOOT = 0
 
 
 class Heartbeats:
-    """The heartbeats of node ``node`` to the ``others``; their numbers count on from one lead of this life to the next.
+    """The heartbeats of node ``node``; their numbers count on from one lead of this life to the next.
 
     Each one asks the node's own proposer for a barrier of the same number. The Confirms behind it leave in the same
     write as the heartbeats, so that the proof of being able to serve costs no messages of its own (B41).
     """
 
-    def __init__(self, node: int, others: Iterable[int]) -> None:
+    def __init__(self, node: int) -> None:
         self._node = node
-        self._others = tuple(others)
         self._barrier = Barrier(NO_BOOT, 0, 0)
         self._short: tuple[ShortDisk, ...] = ()
         self.number = 0
@@ -31,11 +30,11 @@ class Heartbeats:
         """A quorum has confirmed the ballot since heartbeat ``barrier.number``: the next heartbeats say so."""
         self._barrier = barrier
 
-    def send_all(self, turn: Turn, leader: Leader, short: tuple[ShortDisk, ...]) -> None:
-        """The next heartbeat, to everybody; it names the disks that are ``short`` of space."""
+    def send_all(self, turn: Turn, leader: Leader, others: Iterable[int], short: tuple[ShortDisk, ...]) -> None:
+        """The next heartbeat, to all ``others``; it names the disks that are ``short`` of space."""
         self.number += 1
         self._short = short
-        for node in self._others:
+        for node in others:
             self.send(turn, leader, node)
         turn.send(Address(self._node, PROPOSER), BarrierRequest(NO_BOOT, self.number))
 

@@ -10,12 +10,13 @@ class KnownMembers:
     """The members as ``node`` knows them. Slots up to ``applied``, at least, are applied.
 
     ``others`` are all members but the node itself that decide or follow the next slots: they are sent to. ``in_force``
-    is the set that decides the next slot.
+    is the set that decides the next slot, ``each`` that set and those that follow it.
     """
 
     def __init__(self, node: int, configurations: Configurations, applied: int = 0) -> None:
         self._node = node
-        self._take(configurations, applied)
+        # The set that decides slot 1 may be forgotten. What is applied here is heard of with the first MembersAre.
+        self._take(configurations, max(applied, configurations.sets[0].from_slot - 1))
 
     def update(self, message: MembersAre) -> None:
         """The log has come to another set, or one has taken force."""
@@ -33,5 +34,6 @@ class KnownMembers:
         self.configurations = configurations
         self.applied = applied
         self.in_force = configurations.in_force(applied)
+        self.each = configurations.each(applied)
         self.all = configurations.known(applied)
         self.others = tuple(sorted(self.all - {self._node}))

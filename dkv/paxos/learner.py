@@ -15,7 +15,7 @@ from sys import maxsize
 from typing import Protocol, assert_never
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, CHECKER, GATEWAY, PROPOSER, RECEIVER, Address, Turn
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
 from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
 from dkv.events import (
     Applied,
@@ -151,7 +151,8 @@ class Learner:
         elif self._replaying:
             self._replaying = False
             turn.note(noted.replayed, applied_through=self._applied_through)
-            turn.send(self._here(GATEWAY), Replayed(self._applied_through))
+            for role in (GATEWAY, ELECTOR):
+                turn.send(self._here(role), Replayed(self._applied_through))
 
     def _apply(self, turn: Turn, value: Value) -> None:
         me, executed = self._identity, self._machine.executed

@@ -2,8 +2,9 @@
 
 Every node measures its own disk, and tells all others whether it is short of space. A node decides nothing by its own
 measure: if it did, a client would be refused on one node and served on the next one, whose writes fill the first node's
-disk all the same. The leader decides for all, by the words that it has heard, and its heartbeats carry the decision. In
-classic mode nobody leads. There each node decides by all words, which are the same for all but for a moment.
+disk all the same. The leader decides for all, by the words of voters that it has heard, and its heartbeats carry the
+decision. In classic mode nobody leads. There each node decides by these words, which are the same for all but for a
+moment.
 
 Nothing here is needed for safety, and nothing is on disk. A word that is not repeated counts for ``WORD_SECONDS``: the
 disk of a node that is down gets no fuller, and must not keep the others from their work for ever.
@@ -11,7 +12,7 @@ disk of a node that is down gets no fuller, and must not keep the others from th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dkv import noted
 from dkv.actor import CHECKER, ELECTOR, GATEWAY, Address, Turn
@@ -24,32 +25,34 @@ WORD_SECONDS = 10.0
 
 
 class Space:
-    """What node ``node`` has heard of all disks, its own included; ``others`` are the other members."""
+    """What node ``node`` has heard of all disks, its own included."""
 
-    def __init__(self, node: int, others: Iterable[int]) -> None:
+    def __init__(self, node: int) -> None:
         self.short: tuple[ShortDisk, ...] = ()
         """The decision in force here: while any disk is named, writes that grow data are refused."""
         self._node = node
-        self._others = tuple(others)
         self._words: dict[int, tuple[DiskSpace, float]] = {}
 
-    def measured(self, turn: Turn, message: DiskMeasured) -> None:
-        """The host has measured this node's disk: tell everybody."""
+    def measured(self, turn: Turn, message: DiskMeasured, others: Iterable[int]) -> None:
+        """The host has measured this node's disk: tell all ``others``."""
         word = DiskSpace(message.free_bytes, message.wanted_bytes, message.short)
         self.said(self._node, word, turn.now)
-        for node in self._others:
+        for node in others:
             turn.send(Address(node, ELECTOR), word)
 
     def said(self, node: int, word: DiskSpace, now: float) -> None:
         """``node`` says how much room its disk has."""
         self._words[node] = (word, now)
 
-    def decide(self, turn: Turn) -> None:
-        """Decide by all words that still count: for a leader, and for every node of classic mode."""
+    def decide(self, turn: Turn, voters: Collection[int]) -> None:
+        """Decide by the words of ``voters`` that still count: for a leader, and for every node of classic mode.
+
+        The small disk of a standby, or of a node that was removed, must not stop the work of all.
+        """
         words = [
             (node, word)
             for node, (word, said_at) in sorted(self._words.items())
-            if word.short and turn.now - said_at < WORD_SECONDS
+            if node in voters and word.short and turn.now - said_at < WORD_SECONDS
         ]
         self.obey(turn, tuple(ShortDisk(node, word.free_bytes, word.wanted_bytes) for node, word in words))
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
-from dkv.client_events import LeaderIs
+from dkv.client_events import LeaderIs, Replayed
+from dkv.configurations import first_configurations
 from dkv.events import (
     Campaign,
     Leading,
@@ -51,11 +52,16 @@ class OneElector(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.elector = Elector(1, self.members, Limits(poll_lag_slots_max=100), TIMINGS)
+        self.elector = Elector(1, first_configurations(self.members), Limits(poll_lag_slots_max=100), TIMINGS)
         self.elector.start(self.turn)
-        self.give(here(ACCEPTOR), Progress(500, 0))
+        self.may_campaign()
         for node in (2, 3):
             self.give(elector(node), PeerUp(node, 0xB0 + node, 1))
+
+    def may_campaign(self) -> None:
+        """The acceptor votes, and the log is replayed."""
+        self.give(here(ACCEPTOR), Progress(500, 0))
+        self.give(here(LEARNER), Replayed(500))
 
     def give(self, sender: Address, message: Any) -> list[tuple[Address, Any]]:
         """Inject; what is sent."""
@@ -207,9 +213,9 @@ class PollTests(OneElector):
 
     def test_asks_again(self) -> None:
         """A poll that was lost is followed by another, which says how far this node is; each counts by itself."""
-        self.elector = Elector(1, (1, 2, 3, 4, 5), Limits(), TIMINGS)
+        self.elector = Elector(1, first_configurations(range(1, 6)), Limits(), TIMINGS)
         self.elector.start(self.turn)
-        self.give(here(ACCEPTOR), Progress(500, 0))
+        self.may_campaign()
         number = self.poll()
         self.assertEqual(self.answer(2, number), [])
         sent = self.fire("election")
@@ -229,9 +235,9 @@ class PollTests(OneElector):
         waits, numbers = set(), set()
         for seed in range(8):
             self.turn.random = Random(seed)
-            self.elector = Elector(1, self.members, Limits(), TIMINGS)
+            self.elector = Elector(1, first_configurations(self.members), Limits(), TIMINGS)
             self.elector.start(self.turn)
-            self.give(here(ACCEPTOR), Progress(500, 0))
+            self.may_campaign()
             waits.add(self.turn.timers["election"] - self.turn.now)
             numbers.add(self.poll())
         self.assertEqual((len(waits), len(numbers)), (8, 8))
@@ -293,7 +299,7 @@ class PollTests(OneElector):
 
     def test_b12_a_node_that_does_not_vote_takes_no_part(self) -> None:
         """It cannot promise, so it can neither lead nor tell others to."""
-        self.elector = Elector(1, self.members, Limits(), TIMINGS)
+        self.elector = Elector(1, first_configurations(self.members), Limits(), TIMINGS)
         self.elector.start(self.turn)
         self.assertFalse(self.granted(2, through=10**6))
         self.assertEqual([message for _, message in self.fire("election")], [])
@@ -311,7 +317,7 @@ class PollTests(OneElector):
         for began in (0.25, 100.0):
             for late, noted in ((0.49, []), (0.51, ["paused"])):
                 self.turn = FakeTurn(began)
-                self.elector = Elector(1, self.members, Limits(), TIMINGS)
+                self.elector = Elector(1, first_configurations(self.members), Limits(), TIMINGS)
                 self.elector.start(self.turn)
                 self.turn.now += TIMINGS.heartbeat_seconds + late * TIMINGS.election_seconds_min
                 self.give(here(ELECTOR), TimerFired("tick"))

@@ -6,11 +6,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import GATEWAY, Address
 from dkv.client_events import QuorumHeard
+from dkv.configurations import first_configurations
 from dkv.paxos.hearing import Hearing, Signs
 from dkv.settings import Timings
 from tests.turns import FakeTurn
 
 TIMINGS = Timings()
+OF_THREE = first_configurations((1, 2, 3)).newest
 
 
 class SignsTests(SynchronousTestCase):
@@ -36,16 +38,16 @@ class SignsTests(SynchronousTestCase):
 class HearingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.hearing = Hearing(1, (1, 2, 3), TIMINGS)
+        self.hearing = Hearing(1, TIMINGS)
         self.hearing.start(self.turn)
 
     def test_told_once(self) -> None:
         """Clients are told CLUSTERDOWN where no quorum is heard; the gateway takes one to be heard at first."""
-        self.assertFalse(self.hearing.look(self.turn))
-        self.assertFalse(self.hearing.look(self.turn))
+        self.assertFalse(self.hearing.look(self.turn, OF_THREE))
+        self.assertFalse(self.hearing.look(self.turn, OF_THREE))
         self.assertEqual(self.turn.take(), [(Address(1, GATEWAY), QuorumHeard(False))])
         self.hearing.signs.came(3, self.turn.now)
-        self.assertTrue(self.hearing.look(self.turn))
+        self.assertTrue(self.hearing.look(self.turn, OF_THREE))
         self.assertEqual(self.turn.take(), [(Address(1, GATEWAY), QuorumHeard(True))])
         self.assertEqual((self.hearing.hears(3, self.turn.now), self.hearing.hears(2, self.turn.now)), (True, False))
 
@@ -59,4 +61,4 @@ class HearingTests(SynchronousTestCase):
             self.hearing.tick_in(self.turn, seconds)
             self.turn.now += seconds + 0.51 * TIMINGS.election_seconds_min + TIMINGS.silence_seconds
             self.assertTrue(self.hearing.paused(self.turn))
-            self.assertTrue(self.hearing.look(self.turn))
+            self.assertTrue(self.hearing.look(self.turn, OF_THREE))

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CHECKER, GATEWAY, PROPOSER, RECEIVER, Address
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
 from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
 from dkv.events import (
@@ -189,7 +189,7 @@ class InstallTests(SynchronousTestCase):
         """A node that was down for long serves as soon as its state is in force."""
         self.node = Node(ME, replays=True)
         self.install(5)
-        self.assertEqual(self.node.give(ChosenSlots(6, (), 3)), [(GATEWAY, Replayed(5))])
+        self.assertEqual(self.node.give(ChosenSlots(6, (), 3)), [(role, Replayed(5)) for role in (GATEWAY, ELECTOR)])
 
     def test_digests(self) -> None:
         """It is compared with its peers as before, from the snapshot's slot on."""

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, Address
+from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, Address
 from dkv.client_events import ShortOfSpace
-from dkv.events import DiskMeasured, Leading
+from dkv.configurations import Configuration, Configurations
+from dkv.events import DiskMeasured, Leading, MembersAre
 from dkv.messages import DiskSpace, Heartbeat, HeartbeatAck
 from dkv.paxos.space import WORD_SECONDS, Space
 from dkv.records import ShortDisk
@@ -26,29 +27,37 @@ class SpaceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.space = Space(1, (2, 3))
+        self.space = Space(1)
 
     def decided(self) -> list[int]:
         """The nodes whose disks are short by a decision that is made now."""
-        self.space.decide(self.turn)
+        self.space.decide(self.turn, (1, 2, 3))
         return [disk.node for disk in self.space.short]
 
     def test_all_are_told(self) -> None:
         """The leader of the next minute must know of every disk, too."""
-        self.space.measured(self.turn, OWN_FULL)
+        self.space.measured(self.turn, OWN_FULL, (2, 3))
         self.assertEqual(self.turn.take(), [(elector(2), FULL), (elector(3), FULL)])
 
     def test_by_all_words(self) -> None:
         """The own disk counts like any other, and each has its figures in the refusal."""
         self.assertEqual(self.decided(), [])
         self.space.said(3, FULL, self.turn.now)
-        self.space.measured(self.turn, OWN_FULL)
+        self.space.measured(self.turn, OWN_FULL, (2, 3))
         self.space.said(2, ROOMY, self.turn.now)
         self.assertEqual(self.decided(), [1, 3])
         self.assertEqual(self.space.short, (ShortDisk(1, 5, 12), ShortDisk(3, 5, 12)))
-        self.space.measured(self.turn, OWN_ROOMY)
+        self.space.measured(self.turn, OWN_ROOMY, (2, 3))
         self.space.said(3, ROOMY, self.turn.now)
         self.assertEqual(self.decided(), [])
+
+    def test_voters_alone_decide(self) -> None:
+        """The small disk of a standby, or of a node that was removed, must not stop the writes of all."""
+        self.space.said(3, FULL, self.turn.now)
+        self.space.decide(self.turn, (1, 2))
+        self.assertEqual(self.space.short, ())
+        self.space.decide(self.turn, (1, 3))
+        self.assertEqual(self.space.short, (ShortDisk(3, 5, 12),))
 
     def test_a_node_that_is_down(self) -> None:
         """Its disk gets no fuller, and the others must not refuse for ever because of its last word."""
@@ -68,27 +77,27 @@ class SpaceTests(SynchronousTestCase):
         """Gateway and checker hear of each change, the log of another disk; not again and again of the same."""
         self.space.said(2, FULL, self.turn.now)
         for _ in range(3):
-            self.space.decide(self.turn)
+            self.space.decide(self.turn, (1, 2, 3))
         self.assertEqual(self.turn.take(), self.both(ShortDisk(2, 5, 12)))
         self.space.said(2, DiskSpace(4, 12, True), self.turn.now)
-        self.space.decide(self.turn)
+        self.space.decide(self.turn, (1, 2, 3))
         self.assertEqual(self.turn.take(), self.both(ShortDisk(2, 4, 12)))
         self.space.said(2, ROOMY, self.turn.now)
-        self.space.decide(self.turn)
+        self.space.decide(self.turn, (1, 2, 3))
         self.assertEqual(self.turn.take(), self.both())
         self.assertEqual(self.turn.notes, [("growth_refused", {"disks": [2], "free_bytes": 5}), ("growth_served", {})])
 
     @given(st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.floats(0, WORD_SECONDS)), max_size=12))
     def test_against_the_rule(self, words: list[tuple[int, bool, float]]) -> None:
         """Short are the disks whose nodes said so last, and not too long ago."""
-        space, turn, said = Space(1, (2, 3)), FakeTurn(), []
+        space, turn, said = Space(1), FakeTurn(), []
         for node, short, seconds in words:
             space.said(node, FULL if short else ROOMY, turn.now)
             said.append((node, short, turn.now))
             turn.now += seconds
         last = {node: (short, at) for node, short, at in said}
         expected = [node for node, (short, at) in sorted(last.items()) if short and turn.now - at < WORD_SECONDS]
-        space.decide(turn)
+        space.decide(turn, (1, 2, 3))
         self.assertEqual([disk.node for disk in space.short], expected)
 
 
@@ -146,12 +155,25 @@ class OfElectorsTests(OneElector):
         sent = self.lead(B3)
         self.assertEqual(self.beats(sent), [(2, (ShortDisk(3, 5, 12),)), (3, (ShortDisk(3, 5, 12),))])
 
+    def test_members_come_and_go(self) -> None:
+        """A standby hears of the disks and says nothing that counts; once it is a voter its disk counts like any."""
+        standby = Configuration(10, 74, frozenset((1, 2)), frozenset((3,)))
+        self.give(here(LEARNER), MembersAre(Configurations((standby,), (), 3), 100))
+        self.lead()
+        self.assertEqual(self.give(here(HOST), OWN_ROOMY), [(elector(2), ROOMY), (elector(3), ROOMY)])
+        self.give(elector(3), FULL)
+        self.assertEqual(self.beats(self.fire("tick")), [(2, ()), (3, ())])
+        promoted = Configuration(110, 174, frozenset((1, 2, 3)))
+        self.give(here(LEARNER), MembersAre(Configurations((standby, promoted), (), 3), 173))
+        short = (ShortDisk(3, 5, 12),)
+        self.assertEqual(self.beats(self.fire("tick")), [(2, short), (3, short)])
+
     def test_one_beat_one_decision(self) -> None:
         """A peer that comes up hears the last beat as the others did: equal beats say equal things."""
         self.lead()
         self.give(elector(3), FULL)
         self.turn.take()
-        self.elector._space.decide(self.turn)
+        self.elector._space.decide(self.turn, (1, 2, 3))
         self.elector._heartbeats.send(self.turn, self.elector._standing, 2)  # type: ignore[arg-type]  # it leads
         self.assertEqual(self.beats(self.turn.take()), [(2, ())])
 

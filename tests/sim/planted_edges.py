@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from dkv.ballot import ZERO
-from dkv.events import CaughtUp
+from dkv.events import CaughtUp, Progress
 from dkv.gateway.gateway import Gateway
 from dkv.host.host import Host
 from dkv.messages import Barrier
@@ -33,9 +33,9 @@ def b19_no_poll() -> Iterator[None]:
 
     def poll(self: Elector, turn: Any) -> None:
         self._timer.wait_at_random(turn)
-        if self._chosen_through is not None:
+        if self._electorate.may_campaign:
             number = self._grants.open()
-            for node in self._members:
+            for node in self._members.all:
                 self._grants.add(node, number)
             self._campaign_if_granted(turn)
 
@@ -134,7 +134,7 @@ def waits_for_a_leader_it_knew() -> Iterator[None]:
     poll = Elector._poll
 
     def poll_if_new(self: Elector, turn: Any) -> None:
-        if self._chosen_through and self._highest_led == ZERO:
+        if (self._electorate.progress or Progress(0, 0)).chosen_through and self._highest_led == ZERO:
             self._timer.wait_at_random(turn)
         else:
             poll(self, turn)

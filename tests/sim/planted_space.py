@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -22,8 +22,8 @@ def judged_by_each_node() -> Iterator[None]:
     """Each node refuses by the measure of its own disk, whatever the leader decides."""
     obey, measured = Space.obey, Space.measured
 
-    def judge(self: Space, turn: Any, message: DiskMeasured) -> None:
-        measured(self, turn, message)
+    def judge(self: Space, turn: Any, message: DiskMeasured, others: Iterable[int]) -> None:
+        measured(self, turn, message, others)
         disk = ShortDisk(self._node, message.free_bytes, message.wanted_bytes)
         obey(self, turn, (disk,) if message.short else ())
 

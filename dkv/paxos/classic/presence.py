@@ -6,14 +6,15 @@ grow data while any disk is short of space. Nothing here is needed for safety, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import assert_never
 
 from dkv.actor import GATEWAY, Address, Turn
 from dkv.ballot import ZERO
-from dkv.client_events import LeaderIs
+from dkv.client_events import LeaderIs, Replayed
+from dkv.configurations import Configurations
 from dkv.events import (
     DiskMeasured,
+    MembersAre,
     PeerDown,
     PeerHeard,
     PeerUp,
@@ -23,21 +24,23 @@ from dkv.events import (
 )
 from dkv.messages import DiskSpace
 from dkv.paxos.hearing import Hearing
+from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.space import Space
 from dkv.settings import Timings
 
-PresenceMessage = PeerHeard | PeerUp | PeerDown | Progress | PromiseRaised | DiskSpace | DiskMeasured | TimerFired
+_FromThisNode = Progress | PromiseRaised | Replayed | MembersAre
+PresenceMessage = PeerHeard | PeerUp | PeerDown | _FromThisNode | DiskSpace | DiskMeasured | TimerFired
 
 
 class Presence:
-    """Whom node ``node`` hears; ``members`` are all ids."""
+    """Whom node ``node`` hears."""
 
-    def __init__(self, node: int, members: Iterable[int], timings: Timings) -> None:
-        members = tuple(members)
+    def __init__(self, node: int, configurations: Configurations, timings: Timings) -> None:
         self._node = node
+        self._members = KnownMembers(node, configurations)
         self._timings = timings
-        self._hearing = Hearing(node, members, timings)
-        self._space = Space(node, (member for member in members if member != node))
+        self._hearing = Hearing(node, timings)
+        self._space = Space(node)
         self._votes = False
         self._at_work = False
 
@@ -58,14 +61,16 @@ class Presence:
                 self._votes = True
                 if self._hearing.signs:
                     self._look(turn)
-            case PromiseRaised():
+            case MembersAre():
+                self._members.update(message)
+            case PromiseRaised() | Replayed():
                 return  # which matters to leaders
             case DiskSpace():
                 self._space.said(sender.node, message, turn.now)
-                self._space.decide(turn)
+                self._decide_space(turn)
             case DiskMeasured():
-                self._space.measured(turn, message)
-                self._space.decide(turn)
+                self._space.measured(turn, message, self._members.others)
+                self._decide_space(turn)
             case TimerFired():
                 self._on_timer(turn)
             case _:
@@ -75,12 +80,15 @@ class Presence:
         """The tick, at which silence is noticed."""
         self._hearing.paused(turn)
         self._look(turn)
-        self._space.decide(turn)  # a word that was not repeated may count no more
+        self._decide_space(turn)  # a word that was not repeated may count no more
         self._hearing.tick_in(turn, self._timings.heartbeat_seconds)
 
     def _look(self, turn: Turn) -> None:
         """Tell the gateway when work can be done, and when not: the node in LeaderIs is its own, or none."""
-        at_work = self._hearing.look(turn) and self._votes
+        at_work = self._hearing.look(turn, self._members.in_force) and self._votes
         if at_work != self._at_work:
             self._at_work = at_work
             turn.send(Address(self._node, GATEWAY), LeaderIs(self._node if at_work else 0, ZERO))
+
+    def _decide_space(self, turn: Turn) -> None:
+        self._space.decide(turn, self._members.in_force.voters)

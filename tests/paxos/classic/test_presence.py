@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, Address
 from dkv.ballot import ZERO
 from dkv.client_events import LeaderIs, QuorumHeard, ShortOfSpace
+from dkv.configurations import first_configurations
 from dkv.events import (
     DiskMeasured,
     PeerDown,
@@ -33,7 +34,7 @@ class PresenceTests(SynchronousTestCase):
     def begin(self, members: tuple[int, ...] = (1, 2, 3)) -> None:
         """A new life."""
         self.turn = FakeTurn()
-        self.presence = Presence(1, members, TIMINGS)
+        self.presence = Presence(1, first_configurations(members), TIMINGS)
         self.presence.start(self.turn)
 
     def setUp(self) -> None:
