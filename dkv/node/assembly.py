@@ -48,6 +48,6 @@ def add_actors(
     add(CATCHUP, Catchup(node, ids, timings))
     add(DONOR, SnapshotDonor(node, ids, limits, timings))
     add(RECEIVER, SnapshotReceiver(identity, ids, limits, timings))
-    add(CHECKER, StateChecker(node, ids, limits, timings))
+    add(CHECKER, StateChecker(node, configurations, limits, timings))
     add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
     add(CLIENTS, clients)

@@ -4,8 +4,9 @@ Digests of the log (``digests``) do not show an apply that went wrong, nor a pai
 all nodes make a digest of their whole state as it is on disk, after one slot that they agree on, and tell each other.
 It is made in the background: a view of the state is read piece by piece, under a byte rate (ADR 0011).
 
-A node that differs from a quorum of members which agree with each other fences itself, as it cannot be right. A node
-that differs from fewer says so and goes on: a bad replica must not make the good ones give up (B38).
+A node that differs from a quorum of the voters, at least from two that agree with each other, fences itself: it cannot
+be right. A node that differs from fewer says so and goes on: a bad replica must not make the good ones give up (B38),
+and the only voter of a cluster may be the bad one.
 
 A check belongs to a slot. The node that begins one names a slot a little ahead of what it has applied, so that the
 others can still stop there; in an idle cluster it is the last one. A node that has passed it already, or that restarts,
@@ -24,23 +25,24 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import CHECKER, LEARNER, Address, Fenced, StateView, Turn
 from dkv.client_events import ShortOfSpace
+from dkv.configurations import Configurations
 from dkv.events import (
     AppliedThrough,
     Captured,
     CaptureMissed,
     CaptureState,
     Installed,
+    MembersAre,
     ReportApplied,
     TimerFired,
 )
-from dkv.paxos.quorum import is_quorum
+from dkv.paxos.known_members import KnownMembers
 from dkv.settings import Limits, Timings
 from dkv.state_messages import StateCheck, StateDigest
 from dkv.state_sum import StateSum
 
-CheckerMessage = (
-    StateCheck | StateDigest | AppliedThrough | Captured | CaptureMissed | Installed | ShortOfSpace | TimerFired
-)
+_FromLearner = AppliedThrough | Captured | CaptureMissed | Installed | MembersAre
+CheckerMessage = StateCheck | StateDigest | _FromLearner | ShortOfSpace | TimerFired
 
 LEAD_SECONDS = 1.0
 """A slot that is applied this much later, at the rate of now, can be reached by all nodes."""
@@ -51,6 +53,9 @@ PIECE_BYTES = 32 * 1024
 KEPT = 4
 """How many checks are remembered, of this node and of each peer: some finish later than others."""
 
+AGREEING_MIN = 2
+"""So many voters must agree on another state, at least, before a node fences itself."""
+
 BEGIN = "begin"
 LEAD = "lead"
 READ = "read"
@@ -58,15 +63,17 @@ COMPARE = "compare"
 
 
 class StateChecker:
-    """The state checker of node ``node``; ``members`` are all ids."""
+    """The state checker of node ``node``."""
 
-    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+    def __init__(self, node: int, configurations: Configurations, limits: Limits, timings: Timings) -> None:
         self._node = node
-        self._members = frozenset(members)
+        self._members = KnownMembers(node, configurations)
         self._seconds = timings.state_check_seconds
         self._bytes_per_second = limits.state_check_bytes_per_second
         self._measured: int | None = None
         """What was applied when this node began to choose a slot; None before that is known."""
+        self._checking = False
+        """Whether checks are planned: there is no use in them while no other node is known."""
         self._choosing = False
         self._short = False
         self._awaited: int | None = None
@@ -80,7 +87,11 @@ class StateChecker:
 
     def start(self, turn: Turn) -> None:
         """Nothing to load. The first check comes sooner than the next ones: a node may never run for long."""
-        if self._seconds and len(self._members) > 1:
+        self._plan_first(turn)
+
+    def _plan_first(self, turn: Turn) -> None:
+        if self._seconds and self._members.others and not self._checking:
+            self._checking = True
             turn.set_timer(BEGIN, turn.random.uniform(0.0, self._seconds))
 
     def receive(self, turn: Turn, sender: Address, message: CheckerMessage) -> None:
@@ -98,12 +109,21 @@ class StateChecker:
                 self._on_missed(turn, message)
             case Installed():
                 self._end(turn)
+            case MembersAre():
+                self._on_members_are(turn, message)
             case ShortOfSpace():
                 self._on_short_of_space(turn, message)
             case TimerFired():
                 self._on_timer(turn, message)
             case _:
                 assert_never(message)
+
+    def _on_members_are(self, turn: Turn, message: MembersAre) -> None:
+        """Nodes come and go: what those that are gone have said counts for nothing any more."""
+        self._members.update(message)
+        self._claims = {node: said for node, said in self._claims.items() if self._members.is_known(node)}
+        self._differing &= self._members.all
+        self._plan_first(turn)
 
     def _on_timer(self, turn: Turn, message: TimerFired) -> None:
         if message.name == READ:
@@ -147,7 +167,7 @@ class StateChecker:
 
     def _on_check(self, turn: Turn, sender: Address, message: StateCheck) -> None:
         """A peer begins a check. If two begin at the same time, the later slot can be reached by more nodes."""
-        if sender.node not in self._members or self._short or self._view is not None:
+        if not self._members.is_known(sender.node) or self._short or self._view is not None:
             return  # One check at a time.
         if self._awaited is None or message.slot > self._awaited:
             self._await(turn, message.slot)
@@ -210,7 +230,7 @@ class StateChecker:
 
     def _on_digest(self, turn: Turn, sender: Address, message: StateDigest) -> None:
         """A peer has summed its state: compare now, or when this node has summed its own."""
-        if sender.node in self._members:
+        if self._members.is_known(sender.node):
             self._claims.setdefault(sender.node, deque(maxlen=KEPT)).append(message)
             self._compare(turn, sender.node, message.slot)
 
@@ -233,13 +253,14 @@ class StateChecker:
             turn.note(noted.state_differs, peer=node, slot=slot, differing=sorted(self._differing))
         turn.note(noted.state_compared, slot=slot, pairs=own.count, peer=node, same=claim == own)
         if claim != own:
-            same = [each for each in self._claims if _of_slot(self._claims[each], slot) == claim]
-            if is_quorum(same, self._members):
+            newest = self._members.configurations.newest
+            same = [each for each in newest.voters & self._claims.keys() if _of_slot(self._claims[each], slot) == claim]
+            if newest.decides(same) and len(same) >= AGREEING_MIN:
                 others = ", ".join(map(str, sorted(same)))
                 raise Fenced(f"the state here after slot {slot} is not that of nodes {others}")
 
     def _tell(self, turn: Turn, message: StateCheck | StateDigest) -> None:
-        for node in sorted(self._members - {self._node}):
+        for node in self._members.others:
             turn.send(Address(node, CHECKER), message)
 
     def _learner(self) -> Address:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import CHECKER, LEARNER, Address, Fenced
 from dkv.client_events import ShortOfSpace
+from dkv.configurations import Configuration, Configurations, first_configurations
 from dkv.events import (
     AppliedThrough,
     Captured,
     CaptureMissed,
     CaptureState,
     Installed,
+    MembersAre,
     ReportApplied,
     TimerFired,
 )
@@ -52,8 +55,8 @@ class Checker:
 
     def __init__(self, size: int = 3, **timings: float) -> None:
         self.turn = FakeTurn()
-        self.members = range(1, size + 1)
-        self.checker = StateChecker(1, self.members, Limits(), Timings(**timings))
+        self.members: Sequence[int] = range(1, size + 1)
+        self.checker = StateChecker(1, first_configurations(self.members), Limits(), Timings(**timings))
         self.checker.start(self.turn)
 
     def give(self, message: Any, sender: Address = HERE) -> list[tuple[Address, Any]]:
@@ -333,3 +336,63 @@ class ComparisonTests(SynchronousTestCase):
         self.assertEqual(node.turn.noted(), ["state_differs"])
         node.summed(50)
         self.assertEqual(len(node.turn.measures), 1)
+
+
+class MembersTests(SynchronousTestCase):
+    """Whom it tells and believes while members change."""
+
+    def members_are(self, node: Checker, voters: tuple[int, ...], standbys: tuple[int, ...] = ()) -> None:
+        """A set is in force."""
+        newest = Configuration(10, 74, frozenset(voters), frozenset(standbys))
+        node.members = sorted(newest.members)
+        self.assertEqual(node.give(MembersAre(Configurations((newest,), (), 9), 100)), [])
+
+    def test_all_members_are_told(self) -> None:
+        """The state of a standby is compared before it votes, not when it is relied on."""
+        node = Checker()
+        self.members_are(node, (1, 2, 4), (5,))
+        node.hear(2, StateCheck(7))
+        node.give(Captured(view_at(7)))
+        self.assertEqual(node.give(TimerFired(READ)), node.to_peers(digest(7)))
+        self.assertEqual(node.members, [1, 2, 4, 5])
+
+    def test_strangers_are_not_heard(self) -> None:
+        """A node that was removed begins no check, and what it said of its state is forgotten."""
+        node = Checker()
+        node.summed()
+        node.hear(3, OTHER)
+        node.hear(3, digest(9, {}))
+        self.members_are(node, (1, 2, 4))
+        self.assertEqual(node.hear(3, StateCheck(9)), [])
+        node.summed(9)
+        node.hear(3, OTHER)
+        node.hear(2, OTHER)
+        self.assertEqual(node.turn.notes[-1], ("state_differs", {"peer": 2, "slot": 7, "differing": [2]}))
+
+    def test_b38_voters_alone_decide(self) -> None:
+        """Standbys that differ are no reason to fence a voter, however many they are."""
+        node = Checker(5)
+        self.members_are(node, (1, 2, 3), (4, 5))
+        node.summed()
+        for peer in (2, 4, 5):
+            node.hear(peer, OTHER)
+        self.assertRaises(Fenced, node.hear, 3, OTHER)
+
+    def test_b38_one_voter_is_not_enough(self) -> None:
+        """The only voter is the bad replica: the good standbys must not give their directories up for it."""
+        node = Checker()
+        self.members_are(node, (2,), (1, 3))
+        node.summed()
+        node.hear(2, OTHER)
+        node.hear(3, OTHER)
+        self.assertEqual(node.turn.noted(), ["state_differs", "state_differs"])
+
+    def test_begins_when_there_are_others(self) -> None:
+        """A cluster of one has nothing to compare with; it begins when it grows, and plans no second time."""
+        node = Checker(1)
+        self.assertEqual(node.turn.timers, {})
+        self.members_are(node, (1,), (2,))
+        planned = dict(node.turn.timers)
+        self.assertEqual(list(planned), [BEGIN])
+        self.members_are(node, (1, 2))
+        self.assertEqual(node.turn.timers, planned)
