@@ -112,7 +112,7 @@ def may_serve(*, at: float, through: int) -> None:
 
 @_note("info", ACCEPTOR)
 def voting(*, members: str) -> None:
-    """Every other member has been met once, so this node votes from now on."""
+    """This node votes from now on: every other first member has met it, or the log names its directory."""
 
 
 @_note(MEASURE, ACCEPTOR)
@@ -122,7 +122,7 @@ def votes() -> None:
 
 @_note("warning", ACCEPTOR)
 def vote_withheld(*, ballot: Ballot, unseen: list[int]) -> None:
-    """This node was asked to vote and does not: it has not met the members in ``unseen`` yet."""
+    """This node was asked to vote and does not: it has not met those in ``unseen``, or the log names no such node."""
 
 
 @_note(MEASURE, ACCEPTOR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Actor
 from dkv.configurations import Configurations
@@ -34,20 +34,27 @@ def add_actors(
     clients: Actor,
     bounds: Bounds = BOUNDS,
     mode: str = LEADER,
+    hints: Collection[int] = (),
 ) -> None:
     """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies.
 
     ``configurations`` are the sets of members as the state on disk has them, or the first ones. ``mode`` is the
-    cluster's way to agree: in classic mode no node leads, and other actors play three of the roles.
+    cluster's way to agree: in classic mode no node leads, and other actors play three of the roles. ``hints`` are the
+    peers that a node which joins asks for the log until that names it.
     """
     ids, node, classic = tuple(sorted(configurations.newest.voters)), identity.node, mode == CLASSIC
-    add(ACCEPTOR, ClassicAcceptor(node, ids, limits, timings) if classic else Acceptor(node, ids, limits))
+    add(
+        ACCEPTOR,
+        ClassicAcceptor(identity, configurations, limits, timings)
+        if classic
+        else Acceptor(identity, configurations, limits),
+    )
     add(LEARNER, Learner(identity, ids, limits, timings, Machine(decode_entries, bounds)))
     add(PROPOSER, ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, ids, limits, timings))
     add(ELECTOR, Presence(node, configurations, timings) if classic else Elector(node, configurations, limits, timings))
-    add(CATCHUP, Catchup(node, ids, timings))
-    add(DONOR, SnapshotDonor(node, ids, limits, timings))
-    add(RECEIVER, SnapshotReceiver(identity, ids, limits, timings))
+    add(CATCHUP, Catchup(node, configurations, timings, hints))
+    add(DONOR, SnapshotDonor(node, configurations, limits, timings))
+    add(RECEIVER, SnapshotReceiver(identity, configurations, limits, timings, hints))
     add(CHECKER, StateChecker(node, configurations, limits, timings))
     add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
     add(CLIENTS, clients)

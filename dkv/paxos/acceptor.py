@@ -8,8 +8,8 @@ State: one promised ballot, valid for every slot, and the log. Invariants: the p
 acceptor tells others is on disk before they hear it (I2, which the host sees to); a Promise reports every record above
 ``chosen_through`` (I4); accepting raises the promise (B5); a chosen slot is never given another value (B7).
 
-It does not vote until it has stored the incarnation of every member, once in the life of its directory. A node whose
-disk was lost and initialised anew is refused by its peers, so it never gets there (B12).
+It does not vote until the log names its directory, or, as a first member, until it has stored the incarnation of every
+other one. A node whose disk was lost and initialised anew gets to neither (B12, ``dkv.paxos.met_members``).
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import ZERO, Ballot
+from dkv.configurations import Configurations
 from dkv.events import (
     Applied,
     Compacted,
     Learn,
     Learned,
+    MembersAre,
     Missing,
     PeerMet,
     PeerUp,
@@ -32,6 +34,7 @@ from dkv.events import (
     PromiseRaised,
     TimerFired,
 )
+from dkv.identity import Identity
 from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, pack_ballot, unpack_ballot
 from dkv.messages import (
     Accept,
@@ -46,7 +49,8 @@ from dkv.messages import (
     Promise,
     Voted,
 )
-from dkv.paxos.members import Members
+from dkv.paxos.known_members import KnownMembers
+from dkv.paxos.met_members import MetMembers
 from dkv.paxos.slot_log import SlotLog
 from dkv.paxos.vote_count import VoteCount
 from dkv.records import SlotRecord, value_bytes
@@ -54,7 +58,7 @@ from dkv.settings import Limits
 from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 
 _FromNodes = Prepare | Accept | ChosenMark | Confirm | ReadChosen | Voted
-AcceptorMessage = _FromNodes | Learn | Applied | Compacted | PeerMet | PeerUp | TimerFired
+AcceptorMessage = _FromNodes | Learn | Applied | Compacted | MembersAre | PeerMet | PeerUp | TimerFired
 
 PROGRESS_SLOTS = 256
 """How far ``chosen_through`` moves between two reports to the elector, which needs it only roughly."""
@@ -69,12 +73,12 @@ _NOTHING = Voted(ZERO, 0)
 
 
 class Acceptor:
-    """One acceptor of the cluster; ``node`` is its own id, ``members`` are all ids."""
+    """The acceptor of the node that ``identity`` names."""
 
-    def __init__(self, node: int, members: Iterable[int], limits: Limits) -> None:
-        self._node = node
-        self._others = tuple(member for member in sorted(members) if member != node)
-        self._members = Members(self._others)
+    def __init__(self, identity: Identity, configurations: Configurations, limits: Limits) -> None:
+        self._node = identity.node
+        self._members = KnownMembers(identity.node, configurations)
+        self._met = MetMembers(identity, configurations)
         self._limits = limits
         self._promised = ZERO
         self._log = SlotLog(limits.erasures_max)
@@ -106,16 +110,18 @@ class Acceptor:
             case Compacted():
                 self._on_compacted(turn, message)
             case Voted():
-                self._members.voted(turn, sender.node, message)
+                self._met.voted(turn, sender.node, message)
             case PeerMet():
-                self._members.met(turn, message)
+                self._met.met(turn, message)
             case PeerUp():
                 self._on_peer_up(turn, message)
+            case MembersAre():
+                self._on_members_are(turn, message)
             case TimerFired("erase"):
                 self._erase(turn)
             case TimerFired():
                 self._telling = False
-                self._tell_votes(turn, self._others)
+                self._tell_votes(turn, self._members.others)
             case _:
                 assert_never(message)
 
@@ -124,7 +130,7 @@ class Acceptor:
         stored = turn.load(PROMISE)
         if stored is not None:
             self._promised = Ballot(*unpack_ballot(stored))
-        self._members.start(turn)
+        self._met.start(turn)
         self._count.start(turn)
         self._log.start(turn)
         self._pushed_through = self._log.chosen_through
@@ -151,7 +157,7 @@ class Acceptor:
 
     @property
     def _voting(self) -> bool:
-        return not self._members.unseen
+        return self._met.may_vote
 
     def _may_vote(self, turn: Turn, sender: Address, ballot: Ballot) -> bool:
         """Whether this acceptor may vote in ``ballot``. A proposer that was overtaken is told so."""
@@ -166,7 +172,7 @@ class Acceptor:
     def _withhold(self, turn: Turn, ballot: Ballot) -> None:
         if not self._withheld:
             self._withheld = True
-            turn.note(noted.vote_withheld, ballot=ballot, unseen=sorted(self._members.unseen))
+            turn.note(noted.vote_withheld, ballot=ballot, unseen=sorted(self._met.unseen))
 
     # --- phase 1 ---
 
@@ -333,11 +339,19 @@ class Acceptor:
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
         """A member is connected: tell it the votes of this disk. If it is new, one member fewer is waited for."""
         self._tell_votes(turn, (message.node,))
-        if message.node not in self._members.unseen:
-            return
-        self._members.up(turn, message)
-        if self._voting:
+        voted_before = self._voting
+        self._met.up(turn, message)
+        if self._voting and not voted_before:
             turn.note(noted.voting, members="all seen")
+            self._report_progress(turn)
+
+    def _on_members_are(self, turn: Turn, message: MembersAre) -> None:
+        """The log says who the members are, and perhaps that this directory is one of them."""
+        voted_before = self._voting
+        self._members.update(message)
+        self._met.named(message.configurations.record(self._node))
+        if self._voting and not voted_before:
+            turn.note(noted.voting, members="named by the log")
             self._report_progress(turn)
 
     @property

@@ -10,36 +10,42 @@ the receiver of its node for a snapshot, waits for it, and goes on behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import assert_never
 
 from dkv import noted
 from dkv.actor import ACCEPTOR, PROPOSER, RECEIVER, Address, Turn
+from dkv.configurations import Configurations
 from dkv.events import (
     CatchUp,
     CaughtUp,
     FetchSnapshot,
     Learn,
     Learned,
+    MembersAre,
     Missing,
     SnapshotFetched,
     TimerFired,
 )
+from dkv.paxos.sources import Sources
 from dkv.settings import Timings
 from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 
 DOUBLINGS_MAX = 3
 """How often the time allowed for an answer is doubled. A slow answer asked of several peers comes several times."""
 
-CatchupMessage = Missing | CatchUp | ChosenSlots | CompactedThrough | Learned | SnapshotFetched | TimerFired
+_FromThisNode = Missing | CatchUp | Learned | SnapshotFetched | MembersAre
+CatchupMessage = _FromThisNode | ChosenSlots | CompactedThrough | TimerFired
 
 
 class Catchup:
-    """The catch-up of node ``node``; ``members`` are all ids."""
+    """The catch-up of node ``node``; ``hints`` are the peers of a node that joins (``Sources``)."""
 
-    def __init__(self, node: int, members: Iterable[int], timings: Timings) -> None:
+    def __init__(
+        self, node: int, configurations: Configurations, timings: Timings, hints: Collection[int] = ()
+    ) -> None:
         self._node = node
-        self._peers = [member for member in sorted(members) if member != node]
+        self._sources = Sources(node, configurations, hints)
         self._timings = timings
         self._next_slot = 1  # the first slot not held here, as last heard from the acceptor
         self._target = 0
@@ -73,6 +79,8 @@ class Catchup:
                 self._on_learned(turn, message)
             case SnapshotFetched():
                 self._on_snapshot_fetched(turn, message)
+            case MembersAre():
+                self._sources.update(message)
             case TimerFired():
                 self._on_timer(turn, message)
             case _:
@@ -124,24 +132,21 @@ class Catchup:
         self._ask(turn)
 
     def _ask(self, turn: Turn) -> None:
-        if self._peer not in self._peers:
-            self._turn_to_next_peer()
+        if self._peer not in self._sources.peers:
+            self._peer = self._sources.after(self._peer)
         self._asked_slot = self._next_slot
-        turn.send(Address(self._peer, ACCEPTOR), ReadChosen(self._next_slot))
+        if self._peer:  # The only member of all has nobody to ask: the timer looks again.
+            turn.send(Address(self._peer, ACCEPTOR), ReadChosen(self._next_slot))
         turn.set_timer("retry", self._timings.catchup_retry_seconds * 2 ** min(self._retries, DOUBLINGS_MAX))
 
     def _ask_another(self, turn: Turn) -> None:
         """This peer did not help: turn to the next one, or to a snapshot if no log of the others has the slot."""
         self._of_no_help.add(self._peer)
-        if self._compacted and self._of_no_help.issuperset(self._peers):
+        if self._compacted and self._of_no_help.issuperset(self._sources.peers):
             self._fetch_snapshot(turn)
         else:
-            self._turn_to_next_peer()
+            self._peer = self._sources.after(self._peer)
             self._ask(turn)
-
-    def _turn_to_next_peer(self) -> None:
-        later = [peer for peer in self._peers if peer > self._peer]
-        self._peer = (later or self._peers)[0]
 
     def _on_chosen_slots(self, turn: Turn, sender: Address, message: ChosenSlots) -> None:
         """A peer answers: the acceptor stores the values before anything else counts them."""

@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced
 from dkv.ballot import Ballot
+from dkv.configurations import first_configurations
 from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
-from dkv.identity import Acquaintance, pack_acquaintance
+from dkv.identity import Acquaintance, Identity, pack_acquaintance
 from dkv.keys import CHOSEN_THROUGH, PROMISE, VOTE_COUNT, member_key, pack_ballot, pack_number, record_key
 from dkv.messages import (
     Accept,
@@ -31,14 +32,19 @@ from dkv.settings import Limits
 from dkv.state_messages import ChosenSlots, ReadChosen
 from tests.turns import FakeTurn, inject
 
-MEMBERS = (1, 2, 3)
+MEMBERS = first_configurations((1, 2, 3))
 B1, B2, B3, B4 = Ballot(1, 1), Ballot(2, 2), Ballot(3, 3), Ballot(4, 1)
-ALL_SEEN = {member_key(node): pack_number(0xB0 + node) for node in MEMBERS}
+ALL_SEEN = {member_key(node): pack_number(0xB0 + node) for node in (1, 2, 3)}
 
 
 def value(text: str) -> Value:
     """A value of one batch."""
     return (Batch(2, 0xB2, 1, 1, text.encode()),)
+
+
+def identity(node: int) -> Identity:
+    """A life of a node."""
+    return Identity("blue", node, 0xB0 + node, 3)
 
 
 def proposer(node: int) -> Address:
@@ -58,7 +64,7 @@ class OneAcceptor(SynchronousTestCase):
     def begin(self, stored: Mapping[bytes, bytes]) -> list[tuple[Address, Any]]:
         """A life on what is stored; what it says first."""
         self.turn = FakeTurn(stored=dict(stored))
-        self.acceptor = Acceptor(1, MEMBERS, self.limits)
+        self.acceptor = Acceptor(identity(1), MEMBERS, self.limits)
         self.acceptor.start(self.turn)
         return self.turn.take()
 

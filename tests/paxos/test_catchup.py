@@ -6,8 +6,19 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CATCHUP, PROPOSER, RECEIVER, Address
-from dkv.events import CatchUp, CaughtUp, FetchSnapshot, Learn, Learned, Missing, SnapshotFetched, TimerFired
+from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, RECEIVER, Address
+from dkv.configurations import Configuration, Configurations, first_configurations
+from dkv.events import (
+    CatchUp,
+    CaughtUp,
+    FetchSnapshot,
+    Learn,
+    Learned,
+    MembersAre,
+    Missing,
+    SnapshotFetched,
+    TimerFired,
+)
 from dkv.paxos.catchup import Catchup
 from dkv.records import NOOP
 from dkv.settings import Timings
@@ -27,7 +38,7 @@ class OneCatchup(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.catchup = Catchup(1, (1, 2, 3), TIMINGS)
+        self.catchup = Catchup(1, first_configurations((1, 2, 3)), TIMINGS)
         self.catchup.start(self.turn)
 
     def give(self, sender: Address, message: Any) -> list[tuple[Address, Any]]:
@@ -258,3 +269,47 @@ class SnapshotTests(OneCatchup):
         self.receive()
         self.assertEqual(self.missing(10, 9), [])
         self.assertEqual(self.missing(10, 12) + self.received(6), [(acceptor(3), ReadChosen(10))])
+
+
+class MemberTests(OneCatchup):
+    """Whom it asks while members change."""
+
+    def members(self, voters: set[int], standbys: set[int], slot: int = 10) -> None:
+        """The log has led to these, and they are in force."""
+        made = Configuration(slot, slot + 64, frozenset(voters), frozenset(standbys))
+        known = Configurations((made,), (), max(voters | standbys))
+        self.give(Address(1, LEARNER), MembersAre(known, slot + 63))
+
+    def asked(self, times: int) -> list[int]:
+        """Whom it asks one after the other for what is missing, while nobody answers."""
+        first = self.give(Address(1, PROPOSER), CatchUp(1, 9, 0))
+        sent = [*first, *(message for _ in range(times - 1) for message in self.fire("retry"))]
+        return [to.node for to, message in sent if message == ReadChosen(1)]
+
+    def test_voters_first(self) -> None:
+        """A standby may be far behind: it is asked when the voters do not help."""
+        self.members({1, 3, 5}, {2, 4})
+        self.assertEqual(self.asked(6), [3, 5, 2, 4, 3, 5])
+
+    def test_one_that_was_removed(self) -> None:
+        """It may be switched off: a node must not wait for it."""
+        self.fetch(node=2)
+        self.members({1, 3}, set())
+        self.assertEqual(self.fire("retry"), [(acceptor(3), ReadChosen(1))])
+
+    def test_nobody_to_ask(self) -> None:
+        """The only member of all was told of a chosen slot by one that left: it must not die of that (IndexError)."""
+        self.members({1}, set())
+        self.assertEqual(self.asked(3), [])
+        self.members({1}, {2})
+        self.assertEqual(self.fire("retry"), [(acceptor(2), ReadChosen(1))])
+
+    def test_a_node_that_joins(self) -> None:
+        """The first members may all be gone: it asks those in its config file until its own log names it."""
+        self.catchup = Catchup(1, first_configurations((2, 3)), TIMINGS, hints=(1, 7, 8))
+        self.assertEqual(self.asked(3), [7, 8, 7])
+        self.members({2, 3}, {9})
+        self.assertEqual([to.node for to, _ in self.fire("retry")], [8], "a snapshot from before it was added")
+        self.members({2, 3}, {1, 9})
+        self.assertEqual([to.node for to, _ in self.fire("retry")], [9])
+        self.assertEqual([to.node for to, _ in self.fire("retry")], [2])

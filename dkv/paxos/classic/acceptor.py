@@ -12,12 +12,12 @@ proposers in one round the second would only get in the way of the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from dkv import noted
 from dkv.actor import ACCEPTOR, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import Ballot
+from dkv.configurations import Configurations
 from dkv.events import TimerFired
+from dkv.identity import Identity
 from dkv.messages import (
     Accept,
     AcceptedSlot,
@@ -45,14 +45,13 @@ OFFERS_MAX = 4
 
 
 class ClassicAcceptor(Acceptor):
-    """One acceptor of a cluster in classic mode; ``node`` is its own id, ``members`` are all ids."""
+    """The acceptor of the node that ``identity`` names, of a cluster in classic mode."""
 
-    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
-        members = tuple(members)
-        super().__init__(node, members, limits)
+    def __init__(self, identity: Identity, configurations: Configurations, limits: Limits, timings: Timings) -> None:
+        super().__init__(identity, configurations, limits)
         self._timings = timings
         self._slots = SlotPromises()
-        self._echoes = Echoes(node, members)
+        self._echoes = Echoes(identity.node, self._members.in_force.voters)
         self._offered: dict[tuple[int, Ballot], Value] = {}
         self._asked_slot = 0  # the slot that the node's own proposer is at; 0: it knows that it is settled
 
@@ -195,7 +194,7 @@ class ClassicAcceptor(Acceptor):
     def _tell(self, turn: Turn) -> None:
         """Say how far this log is whole, again and again: a peer that missed a slot does not know that it did."""
         number = self._echoes.tell(turn.now)
-        for node in self._others:
+        for node in self._members.others:
             told = ChosenThrough(self._log.chosen_through, number, self._echoes.of(node))
             turn.send_early(Address(node, ACCEPTOR), told)
         self._note_proof(turn)  # which a node without peers has at once

@@ -8,24 +8,26 @@ the package for the whole story.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
 from dkv import noted
 from dkv.actor import LEARNER, Address, StateView, Turn
-from dkv.events import HoldLog, TimerFired
+from dkv.configurations import Configurations
+from dkv.events import HoldLog, MembersAre, TimerFired
+from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.snapshots.chunks import checksum_after, pairs_bytes
 from dkv.settings import Limits, Timings
 from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 
-DonorMessage = SnapshotRequest | SnapshotTaken | TimerFired
+DonorMessage = SnapshotRequest | SnapshotTaken | MembersAre | TimerFired
 
 TIMER = "silence"
 LOOKS = 4
 """How often within the time that a peer may be silent the donor looks for silent peers: one may be so much longer."""
 
 BUSY = "it sends as many snapshots as it may"
+STRANGER = "it does not know the node as a member"
 NOT_UNDER_WAY = "it knows nothing of this transfer any more"
 
 
@@ -67,11 +69,11 @@ class _Outgoing:
 
 
 class SnapshotDonor:
-    """The donor of node ``node``; ``members`` are all ids."""
+    """The donor of node ``node``."""
 
-    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+    def __init__(self, node: int, configurations: Configurations, limits: Limits, timings: Timings) -> None:
         self._node = node
-        self._members = frozenset(members)
+        self._members = KnownMembers(node, configurations)
         # Half of it: with the lengths that the encoding adds, the smallest pairs take twice their bytes.
         self._bytes_max = limits.snapshot_chunk_bytes_max // 2
         self._sent_max = limits.snapshots_sent_max
@@ -92,6 +94,8 @@ class SnapshotDonor:
                 self._on_request(turn, sender, message)
             case SnapshotTaken():
                 self._on_taken(turn, message)
+            case MembersAre():
+                self._members.update(message)
             case TimerFired():
                 self._on_silence(turn)
             case _:
@@ -99,8 +103,12 @@ class SnapshotDonor:
 
     def _on_request(self, turn: Turn, sender: Address, message: SnapshotRequest) -> None:
         """A peer wants the next chunk, or the last one again, which was lost."""
+        if not self._members.is_known(sender.node):
+            # It was removed, or this node is behind the slot that adds it: another donor may know it.
+            turn.send(sender, SnapshotRefused(message.transfer, STRANGER))
+            return
         newest = self._newest.get(sender.node, (0, 0))
-        if sender.node not in self._members or message.transfer < newest:
+        if message.transfer < newest:
             return  # Late: that peer has begun another transfer since.
         outgoing = self._transfers.get(message.transfer)
         if outgoing is None:

@@ -15,7 +15,7 @@ story.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import assert_never
@@ -23,11 +23,13 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import CATCHUP, DONOR, LEARNER, Address, Turn
 from dkv.client_events import LeaderIs
+from dkv.configurations import Configurations
 from dkv.events import (
     CaughtUp,
     FetchSnapshot,
     Install,
     Installed,
+    MembersAre,
     Outdated,
     SnapshotFetched,
     StateWritten,
@@ -35,10 +37,11 @@ from dkv.events import (
 )
 from dkv.identity import Identity
 from dkv.paxos.snapshots.chunks import ChunkCheck, pairs_bytes
+from dkv.paxos.sources import Sources
 from dkv.settings import Limits, Timings
 from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 
-_FromThisNode = FetchSnapshot | StateWritten | Installed | Outdated | CaughtUp | LeaderIs
+_FromThisNode = FetchSnapshot | StateWritten | Installed | Outdated | CaughtUp | LeaderIs | MembersAre
 ReceiverMessage = SnapshotChunk | SnapshotRefused | _FromThisNode | TimerFired
 
 TIMER = "snapshot"
@@ -74,11 +77,18 @@ class _Incoming:
 
 
 class SnapshotReceiver:
-    """The receiver of the node that ``identity`` names; ``members`` are all ids."""
+    """The receiver of the node that ``identity`` names; ``hints`` are the peers of a node that joins (``Sources``)."""
 
-    def __init__(self, identity: Identity, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        configurations: Configurations,
+        limits: Limits,
+        timings: Timings,
+        hints: Collection[int] = (),
+    ) -> None:
         self._identity = identity
-        self._others = [member for member in sorted(members) if member != identity.node]
+        self._sources = Sources(identity.node, configurations, hints)
         self._bytes_per_second = limits.snapshot_bytes_per_second
         self._retry_seconds = timings.catchup_retry_seconds
         self._silence_seconds = timings.snapshot_silence_seconds
@@ -112,6 +122,8 @@ class SnapshotReceiver:
                 self._send(turn, SnapshotTaken(self._incoming.transfer, message.chosen_through))
             case LeaderIs():
                 self._leader = message.node
+            case MembersAre():
+                self._sources.update(message)
             case TimerFired():
                 self._on_timer(turn)
             case _:
@@ -126,9 +138,12 @@ class SnapshotReceiver:
         self._begin_round(turn)
 
     def _begin_round(self, turn: Turn) -> None:
-        """Ask one peer after the other. The leader has most to do, so it comes last."""
-        self._donors = sorted(self._others, key=lambda node: (node == self._leader, node < self._identity.node, node))
+        """Ask one peer after the other. The leader has most to do, so it comes last of the voters."""
+        self._donors = sorted(self._sources.peers, key=self._place)
         self._next_donor(turn)
+
+    def _place(self, node: int) -> tuple[bool, bool, bool, int]:
+        return self._sources.is_standby(node), node == self._leader, node < self._identity.node, node
 
     def _next_donor(self, turn: Turn) -> None:
         """Begin a transfer with the next donor; if none is left, begin with the first one again in a while."""

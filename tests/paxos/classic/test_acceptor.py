@@ -39,7 +39,7 @@ from dkv.paxos.classic.acceptor import OFFERS_MAX, ClassicAcceptor
 from dkv.records import SlotRecord, Value, unpack_record
 from dkv.settings import Limits, Timings
 from dkv.state_messages import ChosenSlots
-from tests.paxos.test_acceptor import ALL_SEEN, MEMBERS, proposer, value
+from tests.paxos.test_acceptor import ALL_SEEN, MEMBERS, identity, proposer, value
 from tests.turns import FakeTurn, inject
 
 B1, B2, B3, B4 = Ballot(1, 1), Ballot(1, 2), Ballot(1, 3), Ballot(2, 2)
@@ -54,7 +54,7 @@ class OneAcceptor(SynchronousTestCase):
     def begin(self, stored: Mapping[bytes, bytes]) -> list[tuple[Address, Any]]:
         """A life on what is stored; what it says first."""
         self.turn = FakeTurn(stored=dict(stored))
-        self.acceptor = ClassicAcceptor(1, MEMBERS, Limits(), Timings())
+        self.acceptor = ClassicAcceptor(identity(1), MEMBERS, Limits(), Timings())
         self.acceptor.start(self.turn)
         return self.turn.take()
 
@@ -125,7 +125,7 @@ class PromiseTests(OneAcceptor):
     def test_its_own_proposer_leaves_others_at_work(self) -> None:
         """Whoever began first in a round is not overtaken in it by this node, whichever id is higher."""
         self.prepare(Ballot(1, 2), 1)
-        acceptor3 = ClassicAcceptor(3, MEMBERS, Limits(), Timings())
+        acceptor3 = ClassicAcceptor(identity(3), MEMBERS, Limits(), Timings())
         turn = FakeTurn(stored=dict(ALL_SEEN))
         acceptor3.start(turn)
         inject(acceptor3, turn, proposer(2), PrepareSlot(B2, 1))
@@ -349,7 +349,7 @@ class SwitchedTests(OneAcceptor):
     def lead(self) -> list[tuple[Address, Any]]:
         """Begin a life in leader mode on what is stored; what it says first."""
         self.turn = FakeTurn(stored=dict(self.turn.stored))
-        leader_mode = Acceptor(1, MEMBERS, Limits())
+        leader_mode = Acceptor(identity(1), MEMBERS, Limits())
         leader_mode.start(self.turn)
         return self.turn.sent
 

@@ -7,9 +7,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import LEARNER, Address
-from dkv.events import HoldLog, TimerFired
+from dkv.configurations import Configuration, Configurations, first_configurations
+from dkv.events import HoldLog, MembersAre, TimerFired
 from dkv.keys import STATE
-from dkv.paxos.snapshots.donor import BUSY, LOOKS, NOT_UNDER_WAY, TIMER, SnapshotDonor
+from dkv.paxos.snapshots.donor import BUSY, LOOKS, NOT_UNDER_WAY, STRANGER, TIMER, SnapshotDonor
 from dkv.settings import KIB, Limits, Timings
 from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 from tests.paxos.snapshots.transfer import chunks, donor, receiver, state
@@ -18,6 +19,7 @@ from tests.turns import FakeTurn, inject
 SILENCE = Timings().snapshot_silence_seconds
 LOOK = SILENCE / LOOKS
 T = (5, 1)
+FIRST = first_configurations(range(1, 6))
 HELD = Address(2, LEARNER)
 
 
@@ -30,7 +32,7 @@ class OneDonor(SynchronousTestCase):
     def begin(self, limits: Limits) -> None:
         """A life with these limits."""
         self.turn = FakeTurn(stored=state(7, a="1", b="2"))
-        self.donor = SnapshotDonor(2, (1, 2, 3, 4, 5), limits, Timings())
+        self.donor = SnapshotDonor(2, FIRST, limits, Timings())
         self.donor.start(self.turn)
 
     def give(self, message: Any, node: int = 1) -> list[tuple[Address, Any]]:
@@ -102,9 +104,15 @@ class SendingTests(OneDonor):
         self.assertEqual(self.ask(3).chunk, 3)
 
     def test_strangers(self) -> None:
-        """The state is for members."""
-        self.assertIsNone(self.ask(0, node=9))
+        """The state is for members; one that this donor does not know yet is told at once that it may ask others."""
+        self.assertEqual(self.ask(0, node=9), SnapshotRefused(T, STRANGER))
         self.assertEqual(self.turn.states.views, [])
+        sets = (*FIRST.sets, Configuration(10, 74, frozenset((1, 2)), frozenset((9,))))
+        self.give(MembersAre(Configurations(sets, (), 9), 10), node=2)
+        self.assertIsInstance(self.ask(0, node=9), SnapshotChunk)
+        self.assertIsInstance(self.ask(0, (3, 1), node=3), SnapshotChunk, "its removal is not in force yet")
+        self.give(MembersAre(Configurations(sets, (), 9), 73), node=2)
+        self.assertEqual(self.ask(1, (3, 1), node=3), SnapshotRefused((3, 1), STRANGER))
 
 
 class FewTests(OneDonor):

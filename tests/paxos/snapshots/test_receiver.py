@@ -10,16 +10,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import CATCHUP, ELECTOR, LEARNER, Address
 from dkv.ballot import Ballot
 from dkv.client_events import LeaderIs
+from dkv.configurations import Configuration, Configurations, first_configurations
 from dkv.events import (
     CaughtUp,
     FetchSnapshot,
     Install,
     Installed,
+    MembersAre,
     Outdated,
     SnapshotFetched,
     StateWritten,
     TimerFired,
 )
+from dkv.paxos.snapshots.donor import STRANGER
 from dkv.paxos.snapshots.receiver import TIMER, SnapshotReceiver
 from dkv.settings import Limits, Timings
 from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken
@@ -42,7 +45,7 @@ class OneReceiver(SynchronousTestCase):
     def begin(self, limits: Limits, members: tuple[int, ...] = (1, 2, 3)) -> None:
         """A life with these limits."""
         self.turn = FakeTurn()
-        self.receiver = SnapshotReceiver(ME, members, limits, Timings())
+        self.receiver = SnapshotReceiver(ME, first_configurations(members), limits, Timings())
         self.receiver.start(self.turn)
 
     def give(self, message: Any, sender: Address = ITSELF) -> Sent:
@@ -175,6 +178,26 @@ class DonorTests(OneReceiver):
         self.give(LeaderIs(2, Ballot(4, 2)), Address(1, ELECTOR))
         asked = [self.fetch()[0][0].node, self.fire()[0][0].node, self.fire()[0][0].node]
         self.assertEqual(asked, [3, 4, 2])
+
+    def test_standbys_behind_the_voters(self) -> None:
+        """A standby may be far behind; who was removed may be switched off."""
+        self.begin(Limits(), (1, 2, 3, 4))
+        self.give(LeaderIs(3, Ballot(4, 3)), Address(1, ELECTOR))
+        made = Configuration(10, 74, frozenset((1, 3, 5)), frozenset((2, 6)))
+        self.give(MembersAre(Configurations((made,), (), 6), 73), Address(1, LEARNER))
+        asked = [self.fetch()[0][0].node, *(self.fire()[0][0].node for _ in range(3))]
+        self.assertEqual(asked, [5, 3, 2, 6])
+
+    def test_a_node_that_joins(self) -> None:
+        """The members that its log begins with may all be gone: it asks those in its config file."""
+        self.receiver = SnapshotReceiver(ME, first_configurations((2, 3)), Limits(), Timings(), hints=(1, 8))
+        self.assertEqual([to for to, _ in self.fetch()], [donor(8)])
+
+    def test_a_donor_that_does_not_know_it(self) -> None:
+        """That donor is behind the slot which adds this node: the next one is asked at once."""
+        self.fetch()
+        refused = SnapshotRefused((3, 1), STRANGER)
+        self.assertEqual(self.give(refused, donor(2)), [(donor(3), SnapshotRequest((3, 2), 0))])
 
     def test_a_dead_donor(self) -> None:
         """Another one's snapshot is of another moment: it begins anew, in a new generation, and the old one goes."""

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, PROPOSER, Address
+from dkv.actor import ACCEPTOR, ELECTOR, PROPOSER, Address
 from dkv.ballot import Ballot
-from dkv.events import PeerMet, PeerUp, TimerFired
-from dkv.identity import Acquaintance, Start, Votes, pack_acquaintance
+from dkv.configurations import Configuration, Configurations, MemberRecord, first_configurations
+from dkv.events import MembersAre, PeerMet, PeerUp, Progress, TimerFired
+from dkv.identity import Acquaintance, Identity, Start, Votes, pack_acquaintance
 from dkv.keys import VOTE_COUNT, member_key, unpack_number
-from dkv.messages import Accept, Accepted, AcceptSlot, Prepare, PrepareSlot, Voted
+from dkv.messages import Accept, Accepted, AcceptSlot, Prepare, PrepareSlot, Promise, Voted
 from dkv.paxos.acceptor import VOTED_SECONDS, Acceptor
 from dkv.paxos.classic.acceptor import ClassicAcceptor
 from dkv.records import NOOP
 from dkv.settings import Limits, Timings
 from tests.turns import FakeTurn, inject
 
+ME = Identity("blue", 1, 0xB1, 3)
+FIRST = first_configurations((1, 2, 3))
 BALLOT = Ballot(5, 2)
 HELD = {node: Acquaintance(0xB0 + node, Start(7, 70 + node), Votes(BALLOT, 4)) for node in (2, 3)}
 STORED = {member_key(node): pack_acquaintance(held) for node, held in HELD.items()}
 ALL = (Address(2, ACCEPTOR), Address(3, ACCEPTOR))
 
 
+def with_record(record: MemberRecord) -> Configurations:
+    """The log has named one member, long ago."""
+    return Configurations((Configuration(100, 164, frozenset((1, 2, 4))),), (record,), 4)
+
+
 class MembersTestCase(SynchronousTestCase):
     def begin(self, stored: dict[bytes, bytes], classic: bool = False) -> None:
         """Acceptor 1 of three, with that on its disk."""
         self.turn = FakeTurn(stored=dict(stored))
-        limits = Limits()
-        self.acceptor = ClassicAcceptor(1, (1, 2, 3), limits, Timings()) if classic else Acceptor(1, (1, 2, 3), limits)
+        self.acceptor = ClassicAcceptor(ME, FIRST, Limits(), Timings()) if classic else Acceptor(ME, FIRST, Limits())
         self.acceptor.start(self.turn)
         self.turn.take()
 
@@ -38,6 +46,83 @@ class MembersTestCase(SynchronousTestCase):
         self.turn.take()
         sent = inject(self.acceptor, self.turn, Address(node, ACCEPTOR), message)
         return [(to, said) for to, said in sent if isinstance(said, Voted)]
+
+
+class VotingTests(MembersTestCase):
+    """Who may vote once members change: the log knows the directories that do (B12)."""
+
+    def members(self, applied: int, *records: MemberRecord, voters: Iterable[int] = (1, 2, 4)) -> None:
+        """The learner says that the log has replaced some of the first members, from slot 74 on."""
+        sets = (*FIRST.sets, Configuration(10, 74, frozenset(voters)))
+        self.give(MembersAre(Configurations(sets, records, 9), applied), 1)
+
+    def votes(self) -> bool:
+        """Whether it answers a Prepare."""
+        sent = inject(self.acceptor, self.turn, Address(2, PROPOSER), Prepare(BALLOT, 1))
+        return any(isinstance(message, Promise) for _, message in sent)
+
+    def test_a_member_that_was_replaced_before_it_was_met(self) -> None:
+        """Node 3 died before this node met it: waiting for it would cost this node its vote for ever."""
+        self.begin({member_key(2): STORED[member_key(2)]})
+        self.assertFalse(self.votes())
+        self.turn.take()
+        self.members(10, MemberRecord(1, 0xB1))
+        self.assertIn("voting", self.turn.noted())
+        self.assertIn((Address(1, ELECTOR), Progress(0, 0)), self.turn.sent, "elections begin for it")
+        self.assertTrue(self.votes())
+
+    def test_b12_the_log_names_another_directory(self) -> None:
+        """A wiped node whom the present members never knew under its old directory: it must not vote on what it lost.
+
+        It has met all of them, and they let it in.
+        """
+        self.begin(STORED)
+        self.members(80, MemberRecord(1, 0xBEEF))
+        self.assertFalse(self.votes())
+        self.begin({})
+        self.members(80, MemberRecord(1, 0xBEEF), voters=(1, 4, 5))
+        for node in (2, 3, 4, 5):
+            self.give(PeerUp(node, node, 1), node)
+        self.assertFalse(self.votes())
+
+    def test_b12_those_that_could_have_known_it_are_gone(self) -> None:
+        """Of a wiped node that was removed the log may say nothing any more, and the present members knew no other."""
+        self.begin({})
+        self.members(80, voters=(4, 5))
+        for node in (4, 5):
+            self.give(PeerMet(node, Acquaintance(node)), node)
+            self.give(PeerUp(node, node, 1), node)
+        self.assertFalse(self.votes())
+
+    def test_a_node_that_joins(self) -> None:
+        """It has met everybody and is no member yet; the log names it, and a restart knows that at once."""
+        me = Identity("blue", 4, 0xB4, 1)
+        for configurations, may in ((FIRST, False), (with_record(MemberRecord(4, 0xB4)), True)):
+            self.turn = FakeTurn(stored=STORED | {member_key(1): pack_acquaintance(Acquaintance(0xB1))})
+            self.acceptor = Acceptor(me, configurations, Limits())
+            self.acceptor.start(self.turn)
+            self.assertEqual(self.votes(), may)
+        self.acceptor = Acceptor(me, FIRST, Limits())
+        self.acceptor.start(self.turn)
+        self.members(10, MemberRecord(4, 0xB4))
+        self.assertTrue(self.votes())
+
+    def test_a_copy_of_no_member(self) -> None:
+        """An operator who reads that other nodes are waited for would look for the fault there."""
+        self.turn = FakeTurn()
+        self.acceptor = Acceptor(ME, with_record(MemberRecord(1, 0xBEEF)), Limits())
+        self.acceptor.start(self.turn)
+        self.assertFalse(self.votes())
+        self.assertEqual(self.turn.notes, [("vote_withheld", {"ballot": BALLOT, "unseen": []})])
+
+    def test_told_to_the_members_of_the_moment(self) -> None:
+        """A new member judges the lives of this node by its votes too (B34); one that is gone is not told."""
+        self.begin(STORED)
+        self.give(Prepare(BALLOT, 1))
+        for applied, nodes in ((10, (2, 3, 4)), (73, (2, 4))):
+            self.members(applied, MemberRecord(1, 0xB1))
+            told = self.give(TimerFired("voted"), node=1)
+            self.assertEqual([to.node for to, _ in told], [*nodes])
 
 
 class KeepingTests(MembersTestCase):
@@ -78,6 +163,18 @@ class KeepingTests(MembersTestCase):
         self.give(Voted(BALLOT, 9))
         kept = Acquaintance(0xB2, Start(8, 1), Votes(BALLOT, 9))
         self.assertEqual(self.turn.staged, {member_key(2): pack_acquaintance(kept)})
+
+    def test_votes_of_a_node_that_was_never_met(self) -> None:
+        """It came later, or nothing is kept of it any more: its word must not end this node."""
+        self.begin(STORED)
+        self.give(Voted(BALLOT, 9), node=4)
+        self.assertEqual(self.turn.staged, {})
+        met = Acquaintance(0xB4, Start(1, 44))
+        self.give(PeerMet(4, met), node=4)
+        self.assertEqual(self.turn.persisted, {member_key(4): pack_acquaintance(met)})
+        self.give(Voted(BALLOT, 9), node=4)
+        kept = Acquaintance(0xB4, Start(1, 44), Votes(BALLOT, 9))
+        self.assertEqual(self.turn.staged, {member_key(4): pack_acquaintance(kept)})
 
 
 class TellingTests(MembersTestCase):
