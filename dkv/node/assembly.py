@@ -50,7 +50,10 @@ def add_actors(
         else Acceptor(identity, configurations, limits),
     )
     add(LEARNER, Learner(identity, ids, limits, timings, Machine(decode_entries, bounds)))
-    add(PROPOSER, ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, ids, limits, timings))
+    add(
+        PROPOSER,
+        ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, configurations, limits, timings),
+    )
     add(ELECTOR, Presence(node, configurations, timings) if classic else Elector(node, configurations, limits, timings))
     add(CATCHUP, Catchup(node, configurations, timings, hints))
     add(DONOR, SnapshotDonor(node, configurations, limits, timings))

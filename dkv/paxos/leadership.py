@@ -9,7 +9,6 @@ barrier is confirmed by a quorum in a round that began after the read arrived (I
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
@@ -20,8 +19,9 @@ from dkv.events import Flush, Leading, Origins, ReportOrigins
 from dkv.messages import Accept, Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Submit
 from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.paxos.chosen_marks import ChosenMarks
+from dkv.paxos.found_values import FoundValues
+from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.pace import Pace
-from dkv.paxos.quorum import is_quorum
 from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.window import Window
 from dkv.records import Value
@@ -39,32 +39,32 @@ MARK_SECONDS = 0.002
 class Leadership:
     """The lead of ``node`` in ``ballot``; all up to slot ``base`` is known chosen.
 
-    ``recovery`` is what phase 1 found for the slots after ``base``, in order.
+    ``found`` is what phase 1 found for the slots after ``base``.
     """
 
     def __init__(
         self,
         ballot: Ballot,
         base: int,
-        recovery: Iterable[Value],
+        found: FoundValues,
         node: int,
-        members: Iterable[int],
+        members: KnownMembers,
         limits: Limits,
         timings: Timings,
     ) -> None:
         self._ballot = ballot
         self._node = node
-        self._members = tuple(members)
+        self._members = members
+        self._everyone = tuple(sorted(members.all))
         self._timings = timings
         self._slot_bytes_max = slot_bytes_max(limits)
-        self._window = Window(base, node, self._members, limits.window_slots_max, limits.window_bytes_max)
-        self._recovery = deque(recovery)
-        self._recovered_through = base + len(self._recovery)
+        self._window = Window(base, node, limits.window_slots_max, limits.window_bytes_max)
+        self._found = found
         self._early: list[tuple[Address, Submit]] = []
         self._queue: BatchQueue | None = None  # None: what is each origin's next batch is not known yet
-        self._marks = ChosenMarks(self._members)
+        self._marks = ChosenMarks(self._everyone)
         self._announcing = False
-        self._rounds = ReadRounds()
+        self._rounds = ReadRounds(members.of(base + 1))
         self._flushing = False
         self._pace = Pace()
         self._holding_back = False
@@ -73,12 +73,12 @@ class Leadership:
     def begin(self, turn: Turn) -> None:
         """Phase 1 is done: tell the node so, and propose what phase 1 found."""
         base = self._window.chosen_through
-        turn.note(noted.leading, ballot=self._ballot, chosen_through=base, recovering=len(self._recovery))
+        turn.note(noted.leading, ballot=self._ballot, chosen_through=base, recovering=self._found.through - base)
         turn.send(Address(self._node, ELECTOR), Leading(self._ballot))
-        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._recovered_through))
+        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._found.through))
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
         self._propose(turn)
-        self._announce(turn, self._members)
+        self._announce(turn, self._everyone)
 
     @property
     def chosen_through(self) -> int:
@@ -152,22 +152,23 @@ class Leadership:
     def _propose(self, turn: Turn) -> None:
         """Phase 2a: ask all acceptors to accept the next values, as far as the window has room."""
         while self._window.has_room():
-            if self._recovery:
-                value = self._recovery.popleft()
+            slot = self._window.next_slot
+            if slot <= self._found.through:
+                value = self._found.take(slot)
             elif self._queue:
-                wait = self._pace.wait(self._window.next_slot, turn.now)
+                wait = self._pace.wait(slot, turn.now)
                 if wait:
                     self._hold_back(turn, wait)
                     return
                 value = self._queue.next_value(self._slot_bytes_max)
             else:
                 return
-            slot = self._window.propose(value, turn.now)
+            self._window.propose(self._members.of(slot), value, turn.now)
             turn.note(noted.proposed)
             accept = Accept(self._ballot, slot, value, self._window.chosen_through)
-            for node in self._members:
+            for node in self._everyone:
                 turn.send(Address(node, ACCEPTOR), accept)
-            self._marks.tell(self._members, accept.chosen_through)
+            self._marks.tell(self._everyone, accept.chosen_through)
 
     def _hold_back(self, turn: Turn, seconds: float) -> None:
         """Let a node that catches up come nearer before the next slot."""
@@ -204,7 +205,7 @@ class Leadership:
     def announce_to_all(self, turn: Turn) -> None:
         """The timer ``announce`` has fired: those that wait for nothing hear of the chosen slots, too."""
         self._announcing = False
-        self._announce(turn, self._members)
+        self._announce(turn, self._everyone)
 
     # --- read barriers (Ongaro's dissertation, section 6.4) ---
 
@@ -218,8 +219,10 @@ class Leadership:
 
         Not before all that phase 1 found is chosen in this ballot: an earlier leader may have acknowledged any of it.
         """
-        if self._window.chosen_through >= self._recovered_through and self._rounds.begin(turn.now):
-            self._ask_confirmation(turn, self._members)
+        if self._window.chosen_through >= self._found.through and self._rounds.begin(
+            self._members.of(self._window.chosen_through + 1), turn.now
+        ):
+            self._ask_confirmation(turn, self._everyone)
 
     def _ask_confirmation(self, turn: Turn, nodes: Iterable[int]) -> None:
         """Ask those of the nodes that have not confirmed the round under way."""
@@ -234,7 +237,7 @@ class Leadership:
         if message != Confirmed(self._ballot, rounds.round):
             return  # An earlier round began before the reads of this one arrived: they could be served stale (B32).
         rounds.confirmed.add(sender.node)
-        if rounds.under_way and is_quorum(rounds.confirmed, self._members):
+        if rounds.is_confirmed:
             for gateway, request in rounds.end():
                 self._announce(turn, (gateway.node,))
                 turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
@@ -249,20 +252,20 @@ class Leadership:
     def send_again(self, turn: Turn) -> None:
         """The timer ``retransmit`` has fired: send what is overdue to those that have not answered it."""
         for slot, proposal in self._window.take_overdue(turn.now, self._timings.retransmit_seconds):
-            for node in self._members:
-                if node != self._node and node not in proposal.voters:
+            for node in self._everyone:
+                if node != self._node and node not in proposal.accepted_by:
                     self._send_accept(turn, node, slot, proposal.value)
         if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
-            self._ask_confirmation(turn, self._members)
+            self._ask_confirmation(turn, self._everyone)
         self._note_pace(turn)
-        self._marks = ChosenMarks(self._members)  # what was told may be lost
-        self._announce(turn, self._members)
+        self._marks = ChosenMarks(self._everyone)  # what was told may be lost
+        self._announce(turn, self._everyone)
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
 
     def send_all_to(self, turn: Turn, node: int) -> None:
         """``node`` is connected anew, and what was sent to it may be lost: send all that it has not answered."""
         for slot, proposal in self._window:
-            if node not in proposal.voters:
+            if node not in proposal.accepted_by:
                 self._send_accept(turn, node, slot, proposal.value)
         self._ask_confirmation(turn, (node,))
         turn.send(Address(node, ACCEPTOR), ChosenMark(self._ballot, self._window.chosen_through))

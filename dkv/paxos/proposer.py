@@ -22,9 +22,12 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, Address, Turn
 from dkv.ballot import ZERO, Ballot
+from dkv.configurations import Configurations
 from dkv.events import Campaign, CatchUp, CaughtUp, Flush, Origins, PeerUp, PromiseRaised, StepDown, Stopped, TimerFired
 from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, GiveWay, Nack, Prepare, Promise, Submit
 from dkv.paxos.backoff import backoff
+from dkv.paxos.found_values import FoundValues
+from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.leadership import Leadership, LeadershipMessage
 from dkv.paxos.promise_tally import PromiseTally
 from dkv.settings import Limits, Timings
@@ -45,12 +48,11 @@ class Step(Enum):
 
 
 class Proposer:
-    """One proposer of the cluster; ``node`` is its own id, ``members`` are all ids."""
+    """One proposer of the cluster; ``node`` is its own id, ``configurations`` are the sets of members."""
 
-    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+    def __init__(self, node: int, configurations: Configurations, limits: Limits, timings: Timings) -> None:
         self._node = node
-        self._members = tuple(sorted(members))
-        self._others = tuple(member for member in self._members if member != node)
+        self._members = KnownMembers(node, configurations)
         self._limits = limits
         self._timings = timings
         self._highest = ZERO  # the highest ballot met
@@ -58,7 +60,7 @@ class Proposer:
         self._step = Step.IDLE
         self._began_at = 0.0  # when phase 1 began, in monotonic seconds
         self._asked_times = 1  # how often its Prepares went out
-        self._tally = PromiseTally(ZERO, self._members)
+        self._tally = PromiseTally(ZERO)
         self._held_through = 0
         self._leadership: Leadership | None = None  # while LEADING
 
@@ -106,7 +108,7 @@ class Proposer:
         """Reserve a new ballot: the node's own acceptor has it on disk before anyone else hears of it (B3)."""
         self._ballot = self._highest = self._highest.above(self._node)
         self._step = Step.RESERVING
-        self._tally = PromiseTally(self._ballot, self._members)
+        self._tally = PromiseTally(self._ballot)
         self._began_at, self._asked_times = turn.now, 1
         turn.note(noted.phase1_started, ballot=self._ballot)
         turn.send(self._acceptor(self._node), Prepare(self._ballot, 1))
@@ -119,15 +121,21 @@ class Proposer:
             return  # A late Promise of an earlier ballot: what was accepted since is missing in it (B4).
         if self._step not in (Step.RESERVING, Step.PREPARING):
             return  # A quorum has answered.
+        if not self._members.is_known(sender.node):
+            return  # A node that is no member decides nothing.
         self._tally.add(sender.node, message)
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
         if self._step is Step.RESERVING and self._node in self._tally.reported():
             self._step = Step.PREPARING
             self._held_through = message.chosen_through
-            for node in self._others:
+            for node in self._members.others:
                 turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
-        if self._step is Step.PREPARING and self._tally.complete():
+        if self._step is Step.PREPARING and self._has_quorum(self._held_through + 1):
             self._catch_up_or_lead(turn)
+
+    def _has_quorum(self, slot: int) -> bool:
+        """Whether a quorum of those who decide ``slot`` has promised this ballot."""
+        return self._members.of(slot).decides(self._tally.reported())
 
     def _catch_up_or_lead(self, turn: Turn) -> None:
         """A quorum promised. What it knows to be chosen must not be proposed anew, so the node fetches it first."""
@@ -155,7 +163,9 @@ class Proposer:
         """Phase 1 and its catch-up are done: propose what it found, then what gateways send."""
         self._step = Step.LEADING
         turn.cancel_timer("progress")
-        found = self._tally.choices(base)
+        found = FoundValues(base)
+        for node in self._tally.reported():
+            found.add(self._tally.records(node), base + 1)
         self._leadership = Leadership(self._ballot, base, found, self._node, self._members, self._limits, self._timings)
         self._leadership.begin(turn)
 
@@ -225,7 +235,7 @@ class Proposer:
                 return
             self._leadership.send_again(turn)
         elif self._step is not Step.IDLE:
-            self._send_prepare_again(turn, self._members)
+            self._send_prepare_again(turn, self._members.all)
             self._asked_times += 1
             turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._asked_times))
 

@@ -7,14 +7,16 @@ round began after the read arrived: before that, a later leader may have been el
 from __future__ import annotations
 
 from dkv.actor import Address
+from dkv.configurations import Configuration
 from dkv.messages import BarrierRequest
 
 
 class ReadRounds:
-    """The rounds of one ballot, one at a time."""
+    """The rounds of one ballot, one at a time. ``decided_by`` is the set of which a quorum confirms the last round."""
 
-    def __init__(self) -> None:
+    def __init__(self, decided_by: Configuration) -> None:
         self.round = 0
+        self.decided_by = decided_by
         self.begun_at = 0.0
         self.confirmed: set[int] = set()
         self._asked: dict[Address, BarrierRequest] = {}
@@ -31,12 +33,18 @@ class ReadRounds:
         """Whether a round waits for confirmations."""
         return bool(self._asked)
 
-    def begin(self, now: float) -> bool:
-        """Begin the next round if none is under way and somebody waits."""
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the round under way has its quorum."""
+        return self.under_way and self.decided_by.decides(self.confirmed)
+
+    def begin(self, decided_by: Configuration, now: float) -> bool:
+        """Begin the next round if none is under way and somebody waits; a quorum of ``decided_by`` must confirm it."""
         if self._asked or not self._waiting:
             return False
         self._asked, self._waiting = self._waiting, {}
         self.round += 1
+        self.decided_by = decided_by
         self.begun_at = now
         self.confirmed = set()
         return True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dkv.configurations import Configuration
 from dkv.paxos.backoff import backoff
-from dkv.paxos.quorum import quorum_size
 from dkv.records import Value, value_bytes
 
 
@@ -14,14 +14,21 @@ from dkv.records import Value, value_bytes
 class Proposal:
     """A value on its way: its size in bytes, and when its Accepts last went out, in monotonic seconds, and how often.
 
-    ``voters`` are the nodes that have accepted it in this ballot.
+    ``configuration`` is the set that decides its slot, and ``accepted_by`` are the nodes that have accepted it in this
+    ballot, standbys among them.
     """
 
+    configuration: Configuration
     value: Value
     size: int
     sent_at: float
     sent_times: int = 1
-    voters: set[int] = field(default_factory=set)
+    accepted_by: set[int] = field(default_factory=set)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a quorum of those who decide the slot has accepted it in this ballot."""
+        return self.configuration.decides(self.accepted_by)
 
 
 class Window:
@@ -34,12 +41,10 @@ class Window:
     a quorum of Accepteds in this ballot came to this proposer, and never anything it heard otherwise (B25).
     """
 
-    def __init__(self, base: int, node: int, members: Iterable[int], slots_max: int, bytes_max: int) -> None:
+    def __init__(self, base: int, node: int, slots_max: int, bytes_max: int) -> None:
         self.chosen_through = base
         self._next_slot = base + 1
         self._node = node
-        self._members = frozenset(members)
-        self._quorum = quorum_size(len(self._members))
         self._slots_max = slots_max
         self._bytes_max = bytes_max
         self._bytes = 0
@@ -59,13 +64,13 @@ class Window:
         """The slot that is proposed next."""
         return self._next_slot
 
-    def propose(self, value: Value, now: float) -> int:
-        """Take the next slot for ``value``; which one it is."""
+    def propose(self, configuration: Configuration, value: Value, now: float) -> int:
+        """Take the next slot, which ``configuration`` decides, for ``value``; which one it is."""
         assert self.has_room()
         slot = self._next_slot
         self._next_slot += 1
         size = value_bytes(value)
-        self._proposals[slot] = Proposal(value, size, now)
+        self._proposals[slot] = Proposal(configuration, value, size, now)
         self._bytes += size
         self._own_pending[slot] = now
         return slot
@@ -81,10 +86,9 @@ class Window:
         proposal = self._proposals.get(slot)
         if proposal is None:
             return False
-        if node in self._members:
-            proposal.voters.add(node)
+        proposal.accepted_by.add(node)
         before = self.chosen_through
-        while (first := self._proposals.get(self.chosen_through + 1)) and len(first.voters) >= self._quorum:
+        while (first := self._proposals.get(self.chosen_through + 1)) and first.is_chosen:
             self.chosen_through += 1
             self._bytes -= self._proposals.pop(self.chosen_through).size
             self._origins.update([batch.node for batch in first.value])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dkv.actor import CATCHUP, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import Ballot
+from dkv.configurations import first_configurations
 from dkv.events import CaughtUp, Flush, Origins, PeerUp, TimerFired
 from dkv.messages import Accept, Accepted, ChosenMark, Submit, Want
 from dkv.paxos import pace
@@ -167,7 +168,7 @@ class Phase2Tests(OneProposer):
 
     def test_large_values_go_one_by_one(self) -> None:
         """What the disks owe is bounded: a commit of many seconds looks like a disk that is stuck."""
-        self.proposer = Proposer(1, (1, 2, 3), Limits(), TIMINGS)
+        self.proposer = Proposer(1, first_configurations((1, 2, 3)), Limits(), TIMINGS)
         self.open()
         large = [Batch(2, 0xB2, 1, seq, b"x" * (5 << 20)) for seq in (1, 2, 3)]
         sent = self.submit(*large)

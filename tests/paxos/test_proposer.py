@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import ZERO, Ballot
+from dkv.configurations import first_configurations
 from dkv.events import (
     Campaign,
     CatchUp,
@@ -69,7 +70,7 @@ class OneProposer(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.proposer = Proposer(1, (1, 2, 3), self.limits, TIMINGS)
+        self.proposer = Proposer(1, first_configurations((1, 2, 3)), self.limits, TIMINGS)
         self.proposer.start(self.turn)
 
     def give(self, sender: Address, message: Any) -> list[tuple[Address, Any]]:
@@ -271,7 +272,7 @@ class Phase1Tests(OneProposer):
 
     def test_prepares_again_for_the_silent_only(self) -> None:
         """A long report that is sent twice is paid for twice."""
-        self.proposer = Proposer(1, (1, 2, 3, 4, 5), self.limits, TIMINGS)
+        self.proposer = Proposer(1, first_configurations(range(1, 6)), self.limits, TIMINGS)
         self.give(here(ELECTOR), Campaign())
         self.promise(1, through=4)
         self.promise(3)

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import ZERO, Ballot
+from dkv.configurations import Configuration
 from dkv.events import PromiseRaised
 from dkv.gateway.gateway import Gateway
 from dkv.keys import APPLIED_THROUGH, DATABASE, STATE, record_key
@@ -27,6 +28,7 @@ from dkv.paxos.learner import Learner
 from dkv.paxos.proposer import Proposer, Step
 from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.slot_log import SlotLog
+from dkv.paxos.window import Proposal
 from dkv.records import SlotRecord, pack_record
 
 Plant = Callable[[], Any]
@@ -93,7 +95,7 @@ def reply_before_durable() -> Iterator[None]:
 @plant("B2")
 def acknowledged_by_one_disk() -> Iterator[None]:
     """A write counts as chosen when one disk has it."""
-    with patch("dkv.paxos.window.quorum_size", lambda members: 1):
+    with patch.object(Proposal, "is_chosen", property(lambda self: bool(self.accepted_by))):
         yield
 
 
@@ -105,7 +107,7 @@ def ballot_reused() -> Iterator[None]:
     def announce_at_once(self: Proposer, turn: Any) -> None:
         reserve(self, turn)
         self._step = Step.PREPARING
-        for node in self._others:
+        for node in self._members.others:
             turn.send(Address(node, ACCEPTOR), Prepare(self._ballot, 1))
 
     with patch.object(Proposer, "_campaign", announce_at_once):
@@ -168,7 +170,7 @@ def reads_without_a_quorum() -> Iterator[None]:
     """Whoever believes to lead serves reads."""
 
     def answer_at_once(self: Leadership, turn: Any) -> None:
-        if self._rounds.begin(turn.now):
+        if self._rounds.begin(self._members.in_force, turn.now):
             for gateway, request in self._rounds.end():
                 turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
 
@@ -284,7 +286,7 @@ def learners_mark_announced() -> Iterator[None]:
     def announce_applied(self: Leadership, turn: Any, nodes: Any) -> None:
         announce(self, turn, nodes)
         through = max(self._window.chosen_through, applied.get(self._node, 0))
-        for node in self._members:
+        for node in self._everyone:
             turn.send(Address(node, ACCEPTOR), ChosenMark(self._ballot, through))
 
     with _patched((Learner, "_apply", note_applied), (Leadership, "_announce", announce_applied)):
@@ -310,21 +312,21 @@ def confirmed_without_asking() -> Iterator[None]:
     begin = ReadRounds.begin
     raise_promise = Acceptor._raise_promise
 
-    def begin_confirmed(self: ReadRounds, now: float) -> bool:
-        begun = begin(self, now)
+    def begin_confirmed(self: ReadRounds, decided_by: Configuration, now: float) -> bool:
+        begun = begin(self, decided_by, now)
         self.confirmed = {-1} if begun else self.confirmed
         return begun
 
     def raise_in_silence(self: Acceptor, turn: Any, ballot: Ballot) -> None:
         raise_promise(self, _Hasty(turn, lambda to, message: False, deaf_to=PromiseRaised), ballot)
 
-    def counted(confirmed: Any, members: Any) -> bool:
-        return len(confirmed) * 2 > len(members)
+    def counted(self: ReadRounds) -> bool:
+        return self.under_way and len(self.confirmed) * 2 > len(self.decided_by.voters)
 
     with (
         patch.object(ReadRounds, "begin", begin_confirmed),
         patch.object(Acceptor, "_raise_promise", raise_in_silence),
-        patch("dkv.paxos.leadership.is_quorum", counted),
+        patch.object(ReadRounds, "is_confirmed", property(counted)),
     ):
         yield
 
