@@ -21,8 +21,22 @@ GATEWAY = "gateway"
 LEARNER = "learner"
 PROPOSER = "proposer"
 RECEIVER = "receiver"
+ROSTER = "roster"
 
-ROLES = (ACCEPTOR, CATCHUP, CHECKER, CLIENTS, COMPARISON, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER)
+ROLES = (
+    ACCEPTOR,
+    CATCHUP,
+    CHECKER,
+    CLIENTS,
+    COMPARISON,
+    DONOR,
+    ELECTOR,
+    GATEWAY,
+    LEARNER,
+    PROPOSER,
+    RECEIVER,
+    ROSTER,
+)
 
 HOST = "host"
 """Notes things too, and is no actor."""

@@ -121,6 +121,18 @@ class Configurations:
         """Whether the log has made the node leave; one with a higher id is not known *yet*."""
         return node <= self.ids_through and node not in self.known(applied)
 
+    def left_at(self, node: int) -> int:
+        """The slot of the first set without ``node`` behind the last one with it, as far back as sets are remembered.
+
+        Ask it of a node that was removed.
+        """
+        left = self.newest.slot
+        for each in reversed(self.sets):
+            if node in each.members:
+                break
+            left = each.slot
+        return left
+
     def record(self, node: int) -> MemberRecord | None:
         """What the log says of a node; None before the first change, or once all its sets are forgotten."""
         return next((each for each in self.records if each.id == node), None)

@@ -269,6 +269,17 @@ class PeerMet:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovalTold:
+    """A member says that this node is none any more, by the entry in ``slot``.
+
+    Clients find members at ``addresses``.
+    """
+
+    slot: int
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PeerUp:
     """A Hello of ``node`` was accepted: messages to it can arrive from now on."""
 

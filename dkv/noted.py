@@ -20,11 +20,13 @@ from dkv.actor import (
     LEARNER,
     PROPOSER,
     RECEIVER,
+    ROSTER,
     Level,
     Note,
     NoteFields,
 )
 from dkv.ballot import Ballot
+from dkv.configurations import Configurations
 
 MEASURE: Final = None
 """In place of a level: it happens for every slot, batch or commit, so it is no line of the log."""
@@ -283,6 +285,29 @@ def reads_evaluated(*, commands: int, seconds: float) -> None:
 @_note(MEASURE, GATEWAY, LEARNER)
 def refused(*, reason: str, count: int) -> None:
     """So many requests were refused; ``reason`` is the first word of the error."""
+
+
+# --- Members -----------------------------------------------------------------------------------------------------
+
+
+@_note(MEASURE, ROSTER)
+def members_are(*, configurations: Configurations, applied: int) -> None:
+    """These are the sets of members, by the log up to slot ``applied``: as they were, or changed."""
+
+
+@_note("info", ROSTER)
+def members_changed(*, slot: int, from_slot: int, voters: list[int], standbys: list[int]) -> None:
+    """The entry in ``slot`` has changed the members; the new ones decide the slots from ``from_slot`` on."""
+
+
+@_note("info", ROSTER)
+def members_in_force(*, slot: int, from_slot: int) -> None:
+    """The members that the entry in ``slot`` made decide from now on."""
+
+
+@_note("warning", ROSTER)
+def removed(*, slot: int, addresses: list[str]) -> None:
+    """This node is no member any more, by the entry in ``slot``. It was told ``addresses`` for clients, or none."""
 
 
 # --- The host ----------------------------------------------------------------------------------------------------

@@ -95,6 +95,14 @@ class SlotTests(SynchronousTestCase):
         self.assertTrue(self.held.was_removed(1, 149))
         self.assertFalse(self.held.was_removed(5, 149))
 
+    def test_when_a_member_left(self) -> None:
+        self.assertEqual(self.held.left_at(1), 86)
+        later = Configuration(300, 364, frozenset((2, 3)))
+        held = Configurations((*self.sets, later), (), 4)
+        self.assertEqual([held.left_at(node) for node in (1, 4)], [86, 300])
+        forgotten = Configurations((self.sets[2], later), (), 4)
+        self.assertEqual(forgotten.left_at(1), 86)  # the oldest set that is remembered has it no more
+
     def test_what_is_forgotten(self) -> None:
         held = Configurations(self.sets[1:], (), 4)
         self.assertEqual(held.of(70), self.sets[1])

@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER
+from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER
 from tests.test_architecture import rows_under
 from tests.test_tidy import modules
 
@@ -24,17 +24,18 @@ PARTS = {
     "digests": LEARNER,
     "hearing": ELECTOR,
     "leadership": PROPOSER,
+    "roster": ROSTER,
     "space": ELECTOR,
     "state_checker": CHECKER,
     "tail": LEARNER,
 }
-"""Parts of actors in ``paxos``; the other modules there are actors of their names."""
+"""Parts of actors in ``paxos``, and an actor of the node; other modules of ``paxos`` are actors of their names."""
 
 
 def noter(module: str) -> str:
     """The role as which a module of dkv notes."""
     _, room, *_, name = module.split(".")
-    return ROOMS.get(room) or PARTS.get(name, name)
+    return PARTS.get(name) or ROOMS.get(room, name)
 
 
 def noted_in(source: str) -> set[str]:

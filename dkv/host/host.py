@@ -18,8 +18,8 @@ from random import Random
 from typing import Any
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, Actor, Address, Fenced, TakesNotes
-from dkv.events import Captured, PeerDown, PeerHeard, PeerMet, PeerUp, TimerFired, WrittenBack
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER, Actor, Address, Fenced, TakesNotes
+from dkv.events import Captured, PeerDown, PeerHeard, PeerMet, PeerUp, RemovalTold, TimerFired, WrittenBack
 from dkv.host.commits import Commits
 from dkv.host.layers import Layers, StateLayers
 from dkv.host.seams import Call, ClientPort, Clock, Network, Source
@@ -140,6 +140,10 @@ class Host:
     def peer_met(self, node: int, acquaintance: Acquaintance) -> None:
         """The mesh has accepted a Hello of a life of ``node`` for the first time."""
         self.deliver(ACCEPTOR, Address(node, ACCEPTOR), PeerMet(node, acquaintance))
+
+    def removed(self, slot: int, addresses: tuple[str, ...]) -> None:
+        """A member says that this node is none any more."""
+        self.deliver(ROSTER, Address(self._node, HOST), RemovalTold(slot, addresses))
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""

@@ -1,8 +1,11 @@
 """What this node knows of its peers, and its judgement of what they say of themselves.
 
-A Hello is refused if its sender is not one of the members that this cluster first started with, or goes by other
-rules. It is refused *for good* if the sender's directory is shown to have forgotten something: a copy of it was put
-back, or runs twice, or its disk lied. A node that let it in would count votes and number batches a second time (B34).
+A Hello is refused if its sender is no member by the log that this node has applied, or goes by other rules. It is
+refused *for good* if the sender's directory is shown to have forgotten something: a copy of it was put back, or runs
+twice, or its disk lied. A node that let it in would count votes and number batches a second time (B34).
+
+A sender who is no member was *removed* if the log has had a member of this id or of a higher one: an id is never used
+again. A higher id may be one that this node has not applied yet, so its sender is to try again.
 """
 
 from __future__ import annotations
@@ -12,17 +15,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from dkv.ballot import ZERO, Ballot
-from dkv.identity import NEVER, STARTS_KEPT, Acquaintance, Identity, Start, Votes, in_words, members_hash
+from dkv.configurations import Configurations, first_configurations
+from dkv.identity import NEVER, STARTS_KEPT, Acquaintance, Identity, Start, Votes, members_hash
 from dkv.routes import VOTES
 from dkv.wire.codec import PROTOCOL, Hello
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a Hello is refused, in words for both operators; ``for_good`` if its sender must never take part again."""
+    """Why a Hello is refused, in words for both operators.
+
+    ``for_good`` if its sender must never take part again; ``removed_at`` is the slot by which it was removed, or None.
+    """
 
     reason: str
     for_good: bool = False
+    removed_at: int | None = None
 
 
 def hello_of(identity: Identity, mode: str, frame_bytes_max: int, votes: Votes) -> Hello:
@@ -42,14 +50,24 @@ def hello_of(identity: Identity, mode: str, frame_bytes_max: int, votes: Votes) 
 
 
 class Acquaintances:
-    """Judges Hellos for the node whose own is ``me``; ``known`` is what its disk keeps of ``peers``."""
+    """Judges Hellos for the node whose own is ``me``; ``known`` is what its disk keeps of nodes that it met.
+
+    Until ``members_are`` says more, it and its ``peers`` are taken for the members.
+    """
 
     def __init__(self, me: Hello, peers: Iterable[int], known: Mapping[int, Acquaintance]) -> None:
         self._me = me
-        self._peers = frozenset(peers)
-        self._known = {node: held for node, held in known.items() if node in self._peers}
+        self.peers = frozenset(peers)
+        """The nodes that this one talks with."""
+        self._configurations = first_configurations((me.node, *self.peers))
+        self._applied = 0
+        self._known = dict(known)
         self._told_ballot: dict[int, Ballot] = {}
         self._told_count: dict[int, int] = {}
+
+    def members_are(self, configurations: Configurations, applied: int, peers: Iterable[int]) -> None:
+        """The members by the log up to slot ``applied``; ``peers`` are the nodes that this one wants to talk with."""
+        self._configurations, self._applied, self.peers = configurations, applied, frozenset(peers)
 
     def meet(self, hello: Hello) -> Acquaintance | None:
         """Take in a Hello without objection: what is known of its sender now; None if that life was met before."""
@@ -76,7 +94,13 @@ class Acquaintances:
 
         ``target`` is the node that this node meant to dial; ``living`` are the lives of the sender that are connected.
         """
-        reason = self._other_cluster(hello) or self._other_member(hello, target) or self._other_rules(hello)
+        reason = self._other_cluster(hello)
+        if reason is not None:
+            return Objection(reason)
+        removal = self._removal(hello.node) if hello.node not in self.peers else None
+        if removal is not None:
+            return removal
+        reason = self._other_member(hello, target) or self._other_rules(hello)
         if reason is not None:
             return Objection(reason)
         known = self._known.get(hello.node)
@@ -113,22 +137,44 @@ class Acquaintances:
         they, we = f"node {hello.node}", f"node {me.node}"
         if hello.node == me.node:
             return f"{they} is this node's own id: two processes run as it, or its address is given to a peer"
-        if hello.node not in self._peers:
-            return f"{they} is not a member in the configuration of {we}: give all members the same configuration"
+        if hello.node not in self.peers:
+            if hello.node in self._configurations.known(self._applied):
+                return f"{we} is no member any more, and talks with nobody"
+            return f"{they} is not known to {we} as a member yet: it is let in once `dkv member add` has added it"
         if target not in (None, hello.node):
             return f"{they} answers at the address of node {target}: correct the addresses in the configuration"
         if hello.members_hash != me.members_hash:
             return (
-                f"{they} began with other members than {we}, which lists {in_words({me.node} | self._peers)}:"
-                " give all members the same configuration, the one that the cluster was first started with"
+                f"{they} began with other first members than {we}: the two were initialised with different config"
+                " files; initialise the one that is new again, with the file that the cluster was first started with"
+                " or with `dkv init --join`"
             )
-        known = self._known.get(hello.node)
-        if known is not None and known.incarnation != hello.incarnation:
+        incarnation = self._incarnation(hello.node)
+        if incarnation not in (None, hello.incarnation):
             return (
-                f"{they} has incarnation {hello.incarnation:016x}, {we} knows it as {known.incarnation:016x}:"
-                " it lost its data directory or runs on a new one; it must be replaced explicitly to take part"
+                f"{they} has incarnation {hello.incarnation:016x}, {we} knows it as {incarnation:016x}:"
+                " it lost its data directory or runs on a new one; let a node with a new id take its place:"
+                f" `dkv replace {hello.node}`"
             )
         return None
+
+    def _incarnation(self, node: int) -> int | None:
+        """The directory that is node ``node``: as the log says it, else the one that was met first; None if neither."""
+        record = self._configurations.record(node)
+        if record is not None and record.incarnation:
+            return record.incarnation
+        known = self._known.get(node)
+        return None if known is None else known.incarnation
+
+    def _removal(self, node: int) -> Objection | None:
+        """Why this node does not talk with another one that was removed; None if it was not."""
+        if node == self._me.node or not self._configurations.was_removed(node, self._applied):
+            return None
+        reason = (
+            f"node {node} is no member of cluster {self._me.cluster!r} any more, and its id is never used again:"
+            f" a node that is to take its place gets a new id, by `dkv replace {node}` or `dkv init --join`"
+        )
+        return Objection(reason, removed_at=self._configurations.left_at(node))
 
     def _other_rules(self, hello: Hello) -> str | None:
         me = self._me

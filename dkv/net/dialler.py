@@ -1,4 +1,4 @@
-"""Dialling a peer again and again, and saying in words why an attempt failed."""
+"""Dialling a peer again and again, at an address that may change, and saying in words why an attempt failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.internet import error
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger, LogPublisher
@@ -47,26 +47,39 @@ class Dialler(ClientService):
             self.attempts += 1
             return min(RECONNECT_SECONDS_MIN * 2.0 ** min(self.attempts - 1, 30), wait_seconds_max)
 
-        endpoint: Any = DiallingEndpoint(reactor, text, timeout_seconds, failed)
-        super().__init__(endpoint, factory, wait, clock=reactor)
+        self.endpoint: Any = DiallingEndpoint(reactor, text, timeout_seconds, failed)
+        """Where the next attempt goes."""
+        super().__init__(self.endpoint, factory, wait, clock=reactor)
 
 
 @implementer(IStreamClientEndpoint)
 class DiallingEndpoint:
-    """The client endpoint that ``text`` describes. Each attempt fails after ``timeout_seconds``.
+    """The client endpoint that ``text`` describes; it may be set anew. Each attempt fails after ``timeout_seconds``.
 
     With Twisted's own 30 seconds a node would still wait for a host that was cut off and has long been back.
     """
 
     def __init__(self, reactor: Any, text: str, timeout_seconds: float, failed: Callable[[str], None]) -> None:
         self._reactor = reactor
-        self._endpoint = clientFromString(reactor, text)  # type: ignore[no-untyped-call]
-        self._host = host_name(text, "host", ("tcp", "ssl", "tls"), 1)
         self._timeout_seconds = timeout_seconds
         self._failed = failed
+        self.readdress(text)
+
+    def readdress(self, text: str) -> None:
+        """Connect to what ``text`` describes from now on. If that is nothing, attempts fail and say so."""
+        self.text = text
+        self._host = host_name(text, "host", ("tcp", "ssl", "tls"), 1)
+        try:
+            self._endpoint: Any = clientFromString(self._reactor, text)  # type: ignore[no-untyped-call]
+        except Exception as wrong:  # A parser of endpoints may be a plugin, and raise anything.
+            self._endpoint = None
+            self._wrong = f"{text!r} is no address: {wrong}" if text else "its address is not known"
 
     def connect(self, factory: Any) -> Deferred[Any]:
         """Connect once; fails with what the endpoint makes of the network, or with ``TimeoutError``."""
+        if self._endpoint is None:
+            self._failed(self._wrong)
+            return fail(error.ConnectError(string=self._wrong))  # type: ignore[no-untyped-call]  # Twisted's
         connecting: Deferred[Any] = self._endpoint.connect(factory)
         connecting.addTimeout(self._timeout_seconds, self._reactor, self._late)
         return connecting.addErrback(self._explain)

@@ -86,6 +86,12 @@ class FaultOrders:
             self._log.info("fault_cleared", peer=peer)
         self._expire()
 
+    def peers_are(self, peers: Iterable[int]) -> None:
+        """These are the peers from now on: forget the orders about others."""
+        self.peers = frozenset(peers)
+        for node in self._rules.keys() - self.peers:
+            self.clear(node)
+
     def stop(self) -> None:
         """The node stops: forget all orders."""
         self._rules.clear()

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from twisted.internet.protocol import Factory
 
 from dkv.actor import Address
-from dkv.net.acquaintances import Acquaintances
+from dkv.net.acquaintances import Acquaintances, Objection
 from dkv.net.inbox import Inbox
-from dkv.net.link import REASON_CHARACTERS_MAX, Link, LinkOwner, Remote, mesh_frame
+from dkv.net.link import Link, LinkOwner, Remote
 from dkv.routes import VOTES
-from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood
+from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
 
@@ -25,7 +25,7 @@ class InboundOwner(LinkOwner, Protocol):
 
     @property
     def peers(self) -> Mapping[int, Remote]:
-        """All other members, by number."""
+        """All nodes that this one talks with, by number: those to whose Hellos there is no objection, at least."""
 
     @property
     def spoken(self) -> Collection[type]:
@@ -42,6 +42,9 @@ class InboundOwner(LinkOwner, Protocol):
     @property
     def reading_paused(self) -> bool:
         """Whether this node reads nothing for now."""
+
+    def refusal(self, objection: Objection) -> bytes:
+        """The frame that a node is told instead of a Hello."""
 
     def has_room(self) -> bool:
         """Whether one more connection may be accepted."""
@@ -66,7 +69,7 @@ class Inbound(Link):
             if not isinstance(message, Hello):
                 raise CodecError(f"{type(message).__name__} before Hello")
             self._hello_received(message)
-        elif isinstance(message, (Hello, Refused, RefusedForGood)):
+        elif isinstance(message, (Hello, Refused, RefusedForGood, Removed)):
             # A connection does not change hands.
             raise CodecError(f"{type(message).__name__} after Hello")
         elif not isinstance(message, Alive):
@@ -84,8 +87,7 @@ class Inbound(Link):
         objection = self._mesh.objection(hello)
         if objection is not None:
             self.refuse(objection)
-            told = objection.reason[:REASON_CHARACTERS_MAX]
-            self.write(mesh_frame(RefusedForGood(told, self._mesh.me) if objection.for_good else Refused(told)))
+            self.write(self._mesh.refusal(objection))
             self.close()
             return
         self.write(self._mesh.hello)

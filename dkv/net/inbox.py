@@ -20,6 +20,9 @@ class Inbox(Protocol):
     def fence(self, reason: str) -> None:
         """A peer says that this node's directory must never take part again."""
 
+    def removed(self, slot: int, addresses: tuple[str, ...]) -> None:
+        """A member says that this node is none any more, by the entry in ``slot``; clients find it at ``addresses``."""
+
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """``node`` and this node have accepted each other: what is sent to it can arrive."""
 

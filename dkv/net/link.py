@@ -25,7 +25,7 @@ from dkv.net.once_log import OnceLog
 from dkv.net.sending import SenderOf
 from dkv.net.sockets import prepare_socket
 from dkv.settings import Limits
-from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, decode, encode
+from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, Removed, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
 from dkv.wire.packing import CodecError
 
@@ -46,7 +46,7 @@ FRAME_SILENCES = 15
 damaged, and everything that follows would be taken for a part of it."""
 
 
-def mesh_frame(message: Hello | Refused | RefusedForGood | Alive) -> bytes:
+def mesh_frame(message: Hello | Refused | RefusedForGood | Removed | Alive) -> bytes:
     """The frame of what one mesh says to another."""
     return frame(encode(message))
 

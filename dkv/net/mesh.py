@@ -4,11 +4,13 @@ It promises little, as Paxos asks for little. What is sent to a peer arrives onc
 lost; then it is lost too. What the mesh does promise is who is talking. It delivers a message only from a node of this
 cluster and of this mode, whose incarnation is the one that this node knows, and whose directory remembers what this
 node knows of its lives (``dkv.net.acquaintances``).
+
+Peers come, move and go while it runs (``members_are``). A link may outlive its peer: it is looked up, never indexed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
@@ -17,6 +19,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 
 from dkv.actor import Address
+from dkv.configurations import Configurations
 from dkv.identity import Acquaintance
 from dkv.net.acquaintances import Acquaintances, Objection
 from dkv.net.door import Door
@@ -24,27 +27,34 @@ from dkv.net.event_log import EventLog
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.inbound import Inbound, InboundFactory
 from dkv.net.inbox import Inbox
-from dkv.net.link import ALIVE, TICKS_OF_SILENCE, Link, mesh_frame
+from dkv.net.link import ALIVE, REASON_CHARACTERS_MAX, TICKS_OF_SILENCE, Link, mesh_frame
 from dkv.net.once_log import OnceLog
 from dkv.net.outbound import Outbound
 from dkv.net.peer import Peer
 from dkv.net.sending import SenderOf, by_write
 from dkv.routes import SPOKEN
 from dkv.settings import Limits, Timings
-from dkv.wire.codec import Hello, RefusedForGood, encode
+from dkv.wire.codec import Hello, Refused, RefusedForGood, Removed, encode
 from dkv.wire.frames import frame
+
+LEAVING_SECONDS = 10.0
+"""How long a node that is no member any more is still talked with: it hears the last slots that concern it, if it can.
+Then its links are closed, and when it dials again it is told that it was removed."""
+
+ADDRESSES_TOLD = 4
+"""How many addresses of members a node that was removed is told: the frame must fit ``HELLO_BYTES_MAX``."""
 
 STRANGERS_MAX = 64
 """Accepted connections beyond one per member: enough for reconnects, too few to use up file descriptors."""
 
 
 class Mesh(MultiService):
-    """Connections to and from all ``peers``, kept up from ``startService`` to ``stopService``.
+    """Connections to and from all peers, kept up from ``startService`` to ``stopService``.
 
     ``me`` is what this node says of itself. Peers come in through ``door``, which is opened here and closed by
-    ``stopService``. ``peers`` maps every other member to the client endpoint string at which it is dialled. ``known``
-    is what the disk keeps of members met before. The mesh knows any other member from its first accepted Hello on,
-    until the process ends; it tells the acceptor by ``peer_met``, which stores it.
+    ``stopService``. ``peers`` maps every other member to the client endpoint string at which it is dialled, until
+    ``members_are`` says more. ``known`` is what the disk keeps of members met before. The mesh knows any other member
+    from its first accepted Hello on, until the process ends; it tells the acceptor by ``peer_met``, which stores it.
     """
 
     def __init__(
@@ -74,9 +84,12 @@ class Mesh(MultiService):
         self.acquaintances = Acquaintances(me, peers, known)
         self.spoken = SPOKEN[me.mode]
         self.reading_paused = False
-        self.peers = {node: Peer(self, node, address, reactor, timings, inbox, log) for node, address in peers.items()}
-        for peer in self.peers.values():
-            peer.dialler.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self.peers: dict[int, Peer] = {}
+        """The nodes that this one talks with: the other members, and those that have just left."""
+        for node, address in peers.items():
+            self._add_peer(node, address)
+        self._client_addresses: tuple[str, ...] = ()
+        self._told_removed = False  # until the process ends: it is told again
         self.faults = FaultOrders(reactor, peers, log, Random())
         """Orders to drop or delay what is written to peers."""
         self._links: dict[Link, None] = {}  # in order, so that a simulation can be repeated
@@ -96,6 +109,51 @@ class Mesh(MultiService):
     def status(self) -> list[dict[str, Any]]:
         """What is known of each peer, for people and JSON."""
         return [peer.status() for _, peer in sorted(self.peers.items())]
+
+    # --- peers come, move and go ---
+
+    def members_are(
+        self, configurations: Configurations, applied: int, peers: Mapping[int, str], clients: Iterable[str] = ()
+    ) -> None:
+        """The members by the log up to slot ``applied``. ``peers`` are to be talked with: ids and endpoint strings.
+
+        ``clients`` are the addresses at which clients find members. A node that is no peer any more is let go: at once
+        before the start, and ``LEAVING_SECONDS`` later afterwards.
+        """
+        if self._told_removed:
+            peers = {}
+        self.acquaintances.members_are(configurations, applied, peers)
+        self._client_addresses = tuple(clients)
+        for node, address in peers.items():
+            if node in self.peers:
+                self.peers[node].readdress(address)
+            else:
+                self._add_peer(node, address)
+        for node in self.peers.keys() - peers.keys():
+            if not self.running:
+                self._let_go(node)
+            elif self.peers[node].leaves_at is None:
+                self.peers[node].leaves_at = self._reactor.seconds() + LEAVING_SECONDS
+        self.faults.peers_are(self.peers)
+
+    def _add_peer(self, node: int, address: str) -> None:
+        peer = self.peers[node] = Peer(self, node, address, self._reactor, self._timings, self.inbox, self.log)
+        peer.dialler.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def _let_go(self, node: int) -> None:
+        """Close the links of a peer, and dial it no more."""
+        peer = self.peers.pop(node)
+        peer.leave()
+        peer.dialler.disownServiceParent()  # type: ignore[no-untyped-call]
+        self.faults.peers_are(self.peers)
+
+    def refusal(self, objection: Objection) -> bytes:
+        """The frame that a node is told instead of a Hello."""
+        reason = objection.reason[:REASON_CHARACTERS_MAX]
+        if objection.removed_at is not None:
+            addresses = self._client_addresses[:ADDRESSES_TOLD]
+            return mesh_frame(Removed(reason, objection.removed_at, addresses, self.me))
+        return mesh_frame(RefusedForGood(reason, self.me) if objection.for_good else Refused(reason))
 
     # --- from start to stop ---
 
@@ -193,20 +251,45 @@ class Mesh(MultiService):
         """A connection is made. Nothing is known of the other end."""
         self._links[link] = None
         if isinstance(link, Outbound):
-            self.peers[link.target.node].outbound = link
+            peer = self._peer_of(link)
+            if peer is None:
+                link.abort()
+            else:
+                peer.outbound = link
         elif self.reading_paused:
             link.transport.pauseProducing()  # A reconnect is no way around the pause.
 
     def accepted(self, link: Inbound, hello: Hello) -> None:
         """A peer has dialled, and its Hello is good: the connection is with the life that the Hello names."""
         self._meet(hello)
-        self.peers[hello.node].accepted(link, hello)
+        peer = self.peers.get(hello.node)
+        if peer is not None:
+            peer.accepted(link, hello)
 
     def dialled(self, link: Outbound, hello: Hello) -> None:
         """A peer was dialled, has accepted this node's Hello, and has answered with a good one."""
         self._meet(hello)
         self.complaints.forget(link.host)
-        self.peers[link.target.node].dialled(link, hello)
+        peer = self._peer_of(link)
+        if peer is not None:
+            peer.dialled(link, hello)
+
+    def _peer_of(self, link: Outbound) -> Peer | None:
+        """The peer that a link was dialled for; None if it is none any more."""
+        peer = self.peers.get(link.target.node)
+        return peer if peer is link.target else None
+
+    def told_removed(self, link: Outbound, removed: Removed) -> None:
+        """A peer says that this node is no member any more: be quiet from now on.
+
+        Only a peer of this node's own cluster, to which it would talk itself, is believed.
+        """
+        if self.objection(removed.by, link.target.node) is None:
+            self._told_removed = True
+            self.inbox.removed(removed.slot, removed.addresses)
+            self.acquaintances.peers = frozenset()
+            for node in list(self.peers):
+                self._let_go(node)
 
     def refused_for_good(self, link: Outbound, refusal: RefusedForGood) -> None:
         """A peer will never talk to this node: this directory has forgotten something (B34).
@@ -233,3 +316,6 @@ class Mesh(MultiService):
     def _tick(self) -> None:
         for link in list(self._links):
             link.tick()
+        now = self._reactor.seconds()
+        for node in [node for node, peer in self.peers.items() if peer.leaves_at is not None and peer.leaves_at <= now]:
+            self._let_go(node)

@@ -9,7 +9,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from dkv.net.link import Link, LinkOwner, Remote
-from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood
+from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
 
@@ -22,6 +22,9 @@ class OutboundOwner(LinkOwner, Protocol):
 
     def dialled(self, link: Outbound, hello: Hello) -> None:
         """A peer was dialled, has accepted this node's Hello, and has answered with a good one."""
+
+    def told_removed(self, link: Outbound, removed: Removed) -> None:
+        """A peer says that this node is no member any more."""
 
     def refused_for_good(self, link: Outbound, refusal: RefusedForGood) -> None:
         """A peer will never talk to this node."""
@@ -51,18 +54,20 @@ class Outbound(Link):
     def connectionMade(self) -> None:
         """The peer's port is open: say Hello at once."""
         super().connectionMade()
+        if self.is_closing:
+            return  # It is no peer any more, since a moment ago.
         self.transport.registerProducer(self, True)
         self.write(self._mesh.hello)
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:
-        """Hello or Refused first, then signs of life only."""
+        """Hello or a refusal first, then signs of life only."""
         if self.peer is not None:
             # If messages came on both connections, they could be heard twice, and out of order.
             if not isinstance(message, Alive):
                 raise CodecError(f"{type(message).__name__} on a connection that carries messages the other way")
         elif isinstance(message, Hello):
             self._hello_received(message)
-        elif isinstance(message, (Refused, RefusedForGood)):
+        elif isinstance(message, (Refused, RefusedForGood, Removed)):
             self._refused(message)
         else:
             raise CodecError(f"{type(message).__name__} before Hello")
@@ -77,13 +82,15 @@ class Outbound(Link):
         self.accept_hello(self.target, hello)
         self._mesh.dialled(self, hello)
 
-    def _refused(self, message: Refused | RefusedForGood) -> None:
+    def _refused(self, message: Refused | RefusedForGood | Removed) -> None:
         """The peer will not hear this node: its operator has to read why."""
         for_good = isinstance(message, RefusedForGood)
         self.complain(message.reason, "refused_by_peer", reason=message.reason, for_good=for_good)
         self.abort()
         if isinstance(message, RefusedForGood):
             self._mesh.refused_for_good(self, message)
+        elif isinstance(message, Removed):
+            self._mesh.told_removed(self, message)
 
     # --- messages out ---
 

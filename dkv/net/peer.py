@@ -16,7 +16,10 @@ from dkv.wire.codec import Hello
 
 
 class Peer:
-    """What the mesh knows of the member ``node``, which is dialled at the endpoint string ``address``."""
+    """What the mesh knows of the node ``node``, which is dialled at the endpoint string ``address``.
+
+    Once it has left, its links are still those of this object, until they are closed.
+    """
 
     def __init__(
         self, mesh: OutboundOwner, node: int, address: str, reactor: Any, timings: Timings, inbox: Inbox, log: EventLog
@@ -35,6 +38,8 @@ class Peer:
             timings.reconnect_seconds_max,
             self.reach.failed,
         )
+        self.leaves_at: float | None = None
+        """When it is let go, as it is no member any more."""
         self._clock = reactor
         self._heartbeat_seconds = timings.heartbeat_seconds
         self._inbox = inbox
@@ -57,6 +62,21 @@ class Peer:
         """For people and JSON: whether this node reaches it, whether it reaches this node, and what the problem is."""
         ways = {"connected": self.is_connected, "accepted": self.inbound is not None}
         return {"node": self.node} | ways | self.reach.status()
+
+    def readdress(self, address: str) -> None:
+        """Dial it at ``address`` from now on. A connection that it has at the old one may last."""
+        if address == self.dialler.endpoint.text:
+            return
+        self._log.info("peer_moved", peer=self.node, address=address)
+        self.dialler.endpoint.readdress(address)
+        self.reach.readdress(address)
+
+    def leave(self) -> None:
+        """It is no peer any more: close its connections. If it dials again, it is told why."""
+        for link in (self.inbound, self.outbound):
+            if link is not None:
+                link.close()
+        self._go_down()
 
     def stop(self) -> None:
         """From now on, the inbox hears no more of its coming and going."""

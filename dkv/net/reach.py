@@ -15,7 +15,7 @@ LOST = "the connection was lost"
 class Reach:
     """Whether peer ``node`` is reached by a connection dialled to ``address``, since when, and why not.
 
-    ``clock`` shows monotonic seconds. Each reason is logged once, until the peer is reached.
+    ``clock`` shows monotonic seconds. Each reason is logged once, until the peer is reached or has another address.
     """
 
     def __init__(self, node: int, address: str, clock: Any, log: EventLog) -> None:
@@ -27,6 +27,11 @@ class Reach:
         self._reached_at: float | None = None
         self._problem = ""
         self._problem_at = 0.0
+
+    def readdress(self, address: str) -> None:
+        """The peer is dialled elsewhere from now on."""
+        self._address = address
+        self._logged.clear()
 
     def reached(self) -> None:
         """The peer has accepted this node's Hello."""

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, CLIENTS, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Actor
+from dkv.actor import (
+    ACCEPTOR,
+    CATCHUP,
+    CHECKER,
+    CLIENTS,
+    DONOR,
+    ELECTOR,
+    GATEWAY,
+    LEARNER,
+    PROPOSER,
+    RECEIVER,
+    ROSTER,
+    Actor,
+)
 from dkv.configurations import Configurations
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import BOUNDS, Bounds
+from dkv.node.roster import Roster, TellMembers
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.catchup import Catchup
 from dkv.paxos.classic.acceptor import ClassicAcceptor
@@ -35,12 +49,14 @@ def add_actors(
     bounds: Bounds = BOUNDS,
     mode: str = LEADER,
     hints: Collection[int] = (),
+    tell_members: TellMembers = lambda configurations, applied: None,
 ) -> None:
     """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies.
 
     ``configurations`` are the sets of members as the state on disk has them, or the first ones. ``mode`` is the
     cluster's way to agree: in classic mode no node leads, and other actors play three of the roles. ``hints`` are the
-    peers that a node which joins asks for the log until that names it.
+    peers that a node which joins asks for the log until that names it. ``tell_members`` is called whenever the members
+    change, or may have.
     """
     ids, node, classic = tuple(sorted(configurations.newest.voters)), identity.node, mode == CLASSIC
     add(
@@ -60,4 +76,5 @@ def add_actors(
     add(RECEIVER, SnapshotReceiver(identity, configurations, limits, timings, hints))
     add(CHECKER, StateChecker(node, configurations, limits, timings))
     add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
+    add(ROSTER, Roster(node, configurations, tell_members))
     add(CLIENTS, clients)

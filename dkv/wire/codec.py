@@ -73,6 +73,19 @@ class RefusedForGood:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """Instead of a Hello: the receiver is no member any more, by the entry in ``slot``.
+
+    ``addresses`` are those at which clients find members, ``by`` is the Hello of the sender.
+    """
+
+    reason: str
+    slot: int
+    addresses: tuple[str, ...]
+    by: Hello
+
+
+@dataclass(frozen=True, slots=True)
 class Alive:
     """The sender has nothing to say, but the connection works."""
 
@@ -82,6 +95,7 @@ TAGS: dict[int, type] = {
     2: Refused,
     3: Alive,
     4: RefusedForGood,
+    5: Removed,
     16: messages.Prepare,
     17: messages.Promise,
     18: messages.Nack,

@@ -66,6 +66,7 @@ class Recorder:
         self.heard: list[int] = []
         self.met: list[tuple[int, Acquaintance]] = []
         self.fenced: list[str] = []
+        self.removals: list[tuple[int, tuple[str, ...]]] = []
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.changed: Deferred[None] | None = None
 
@@ -78,6 +79,9 @@ class Recorder:
 
     def fence(self, reason: str) -> None:
         self.fenced.append(reason)
+
+    def removed(self, slot: int, addresses: tuple[str, ...]) -> None:
+        self.removals.append((slot, addresses))
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         self.events.append(("up", node, incarnation, boot))

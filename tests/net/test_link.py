@@ -66,7 +66,7 @@ class Misfits(SynchronousTestCase):
             reasons = {fields["reason"] for _, fields in inbox.logged}
             self.assertEqual(len(reasons), 1)
             self.assertEqual(len(inbox.logged), 1)
-            self.assertIn("replaced", reasons.pop())
+            self.assertIn("`dkv replace 2`", reasons.pop())
 
     def test_protocol_of_another_version(self) -> None:
         """Versions that would misread each other say so instead."""
@@ -138,7 +138,7 @@ class Strangers(SynchronousTestCase):
     def test_not_a_member(self) -> None:
         """A node that is in its own configuration only is told so."""
         _, transport = self.accept(told(hello(9)))
-        self.assert_refused(transport, "not a member")
+        self.assert_refused(transport, "not known to node 1 as a member yet")
 
     def test_other_protocol(self) -> None:
         """A node of a later version is told so."""

@@ -34,6 +34,7 @@ from dkv.wire.codec import (
     Hello,
     Refused,
     RefusedForGood,
+    Removed,
     decode,
     decode_entries,
     encode,
@@ -55,6 +56,7 @@ STORED = {
     HELLO: f"8b01{HELLO_FIELDS}",
     Refused("no"): "8202626e6f",
     RefusedForGood("no", HELLO): f"8304626e6f8a{HELLO_FIELDS}",
+    Removed("no", 9, ("h:1",), HELLO): f"8505626e6f098163683a318a{HELLO_FIELDS}",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
     m.Promise(BALLOT, 9, 3, 77, 0, 1, ((10, RECORD),), 5): "8911"
@@ -144,7 +146,7 @@ class Tags(SynchronousTestCase):
             for _, cls in inspect.getmembers(module, inspect.isclass)
             if cls.__module__ == module.__name__
         }
-        self.assertEqual(set(TAGS.values()), travelling | {Hello, Refused, RefusedForGood, Alive})
+        self.assertEqual(set(TAGS.values()), travelling | {Hello, Refused, RefusedForGood, Removed, Alive})
 
     def test_numbers_are_unique(self) -> None:
         """Two classes under one tag would be taken for each other."""
@@ -160,7 +162,7 @@ class Tags(SynchronousTestCase):
 
     def test_routes(self) -> None:
         """A message that reached an actor which does not know it would stop the node."""
-        self.assertEqual(set(ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Alive})
+        self.assertEqual(set(ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Removed, Alive})
         shared = {
             CATCHUP: catchup.CatchupMessage,
             CHECKER: state_checker.CheckerMessage,
