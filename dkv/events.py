@@ -56,6 +56,13 @@ class Compacted:
 
 
 @dataclass(frozen=True, slots=True)
+class LogHeld:
+    """Of the acceptor to itself: all slots up to ``through``, and that they are chosen, are on disk by now."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
 class HoldLog:
     """Compact nothing above slot ``through`` from now on, as far as disk space allows; None ends that."""
 

@@ -138,6 +138,11 @@ def chosen(*, through: int) -> None:
 
 
 @_note(MEASURE, ACCEPTOR)
+def held(*, through: int) -> None:
+    """Every slot up to ``through``, and that it is chosen, is on this disk; noted once members have ever changed."""
+
+
+@_note(MEASURE, ACCEPTOR)
 def learned(*, slot: int) -> None:
     """The chosen value of ``slot`` came by catch-up."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER
 from tests.test_architecture import rows_under
 from tests.test_tidy import modules
 
@@ -23,6 +23,7 @@ ROOMS = {"gateway": GATEWAY, "host": HOST, "kv": LEARNER, "node": HOST}
 PARTS = {
     "digests": LEARNER,
     "hearing": ELECTOR,
+    "held_mark": ACCEPTOR,
     "leadership": PROPOSER,
     "roster": ROSTER,
     "space": ELECTOR,

@@ -14,11 +14,10 @@ other one. A node whose disk was lost and initialised anew gets to neither (B12,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import assert_never
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced, Turn
+from dkv.actor import CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.configurations import Configurations
 from dkv.events import (
@@ -26,6 +25,7 @@ from dkv.events import (
     Compacted,
     Learn,
     Learned,
+    LogHeld,
     MembersAre,
     Missing,
     PeerMet,
@@ -49,6 +49,7 @@ from dkv.messages import (
     Promise,
     Voted,
 )
+from dkv.paxos.held_mark import HeldMark
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.met_members import MetMembers
 from dkv.paxos.slot_log import SlotLog
@@ -58,18 +59,13 @@ from dkv.settings import Limits
 from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 
 _FromNodes = Prepare | Accept | ChosenMark | Confirm | ReadChosen | Voted
-AcceptorMessage = _FromNodes | Learn | Applied | Compacted | MembersAre | PeerMet | PeerUp | TimerFired
+AcceptorMessage = _FromNodes | Learn | Applied | Compacted | LogHeld | MembersAre | PeerMet | PeerUp | TimerFired
 
 PROGRESS_SLOTS = 256
 """How far ``chosen_through`` moves between two reports to the elector, which needs it only roughly."""
 
-VOTED_SECONDS = 0.5
-"""How long after a vote the others are told of it and of those since. The leader knows it from the vote itself."""
-
 ERASE_SECONDS = 0.02
 """How long after some records were erased the next ones follow: erasing must not keep the node from its work."""
-
-_NOTHING = Voted(ZERO, 0)
 
 
 class Acceptor:
@@ -82,12 +78,12 @@ class Acceptor:
         self._limits = limits
         self._promised = ZERO
         self._log = SlotLog(limits.erasures_max)
+        self._held = HeldMark(identity.node, self._log)
         self._count = VoteCount()
         self._pushed_through = 0
         self._reported_through = 0
         self._behind = False
         self._withheld = False
-        self._telling = False
 
     def receive(self, turn: Turn, sender: Address, message: AcceptorMessage) -> None:
         """React to one message."""
@@ -117,11 +113,15 @@ class Acceptor:
                 self._on_peer_up(turn, message)
             case MembersAre():
                 self._on_members_are(turn, message)
+            case LogHeld():
+                self._held.reached(turn, message)
+            case TimerFired("held"):
+                self._held.write(turn)
             case TimerFired("erase"):
                 self._erase(turn)
             case TimerFired():
-                self._telling = False
-                self._tell_votes(turn, self._members.others)
+                self._count.tell_later_votes()
+                self._count.tell(turn, self._members.others, self._highest_ballot)
             case _:
                 assert_never(message)
 
@@ -211,7 +211,7 @@ class Acceptor:
         self._promised = ballot
         turn.note(noted.promised, ballot=ballot)
         turn.persist(PROMISE, pack_ballot(*ballot))
-        self._voted(turn)
+        self._count.cast(turn)
         if ballot.node != self._node:
             for role in (PROPOSER, ELECTOR):
                 turn.send_early(self._here(role), PromiseRaised(ballot))
@@ -251,7 +251,7 @@ class Acceptor:
             record = self._log.record(turn, message.slot)
             return record is not None and record.value == message.value
         self._log.accept(turn, message.slot, message.ballot, message.value)
-        self._voted(turn)
+        self._count.cast(turn)
         return True
 
     def _on_chosen_mark(self, turn: Turn, sender: Address, message: ChosenMark) -> None:
@@ -272,6 +272,7 @@ class Acceptor:
             turn.send_early(self._here(LEARNER), ChosenSlots(self._pushed_through + 1, values, through))
             self._pushed_through = through
             turn.note(noted.chosen, through=through)
+            self._follow_disk(turn)
             if self._voting and through - self._reported_through >= PROGRESS_SLOTS:
                 self._report_progress(turn)
         behind = through < self._log.marked_through
@@ -338,7 +339,7 @@ class Acceptor:
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
         """A member is connected: tell it the votes of this disk. If it is new, one member fewer is waited for."""
-        self._tell_votes(turn, (message.node,))
+        self._count.tell(turn, (message.node,), self._highest_ballot)
         voted_before = self._voting
         self._met.up(turn, message)
         if self._voting and not voted_before:
@@ -350,27 +351,20 @@ class Acceptor:
         voted_before = self._voting
         self._members.update(message)
         self._met.named(message.configurations.record(self._node))
+        self._follow_disk(turn)
         if self._voting and not voted_before:
             turn.note(noted.voting, members="named by the log")
             self._report_progress(turn)
+
+    def _follow_disk(self, turn: Turn) -> None:
+        """Keep ``held`` up to date. Before the first change of members nobody asks for it."""
+        if self._members.configurations.newest.slot > 0:
+            self._held.follow(turn)
 
     @property
     def _highest_ballot(self) -> Ballot:
         """The highest one promised or accepted in any slot."""
         return self._promised
-
-    def _voted(self, turn: Turn) -> None:
-        """Count the vote that this turn casts, and let the others know soon."""
-        self._count.cast(turn)
-        if not self._telling:
-            self._telling = True
-            turn.set_timer("voted", VOTED_SECONDS)
-
-    def _tell_votes(self, turn: Turn, nodes: Iterable[int]) -> None:
-        """Say what this disk holds. If it is ever set back, its peers know that votes are missing (B34)."""
-        voted = Voted(self._highest_ballot, self._count.votes)
-        for node in nodes if voted != _NOTHING else ():
-            turn.send(Address(node, ACCEPTOR), voted)
 
     def _report_progress(self, turn: Turn) -> None:
         """Tell the elector, which takes no part in elections before it hears this once."""

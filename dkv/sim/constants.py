@@ -30,7 +30,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.gateway.runs.READ_BYTES": (1, 200),
     "dkv.paxos.acceptor.ERASE_SECONDS": (0.001, 0.5),
     "dkv.paxos.acceptor.PROGRESS_SLOTS": (1, 5),
-    "dkv.paxos.acceptor.VOTED_SECONDS": (0.02, 3.0),
+    "dkv.paxos.vote_count.VOTED_SECONDS": (0.02, 3.0),
     "dkv.paxos.catchup.DOUBLINGS_MAX": (0, 1),
     "dkv.paxos.classic.acceptor.OFFERS_MAX": (1, 2),
     "dkv.paxos.digests.KEPT": (1, 5),

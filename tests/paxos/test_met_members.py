@@ -14,8 +14,9 @@ from dkv.events import MembersAre, PeerMet, PeerUp, Progress, TimerFired
 from dkv.identity import Acquaintance, Identity, Start, Votes, pack_acquaintance
 from dkv.keys import VOTE_COUNT, member_key, unpack_number
 from dkv.messages import Accept, Accepted, AcceptSlot, Prepare, PrepareSlot, Promise, Voted
-from dkv.paxos.acceptor import VOTED_SECONDS, Acceptor
+from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.classic.acceptor import ClassicAcceptor
+from dkv.paxos.vote_count import VOTED_SECONDS
 from dkv.records import NOOP
 from dkv.settings import Limits, Timings
 from tests.turns import FakeTurn, inject

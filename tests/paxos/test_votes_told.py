@@ -6,7 +6,7 @@ from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import Ballot
 from dkv.events import PeerUp, TimerFired
 from dkv.messages import Prepare, Voted
-from dkv.paxos.acceptor import VOTED_SECONDS
+from dkv.paxos.vote_count import VOTED_SECONDS
 from tests.paxos.test_acceptor import OneAcceptor, proposer, value
 from tests.turns import inject
 

@@ -28,6 +28,7 @@ FIXED = {
     "dkv.kv.sessions.PRODUCER_BYTES_MAX": "the same on all nodes, as commands in the log are read by it",
     "dkv.kv.stored.HEADER_BYTES": "of the stored format",
     "dkv.kv.stored.STRING": "of the stored format",
+    "dkv.paxos.held_mark.HELD_SECONDS": "nobody in a run waits for what it puts off",
     "dkv.paxos.heartbeats.NO_BOOT": "no limit: it stands for none",
 }
 """Those that stay as they are, and why."""

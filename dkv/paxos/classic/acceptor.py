@@ -109,7 +109,7 @@ class ClassicAcceptor(Acceptor):
             return
         if ballot > promised:
             self._slots.promise(turn, slot, ballot)
-            self._voted(turn)
+            self._count.cast(turn)
         turn.send(sender, PromiseSlot(ballot, slot, self._log.record(turn, slot), self._count.votes))
 
     # --- phase 2 ---
@@ -133,7 +133,7 @@ class ClassicAcceptor(Acceptor):
         if ballot > accepted_in:
             self._log.accept(turn, slot, ballot, message.value)
             self._slots.accepted(turn, ballot)
-            self._voted(turn)
+            self._count.cast(turn)
         elif otherwise:
             return  # No proposer has two values for one ballot.
         turn.send(sender, AcceptedSlot(ballot, slot, self._count.votes))
