@@ -112,7 +112,7 @@ class SimulatedCluster:
         ``Refused`` if the node answers with an error; ``NoAnswer`` if it goes down before it answers.
         """
         pending = self.send(*words, node=node)
-        asked = self._world.nodes[pending._request.node - 1]
+        asked = self._world.node(pending._request.node)
         boot = asked.boot
         self._until(
             lambda: pending.answered or not asked.up or asked.boot != boot,
@@ -211,9 +211,9 @@ class SimulatedCluster:
             raise InvariantBroken(f"seed {self._world.seed}: {complaint}")
 
     def _node(self, number: int) -> SimulatedNode:
-        if not 1 <= number <= len(self._world.nodes):
+        if number not in {node.number for node in self._world.nodes}:
             raise ValueError(f"there is no node {number}")
-        return self._world.nodes[number - 1]
+        return self._world.node(number)
 
     def _until(self, condition: Callable[[], Any], seconds: float, what: str) -> None:
         reached = self._world.run_until(condition, seconds)

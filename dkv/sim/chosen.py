@@ -1,24 +1,28 @@
 """The agreement of the cluster, seen from outside: votes counted on disks, and a second state machine.
 
-Nothing here asks an actor what it believes. A value is chosen for a slot when a quorum of acceptors has had it on disk
-in one ballot. ``Reference`` applies the chosen values by rules that are written a second time.
+Nothing here asks an actor what it believes. A value is chosen for a slot when a quorum of the voters that decide the
+slot has had it on disk in one ballot. Who decides it is known once all up to ALPHA slots before are chosen: votes that
+come earlier wait. ``Reference`` applies the chosen values by rules that are written a second time.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from hashlib import blake2b
 from struct import pack
 from zlib import crc32
 
+from dkv import configurations
 from dkv.ballot import Ballot
+from dkv.configurations import Configuration
 from dkv.keys import BATCH_MARK, DATABASE, STATE
 from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, PUT
 from dkv.kv.sessions import Bounds
-from dkv.paxos.quorum import is_quorum
 from dkv.records import Batch, UncheckedEntry, Value
 from dkv.replies import OK, Error, Result
+from dkv.sim.member_rules import ENTRY, MemberTable
 from dkv.sim.tokens import TokenTable
 from dkv.wire.codec import decode_entries
 
@@ -26,19 +30,29 @@ from dkv.wire.codec import decode_entries
 class Chosen:
     """Votes by slot and ballot; ``values`` and ``ballots`` of the chosen slots; all up to ``through`` are chosen."""
 
-    def __init__(self, members: tuple[int, ...], bounds: Bounds) -> None:
+    def __init__(self, members: Iterable[int], bounds: Bounds) -> None:
         self.values: dict[int, Value] = {}
         self.ballots: dict[int, Ballot] = {}
         self.batches: dict[tuple[int, int, int, int], int] = {}
-        """The first slot in which each batch is chosen, by (node, incarnation, boot, seq)."""
+        """The first slot in which each batch may take effect, by (node, incarnation, boot, seq)."""
         self.through = 0
-        self.reference = Reference(bounds)
+        self.members = MemberTable(members)
+        self.reference = Reference(bounds, self.members)
         self.digests = [bytes(16)]
         """The digest of the log up to each slot, by slot; 0 is the empty log."""
-        self._members = members
         self._proposed: dict[tuple[int, Ballot], Value] = {}
         self._blobs: dict[tuple[int, int, int, int], bytes] = {}
         self._votes: defaultdict[tuple[int, Ballot], set[int]] = defaultdict(set)
+        self._waiting: defaultdict[int, dict[Ballot, Value]] = defaultdict(dict)
+        """What was voted for in slots of which nobody knows yet who decides them."""
+
+    def config(self, slot: int) -> Configuration | None:
+        """The set that decides ``slot``; None if the log does not say that yet."""
+        return self.members.config(slot) if slot <= self.through + configurations.ALPHA else None
+
+    def configs(self, first: int, last: int) -> list[Configuration]:
+        """The sets that decide a slot from ``first`` to ``last``, as far as the log says it."""
+        return self.members.configs(first, min(last, self.through + configurations.ALPHA))
 
     def proposed(self, slot: int, ballot: Ballot, value: Value) -> str | None:
         """``ballot`` proposes ``value``: returns what is wrong with that, if anything."""
@@ -56,29 +70,42 @@ class Chosen:
         """``node`` has ``value`` on disk for ``slot``, accepted in ``ballot``."""
         if self._proposed.get((slot, ballot), value) != value:
             return f"node {node} holds a value for slot {slot} in ballot {ballot} that this ballot did not propose"
-        votes = self._votes[slot, ballot]
-        votes.add(node)
-        if not is_quorum(votes, self._members):
-            return None
-        if slot not in self.values:
-            self._choose(slot, ballot, value)
-        elif self.values[slot] != value:
+        self._votes[slot, ballot].add(node)
+        self._waiting[slot][ballot] = value
+        return self._count()
+
+    def _count(self) -> str | None:
+        """Count the votes for all slots of which it is known who decides them."""
+        complaint = None
+        while due := [slot for slot in self._waiting if self.config(slot) is not None]:
+            for slot in due:
+                for ballot, value in self._waiting.pop(slot).items():
+                    if self.counted(slot, ballot):
+                        complaint = complaint or self._choose(slot, ballot, value)
+            while self.through + 1 in self.values:
+                self._extend(self.through + 1)
+        return complaint
+
+    def _choose(self, slot: int, ballot: Ballot, value: Value) -> str | None:
+        if self.values.setdefault(slot, value) != value:
             return f"slot {slot} has two chosen values, of ballots {self.ballots[slot]} and {ballot}"
+        self.ballots.setdefault(slot, ballot)
         return None
 
-    def _choose(self, slot: int, ballot: Ballot, value: Value) -> None:
-        self.values[slot], self.ballots[slot] = value, ballot
+    def _extend(self, slot: int) -> None:
+        """All slots up to this one are chosen now."""
+        value, origins = self.values[slot], self.members.config(slot).members
         for batch in value:
-            name = (batch.node, batch.incarnation, batch.boot, batch.seq)
-            self.batches[name] = min(slot, self.batches.get(name, slot))
-        while self.through + 1 in self.values:
-            self.through += 1
-            self.reference.apply(self.through, self.values[self.through])
-            self.digests.append(_digest(self.digests[-1], self.values[self.through]))
+            if batch.node in origins:
+                self.batches.setdefault((batch.node, batch.incarnation, batch.boot, batch.seq), slot)
+        self.reference.apply(slot, value)
+        self.digests.append(_digest(self.digests[-1], value))
+        self.through = slot
 
     def counted(self, slot: int, ballot: Ballot) -> bool:
-        """Whether a quorum has ``slot`` on disk in ``ballot``."""
-        return is_quorum(self._votes.get((slot, ballot), ()), self._members)
+        """Whether a quorum of the voters that decide ``slot`` has it on disk in ``ballot``."""
+        config = self.config(slot)
+        return config is not None and config.decides(self._votes.get((slot, ballot), ()))
 
     def proposal(self, slot: int, ballot: Ballot) -> Value | None:
         """The value that ``ballot`` proposed for ``slot``."""
@@ -98,10 +125,15 @@ def _digest(before: bytes, value: Value) -> bytes:
     return blake2b(text, digest_size=16).digest()
 
 
+def _origin_key(node: int, incarnation: int) -> bytes:
+    return BATCH_MARK + pack(">IQ", node, incarnation)
+
+
 class Reference:
     """The state on disk after every slot, as each replica must have it once it has applied that far."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, members: MemberTable) -> None:
+        self._members = members
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
         self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
@@ -123,14 +155,17 @@ class Reference:
         return state
 
     def apply(self, slot: int, value: Value) -> None:
-        """Apply the next slot."""
+        """Apply the next slot. Only members write, and nothing is left of one from the slot on that it is none in."""
         self._slot = slot
         self._index = 0
+        origins = self._members.config(slot).members
+        for node, incarnation in [origin for origin in self._marks if origin[0] not in origins]:
+            del self._marks[node, incarnation]
+            self._write(_origin_key(node, incarnation), None)
         for batch in value:
-            if self._is_next(batch):
+            if batch.node in origins and self._is_next(batch):
                 self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
-                origin = BATCH_MARK + pack(">IQ", batch.node, batch.incarnation)
-                self._write(origin, pack(">QQ", batch.boot, batch.seq))
+                self._write(_origin_key(batch.node, batch.incarnation), pack(">QQ", batch.boot, batch.seq))
                 for entry in decode_entries(batch.blob) or []:
                     self._apply_entry(entry)
                     self._index += 1
@@ -161,6 +196,8 @@ class Reference:
                 self._tokens.look_up(self._slot, name)
             case [kind] if kind == IDMP_NEW:
                 self._tokens.register(self._slot)
+            case [kind, int(), *_] if kind == ENTRY:
+                self._members.apply(self._slot, entry)
         return None
 
     def _get(self, key: bytes) -> bytes | None:

@@ -6,7 +6,6 @@ sentence what is wrong. docs/known-bugs.md explains I1 to I12.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -43,35 +42,18 @@ from dkv.messages import (
     Promise,
     PromiseSlot,
 )
-from dkv.paxos.quorum import quorum_size
 from dkv.records import unpack_record
 from dkv.sim.batch_rules import BatchRules
 from dkv.sim.chosen import Chosen
 from dkv.sim.compaction_rules import CompactionRules
 from dkv.sim.ondisk import OnDisk, ballot_of
+from dkv.sim.phase1_rules import Phase1Rules
 from dkv.sim.read_rules import ReadRules
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.slots import SlotRules
 from dkv.sim.snapshot_rules import SnapshotRules
 from dkv.state_messages import ChosenSlots, SnapshotChunk
 from dkv.storage.store import Store
-
-
-class _Campaign:
-    """Facts about one ballot: the life that began it, the nodes that promised it, and what its leader may count on."""
-
-    def __init__(self, boot: int) -> None:
-        self.boot = boot
-        self.announced = False
-        self.chunks: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
-        """The chunks that have come, by node and report."""
-        self.promised: set[int] = set()
-        self.from_slots: dict[int, int] = {}
-        self.reported: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
-        self.marks: dict[int, int] = {}
-        self.base: int | None = None
-        self.announced_through = 0
-
 
 APPLIED = (STATE, TOKEN, BATCH_MARK)
 """The prefixes of all keys of the state that the log makes."""
@@ -89,16 +71,14 @@ class Invariants:
         self, members: tuple[int, ...], window_slots_max: int, bounds: Bounds, violated: Callable[[str], None]
     ) -> None:
         self.chosen = Chosen(members, bounds)
-        self._quorum = quorum_size(len(members))
-        self._window_slots_max = window_slots_max
         self._violated = violated
         self._disks = {node: OnDisk() for node in members}
         self._wiped: set[int] = set()
-        self._slots = SlotRules(self._disks, self._wiped, self.chosen, self._quorum, violated)
+        self._slots = SlotRules(self._disks, self._wiped, self.chosen, violated)
+        self._phase1 = Phase1Rules(self._disks, self._wiped, self.chosen, window_slots_max, violated)
         self._compaction = CompactionRules(self._disks, self.chosen, violated)
         self._snapshots = SnapshotRules(self.chosen, violated)
-        self._campaigns: dict[Ballot, _Campaign] = {}
-        self._reads = ReadRules(members, violated)
+        self._reads = ReadRules(self.chosen, violated)
         self._batches = BatchRules(self.chosen, self._reads.acknowledged, violated)
 
     @property
@@ -246,11 +226,11 @@ class Invariants:
             case SnapshotChunk():
                 self._snapshots.sending(node, message)
             case Accept():
-                self._check_accept(node, message)
+                self._accept(message)
             case ChosenMark():
-                self._check_mark(message.ballot, message.chosen_through)
+                self._mark(message)
             case Prepare():
-                self._check_prepare(node, to, message)
+                self._phase1.prepare(node, to, message)
             case Confirmed():
                 promised = self._disks[node.number].bound(0, False)
                 if promised > message.ballot:
@@ -266,47 +246,6 @@ class Invariants:
             case _:
                 self._slots.sending(node, to, message)
 
-    def _check_prepare(self, node: SimulatedNode, to: Address, message: Prepare) -> None:
-        ballot = message.ballot
-        campaign = self._campaigns.get(ballot)
-        if campaign is None or (campaign.boot != node.boot and not campaign.announced):
-            # If a crash kept a ballot from being reserved, nobody else has heard of it.
-            campaign = self._campaigns[ballot] = _Campaign(node.boot)
-        if ballot.node != node.number or campaign.boot != node.boot:
-            self._violated(f"I5: ballot {ballot} was used by two lives of a node, or by a node it does not belong to")
-        campaign.from_slots[to.node] = max(message.from_slot, campaign.from_slots.get(to.node, 0))
-        if to.node != node.number:
-            campaign.announced = True
-            if self._disks[node.number].promised < ballot:
-                self._violated(f"I5: node {node.number} sent Prepare {ballot} before its own acceptor had promised it")
-
-    def _check_accept(self, node: SimulatedNode, message: Accept) -> None:
-        ballot, slot = message.ballot, message.slot
-        campaign = self._campaigns.get(ballot)
-        if campaign is None or len(campaign.promised) < self._quorum or campaign.base is None:
-            self._violated(f"I6: an Accept for slot {slot} left in ballot {ballot}, which no quorum has promised")
-            return
-        if slot <= campaign.base:
-            self._violated(f"I6: ballot {ballot} proposed slot {slot}, chosen before it began")
-        if slot > message.chosen_through + self._window_slots_max:
-            self._violated(f"I6: ballot {ballot} proposed slot {slot}, beyond its window")
-        self._complain(self.chosen.proposed(slot, ballot, message.value))
-        self._check_mark(ballot, message.chosen_through)
-
-    def _check_mark(self, ballot: Ballot, through: int) -> None:
-        """A leader announces only its base and the slots that it counted itself in its ballot (B25)."""
-        campaign = self._campaigns.get(ballot)
-        if campaign is None or campaign.base is None:
-            self._violated(f"I6: ballot {ballot} announced chosen slots before a quorum promised it")
-            return
-        for slot in range(max(campaign.announced_through, campaign.base) + 1, through + 1):
-            # Between the quorum's base and its own beginning, the leader holds values that others had counted.
-            if not self.chosen.counted(slot, ballot) and self.chosen.proposal(slot, ballot) is not None:
-                self._violated(f"I7: the leader of ballot {ballot} announced slot {slot} before a majority held it")
-            elif slot not in self.chosen.values:
-                self._violated(f"I7: the leader of ballot {ballot} announced slot {slot}, which is not chosen")
-        campaign.announced_through = max(campaign.announced_through, through)
-
     # --- messages about to be handled ---
 
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
@@ -318,7 +257,7 @@ class Invariants:
             return
         match message:
             case Promise():
-                self._check_promise(sender, message)
+                self._phase1.promise(sender, message)
             case Accepted() | AcceptedSlot():
                 self._check_accepted(sender, message)
             case ChosenSlots() if role in (LEARNER, CATCHUP):
@@ -340,37 +279,22 @@ class Invariants:
                     self._reads.answered(node.number, node.number, message)
                 self._reads.served(node.number, message)
             case Prepare() if role == ACCEPTOR and sender.node == node.number:
-                self._check_prepare(node, Address(node.number, ACCEPTOR), message)
+                self._phase1.prepare(node, Address(node.number, ACCEPTOR), message)
             case Accept() if sender.node == node.number:
-                self._check_accept(node, message)
+                self._accept(message)
+            case ChosenMark() if sender.node == node.number and role == ACCEPTOR:
+                self._reads.counted(message.ballot, message.chosen_through)
             case _:
                 self._slots.delivered(node, role, sender, message)
 
-    def _check_promise(self, sender: Address, message: Promise) -> None:
-        campaign = self._campaigns.get(message.ballot)
-        if campaign is None:
-            self._violated(f"I6: a Promise for ballot {message.ballot}, which nobody has begun")
-            return
-        # A vote that was on its way when a disk was lost had been on that disk.
-        if self._disks[sender.node].promised < message.ballot and sender.node not in self._wiped:
-            self._violated(f"I2: the Promise {message.ballot} of node {sender.node} was delivered before its commit")
-        report = sender.node, message.report
-        campaign.chunks[report].add(message.chunk)
-        campaign.reported[report].update(slot for slot, _ in message.records)
-        campaign.marks.setdefault(sender.node, message.chosen_through)
-        if len(campaign.chunks[report]) == message.chunks:
-            campaign.promised.add(sender.node)
-            self._check_report(sender.node, campaign, message)
-        if campaign.base is None and len(campaign.promised) >= self._quorum:
-            campaign.base = max(campaign.marks[node] for node in campaign.promised)
+    def _accept(self, message: Accept) -> None:
+        """A leader proposes, and shows how far it has counted."""
+        self._phase1.accept(message)
+        self._reads.counted(message.ballot, message.chosen_through)
 
-    def _check_report(self, node: int, campaign: _Campaign, message: Promise) -> None:
-        """A report is whole: it has everything that was accepted before and may be chosen (I4)."""
-        reported = campaign.reported[node, message.report]
-        first = max(message.chosen_through + 1, campaign.from_slots.get(node, 0))
-        for slot, record in self._disks[node].records.items():
-            if slot >= first and record.ballot < message.ballot and not record.chosen and slot not in reported:
-                self._violated(f"I4: the Promise {message.ballot} of node {node} does not report slot {slot}")
+    def _mark(self, message: ChosenMark) -> None:
+        self._phase1.mark(message.ballot, message.chosen_through)
+        self._reads.counted(message.ballot, message.chosen_through)
 
     def _check_accepted(self, sender: Address, message: Accepted | AcceptedSlot) -> None:
         slot, ballot, disk = message.slot, message.ballot, self._disks[sender.node]

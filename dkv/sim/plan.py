@@ -76,7 +76,8 @@ class Plan:
     instant_commit_chance: float
     """The probability that a commit is made within the call that asks for it."""
     slow_commit_chance: float
-    clock_rates: tuple[float, ...]
+    clock_rates: dict[int, float]
+    """How fast the clock of each first member runs, by its id."""
     strikes: dict[str, float]
     """The weights of the faults that strike."""
     strike_seconds: float
@@ -115,7 +116,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
         commit_seconds=random.choice((0.0005, 0.003, 0.02, 0.1)),
         instant_commit_chance=random.choice((0.0, 0.0, 0.5, 0.95)),
         slow_commit_chance=random.choice((0.0, 0.01, 0.1)) if "slow-disk" in enabled else 0.0,
-        clock_rates=tuple(random.uniform(0.9, 1.1) if "clock" in enabled else 1.0 for _ in range(nodes)),
+        clock_rates={id_: random.uniform(0.9, 1.1) if "clock" in enabled else 1.0 for id_ in range(1, nodes + 1)},
         strikes={
             name: RARE.get(name, FREQUENT.get(name, 1.0)) * random.uniform(0.2, 1.0)
             for name in enabled

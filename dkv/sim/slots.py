@@ -34,13 +34,11 @@ class SlotRules:
         disks: Mapping[int, OnDisk],
         wiped: set[int],
         chosen: Chosen,
-        quorum: int,
         violated: Callable[[str], None],
     ) -> None:
         self._disks = disks
         self._wiped = wiped
         self._chosen = chosen
-        self._quorum = quorum
         self._violated = violated
         self._attempts: dict[tuple[int, Ballot], _Attempt] = {}
 
@@ -118,7 +116,8 @@ class SlotRules:
     def _check_accept(self, message: AcceptSlot) -> None:
         slot, ballot = message.slot, message.ballot
         attempt = self._attempts.get((slot, ballot))
-        if attempt is None or len(attempt.promises) < self._quorum:
+        config = self._chosen.config(slot)
+        if attempt is None or config is None or not config.decides(attempt.promises):
             self._violated(
                 f"I6: an Accept for slot {slot} left in ballot {ballot}, which no quorum has promised for it"
             )

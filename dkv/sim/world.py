@@ -133,6 +133,10 @@ class World:
         self.nodes.extend(self._node(number, members) for number in members)
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
+    def node(self, number: int) -> SimulatedNode:
+        """The node with this id."""
+        return next(node for node in self.nodes if node.number == number)
+
     def _generator(self, name: str) -> Random:
         """A generator of its own for each part, so that one more draw in one part leaves the others unchanged."""
         return Random(f"{self.seed}/{name}")
@@ -151,7 +155,7 @@ class World:
             self.mode.of_next_life,
             self if clone is None else Unwatched(self.note, self.violated),
         )
-        node.clock_rate = self.plan.clock_rates[number - 1]
+        node.clock_rate = self.plan.clock_rates[number]
         return node
 
     def _clone(self, node: SimulatedNode, copy: DiskCopy) -> None:
@@ -240,9 +244,9 @@ class World:
             self.leading[node.number] = fields["ballot"]
         elif event is noted.stepped_down:
             self.leading.pop(node.number, None)
-        elif event is noted.digest_differs and not (node.damaged or self.nodes[fields["peer"] - 1].damaged):
+        elif event is noted.digest_differs and not (node.damaged or self.node(fields["peer"]).damaged):
             self.violated(f"I8: nodes {node.number} and {fields['peer']} applied two logs up to slot {fields['slot']}")
-        elif event is noted.state_differs and not (node.damaged or self.nodes[fields["peer"] - 1].damaged):
+        elif event is noted.state_differs and not (node.damaged or self.node(fields["peer"]).damaged):
             self.violated(f"I9: nodes {node.number} and {fields['peer']} have two states after slot {fields['slot']}")
         words = " ".join(f"{name}={value}" for name, value in fields.items())
         self.note(node.number, "note", f"{actor} {event.name} {words}")
