@@ -241,6 +241,13 @@ class StepDown:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Ask node ``to`` to take the lead over, or the best one if that is None; nothing if this node does not lead."""
+
+    to: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Flush:
     """An actor sends it to itself, behind all messages in the mailbox: act now on all that came before it."""
 

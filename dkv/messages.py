@@ -265,6 +265,13 @@ class Resigned:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOver:
+    """The leader of ``ballot`` asks the receiver to campaign now, without a poll. It leads on until it is overtaken."""
+
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """The sender leads in ``ballot``; ``beat`` counts its heartbeats.
 
@@ -283,10 +290,11 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatAck:
-    """Heartbeat ``beat`` of ``ballot`` was heard."""
+    """Heartbeat ``beat`` of ``ballot`` was heard. The sender holds all slots up to about ``chosen_through``."""
 
     ballot: Ballot
     beat: int
+    chosen_through: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,26 @@ def stepped_down(*, ballot: Ballot, by: Ballot, reason: str) -> None:
     """This node leads no more; ``by`` is the ballot that overtook it, or its own."""
 
 
+@_note(MEASURE, ELECTOR)
+def successors(*, obstacles: dict[int, str]) -> None:
+    """This node leads, and these are the other voters: why each cannot take the lead over now, or an empty text."""
+
+
+@_note("info", ELECTOR)
+def handing_over(*, to: int, ballot: Ballot) -> None:
+    """This leader asks node ``to`` to take the lead over."""
+
+
+@_note("info", ELECTOR)
+def not_handed_over(*, reason: str) -> None:
+    """This node was to give the lead away, and cannot."""
+
+
+@_note("info", ELECTOR)
+def taking_over(*, leader: int, ballot: Ballot) -> None:
+    """This node runs for leader, as ``leader`` has asked it to."""
+
+
 @_note("info", ELECTOR)
 def quorum_heard(*, heard: list[int]) -> None:
     """This node hears a majority of the members; ``heard`` are the peers among them."""

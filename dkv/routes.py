@@ -31,6 +31,7 @@ from dkv.messages import (
     SlotChosen,
     SlotSettled,
     Submit,
+    TakeOver,
     Voted,
     Want,
 )
@@ -84,6 +85,7 @@ ROUTES: dict[type, tuple[str, str]] = {
     Poll: (ELECTOR, ELECTOR),
     PollAnswer: (ELECTOR, ELECTOR),
     Resigned: (ELECTOR, ELECTOR),
+    TakeOver: (ELECTOR, ELECTOR),
     Heartbeat: (ELECTOR, ELECTOR),
     HeartbeatAck: (ELECTOR, ELECTOR),
     DiskSpace: (ELECTOR, ELECTOR),

@@ -28,6 +28,7 @@ PARTS = {
     "roster": ROSTER,
     "space": ELECTOR,
     "state_checker": CHECKER,
+    "succession": ELECTOR,
     "tail": LEARNER,
 }
 """Parts of actors in ``paxos``, and an actor of the node; other modules of ``paxos`` are actors of their names."""

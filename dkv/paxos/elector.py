@@ -24,6 +24,7 @@ from dkv.configurations import Configurations
 from dkv.events import (
     Campaign,
     DiskMeasured,
+    HandOver,
     Leading,
     MembersAre,
     PeerDown,
@@ -35,8 +36,7 @@ from dkv.events import (
     Stopped,
     TimerFired,
 )
-from dkv.messages import Barrier, DiskSpace, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned
-from dkv.paxos.contenders import Contenders
+from dkv.messages import Barrier, DiskSpace, Heartbeat, HeartbeatAck, Poll, PollAnswer, Resigned, TakeOver
 from dkv.paxos.election_timer import ElectionTimer
 from dkv.paxos.electorate import Electorate
 from dkv.paxos.heartbeats import Heartbeats
@@ -55,10 +55,11 @@ from dkv.paxos.standing import (
     proposer_leads,
     proposer_stopped,
 )
+from dkv.paxos.succession import Succession
 from dkv.settings import Limits, Timings
 
-_FromElectors = Heartbeat | HeartbeatAck | Poll | PollAnswer | Resigned | DiskSpace
-_FromThisNode = Leading | Stopped | Barrier | PromiseRaised | Progress | Replayed | MembersAre
+_FromElectors = Heartbeat | HeartbeatAck | Poll | PollAnswer | Resigned | TakeOver | DiskSpace
+_FromThisNode = Leading | Stopped | Barrier | PromiseRaised | Progress | Replayed | MembersAre | HandOver
 _FromTheHost = PeerHeard | PeerUp | PeerDown | DiskMeasured | TimerFired
 ElectorMessage = _FromElectors | _FromThisNode | _FromTheHost
 
@@ -77,10 +78,11 @@ class Elector:
         self._electorate = Electorate(node, configurations, limits, timings)
         self._members = self._electorate.members
         self._hearing = self._electorate.hearing
+        self._contenders = self._electorate.contenders
         self._grants = self._electorate.grants
+        self._succession = Succession(node, self._electorate, limits, timings)
         self._boots: dict[int, int] = {}
         self._timer = ElectionTimer(timings)
-        self._contenders = Contenders(self._hearing, timings)
         self._heartbeats = Heartbeats(node)
         self._proof = Proof()
         self._space = Space(node)
@@ -107,6 +109,8 @@ class Elector:
                 self._on_poll_answer(turn, sender, message)
             case Resigned():
                 self._on_resigned(turn, sender, message)
+            case TakeOver():
+                self._on_take_over(turn, sender, message)
             case DiskSpace():
                 self._space.said(sender.node, message, turn.now)
             case PeerUp():
@@ -136,7 +140,9 @@ class Elector:
             case Replayed():
                 self._on_replayed(turn)
             case MembersAre():
-                self._members.update(message)
+                self._on_members_are(turn, message)
+            case HandOver():
+                self._on_hand_over(turn, message)
             case _:
                 assert_never(message)
 
@@ -159,7 +165,7 @@ class Elector:
             self._tell_leader(turn, ballot)
         self._space.obey(turn, message.short)
         self._timer.put_off(turn)
-        turn.send(sender, HeartbeatAck(ballot, message.beat))
+        turn.send(sender, HeartbeatAck(ballot, message.beat, self._electorate.chosen_through))
         self._prove(turn, min(message.acked, message.confirmed), message.chosen_through)
         self._proof.ask(message.beat, turn.now)
 
@@ -245,9 +251,9 @@ class Elector:
         """Whether an election would help. To answer yes binds this node to nothing."""
         if self._hears_leader(now):
             return False  # A node that alone lost the leader must not depose it (B19).
-        if self._campaigns(now) or self._contenders.rival_of(candidate, now):
-            return False  # Somebody is about to lead: campaigns that cross end each other.
-        return self._electorate.welcomes(candidate, poll)
+        if self._campaigns(now):
+            return False  # This node is about to lead: campaigns that cross end each other.
+        return self._electorate.welcomes(now, candidate, poll)
 
     def _poll(self, turn: Turn) -> None:
         """Nobody led for a full timeout: ask all members whether they would grant an election."""
@@ -255,13 +261,9 @@ class Elector:
             self._tell_lost(turn, self._standing.ballot, f"silent for {turn.now - self._standing.heard_at:.3f} s")
             self._standing = leader_lost(self._standing)
         self._timer.wait_at_random(turn)
-        progress = self._electorate.progress
-        if progress is None or not self._electorate.may_campaign:
-            return
-        poll = Poll(self._grants.open(), progress.chosen_through)
-        for node in self._members.others:
-            turn.send(Address(node, ELECTOR), poll)
-        self._campaign_if_granted(turn)
+        if self._electorate.may_campaign:
+            self._electorate.poll(turn)
+            self._campaign_if_granted(turn)
 
     def _on_poll_answer(self, turn: Turn, sender: Address, message: PollAnswer) -> None:
         """A member answers. Answers to earlier polls are of another time, and say nothing about this one."""
@@ -273,6 +275,10 @@ class Elector:
             return  # A leader was found since this node asked.
         if self._electorate.granted:
             self._grants.close()
+            self._campaign(turn)
+
+    def _campaign(self, turn: Turn) -> None:
+        if not isinstance(self._standing, Leader):
             self._standing = poll_granted(self._standing, turn.now)
             turn.send(self._here(PROPOSER), Campaign())
 
@@ -296,6 +302,7 @@ class Elector:
         if isinstance(standing, Leader) and message.ballot == standing.ballot:
             standing.answers.came(sender.node, turn.now)
             standing.answered[sender.node] = message.beat
+            standing.counts[sender.node] = message.chosen_through
 
     def _beat(self, turn: Turn, leader: Leader) -> None:
         self._space.decide(turn, self._members.in_force.voters)
@@ -318,6 +325,27 @@ class Elector:
             turn.send(Address(node, ELECTOR), Resigned(message.ballot))
         if overtaken and not self._hears_leader(turn.now):
             self._poll(turn)
+
+    # --- handing the lead over ---
+
+    def _on_members_are(self, turn: Turn, message: MembersAre) -> None:
+        """The members change, or a change takes force: a leader that is no voter any more names a successor."""
+        self._members.update(message)
+        if isinstance(self._standing, Leader):
+            self._succession.look(turn, self._standing)
+
+    def _on_hand_over(self, turn: Turn, message: HandOver) -> None:
+        """An operator wants another node to lead, or this node is about to stop. It may be asked again and again."""
+        if isinstance(self._standing, Leader):
+            self._succession.hand_over(turn, self._standing, message.to)
+
+    def _on_take_over(self, turn: Turn, sender: Address, message: TakeOver) -> None:
+        """The leader wants this node to lead. No other node can allow a campaign without a poll."""
+        if message.ballot != self._highest_led or message.ballot.node != sender.node:
+            return  # It comes late, or twice: another node has led since, or this one.
+        if self._electorate.may_campaign and not self._campaigns(turn.now):
+            turn.note(noted.taking_over, leader=sender.node, ballot=message.ballot)
+            self._campaign(turn)
 
     # --- can this node serve? ---
 
@@ -357,6 +385,7 @@ class Elector:
             answered = leader.answers.within(turn.now, self._timings.election_seconds_max)
             if self._electorate.supports(answered):
                 self._beat(turn, leader)
+                self._succession.look(turn, leader)
             else:
                 turn.send(self._here(PROPOSER), StepDown("no quorum answers its heartbeats"))
         self._hearing.look(turn, self._members.in_force)

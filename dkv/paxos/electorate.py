@@ -11,9 +11,11 @@ and stay quiet. Nor does any node campaign while it replays its log: its state m
 
 from __future__ import annotations
 
+from dkv.actor import ELECTOR, Address, Turn
 from dkv.configurations import Configurations
 from dkv.events import Progress
 from dkv.messages import Poll
+from dkv.paxos.contenders import Contenders
 from dkv.paxos.hearing import Hearing
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.poll_grants import PollGrants
@@ -27,6 +29,7 @@ class Electorate:
         self.members = KnownMembers(node, configurations)
         self.hearing = Hearing(node, timings)
         self.grants = PollGrants(node)
+        self.contenders = Contenders(self.hearing, timings)
         self.replayed = False
         """Whether the learner has applied all that the log held at the start."""
         self.progress: Progress | None = None
@@ -40,6 +43,17 @@ class Electorate:
         if self.progress is None:
             return False  # Its own acceptor could not promise the ballot (B12).
         return self.replayed and any(self._node in each.voters for each in self.members.each)
+
+    @property
+    def chosen_through(self) -> int:
+        """Up to about which slot this node holds all; 0 while it does not vote."""
+        return self.progress.chosen_through if self.progress is not None else 0
+
+    def poll(self, turn: Turn) -> None:
+        """Ask all other members whether they would grant this node an election."""
+        poll = Poll(self.grants.open(), self.chosen_through)
+        for node in self.members.others:
+            turn.send(Address(node, ELECTOR), poll)
 
     @property
     def is_sole_voter(self) -> bool:
@@ -60,8 +74,10 @@ class Electorate:
         """Whether the nodes that answer a leader are a quorum of the set in force, together with this node."""
         return self.members.in_force.decides(answering | {self._node})
 
-    def welcomes(self, candidate: int, poll: Poll) -> bool:
-        """Whether ``candidate`` could lead: it is a member, and has about all that is chosen."""
+    def welcomes(self, now: float, candidate: int, poll: Poll) -> bool:
+        """Whether ``candidate`` could lead: it is a member, has about all that is chosen, and nobody is in its way."""
+        if self.contenders.rival_of(candidate, now):
+            return False  # Another node is about to lead: campaigns that cross end each other.
         if self.progress is None:
             return False  # This node's acceptor does not vote, so its word counts for nothing (B12).
         if not self.members.is_known(candidate):

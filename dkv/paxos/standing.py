@@ -57,13 +57,17 @@ class Candidate:
 class Leader:
     """This node's proposer leads in ``ballot``.
 
-    ``answers`` are the signs of those that answer its heartbeats; ``answered`` is the last one that each of them did.
+    ``answers`` are the signs of those that answer its heartbeats; ``answered`` is the last one that each of them did,
+    and ``counts`` the slot up to which it said that it holds all. One that is ``leaving`` is no voter any more and has
+    named its successor.
     """
 
     campaign_began: ClassVar[None] = None
     ballot: Ballot
     answers: Signs
     answered: dict[int, int] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    leaving: bool = False
 
 
 Standing = Follower | Leaderless | Candidate | Leader

@@ -135,6 +135,7 @@ TAGS: dict[int, type] = {
     52: messages.DiskSpace,
     53: state_messages.StateCheck,
     54: state_messages.StateDigest,
+    55: messages.TakeOver,
 }
 """Every class that travels between nodes."""
 

@@ -112,8 +112,8 @@ class FollowTests(OneElector):
     def test_a_heartbeat_makes_a_leader(self) -> None:
         """The gateway must know whom to send batches to."""
         sent = self.follow()
-        self.assertEqual(sent, [*told_of(B2), (elector(2), HeartbeatAck(B2, 1))])
-        self.assertEqual(self.follow(), [(elector(2), HeartbeatAck(B2, 1))])
+        self.assertEqual(sent, [*told_of(B2), (elector(2), HeartbeatAck(B2, 1, 500))])
+        self.assertEqual(self.follow(), [(elector(2), HeartbeatAck(B2, 1, 500))])
 
     def test_a_deposed_leader_is_not_followed(self) -> None:
         """Two nodes that think they lead must not share their followers."""

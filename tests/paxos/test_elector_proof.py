@@ -67,7 +67,7 @@ class FollowerProofTests(ProofTestCase):
 
     def test_no_answer_before_the_heartbeat(self) -> None:
         """A leader is asked nothing but what its heartbeats ask: no message more than there were."""
-        self.assertEqual(self.hear(5, 4, 4)[2:], [(elector(2), HeartbeatAck(B2, 5))])
+        self.assertEqual(self.hear(5, 4, 4)[2:], [(elector(2), HeartbeatAck(B2, 5, 500))])
 
 
 class LeaderProofTests(ProofTestCase):

@@ -69,6 +69,7 @@ MESSAGES: dict[type, str] = {
     messages.Poll: "chosen through {chosen_through}",
     messages.PollAnswer: "{granted}",
     messages.Resigned: "{ballot}",
+    messages.TakeOver: "{ballot}",
     messages.Heartbeat: "{ballot} beat {beat}",
     messages.HeartbeatAck: "{ballot} beat {beat}",
     messages.DiskSpace: "{free_bytes} bytes free",
@@ -83,6 +84,7 @@ NOTES: dict[Note[...], str] = {
     noted.digest_agrees: "agrees with node {peer} again",
     noted.digest_differs: "differs from node {peer} in what slot {slot} came to",
     noted.duplicates_suppressed: "executes nothing: the token was used before",
+    noted.handing_over: "asks node {to} to take over from ballot {ballot}",
     noted.leader_elected: "follows node {leader} in ballot {ballot}",
     noted.leader_lost: "has no leader: {reason}",
     noted.leading: "leads in ballot {ballot}: chosen through {chosen_through}, slots to recover: {recovering}",
@@ -99,6 +101,7 @@ NOTES: dict[Note[...], str] = {
     noted.state_agrees: "has the state of node {peer} again",
     noted.state_differs: "has another state than node {peer} after slot {slot}",
     noted.stepped_down: "leads no more in ballot {ballot}: {reason}",
+    noted.taking_over: "takes over from node {leader}",
     noted.vote_withheld: "withholds its vote in ballot {ballot}: it has not met nodes {unseen}",
     noted.voting: "has met all other nodes: it votes from now on",
 }

@@ -96,7 +96,8 @@ STORED = {
     m.Heartbeat(
         BALLOT, 8, 7, 6, 300, (ShortDisk(2, 70_000, 300),)
     ): "8718228219012c0208070619012c8183021a0001117019012c",
-    m.HeartbeatAck(BALLOT, 8): "8318238219012c0208",
+    m.HeartbeatAck(BALLOT, 8, 500): "8418238219012c02081901f4",
+    m.TakeOver(BALLOT): "8218378219012c02",
     m.DiskSpace(70_000, 300, True): "8418341a0001117019012cf5",
     m.PrepareSlot(BALLOT, 6): "8318248219012c0206",
     m.PromiseSlot(BALLOT, 6, None, 5): "8518258219012c0206f605",

@@ -20,6 +20,7 @@ from dkv.messages import (
     Prepare,
     Promise,
     Resigned,
+    TakeOver,
 )
 from dkv.sim.picture.legend import COLOURS, GREEN, GREY, INK, RED, draw_legend
 from dkv.sim.picture.scene import (
@@ -42,7 +43,7 @@ from dkv.sim.trace import Happening, describe
 LANE_PIXELS, LEFT, RIGHT, WIDTH_MIN = 118, 92, 46, 1140
 TOP, TITLE_Y = 88, 24
 TROUBLE_PIXELS, STUB_PIXELS = 24, 22.0
-_LEADERS = (Prepare, Promise, Nack, Accept, Accepted, ChosenOtherwise, ChosenMark, Poll, PollAnswer, Resigned)
+_LEADERS = (Prepare, Promise, Nack, Accept, Accepted, ChosenOtherwise, ChosenMark, Poll, PollAnswer, Resigned, TakeOver)
 TELLING = (*_LEADERS, *OF_ONE_SLOT)
 """Messages of elections and of both phases. They are drawn thick, and get the first names if room is short."""
 FAULT_WORDS = {
