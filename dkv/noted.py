@@ -321,11 +321,6 @@ def members_are(*, configurations: Configurations, applied: int) -> None:
 
 
 @_note("info", ROSTER)
-def members_changed(*, slot: int, from_slot: int, voters: list[int], standbys: list[int]) -> None:
-    """The entry in ``slot`` has changed the members; the new ones decide the slots from ``from_slot`` on."""
-
-
-@_note("info", ROSTER)
 def members_in_force(*, slot: int, from_slot: int) -> None:
     """The members that the entry in ``slot`` made decide from now on."""
 

@@ -76,5 +76,5 @@ def add_actors(
     add(RECEIVER, SnapshotReceiver(identity, configurations, limits, timings, hints))
     add(CHECKER, StateChecker(node, configurations, limits, timings))
     add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
-    add(ROSTER, Roster(node, configurations, tell_members))
+    add(ROSTER, Roster(node, tell_members))
     add(CLIENTS, clients)

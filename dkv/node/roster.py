@@ -16,11 +16,10 @@ TellMembers = Callable[[Configurations, int], None]
 
 
 class Roster:
-    """Hands ``tell`` all that the learner of ``node`` says of the members; they begin with ``configurations``."""
+    """Hands ``tell`` all that the learner of ``node`` says of the members."""
 
-    def __init__(self, node: int, configurations: Configurations, tell: TellMembers) -> None:
+    def __init__(self, node: int, tell: TellMembers) -> None:
         self._node = node
-        self._newest = configurations.newest
         self._in_force: Configuration | None = None  # unknown until the learner speaks
         self._removed = False
         self._tell = tell
@@ -38,16 +37,7 @@ class Roster:
 
     def _on_members_are(self, turn: Turn, message: MembersAre) -> None:
         held, applied = message.configurations, message.applied
-        newest, in_force = held.newest, held.in_force(applied)
-        if newest != self._newest:
-            self._newest = newest
-            turn.note(
-                noted.members_changed,
-                slot=newest.slot,
-                from_slot=newest.from_slot,
-                voters=sorted(newest.voters),
-                standbys=sorted(newest.standbys),
-            )
+        in_force = held.in_force(applied)
         if in_force != self._in_force:
             if self._in_force is not None:
                 turn.note(noted.members_in_force, slot=in_force.slot, from_slot=in_force.from_slot)
