@@ -35,6 +35,7 @@ SECTIONS = {
         "restore": "restore:restore",
         "inspect": "inspect:inspect",
         "verify": "verify:verify",
+        "recover": "recover:recover",
     },
     "Faults and proofs": {
         "scenario": "scenario:scenario",
