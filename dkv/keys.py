@@ -21,12 +21,13 @@ key         value                               written by
 ``A``       applied_through                     learner
 ``D``       digest of all slots applied         learner
 ``B`` name  last batch applied of an origin     learner (state machine)
+``M``       the sets of members, once they changed learner (state machine)
 ``S`` key   value, by database and key          learner (state machine)
 ``T`` key   tokens                              learner (state machine)
 ``#`` link  the newest link of its commits      each of the two stores itself (``dkv.storage.chain``)
 =========== =================================== =====================================================
 
-``A``, ``D``, ``B``, ``S`` and ``T`` are the *state*, in a database of its own; the others are with the log
+``A``, ``D``, ``B``, ``M``, ``S`` and ``T`` are the *state*, in a database of its own; the others are with the log
 (``dkv.storage``). ``dkv.kv.sessions`` says how the keys of tokens go on. Slots and node ids are big-endian, so that
 LevelDB keeps them in their own order.
 """
@@ -53,11 +54,12 @@ GENERATION = b"G"
 APPLIED_THROUGH = b"A"
 DIGEST = b"D"
 BATCH_MARK = b"B"
+CONFIGURATIONS = b"M"
 STATE = b"S"
 TOKEN = b"T"
 LINK = b"#"
 
-APPLIED_KEYS = frozenset((APPLIED_THROUGH, DIGEST, BATCH_MARK, STATE, TOKEN))
+APPLIED_KEYS = frozenset((APPLIED_THROUGH, DIGEST, BATCH_MARK, CONFIGURATIONS, STATE, TOKEN))
 """The first bytes of all keys of the state, which the log makes."""
 
 DATABASE = b"\0"

@@ -244,6 +244,11 @@ def applied(*, through: int, commands: int) -> None:
     """Slot ``through`` is applied, and so many write ``commands`` of it were executed."""
 
 
+@_note("info", LEARNER)
+def members_changed(*, from_slot: int, voters: list[int], standbys: list[int]) -> None:
+    """The log has changed the members, who are these now; ``voters`` decide the slots from ``from_slot`` on."""
+
+
 @_note(MEASURE, LEARNER)
 def compacted(*, through: int) -> None:
     """Every slot up to ``through`` is compacted: the log of this node begins behind it."""

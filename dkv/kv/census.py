@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 
+from dkv.configurations import Configurations, unpack_configurations
 from dkv.keys import (
     APPLIED_KEYS,
     APPLIED_THROUGH,
     BATCH_MARK,
+    CONFIGURATIONS,
     DATABASE,
     DIGEST,
     DIGEST_BYTES,
@@ -31,12 +33,14 @@ class Census:
 
     ``keys`` are the users' keys, ``key_bytes`` and ``value_bytes`` their bytes and those of their values, without
     headers. ``answers`` are the answers that are kept for ``producers``, ``origins`` those that batches came from.
-    ``latest_change`` is the last slot that changed a key.
+    ``configurations`` are the sets of members, None if these never changed. ``latest_change`` is the last slot that
+    changed a key or the members.
     """
 
     def __init__(self) -> None:
         self.applied_through = 0
         self.digest: bytes | None = None
+        self.configurations: Configurations | None = None
         self.keys = self.key_bytes = self.value_bytes = 0
         self.producers = self.answers = self.origins = 0
         self.latest_change = 0
@@ -58,6 +62,9 @@ class Census:
                 _ORIGIN.unpack(key[1:])
                 _MARK.unpack(value)
                 self.origins += 1
+            elif key == CONFIGURATIONS:
+                self.configurations = unpack_configurations(value)
+                self.latest_change = max(self.latest_change, self.configurations.newest.slot)
             elif key == APPLIED_THROUGH:
                 self.applied_through = unpack_number(value)
             elif key == DIGEST and len(value) == DIGEST_BYTES:
@@ -73,7 +80,7 @@ class Census:
         """All pairs were counted: ``StateDamaged`` if they do not go together."""
         if self.latest_change > self.applied_through:
             raise StateDamaged(
-                f"a key was changed by slot {self.latest_change}, and the state ends at slot {self.applied_through}"
+                f"slot {self.latest_change} has changed something, and the state ends at slot {self.applied_through}"
             )
         if self.answers != self._answers_counted:
             raise StateDamaged(f"producers count {self._answers_counted} answers, and there are {self.answers}")
@@ -96,4 +103,5 @@ class Census:
             self._answers_counted += counted
 
 
-assert {APPLIED_THROUGH, BATCH_MARK, DIGEST, STATE, TOKEN} == APPLIED_KEYS, "every kind of key of the state is counted"
+_COUNTED = {APPLIED_THROUGH, BATCH_MARK, CONFIGURATIONS, DIGEST, STATE, TOKEN}
+assert _COUNTED == APPLIED_KEYS, "every kind of key of the state is counted"

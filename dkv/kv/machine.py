@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from struct import Struct
+from sys import maxsize
 
 from dkv import noted
 from dkv.actor import Turn
-from dkv.keys import BATCH_MARK, DATABASE, STATE
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, PUT, WRITES
+from dkv.configurations import Configurations, pack_configurations, unpack_configurations
+from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT, WRITES
+from dkv.kv.membership import changed
 from dkv.kv.sessions import (
     BOUNDS,
     MISMATCH,
@@ -28,7 +31,7 @@ from dkv.kv.sessions import (
 )
 from dkv.kv.stored import STRING, pack_header, string_header, value_of
 from dkv.records import Batch, UncheckedEntry, follows
-from dkv.replies import OK, Error, Result
+from dkv.replies import OK, Error, Result, Simple
 
 _ORIGIN = Struct(">IQ")  # node, incarnation
 _MARK = Struct(">QQ")  # boot, seq
@@ -44,13 +47,26 @@ UNREADABLE = Error("ERR the log holds a batch that cannot be decoded; it was not
 
 
 class Machine:
-    """Keys and values, the last batch applied of every origin, and the answers of writes with a token.
+    """Keys and values, the last batch applied of every origin, the answers of writes with a token, and the members.
 
-    ``decode`` turns a batch's blob into its entries, or into None if it cannot. ``bounds`` are the same on every node.
+    ``decode`` turns a batch's blob into its entries, or into None if it cannot. ``configurations`` are those of slot 1,
+    which hold as long as the log has changed nothing. ``bounds`` are the same on every node.
     """
 
-    def __init__(self, decode: Callable[[bytes], Sequence[UncheckedEntry] | None], bounds: Bounds = BOUNDS) -> None:
+    def __init__(
+        self,
+        decode: Callable[[bytes], Sequence[UncheckedEntry] | None],
+        configurations: Configurations,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
         self._decode = decode
+        self._first = configurations
+        self.configurations = configurations
+        """The sets of members, as all applied slots have made them."""
+        self._origins: frozenset[int] = frozenset()
+        """The members that write in the slot at hand."""
+        self._origins_through = 0
+        """The last slot in which these write, as far as is known."""
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._sessions = Sessions(bounds)
         self._place: Place = (0, 0)
@@ -67,11 +83,15 @@ class Machine:
             IDMP_UNCHECKED: self._idmp_unchecked,
             IDMP_NEW: self._idmp_new,
             IDMP_REPEAT: self._idmp_repeat,
+            MEMBERS: self._change_members,
         }
 
     def start(self, turn: Turn) -> None:
-        """Load the batch marks and the producers. The state may be another one than before: nothing of that is kept."""
+        """Load what is kept in memory. The state may be another one than before: nothing of that is kept."""
         self._sessions.start(turn)
+        stored = turn.load(CONFIGURATIONS)
+        self.configurations = self._first if stored is None else unpack_configurations(stored)
+        self._origins_through = 0
         self._marks.clear()
         for key, data in turn.scan(BATCH_MARK):
             node, incarnation = _ORIGIN.unpack(key[len(BATCH_MARK) :])
@@ -82,23 +102,39 @@ class Machine:
         """The last batch applied of every origin: (node, incarnation, boot, seq)."""
         return tuple((*origin, *mark) for origin, mark in self._marks.items())
 
-    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
-        """Apply a batch of ``slot``: a result per entry; None, and nothing is done, unless it is its origin's next.
+    def begin_slot(self, turn: Turn, slot: int) -> None:
+        """Slot ``slot`` is applied next, also if it has no batches.
+
+        If another set decides it than the slot before, only the members of that one write from here on. The batch marks
+        of all others go: no batch of theirs takes effect again, and no id is used twice.
+        """
+        self._place = (slot, 0)
+        self._index = 0
+        if slot <= self._origins_through:
+            return
+        newest = self.configurations.newest
+        self._origins = self.configurations.of(slot).members
+        self._origins_through = newest.from_slot - 1 if newest.from_slot > slot else maxsize
+        for origin in [origin for origin in self._marks if origin[0] not in self._origins]:
+            del self._marks[origin]
+            turn.stage_erase(BATCH_MARK + _ORIGIN.pack(*origin))
+
+    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
+        """Apply a batch of the slot at hand: a result per entry; None, and nothing is done, unless it is to be applied.
+
+        It is if it comes from a member under the set that decides the slot, and is that origin's next.
 
         Reads in the batch are evaluated, and repeats of writes with a token noted, only on the node where the client
         waits (``own``). An unreadable batch counts as applied and has one result.
         """
         origin = (batch.node, batch.incarnation)
-        if not follows(self._marks.get(origin, (0, 0)), batch.boot, batch.seq):
+        if batch.node not in self._origins or not follows(self._marks.get(origin, (0, 0)), batch.boot, batch.seq):
             return None
         self._marks[origin] = (batch.boot, batch.seq)
         turn.stage(BATCH_MARK + _ORIGIN.pack(*origin), _MARK.pack(batch.boot, batch.seq))
         entries = self._decode(batch.blob)
         if entries is None:
             return [UNREADABLE]
-        if slot != self._place[0]:
-            self._place = (slot, 0)
-            self._index = 0
         self._repeats = self._refused = 0
         results = self._apply_entries(turn, entries, own)
         if own and self._repeats:
@@ -175,6 +211,17 @@ class Machine:
                 turn.stage_erase(key)
                 deleted += 1
         return deleted
+
+    def _change_members(self, turn: Turn, entry: UncheckedEntry) -> Result:
+        slot = self._place[0]
+        made = changed(self.configurations, slot, entry)
+        if type(made) is Error:
+            return made
+        self.executed += 1
+        self.configurations = made
+        self._origins_through = made.newest.from_slot - 1
+        turn.stage(CONFIGURATIONS, pack_configurations(made))
+        return Simple(f"OK {slot}")
 
     # --- tokens ---
 

@@ -65,7 +65,7 @@ def add_actors(
         if classic
         else Acceptor(identity, configurations, limits),
     )
-    add(LEARNER, Learner(identity, ids, limits, timings, Machine(decode_entries, bounds)))
+    add(LEARNER, Learner(identity, limits, timings, Machine(decode_entries, configurations, bounds)))
     add(
         PROPOSER,
         ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, configurations, limits, timings),

@@ -4,35 +4,39 @@ Each learner chains a digest over the slots that it applies, in order, and store
 its digest to the learners of its peers when a connection is made, and a heartbeat's time after it has changed, so an
 idle cluster is silent. Two nodes with different digests for the same slots hold different logs (I8).
 
-A node that differs from a quorum of the members fences itself, as it cannot be right. A node that differs from fewer
-says so and goes on: a bad replica must not make the good ones give up (B38).
+A node that differs from a quorum of the voters, of at least two, fences itself, as it cannot be right. A node that
+differs from fewer says so and goes on: a bad replica must not make the good ones give up (B38).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from sys import maxsize
 
 from dkv import noted
 from dkv.actor import LEARNER, Address, Fenced, Turn
 from dkv.keys import DIGEST
-from dkv.paxos.quorum import is_quorum
+from dkv.paxos.known_members import KnownMembers
 from dkv.records import NO_DIGEST, Value, digest_after
 from dkv.state_messages import AppliedDigest
 
 KEPT = 4_096
 """How many of the newest slots' digests are kept. A peer that is further behind compares when it gets here."""
 
+AGREEING_MIN = 2
+"""How many voters must hold something else, at least, before a node takes itself for the bad replica."""
+
 TIMER = "digest"
 
 
 class Digests:
-    """The digests of what node ``node`` has applied, held against those of the other ``members``."""
+    """The digests of what a node has applied, held against those of the others among the ``members``.
 
-    def __init__(self, node: int, members: Iterable[int], tell_seconds: float) -> None:
-        self._node = node
-        self._members = tuple(sorted(members))
+    Whoever made it keeps ``members`` up to date.
+    """
+
+    def __init__(self, members: KnownMembers, tell_seconds: float) -> None:
+        self._members = members
         self._tell_seconds = tell_seconds
         self._through = 0
         self._newest: deque[bytes] = deque((NO_DIGEST,), KEPT)
@@ -69,9 +73,8 @@ class Digests:
     def tell_all(self, turn: Turn) -> None:
         """The timer has fired."""
         self._telling = False
-        for node in self._members:
-            if node != self._node:
-                self.tell(turn, node)
+        for node in self._members.others:
+            self.tell(turn, node)
 
     def tell(self, turn: Turn, node: int) -> None:
         """Tell ``node`` how far this node has applied, and the digest of that."""
@@ -80,6 +83,8 @@ class Digests:
 
     def heard(self, turn: Turn, node: int, claim: AppliedDigest) -> None:
         """Compare what ``node`` has applied, now or when this node has come as far; ``Fenced`` as above."""
+        if not self._members.is_known(node):
+            return  # It was removed, or is none yet: what it holds is no measure for this node.
         if claim.through <= self._through:
             self._compare(turn, node, claim)
         else:
@@ -106,6 +111,11 @@ class Digests:
         elif node not in self._differing:
             self._differing.add(node)
             turn.note(noted.digest_differs, peer=node, slot=claim.through, differing=sorted(self._differing))
-            if is_quorum(self._differing, self._members):
+            if self._must_be_wrong():
                 others = ", ".join(map(str, sorted(self._differing)))
                 raise Fenced(f"what was applied here up to slot {claim.through} is not what nodes {others} applied")
+
+    def _must_be_wrong(self) -> bool:
+        """Whether enough voters hold something else: one voter that decides alone may be the one that is wrong."""
+        newest = self._members.configurations.newest
+        return newest.decides(self._differing) and len(newest.voters & self._differing) >= AGREEING_MIN

@@ -5,18 +5,32 @@ Simple, section 3). Invariants: slots are applied one after another (I8, B14); w
 together with ``applied_through`` and its digest, so that a commit holds all or nothing (B11, B29); a read is evaluated
 only when its barrier is applied (I11). A received snapshot is put in force as a whole, by one commit, and only if it is
 ahead of what is applied (``dkv.paxos.snapshots``).
+
+The learner alone knows who decides which slots, as that is part of the state. It tells the other actors of its node
+whenever the log has changed the members, and when a change takes force (``MembersAre``).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from sys import maxsize
 from typing import Protocol, assert_never
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address, Turn
+from dkv.actor import (
+    ACCEPTOR,
+    CATCHUP,
+    CHECKER,
+    DONOR,
+    ELECTOR,
+    GATEWAY,
+    PROPOSER,
+    RECEIVER,
+    Address,
+    Turn,
+)
 from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
+from dkv.configurations import Configurations
 from dkv.events import (
     Applied,
     AppliedThrough,
@@ -26,6 +40,7 @@ from dkv.events import (
     HoldLog,
     Install,
     Installed,
+    MembersAre,
     Origins,
     Outdated,
     PeerUp,
@@ -37,6 +52,7 @@ from dkv.events import (
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number, unpack_number
 from dkv.paxos.digests import Digests
+from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.tail import Tail
 from dkv.records import Batch, Entry, Value, value_bytes
 from dkv.replies import Result
@@ -46,20 +62,28 @@ from dkv.state_messages import AppliedDigest, ChosenSlots, ReadChosen
 _FromThisNode = Read | ReportOrigins | ReportApplied | CaptureState | Install | HoldLog | WrittenBack
 LearnerMessage = ChosenSlots | _FromThisNode | AppliedDigest | PeerUp | TimerFired
 
+TOLD_OF_MEMBERS = (ACCEPTOR, PROPOSER, ELECTOR, GATEWAY, CATCHUP, DONOR, RECEIVER, CHECKER)
+"""The roles of the actors that go by the sets of members."""
+
 
 class StateMachine(Protocol):
     """What the learner needs of the state machine (``dkv.kv.machine``). Every method is deterministic and total.
 
-    ``executed`` counts the write commands that it has executed.
+    ``executed`` counts the write commands that it has executed. ``configurations`` are the sets of members, another
+    object whenever a slot has changed them.
     """
 
     executed: int
+    configurations: Configurations
 
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory, and forget what was there before: the state in force may be another one."""
 
-    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
-        """Apply one batch of ``slot``: a result per entry, or None if it is not its origin's next and was skipped."""
+    def begin_slot(self, turn: Turn, slot: int) -> None:
+        """The next slot is applied: what follows from its number alone, and then its batches, if it has any."""
+
+    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
+        """Apply one batch of that slot: a result per entry, or None if it is skipped: no member's, or not its next."""
 
     def read(self, turn: Turn, entries: list[Entry]) -> list[Result]:
         """Evaluate read entries: a result each."""
@@ -69,14 +93,15 @@ class StateMachine(Protocol):
 
 
 class Learner:
-    """The learner of the node that ``identity`` names; ``members`` are all ids."""
+    """The learner of the node that ``identity`` names."""
 
-    def __init__(
-        self, identity: Identity, members: Iterable[int], limits: Limits, timings: Timings, machine: StateMachine
-    ) -> None:
+    def __init__(self, identity: Identity, limits: Limits, timings: Timings, machine: StateMachine) -> None:
         self._identity = identity
         self._machine = machine
-        self._digests = Digests(identity.node, members, timings.heartbeat_seconds)
+        self._members = KnownMembers(identity.node, machine.configurations)
+        self._in_force_after = maxsize
+        """The last slot before the one from which on the next set decides."""
+        self._digests = Digests(self._members, timings.heartbeat_seconds)
         self._tail = Tail(limits)
         self._applied_through = 0
         self._asking = False
@@ -90,6 +115,7 @@ class Learner:
     def start(self, turn: Turn) -> None:
         """Load the state's mark, then replay what the log holds beyond it."""
         self._take_up_state(turn)
+        self._tell_members(turn)
         turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
         self._ask(turn)
 
@@ -158,15 +184,33 @@ class Learner:
         me, executed = self._identity, self._machine.executed
         self._applied_through += 1
         self._tail.add(value_bytes(value), self._digests.add(value))
+        self._machine.begin_slot(turn, self._applied_through)
         for batch in value:
             own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
-            results = self._machine.apply(turn, self._applied_through, batch, own)
+            results = self._machine.apply(turn, batch, own)
             if own and results is not None:
                 turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
         turn.note(noted.applied, through=self._applied_through, commands=self._machine.executed - executed)
+        if self._machine.configurations is not self._members.configurations:
+            newest = self._machine.configurations.newest
+            voters, standbys = sorted(newest.voters), sorted(newest.standbys)
+            turn.note(noted.members_changed, from_slot=newest.from_slot, voters=voters, standbys=standbys)
+            self._tell_members(turn)
+        elif self._applied_through == self._in_force_after:
+            self._tell_members(turn)
         if self._applied_through >= self._capture_at:
             self._mark(turn)
             self._capture(turn)
+
+    def _tell_members(self, turn: Turn) -> None:
+        """Tell all actors that care who decides which slots, unless the members are those of the beginning still."""
+        message = MembersAre(self._machine.configurations, self._applied_through)
+        self._members.update(message)
+        pending = message.configurations.pending(message.applied)
+        self._in_force_after = maxsize if pending is None else pending.from_slot - 1
+        if message.configurations.newest.slot:
+            for role in TOLD_OF_MEMBERS:
+                turn.send(self._here(role), message)
 
     def _mark(self, turn: Turn) -> None:
         """Stage the mark and the digest that belong to what was applied."""
@@ -213,6 +257,7 @@ class Learner:
             turn.send(self._here(role), Installed(message.through))
         self._capture(turn)
         self._pass_own_batches(turn)
+        self._tell_members(turn)
         self._serve_reads(turn)
         self._send_report(turn)
         self._asking = False

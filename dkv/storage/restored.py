@@ -5,8 +5,8 @@ comes from the backup too, so nodes that were made from two backups refuse each 
 that the state ends at. That slot is moved up, to the beginning of the next *epoch*: the old cluster may have gone on
 after the backup, and no revision or name that it gave out then may be given again (B36).
 
-Tokens stay, so a write that is sent again to the new cluster still happens once. The marks of the last batches go: they
-are those of the old cluster's nodes, which send nothing here.
+Tokens stay, so a write that is sent again to the new cluster still happens once. The marks of the last batches go, and
+so do the sets of members: they are those of the old cluster's nodes, which send nothing here and decide nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dkv.keys import (
     BATCH_MARK,
     CHOSEN_THROUGH,
     COMPACTED,
+    CONFIGURATIONS,
     DIGEST,
     DIGEST_BYTES,
     pack_compacted,
@@ -32,6 +33,9 @@ EPOCH_SLOTS = 10**12
 """How far apart epochs begin. No cluster fills one: a million slots a second take eleven days, and dkv makes few."""
 
 COMMIT_BYTES = 4 * MIB
+
+_LEFT_OUT = frozenset((APPLIED_THROUGH, BATCH_MARK, CONFIGURATIONS))
+"""The first bytes of the keys that belong to the old cluster alone."""
 
 Pairs = Iterable[tuple[bytes, bytes]]
 
@@ -61,7 +65,7 @@ def restore_state(state: StateDirectory, chunks: Iterable[Pairs], through: int) 
         for key, value in chunk:
             if key == DIGEST:
                 digest = value
-            if key != APPLIED_THROUGH and not key.startswith(BATCH_MARK):
+            if key[:1] not in _LEFT_OUT:
                 writes[key] = value
                 size += len(key) + len(value)
         if size > COMMIT_BYTES:

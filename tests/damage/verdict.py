@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree
 
+from dkv.configurations import first_configurations
 from dkv.identity import Acquaintance, Identity, Votes
 from dkv.keys import (
     APPLIED_KEYS,
@@ -90,12 +91,13 @@ def read_contents(directory: Path, node: int = STRUCK) -> Contents:
 
 def replayed(log: Mapping[bytes, bytes], state: Mapping[bytes, bytes]) -> Pairs:
     """The state after every record of the log that follows it without a gap; marks and digest are left out."""
-    turn, machine = FakeTurn(stored=dict(state)), Machine(decode_entries)
+    turn, machine = FakeTurn(stored=dict(state)), Machine(decode_entries, first_configurations(MEMBERS))
     machine.start(turn)
     slot = unpack_number(state.get(APPLIED_THROUGH)) + 1
     while (data := log.get(record_key(slot))) is not None:
+        machine.begin_slot(turn, slot)
         for batch in unpack_record(data).value:
-            machine.apply(turn, slot, batch, own=False)
+            machine.apply(turn, batch, own=False)
         slot += 1
     merged = dict(state)
     for key, value in turn.staged.items():

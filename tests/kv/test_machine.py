@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.configurations import first_configurations
 from dkv.keys import BATCH_MARK
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, PUT
+from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT
 from dkv.kv.machine import UNKNOWN, UNREADABLE, Machine
 from dkv.kv.sessions import MISMATCH
 from dkv.records import Batch
@@ -20,6 +21,7 @@ from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn
 
 BYTES_MAX = 12
+FIRST = first_configurations((1, 2, 3))
 NAMES = st.sampled_from([b"", b"a", b"b", b"ab", b"\x00", b"\xff\r\n"])
 WRITE_ENTRIES = st.one_of(
     st.builds(lambda k, v: [PUT, k, v], NAMES, st.binary(max_size=5)),
@@ -32,7 +34,7 @@ TOKENS = st.builds(
     WRITE_ENTRIES,
 )  # fmt: skip
 ENTRIES = st.one_of(WRITE_ENTRIES, st.builds(lambda k: [GET, k], NAMES), TOKENS)
-KINDS = [PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED]
+KINDS = [PUT, APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS]
 SCALARS = st.one_of(
     st.integers(), st.sampled_from(KINDS), st.binary(max_size=4), st.text(max_size=4),
     st.booleans(), st.none(), st.floats(allow_nan=False),
@@ -97,18 +99,19 @@ class Node:
 
     def __init__(self, decode: Callable[[bytes], list[Any] | None] = decode_entries) -> None:
         self.turn = FakeTurn()
-        self.machine = Machine(decode)
+        self.machine = Machine(decode, FIRST)
         self.machine.start(self.turn)
         self.slot = 0
 
     def apply(self, batch: Batch, own: bool = True) -> list[Any] | None:
         """Apply one batch, in a slot of its own."""
         self.slot += 1
-        return self.machine.apply(self.turn, self.slot, batch, own)
+        self.machine.begin_slot(self.turn, self.slot)
+        return self.machine.apply(self.turn, batch, own)
 
     def restart(self) -> None:
         """A new machine over what the old one wrote."""
-        self.machine = Machine(decode_entries)
+        self.machine = Machine(decode_entries, FIRST)
         self.machine.start(self.turn)
 
     def get(self, key: bytes) -> Any:
@@ -233,9 +236,10 @@ class CommandTests(SynchronousTestCase):
 
     def test_places_of_two_batches(self) -> None:
         """A slot holds batches of several nodes: the producers that they make are different ones."""
+        self.node.machine.begin_slot(self.node.turn, 9)
         for node, name in ((1, b"#9.0"), (2, b"#9.1")):
             made = batch([[IDMP_NEW]], 1, 1, node=node, incarnation=7)
-            self.assertEqual(self.node.machine.apply(self.node.turn, 9, made, True), [name])
+            self.assertEqual(self.node.machine.apply(self.node.turn, made, True), [name])
 
     def test_reads_of_others(self) -> None:
         """A read in another node's batch costs nothing here: only where its client waits is it evaluated."""
@@ -330,7 +334,9 @@ class TotalTests(SynchronousTestCase):
             results = node.apply(Batch(1, 9, 1, 1, b""), own)
             assert results is not None
             self.assertEqual(len(results), 3)
-            if not is_a_command(junk):
+            if type(junk) is list and junk[:1] == [MEMBERS] and type(junk[0]) is int:
+                self.assertTrue(results[1].text.endswith("; no member was changed"))
+            elif not is_a_command(junk):
                 reads_elsewhere = type(junk) is list and bool(junk) and junk[:1] == [GET] and type(junk[0]) is int
                 self.assertEqual(results, [OK, None if reads_elsewhere and not own else UNKNOWN, 2])
                 self.assertEqual(node.get(b"k"), b"12")

@@ -159,7 +159,7 @@ class RefusalTests(SynchronousTestCase):
             self.assertEqual(self.refused([NAME, 1, incarnation], held=FIRST), f"{incarnation} is no incarnation")
 
     def test_no_standby(self) -> None:
-        """Only a standby is promoted: a node that nobody feeds would take the quorum with it (B39)."""
+        """Only a standby is promoted: a node that nobody feeds would take the quorum with it."""
         for other in (1, 5):
             self.assertEqual(self.refused([PROMOTE, other]), f"node {other} cannot be promoted: it is no standby")
         self.assertEqual(self.refused([PROMOTE, 4], [PROMOTE, 4]), "node 4 cannot be promoted: it is no standby")

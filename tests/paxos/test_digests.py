@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import LEARNER, Address, Fenced
+from dkv.configurations import first_configurations
 from dkv.keys import DIGEST
 from dkv.paxos import digests
 from dkv.paxos.digests import Digests
+from dkv.paxos.known_members import KnownMembers
 from dkv.records import NO_DIGEST, NOOP, Batch, Value, digest_after
 from dkv.state_messages import AppliedDigest
 from tests.turns import FakeTurn
@@ -77,7 +79,7 @@ class OneNode(SynchronousTestCase):
     def begin(self, stored: dict[bytes, bytes], through: int, node: int = 1) -> None:
         """A life on what is stored."""
         self.turn = FakeTurn(stored=stored)
-        self.digests = Digests(node, self.members, 0.2)
+        self.digests = Digests(KnownMembers(node, first_configurations(self.members)), 0.2)
         self.digests.start(self.turn, through)
 
     def apply(self, letters: str) -> None:

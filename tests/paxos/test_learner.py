@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
 from dkv.ballot import Ballot
 from dkv.client_events import BatchApplied, Read, ReadResults, Replayed
+from dkv.configurations import first_configurations
 from dkv.events import Applied, Origins, ReportOrigins
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number
@@ -40,11 +41,16 @@ class Recorder:
         self.applied: list[bytes] = []
         self.own: list[bytes] = []
         self.executed = 0
+        self.configurations = first_configurations((1, 2, 3))
+        self.begun: list[int] = []
 
     def start(self, turn: Turn) -> None:
         self.applied.append(b"started")
 
-    def apply(self, turn: Turn, slot: int, batch: Batch, own: bool) -> list[Result] | None:
+    def begin_slot(self, turn: Turn, slot: int) -> None:
+        self.begun.append(slot)
+
+    def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
         turn.stage(b"S" + batch.blob, b"")
         self.applied.append(batch.blob)
         if own:
@@ -68,7 +74,7 @@ class OneLearner(SynchronousTestCase):
         """A life on what is stored; what it says first."""
         self.machine = Recorder()
         self.turn = FakeTurn(stored=stored)
-        self.learner = Learner(ME, (1, 2, 3), self.limits, TIMINGS, self.machine)
+        self.learner = Learner(ME, self.limits, TIMINGS, self.machine)
         self.learner.start(self.turn)
         return self.turn.take()
 

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, Address
+from dkv.configurations import first_configurations
 from dkv.events import AppliedThrough, CaptureMissed, CaptureState, ReportApplied
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, DIGEST, unpack_number
@@ -19,13 +20,15 @@ from dkv.state_messages import ChosenSlots
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn, inject
 
+FIRST = first_configurations((1, 2, 3))
+
 
 class CaptureTests(SynchronousTestCase):
     """Slot n sets the key to n."""
 
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.learner = Learner(Identity("blue", 1, 0xB1, 3), (1, 2, 3), Limits(), Timings(), Machine(decode_entries))
+        self.learner = Learner(Identity("blue", 1, 0xB1, 3), Limits(), Timings(), Machine(decode_entries, FIRST))
         self.learner.start(self.turn)
         self.captured: list[tuple[str, int, bytes, bytes]] = []
         states: Any = self.turn.states

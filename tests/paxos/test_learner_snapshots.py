@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
 from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
+from dkv.configurations import first_configurations
 from dkv.events import (
     Compacted,
     Install,
@@ -31,6 +32,7 @@ from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn, inject
 
 ME = Identity("blue", 1, 0xB1, 3)
+FIRST = first_configurations((1, 2, 3))
 
 
 def batch(seq: int, *entries: Entry, node: int = 2, boot: int = 1) -> Value:
@@ -60,7 +62,7 @@ class Node:
     def __init__(self, identity: Identity, replays: bool = False) -> None:
         self.node = identity.node
         self.turn = FakeTurn()
-        self.learner = Learner(identity, (1, 2, 3), Limits(), Timings(), Machine(decode_entries))
+        self.learner = Learner(identity, Limits(), Timings(), Machine(decode_entries, FIRST))
         self.learner.start(self.turn)
         if not replays:
             self.give(ChosenSlots(1, (), 0))

@@ -143,8 +143,8 @@ def marks_of_own_batches_only() -> Iterator[None]:
             if key[:1] != BATCH_MARK:
                 self._turn.stage(key, value)
 
-    def apply_and_forget(self: Machine, turn: Any, slot: int, batch: Any, own: bool) -> Any:
-        return apply(self, turn if own else Forgetting(turn), slot, batch, own)
+    def apply_and_forget(self: Machine, turn: Any, batch: Any, own: bool) -> Any:
+        return apply(self, turn if own else Forgetting(turn), batch, own)
 
     with patch.object(Machine, "apply", apply_and_forget):
         yield

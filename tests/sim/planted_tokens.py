@@ -36,11 +36,11 @@ def answered_at_the_gateway() -> Iterator[None]:
     """What was executed is remembered only on the node where it arrived."""
     apply = Machine.apply
 
-    def apply_own(self: Machine, turn: Any, slot: int, batch: Any, own: bool) -> Any:
+    def apply_own(self: Machine, turn: Any, batch: Any, own: bool) -> Any:
         find = self._sessions.find
         if not own:
             self._sessions.find = lambda *arguments: NEW  # type: ignore[method-assign]  # that is the bug
-        results = apply(self, turn, slot, batch, own)
+        results = apply(self, turn, batch, own)
         self._sessions.find = find  # type: ignore[method-assign]
         return results
 

@@ -18,6 +18,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
+from dkv.configurations import first_configurations
 from dkv.identity import Acquaintance, Identity, Start, Votes, pack_acquaintance
 from dkv.keys import (
     APPLIED_KEYS,
@@ -70,6 +71,7 @@ BATCHES = (
     Batch(1, OTHER, 7, 1, encode_entries([[APPEND, b"greeting", b", world", 1_048_576]])),
 )
 MEMBERS = (1, 2, 3)
+FIRST = first_configurations(MEMBERS)
 OLD_EXAMPLE = Identity("example", 3, INCARNATION, 0, b"", MEMBERS)
 EXAMPLE = replace(OLD_EXAMPLE, cluster_key=INCARNATION.to_bytes(8, "big") * 2)
 ACQUAINTANCES = {
@@ -86,9 +88,10 @@ RECORDS = {
 
 def applied() -> FakeTurn:
     """A turn in which the machine has applied what is chosen."""
-    turn, machine = FakeTurn(), Machine(decode_entries)
+    turn, machine = FakeTurn(), Machine(decode_entries, FIRST)
+    machine.begin_slot(turn, 1)
     for batch in BATCHES:
-        machine.apply(turn, 1, batch, False)
+        machine.apply(turn, batch, False)
     sessions = Sessions()
     sessions.remember(turn, b"alice", 7, 12, (1, 0))
     sessions.remember(turn, b"bob", 1, 13, (1, 1), BOBS_WRITE)
@@ -158,13 +161,14 @@ class FormatTests(SynchronousTestCase):
 
     def check_state(self, version: int, turn: FakeTurn) -> None:
         """The state is there, or is made from the log, with the revisions that other nodes come to."""
-        machine, sessions = Machine(decode_entries), Sessions()
+        machine, sessions = Machine(decode_entries, FIRST), Sessions()
         self.assertEqual(unpack_number(turn.load(APPLIED_THROUGH)), 0 if version < 4 else 2)
         machine.start(turn)
         sessions.start(turn)
+        machine.begin_slot(turn, 1)
         if version < 4:
             for batch in BATCHES:
-                machine.apply(turn, 1, batch, False)
+                machine.apply(turn, batch, False)
         self.assertEqual(set(machine.origins()), {(3, INCARNATION, 1, 1), (1, OTHER, 7, 1)})
         names = [b"greeting", b"\x00\xff", b"absent"]
         self.assertEqual(machine.read(turn, [[GET, name] for name in names]), [b"hello, world", b"", None])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import ZERO
+from dkv.configurations import first_configurations
 from dkv.identity import NO_VOTES
 from dkv.keys import (
     APPLIED_THROUGH,
@@ -82,10 +83,12 @@ class RestoredTests(SynchronousTestCase):
 
     def test_b36_revisions_go_on_above(self) -> None:
         """The old cluster went on after the backup: what it gave out then is never given again."""
-        turn, machine = FakeTurn(stored=self.state), Machine(decode_entries)
+        turn = FakeTurn(stored=self.state)
+        machine = Machine(decode_entries, first_configurations((1, 2, 3)))
         machine.start(turn)
         slot = restored_through(unpack_number(self.state[APPLIED_THROUGH])) + 1
-        machine.apply(turn, slot, Batch(1, 99, 1, 1, encode_entries([[PUT, b"a", b"new"]])), False)
+        machine.begin_slot(turn, slot)
+        machine.apply(turn, Batch(1, 99, 1, 1, encode_entries([[PUT, b"a", b"new"]])), False)
         written = turn.staged[b"S\0a"]
         assert written is not None
         self.assertGreater(revision_of(written), (3 + 10**9, 0))
