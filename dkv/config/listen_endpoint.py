@@ -48,11 +48,11 @@ def parse_endpoint(bind: str, advertise: str = "") -> ListenEndpoint:
     if short is None:
         bind = _absolute(bind)
         _check(serverFromString, bind)
-        return ListenEndpoint(bind, _client(advertise) if advertise else "")
+        return ListenEndpoint(bind, client_string(advertise) if advertise else "")
     host, port = short
     if not advertise and host not in _EVERY_ADDRESS:
         advertise = bind
-    return ListenEndpoint(_server_string(host, port), _client(advertise) if advertise else "")
+    return ListenEndpoint(_server_string(host, port), client_string(advertise) if advertise else "")
 
 
 def shortest(endpoint: ListenEndpoint) -> str | None:
@@ -99,7 +99,7 @@ def _server_string(host: str, port: int) -> str:
     return f"tcp:{port}:interface={host}"
 
 
-def _client(text: str) -> str:
+def client_string(text: str) -> str:
     """The client endpoint string that ``text``, which may be ``host:port``, stands for."""
     short = _shorthand(text)
     if short is None:

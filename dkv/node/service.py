@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
-import resource
-import sys
 import time
 from random import SystemRandom
 from typing import Any
@@ -17,8 +14,7 @@ from twisted.internet.defer import inlineCallbacks
 from dkv import noted
 from dkv.actor import CLIENTS, COMPARISON, ELECTOR, GATEWAY, HOST, Address, Fenced
 from dkv.config.config import Config, Member
-from dkv.configurations import first_configurations
-from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
+from dkv.configurations import Configurations
 from dkv.console.admin import admin_site
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
@@ -35,6 +31,7 @@ from dkv.net.lookups import Lookups
 from dkv.net.mesh import Mesh
 from dkv.net.sending import SenderOf, by_write
 from dkv.node import foreign, logs
+from dkv.node.address_book import AddressBook
 from dkv.node.assembly import add_actors
 from dkv.node.backups import NodeBackups
 from dkv.node.build import build_labels
@@ -45,11 +42,18 @@ from dkv.node.key_count import KeyCount
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
-from dkv.node.reactor import install, missing_names
-from dkv.storage.data_directory import DirectoryError, DirectoryFenced, DirectoryUnfit, load_members, open_directory
+from dkv.node.tuning import connections_allowed, fast_or_plain, switch_quickly_and_collect_rarely
+from dkv.storage.data_directory import (
+    DirectoryError,
+    DirectoryFenced,
+    DirectoryUnfit,
+    load_configurations,
+    load_members,
+    open_directory,
+)
 from dkv.storage.fence import FENCED_ADVICE, write_fence
 from dkv.storage.guard import PRIVATE_UMASK, narrow
-from dkv.storage.leveldb import MAX_OPEN_FILES, LevelDBStore
+from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.lives import votes_of
 from dkv.storage.log_check import check_frame, check_log
 from dkv.storage.room import Reserve, make_room, room_of
@@ -59,25 +63,8 @@ from dkv.wire.codec import Hello
 
 __all__ = ["NodeService", "Options", "makeService"]
 
-DESCRIPTORS_WANTED = 65_536
-DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
-"""Not for clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
-
 _STATUS: dict[type[Exception], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
 """The exit status of a start that finds its directory in this state; it is 1 for all others."""
-
-SWITCH_SECONDS = 1e-4
-"""How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files as far as is wanted and allowed; the limit that holds then."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    return DESCRIPTORS_WANTED if soft == resource.RLIM_INFINITY else soft
 
 
 class NodeService(MultiService):
@@ -103,6 +90,8 @@ class NodeService(MultiService):
         self._config = config
         self._member = member
         self._directory = directory
+        self._address_book = AddressBook(config, member.id)
+        self._config_difference: str | None = None
         self._launch = launch
         self._log = logs.get_logger(member.id, "service")
         self._notes = Notes(lambda actor: logs.get_logger(member.id, actor), config.mode)
@@ -123,7 +112,7 @@ class NodeService(MultiService):
         connect meanwhile are served when the node is built (``Door``).
         """
         super().startService()  # type: ignore[no-untyped-call]  # as above
-        connections_max = self._connections_max()
+        connections_max = connections_allowed(self._config, self._log)
         try:
             yield self._peer_door.bind()
             if self._admin_door is not None:
@@ -168,6 +157,7 @@ class NodeService(MultiService):
     def _build(self, identity: Identity, hello: Hello, known: dict[int, Acquaintance], connections_max: int) -> None:
         config, node = self._config, identity.node
         assert self._store is not None and self._states is not None
+        held, applied = load_configurations(self._states.current, identity)
         self._held = HeldStore(self._store, self._reactor) if config.allow_faults else None
         self._host = Host(
             node,
@@ -195,7 +185,7 @@ class NodeService(MultiService):
             self._reactor,
             hello,
             self._peer_door,
-            {member.id: member.peer.advertise for member in config.members if member.id != node},
+            self._address_book.peers(held, applied),
             known,
             config.limits,
             config.timings,
@@ -213,18 +203,28 @@ class NodeService(MultiService):
             self._reactor.seconds,
             self._surroundings(identity, self._states),
         )
-        members = [member.id for member in config.members]
         add_actors(
             self._host.add,
             identity,
-            first_configurations(members),
+            held,
             config.limits,
             config.timings,
             self._clients,
             mode=config.mode,
+            hints=self._address_book.hints,
+            tell_members=self._members_are,
         )
+        self._members_are(held, applied)
         self._host.add(COMPARISON, self._inspection.comparison)
         self._host.connect(self._mesh, self._clients)
+
+    def _members_are(self, held: Configurations, applied: int) -> None:
+        book = self._address_book
+        self._mesh.members_are(held, applied, book.peers(held, applied), book.clients(held, applied))
+        difference = book.difference(held, applied)
+        if difference not in (None, self._config_difference):
+            self._log.warning("config_differs", reason=difference)
+        self._config_difference = difference
 
     def _surroundings(self, identity: Identity, states: StateDirectories) -> Surroundings:
         self._key_count = KeyCount(
@@ -288,14 +288,6 @@ class NodeService(MultiService):
         notify("READY=1")
         self._launch.started()
 
-    def _connections_max(self) -> int:
-        """The configured cap, or what the limit of open files leaves if that is less."""
-        allowed = raise_descriptor_limit() - DESCRIPTORS_RESERVED
-        wanted = self._config.limits.connections_max
-        if allowed < wanted:
-            self._log.warning("connections_capped", connections_max=max(allowed, 1), wanted=wanted)
-        return max(min(allowed, wanted), 1)
-
     # --- stop ---
 
     @inlineCallbacks
@@ -355,13 +347,6 @@ class NodeService(MultiService):
         self._launch.end(status, line)
 
 
-def collect_garbage_rarely() -> None:
-    """Look for cycles less often than Python does, which is after every 700 new objects: a node makes few cycles."""
-    gc.collect()
-    gc.freeze()  # what exists now, modules mostly, stays to the end
-    gc.set_threshold(50_000, 20, 50)
-
-
 def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that twistd looks for
     """The service of the node that the command line names. The only function that imports the reactor."""
     teller = daemonize(options.log_path) if options.daemon else None  # first of all: threads do not survive it
@@ -376,18 +361,6 @@ def makeService(options: Options) -> NodeService:  # noqa: N802 - the name that 
     # Timers must not follow the wall clock: a step of an hour would fire them all, or freeze them for an hour.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]  # Twisted means it to be replaced
     reactor.installNameResolver(Lookups(reactor))  # type: ignore[attr-defined]  # the reactor is a module to mypy
-    sys.setswitchinterval(SWITCH_SECONDS)
-    collect_garbage_rarely()
+    switch_quickly_and_collect_rarely()
     clock, sender_of = fast_or_plain(reactor, options.config, log)
     return NodeService(reactor, options.config, options.member, options.data_directory, launch, clock, sender_of)
-
-
-def fast_or_plain(reactor: Any, config: Config, log: Any) -> tuple[Any, SenderOf]:
-    """The clock of the host, and how connections send: the fast ones of ``reactor.py``, or Twisted's own."""
-    if not config.fast_reactor:
-        return reactor, by_write
-    missing = missing_names(reactor)
-    if missing:
-        log.warning("fast_reactor_off", reason=f"this version of Twisted has no {', '.join(missing)}")
-        return reactor, by_write
-    return install(reactor)

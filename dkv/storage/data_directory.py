@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Any
 
+from dkv.configurations import Configurations, first_configurations
 from dkv.identity import Acquaintance, Identity
 from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, CHOSEN_THROUGH, FORMAT, pack_number, unpack_number
 from dkv.storage.fence import FENCED_ADVICE, fence_of
@@ -111,8 +112,9 @@ def open_directory(
     The result is the log, the state, and who the node is. A directory of an older format is brought to this one.
 
     ``DirectoryError`` if it is not initialised, belongs to another node or cluster, has an unknown format, or is in
-    use, not writable or damaged; ``DirectoryUnfit`` if ``members``, those of the config, are given and differ from
-    those it was made with; ``DirectoryFenced`` if it is fenced. Then nothing stays open.
+    use, not writable or damaged; ``DirectoryUnfit`` if it does not know the cluster's first members, for its format is
+    old, and ``members``, those of the config, are others than it has met; ``DirectoryFenced`` if it is fenced. Then
+    nothing stays open.
     """
     _require_database(directory, node)
     try:
@@ -148,6 +150,11 @@ def empty_directory(directory: str) -> None:
             shutil.rmtree(entry.path)
         else:
             os.remove(entry.path)
+
+
+def load_configurations(state: Store, identity: Identity) -> tuple[Configurations, int]:
+    """The sets of members by the ``state`` of a node, and the slot up to which it is applied."""
+    return first_configurations(identity.members), unpack_number(state.get(APPLIED_THROUGH))
 
 
 def load_members(store: Store) -> dict[int, Acquaintance]:

@@ -35,7 +35,7 @@ _NODE = Struct(">I")
 
 
 class MembersDiffer(Exception):
-    """The members in the config are not those that the cluster began with; the text names both lists."""
+    """The members in the config are not those that a store of an older format has met; the text names both lists."""
 
 
 def first_writes(
@@ -64,16 +64,17 @@ def read_identity(store: Store) -> Identity | None:
 
 
 def check_members(store: Store, identity: Identity, members: Collection[int]) -> Identity:
-    """``MembersDiffer`` unless the config's ``members`` are those of the first start; the identity, with them.
+    """The identity, with the members that the cluster began with.
 
-    A store of an older format does not know its members. Its cluster consists of the members that it has met: it met
-    all of them before it first voted.
+    A store that knows them takes no others from the config, whatever that lists (B33). One of an older format does not,
+    and takes the config's ``members``: ``MembersDiffer`` if it has met others. Its cluster consists of the members that
+    it has met, for it met all of them before it first voted.
     """
-    held = set(identity.members)
-    if not held:
-        held = {identity.node, *read_members(store)}
-        if not _has_voted(store):
-            held |= set(members)
+    if identity.members:
+        return identity
+    held = {identity.node, *read_members(store)}
+    if not _has_voted(store):
+        held |= set(members)
     if held != set(members):
         raise MembersDiffer(
             f"belongs to a cluster whose members are {in_words(held)}, but the config file lists {in_words(members)}: "

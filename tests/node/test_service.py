@@ -18,7 +18,8 @@ from dkv.net.sending import by_write
 from dkv.node import reactor
 from dkv.node.logs import get_logger
 from dkv.node.reactor import FastLoop, send_at_once
-from dkv.node.service import NodeService, fast_or_plain
+from dkv.node.service import NodeService
+from dkv.node.tuning import fast_or_plain
 from dkv.storage import fence
 from dkv.storage.store import StoreFailed
 

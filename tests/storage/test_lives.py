@@ -92,10 +92,9 @@ class Members(LivesTestCase):
             self.assertIn(word, str(error))
 
     def test_b33_those_of_the_first_start(self) -> None:
-        """An edit of the config file must not make a majority of fewer nodes; the order means nothing."""
-        self.assertEqual(check_members(self.store, self.read(), [2, 3, 1]).members, (1, 2, 3))
-        for members in ((1, 2), (1,), (1, 2, 3, 4), (1, 2, 4)):
-            self.assert_differ(members, "members are 1, 2, 3", f"lists {', '.join(map(str, members))}")
+        """An edit of the config file must not make a majority of fewer nodes, nor of others."""
+        for members in ((2, 3, 1), (1, 2), (1,), (1, 2, 3, 4), (1, 2, 4)):
+            self.assertEqual(check_members(self.store, self.read(), members).members, (1, 2, 3))
 
     def test_an_older_format_that_has_met_nobody(self) -> None:
         """It says nothing of members: those of the config are taken, and kept."""
@@ -103,7 +102,7 @@ class Members(LivesTestCase):
         identity = check_members(self.store, self.read(), (1, 2, 3))
         self.write(next_life(identity, NOON, 5)[1])
         self.assertEqual(self.read().members, (1, 2, 3))
-        self.assert_differ((1, 2))
+        self.assertEqual(check_members(self.store, self.read(), (1, 2)).members, (1, 2, 3))
 
     def test_b33_an_older_format_that_has_met_members(self) -> None:
         """Whom it has met is a member, also before it ever voted."""

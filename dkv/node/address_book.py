@@ -1,0 +1,67 @@
+"""Where a node finds the other nodes: the log says who they are, and it or the config file where."""
+
+from __future__ import annotations
+
+from dkv.config.config import Config
+from dkv.config.listen_endpoint import EndpointError, client_string, shortest
+from dkv.configurations import Configurations
+from dkv.identity import in_words
+
+
+class AddressBook:
+    """The addresses that node ``node`` knows.
+
+    An address in the log is newer than the one in the config file, which is used where the log has none. Who is a
+    member is never taken from the file. There is one exception, which decides nothing: a node that the log does not
+    name yet asks the nodes of its file for the log (``hints``), for the members that it began with may all be gone.
+    """
+
+    def __init__(self, config: Config, node: int) -> None:
+        self._node = node
+        self._listed = {member.id: member for member in config.members}
+        self.hints = frozenset(self._listed) - {node}
+        """The other nodes of the config file."""
+
+    def peers(self, held: Configurations, applied: int) -> dict[int, str]:
+        """The client endpoint strings of the nodes to talk with, "" where nobody tells: none for a removed node."""
+        if held.was_removed(self._node, applied):
+            return {}
+        known = held.known(applied)
+        nodes = known if self._node in known else known | self.hints
+        return {node: self._peer(held, node) for node in sorted(nodes - {self._node})}
+
+    def clients(self, held: Configurations, applied: int) -> list[str]:
+        """The addresses at which clients find the members, this node excepted, as far as they are known."""
+        found = (self.client(held, node) for node in sorted(held.known(applied) - {self._node}))
+        return [each for each in found if each]
+
+    def client(self, held: Configurations, node: int) -> str:
+        """The address of one node for clients, "" if nobody tells it."""
+        record, listed = held.record(node), self._listed.get(node)
+        if record is not None and record.client:
+            return record.client
+        return "" if listed is None else shortest(listed.client) or listed.client.advertise
+
+    def peer(self, held: Configurations, node: int) -> str:
+        """The address of one node for its peers, as an operator writes it; "" if nobody tells it."""
+        record, listed = held.record(node), self._listed.get(node)
+        if record is not None and record.peer:
+            return record.peer
+        return "" if listed is None else shortest(listed.peer) or listed.peer.advertise
+
+    def difference(self, held: Configurations, applied: int) -> str | None:
+        """How the nodes of the config file differ from the members, in words; None if they do not.
+
+        It is no mistake: the file of a node that was down during a change may be the newer one, or the older.
+        """
+        known = held.known(applied)
+        if self._node not in known or known == self._listed.keys():
+            return None
+        return f"the config file lists the nodes {in_words(self._listed)}, and the members are {in_words(known)}"
+
+    def _peer(self, held: Configurations, node: int) -> str:
+        text = self.peer(held, node)
+        try:
+            return client_string(text) if text else ""
+        except EndpointError:
+            return text  # Whoever dials it says that it is none.

@@ -1,0 +1,60 @@
+"""What a node's process asks of Python, Twisted and the system before it serves."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+from typing import Any
+
+from dkv.config.config import Config
+from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
+from dkv.net.sending import SenderOf, by_write
+from dkv.node.reactor import install, missing_names
+from dkv.storage.leveldb import MAX_OPEN_FILES
+
+DESCRIPTORS_WANTED = 65_536
+DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
+"""Not for clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
+
+SWITCH_SECONDS = 1e-4
+"""How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
+
+
+def connections_allowed(config: Config, log: Any) -> int:
+    """How many clients may connect: the configured cap, or what the limit of open files leaves if that is less."""
+    allowed = _raise_descriptor_limit() - DESCRIPTORS_RESERVED
+    wanted = config.limits.connections_max
+    if allowed < wanted:
+        log.warning("connections_capped", connections_max=max(allowed, 1), wanted=wanted)
+    return max(min(allowed, wanted), 1)
+
+
+def _raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files as far as is wanted and allowed; the limit that holds then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return DESCRIPTORS_WANTED if soft == resource.RLIM_INFINITY else soft
+
+
+def switch_quickly_and_collect_rarely() -> None:
+    """Let the storage thread back in soon; look for cycles less often than Python does, which is after every 700 new
+    objects: a node makes few cycles."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()  # what exists now, modules mostly, stays to the end
+    gc.set_threshold(50_000, 20, 50)
+
+
+def fast_or_plain(reactor: Any, config: Config, log: Any) -> tuple[Any, SenderOf]:
+    """The clock of the host, and how connections send: the fast ones of ``reactor.py``, or Twisted's own."""
+    if not config.fast_reactor:
+        return reactor, by_write
+    missing = missing_names(reactor)
+    if missing:
+        log.warning("fast_reactor_off", reason=f"this version of Twisted has no {', '.join(missing)}")
+        return reactor, by_write
+    return install(reactor)
