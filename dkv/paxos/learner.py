@@ -26,6 +26,7 @@ from dkv.actor import (
     GATEWAY,
     PROPOSER,
     RECEIVER,
+    ROSTER,
     Address,
     Turn,
 )
@@ -62,7 +63,7 @@ from dkv.state_messages import AppliedDigest, ChosenSlots, ReadChosen
 _FromThisNode = Read | ReportOrigins | ReportApplied | CaptureState | Install | HoldLog | WrittenBack
 LearnerMessage = ChosenSlots | _FromThisNode | AppliedDigest | PeerUp | TimerFired
 
-TOLD_OF_MEMBERS = (ACCEPTOR, PROPOSER, ELECTOR, GATEWAY, CATCHUP, DONOR, RECEIVER, CHECKER)
+TOLD_OF_MEMBERS = (ACCEPTOR, PROPOSER, ELECTOR, GATEWAY, CATCHUP, DONOR, RECEIVER, CHECKER, ROSTER)
 """The roles of the actors that go by the sets of members."""
 
 

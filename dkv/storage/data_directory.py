@@ -10,9 +10,9 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Any
 
-from dkv.configurations import Configurations, first_configurations
+from dkv.configurations import Configurations, first_configurations, unpack_configurations
 from dkv.identity import Acquaintance, Identity
-from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, CHOSEN_THROUGH, FORMAT, pack_number, unpack_number
+from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, CHOSEN_THROUGH, CONFIGURATIONS, FORMAT, pack_number, unpack_number
 from dkv.storage.fence import FENCED_ADVICE, fence_of
 from dkv.storage.guard import DirectoryLock, DirectoryLocked, narrow, private_files
 from dkv.storage.leveldb import LevelDBStore
@@ -153,8 +153,16 @@ def empty_directory(directory: str) -> None:
 
 
 def load_configurations(state: Store, identity: Identity) -> tuple[Configurations, int]:
-    """The sets of members by the ``state`` of a node, and the slot up to which it is applied."""
-    return first_configurations(identity.members), unpack_number(state.get(APPLIED_THROUGH))
+    """The sets of members by the ``state`` of a node, and the slot up to which it is applied.
+
+    ``DirectoryError`` if they are damaged.
+    """
+    stored = state.get(CONFIGURATIONS)
+    try:
+        held = first_configurations(identity.members) if stored is None else unpack_configurations(stored)
+    except ValueError as error:
+        raise DirectoryError(str(error)) from None
+    return held, unpack_number(state.get(APPLIED_THROUGH))
 
 
 def load_members(store: Store) -> dict[int, Acquaintance]:

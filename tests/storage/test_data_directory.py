@@ -12,13 +12,21 @@ from unittest.mock import Mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.configurations import Configuration, Configurations, first_configurations, pack_configurations
 from dkv.identity import Acquaintance, Identity
-from dkv.keys import FORMAT, IDENTITY, member_key, pack_number
+from dkv.keys import APPLIED_THROUGH, CONFIGURATIONS, FORMAT, IDENTITY, member_key, pack_number
 from dkv.sim.memory import MemoryStore
 from dkv.storage import data_directory as identity_module
 from dkv.storage import state_directories
 from dkv.storage.binding import plyvel
-from dkv.storage.data_directory import DirectoryError, DirectoryFenced, initialise, load_members, open_directory
+from dkv.storage.data_directory import (
+    DirectoryError,
+    DirectoryFenced,
+    initialise,
+    load_configurations,
+    load_members,
+    open_directory,
+)
 from dkv.storage.fence import fence_writes
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.store import StoreFailed
@@ -295,3 +303,23 @@ class LoadMembersTests(SynchronousTestCase):
         store.commit({member_key(2): pack_number(1)}, lambda failure: None)
         store.durable[member_key(2)] = store.durable[member_key(2)][:-1] + b"\x02"
         self.assertRaises(DirectoryError, load_members, store)
+
+
+class ConfigurationsTests(SynchronousTestCase):
+    """Who the members are at a start, before any actor has spoken."""
+
+    ME = Identity("c", 1, 0xB1, 1, members=(1, 2, 3))
+
+    def test_before_the_first_change(self) -> None:
+        """The members are those of `dkv init`."""
+        self.assertEqual(load_configurations(MemoryStore(), self.ME), (first_configurations((1, 2, 3)), 0))
+
+    def test_as_the_state_has_them(self) -> None:
+        """A node that starts must dial and judge by the members that it had when it stopped."""
+        held = Configurations((Configuration(9, 73, frozenset((1, 4))),), (), 4)
+        store = MemoryStore(auto=True)
+        stored = {CONFIGURATIONS: pack_configurations(held), APPLIED_THROUGH: pack_number(80)}
+        store.commit(stored, lambda failure: None)
+        self.assertEqual(load_configurations(store, self.ME), (held, 80))
+        store.commit({CONFIGURATIONS: b"nonsense"}, lambda failure: None)
+        self.assertRaises(DirectoryError, load_configurations, store, self.ME)
