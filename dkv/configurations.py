@@ -138,6 +138,16 @@ class Configurations:
         return next((each for each in self.records if each.id == node), None)
 
 
+def decided_through(applied: int) -> int:
+    """The last slot whose set is known, once all slots up to ``applied`` are applied."""
+    return applied + ALPHA
+
+
+def needed_for(slot: int) -> int:
+    """Up to which slot the log must be applied for it to be known who decides ``slot``."""
+    return slot - ALPHA
+
+
 def first_configurations(ids: Iterable[int]) -> Configurations:
     """What a cluster begins with: the ``ids`` that ``dkv init`` wrote, all of them voters."""
     voters = frozenset(ids)

@@ -157,7 +157,9 @@ class Outdated:
 
 @dataclass(frozen=True, slots=True)
 class ReportApplied:
-    """Say how far you have applied."""
+    """Say how far you have applied, once that is ``through`` or more. It replaces an earlier question of the sender."""
+
+    through: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,18 @@ class BatchQueue:
             return Want(batch.boot, mark[1] + 1 if batch.boot == mark[0] else 1)
         return None
 
+    def saw(self, batch: Batch) -> None:
+        """A batch is proposed that was not taken here: an earlier leader's, in a slot that is proposed again only now.
+
+        If it is its origin's next in the log, it takes effect, and its origin does not send it again. It is not the
+        next as long as one before it waits here: then it will be skipped, and is taken once it is sent again.
+        """
+        origin = (batch.node, batch.incarnation)
+        mark = self._marks.get(origin, (0, 0))
+        waiting = any((each.node, each.incarnation, each.boot) == (*origin, batch.boot) for each in self._queue)
+        if follows(mark, batch.boot, batch.seq) and not waiting:
+            self._marks[origin] = (batch.boot, batch.seq)
+
     def __bool__(self) -> bool:
         return bool(self._queue)
 

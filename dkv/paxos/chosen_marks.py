@@ -11,6 +11,10 @@ class ChosenMarks:
     def __init__(self, members: Iterable[int]) -> None:
         self._through = dict.fromkeys(members, -1)
 
+    def know(self, members: Iterable[int]) -> None:
+        """The members are these from now on: new ones were told nothing, and nobody waits for those that have left."""
+        self._through = {node: self._through.get(node, -1) for node in members}
+
     @property
     def least(self) -> int:
         """The mark that all nodes were told, or a higher one."""

@@ -15,12 +15,17 @@ class KnownMembers:
 
     def __init__(self, node: int, configurations: Configurations, applied: int = 0) -> None:
         self._node = node
+        self.applied = applied
         # The set that decides slot 1 may be forgotten. What is applied here is heard of with the first MembersAre.
         self._take(configurations, max(applied, configurations.sets[0].from_slot - 1))
 
     def update(self, message: MembersAre) -> None:
         """The log has come to another set, or one has taken force."""
         self._take(message.configurations, message.applied)
+
+    def advance(self, applied: int) -> None:
+        """All slots up to ``applied`` are applied, and the sets are the same as before."""
+        self.applied = max(self.applied, applied)
 
     def of(self, slot: int) -> Configuration:
         """As ``Configurations.of``."""
@@ -29,6 +34,10 @@ class KnownMembers:
     def is_known(self, node: int) -> bool:
         """Whether a node is a member of the set in force or of one that follows."""
         return node in self.all
+
+    def following(self, slot: int) -> tuple[Configuration, ...]:
+        """The set that decides ``slot`` and those that follow it, oldest first."""
+        return self.configurations.each(slot - 1)
 
     def _take(self, configurations: Configurations, applied: int) -> None:
         self.configurations = configurations

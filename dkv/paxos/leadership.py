@@ -5,26 +5,42 @@ the values that phase 1 found, which may be chosen already; then the batches tha
 is given two values in this ballot (I3), as each slot is taken once (``Window``); ``chosen_through`` counts the base of
 phase 1 and then only slots for which this leadership counted a quorum of Accepteds in its own ballot (B25); a read's
 barrier is confirmed by a quorum in a round that began after the read arrived (I11).
+
+Members change meanwhile, so every "quorum" is one of the set that decides the slot in question. A slot is proposed only
+if it is known who decides it, and a quorum of these has promised the ballot, whenever that was (I6). New voters are
+asked for the same promise, and what they report counts for the slots that are not proposed yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import maxsize
 from typing import assert_never
 
-from dkv import noted
+from dkv import configurations, noted
 from dkv.actor import ACCEPTOR, ELECTOR, LEARNER, PROPOSER, Address, Turn
-from dkv.ballot import Ballot
-from dkv.events import Flush, Leading, Origins, ReportOrigins
-from dkv.messages import Accept, Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Submit
+from dkv.events import Flush, Leading, Origins, ReportApplied, ReportOrigins
+from dkv.messages import (
+    Accept,
+    Accepted,
+    Barrier,
+    BarrierRequest,
+    ChosenMark,
+    Confirm,
+    Confirmed,
+    Prepare,
+    Promise,
+    Submit,
+)
 from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.paxos.chosen_marks import ChosenMarks
-from dkv.paxos.found_values import FoundValues
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.pace import Pace
+from dkv.paxos.promise_tally import PromiseTally
+from dkv.paxos.promised import Promised
 from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.window import Window
-from dkv.records import Value
+from dkv.records import NOOP, Value
 from dkv.settings import Limits, Timings
 
 LeadershipMessage = Accepted | Submit | BarrierRequest | Confirmed | Flush | Origins
@@ -37,29 +53,28 @@ MARK_SECONDS = 0.002
 
 
 class Leadership:
-    """The lead of ``node`` in ``ballot``; all up to slot ``base`` is known chosen.
+    """The lead of ``node`` in the ballot of ``tally``; all up to slot ``base`` is known chosen.
 
-    ``found`` is what phase 1 found for the slots after ``base``.
+    The Promises that the tally holds by now report nothing above ``base`` as chosen.
     """
 
     def __init__(
-        self,
-        ballot: Ballot,
-        base: int,
-        found: FoundValues,
-        node: int,
-        members: KnownMembers,
-        limits: Limits,
-        timings: Timings,
+        self, tally: PromiseTally, base: int, node: int, members: KnownMembers, limits: Limits, timings: Timings
     ) -> None:
-        self._ballot = ballot
+        self._ballot = tally.ballot
+        self._promised = Promised(tally, base)
+        self._found = self._promised.found
         self._node = node
         self._members = members
         self._everyone = tuple(sorted(members.all))
         self._timings = timings
         self._slot_bytes_max = slot_bytes_max(limits)
-        self._window = Window(base, node, limits.window_slots_max, limits.window_bytes_max)
-        self._found = found
+        window_slots_max = min(limits.window_slots_max, configurations.ALPHA)
+        self._window = Window(base, node, window_slots_max, limits.window_bytes_max)
+        self._reported_through = base  # which slot the learner is asked to apply before it reports the origins
+        self._fill_through = 0  # up to where no-ops are proposed, so that a set takes force
+        # The next slot beyond which the learner is asked how far it has come.
+        self._ask_beyond = members.applied + configurations.ALPHA // 2
         self._early: list[tuple[Address, Submit]] = []
         self._queue: BatchQueue | None = None  # None: what is each origin's next batch is not known yet
         self._marks = ChosenMarks(self._everyone)
@@ -73,9 +88,10 @@ class Leadership:
     def begin(self, turn: Turn) -> None:
         """Phase 1 is done: tell the node so, and propose what phase 1 found."""
         base = self._window.chosen_through
+        self._learn_members(turn)
         turn.note(noted.leading, ballot=self._ballot, chosen_through=base, recovering=self._found.through - base)
         turn.send(Address(self._node, ELECTOR), Leading(self._ballot))
-        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._found.through))
+        self._ask_origins(turn)
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
         self._propose(turn)
         self._announce(turn, self._everyone)
@@ -126,10 +142,17 @@ class Leadership:
         """The learner has applied all that phase 1 found, and so knows the last batch of each origin."""
         if message.ballot != self._ballot or self._queue is not None:
             return  # An answer to an earlier lead may not count what this one recovered.
+        if self._reported_through < self._found.through:
+            self._ask_origins(turn)  # A late Promise has reported more, which the learner has not applied.
+            return
         self._queue = BatchQueue(message.marks)
         early, self._early = self._early, []
         for sender, submit in early:
             self._on_submit(turn, sender, submit)
+
+    def _ask_origins(self, turn: Turn) -> None:
+        self._reported_through = self._found.through
+        turn.send(Address(self._node, LEARNER), ReportOrigins(self._ballot, self._reported_through))
 
     # --- phase 2 ---
 
@@ -151,16 +174,22 @@ class Leadership:
 
     def _propose(self, turn: Turn) -> None:
         """Phase 2a: ask all acceptors to accept the next values, as far as the window has room."""
+        if self._window.next_slot > self._ask_beyond:
+            self._ask_beyond = maxsize  # until it has answered
+            turn.send(Address(self._node, LEARNER), ReportApplied(self._members.applied + 1))
         while self._window.has_room():
             slot = self._window.next_slot
             if slot <= self._found.through:
                 value = self._found.take(slot)
+                self._saw(value)
             elif self._queue:
                 wait = self._pace.wait(slot, turn.now)
                 if wait:
                     self._hold_back(turn, wait)
                     return
                 value = self._queue.next_value(self._slot_bytes_max)
+            elif slot <= self._fill_through:
+                value = NOOP
             else:
                 return
             self._window.propose(self._members.of(slot), value, turn.now)
@@ -169,6 +198,12 @@ class Leadership:
             for node in self._everyone:
                 turn.send(Address(node, ACCEPTOR), accept)
             self._marks.tell(self._everyone, accept.chosen_through)
+
+    def _saw(self, value: Value) -> None:
+        """What was found late may be the next batch of an origin, which the learner has not counted yet."""
+        if self._queue is not None:
+            for batch in value:
+                self._queue.saw(batch)
 
     def _hold_back(self, turn: Turn, seconds: float) -> None:
         """Let a node that catches up come nearer before the next slot."""
@@ -195,6 +230,9 @@ class Leadership:
         self._pace.heard(sender.node, message.chosen_through, self._window.chosen_through, turn.now)
         if self._window.accepted(sender.node, message.slot):
             self._flush_soon(turn)
+            if self._promised.kept:
+                self._promised.count(self._window.chosen_through, self._window.next_slot)
+                self._allow()
 
     def _announce(self, turn: Turn, nodes: Iterable[int]) -> None:
         """Tell the mark to those of the nodes that were not told it, by an Accept or by this (section 2.3)."""
@@ -218,11 +256,13 @@ class Leadership:
         """Ask the acceptors whether a higher ballot was promised; this node's by message like the rest (B27).
 
         Not before all that phase 1 found is chosen in this ballot: an earlier leader may have acknowledged any of it.
+        Those who decide the next slot confirm that no later leader has acknowledged it. A quorum of them must have
+        promised this ballot, or it could be an earlier leader's.
         """
-        if self._window.chosen_through >= self._found.through and self._rounds.begin(
-            self._members.of(self._window.chosen_through + 1), turn.now
-        ):
-            self._ask_confirmation(turn, self._everyone)
+        through = self._window.chosen_through
+        if through >= self._found.through and through < self._window.allowed_through:
+            if self._rounds.begin(self._members.of(through + 1), turn.now):
+                self._ask_confirmation(turn, self._everyone)
 
     def _ask_confirmation(self, turn: Turn, nodes: Iterable[int]) -> None:
         """Ask those of the nodes that have not confirmed the round under way."""
@@ -243,6 +283,70 @@ class Leadership:
                 turn.send(gateway, Barrier(request.boot, request.number, self._window.chosen_through))
             self._begin_round(turn)
 
+    # --- members that change ---
+
+    def members_are(self, turn: Turn) -> None:
+        """The log has come to another set, or one takes force: ask new voters for their promise, and fill up to it."""
+        self._learn_members(turn)
+        self._renew_round(turn)
+        self._ask_promises(turn, self._everyone)
+        self._flush_soon(turn)
+
+    def _learn_members(self, turn: Turn) -> None:
+        members = self._members
+        self._announce(turn, set(self._everyone) - members.all)  # the last that they hear of this leader
+        self._everyone = tuple(sorted(members.all))
+        self._marks.know(self._everyone)
+        self._pace.know(members.all, members.all.difference(*(each.voters for each in members.each)), turn.now)
+        self._fill_through = members.configurations.newest.from_slot - 1
+        self._allow()
+
+    def _allow(self) -> None:
+        """See which slots may be proposed, after more is applied or promised."""
+        self._window.allowed_through = self._promised.allowed_through(self._members, self._window.next_slot)
+
+    def applied_more(self, turn: Turn) -> None:
+        """The learner has come further, so it is known of more slots who decides them."""
+        waiting = self._window.next_slot > self._window.allowed_through
+        self._ask_beyond = self._members.applied + configurations.ALPHA // 2
+        self._allow()
+        if waiting:
+            self._flush_soon(turn)
+
+    def on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
+        """A Promise has come after the quorum with which this lead began."""
+        if self._promised.lacking:
+            self._promised.add(sender.node, message, self._window.chosen_through, self._window.next_slot)
+            self._allow()
+            self._flush_soon(turn)
+
+    def _ask_promises(self, turn: Turn, nodes: Iterable[int]) -> None:
+        """Ask those of the nodes whose Promise is needed for the same ballot."""
+        for node in self._promised.missing(nodes):
+            turn.send(Address(node, ACCEPTOR), Prepare(self._ballot, self._window.next_slot))
+
+    def _renew_round(self, turn: Turn) -> None:
+        """Those who were to confirm the round under way may be gone, once others decide the next slot."""
+        if self._rounds.under_way and self._rounds.decided_by != self._members.of(self._window.chosen_through + 1):
+            self._rounds.begin_again()
+            self._begin_round(turn)
+
+    def hindrance(self) -> str | None:
+        """Why this lead cannot go on, in words for the log; None if it can."""
+        next_slot, members = self._window.next_slot, self._members
+        if members.applied >= next_slot > self._found.through:
+            return f"slot {next_slot} is chosen, and not by this leader"
+        if members.configurations.sets[0].from_slot > self._window.chosen_through + 1:
+            return f"it is forgotten who decides slot {self._window.chosen_through + 1}"
+        if self._promised.kept and (ahead := self._promised.ahead(members, next_slot)):
+            return f"node {ahead[0]} knows slot {next_slot} to be chosen"
+        return None
+
+    def is_voter(self, node: int) -> bool:
+        """Whether the node votes on a slot that this lead still has to count."""
+        first = min(self._members.applied, self._window.chosen_through) + 1
+        return any(node in each.voters for each in self._members.following(first))
+
     # --- what may be lost is sent again ---
 
     def own_disk_silent_seconds(self, now: float) -> float:
@@ -252,11 +356,13 @@ class Leadership:
     def send_again(self, turn: Turn) -> None:
         """The timer ``retransmit`` has fired: send what is overdue to those that have not answered it."""
         for slot, proposal in self._window.take_overdue(turn.now, self._timings.retransmit_seconds):
-            for node in self._everyone:
+            for node in sorted(proposal.configuration.voters.union(self._everyone)):
                 if node != self._node and node not in proposal.accepted_by:
                     self._send_accept(turn, node, slot, proposal.value)
+        self._renew_round(turn)
         if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
             self._ask_confirmation(turn, self._everyone)
+        self._ask_promises(turn, self._everyone)
         self._note_pace(turn)
         self._marks = ChosenMarks(self._everyone)  # what was told may be lost
         self._announce(turn, self._everyone)
@@ -267,6 +373,7 @@ class Leadership:
         for slot, proposal in self._window:
             if node not in proposal.accepted_by:
                 self._send_accept(turn, node, slot, proposal.value)
+        self._ask_promises(turn, (node,))
         self._ask_confirmation(turn, (node,))
         turn.send(Address(node, ACCEPTOR), ChosenMark(self._ballot, self._window.chosen_through))
 

@@ -109,6 +109,8 @@ class Learner:
         self._replaying = True
         self._reads: deque[Read] = deque()
         self._report: ReportOrigins | None = None
+        self._asked: dict[Address, int] = {}
+        """Who is to hear that a slot is applied, and which one."""
         self._captures: dict[str, int] = {}
         """The slots after which somebody wants a view of the state, by the role of the actor that does."""
         self._capture_at = maxsize
@@ -140,7 +142,8 @@ class Learner:
                 self._report = message
                 self._send_report(turn)
             case ReportApplied():
-                turn.send(sender, AppliedThrough(self._applied_through))
+                self._asked[sender] = message.through
+                self._send_report(turn)
             case CaptureState():
                 self._captures[sender.role] = message.slot
                 self._capture(turn)
@@ -285,9 +288,14 @@ class Learner:
             turn.send(self._here(GATEWAY), ReadResults(read.number, self._machine.read(turn, read.entries)))
 
     def _send_report(self, turn: Turn) -> None:
-        if self._report is not None and self._report.through <= self._applied_through:
+        """Answer what had to wait until more is applied."""
+        through = self._applied_through
+        if self._report is not None and self._report.through <= through:
             turn.send(self._here(PROPOSER), Origins(self._report.ballot, self._machine.origins()))
             self._report = None
+        for asker in [asker for asker, wanted in self._asked.items() if wanted <= through]:
+            del self._asked[asker]
+            turn.send(asker, AppliedThrough(through))
 
     def _here(self, role: str) -> Address:
         return Address(self._identity.node, role)

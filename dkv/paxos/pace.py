@@ -6,11 +6,13 @@ not grow, and must shrink: the leader proposes nothing beyond that. It holds bac
 requests gather into larger batches meanwhile.
 
 A node that does not get on holds nobody back: it is down, or it waits for a snapshot. And a slot is proposed now and
-then in any case, so that a node with a slow disk cannot stop the cluster.
+then in any case, so that a node with a slow disk cannot stop the cluster. A standby must come near before it can be
+promoted, so it is waited for too, but not for ever: the cluster does not need it yet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 LAG_SLOTS_MIN = 1_000
@@ -24,6 +26,9 @@ PROGRESS_SECONDS = 2.0
 
 SLOT_SECONDS_MAX = 0.02
 """How long the leader may hold a slot back."""
+
+STANDBY_SECONDS = 120.0
+"""How long after a lead has first met a standby it may hold slots back for it."""
 
 
 @dataclass(slots=True)
@@ -39,8 +44,16 @@ class Pace:
     """The pace of one lead. Times are monotonic seconds."""
 
     def __init__(self) -> None:
+        self._members: Collection[int] = ()
+        self._standbys_since: dict[int, float] = {}
         self._laggards: dict[int, _Laggard] = {}
         self._proposed_at = 0.0
+
+    def know(self, members: Collection[int], standbys: Collection[int], now: float) -> None:
+        """The members are these from now on, ``standbys`` among them: only they may hold slots back."""
+        self._members = members
+        self._standbys_since = {node: self._standbys_since.get(node, now) for node in standbys}
+        self._laggards = {node: laggard for node, laggard in self._laggards.items() if node in members}
 
     def heard(self, node: int, through: int, chosen_through: int, now: float) -> None:
         """``node`` holds every chosen slot up to ``through``, and the leader has counted up to ``chosen_through``."""
@@ -48,6 +61,8 @@ class Pace:
         if lag <= LAG_SLOTS_MIN:
             if self._laggards:
                 self._laggards.pop(node, None)
+            return
+        if node not in self._members:
             return
         laggard = self._laggards.get(node)
         if laggard is None:
@@ -64,6 +79,7 @@ class Pace:
             node: laggard.through
             for node, laggard in self._laggards.items()
             if laggard.allowed and now - laggard.got_on_at < PROGRESS_SECONDS
+            if now - self._standbys_since.get(node, now) < STANDBY_SECONDS
         }
 
     def wait(self, slot: int, now: float) -> float:

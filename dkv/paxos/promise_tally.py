@@ -38,7 +38,12 @@ class PromiseTally:
 
     def base(self) -> tuple[int, int]:
         """The highest slot that was reported as chosen or compacted, and a node that reported it (B13)."""
-        return max((_base(self._chunks[node][0]), node) for node in self.reported())
+        return max((self.base_of(node), node) for node in self.reported())
+
+    def base_of(self, node: int) -> int:
+        """The same of one node whose report is whole."""
+        first = self._chunks[node][0]
+        return max(first.chosen_through, first.compacted_through)
 
     def within_reach(self, held_through: int) -> bool:
         """Whether a node that reported holds more chosen values than those up to ``held_through``, and the next one."""
@@ -49,7 +54,3 @@ class PromiseTally:
         """What the node has accepted, as far as its report has come: (slot, record)."""
         for promise in self._chunks[node].values():
             yield from promise.records
-
-
-def _base(promise: Promise) -> int:
-    return max(promise.chosen_through, promise.compacted_through)

@@ -4,9 +4,10 @@
 
     IDLE --Campaign--> RESERVING --own Promise, on disk--> PREPARING --quorum of Promises--> CATCHING_UP --> LEADING
 
-A higher ballot met anywhere leads back to IDLE. Phase 1 asks two things of a quorum: to accept nothing below the new
-ballot any more, and to say what was accepted so far. One Prepare does so for every slot to come, so a leader needs it
-once. Phase 2 is in ``dkv.paxos.leadership``.
+Who decides the first slot to propose is known only when enough is applied. If no quorum of these has promised by then,
+CATCHING_UP leads back to PREPARING. A higher ballot met anywhere leads back to IDLE. Phase 1 asks two things of a
+quorum: to accept nothing below the new ballot any more, and to say what was accepted so far. One Prepare does so for
+every slot to come, so a leader needs it once for each node. Phase 2 is in ``dkv.paxos.leadership``.
 
 Invariants: a ballot's round exceeds every round that this node durably saw, and its own acceptor has it on disk before
 a peer hears of it (I5, B3); nothing is proposed before a quorum promised *this* ballot, and then the strongest values
@@ -20,20 +21,33 @@ from enum import Enum, auto
 from typing import assert_never
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, Address, Turn
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, Address, Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.configurations import Configurations
-from dkv.events import Campaign, CatchUp, CaughtUp, Flush, Origins, PeerUp, PromiseRaised, StepDown, Stopped, TimerFired
+from dkv.configurations import Configurations, needed_for
+from dkv.events import (
+    AppliedThrough,
+    Campaign,
+    CatchUp,
+    CaughtUp,
+    Flush,
+    MembersAre,
+    Origins,
+    PeerUp,
+    PromiseRaised,
+    ReportApplied,
+    StepDown,
+    Stopped,
+    TimerFired,
+)
 from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, GiveWay, Nack, Prepare, Promise, Submit
 from dkv.paxos.backoff import backoff
-from dkv.paxos.found_values import FoundValues
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.leadership import Leadership, LeadershipMessage
 from dkv.paxos.promise_tally import PromiseTally
 from dkv.settings import Limits, Timings
 
 _FromAcceptors = Promise | Nack | ChosenOtherwise | GiveWay | PromiseRaised
-_FromThisNode = Campaign | StepDown | CaughtUp
+_FromThisNode = Campaign | StepDown | CaughtUp | MembersAre | AppliedThrough
 ProposerMessage = LeadershipMessage | _FromAcceptors | _FromThisNode | PeerUp | TimerFired
 
 
@@ -77,7 +91,7 @@ class Proposer:
             case Promise():
                 self._on_promise(turn, sender, message)
             case Nack():
-                self._on_nack(turn, message)
+                self._on_nack(turn, sender, message)
             case ChosenOtherwise():
                 self._on_chosen_otherwise(turn, message)
             case GiveWay():
@@ -88,6 +102,10 @@ class Proposer:
                 self._on_campaign(turn)
             case CaughtUp():
                 self._on_caught_up(turn, message)
+            case MembersAre():
+                self._on_members_are(turn, message)
+            case AppliedThrough():
+                self._on_applied_through(turn, message)
             case StepDown():
                 self._stop(turn, self._ballot, message.reason)
             case PeerUp():
@@ -119,19 +137,21 @@ class Proposer:
         """Phase 1b: an acceptor accepts nothing below the ballot any more, and says what it accepted so far."""
         if message.ballot != self._ballot:
             return  # A late Promise of an earlier ballot: what was accepted since is missing in it (B4).
-        if self._step not in (Step.RESERVING, Step.PREPARING):
-            return  # A quorum has answered.
         if not self._members.is_known(sender.node):
             return  # A node that is no member decides nothing.
+        if self._leadership is not None:
+            self._leadership.on_promise(turn, sender, message)
+            self._go_on(turn)
+            return
+        if self._step not in (Step.RESERVING, Step.PREPARING):
+            return  # A quorum has answered.
         self._tally.add(sender.node, message)
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
         if self._step is Step.RESERVING and self._node in self._tally.reported():
             self._step = Step.PREPARING
             self._held_through = message.chosen_through
-            for node in self._members.others:
-                turn.send(self._acceptor(node), Prepare(self._ballot, self._held_through + 1))
-        if self._step is Step.PREPARING and self._has_quorum(self._held_through + 1):
-            self._catch_up_or_lead(turn)
+            self._send_prepare_again(turn, self._members.all)
+        self._go_on(turn)
 
     def _has_quorum(self, slot: int) -> bool:
         """Whether a quorum of those who decide ``slot`` has promised this ballot."""
@@ -141,7 +161,7 @@ class Proposer:
         """A quorum promised. What it knows to be chosen must not be proposed anew, so the node fetches it first."""
         base, holder = self._tally.base()
         if base <= self._held_through:
-            self._lead(turn, max(base, self._held_through))
+            self._apply_or_lead(turn)
             return
         turn.send(Address(self._node, CATCHUP), CatchUp(self._held_through + 1, base, holder))
         if self._tally.within_reach(self._held_through):
@@ -149,33 +169,79 @@ class Proposer:
         else:  # A snapshot takes time. Until it is here, ballot after ballot would only keep others from leading.
             self._stop(turn, self._ballot, f"the slots after {self._held_through} are compacted where they were held")
 
+    def _apply_or_lead(self, turn: Turn) -> None:
+        """All that is known to be chosen is held. Who decides the next slot is known once enough of that is applied."""
+        next_slot = self._held_through + 1
+        if self._members.applied < needed_for(next_slot):
+            self._step = Step.CATCHING_UP
+            turn.send(Address(self._node, LEARNER), ReportApplied(needed_for(next_slot)))
+        elif self._has_quorum(next_slot):
+            self._lead(turn, self._held_through)
+        elif self._step is Step.CATCHING_UP:
+            self._step = Step.PREPARING
+            self._send_prepare_again(turn, self._members.all)
+
+    def _on_members_are(self, turn: Turn, message: MembersAre) -> None:
+        """The log has come to another set of members, or one takes force."""
+        before = self._members.all
+        self._members.update(message)
+        if self._leadership is None:
+            self._send_prepare_again(turn, self._members.all - before)
+            self._go_on(turn)
+            return
+        self._go_on(turn)
+        if self._step is Step.LEADING:
+            self._leadership.members_are(turn)
+
+    def _on_applied_through(self, turn: Turn, message: AppliedThrough) -> None:
+        """The state machine has come as far as was asked."""
+        self._members.advance(message.through)
+        if self._leadership is not None:
+            self._leadership.applied_more(turn)
+        self._go_on(turn)
+
+    def _go_on(self, turn: Turn) -> None:
+        """More was promised, or is known of the members: go on with phase 1, or see whether the lead still can."""
+        if self._leadership is not None:
+            hindrance = self._leadership.hindrance()
+            if hindrance is not None:
+                self._stop(turn, self._ballot, hindrance)
+        elif self._step is Step.PREPARING and self._has_quorum(self._held_through + 1):
+            self._catch_up_or_lead(turn)
+        elif self._step is Step.CATCHING_UP and self._held_through >= self._tally.base()[0]:
+            self._apply_or_lead(turn)
+
     def _on_caught_up(self, turn: Turn, message: CaughtUp) -> None:
         """The node holds more chosen slots: perhaps all that its quorum knew of, so that it can lead."""
         held, self._held_through = self._held_through, max(self._held_through, message.chosen_through)
         if self._step is not Step.CATCHING_UP:
             return  # Without a quorum of Promises nothing allows it to lead (I6), however much it holds.
-        if self._held_through >= self._tally.base()[0]:
-            self._lead(turn, self._held_through)
-        elif self._held_through > held:
+        if self._held_through < self._tally.base()[0] and self._held_through > held:
             turn.set_timer("progress", self._timings.phase1_idle_seconds)
+        self._go_on(turn)
 
     def _lead(self, turn: Turn, base: int) -> None:
         """Phase 1 and its catch-up are done: propose what it found, then what gateways send."""
         self._step = Step.LEADING
         turn.cancel_timer("progress")
-        found = FoundValues(base)
-        for node in self._tally.reported():
-            found.add(self._tally.records(node), base + 1)
-        self._leadership = Leadership(self._ballot, base, found, self._node, self._members, self._limits, self._timings)
+        self._leadership = Leadership(self._tally, base, self._node, self._members, self._limits, self._timings)
         self._leadership.begin(turn)
 
     # --- being overtaken, or stuck ---
 
-    def _on_nack(self, turn: Turn, message: Nack) -> None:
-        """An acceptor has promised a higher ballot: phase 1 or 2 of this one may never find its quorum."""
+    def _on_nack(self, turn: Turn, sender: Address, message: Nack) -> None:
+        """An acceptor has promised a higher ballot: phase 1 or 2 of this one may never find its quorum.
+
+        Unless its vote does not count: a removed node that campaigns alone must not end lead after lead.
+        """
         self._highest = max(self._highest, message.promised)
-        if message.ballot == self._ballot and message.promised > self._ballot:
+        if message.ballot == self._ballot and message.promised > self._ballot and self._is_voter(sender.node):
             self._stop(turn, message.promised, "an acceptor has promised a higher ballot")
+
+    def _is_voter(self, node: int) -> bool:
+        if self._leadership is not None:
+            return self._leadership.is_voter(node)
+        return any(node in each.voters for each in self._members.each)
 
     def _on_promise_raised(self, turn: Turn, message: PromiseRaised) -> None:
         """The own acceptor made a promise, or tells at its start of the last one: no ballot below it is used again."""
@@ -222,6 +288,8 @@ class Proposer:
                 self._leadership.hold_back_no_more(turn)
         elif message.name == "retransmit":
             self._send_again(turn)
+        elif self._step is Step.CATCHING_UP and self._held_through >= self._tally.base()[0]:
+            self._stop(turn, self._ballot, "this node has not applied what it holds in time")
         elif self._step is Step.CATCHING_UP:
             self._campaign(turn)  # The node that reported what is missing may be dead: another quorum may know less.
         elif self._step is not Step.LEADING:
@@ -234,6 +302,7 @@ class Proposer:
                 self._stop(turn, self._ballot, f"this node's disk has not answered for {silent:.1f} s")
                 return
             self._leadership.send_again(turn)
+            self._go_on(turn)
         elif self._step is not Step.IDLE:
             self._send_prepare_again(turn, self._members.all)
             self._asked_times += 1
@@ -241,6 +310,8 @@ class Proposer:
 
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
         """What was sent to the peer may be lost: send again all that it has not answered."""
+        if not self._members.is_known(message.node):
+            return
         if self._leadership is not None:
             self._leadership.send_all_to(turn, message.node)
         elif turn.now - self._began_at < self._timings.election_seconds_max:

@@ -49,6 +49,12 @@ class ReadRounds:
         self.confirmed = set()
         return True
 
+    def begin_again(self) -> None:
+        """Those who were to confirm the round no longer decide, and may be gone: the next round serves its requests."""
+        asked, self._asked = self._asked, {}
+        for gateway, request in asked.items():
+            self.request(gateway, request)
+
     def end(self) -> list[tuple[Address, BarrierRequest]]:
         """The round is confirmed: the requests it serves."""
         served = list(self._asked.items())

@@ -39,10 +39,12 @@ class Window:
 
     ``chosen_through`` is the leader's own count: the base that phase 1 established, then slot after slot for which
     a quorum of Accepteds in this ballot came to this proposer, and never anything it heard otherwise (B25).
+
+    ``allowed_through`` is the last slot that may be proposed at all; the leader sets it.
     """
 
     def __init__(self, base: int, node: int, slots_max: int, bytes_max: int) -> None:
-        self.chosen_through = base
+        self.chosen_through = self.allowed_through = base
         self._next_slot = base + 1
         self._node = node
         self._slots_max = slots_max
@@ -57,7 +59,8 @@ class Window:
 
     def has_room(self) -> bool:
         """Whether another slot may be proposed."""
-        return self._next_slot - self.chosen_through <= self._slots_max and self._bytes < self._bytes_max
+        within = self._next_slot - self.chosen_through <= self._slots_max and self._bytes < self._bytes_max
+        return within and self._next_slot <= self.allowed_through
 
     @property
     def next_slot(self) -> int:

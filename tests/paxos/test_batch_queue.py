@@ -29,6 +29,27 @@ class QueueTests(SynchronousTestCase):
         self.assertIsNone(self.queue.take(batch(3, 9)))
         self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [8, 9])
 
+    def test_seen_in_the_log(self) -> None:
+        """A batch that is recovered while the queue lives is done for its origin, which sends the one after it."""
+        self.queue.saw(batch(3, 8))
+        self.assertIsNone(self.queue.take(batch(3, 8)))
+        self.assertFalse(self.queue)
+        self.assertIsNone(self.queue.take(batch(3, 9)))
+        self.assertTrue(self.queue)
+        self.queue.saw(batch(4, 1))
+        self.assertEqual(
+            self.queue.take(batch(4, 3)), Want(4, 2), "a later life, and the batches before it are given up"
+        )
+
+    def test_seen_and_skipped(self) -> None:
+        """One that comes too early in the log takes no effect: its origin sends it again, and it must be taken."""
+        self.queue.saw(batch(3, 9))
+        self.assertEqual(self.queue.take(batch(3, 9)), Want(3, 8))
+        self.assertIsNone(self.queue.take(batch(3, 8)))
+        self.queue.saw(batch(3, 9))  # proposed before number 8, which waits here
+        self.assertIsNone(self.queue.take(batch(3, 9)))
+        self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [8, 9])
+
     def test_a_repeat_is_dropped(self) -> None:
         """A resent batch must not be proposed twice, nor answered with a request that never ends."""
         for repeat in (batch(3, 7), batch(3, 1), batch(2, 99)):

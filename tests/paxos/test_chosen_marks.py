@@ -16,6 +16,13 @@ class ToldTests(SynchronousTestCase):
         self.assertEqual(told.tell((1, 2, 3), 4), [3])
         self.assertEqual((told.least, told.tell((1, 2, 3), 3)), (4, []))
 
+    def test_members_that_come_and_go(self) -> None:
+        """A new one is told all, and one that has left keeps nobody from having been told."""
+        told = ChosenMarks((1, 2, 3))
+        told.tell((1, 2), 4)
+        told.know((1, 2, 4))
+        self.assertEqual((told.least, told.tell((1, 2, 3, 4), 4), told.least), (-1, [4], 4))
+
     def test_a_stranger_is_told_nothing(self) -> None:
         """A recovered batch may be of a node that is no member: that must not end the leader."""
         told = ChosenMarks((1, 2, 3))

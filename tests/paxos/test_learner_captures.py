@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, Address
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, PROPOSER, Address
 from dkv.configurations import first_configurations
 from dkv.events import AppliedThrough, CaptureMissed, CaptureState, ReportApplied
 from dkv.identity import Identity
@@ -91,3 +91,16 @@ class CaptureTests(SynchronousTestCase):
         """How far it has come, for whoever names a slot."""
         self.apply(1, 3)
         self.assertEqual(self.give(CHECKER, ReportApplied()), [AppliedThrough(3)])
+
+    def test_report_later(self) -> None:
+        """A leader that waits until a slot is applied is told so once, and need not ask again."""
+        self.apply(1, 3)
+        self.assertEqual(self.give(PROPOSER, ReportApplied(5)), [])
+        self.assertEqual(self.give(CHECKER, ReportApplied(3)), [AppliedThrough(3)])
+        self.apply(4, 4)
+        self.turn.take()
+        self.apply(5, 6)
+        told = (Address(1, PROPOSER), AppliedThrough(6))
+        self.assertIn(told, self.turn.take())
+        self.apply(7, 7)
+        self.assertEqual([to for to, _ in self.turn.take() if to.role == PROPOSER], [])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.paxos.pace import LAG_SLOTS_MIN, PROGRESS_SECONDS, SLOT_SECONDS_MAX, Pace
+from dkv.paxos.pace import LAG_SLOTS_MIN, PROGRESS_SECONDS, SLOT_SECONDS_MAX, STANDBY_SECONDS, Pace
 
 BEHIND = 5 * LAG_SLOTS_MIN
 
@@ -14,6 +14,7 @@ BEHIND = 5 * LAG_SLOTS_MIN
 class PaceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.pace = Pace()
+        self.pace.know((1, 2, 3), (), 0.0)
 
     def catching_up(self) -> None:
         """Node 2 gets on, and is 4 times as far behind as is nothing."""
@@ -82,6 +83,25 @@ class PaceTests(SynchronousTestCase):
             if wait == 0.0:
                 proposed_at = now
             self.assertLessEqual(now + wait - proposed_at, SLOT_SECONDS_MAX + 1e-9)
+
+    def test_a_standby_is_not_waited_for_for_ever(self) -> None:
+        """It may never get near, on a slow disk: the cluster works without it, and must not work slowly with it."""
+        self.pace.know((1, 2, 3), (2,), -STANDBY_SECONDS + 1.0)
+        self.pace.know((1, 2, 3), (2,), 0.0)
+        self.catching_up()
+        self.assertEqual(self.pace.holding_back(0.101), {2: LAG_SLOTS_MIN})
+        self.pace.heard(2, LAG_SLOTS_MIN + 1, BEHIND, 1.0)
+        self.assertEqual(self.pace.holding_back(1.0), {})
+        self.pace.know((1, 2, 3), (), 1.0)
+        self.assertEqual(self.pace.holding_back(1.0), {2: LAG_SLOTS_MIN + 1}, "it was promoted")
+
+    def test_a_node_that_left(self) -> None:
+        """It may hang on far behind for as long as it likes."""
+        self.catching_up()
+        self.pace.know((1, 3), (), 0.1)
+        self.assertEqual(self.pace.holding_back(0.101), {})
+        self.catching_up()
+        self.assertEqual(self.pace.holding_back(0.101), {})
 
     def test_the_slowest_counts(self) -> None:
         """Of two that catch up the one that is further behind holds back; the other one alone would not."""

@@ -46,3 +46,17 @@ class RoundTests(SynchronousTestCase):
             self.assertIs(rounds.is_confirmed, confirmed, f"node {node}")
         rounds.end()
         self.assertFalse(rounds.is_confirmed, "no round is under way")
+
+    def test_begun_again(self) -> None:
+        """Nobody's reads wait for nodes that have left, and no request that came meanwhile is forgotten."""
+        rounds = ReadRounds(THREE)
+        for gateway in (ONE, TWO):
+            rounds.request(gateway, BarrierRequest(1, 2))
+        rounds.begin(THREE, 0.0)
+        rounds.request(ONE, BarrierRequest(1, 3))
+        rounds.request(TWO, BarrierRequest(1, 1))  # late: number 2 stands for it
+        rounds.begin_again()
+        self.assertFalse(rounds.under_way)
+        self.assertTrue(rounds.begin(THREE, 0.0))
+        self.assertEqual(rounds.round, 2)
+        self.assertEqual(dict(rounds.end()), {ONE: BarrierRequest(1, 3), TWO: BarrierRequest(1, 2)})

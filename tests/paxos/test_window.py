@@ -15,7 +15,9 @@ BIG = (Batch(1, 1, 1, 1, b"x" * 600),)
 class WindowTests(SynchronousTestCase):
     def window(self, base: int = 10, slots: int = 4, size: int = 1000) -> Window:
         """The window of node 1 of three."""
-        return Window(base, 1, slots, size)
+        window = Window(base, 1, slots, size)
+        window.allowed_through = 100
+        return window
 
     def test_b2_chosen_needs_a_quorum(self) -> None:
         """A slot that one disk has is acknowledged to nobody; strangers and repeats do not help."""
@@ -61,6 +63,15 @@ class WindowTests(SynchronousTestCase):
         self.assertFalse(window.has_room())
         window.accepted(1, 11)
         window.accepted(2, 11)
+        self.assertTrue(window.has_room())
+
+    def test_nothing_beyond_what_is_allowed(self) -> None:
+        """Who decides a later slot is not known, or a quorum of these has not promised."""
+        window = self.window()
+        window.allowed_through = 11
+        window.propose(THREE, NOOP, 0.0)
+        self.assertFalse(window.has_room())
+        window.allowed_through = 12
         self.assertTrue(window.has_room())
 
     def test_bounded_in_bytes(self) -> None:
