@@ -16,6 +16,7 @@ from dkv.cli.scenarios import duplicates as duplicates_
 from dkv.cli.scenarios import failover as failover_
 from dkv.cli.scenarios import loadtest as loadtest_
 from dkv.cli.scenarios import partition as partition_
+from dkv.cli.scenarios import recovering as recovering_
 from dkv.cli.scenarios import recovery as recovery_
 from dkv.cli.scenarios import stuck_disk as stuck_disk_
 from dkv.cli.scenarios.report import Report, StepFailed
@@ -151,6 +152,12 @@ def stuck_disk() -> Callable[[Stage], None]:
 def recovery(writes: int) -> Callable[[Stage], None]:
     """A node that was down fetches what it missed."""
     return partial(recovery_.play, writes=writes)
+
+
+@_plays(recovering_.NEEDS_OWN)
+def recover() -> Callable[[Stage], None]:
+    """A majority is destroyed under load, and a cluster of one begins with what is left."""
+    return recovering_.play
 
 
 @_plays()

@@ -18,7 +18,7 @@ from dkv.wire.resp import RequestParser
 from tests.cli.commands import run
 
 Words = list[bytes]
-SCENARIOS = ("basic", "duplicates", "failover", "loadtest", "partition", "recovery", "stuck-disk")
+SCENARIOS = ("basic", "duplicates", "failover", "loadtest", "partition", "recover", "recovery", "stuck-disk")
 
 
 class ListTests(SynchronousTestCase):

@@ -69,6 +69,12 @@ class LeaderTest(ScenarioTestCase):
         last = self.passes("recovery", "--mode", self.mode, "--writes", "120")
         self.assertGreaterEqual(last["catchup_entries_applied"], 120)
 
+    def test_recover(self) -> None:
+        """A majority is destroyed: all that a node that is left had is there, and old nodes are refused."""
+        last = self.passes("recover", "--mode", self.mode)
+        self.assertGreater(last["acknowledged"], 300)
+        self.assertLess(last["lost"], 50)
+
     def test_partition(self) -> None:
         """The lone node refuses."""
         self.passes("partition", "--mode", self.mode)
@@ -115,7 +121,7 @@ class GivenClusterTest(ScenarioTestCase):
 
     def test_what_needs_its_own(self) -> None:
         """A scenario that kills nodes does not kill yours."""
-        for name in ("failover", "recovery", "stuck-disk"):
+        for name in ("failover", "recover", "recovery", "stuck-disk"):
             status, lines, complaint = self.play(name, "--endpoints", self.endpoints)
             self.assertEqual((status, [line["error"] for line in lines]), (2, ["USAGE"]))
             self.assertIn(f"{name} needs a cluster of its own", complaint)

@@ -39,10 +39,20 @@ STATUS_FIELDS = {
 
 
 class Stage:
-    """Nodes by number from 1. On a user's cluster every key gets a prefix and is deleted in the end."""
+    """Nodes by number from 1. On a user's cluster every key gets a prefix and is deleted in the end.
 
-    def __init__(self, report: Report, endpoints: Sequence[Endpoint], nodes: Sequence[NodeProcess] = ()) -> None:
+    ``directory`` has the files of a cluster of its own.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        endpoints: Sequence[Endpoint],
+        nodes: Sequence[NodeProcess] = (),
+        directory: Path = Path(),
+    ) -> None:
         self.report = report
+        self.directory = directory
         self.endpoints = dict(enumerate(endpoints, 1))
         self.nodes = {node.number: node for node in nodes}
         self.prefix = b"" if nodes else b"scenario-" + secrets.token_hex(4).encode() + b"-"
@@ -152,6 +162,11 @@ class Stage:
         except subprocess.TimeoutExpired:
             self.report.fail(f"node {number} does not stop within {STOP_SECONDS:g} s")
 
+    def add(self, node: NodeProcess) -> None:
+        """Take in a node that the cluster did not begin with."""
+        self.nodes[node.number] = node
+        self.endpoints[node.number] = node.endpoint
+
     def start(self, number: int) -> None:
         """Start a node, and wait until it serves."""
         self.nodes[number].start()
@@ -188,12 +203,12 @@ class Stage:
 def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
     """A new cluster in a temporary directory. It is ended and removed afterwards; after a FAIL its files are kept."""
     directory = Path(tempfile.mkdtemp(prefix="dkv-scenario-"))
-    processes: list[NodeProcess] = []
+    stage: Stage | None = None
     keep = False
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         processes = own_nodes(directory, nodes, mode)
-        stage = Stage(report, [node.endpoint for node in processes], processes)
+        stage = Stage(report, [node.endpoint for node in processes], processes, directory)
         for node in processes:
             node.start()
         for node in processes:
@@ -206,7 +221,8 @@ def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
         report.step(f"the logs of its nodes are kept in {directory}")
         raise
     finally:
-        end(processes)
+        if stage is not None:
+            end(list(stage.nodes.values()))
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)
         signal.signal(signal.SIGTERM, previous)
