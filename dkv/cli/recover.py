@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,8 +170,6 @@ def _apply(plan: RecoveryPlan, target: Target) -> int:
     source = plan.source
     assert source is not None
     stopped, key = source.stopped, restored_key(draw_cluster_key(), source.stopped.identity.cluster_key)
-    members = source.members()
-    identity = replace(stopped.identity, members=tuple(sorted(members.newest.voters)))
 
     def value_of(slot: int) -> Value:
         record = plan.record(slot)
@@ -184,7 +181,7 @@ def _apply(plan: RecoveryPlan, target: Target) -> int:
     def fill(state: StateDirectory) -> dict[bytes, bytes]:
         with ProgressBar("copying", stopped.state_bytes + stopped.log_bytes) as progress:
             copy_state(stopped, state, progress.add)
-            apply_log(identity, members, state, value_of, plan.kept_through, progress.add)
+            apply_log(stopped.identity, source.members(), state, value_of, plan.kept_through, progress.add)
         writes = begin_epoch(state)
         for pair in state.scan(b""):
             if pair[0] != CLUSTER_KEY:

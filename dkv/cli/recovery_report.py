@@ -22,7 +22,7 @@ def say_plan(plan: RecoveryPlan) -> None:
     cluster = plan.survivors[0].stopped.identity.cluster
     voters = plan.members.newest.voters
     say(f"cluster {cluster!r}: voters {in_words(voters)}; of these {_count(voters & plan.nodes)} here")
-    table = Table("NODE", "CHOSEN", "ACCEPTED", "APPLIED", "COMPACTED", "DIGEST", "DIRECTORY", cut_last=True)
+    table = Table("NODE", "KIND", "CHOSEN", "ACCEPTED", "APPLIED", "COMPACTED", "DIGEST", "DIRECTORY", cut_last=True)
     table.add([_row(plan, each) for each in plan.survivors])
     for each in plan.comparisons:
         if each.same is not True:
@@ -32,9 +32,10 @@ def say_plan(plan: RecoveryPlan) -> None:
 
 
 def _row(plan: RecoveryPlan, survivor: Survivor) -> list[Any]:
+    kind = plan.kind(survivor.node)
     digest = plan.digests[survivor.node][survivor.chosen_through].hex()[:DIGEST_SHOWN]
     marks = (survivor.chosen_through, survivor.accepted_through, survivor.applied_through, survivor.compacted_through)
-    return [cell(each) for each in (survivor.node, *marks, digest, survivor.stopped.directory)]
+    return [cell(each) for each in (survivor.node, kind, *marks, digest, survivor.stopped.directory)]
 
 
 def _difference(comparison: LogsCompared) -> str:
@@ -127,6 +128,7 @@ def _survivor_fields(plan: RecoveryPlan, survivor: Survivor) -> dict[str, Any]:
     stopped = survivor.stopped
     return {
         "node": survivor.node,
+        "kind": plan.kind(survivor.node),
         "directory": stopped.directory,
         "format": stopped.format_version,
         "incarnation": f"{stopped.identity.incarnation:016x}",

@@ -64,6 +64,13 @@ class RecoveryPlan:
         """The nodes of the survivors."""
         return frozenset(each.node for each in self.survivors)
 
+    def kind(self, node: int) -> str:
+        """What the node was in the newest set of members."""
+        newest = self.members.newest
+        if node in newest.members:
+            return "voter" if node in newest.voters else "standby"
+        return "removed" if node <= self.members.ids_through else "unknown"
+
     @property
     def missing(self) -> frozenset[int]:
         """The members, voters and standbys, whose directories are not here."""

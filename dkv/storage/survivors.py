@@ -10,11 +10,12 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from dkv.configurations import Configurations, first_configurations
+from dkv.configurations import Configurations, first_configurations, unpack_configurations
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
     COMPACTED,
+    CONFIGURATIONS,
     RECORD,
     record_key,
     slot_of,
@@ -68,11 +69,13 @@ class Survivor:
         return found
 
     def members(self) -> Configurations:
-        """The members of the cluster, as this directory has them.
+        """The sets of members of the cluster, as the slots up to ``applied_through`` have made them.
 
         Directories of formats 1 and 2 that were never started since do not say: then it is all that were met.
         """
-        identity = self.stopped.identity
+        stored, identity = self.stopped.state.get(CONFIGURATIONS), self.stopped.identity
+        if stored is not None:
+            return unpack_configurations(stored)
         return first_configurations(identity.members or {identity.node, *load_members(self.stopped.log)})
 
 

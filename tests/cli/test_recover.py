@@ -13,22 +13,25 @@ from click.testing import Result
 from dkv.cli import recover as command
 from dkv.cli.layout import new_config
 from dkv.config.config import render_config
+from dkv.configurations import first_configurations
 from dkv.keys import (
     APPLIED_THROUGH,
     BATCH_MARK,
     CLUSTER_KEY,
+    CONFIGURATIONS,
     MEMBER,
     PROMISE,
     RECORD,
     STATE,
     pack_number,
 )
-from dkv.kv.commands import APPEND, IDMP, PUT
+from dkv.kv.commands import APPEND, IDMP, MEMBERS, PUT
 from dkv.kv.machine import Machine
+from dkv.kv.membership import ADD, NAME
 from dkv.kv.stored import revision_of
 from dkv.records import Batch, Entry
 from dkv.storage import data_directory
-from dkv.storage.data_directory import open_directory
+from dkv.storage.data_directory import FORMAT_VERSION, open_directory
 from dkv.storage.guard import DirectoryLock
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.lives import votes_of
@@ -106,8 +109,8 @@ class Plan(RecoverCase):
             result.stdout.splitlines(),
             [
                 "cluster 'shop': voters 1, 2, 3; of these 1 is here",
-                "NODE  CHOSEN  ACCEPTED  APPLIED  COMPACTED  DIGEST            DIRECTORY",
-                f"   1       6        10        5          0  {digest}  {self.at('one')}",
+                "NODE  KIND   CHOSEN  ACCEPTED  APPLIED  COMPACTED  DIGEST            DIRECTORY",
+                f"   1  voter       6        10        5          0  {digest}  {self.at('one')}",
                 "node 1 is the most complete",
                 "kept: all slots up to 8",
                 "of slots 7-8 node 1 does not know whether they were chosen: their writes may have been acknowledged, "
@@ -130,7 +133,7 @@ class Plan(RecoverCase):
         )
         self.assertEqual([each["node"] for each in found["survivors"]], [1, 4])
         one = found["survivors"][0]
-        self.assertEqual((one["chosen_through"], one["compacted_through"], one["format"]), (6, 2, 4))
+        self.assertEqual((one["chosen_through"], one["compacted_through"], one["format"]), (6, 2, FORMAT_VERSION))
         self.assertEqual(one["digests"], {str(slot): digest_of(LOG[:slot]).hex() for slot in (4, 6)})
         self.assertEqual(found["comparisons"], [{"nodes": [1, 4], "slot": 4, "same": True}])
         self.assertEqual((found["most_complete"], found["source"], found["kept_through"], found["lost"]), (1, 1, 6, []))
@@ -263,7 +266,9 @@ class Apply(RecoverCase):
 
     def test_every_format(self) -> None:
         """A cluster that was lost before it was upgraded: its state is made from the log."""
-        for version in ("v1", "v2", "v3", "v4"):
+        versions = sorted(os.listdir(FORMATS))
+        self.assertEqual(versions[0], "v1")
+        for version in versions:
             self.new = self.place / f"new-{version}"
             shutil.copytree(FORMATS / version, self.at(version))
             self.assertEqual(self.apply(version).exit_code, 0, version)
@@ -274,14 +279,28 @@ class Apply(RecoverCase):
         """A write that is sent again to the new cluster still happens once; revisions go on far above."""
         make_survivor(self.at("one"), 1)
         self.apply("one")
-        turn, machine = FakeTurn(stored=self.new_state()), Machine(decode_entries)
+        turn = FakeTurn(stored=self.new_state())
+        machine = Machine(decode_entries, first_configurations((1,)))
         machine.start(turn)
+        machine.begin_slot(turn, EPOCH_SLOTS + 1)
         entries: list[Entry] = [[IDMP, b"alice", 2, [APPEND, b"a", b"4", 100]], [PUT, b"new", b""]]
-        machine.apply(turn, EPOCH_SLOTS + 1, Batch(1, 5, 1, 1, encode_entries(entries)), True)
+        machine.apply(turn, Batch(1, 5, 1, 1, encode_entries(entries)), True)
         self.assertNotIn(STATE + b"\0a", turn.staged)
         written = turn.staged[STATE + b"\0new"]
         assert written is not None
         self.assertGreater(revision_of(written), (EPOCH_SLOTS, 0))
+
+    def test_members_changed(self) -> None:
+        """The sets of the old cluster, and of a change in the log that is still to be applied, go with it."""
+        names: Entry = [[NAME, node, node] for node in (1, 2, 3)]
+        change: Entry = [MEMBERS, 0, *names, [ADD, 4, 4, b"h:1", b"h:2"]]
+        log = [*LOG[:2], value(3, change), *(value(seq, [PUT, b"k", b"%d" % seq]) for seq in (4, 5))]
+        make_survivor(self.at("one"), 1, log, applied=2)
+        self.assertEqual(self.apply("one").exit_code, 0)
+        held = self.new_state()
+        self.assertEqual(
+            (held[STATE + b"\0k"][-1:], CONFIGURATIONS in state_of(log), CONFIGURATIONS in held), (b"5", True, False)
+        )
 
     def test_keys_of_clusters(self) -> None:
         """Two that were recovered from one directory are two clusters, and neither is the old one."""

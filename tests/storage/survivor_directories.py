@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dkv.ballot import ZERO, Ballot
+from dkv.configurations import Configurations, first_configurations, pack_configurations
 from dkv.identity import Acquaintance, pack_acquaintance
 from dkv.keys import (
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
     COMPACTED,
+    CONFIGURATIONS,
     DIGEST,
     PROMISE,
     VOTE_COUNT,
@@ -56,13 +58,14 @@ def digest_of(log: Sequence[Value]) -> bytes:
     return digest
 
 
-def state_of(log: Sequence[Value]) -> dict[bytes, bytes]:
-    """What these slots amount to."""
-    turn, machine = FakeTurn(), Machine(decode_entries)
+def state_of(log: Sequence[Value], members: Sequence[int] = MEMBERS) -> dict[bytes, bytes]:
+    """What these slots amount to, in a cluster that began with ``members``."""
+    turn, machine = FakeTurn(), Machine(decode_entries, first_configurations(members))
     machine.start(turn)
     for slot, each in enumerate(log, 1):
+        machine.begin_slot(turn, slot)
         for batch in each:
-            machine.apply(turn, slot, batch, False)
+            machine.apply(turn, batch, False)
     marks = {APPLIED_THROUGH: pack_number(len(log)), DIGEST: digest_of(log)} if log else {}
     return {key: stored for key, stored in turn.staged.items() if stored is not None} | marks
 
@@ -78,11 +81,12 @@ def make_survivor(
     cluster: str = "shop",
     key: bytes = KEY,
     members: Sequence[int] = MEMBERS,
+    sets: Configurations | None = None,
 ) -> None:
     """The directory of ``node``, which knows that the values of ``log`` are chosen from slot 1 on.
 
     Its state has the slots up to ``applied``, all of them unless told; ``more`` are records above, or in place of the
-    usual ones.
+    usual ones. ``sets`` are those that the state names.
     """
     directory, reached = str(directory), len(log) if applied is None else applied
     initialise(directory, cluster, node, members, key)
@@ -96,7 +100,8 @@ def make_survivor(
     if compacted:
         writes[COMPACTED] = pack_compacted(compacted, digest_of(log[:compacted]))
     store.commit_now(writes)
-    states.current.commit_now(state_of(log[:reached]))
+    named = {} if sets is None else {CONFIGURATIONS: pack_configurations(sets)}
+    states.current.commit_now(state_of(log[:reached], members) | named)
     states.close()
     store.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from dkv.configurations import Configuration, Configurations, MemberRecord
 from dkv.records import SlotRecord, Value
 from dkv.storage.recovery_plan import LogsCompared, RecoveryPlan
 from dkv.storage.survivors import survivors_in
@@ -55,6 +56,21 @@ class PlanTests(SurvivorCase):
         """They can go on by themselves."""
         plan = self.plan({1: LOG, 2: LOG})
         self.assertEqual((plan.is_majority, plan.missing_may_have_chosen), (True, False))
+
+    def test_changed_members(self) -> None:
+        """The newest sets count, all that decide a slot to come: not those that the cluster began with."""
+        records = tuple(MemberRecord(node, node) for node in (2, 3, 4, 5))
+        first = Configuration(0, 1, frozenset((1, 2, 3)))
+        second = Configuration(2, 5, frozenset((2, 3, 4)), frozenset((5,)))
+        sets = Configurations((first, second), records, 5)
+        plan = self.plan({1: LOG[:3], 3: {"log": LOG, "sets": sets}, 5: {"log": LOG, "sets": sets}})
+        self.assertEqual([plan.kind(node) for node in (1, 3, 5, 6)], ["removed", "voter", "standby", "unknown"])
+        self.assertEqual((plan.missing, plan.is_majority, plan.missing_may_have_chosen), ({2, 4}, False, True))
+        self.place = self.place / "pending"
+        third = Configuration(5, 69, frozenset((3, 5)))
+        pending = Configurations((first, second, third), records, 5)
+        plan = self.plan({3: {"log": LOG, "sets": pending}, 5: {"log": LOG, "sets": pending}})
+        self.assertEqual((plan.missing, plan.is_majority, plan.missing_may_have_chosen), ({2, 4}, False, True))
 
     # --- which is the most complete ---
 
