@@ -58,19 +58,22 @@ def add_actors(
     peers that a node which joins asks for the log until that names it. ``tell_members`` is called whenever the members
     change, or may have.
     """
-    ids, node, classic = tuple(sorted(configurations.newest.voters)), identity.node, mode == CLASSIC
-    add(
-        ACCEPTOR,
-        ClassicAcceptor(identity, configurations, limits, timings)
-        if classic
-        else Acceptor(identity, configurations, limits),
-    )
+    node, classic = identity.node, mode == CLASSIC
+    acceptor: Actor
+    proposer: Actor
+    elector: Actor
+    if classic:
+        acceptor = ClassicAcceptor(identity, configurations, limits, timings)
+        proposer = ClassicProposer(node, configurations, limits, timings)
+        elector = Presence(node, configurations, timings)
+    else:
+        acceptor = Acceptor(identity, configurations, limits)
+        proposer = Proposer(node, configurations, limits, timings)
+        elector = Elector(node, configurations, limits, timings)
+    add(ACCEPTOR, acceptor)
     add(LEARNER, Learner(identity, limits, timings, Machine(decode_entries, configurations, bounds)))
-    add(
-        PROPOSER,
-        ClassicProposer(node, ids, limits, timings) if classic else Proposer(node, configurations, limits, timings),
-    )
-    add(ELECTOR, Presence(node, configurations, timings) if classic else Elector(node, configurations, limits, timings))
+    add(PROPOSER, proposer)
+    add(ELECTOR, elector)
     add(CATCHUP, Catchup(node, configurations, timings, hints))
     add(DONOR, SnapshotDonor(node, configurations, limits, timings))
     add(RECEIVER, SnapshotReceiver(identity, configurations, limits, timings, hints))

@@ -6,19 +6,16 @@ and their answers do the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from dkv.configurations import Configuration
 from dkv.messages import ChosenThrough
 from dkv.paxos.proof import Proof
-from dkv.paxos.quorum import is_quorum
 
 
 class Echoes:
     """The echoes that node ``node`` hears of its own numbers."""
 
-    def __init__(self, node: int, members: Iterable[int]) -> None:
+    def __init__(self, node: int) -> None:
         self._node = node
-        self._members = tuple(members)
         self._number = 0
         self._heard: dict[int, int] = {}
         self._proof = Proof()
@@ -47,8 +44,8 @@ class Echoes:
             self._answered.add(node)
             self._through = max(self._through, message.through)
 
-    def take_proof(self) -> tuple[float, int] | None:
+    def take_proof(self, in_force: Configuration) -> tuple[float, int] | None:
         """The moment that is proved, as a quorum has answered, and how far their logs reach; None if nothing is."""
-        if not self._proof.under_way or not is_quorum(self._answered, self._members):
+        if not self._proof.under_way or not in_force.decides(self._answered):
             return None
         return self._proof.take(), self._through

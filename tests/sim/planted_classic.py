@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from dkv.actor import ACCEPTOR, Address
 from dkv.ballot import ZERO, Ballot
+from dkv.configurations import Configuration
 from dkv.events import Origins
 from dkv.gateway.gateway import Gateway
 from dkv.keys import PROMISE, SLOT_BALLOT, SLOT_PROMISE, pack_ballot, unpack_ballot
@@ -73,7 +74,7 @@ def acknowledged_by_one_disk() -> Iterator[None]:
     on_accepted = ClassicProposer._on_accepted_slot
 
     def count_one(self: ClassicProposer, turn: Any, sender: Address, message: AcceptedSlot) -> None:
-        with patch("dkv.paxos.classic.proposer.is_quorum", lambda voters, members: bool(voters)):
+        with patch.object(Configuration, "decides", lambda self, nodes: bool(nodes)):
             on_accepted(self, turn, sender, message)
 
     with patch.object(ClassicProposer, "_on_accepted_slot", count_one):
@@ -88,9 +89,8 @@ def ballot_reused() -> Iterator[None]:
     def announce_at_once(self: ClassicProposer, turn: Any, message: Origins) -> None:
         on_origins(self, turn, message)
         if self._step is SlotStep.RESERVING:
-            for node in self._members:
-                if node != self._node:
-                    turn.send(Address(node, ACCEPTOR), PrepareSlot(self._ballot, self._slot))
+            for node in self._members.others:
+                turn.send(Address(node, ACCEPTOR), PrepareSlot(self._ballot, self._slot))
 
     with patch.object(ClassicProposer, "_on_origins", announce_at_once):
         yield

@@ -51,7 +51,7 @@ class ClassicAcceptor(Acceptor):
         super().__init__(identity, configurations, limits)
         self._timings = timings
         self._slots = SlotPromises()
-        self._echoes = Echoes(identity.node, self._members.in_force.voters)
+        self._echoes = Echoes(identity.node)
         self._offered: dict[tuple[int, Ballot], Value] = {}
         self._asked_slot = 0  # the slot that the node's own proposer is at; 0: it knows that it is settled
 
@@ -186,7 +186,7 @@ class ClassicAcceptor(Acceptor):
 
     def _note_proof(self, turn: Turn) -> None:
         """Note it if a quorum heard this node and answered: what it proposes could be decided (B41)."""
-        proof = self._echoes.take_proof()
+        proof = self._echoes.take_proof(self._members.in_force)
         if proof is not None:
             at, through = proof
             turn.note(noted.may_serve, at=at, through=max(through, self._log.chosen_through))

@@ -1,7 +1,8 @@
 """In the elector's place in classic mode: nobody is elected, so it only says whether work can be done.
 
-The gateway gives its batches to its own node's proposer while this node votes and hears a quorum. It refuses those that
-grow data while any disk is short of space. Nothing here is needed for safety, and nothing is on disk.
+The gateway gives its batches to its own node's proposer while this node is a member, votes and hears a quorum. It
+refuses those that grow data while any disk is short of space. Nothing here is needed for safety, and nothing is on
+disk.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ class Presence:
 
     def _look(self, turn: Turn) -> None:
         """Tell the gateway when work can be done, and when not: the node in LeaderIs is its own, or none."""
-        at_work = self._hearing.look(turn, self._members.in_force) and self._votes
+        in_force = self._members.in_force
+        at_work = self._hearing.look(turn, in_force) and self._votes and self._node in in_force.members
         if at_work != self._at_work:
             self._at_work = at_work
             turn.send(Address(self._node, GATEWAY), LeaderIs(self._node if at_work else 0, ZERO))

@@ -10,7 +10,8 @@ It proposes its own node's batches alone::
 The slot is the one after those that its own acceptor holds as chosen. Invariants: its own acceptor has promised (slot,
 ballot), on disk, before a peer hears of it (I5, B3); nothing is proposed before a quorum promised *this* ballot for
 *this* slot, and then the strongest value that it reported (I6, B4, B31); a slot is called chosen when a quorum of
-acceptors has said that it accepted it in this ballot (B2, B23).
+acceptors has said that it accepted it in this ballot (B2, B23). A quorum is one of the set that decides the slot: the
+proposer takes it when the learner has applied all slots before, which is more than that set follows from.
 
 Nobody leads, so several proposers may want one slot. Two rules keep them from overtaking each other for ever (section
 2.4 of the paper says why they could). A proposer that finds another at work in the slot waits, for a random and growing
@@ -28,7 +29,8 @@ from typing import assert_never
 from dkv import noted
 from dkv.actor import ACCEPTOR, LEARNER, Address, Turn
 from dkv.ballot import ZERO, Ballot
-from dkv.events import CaughtUp, Origins, PeerUp, PromiseRaised, ReportOrigins, TimerFired
+from dkv.configurations import Configuration, ConfigurationForgotten, Configurations
+from dkv.events import CaughtUp, MembersAre, Origins, PeerUp, PromiseRaised, ReportOrigins, TimerFired
 from dkv.messages import (
     AcceptedSlot,
     AcceptSlot,
@@ -41,8 +43,9 @@ from dkv.messages import (
 )
 from dkv.paxos.backoff import backoff
 from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
+from dkv.paxos.classic.filling import Filling
 from dkv.paxos.classic.patience import Patience
-from dkv.paxos.quorum import is_quorum, quorum_size
+from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.strongest import strongest
 from dkv.records import NOOP, Batch, SlotRecord, Value
 from dkv.settings import Limits, Timings
@@ -55,10 +58,15 @@ ClassicProposerMessage = (
     | SlotSettled
     | NackSlot
     | CaughtUp
+    | MembersAre
     | PromiseRaised
     | PeerUp
     | TimerFired
 )
+
+
+NOBODY = Configuration(0, 0, frozenset())
+"""The set of a slot of which none is known: it decides nothing."""
 
 
 class SlotStep(Enum):
@@ -76,25 +84,28 @@ class SlotStep(Enum):
 
 @dataclass(slots=True)
 class _Try:
-    """What came of one ballot in one slot.
+    """What came of one ballot in one slot, which ``configuration`` decides.
 
-    ``promises`` has the record that each acceptor reported, None if it held nothing. ``refused`` and ``voters`` are the
-    acceptors that refused the ballot, and that accepted ``value`` in it. ``sent_times`` counts how often it was asked.
+    ``promises`` has the record that each acceptor reported, None if it held nothing. ``refused`` and ``accepted_by``
+    are the nodes that refused the ballot, and that accepted ``value`` in it, standbys among them. ``sent_times`` counts
+    how often it was asked.
     """
 
+    configuration: Configuration = NOBODY
     promises: dict[int, SlotRecord | None] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
-    voters: set[int] = field(default_factory=set)
+    accepted_by: set[int] = field(default_factory=set)
     value: Value = NOOP
     sent_times: int = 1
 
 
 class ClassicProposer:
-    """The proposer of node ``node`` of a cluster in classic mode; ``members`` are all ids."""
+    """The proposer of node ``node`` of a cluster in classic mode."""
 
-    def __init__(self, node: int, members: Iterable[int], limits: Limits, timings: Timings) -> None:
+    def __init__(self, node: int, configurations: Configurations, limits: Limits, timings: Timings) -> None:
         self._node = node
-        self._members = tuple(sorted(members))
+        self._members = KnownMembers(node, configurations)
+        self._filling = Filling(node, timings.heartbeat_seconds)
         self._slot_bytes_max = slot_bytes_max(limits)
         self._timings = timings
         self._patience = Patience()
@@ -138,6 +149,9 @@ class ClassicProposer:
                 self._floor = max(self._floor, message.ballot)
             case PeerUp():
                 self._retransmit(turn, (message.node,))
+            case MembersAre():
+                self._members.update(message)
+                self._filling.update(turn, self._members)
             case TimerFired():
                 self._on_timer(turn, message)
             case _:
@@ -173,12 +187,22 @@ class ClassicProposer:
         self._marks = message.marks
         applied = BatchQueue(message.marks)
         self._batches = {number: batch for number, batch in self._batches.items() if not applied.took(batch)}
-        if not self._own_value():
+        if self._members.configurations.was_removed(self._node, self._members.applied):
+            self._batches.clear()  # No slot that is still open takes them.
+        if not self._own_value() and not self._filling.wanted:
             self._step, self._ballot = SlotStep.IDLE, ZERO
             return
+        self._try.configuration = self._deciding()
         self._step = SlotStep.RESERVING
         self._patience.begin(turn.now)
         turn.send(self._acceptor(self._node), PrepareSlot(self._ballot, self._slot))
+
+    def _deciding(self) -> Configuration:
+        """The set that decides the slot; all slots before it are applied. Nobody, if it is settled since long ago."""
+        try:
+            return self._members.of(self._slot)
+        except ConfigurationForgotten:
+            return NOBODY
 
     def _own_value(self) -> Value:
         """As many of the own batches as are next and fit; the no-op if none is."""
@@ -196,25 +220,26 @@ class ClassicProposer:
         if self._step is SlotStep.RESERVING and sender.node == self._node:
             self._step = SlotStep.PREPARING
             prepare = PrepareSlot(self._ballot, self._slot)
-            for node in self._members:
-                if node != self._node:
-                    turn.send(self._acceptor(node), prepare)
+            for node in self._members.others:
+                turn.send(self._acceptor(node), prepare)
             turn.set_timer("retransmit", self._timings.retransmit_seconds)
         if self._step is SlotStep.PREPARING:
             self._try.promises[sender.node] = message.record
-            if is_quorum(self._try.promises, self._members):
+            if self._try.configuration.decides(self._try.promises):
                 self._propose(turn)
 
     def _propose(self, turn: Turn) -> None:
-        """Propose the strongest value that the quorum reported; the own one if it reported none."""
+        """Propose the strongest value that anybody reported; the own one if nobody did.
+
+        Where the slot's set does not have this node, learners would skip its batches.
+        """
         held = strongest([record for record in self._try.promises.values() if record is not None])
-        self._try.value = self._own_value() if held is None else held.value
+        own = self._own_value() if self._node in self._try.configuration.members else NOOP
+        self._try.value = own if held is None else held.value
         self._step = SlotStep.ACCEPTING
         self._try.sent_times = 1
         turn.note(noted.proposed)
-        accept = AcceptSlot(self._ballot, self._slot, self._try.value)
-        for node in self._members:
-            turn.send(self._acceptor(node), accept)
+        self._tell_all(turn, AcceptSlot(self._ballot, self._slot, self._try.value))
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
 
     # --- phase 2 ---
@@ -223,13 +248,11 @@ class ClassicProposer:
         """Phase 2b: an acceptor has the value on its disk. With a quorum in one ballot it is chosen: tell everybody."""
         if self._step is not SlotStep.ACCEPTING or (message.ballot, message.slot) != (self._ballot, self._slot):
             return  # Votes of two ballots make no quorum: the acceptor may hold another value by now.
-        self._try.voters.add(sender.node)
-        if not is_quorum(self._try.voters, self._members):
+        self._try.accepted_by.add(sender.node)
+        if not self._try.configuration.decides(self._try.accepted_by):
             return
         self._step = SlotStep.SETTLING
-        chosen = SlotChosen(self._ballot, self._slot)
-        for node in self._members:
-            turn.send(self._acceptor(node), chosen)
+        self._tell_all(turn, SlotChosen(self._ballot, self._slot))
         turn.cancel_timer("retransmit")
         turn.set_timer("again", self._timings.retransmit_seconds)
 
@@ -249,6 +272,7 @@ class ClassicProposer:
 
     def _settled(self, turn: Turn, through: int) -> None:
         """Go on behind ``through``, which the own acceptor holds."""
+        self._filling.settled(won=self._step is SlotStep.SETTLING)
         if self._step is SlotStep.SETTLING:
             self._patience.won(turn.now)
             for batch in self._try.value:
@@ -257,7 +281,7 @@ class ClassicProposer:
         elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING, SlotStep.WAITING):
             self._patience.lost()
         self._begin_slot(through + 1)
-        if not self._batches:
+        if not self._batches and not self._filling.wanted:
             self._step = SlotStep.IDLE
             turn.cancel_timer("again")
             turn.cancel_timer("retransmit")
@@ -276,8 +300,11 @@ class ClassicProposer:
         if sender.node in self._try.refused:
             return  # It was asked again: that must not put off what its first refusal has set going.
         self._met = max(self._met, message.promised)
+        voters = self._try.configuration.voters
+        if self._step is not SlotStep.RESERVING and sender.node not in voters:
+            return  # Nobody waits for a standby's vote.
         self._try.refused.add(sender.node)
-        enough = len(self._members) - len(self._try.refused) >= quorum_size(len(self._members))
+        enough = self._try.configuration.decides(voters - self._try.refused)
         if self._step is not SlotStep.RESERVING and enough:
             turn.set_timer("again", self._patience.wait(turn.random))  # The others make a quorum, unless they are dead.
         elif message.promised.node == self._node or message.promised == message.floor:
@@ -297,8 +324,12 @@ class ClassicProposer:
         if message.name == "again":
             if self._step is not SlotStep.IDLE:
                 self._ask(turn)
+        elif message.name == "fill":
+            self._filling.look(turn, idle=self._step is SlotStep.IDLE)
+            if self._step is SlotStep.IDLE:
+                self._ask(turn)
         elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING):
-            self._retransmit(turn, self._members)
+            self._retransmit(turn, self._members.others)
             self._try.sent_times += 1
             turn.set_timer("retransmit", self._timings.retransmit_seconds * backoff(self._try.sent_times))
 
@@ -308,8 +339,12 @@ class ClassicProposer:
         for node in sorted(set(nodes) - {self._node}):
             if self._step is SlotStep.PREPARING and node not in self._try.promises:
                 turn.send(self._acceptor(node), prepare)
-            elif self._step is SlotStep.ACCEPTING and node not in self._try.voters:
+            elif self._step is SlotStep.ACCEPTING and node not in self._try.accepted_by:
                 turn.send(self._acceptor(node), accept)
+
+    def _tell_all(self, turn: Turn, message: AcceptSlot | SlotChosen) -> None:
+        for node in sorted({self._node, *self._members.others}):
+            turn.send(self._acceptor(node), message)
 
     def _acceptor(self, node: int) -> Address:
         return Address(node, ACCEPTOR)

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address, Fenced
 from dkv.ballot import ZERO, Ballot
-from dkv.events import Learn, Missing, PeerUp, PromiseRaised, TimerFired
+from dkv.configurations import Configuration, Configurations, MemberRecord
+from dkv.events import Learn, MembersAre, Missing, PeerUp, PromiseRaised, TimerFired
 from dkv.keys import (
     PROMISE,
     SLOT_BALLOT,
@@ -324,6 +325,21 @@ class ChosenTests(OneAcceptor):
         self.assertEqual(self.proofs(), [{"at": 100.0, "through": 4}])
         told = {to.node: message for to, message in self.tell()}
         self.assertEqual((told[2].echo, told[3].echo, told[2].number), (72, 0, number + 1))
+
+    def test_b41_the_set_in_force_proves_it(self) -> None:
+        """A set that waits cannot serve yet, and standbys never; all of them hear how far this log is whole."""
+        sets = (*MEMBERS.sets, Configuration(10, 74, frozenset((1, 4, 5)), frozenset((6,))))
+        known = Configurations(sets, (MemberRecord(1, 0xB1),), 6)
+        for applied, others, of_no_help, proves in ((10, [2, 3, 4, 5, 6], (4, 5, 6), 2), (73, [4, 5, 6], (2, 3, 6), 5)):
+            self.give(Address(1, LEARNER), MembersAre(known, applied))
+            told = self.tell()
+            self.assertEqual([to.node for to, _ in told], others)
+            before = len(self.proofs())
+            for node in of_no_help:
+                self.give(Address(node, ACCEPTOR), ChosenThrough(0, 70, told[0][1].number))
+            self.assertEqual(len(self.proofs()), before)
+            self.give(Address(proves, ACCEPTOR), ChosenThrough(0, 70, told[0][1].number))
+            self.assertEqual(len(self.proofs()), before + 1)
 
     def test_a_heard_mark_takes_no_promise_back(self) -> None:
         """That a slot is chosen somewhere frees nobody here: what was promised holds until its value is known."""

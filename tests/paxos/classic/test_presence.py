@@ -9,9 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, Address
 from dkv.ballot import ZERO
 from dkv.client_events import LeaderIs, QuorumHeard, ShortOfSpace
-from dkv.configurations import first_configurations
+from dkv.configurations import Configuration, Configurations, first_configurations
 from dkv.events import (
     DiskMeasured,
+    MembersAre,
     PeerDown,
     PeerHeard,
     PeerUp,
@@ -63,6 +64,19 @@ class PresenceTests(SynchronousTestCase):
         self.assertEqual(self.give(Progress(0, 0)), [])
         self.assertEqual(self.give(PeerUp(2, 7, 1)), [AT_WORK])
         self.assertEqual(self.give(PeerUp(3, 8, 1)), [])
+
+    def test_members(self) -> None:
+        """A standby serves its clients; what a node proposes before it is a member, or after that, is skipped."""
+        self.give(Progress(0, 0))
+        self.give(PeerUp(2, 7, 1))
+        for voters, standbys, told in (
+            ((2,), (3,), [IDLE]),
+            ((2, 3, 4), (1,), [QuorumHeard(False)]),
+            ((2,), (1,), [QuorumHeard(True), AT_WORK]),
+        ):
+            sets = (Configuration(10, 74, frozenset(voters), frozenset(standbys)),)
+            self.give(MembersAre(Configurations(sets, (), 4), 73))
+            self.assertEqual(self.tick(), told)
 
     def test_does_not_vote(self) -> None:
         """A node that lost its disk is no member to its peers."""

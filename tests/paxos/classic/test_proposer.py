@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ACCEPTOR, CATCHUP, GATEWAY, LEARNER, PROPOSER, Address
 from dkv.ballot import ZERO, Ballot
+from dkv.configurations import first_configurations
 from dkv.events import CaughtUp, Origins, PeerUp, PromiseRaised, ReportOrigins, TimerFired
 from dkv.messages import (
     AcceptedSlot,
@@ -46,7 +47,7 @@ class OneProposer(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.proposer = ClassicProposer(1, MEMBERS, Limits(), Timings())
+        self.proposer = ClassicProposer(1, first_configurations(MEMBERS), Limits(), Timings())
         self.proposer.start(self.turn)
 
     def give(self, sender: Address, message: Any) -> list[tuple[Address, Any]]:
@@ -166,7 +167,7 @@ class WriteTests(OneProposer):
 
     def test_alone(self) -> None:
         """A cluster of one needs nobody else."""
-        self.proposer = ClassicProposer(1, (1,), Limits(), Timings())
+        self.proposer = ClassicProposer(1, first_configurations((1,)), Limits(), Timings())
         self.submit(1)
         self.origins(R1)
         self.assertEqual(self.promise(1, R1, 1), [(acceptor(1), AcceptSlot(R1, 1, (batch(1),)))])
