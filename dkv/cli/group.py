@@ -29,7 +29,7 @@ SECTIONS = {
         "log": "log:log",
         "compare": "compare:compare",
     },
-    "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster"},
+    "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster", "leader": "leader:leader"},
     "Files of a cluster": {
         "backup": "backup:backup",
         "restore": "restore:restore",

@@ -10,6 +10,7 @@ from dkv.ballot import ZERO
 from dkv.config.config import Config
 from dkv.config.listen_endpoint import listening_port, shortest
 from dkv.console.comparison import HeldState
+from dkv.console.handovers import Handovers
 from dkv.console.info import Sections, info_sections
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
@@ -66,6 +67,9 @@ class Inspection:
         """Answers the orders of ``dkv compare``, and is an actor of the host."""
         self._metrics = NodeMetrics(labels, self._readings, now)
         self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
+        self.handovers = Handovers(identity.node, config.mode, host.deliver)
+        """Gives the lead to another node."""
+        notes.add(self.handovers.takers)
         notes.add(self._metrics.takers)
         notes.add(self._readiness.takers)
 

@@ -16,6 +16,7 @@ from dkv.replies import OK, Error, Local, Nested
 
 LOG_SLOTS = 10
 LOG_SLOTS_MAX = 1_000
+NODE_MAX = 2**32 - 1
 _WHOLE = re.compile(rb"[0-9]{1,18}")
 _DECIMAL = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
 
@@ -28,6 +29,9 @@ FAULT_USAGE = Error(
     "ERR write DKV.FAULT DROP node rate [FOR seconds], DKV.FAULT DELAY node ms [FOR seconds],"
     " DKV.FAULT HANG [FOR seconds], or DKV.FAULT CLEAR [node]"
 )
+
+
+LEADER_USAGE = Error("ERR write DKV.LEADER TRANSFER node")
 
 
 class HasNode(Protocol):
@@ -92,6 +96,14 @@ def _fault(node: Inspection, words: list[bytes]) -> Nested:
         case _:
             return FAULT_USAGE
     return OK
+
+
+def _leader(node: Inspection, words: list[bytes]) -> Nested:
+    match [words[0].lower(), *words[1:]]:
+        case [b"transfer", to]:
+            refusal = node.handovers.transfer(_whole(to, "node", 1, NODE_MAX))
+            return OK if refusal is None else Error(refusal)
+    return LEADER_USAGE
 
 
 def _compare(node: Inspection, words: list[bytes]) -> Nested:
@@ -189,6 +201,7 @@ ORDERS = {
             "The state of this node after one slot, for dkv compare.",
             _answered(_compare),
         ),
+        ConnectionCommand("dkv.leader", -2, "TRANSFER node", "Let another node lead.", _answered(_leader)),
         ConnectionCommand(
             "dkv.fault",
             -2,

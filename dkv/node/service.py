@@ -35,6 +35,7 @@ from dkv.node.address_book import AddressBook
 from dkv.node.assembly import add_actors
 from dkv.node.backups import NodeBackups
 from dkv.node.build import build_labels
+from dkv.node.departure import Departure
 from dkv.node.disk_watch import DiskWatch
 from dkv.node.erased_space import ErasedSpace
 from dkv.node.file_sizes import FileSizes
@@ -216,6 +217,8 @@ class NodeService(MultiService):
         )
         self._members_are(held, applied)
         self._host.add(COMPARISON, self._inspection.comparison)
+        self._departure = Departure(self._reactor, node, self._host.deliver)
+        self._notes.add(self._departure.takers)
         self._host.connect(self._mesh, self._clients)
 
     def _members_are(self, held: Configurations, applied: int) -> None:
@@ -292,11 +295,14 @@ class NodeService(MultiService):
 
     @inlineCallbacks
     def stopService(self) -> Any:  # noqa: N802 - Twisted's name
-        """Answer what is under way, for ``drain_seconds`` at most; then close connections, actors and store."""
+        """Give the lead away, and answer what is under way for ``drain_seconds`` at most; then close everything."""
         notify("STOPPING=1")
+        timings = self._config.timings
+        if self._running:
+            yield self._departure.begin(min(timings.election_seconds_max, timings.drain_seconds))
         yield self._client_door.close()
         if self._running:
-            yield self._clients.drain(self._config.timings.drain_seconds)
+            yield self._clients.drain(timings.drain_seconds)
         yield self._close_doors()
         yield super().stopService()  # type: ignore[no-untyped-call]  # as above
         if self._running:

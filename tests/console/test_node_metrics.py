@@ -197,7 +197,8 @@ class MetricsTests(SynchronousTestCase):
     def test_every_measure_is_counted(self) -> None:
         """A note for metrics alone that is not counted would be in vain."""
         uncounted = {event.name for event in noted.TABLE if event.level is None and event not in self.metrics.takers}
-        self.assertEqual(uncounted, {"may_serve", "votes"}, "which readiness is for")
+        elsewhere = {"held", "may_serve", "members_are", "successors", "votes"}
+        self.assertEqual(uncounted, elsewhere, "for readiness, for status, and for those who hand the lead over")
 
 
 class HistogramTests(SynchronousTestCase):

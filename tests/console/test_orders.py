@@ -57,6 +57,18 @@ class OrderTests(SynchronousTestCase):
         self.reply("dkv.log", "5", "1000")
         self.assertEqual(self.node.log.mock_calls, [call(None, 10), call(5, 10), call(5, 1000)])
 
+    def test_leader(self) -> None:
+        """The order reaches the part that knows who can lead; its refusal is the answer."""
+        self.node.handovers = Mock()
+        self.node.handovers.transfer.return_value = None
+        self.assertEqual(self.reply("DKV.LEADER", "transfer", "3"), OK)
+        self.node.handovers.transfer.return_value = "ERR node 3 does not answer"
+        self.assertEqual(self.refusal("dkv.leader", "TRANSFER", "3"), "ERR node 3 does not answer")
+        self.assertEqual(self.node.handovers.mock_calls, [call.transfer(3), call.transfer(3)])
+        for words in (["transfer"], ["transfer", "3", "4"], ["give", "3"]):
+            self.assertEqual(self.refusal("dkv.leader", *words), "ERR write DKV.LEADER TRANSFER node")
+        self.assertIn("from 1 to 4294967295", self.refusal("dkv.leader", "transfer", "zero"))
+
     def test_wrong_log(self) -> None:
         """Numbers out of range are refused."""
         for words in (("0",), ("-1",), ("x",), ("1", "0"), ("1", "1001"), ("1", "2", "3"), ("9" * 30,)):
