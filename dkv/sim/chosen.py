@@ -17,12 +17,12 @@ from zlib import crc32
 from dkv import configurations
 from dkv.ballot import Ballot
 from dkv.configurations import Configuration
-from dkv.keys import BATCH_MARK, DATABASE, STATE
-from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, PUT
+from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
+from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS, PUT
 from dkv.kv.sessions import Bounds
 from dkv.records import Batch, UncheckedEntry, Value
 from dkv.replies import OK, Error, Result
-from dkv.sim.member_rules import ENTRY, MemberTable
+from dkv.sim.member_rules import MemberTable
 from dkv.sim.tokens import TokenTable
 from dkv.wire.codec import decode_entries
 
@@ -196,8 +196,9 @@ class Reference:
                 self._tokens.look_up(self._slot, name)
             case [kind] if kind == IDMP_NEW:
                 self._tokens.register(self._slot)
-            case [kind, int(), *_] if kind == ENTRY:
-                self._members.apply(self._slot, entry)
+            case [kind, *change] if kind == MEMBERS:
+                if self._members.apply(self._slot, change):
+                    self._write(CONFIGURATIONS, self._members.stored())
         return None
 
     def _get(self, key: bytes) -> bytes | None:

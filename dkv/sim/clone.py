@@ -6,7 +6,7 @@ all peers know enough to recognise it, so nobody may let it in. What it thinks b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from dkv.actor import Address, Fenced, Note
@@ -64,6 +64,10 @@ class Clone:
         """Send from the other place."""
         self._network.send(self, to, message)
 
+    def peers_are(self, number: int, peers: Collection[int], leaving_seconds: float) -> None:
+        """Talk with these."""
+        self._network.peers_are(self.number, peers, leaving_seconds)
+
     def pause_reading(self, number: int) -> None:
         """Take in no more messages."""
         self._network.pause_reading(self.number)
@@ -108,6 +112,10 @@ class Clone:
     def refused_for_good(self, reason: str) -> None:
         """It is told that it is a copy."""
         self.node.refused_for_good(reason)
+
+    def told_removed(self, slot: int) -> None:
+        """It is told that it is no member any more."""
+        self.node.told_removed(slot)
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """Somebody has let it in."""

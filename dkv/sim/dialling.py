@@ -5,7 +5,7 @@ This does what ``dkv.net.mesh`` and ``dkv.net.peer`` do, and draws the conclusio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 from typing import Any, Protocol
 
@@ -55,6 +55,9 @@ class NetworkMember(Protocol):
     def refused_for_good(self, reason: str) -> None:
         """A peer says that its directory must never take part again."""
 
+    def told_removed(self, slot: int) -> None:
+        """A peer says that it is no member any more."""
+
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """``node`` and this node have accepted each other."""
 
@@ -89,6 +92,8 @@ class Dialling:
         self.connections: dict[SimulatedConnection, None] = {}  # in order, so that a run can be repeated
         self.deaf: set[int] = set()
         """The nodes that take in no messages."""
+        self._peers: dict[int, set[int]] = {}
+        """The nodes that each node talks with; a node that has said nothing about it talks with everybody."""
         self._schedule = schedule
         self._random = random
         self._timings = timings
@@ -109,8 +114,25 @@ class Dialling:
         for pair in self.sides:
             if pair[0] == member.number:
                 self.sides[pair] = Side()
+        self._peers.pop(member.number, None)
         self.deaf.discard(member.number)
         self._tick_later(member)
+
+    def peers_are(self, number: int, peers: Collection[int], leaving_seconds: float) -> None:
+        """A node talks with ``peers`` from now on; with others no more, or only for so many seconds."""
+        talks = self._peers.setdefault(number, set(peers))
+        for peer in sorted(talks - set(peers)):
+            self._schedule.after(leaving_seconds, self._let_go, number, peer, self.members[number].life)
+        talks.update(peers)
+
+    def _let_go(self, number: int, peer: int, life: Life) -> None:
+        """A node's peer has left: the node closes their connections, if it is still in that life."""
+        if self.members[number].life == life:
+            self._peers[number].discard(peer)
+            side = self.sides[number, peer]
+            for connection in (side.dialled, side.accepted):
+                if connection is not None:
+                    self._abort(connection, number)
 
     def gone(self, number: int) -> None:
         """The process of ``number`` has ended: sooner or later its peers find their connections closed."""
@@ -138,6 +160,8 @@ class Dialling:
 
     def _dial(self, dialler: int, acceptor: int) -> None:
         """Say Hello over a new connection, if there is none and the other node can be reached and can answer."""
+        if acceptor not in self._peers.get(dialler, self.members):
+            return
         side, one, other = self.sides[dialler, acceptor], self.members[dialler], self.members[acceptor]
         if side.dialled is not None or not other.up or self._random.random() < self._wires.weather.loss:
             return
@@ -184,9 +208,16 @@ class Dialling:
         return self.members[number].objection(hello, target, living)
 
     def _refused(self, connection: SimulatedConnection, number: int, objection: Objection, by: Hello) -> None:
-        """The other end refuses this node. A refusal for good is believed from a node that this one would talk to."""
-        if objection.for_good and self._objection(connection, number, by) is None:
-            self.members[number].refused_for_good(objection.reason)
+        """The other end refuses this node: for good, or because it was removed.
+
+        That is believed from a node that this one would talk to.
+        """
+        final = objection.for_good or objection.removed_at is not None
+        if final and self._objection(connection, number, by) is None:
+            if objection.removed_at is None:
+                self.members[number].refused_for_good(objection.reason)
+            else:
+                self.members[number].told_removed(objection.removed_at)
 
     def _accepted(self, connection: SimulatedConnection, hello: Hello) -> None:
         """A peer has dialled and its Hello is good, so it can be dialled."""

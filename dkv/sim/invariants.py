@@ -18,6 +18,7 @@ from dkv.keys import (
     APPLIED_THROUGH,
     BATCH_MARK,
     CHOSEN_THROUGH,
+    CONFIGURATIONS,
     DIGEST,
     GENERATION,
     PROMISE,
@@ -55,7 +56,7 @@ from dkv.sim.snapshot_rules import SnapshotRules
 from dkv.state_messages import ChosenSlots, SnapshotChunk
 from dkv.storage.store import Store
 
-APPLIED = (STATE, TOKEN, BATCH_MARK)
+APPLIED = (STATE, TOKEN, BATCH_MARK, CONFIGURATIONS)
 """The prefixes of all keys of the state that the log makes."""
 
 
@@ -86,7 +87,16 @@ class Invariants:
         """The highest slot that a client may know of: any request from now on comes after it."""
         return self._reads.acknowledged_through
 
+    def may_vote(self, node: SimulatedNode) -> bool:
+        """Whether its directory is known to be the node's: the log names it, or all first members have met it."""
+        record = self.chosen.members.records.get(node.number)
+        return node.members_seen() if record is None else record.incarnation == node.incarnation
+
     # --- disks ---
+
+    def joined(self, node: int) -> None:
+        """A node that is to become a member has an empty disk."""
+        self._disks[node] = OnDisk()
 
     def wiped(self, node: int) -> None:
         """The node's disk was lost. Its votes still count, and it remembers none of them."""
@@ -221,8 +231,8 @@ class Invariants:
         match message:
             case Promise() | Accepted() | AcceptedSlot() if node.number in self._wiped:
                 self._violated(f"node {node.number} voted though its disk was lost: it may have voted before")
-            case Promise() | Accepted() | PromiseSlot() | AcceptedSlot() if not node.members_seen():
-                self._violated(f"B12: node {node.number} voted before it had met every other member")
+            case Promise() | Accepted() | PromiseSlot() | AcceptedSlot() if not self.may_vote(node):
+                self._violated(f"B12: node {node.number} voted before it had met every other member, or was named")
             case SnapshotChunk():
                 self._snapshots.sending(node, message)
             case Accept():

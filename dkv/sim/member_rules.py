@@ -1,7 +1,7 @@
 """Who decides which slots, folded from the log a second time, by rules that are written a second time.
 
-The judge of a run counts votes by this table. An entry ``[9, base, op, ...]`` at slot j makes a set that decides the
-slots from j + ALPHA on, or it is refused whole, by the log alone.
+The judge of a run counts votes by this table. A change ``[base, operation, ...]`` at slot j makes a set that decides
+the slots from j + ALPHA on, or it is refused whole, by the log alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ from dkv import configurations
 from dkv.configurations import ADDRESS_BYTES_MAX, STANDBYS_MAX, VOTERS_MAX, Configuration, MemberRecord
 from dkv.records import UncheckedEntry
 
-ENTRY = 9
-"""The kind of an entry that changes the members."""
-
 ADD, PROMOTE, REMOVE, MOVE, NAME = 1, 2, 3, 4, 5
-"""Its operations: ``[ADD, id, incarnation, peer, client]``, ``[PROMOTE, id]``, ``[REMOVE, id]``,
+"""The operations of a change: ``[ADD, id, incarnation, peer, client]``, ``[PROMOTE, id]``, ``[REMOVE, id]``,
 ``[MOVE, id, peer, client]``, and ``[NAME, id, incarnation]`` for a first member, whose incarnation no entry gave."""
 
 SETS_KEPT = 16
@@ -119,20 +116,14 @@ class MemberTable:
                 stored += pack(f">{len(ids)}I", *ids)
         return stored
 
-    def apply(self, slot: int, entry: UncheckedEntry) -> bool:
-        """Take the entry of a slot; whether it changed anything. At most one set waits for its slot at a time."""
+    def apply(self, slot: int, change: UncheckedEntry) -> bool:
+        """Take the change of a slot; whether it changed anything. At most one set waits for its slot at a time."""
         newest = self.sets[-1]
-        draft = _Draft(set(newest.voters), set(newest.standbys), dict(self.records), self.ids_through)
-        base, operations = entry[1], entry[2:]
-        if (
-            type(base) is not int
-            or base != newest.slot
-            or newest.from_slot > slot
-            or not operations
-            or not all(map(draft.take, operations))
-        ):
+        base, *operations = change or [None]
+        if type(base) is not int or base != newest.slot or newest.from_slot > slot or not operations:
             return False
-        if not draft.is_whole:
+        draft = _Draft(set(newest.voters), set(newest.standbys), dict(self.records), self.ids_through)
+        if not all(map(draft.take, operations)) or not draft.is_whole:
             return False
         from_slot = slot + configurations.ALPHA
         self.sets.append(Configuration(slot, from_slot, frozenset(draft.voters), frozenset(draft.standbys)))

@@ -11,7 +11,7 @@ decodes every message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -70,6 +70,10 @@ class SimulatedNetwork:
         """The process of ``number`` has ended: sooner or later its peers find their connections closed."""
         self._dialling.gone(number)
         self.past.died(number, self._members[number].life)
+
+    def peers_are(self, number: int, peers: Collection[int], leaving_seconds: float) -> None:
+        """A node talks with ``peers`` from now on; with others no more, or only for so many seconds."""
+        self._dialling.peers_are(number, peers, leaving_seconds)
 
     def pause_reading(self, number: int) -> None:
         """The node takes in no more messages."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from random import Random
 from typing import Any, Protocol
 
 from dkv.actor import Actor, Address, Fenced, Note, NoteFields, Turn
 from dkv.client_events import Replies
-from dkv.configurations import first_configurations
+from dkv.configurations import Configurations, first_configurations, unpack_configurations
 from dkv.console.readiness import Readiness
 from dkv.host.host import Host
 from dkv.identity import Start
-from dkv.keys import MEMBER, node_of
+from dkv.keys import APPLIED_THROUGH, CONFIGURATIONS, MEMBER, node_of, unpack_number
 from dkv.kv.sessions import Bounds
 from dkv.net.acquaintances import Acquaintances, Objection, hello_of
+from dkv.net.mesh import LEAVING_SECONDS
 from dkv.node.assembly import add_actors
 from dkv.routes import VOTES
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
@@ -86,6 +87,9 @@ class Place(Protocol):
     def send(self, sender: SimulatedNode, to: Address, message: Any) -> None:
         """Send to another node."""
 
+    def peers_are(self, number: int, peers: Collection[int], leaving_seconds: float) -> None:
+        """The node talks with ``peers`` from now on; with others no more, or only for so many seconds."""
+
     def pause_reading(self, number: int) -> None:
         """Take in no more messages for now."""
 
@@ -111,7 +115,10 @@ class _Watched:
 
 
 class SimulatedNode:
-    """Node ``number`` of ``members``; down until ``start``."""
+    """Node ``number`` of a cluster that began with ``members``; down until ``start``.
+
+    One that is none of them joins: it asks ``hints``, the nodes of its config file, for the log.
+    """
 
     def __init__(
         self,
@@ -126,6 +133,7 @@ class SimulatedNode:
         bounds: Bounds,
         choose_mode: Callable[[], str],
         watcher: Watcher,
+        hints: Collection[int] = (),
     ) -> None:
         self.number = number
         self.watcher = watcher
@@ -146,7 +154,8 @@ class SimulatedNode:
         self.clock = NodeClock(schedule, 1.0)
         hears = [partial(each, self) for each in (watcher.committing, watcher.durable, watcher.state_durable)]
         self.disk = Disk(schedule, commit_seconds, self.run, *hears)
-        self._members = members
+        self.first_members = members
+        self._hints = frozenset(hints) | frozenset(members) - {number}
         self._schedule = schedule
         self._network = network
         self._random = random
@@ -165,7 +174,7 @@ class SimulatedNode:
         """Do with an empty disk what ``dkv init`` does."""
         self.incarnation = self._random.getrandbits(63)
         self._met = False
-        self.disk.initialise(first_writes(CLUSTER, self.number, self.incarnation, self._members, b""))
+        self.disk.initialise(first_writes(CLUSTER, self.number, self.incarnation, self.first_members, b""))
 
     @property
     def classic(self) -> bool:
@@ -198,7 +207,11 @@ class SimulatedNode:
         log.commit_now(writes)
         self.mode = self._choose_mode()
         self._hello = hello_of(identity, self.mode, self._limits.frame_bytes_max, votes)
-        self._acquaintances = Acquaintances(self._hello, set(self._members) - {self.number}, known)
+        state = self.disk.states.current
+        stored, applied = state.get(CONFIGURATIONS), unpack_number(state.get(APPLIED_THROUGH))
+        held = first_configurations(self.first_members) if stored is None else unpack_configurations(stored)
+        self._acquaintances = Acquaintances(self._hello, held.known(applied) - {self.number}, known)
+        self._told_removed = False
         self.up = True
         self.clock = NodeClock(self._schedule, self.clock_rate)
         self.readiness = Readiness(self.number, self.request_seconds, self.clock.seconds, self.mode)
@@ -224,18 +237,30 @@ class SimulatedNode:
         add_actors(
             self._add,
             identity,
-            first_configurations(self._members),
+            held,
             self._limits,
             self._timings,
             self.port,
             self._bounds,
             self.mode,
+            self._hints,
+            self._members_are,
         )
         self.host.connect(_Link(self, self._network), self.port)
         self._network.began(self)
+        self._members_are(held, applied)
         self.watcher.started(self)
         self.host.start()
         self.disk.watch(self.number, self.clock, self.host, self._limits, self._timings, self._note)
+
+    def _members_are(self, held: Configurations, applied: int) -> None:
+        """The roster says who the members are. A node that was removed talks with nobody."""
+        known = held.known(applied)
+        peers = known if self.number in known else known | self._hints
+        if held.was_removed(self.number, applied) or self._told_removed:
+            peers = frozenset()
+        self._acquaintances.members_are(held, applied, peers - {self.number})
+        self._network.peers_are(self.number, peers - {self.number}, LEAVING_SECONDS)
 
     def _note(self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         assert actor in event.by, f"{event.name} is noted by {actor}, which is not in the table"
@@ -298,6 +323,14 @@ class SimulatedNode:
         if self.up:
             self.host.fence(reason)
 
+    def told_removed(self, slot: int) -> None:
+        """A peer says that this node is no member any more."""
+        if self.up:
+            self._told_removed = True
+            self._acquaintances.peers = frozenset()
+            self._network.peers_are(self.number, (), 0.0)
+            self.host.removed(slot, ())
+
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """``node`` and this node have accepted each other."""
         if self.up:
@@ -329,9 +362,10 @@ class SimulatedNode:
         return self.up
 
     def members_seen(self) -> bool:
-        """Whether the disk holds the incarnation of every other member: it votes."""
-        if not self._met:
-            self._met = len({node_of(key) for key, _ in self.disk.log.scan(MEMBER)}) == len(self._members) - 1
+        """Whether it is a first member, and its disk holds the incarnation of every other one."""
+        if not self._met and self.number in self.first_members:
+            met = {node_of(key) for key, _ in self.disk.log.scan(MEMBER)}
+            self._met = met | {self.number} >= {*self.first_members}
         return self._met
 
 

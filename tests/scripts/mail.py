@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,9 @@ class Mail:
 
     def began(self, member: SimulatedNode) -> None:
         """A life begins, without connections."""
+
+    def peers_are(self, number: int, peers: Collection[int], leaving_seconds: float) -> None:
+        """Who is connected with whom is for the script to say."""
 
     def gone(self, number: int) -> None:
         """The process has ended: what it sent and what was sent to it is lost, and its peers notice."""

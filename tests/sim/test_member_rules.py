@@ -6,15 +6,19 @@ from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
+from hypothesis import given
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
-from dkv.kv.commands import PUT
+from dkv.configurations import Configurations, first_configurations, pack_configurations
+from dkv.kv.commands import MEMBERS, PUT
+from dkv.kv.membership import changed
 from dkv.kv.sessions import BOUNDS
 from dkv.records import NOOP, Batch, Entry, Value
 from dkv.sim.chosen import Chosen
-from dkv.sim.member_rules import ADD, ENTRY, MOVE, NAME, PROMOTE, REMOVE, MemberTable
+from dkv.sim.member_rules import ADD, MOVE, NAME, PROMOTE, REMOVE, MemberTable
 from dkv.wire.codec import encode_entries
+from tests.kv.test_membership import LOGS
 
 ALPHA = 3
 ONE = Ballot(1, 1)
@@ -31,7 +35,7 @@ class MemberTableTests(SynchronousTestCase):
         self.table = MemberTable((1, 2, 3))
 
     def apply(self, slot: int, *operations: list[Any], base: int = 0) -> bool:
-        return self.table.apply(slot, [ENTRY, base, *operations])
+        return self.table.apply(slot, [base, *operations])
 
     def test_in_force_after_alpha(self) -> None:
         """Slots before that may be under way already, by the set before."""
@@ -95,7 +99,7 @@ class CountingTests(SynchronousTestCase):
     def change(self, slot: int) -> None:
         """The set 1, 2, 3 is followed by 3, 4, 5."""
         new: list[Entry] = [[ADD, 4, 14, b"", b""], [ADD, 5, 15, b"", b""], [PROMOTE, 4], [PROMOTE, 5]]
-        self.vote(slot, batch(1, 1, [ENTRY, 0, *NAMES, *new, [REMOVE, 1], [REMOVE, 2]]), 1, 2)
+        self.vote(slot, batch(1, 1, [MEMBERS, 0, *NAMES, *new, [REMOVE, 1], [REMOVE, 2]]), 1, 2)
 
     def test_votes_wait(self) -> None:
         """A quorum of the set before chooses nothing in a slot of the next one, whenever its votes came."""
@@ -122,7 +126,7 @@ class CountingTests(SynchronousTestCase):
         self.assertIn("two chosen values", self.chosen.voted(2, 1, ONE, self._change()) or "")
 
     def _change(self) -> Value:
-        return batch(1, 1, [ENTRY, 0, *NAMES, [ADD, 4, 14, b"", b""], [PROMOTE, 4], [REMOVE, 1]])
+        return batch(1, 1, [MEMBERS, 0, *NAMES, [ADD, 4, 14, b"", b""], [PROMOTE, 4], [REMOVE, 1]])
 
     def test_only_members_write(self) -> None:
         """A batch of one that is no member yet, or not any more, takes no effect; its marks go with it."""
@@ -131,9 +135,29 @@ class CountingTests(SynchronousTestCase):
         for slot in (3, 4):
             self.vote(slot, batch(2, slot - 2, [PUT, b"k", b"%d" % slot]), 1, 2)
         marks = [self.chosen.reference.state_at(slot) for slot in range(5)]
-        self.assertEqual([len(after) - len(before) for before, after in pairwise(marks)], [0, 1, 2, 0])
+        self.assertEqual([len(after) - len(before) for before, after in pairwise(marks)], [0, 2, 2, 0])
         self.vote(5, batch(2, 3, [PUT, b"late", b"v"]), 3, 4)
         state = self.chosen.reference.state_at(5)
         self.assertFalse(any(b"late" in key or b"early" in key for key in state))
-        self.assertEqual(len(state), 1)
+        self.assertEqual(len(state), 2)
         self.assertEqual(set(self.chosen.batches), {(1, 11, 1, 1), (2, 12, 1, 1), (2, 12, 1, 2)})
+
+
+class SecondVersionTests(SynchronousTestCase):
+    """The judge and the product have read the same rules and written them apart: they must agree on any log."""
+
+    @given(LOGS)
+    def test_any_log(self, log: list[tuple[int, list[Any]]]) -> None:
+        """A rule that one of them has and the other one lacks lets two nodes count by two sets."""
+        held, table, slot = first_configurations((1, 2, 3)), MemberTable((1, 2, 3)), 0
+        for distance, operations in log:
+            slot += distance
+            change = [held.newest.slot, *operations]
+            made = changed(held, slot, [MEMBERS, *change])
+            self.assertEqual(table.apply(slot, change), isinstance(made, Configurations), operations)
+            if isinstance(made, Configurations):
+                held = made
+                self.assertEqual(table.stored(), pack_configurations(held))
+                self.assertEqual(
+                    [table.config(each) for each in (slot, slot + 64)], [held.of(slot), held.of(slot + 64)]
+                )

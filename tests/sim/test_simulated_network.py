@@ -69,6 +69,9 @@ class Recorder:
     def refused_for_good(self, reason: str) -> None:
         raise AssertionError("nobody does that here")
 
+    def told_removed(self, slot: int) -> None:
+        raise AssertionError("nobody does that here")
+
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         self.told.append(f"up {node}.{boot}")
 
