@@ -58,7 +58,13 @@ Exit status:
     metavar="ID",
     help="Take the state and log of this node.  [default: the most complete one]",
 )
-@click.option("--config", type=PathName(), help="With --apply: the new cluster's config file, with one node.")
+@click.option("--config", type=PathName(), help="With --apply: the new cluster's config file.")
+@click.option(
+    "--node",
+    type=Whole(1, NODE_ID_MAX),
+    metavar="ID",
+    help="With --apply: which node of that file is made.  [default: the only one]",
+)
 @click.option(
     "--data-dir",
     type=PathName(),
@@ -71,6 +77,7 @@ def recover(
     apply_: bool,
     chosen: int | None,
     config: Path | None,
+    node: int | None,
     data_dir: Path | None,
     output: str,
 ) -> int:
@@ -88,9 +95,9 @@ def recover(
     """
     if plan == apply_:
         raise click.UsageError("either --plan or --apply")
-    if (config is not None) != apply_ or (data_dir is not None and not apply_):
-        raise click.UsageError("--apply needs --config FILE; without --apply leave out --config and --data-dir")
-    target = None if config is None else _target(config, data_dir)
+    if (config is not None) != apply_ or (not apply_ and (node is not None or data_dir is not None)):
+        raise click.UsageError("--apply needs --config FILE; without it leave out --config, --node and --data-dir")
+    target = None if config is None else _target(config, node, data_dir)
     signal.signal(signal.SIGTERM, interrupt)
     try:
         with _planned([str(each) for each in directories], chosen) as found:
@@ -116,19 +123,15 @@ def recover(
     return Status.DONE
 
 
-def _target(config: Path, data_dir: Path | None) -> Target:
+def _target(config: Path, node: int | None, data_dir: Path | None) -> Target:
     try:
         loaded = load_config(str(config), os.environ)
+        first, *more = loaded.members if node is None else [loaded.member(node)]
     except ConfigError as error:
         raise Failure(Status.USAGE, "USAGE", str(error)) from None
-    first, *more = loaded.members
     if more:
-        raise Failure(
-            Status.USAGE,
-            "USAGE",
-            f"{config} lists {1 + len(more)} nodes, and a recovered cluster begins with one: list that one alone, and "
-            f"let the others join it afterwards",
-        )
+        text = f"{config} lists {1 + len(more)} nodes, and the new cluster begins with one: name it with --node"
+        raise Failure(Status.USAGE, "USAGE", text)
     return Target(data_dir or Path("data", f"node{first.id}"), loaded.cluster, first.id)
 
 

@@ -195,10 +195,17 @@ class Plan(RecoverCase):
         both = ("--plan", "--apply", "--config", str(self.config))
         for words in (both, both[:0]):
             self.assert_refused(run("recover", *words, self.at("one")), 2, "either --plan or --apply")
-        for option in ("--apply", f"--plan --config {self.config}", f"--plan --data-dir {self.new}"):
+        for option in ("--apply", f"--plan --config {self.config}", f"--plan --data-dir {self.new}", "--plan --node=1"):
             self.assert_refused(run("recover", *option.split(), self.at("one")), 2, "--apply needs --config FILE")
         self.config.write_text(render_config(new_config(3, 5001)))
-        self.assert_refused(self.apply("one"), 2, "lists 3 nodes, and a recovered cluster begins with one")
+        self.assert_refused(
+            self.apply("one"), 2, "lists 3 nodes, and the new cluster begins with one: name it with --node"
+        )
+        self.assert_refused(self.apply("one", "--node=4"), 2, "node 4 is not a member")
+        self.assertEqual(self.apply("one", "--node=2").exit_code, 0)
+        with stopped_node(str(self.new)) as made:
+            self.assertEqual((made.identity.node, made.identity.members), (2, (2,)))
+        shutil.rmtree(self.new)
         self.config.unlink()
         self.assert_refused(self.apply("one"), 2, "No such file or directory")
 
