@@ -70,7 +70,8 @@ class ReadRules:
         name = (message.ballot, message.round)
         self._confirmed[name].add(sender.node)
         rounds = self._complete[message.ballot.node]
-        if name in self._begun and name not in rounds[-1:] and self._is_confirmed(name, self._chosen.through):
+        newest = not rounds or name > rounds[-1]  # a late answer may complete an earlier round
+        if name in self._begun and newest and self._is_confirmed(name, self._chosen.through):
             rounds.append(name)
 
     def _is_confirmed(self, name: Round, through: int) -> bool:
