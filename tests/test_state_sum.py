@@ -44,7 +44,8 @@ class StateSumTests(SynchronousTestCase):
     def test_what_counts(self) -> None:
         """Marks say where in the log the state belongs, which nodes agree on before they compare; the rest counts."""
         self.assertEqual(APPLIED_KEYS - SUMMED, {APPLIED_THROUGH, DIGEST})
-        total = sum_of((b"A", b"7"), (b"B1", b"22"), (b"D", b"d"), (b"S\0a", b"333"), (b"S\0b", b""), (b"T", b"4"))
-        self.assertEqual((total.count, total.values, total.size), (4, 2, 15))
-        self.assertEqual(total.digest, sum_of((b"B1", b"22"), (b"S\0a", b"333"), (b"S\0b", b""), (b"T", b"4")).digest)
+        counting = ((b"B1", b"22"), (b"M", b"55"), (b"S\0a", b"333"), (b"S\0b", b""), (b"T", b"4"))
+        total = sum_of((b"A", b"7"), (b"D", b"d"), *counting)
+        self.assertEqual((total.count, total.values, total.size), (5, 2, 18))
+        self.assertEqual(total.digest, sum_of(*counting).digest)
         self.assertEqual(sum_of().digest, bytes(16))

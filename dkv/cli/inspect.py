@@ -11,6 +11,7 @@ from dkv.cli.output import Failure, Status, answer, say
 from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.status_table import size
 from dkv.cli.types import PathName
+from dkv.configurations import Configurations
 from dkv.identity import in_words
 from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, COMPACTED, unpack_compacted, unpack_number
 from dkv.kv.census import Census, StateDamaged
@@ -90,6 +91,7 @@ def survey(node: StoppedNode) -> dict[str, Any]:
             "producers": census.producers,
             "answers": census.answers,
             "origins": census.origins,
+            "membership": _membership(census.configurations),
             "bytes_on_disk": node.state_bytes,
         },
     }
@@ -107,6 +109,25 @@ def take_census(node: StoppedNode, progress: ProgressBar) -> Census:
             progress.add(len(key) + len(value))
         census.finish()
     return census
+
+
+def _membership(held: Configurations | None) -> dict[str, Any] | None:
+    """The newest set of members; None if the log has never changed them."""
+    if held is None:
+        return None
+    newest, records = held.newest, held.records
+    known = {record.id: record for record in records if record.id in newest.members}
+    return {
+        "slot": newest.slot,
+        "from_slot": newest.from_slot,
+        "voters": sorted(newest.voters),
+        "standbys": sorted(newest.standbys),
+        "ids_through": held.ids_through,
+        "members": {
+            str(id_): {"incarnation": f"{each.incarnation:016x}", "peer": each.peer, "client": each.client}
+            for id_, each in sorted(known.items())
+        },
+    }
 
 
 def _log_fields(records: LogContents, bytes_on_disk: int) -> dict[str, Any]:
@@ -136,12 +157,20 @@ def _rows(found: dict[str, Any]) -> dict[str, str]:
     }
     if found["format"] < FIRST_FORMAT_WITH_STATES:
         return rows | {"state": "beside the log; the next start makes it anew from the log"}
+    if state["membership"] is not None:
+        rows["members"] = _members_row(state["membership"])
     held = size(state["key_bytes"] + state["value_bytes"])
     return rows | {
         "state": f"generation {state['generation']}, {state['keys']} keys, keys and values of {held}, "
         f"{size(state['bytes_on_disk'])} on disk",
         "tokens": f"{state['answers']} answers for {state['producers']} producers",
     }
+
+
+def _members_row(membership: dict[str, Any]) -> str:
+    standbys = f"; standbys {in_words(membership['standbys'])}" if membership["standbys"] else ""
+    since = f"of slot {membership['slot']}, in force from slot {membership['from_slot']}"
+    return f"{since}: voters {in_words(membership['voters'])}{standbys}"
 
 
 def _slots(ranges: list[list[int]]) -> str:

@@ -30,12 +30,15 @@ from dkv.storage.state_directories import (
 )
 from dkv.storage.store import Store, StoreFailed
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
 
 Opening a directory gives it this version, and an older dkv refuses it from then on. Formats 1 to 3 kept the state
 beside the log, without revisions. Their logs are whole, so the node makes its state anew from the log at its first
 start with this version: all nodes come to the same revisions, whenever each was upgraded.
+
+Format 5 has changes of members in the log and their sets in the state. Nothing of format 4 has another meaning. But an
+older dkv would take such a change for a command that it does not know, and go on with the members before it.
 """
 
 FIRST_FORMAT_WITH_STATES = 4

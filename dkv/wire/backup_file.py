@@ -3,7 +3,7 @@
 ====================== =======================================================================
 part                   bytes
 ====================== =======================================================================
-the first line         ``dkv backup 1`` and a newline: the version of this format
+the first line         ``dkv backup 2`` and a newline: the version of this format
 a frame, ``H``         the header: where the state comes from, as JSON
 frames, ``C``          chunks: pairs of the state, in the order of their keys
 a frame, ``E``         the end: how many pairs and bytes came before it, and a hash of these bytes
@@ -12,6 +12,7 @@ a frame, ``E``         the end: how many pairs and bytes came before it, and a h
 A frame is its letter, the length of its body and their CRC32C, both big-endian u32, and then the body. A pair is two
 lengths, big-endian u32, then the key and the value as they are stored. So a flipped bit is noticed in the frame that
 has it, and a file that was cut has no end. The version rises when the stored forms of keys and values change, too.
+Version 2 may have the sets of members (key ``M``), which a version 1 never has; else they are alike.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from struct import Struct
 
 import google_crc32c
 
-BACKUP_VERSION = 1
+BACKUP_VERSION = 2
+"""What is written. All versions up to it are read."""
 
 _WORD = b"dkv backup "
-_FIRST_LINE = _WORD + b"%d\n" % BACKUP_VERSION
+_FIRST_LINES = [_WORD + b"%d\n" % version for version in range(1, BACKUP_VERSION + 1)]
 _FIRST_LINE_BYTES_MAX = len(_WORD) + 10
 
 _FRAME = Struct(">cII")  # letter, length of the body, CRC32C of letter, length and body
@@ -70,7 +72,7 @@ class BackupWriter:
 
     def begin(self, header: BackupHeader) -> bytes:
         """The first piece."""
-        return self._counted(_FIRST_LINE + _frame(_HEADER, json.dumps(asdict(header)).encode()))
+        return self._counted(_FIRST_LINES[-1] + _frame(_HEADER, json.dumps(asdict(header)).encode()))
 
     def chunk(self, pairs: Iterable[Pair]) -> bytes:
         """The piece that has the next pairs."""
@@ -134,13 +136,13 @@ class BackupReader:
         if not newline:
             self._needed = len(self._pending) + 1
             return
-        if line + newline != _FIRST_LINE:
+        if line + newline not in _FIRST_LINES:
             version = line.removeprefix(_WORD).decode("ascii", "replace")
             if not version.isdigit():
                 raise BackupError("is no backup of dkv")
-            raise BackupError(f"has version {version} of the format, and this dkv knows only {BACKUP_VERSION}")
+            raise BackupError(f"has version {version} of the format, and this dkv knows none beyond {BACKUP_VERSION}")
         self._begun = True
-        self._took(len(_FIRST_LINE), _FRAME.size)
+        self._took(len(line + newline), _FRAME.size)
 
     def _read_frame(self, found: list[Pair]) -> bool:
         """Read a frame if all of it is there; whether it was."""

@@ -22,7 +22,7 @@ from dkv.records import Entry, UncheckedEntry
 from dkv.routes import ROUTES
 from dkv.wire.packing import CodecError, Convert, class_packer, class_unpacker
 
-PROTOCOL = 4
+PROTOCOL = 5
 """The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
 
 MESH = "mesh"

@@ -28,7 +28,7 @@ def read_only(result: Result) -> str:
 class StoppedNodeCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
-        shutil.copytree(FORMATS / "v4", self.directory)
+        shutil.copytree(FORMATS / "v5", self.directory)
         self.state = Path(state_directory(str(self.directory), 1))
 
     def write(self, directory: Path, writes: dict[bytes, bytes | None]) -> None:
@@ -64,9 +64,10 @@ class Inspect(StoppedNodeCase):
                 "applied through    2",
                 "compacted through  0",
                 "log                3 records, slots 1-2, 4, 1.1 KiB on disk",
+                "members            of slot 2, in force from slot 66: voters 2, 3, 4; standbys 5",
             ],
         )
-        self.assertEqual(lines[0], f"directory          {self.directory}, format 4")
+        self.assertEqual(lines[0], f"directory          {self.directory}, format 5")
         self.assertRegex(lines[-2], r"\Astate +generation 1, 2 keys, keys and values of 22 B, \d+ B on disk\Z")
         self.assertEqual(lines[-1], "tokens             2 answers for 2 producers")
         self.assertEqual((everything(self.directory), everything(self.state)), before)
@@ -78,6 +79,11 @@ class Inspect(StoppedNodeCase):
         self.assertEqual(found["met"], {"1": "ffffffffffffffff", "2": "0000000000000002"})
         self.assertEqual((found["log"]["records"], found["log"]["ranges"]), (3, [[1, 2], [4, 4]]))
         self.assertEqual((found["state"]["keys"], found["state"]["generations"]), (2, [1]))
+        membership = found["state"]["membership"]
+        self.assertEqual((membership["slot"], membership["from_slot"], membership["ids_through"]), (2, 66, 5))
+        self.assertEqual((membership["voters"], membership["standbys"]), ([2, 3, 4], [5]))
+        five = {"incarnation": "0000000000000005", "peer": "five:7401", "client": "five:7001"}
+        self.assertEqual(membership["members"]["5"], five)
 
     def test_older_formats(self) -> None:
         """A directory that waits for its upgrade can be looked at, and stays of its format."""

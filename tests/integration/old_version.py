@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.integration.processes import CLUSTER_KEY, RealCluster, RealNode
 
-BEFORE = "c34cc5ad7fd02211a2d1196787c3e05995f379c6"
-"""The last commit with directories of format 3, and with the protocol before this one."""
+BEFORE = "e9f8f3659a5c657c674a7c32fc24329aec622967"
+"""The last commit with directories of format 4, and with the protocol before this one."""
 
 ROOT = Path(__file__).resolve().parents[2]
 _sources: list[str] = []

@@ -153,7 +153,7 @@ class RollingUpgradeTest(SynchronousTestCase):
         ended = self.cluster.run_old(nodes[2])
         self.assertEqual(ended.returncode, 1, ended.stderr)
         (line,) = ended.stderr.splitlines()
-        self.assertIn(f"has format version {FORMAT_VERSION} and this dkv knows none beyond 3", line)
+        self.assertIn(f"has format version {FORMAT_VERSION} and this dkv knows none beyond {FORMAT_VERSION - 1}", line)
         nodes[2].start()
         self.cluster.wait_ready()
         self.assertEqual([nodes[2].call("GET", key) for key in ("x", "y")], [b"1", b"2"])
@@ -163,7 +163,7 @@ class FormatsTest(SynchronousTestCase):
     """Directories of every older format, in a whole node."""
 
     def test_every_older_format_starts(self) -> None:
-        """The node makes its state anew from the log, and says so."""
+        """The node takes its state up, or makes it anew from the log, and says so."""
         for version in range(1, FORMAT_VERSION):
             cluster = RealCluster()
             self.addCleanup(cluster.close)

@@ -7,11 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.configurations import first_configurations
 from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, DIGEST, RECORD, STATE, pack_number
 from dkv.kv.census import Census, StateDamaged
-from dkv.kv.commands import DELETE, IDMP, PUT
+from dkv.kv.commands import DELETE, IDMP, MEMBERS, PUT
 from dkv.kv.machine import Machine
-from dkv.records import Batch, Entry
+from dkv.kv.membership import NAME, REMOVE
+from dkv.records import Argument, Batch, Entry
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn
+
+NAMED: list[Argument] = [[NAME, node, node] for node in (1, 2, 3)]
 
 
 def a_state() -> dict[bytes, bytes]:
@@ -20,7 +23,7 @@ def a_state() -> dict[bytes, bytes]:
     writes: tuple[list[Entry], ...] = (
         [[PUT, b"a", b"1"], [PUT, b"bb", b"22"]],
         [[IDMP, b"alice", 1, [PUT, b"c", b"333"]], [IDMP, b"bob", 7, [DELETE, b"a"]]],
-        [[IDMP, b"alice", 2, [PUT, b"c", b"4444"]]],
+        [[IDMP, b"alice", 2, [PUT, b"c", b"4444"]], [MEMBERS, 0, *NAMED, [REMOVE, 3]]],
     )
     for slot, entries in enumerate(writes, 1):
         machine.begin_slot(turn, slot)
@@ -43,6 +46,8 @@ class CensusTests(SynchronousTestCase):
         found = self.census(a_state())
         self.assertEqual((found.keys, found.key_bytes, found.value_bytes), (2, 3, 6))
         self.assertEqual((found.producers, found.answers, found.origins), (2, 3, 1))
+        assert found.configurations is not None
+        self.assertEqual(found.configurations.newest.voters, {1, 2})
         self.assertEqual((found.applied_through, found.latest_change, found.digest), (3, 3, bytes(16)))
 
     def test_order(self) -> None:

@@ -3,7 +3,7 @@
 ``formats/v1`` holds the files of LevelDB themselves. When the format changes, raise ``FORMAT_VERSION``, let
 ``write_example`` write the new form into a directory beside it, and keep what is there (not ``LOCK`` and ``LOG``):
 
-    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v4')"
+    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v5')"
 
 That of a version which no release has yet is removed and written again whenever what it holds changes.
 """
@@ -18,13 +18,20 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
-from dkv.configurations import first_configurations
+from dkv.configurations import (
+    Configuration,
+    Configurations,
+    MemberRecord,
+    first_configurations,
+    pack_configurations,
+)
 from dkv.identity import Acquaintance, Identity, Start, Votes, pack_acquaintance
 from dkv.keys import (
     APPLIED_KEYS,
     APPLIED_THROUGH,
     CHOSEN_THROUGH,
     COMPACTED,
+    CONFIGURATIONS,
     DATABASE,
     DIGEST,
     FORMAT,
@@ -72,6 +79,19 @@ BATCHES = (
 )
 MEMBERS = (1, 2, 3)
 FIRST = first_configurations(MEMBERS)
+CHANGED = Configurations(
+    (*FIRST.sets, Configuration(2, 66, frozenset((2, 3, 4)), frozenset((5,)))),
+    (
+        MemberRecord(1, OTHER),
+        MemberRecord(2, 2),
+        MemberRecord(3, INCARNATION),
+        MemberRecord(4, 4, "four:7401", "four:7001"),
+        MemberRecord(5, 5, "five:7401", "five:7001"),
+    ),
+    5,
+)
+"""A set that has yet to take force."""
+
 OLD_EXAMPLE = Identity("example", 3, INCARNATION, 0, b"", MEMBERS)
 EXAMPLE = replace(OLD_EXAMPLE, cluster_key=INCARNATION.to_bytes(8, "big") * 2)
 ACQUAINTANCES = {
@@ -95,6 +115,7 @@ def applied() -> FakeTurn:
     sessions = Sessions()
     sessions.remember(turn, b"alice", 7, 12, (1, 0))
     sessions.remember(turn, b"bob", 1, 13, (1, 1), BOBS_WRITE)
+    turn.stage(CONFIGURATIONS, pack_configurations(CHANGED))
     turn.stage(DIGEST, digest_after(digest_after(NO_DIGEST, BATCHES), NOOP))
     return turn
 
@@ -160,11 +181,15 @@ class FormatTests(SynchronousTestCase):
             self.check_state(version, FakeTurn(stored=dict(states.current.scan(b""))))
 
     def check_state(self, version: int, turn: FakeTurn) -> None:
-        """The state is there, or is made from the log, with the revisions that other nodes come to."""
+        """The state is there, or is made from the log, with the revisions that other nodes come to.
+
+        Before format 5 there were no changes of members.
+        """
         machine, sessions = Machine(decode_entries, FIRST), Sessions()
         self.assertEqual(unpack_number(turn.load(APPLIED_THROUGH)), 0 if version < 4 else 2)
         machine.start(turn)
         sessions.start(turn)
+        self.assertEqual(machine.configurations, FIRST if version < 5 else CHANGED)
         machine.begin_slot(turn, 1)
         if version < 4:
             for batch in BATCHES:
