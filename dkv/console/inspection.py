@@ -12,6 +12,7 @@ from dkv.config.listen_endpoint import listening_port, shortest
 from dkv.console.comparison import HeldState
 from dkv.console.handovers import Handovers
 from dkv.console.info import Sections, info_sections
+from dkv.console.member_view import STANDBY, MemberView
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
 from dkv.console.readiness import Condition, Readiness
@@ -51,6 +52,7 @@ class Inspection:
         notes: Notes,
         now: Callable[[], float],
         surroundings: Surroundings,
+        member_view: MemberView,
     ) -> None:
         self.identity = identity
         self._config = config
@@ -66,7 +68,17 @@ class Inspection:
         self.comparison = HeldState(identity.node, host.deliver, now)
         """Answers the orders of ``dkv compare``, and is an actor of the host."""
         self._metrics = NodeMetrics(labels, self._readings, now)
-        self._readiness = Readiness(identity.node, config.timings.request_seconds, now, config.mode)
+        self.member_view = member_view
+        """Who the members are, as this node knows it."""
+        self._readiness = Readiness(
+            identity.node,
+            config.timings.request_seconds,
+            now,
+            config.mode,
+            member_view.is_member,
+            member_view.kind == STANDBY,
+        )
+        notes.add(member_view.takers)
         self.handovers = Handovers(identity.node, config.mode, host.deliver)
         """Gives the lead to another node."""
         notes.add(self.handovers.takers)
@@ -108,7 +120,8 @@ class Inspection:
         port = listening_port(self._config.member(self.identity.node).client)
         uptime_seconds = self._now() - self._began_at
         stored = {f"dkv_{name}": value for name, value in self._stored().items() if isinstance(value, int | float)}
-        own = {**self._notes.status(), **stored}
+        counts = {f"dkv_{kind}s": count for kind, count in self.member_view.counts.items()}
+        own = {**self._notes.status(), "dkv_member": self.member_view.kind, **counts, **stored}
         return info_sections(own, self.identity, self._clients, port, uptime_seconds)
 
     @property
@@ -130,6 +143,8 @@ class Inspection:
             self._host.commit_seconds,
             self._surroundings.disk.measured,
             len(self._mesh.connected),
+            self.member_view.counts,
+            self.member_view.slot,
             clients.connections,
             clients.connections_refused,
             clients.inputs_refused,
@@ -176,6 +191,7 @@ class Inspection:
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
+            **self.member_view.status(),
             "peers": self._mesh.status(),
             "catching_up": self._notes.catching_up,
             "snapshot": self._metrics.snapshots.status(),

@@ -5,17 +5,14 @@ Actors note for every slot, batch and commit, never for an operation, so that me
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import accumulate
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
@@ -23,6 +20,7 @@ from prometheus_client.core import (
 from dkv import noted
 from dkv.actor import Takers
 from dkv.ballot import ZERO, Ballot
+from dkv.console.metric_families import Histogram, counter, gauge, histogram, labelled
 from dkv.console.recent import RecentTimes
 from dkv.console.snapshot_counts import SnapshotCounts
 from dkv.console.state_checks import StateChecks
@@ -32,25 +30,6 @@ from dkv.messages import Accept, AcceptSlot, Prepare, PrepareSlot
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
-
-
-class Histogram:
-    """Counts each value at the lowest of ``bounds``, in rising order, that is not below it."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float, times: int = 1) -> None:
-        """Count ``value``, ``times`` times."""
-        self._counts[bisect_left(self._bounds, value)] += times
-        self._sum += value * times
-
-    def sample(self) -> tuple[list[tuple[str, float]], float]:
-        """The cumulative buckets and the sum, as Prometheus wants them."""
-        names = [*(f"{bound:g}" for bound in self._bounds), "+Inf"]
-        return list(zip(names, accumulate(self._counts), strict=True)), self._sum
 
 
 class Readings(NamedTuple):
@@ -67,6 +46,8 @@ class Readings(NamedTuple):
     commit_seconds: float
     disk: DiskMeasured | None
     peers_connected: int
+    members: Mapping[str, int]
+    membership_slot: int
     connections: int
     connections_refused: int
     inputs_refused: int
@@ -249,96 +230,76 @@ class NodeMetrics:
     def _agreement(self, reading: Readings) -> Iterator[Metric]:
         prepares = reading.sent.get(Prepare, 0) + reading.sent.get(PrepareSlot, 0)
         accepts = reading.sent.get(Accept, 0) + reading.sent.get(AcceptSlot, 0)
-        yield _counter("dkv_paxos_prepare", "Prepares sent to acceptors, this node's own included", prepares)
-        yield _counter("dkv_paxos_accept", "Accepts sent to acceptors, this node's own included", accepts)
-        yield _counter("dkv_paxos_propose", "Values that this node proposed, one for each slot", self._proposed)
-        yield _counter("dkv_elections", "Leaders that this node has come to follow, itself included", self._elections)
-        yield _gauge("dkv_is_leader", "Whether this node leads", int(self.leads))
-        yield _gauge("dkv_leader", "The leader as far as this node knows; 0 for none", self.leader)
-        yield _gauge("dkv_ballot_round", "The round of the highest ballot promised for all slots", self.promised.round)
-        yield _gauge("dkv_chosen_index", "All slots up to this one are known chosen here", self.chosen_through)
-        yield _gauge("dkv_last_applied_index", "All slots up to this one are applied here", self.applied_through)
+        yield counter("dkv_paxos_prepare", "Prepares sent to acceptors, this node's own included", prepares)
+        yield counter("dkv_paxos_accept", "Accepts sent to acceptors, this node's own included", accepts)
+        yield counter("dkv_paxos_propose", "Values that this node proposed, one for each slot", self._proposed)
+        yield counter("dkv_elections", "Leaders that this node has come to follow, itself included", self._elections)
+        yield gauge("dkv_is_leader", "Whether this node leads", int(self.leads))
+        yield gauge("dkv_leader", "The leader as far as this node knows; 0 for none", self.leader)
+        yield gauge("dkv_ballot_round", "The round of the highest ballot promised for all slots", self.promised.round)
+        yield gauge("dkv_chosen_index", "All slots up to this one are known chosen here", self.chosen_through)
+        yield gauge("dkv_last_applied_index", "All slots up to this one are applied here", self.applied_through)
         help = "All slots up to this one are compacted here: the log begins behind it"
-        yield _gauge("dkv_compacted_index", help, self.compacted_through)
-        yield _gauge("dkv_log_slots", "Chosen slots that the log holds, from compaction to its end", self.log_slots)
-        yield _gauge("dkv_digest_differs", "Peers that applied another log than this node", len(self.differs_from))
+        yield gauge("dkv_compacted_index", help, self.compacted_through)
+        yield gauge("dkv_log_slots", "Chosen slots that the log holds, from compaction to its end", self.log_slots)
+        yield gauge("dkv_digest_differs", "Peers that applied another log than this node", len(self.differs_from))
         help = "Commands applied from slots that came by catch-up, since the process began"
-        yield _gauge("dkv_catchup_entries_applied", help, self.catchup_entries_applied)
+        yield gauge("dkv_catchup_entries_applied", help, self.catchup_entries_applied)
 
     def _stored(self, reading: Readings) -> Iterator[Metric]:
         if reading.sizes is not None:
-            yield _gauge("dkv_log_bytes", "Bytes of the files of the log's database", reading.sizes.log_bytes)
-            yield _gauge("dkv_state_bytes", "Bytes of the files of the state's database", reading.sizes.state_bytes)
+            yield gauge("dkv_log_bytes", "Bytes of the files of the log's database", reading.sizes.log_bytes)
+            yield gauge("dkv_state_bytes", "Bytes of the files of the state's database", reading.sizes.state_bytes)
         if reading.counted is not None:
-            yield _gauge("dkv_state_keys", "Keys, when they were counted last", reading.counted.keys)
-            yield _gauge("dkv_state_live_bytes", "Bytes of these keys and their values", reading.counted.live_bytes)
+            yield gauge("dkv_state_keys", "Keys, when they were counted last", reading.counted.keys)
+            yield gauge("dkv_state_live_bytes", "Bytes of these keys and their values", reading.counted.live_bytes)
             help = "How long ago keys were counted last"
-            yield _gauge("dkv_state_count_age_seconds", help, self._now() - reading.counted.at)
+            yield gauge("dkv_state_count_age_seconds", help, self._now() - reading.counted.at)
 
     def _work(self, reading: Readings) -> Iterator[Metric]:
         help = "Write commands executed here since the log was replayed at start; no reads, no-ops or repeats"
-        yield _counter("dkv_applied_ops", help, self.applied_ops)
+        yield counter("dkv_applied_ops", help, self.applied_ops)
         help = "Writes that arrived here and were answered with the stored answer of their token"
-        yield _counter("dkv_duplicate_suppressed", help, self.duplicates_suppressed)
+        yield counter("dkv_duplicate_suppressed", help, self.duplicates_suppressed)
         yield from self._disk(reading)
-        yield _histogram("dkv_batch_commands", "Commands of the batches that this node numbered", {(): self._batches})
+        yield histogram("dkv_batch_commands", "Commands of the batches that this node numbered", {(): self._batches})
         help = "Time of requests: queue until numbered, agree until applied, read until evaluated; oldest of its group"
-        stages: dict[tuple[str, ...], Histogram] = {(stage,): histogram for stage, histogram in self._stages.items()}
-        yield _histogram("dkv_client_seconds", help, stages, ("stage",))
+        stages: dict[tuple[str, ...], Histogram] = {(stage,): times for stage, times in self._stages.items()}
+        yield histogram("dkv_client_seconds", help, stages, ("stage",))
         refused = self._refused + Counter({"CONNECTIONS": reading.connections_refused, "INPUT": reading.inputs_refused})
         help = "Requests refused by the first word of the error, connections beyond the cap, and what is no request"
-        yield _labelled(CounterMetricFamily("dkv_refused_requests", help, labels=("reason",)), refused)
+        yield labelled(CounterMetricFamily("dkv_refused_requests", help, labels=("reason",)), refused)
 
     def _disk(self, reading: Readings) -> Iterator[Metric]:
-        yield _histogram("dkv_commit_seconds", "Synced writes to disk", {(): self._commits})
+        yield histogram("dkv_commit_seconds", "Synced writes to disk", {(): self._commits})
         p99 = self.commit_p99_seconds
         if p99 is not None:
             help = "A time that 99 of 100 commits of the last 30 to 60 seconds did not exceed; absent if none were"
-            yield _gauge("dkv_commit_p99_seconds", help, p99)
+            yield gauge("dkv_commit_p99_seconds", help, p99)
         help = "For how long a commit has been under way; 0 if none is"
-        yield _gauge("dkv_commit_under_way_seconds", help, reading.commit_seconds)
+        yield gauge("dkv_commit_under_way_seconds", help, reading.commit_seconds)
         if reading.disk is not None:
-            yield _gauge(
+            yield gauge(
                 "dkv_disk_free_bytes", "What is free on the disk of the data directory", reading.disk.free_bytes
             )
             help = "How much of that is wanted: with less, all nodes refuse writes that grow data"
-            yield _gauge("dkv_disk_wanted_bytes", help, reading.disk.wanted_bytes)
+            yield gauge("dkv_disk_wanted_bytes", help, reading.disk.wanted_bytes)
         help = "Disks of the cluster that are short of space, so that writes which grow data are refused"
-        yield _gauge("dkv_disks_short", help, len(self.short_disks))
+        yield gauge("dkv_disks_short", help, len(self.short_disks))
 
     def _surroundings(self, reading: Readings) -> Iterator[Metric]:
-        yield _gauge("dkv_ready", "Whether this node serves, as /readyz says", int(reading.ready))
-        yield _gauge("dkv_peers_connected", "Peers that what is sent now can reach", reading.peers_connected)
-        yield _gauge("dkv_connections", "Clients connected", reading.connections)
+        yield gauge("dkv_ready", "Whether this node serves, as /readyz says", int(reading.ready))
+        yield gauge("dkv_peers_connected", "Peers that what is sent now can reach", reading.peers_connected)
+        help = "Members by kind, this node included; 0 of each on a node that is no member"
+        yield labelled(GaugeMetricFamily("dkv_members", help, labels=("kind",)), reading.members)
+        help = "The slot of the entry that changed the members last; 0 before the first change"
+        yield gauge("dkv_membership_slot", help, reading.membership_slot)
+        yield gauge("dkv_connections", "Clients connected", reading.connections)
         queues = GaugeMetricFamily("dkv_queue_depth", "What waits, in messages or bytes", labels=("queue",))
-        yield _labelled(queues, reading.queues)
+        yield labelled(queues, reading.queues)
         help = "Lines of the log that could not be written"
-        yield _counter("dkv_log_lines_dropped", help, reading.lines_dropped)
+        yield counter("dkv_log_lines_dropped", help, reading.lines_dropped)
         help = "Messages that fault orders dropped"
-        yield _labelled(CounterMetricFamily("dkv_fault_dropped_messages", help, labels=("peer",)), reading.dropped)
+        yield labelled(CounterMetricFamily("dkv_fault_dropped_messages", help, labels=("peer",)), reading.dropped)
         help = "Messages that fault orders delayed"
-        yield _labelled(CounterMetricFamily("dkv_fault_delayed_messages", help, labels=("peer",)), reading.delayed)
-
-
-def _counter(name: str, help: str, value: float) -> Metric:
-    return CounterMetricFamily(name, help, value=value)
-
-
-def _gauge(name: str, help: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, help, value=value)
-
-
-def _labelled(family: Any, values: Mapping[Any, float]) -> Metric:
-    for label, value in sorted(values.items()):
-        family.add_metric([str(label)], value)
-    return family  # type: ignore[no-any-return]  # whichever family was handed in
-
-
-def _histogram(
-    name: str, help: str, histograms: Mapping[tuple[str, ...], Histogram], labels: Iterable[str] = ()
-) -> Metric:
-    family = HistogramMetricFamily(name, help, labels=tuple(labels))
-    for values, histogram in histograms.items():
-        buckets, total = histogram.sample()
-        family.add_metric(values, buckets, total)
-    return family
+        yield labelled(CounterMetricFamily("dkv_fault_delayed_messages", help, labels=("peer",)), reading.delayed)

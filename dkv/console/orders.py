@@ -10,6 +10,7 @@ from typing import Protocol
 from dkv.console.comparison import NotHeld
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.introspection import ConnectionCommand
+from dkv.console.member_orders import answer_member_order
 from dkv.console.surroundings import BackupRefused
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
 from dkv.replies import OK, Error, Local, Nested
@@ -202,6 +203,13 @@ ORDERS = {
             _answered(_compare),
         ),
         ConnectionCommand("dkv.leader", -2, "TRANSFER node", "Let another node lead.", _answered(_leader)),
+        ConnectionCommand(
+            "dkv.member",
+            -2,
+            "LIST|JOIN",
+            "The members, as JSON; for a new node with JOIN.",
+            _answered(lambda node, words: answer_member_order(node.member_view, words)),
+        ),
         ConnectionCommand(
             "dkv.fault",
             -2,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from dkv import noted
 from dkv.actor import Takers
+from dkv.configurations import Configurations
 from dkv.settings import CLASSIC, LEADER
 
 
@@ -30,14 +31,23 @@ class Condition(NamedTuple):
 class Readiness:
     """The readiness of node ``node``: it served within ``request_seconds``. ``now`` is monotonic seconds, as in turns.
 
-    In classic mode nobody leads.
+    In classic mode nobody leads. It is a ``member`` at the start, and perhaps a ``standby``, unless its log says else.
     """
 
-    def __init__(self, node: int, request_seconds: float, now: Callable[[], float], mode: str = LEADER) -> None:
+    def __init__(
+        self,
+        node: int,
+        request_seconds: float,
+        now: Callable[[], float],
+        mode: str = LEADER,
+        member: bool = True,
+        standby: bool = False,
+    ) -> None:
         self._node = node
         self._request_seconds = request_seconds
         self._now = now
         self._classic = mode == CLASSIC
+        self._member, self._standby = member, standby
         self._votes = self._replayed = False  # set a moment after the start, and then for good
         self._quorum_heard = True  # unknown until the first look notes it
         self.leader = 0
@@ -61,6 +71,8 @@ class Readiness:
                 noted.batch_passed.to(self._on_batch_passed),
                 noted.reads_evaluated.to(self._on_reads_evaluated),
                 noted.may_serve.to(self._on_may_serve),
+                noted.members_are.to(self._on_members_are),
+                noted.removed.to(self._on_removed),
             )
         )
         """The functions that learn from the notes of the node's actors."""
@@ -127,6 +139,15 @@ class Readiness:
         elif self._unapplied is None:  # A node that is always a little behind would never apply the newest one's.
             self._unapplied = (at, through)
 
+    def _on_members_are(self, *, configurations: Configurations, applied: int) -> None:
+        """The log has come to other members, or some have taken force."""
+        self._member = self._node in configurations.known(applied)
+        self._standby = self._member and self._node not in configurations.in_force(applied).voters
+
+    def _on_removed(self, **_: object) -> None:
+        """This node is no member any more: what it would answer may be old."""
+        self._member = False
+
     def _served(self, at: float) -> None:
         """A request that came in at ``at`` was served, or would have been."""
         if at >= self._led_since:
@@ -143,9 +164,11 @@ class Readiness:
         """The conditions for a node to be ready, except those of its disk."""
         leader = [] if self._classic else [Condition("leader_known", self.leader > 0, "no leader is known")]
         why = self._why_not_served()
+        votes = self._votes or self._standby  # a standby serves, and is never asked to vote
         heard = self._quorum_heard or self.leader > 0  # the leader has a quorum, and this node need not hear it
         return [
-            Condition("voting", self._votes, "it has not met every other member yet, and does not vote before"),
+            Condition("member", self._member, "it is no member of the cluster, or not yet"),
+            Condition("voting", votes, "it has not met every other member yet, and does not vote before"),
             Condition("replayed", self._replayed, "it is replaying its log"),
             *leader,
             Condition("quorum_heard", heard, "no majority of the members is heard"),

@@ -149,7 +149,7 @@ class Acquaintances:
                 " files; initialise the one that is new again, with the file that the cluster was first started with"
                 " or with `dkv init --join`"
             )
-        incarnation = self._incarnation(hello.node)
+        incarnation = self.incarnation(hello.node)
         if incarnation not in (None, hello.incarnation):
             return (
                 f"{they} has incarnation {hello.incarnation:016x}, {we} knows it as {incarnation:016x}:"
@@ -158,8 +158,8 @@ class Acquaintances:
             )
         return None
 
-    def _incarnation(self, node: int) -> int | None:
-        """The directory that is node ``node``: as the log says it, else the one that was met first; None if neither."""
+    def incarnation(self, node: int) -> int | None:
+        """The incarnation of node ``node`` as the log says it, else the one that was met first; None if neither."""
         record = self._configurations.record(node)
         if record is not None and record.incarnation:
             return record.incarnation

@@ -18,6 +18,7 @@ from dkv.configurations import Configurations
 from dkv.console.admin import admin_site
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
+from dkv.console.member_view import MemberView
 from dkv.console.notes import Notes
 from dkv.console.surroundings import Surroundings
 from dkv.host.held_store import HeldStore
@@ -203,6 +204,7 @@ class NodeService(MultiService):
             self._notes,
             self._reactor.seconds,
             self._surroundings(identity, self._states),
+            MemberView(identity, held, applied, self._address_book, self._mesh.acquaintances.incarnation),
         )
         add_actors(
             self._host.add,

@@ -34,6 +34,7 @@ class SessionTests(SynchronousTestCase):
         node.log.return_value = []
         node.identity, node.applied_through = Identity("c", 1, 9, 1), 0
         node.comparison = HeldState(1, lambda *letter: None, lambda: 0.0)
+        node.member_view = Mock(kind="voter", **{"members.return_value": {}, "invitation.return_value": {}})
         self.session = ClientSession(7, "192.0.2.1:4000", Limits(), node)
 
     def local(self, line: str) -> Local:

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv import noted
 from dkv.actor import Note, NoteFields
 from dkv.ballot import Ballot
-from dkv.console.node_metrics import Histogram, NodeMetrics, Readings
+from dkv.console.metric_families import Histogram
+from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.surroundings import Counted, Sizes
 from dkv.events import DiskMeasured
 from dkv.messages import Accept, AcceptSlot, Prepare
@@ -26,6 +27,8 @@ READINGS = Readings(
     commit_seconds=0.25,
     disk=DiskMeasured(9, 8, False),
     peers_connected=2,
+    members={"voter": 3, "standby": 1},
+    membership_slot=70,
     connections=7,
     connections_refused=3,
     inputs_refused=1,

@@ -31,6 +31,7 @@ class OrderTests(SynchronousTestCase):
         self.node.log.return_value = [[1, b"1.1", b"chosen", []]]
         self.node.applied_through = 12
         self.node.comparison = HeldState(1, lambda *letter: None, lambda: 0.0)
+        self.node.member_view = Mock(kind="voter", **{"members.return_value": {}, "invitation.return_value": {}})
         self.session = ClientSession(7, "192.0.2.1:4000", Limits(), self.node)
 
     def reply(self, *words: str | bytes) -> Any:

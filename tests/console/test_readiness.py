@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv import noted
 from dkv.actor import Note, NoteFields
 from dkv.ballot import Ballot
+from dkv.configurations import Configuration, Configurations
 from dkv.console.readiness import Readiness
 from dkv.settings import CLASSIC, LEADER
 
@@ -153,11 +154,65 @@ class ServedTests(ReadinessTestCase):
 
     def test_the_other_conditions(self) -> None:
         """They are told apart, for each has another cure."""
-        readiness = Readiness(1, 5.0, lambda: self.now)
+        readiness = Readiness(1, 5.0, lambda: self.now, member=False)
         readiness.takers[noted.quorum_lost](heard=[])
-        self.assertEqual([each.holds for each in readiness.conditions()], [False] * 5)
+        self.assertEqual([each.holds for each in readiness.conditions()], [False] * 6)
         readiness.takers[noted.quorum_heard](heard=[2])
         self.assertEqual([each.name for each in readiness.conditions() if each.holds], ["quorum_heard"])
+
+
+class MemberTests(ReadinessTestCase):
+    """A node is ready only while it is a member, and a standby need not vote."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.readiness = Readiness(4, 5.0, lambda: self.now, member=False)
+        self.note(noted.replayed, applied_through=0)
+
+    def members_are(self, applied: int) -> None:
+        """Node 4 joins in slot 10 as a standby, votes from slot 164 on, and is gone from slot 264 on."""
+        voters = frozenset((1, 2, 3))
+        sets = (
+            Configuration(0, 1, voters),
+            Configuration(10, 74, voters, frozenset((4,))),
+            Configuration(100, 164, voters | {4}),
+            Configuration(200, 264, voters),
+        )
+        held = Configurations(tuple(each for each in sets if each.slot <= applied), (), 4)
+        self.note(noted.members_are, configurations=held, applied=applied)
+
+    def serve(self) -> None:
+        self.lead()
+        self.prove(self.now)
+
+    def test_a_node_that_joins(self) -> None:
+        """It answers nothing before the log names it."""
+        self.serve()
+        self.assertIn("member", self.failing())
+        self.members_are(10)
+        self.assertReady()
+
+    def test_a_standby_does_not_vote(self) -> None:
+        """It serves its clients all the same; a voter that may not vote does not."""
+        self.serve()
+        self.members_are(120)
+        self.assertReady()
+        self.members_are(163)
+        self.assertEqual(list(self.failing()), ["voting"])
+        self.note(noted.votes)
+        self.assertReady()
+
+    def test_a_removed_node(self) -> None:
+        """By its own log, or by what a member says."""
+        self.note(noted.votes)
+        self.serve()
+        self.members_are(262)
+        self.assertReady()
+        self.members_are(263)
+        self.assertEqual(list(self.failing()), ["member"])
+        self.members_are(163)
+        self.note(noted.removed, slot=200, addresses=[])
+        self.assertEqual(list(self.failing()), ["member"])
 
 
 class ClassicReadinessTests(ReadinessTestCase):
