@@ -54,10 +54,13 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.tail.BLOCKS": (1, 4),
     "dkv.paxos.tail.HELD_TIMES": (1, 2),
     "dkv.paxos.backoff.BACKOFF_MAX": (1, 3),
+    "dkv.configurations.ALPHA": (1, 2, 3, 8),
+    "dkv.paxos.pace.STANDBY_SECONDS": (0.5, 5.0),
 }
 """The values that each may be drawn as: small, or unusual."""
 
 COPIES = {
+    "dkv.configurations.ALPHA": ("dkv.kv.membership",),
     "dkv.identity.STARTS_KEPT": ("dkv.net.acquaintances", "dkv.storage.lives"),
     "dkv.gateway.gathering.GATHERED_BYTES_MAX": ("dkv.gateway.gateway",),
     "dkv.gateway.gathering.LULL_SECONDS": ("dkv.gateway.gateway",),

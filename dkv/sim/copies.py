@@ -52,7 +52,8 @@ class Copies:
         self._begin_clone = clone
         self._copied: set[int] = set()
         """The nodes that have a copy which may come into use."""
-        self._cloned = False
+        self.cloned = False
+        """Whether a second process of a node was ever begun."""
         self.strikes: dict[str, Callable[[SimulatedNode], None]] = {
             "clone": self._clone,
             "lying-disk": self._lie,
@@ -111,13 +112,17 @@ class Copies:
         self._start(node)
 
     def _begin_beside(self, node: SimulatedNode, copy: DiskCopy) -> None:
-        self._cloned = True
+        self.cloned = True
         self._begin_clone(node, copy)
 
     def _may_set_back(self, node: SimulatedNode) -> bool:
         """Bring the copy into use. Only one is used in a run, because two might know nothing of each other."""
-        whole = not self._cloned and not any(other.damaged for other in self._aim.nodes)
-        return whole and self._may_damage(node)
+        whole = not self.cloned and not any(other.damaged for other in self._aim.nodes)
+        return whole and self._joined_nobody() and self._may_damage(node)
+
+    def _joined_nobody(self) -> bool:
+        """A node that came later cannot know what a copy lacks: no member would have told it."""
+        return all(other.number in other.first_members for other in self._aim.nodes)
 
 
 def _lacks(copy: DiskCopy, disk: Disk) -> bool:

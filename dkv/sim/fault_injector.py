@@ -9,11 +9,13 @@ from dkv.actor import Address
 from dkv.messages import Accepted, AcceptedSlot, Promise, PromiseSlot
 from dkv.settings import Limits
 from dkv.sim.aim import Aim
+from dkv.sim.chosen import Chosen
 from dkv.sim.copies import Copies
 from dkv.sim.crowd import Crowd
 from dkv.sim.cuts import Cuts
 from dkv.sim.disk import TOTAL_BYTES, DiskCopy
 from dkv.sim.gaps import Gaps
+from dkv.sim.operators import Operators
 from dkv.sim.plan import Plan
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_node import SimulatedNode
@@ -37,7 +39,8 @@ class FaultInjector:
     """Strikes ``nodes`` as ``plan`` says, until ``stop``.
 
     ``lost(node)`` hears of each disk that is lost, ``set_back(node)`` of each that is replaced by an older copy;
-    ``clone(node, copy)`` begins a second process of a node, on a copy of its directory.
+    ``clone(node, copy)`` begins a second process of a node, on a copy of its directory. ``may_damage(node)`` says
+    whether the cluster can do without what a node's disk holds.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class FaultInjector:
         lost: Callable[[int], None],
         set_back: Callable[[SimulatedNode], None],
         clone: Callable[[SimulatedNode, DiskCopy], None],
+        may_damage: Callable[[SimulatedNode], bool],
     ) -> None:
         self.slow: dict[int, float] = {}
         """The factor by which the commits of a node take longer than planned."""
@@ -65,8 +69,10 @@ class FaultInjector:
         self._crowd = crowd
         self._note = note
         self._lost = lost
+        self._may_damage = may_damage
         self._doomed: dict[int, tuple[str, str]] = {}
         """For each node that is to crash: at which moment, and how."""
+        self._copies = Copies(self._aim, note, may_damage, set_back, self.restart_later, clone)
         self._strikes: dict[str, Callable[[SimulatedNode], None]] = {
             "altered-state": self._alter,
             "clock": self._leap,
@@ -83,8 +89,18 @@ class FaultInjector:
             "write-error": self._break,
             **self._cuts.strikes,
             **Gaps(self._aim, wires, plan.weather.delay, note).strikes,
-            **Copies(self._aim, note, self._may_damage, set_back, self.restart_later, clone).strikes,
+            **self._copies.strikes,
         }
+
+    def operators(self, chosen: Chosen, join: Callable[[], SimulatedNode]) -> Operators:
+        """The operators, who strike as faults do, once the first nodes are there."""
+        operators = Operators(self._aim, chosen, self._crowd, join, self._may_join, self._note)
+        self._strikes |= operators.strikes
+        return operators
+
+    def _may_join(self) -> bool:
+        """A new node cannot know what an older copy of a directory has forgotten, or that one runs twice (B34)."""
+        return not self._copies.cloned and not any(node.damaged for node in self._nodes)
 
     def begin(self) -> None:
         """Begin to strike now and then."""
@@ -214,12 +230,6 @@ class FaultInjector:
     def _leave_free(self, node: SimulatedNode, free_bytes: int) -> None:
         self._note(node.number, "room", f"{free_bytes} bytes are free")
         node.disk.faults.free_bytes = free_bytes
-
-    def _may_damage(self, node: SimulatedNode) -> bool:
-        """Only copies of a minority, and none before all members have met each other: else no cluster could cope."""
-        damaged = sum(each.damaged for each in self._nodes)
-        met = all(each.damaged or each.members_seen() for each in self._nodes)
-        return met and not node.damaged and damaged < (len(self._nodes) - 1) // 2
 
     def _alter(self, node: SimulatedNode) -> None:
         """Change the state at rest, where no snapshot is sent: it would hand the change on, and who is right then?"""

@@ -44,6 +44,9 @@ FAULTS = (
 )
 """Every kind of fault. Those in ``WEATHER`` are the network's and last all the time; the others strike."""
 
+OF_OPERATORS = ("join", "leave", "promote", "replace", "replace-all")
+"""Changes of members. They strike beside the faults."""
+
 WEATHER = frozenset(("delay", "loss", "past-life", "repeat"))
 
 BETWEEN_NODES = frozenset(("contest", "flap", "gap", "laggard", "lossy-link", "one-sided", "partition", "rotation"))
@@ -54,6 +57,7 @@ OF_CLASSIC_MODE = frozenset(("gap",))
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
 RARE |= {"altered-state": 0.3, "one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
+CHANGES = {"join": 2.0, "leave": 0.7, "promote": 2.0, "replace": 2.0, "replace-all": 0.7}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "gap": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 
 
@@ -102,6 +106,7 @@ EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_secon
 def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
+    changes = {name: CHANGES[name] for name in OF_OPERATORS if name in faults}
     habits = draw_habits(random)
     timings = random.choice((Timings(), Timings(), EAGER))
     timings = replace(timings, state_check_seconds=random.choice((2.5, 6.0)))
@@ -121,7 +126,8 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
             name: RARE.get(name, FREQUENT.get(name, 1.0)) * random.uniform(0.2, 1.0)
             for name in enabled
             if name not in WEATHER and not (nodes == 1 and name in BETWEEN_NODES)
-        },
+        }
+        | changes,
         strike_seconds=random.choice((0.15, 0.5, 1.5, 4.0)),
         restart_seconds=random.choice((0.05, 0.5, 2.0)),
         keep_chance=random.choice((0.1, 0.5, 0.9)),

@@ -2,21 +2,23 @@
 
 Within the time that a request may take, a follower and its leader have each got messages of the other. A leader, and
 every node in classic mode, has got messages of a quorum whose members have got its own. Only messages that arrived
-count here, so the rule holds whatever kept the others away.
+count here, so the rule holds whatever kept the others away. A set that has just taken force is not asked for yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dkv.paxos.quorum import is_quorum
+from dkv.sim.in_force import SetsInForce
 from dkv.sim.simulated_node import SimulatedNode
 
 LOOK_SECONDS = 0.25
 """The time between two questions to every node whether it is ready."""
 
 
-def complaint(nodes: Sequence[SimulatedNode], arrived_at: Mapping[tuple[int, int], float], now: float) -> str | None:
+def complaint(
+    nodes: Sequence[SimulatedNode], sets: SetsInForce, arrived_at: Mapping[tuple[int, int], float], now: float
+) -> str | None:
     """A sentence about the first node that says it is ready and is not in touch; ``arrived_at`` is by (from, to)."""
     members = [node.number for node in nodes]
     for node in nodes:
@@ -34,6 +36,7 @@ def complaint(nodes: Sequence[SimulatedNode], arrived_at: Mapping[tuple[int, int
             return (
                 f"B41: node {me} says that it is ready, and nothing has passed between it and node {leader}, its leader"
             )
-        if (node.classic or leader == me) and not is_quorum(touched | {me}, members):
+        needs_quorum = (node.classic or leader == me) and sets.since(node) <= since
+        if needs_quorum and not sets.of(node).decides(touched | {me}):
             return f"B41: node {me} says that it is ready, and is in touch with {sorted(touched)} only"
     return None

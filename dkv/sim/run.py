@@ -95,7 +95,7 @@ def _begin(world: World) -> bool:
 
 def _must_meet(world: World, nodes: list[SimulatedNode]) -> bool:
     """Wait until each member has met every other: before that, a cluster needs them all."""
-    if not world.run_until(lambda: all(node.members_seen() for node in nodes), SETTLE_SECONDS):
+    if not world.run_until(lambda: all(map(world.invariants.may_vote, nodes)), SETTLE_SECONDS):
         world.violated("the members did not meet though nothing was wrong")
         return False
     return True
@@ -107,14 +107,17 @@ def _heal(world: World, random: Random) -> None:
     world.calm_down()
     for node in world.nodes:
         node.disk.faults.full, node.disk.faults.free_bytes = False, TOTAL_BYTES  # that of one keeps all from writes
-    whole = [node for node in world.nodes if not node.damaged]
+    if world.operators.acted and not _settle_members(world):
+        return
+    voters = [node for node in world.nodes if node.number in world.to_come[-1].voters]
+    whole = [node for node in voters if not node.damaged]
     if not _find_altered(world, whole):
         return
-    if not all(node.members_seen() for node in whole):
+    if not all(map(world.invariants.may_vote, whole)):
         _repair(world, whole)
         if not _must_meet(world, whole):
             return
-    size = random.randint(quorum_size(len(world.nodes)), len(whole)) if world.plan.strikes else len(whole)
+    size = random.randint(quorum_size(len(voters)), len(whole)) if world.plan.strikes else len(whole)
     healed = sorted(random.sample(whole, size), key=lambda node: node.number)
     world.note(0, "heal", " ".join(f"node {node.number}" for node in healed))
     away = [node for node in world.nodes if node not in healed]
@@ -125,10 +128,20 @@ def _heal(world: World, random: Random) -> None:
     _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
 
 
+def _settle_members(world: World) -> bool:
+    """Let changes that are under way come to their ends, with all nodes that are whole."""
+    _repair(world, [node for node in world.nodes if not node.damaged])
+    if not world.run(2 * world.plan.timings.request_seconds):
+        return False
+    chosen = world.invariants.chosen
+    return _must(world, lambda: chosen.members.sets[-1].from_slot <= chosen.through + 1, "a change never takes force")
+
+
 def _find_altered(world: World, whole: list[SimulatedNode]) -> bool:
     """A node whose state changed at rest must find that out by itself, as long as the others can compare theirs."""
-    altered = [node for node in world.nodes if node.disk.altered and node.up]
-    if altered and all(node.members_seen() for node in whole):
+    voters = world.to_come[-1].voters
+    altered = [node for node in world.nodes if node.disk.altered and node.up and node.number in voters]
+    if altered and all(map(world.invariants.may_vote, whole)):
         _repair(world, whole + altered)
         if not world.run_until(lambda: not any(node.up for node in altered), SETTLE_SECONDS):
             world.violated(f"B38: node {altered[0].number} has gone on with another state than the others")

@@ -9,17 +9,17 @@ from typing import Any, Protocol
 
 from dkv.actor import Actor, Address, Fenced, Note, NoteFields, Turn
 from dkv.client_events import Replies
-from dkv.configurations import Configurations, first_configurations, unpack_configurations
+from dkv.configurations import first_configurations, unpack_configurations
 from dkv.console.readiness import Readiness
 from dkv.host.host import Host
 from dkv.identity import Start
-from dkv.keys import APPLIED_THROUGH, CONFIGURATIONS, MEMBER, node_of, unpack_number
+from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, CONFIGURATIONS, MEMBER, node_of, unpack_number
 from dkv.kv.sessions import Bounds
-from dkv.net.acquaintances import Acquaintances, Objection, hello_of
-from dkv.net.mesh import LEAVING_SECONDS
+from dkv.net.acquaintances import Objection, hello_of
 from dkv.node.assembly import add_actors
 from dkv.routes import VOTES
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
+from dkv.sim.contacts import Contacts
 from dkv.sim.disk import Disk
 from dkv.sim.schedule import NodeClock, Schedule
 from dkv.sim.simulated_connection import Life
@@ -166,7 +166,7 @@ class SimulatedNode:
         self.mode = LEADER
         """The mode of its present life."""
         self._hello: Hello
-        self._acquaintances: Acquaintances
+        self._contacts: Contacts
         self.initialise()
         network.add(self)
 
@@ -180,6 +180,11 @@ class SimulatedNode:
     def classic(self) -> bool:
         """Whether its present life runs in classic mode."""
         return self.mode == CLASSIC
+
+    @property
+    def chosen_through(self) -> int:
+        """The slot up to which its disk holds the log, and knows it to be chosen."""
+        return unpack_number(self.disk.log.get(CHOSEN_THROUGH))
 
     # --- lives ---
 
@@ -210,8 +215,7 @@ class SimulatedNode:
         state = self.disk.states.current
         stored, applied = state.get(CONFIGURATIONS), unpack_number(state.get(APPLIED_THROUGH))
         held = first_configurations(self.first_members) if stored is None else unpack_configurations(stored)
-        self._acquaintances = Acquaintances(self._hello, held.known(applied) - {self.number}, known)
-        self._told_removed = False
+        self._contacts = Contacts(self._hello, known, self._hints, partial(self._network.peers_are, self.number))
         self.up = True
         self.clock = NodeClock(self._schedule, self.clock_rate)
         self.readiness = Readiness(self.number, self.request_seconds, self.clock.seconds, self.mode)
@@ -244,23 +248,14 @@ class SimulatedNode:
             self._bounds,
             self.mode,
             self._hints,
-            self._members_are,
+            self._contacts.members_are,
         )
         self.host.connect(_Link(self, self._network), self.port)
         self._network.began(self)
-        self._members_are(held, applied)
+        self._contacts.members_are(held, applied)
         self.watcher.started(self)
         self.host.start()
         self.disk.watch(self.number, self.clock, self.host, self._limits, self._timings, self._note)
-
-    def _members_are(self, held: Configurations, applied: int) -> None:
-        """The roster says who the members are. A node that was removed talks with nobody."""
-        known = held.known(applied)
-        peers = known if self.number in known else known | self._hints
-        if held.was_removed(self.number, applied) or self._told_removed:
-            peers = frozenset()
-        self._acquaintances.members_are(held, applied, peers - {self.number})
-        self._network.peers_are(self.number, peers - {self.number}, LEAVING_SECONDS)
 
     def _note(self, actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
         assert actor in event.by, f"{event.name} is noted by {actor}, which is not in the table"
@@ -310,11 +305,11 @@ class SimulatedNode:
 
     def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
         """Why it refuses the sender of ``hello``, by the mesh's rules."""
-        return self._acquaintances.objection(hello, target, living)
+        return self._contacts.acquaintances.objection(hello, target, living)
 
     def meet(self, hello: Hello) -> None:
         """It takes the sender for its peer."""
-        met = self._acquaintances.meet(hello)
+        met = self._contacts.acquaintances.meet(hello)
         if met is not None and self.up:
             self.host.peer_met(hello.node, met)
 
@@ -326,9 +321,7 @@ class SimulatedNode:
     def told_removed(self, slot: int) -> None:
         """A peer says that this node is no member any more."""
         if self.up:
-            self._told_removed = True
-            self._acquaintances.peers = frozenset()
-            self._network.peers_are(self.number, (), 0.0)
+            self._contacts.told_removed()
             self.host.removed(slot, ())
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
@@ -350,7 +343,7 @@ class SimulatedNode:
         """A message came in."""
         if self.up:
             if type(message) in VOTES:
-                self._acquaintances.heard(sender.node, message)
+                self._contacts.acquaintances.heard(sender.node, message)
             self.host.deliver(to_role, sender, message)
 
     def sending(self, to: Address, message: Any, size: int) -> bool:

@@ -20,6 +20,7 @@ from dkv.kv.growth import GROWS
 from dkv.messages import DiskSpace, Heartbeat, Submit
 from dkv.paxos import space
 from dkv.records import Batch, ShortDisk
+from dkv.sim.in_force import SetsInForce
 from dkv.sim.simulated_connection import Life
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.wire.codec import decode_entries
@@ -51,7 +52,8 @@ class _Life:
 class SpaceRules:
     """Hears of what nodes say and do, and calls ``violated(sentence)`` if the rule is broken."""
 
-    def __init__(self, violated: Callable[[str], None]) -> None:
+    def __init__(self, sets: SetsInForce, violated: Callable[[str], None]) -> None:
+        self._sets = sets
         self._violated = violated
         self._lives: dict[int, _Life] = {}
 
@@ -94,12 +96,12 @@ class SpaceRules:
                     heard.decisions.append(self._by_words(node, heard))
 
     def _by_words(self, node: SimulatedNode, heard: _Life) -> Disks:
-        """What follows from the words that still count."""
-        now = node.clock.seconds()
+        """What follows from the words that still count: those of voters."""
+        now, voters = node.clock.seconds(), self._sets.of(node).voters
         return tuple(
             ShortDisk(number, word.free_bytes, word.wanted_bytes)
             for number, (word, at) in sorted(heard.words.items())
-            if word.short and now - at < space.WORD_SECONDS
+            if number in voters and word.short and now - at < space.WORD_SECONDS
         )
 
     def _check_told(self, node: SimulatedNode, heard: _Life, disks: Disks) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 from random import Random
+from sys import maxsize
 from typing import Any, TextIO
 
 from dkv import noted
 from dkv.actor import Address, Fenced, Note
 from dkv.ballot import Ballot
 from dkv.client_events import Replies
+from dkv.configurations import Configuration
 from dkv.settings import CLASSIC, LEADER, MODES
 from dkv.sim.clone import Clone, Unwatched
 from dkv.sim.crowd import Crowd
 from dkv.sim.disk import DiskCopy
 from dkv.sim.fault_injector import FaultInjector
+from dkv.sim.in_force import SetsInForce
 from dkv.sim.invariants import Invariants
 from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, draw
 from dkv.sim.readiness_rule import LOOK_SECONDS, complaint
@@ -101,7 +104,8 @@ class World:
         members = tuple(range(1, size + 1))
         self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
         self._states = StateRules(self.invariants.chosen, self.violated)
-        self.space = SpaceRules(self.violated)
+        self.sets = SetsInForce(self.invariants.chosen, self.schedule, self.violated)
+        self.space = SpaceRules(self.sets, self.violated)
         self.network = SimulatedNetwork(
             self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
         )
@@ -128,9 +132,11 @@ class World:
             self.invariants.wiped,
             self.invariants.set_back,
             self._clone,
+            self._may_damage,
         )
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
+        self.operators = self.faults.operators(self.invariants.chosen, self._join)
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def node(self, number: int) -> SimulatedNode:
@@ -141,7 +147,9 @@ class World:
         """A generator of its own for each part, so that one more draw in one part leaves the others unchanged."""
         return Random(f"{self.seed}/{name}")
 
-    def _node(self, number: int, members: tuple[int, ...], clone: Clone | None = None) -> SimulatedNode:
+    def _node(
+        self, number: int, members: tuple[int, ...], clone: Clone | None = None, hints: Collection[int] = ()
+    ) -> SimulatedNode:
         node = SimulatedNode(
             number,
             members,
@@ -154,13 +162,49 @@ class World:
             self.plan.bounds,
             self.mode.of_next_life,
             self if clone is None else Unwatched(self.note, self.violated),
+            hints,
         )
         node.clock_rate = self.plan.clock_rates[number]
         return node
 
+    def _join(self) -> SimulatedNode:
+        """An operator sets up a node with an id that nobody had. No member knows it yet."""
+        first = self.nodes[0].first_members
+        number = self.nodes[-1].number + self.random.choice((1, 1, 2))
+        self.plan.clock_rates[number] = self.random.choice((1.0, self.random.uniform(0.9, 1.1)))
+        self.invariants.joined(number)
+        node = self._node(number, first, hints=self.members)
+        self.nodes.append(node)
+        node.start()
+        return node
+
+    @property
+    def to_come(self) -> list[Configuration]:
+        """The sets that decide the slots to come: the one in force, and one that is pending."""
+        chosen = self.invariants.chosen
+        return chosen.members.configs(chosen.through + 1, maxsize)
+
+    @property
+    def members(self) -> frozenset[int]:
+        """Everyone in these sets."""
+        return frozenset().union(*(each.members for each in self.to_come))
+
+    def _may_damage(self, node: SimulatedNode) -> bool:
+        """Only copies of a minority, and none before all members are known by their directories: else no cluster
+        could cope. Nor of one that has left: the new members may still need what it holds."""
+        damaged = {each.number for each in self.nodes if each.damaged}
+        members = [each for each in self.nodes if each.number in self.members]
+        met = all(each.damaged or self.invariants.may_vote(each) for each in members)
+        few = all(
+            len(each.voters & damaged) < (len(each.voters) - 1) // 2
+            for each in self.to_come
+            if node.number in each.voters
+        )
+        return met and few and node in members and not node.damaged and not self.operators.busy
+
     def _clone(self, node: SimulatedNode, copy: DiskCopy) -> None:
         clone = Clone(self.network, self.violated)
-        clone.start(self._node(node.number, tuple(each.number for each in self.nodes), clone), copy)
+        clone.start(self._node(node.number, node.first_members, clone), copy)
 
     def _commit_seconds(self, number: int) -> float:
         random, plan = self._disk_random, self.plan
@@ -254,6 +298,7 @@ class World:
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message."""
         self.invariants.delivered(node, role, sender, message)
+        self.sets.delivered(node, role, message)
         self.space.delivered(node, role, sender, message)
         through = self.invariants.acknowledged_through
         if through > self._acknowledged[-1][0]:
@@ -296,7 +341,7 @@ class World:
         self.faults.reached(node, "durable")
 
     def _look_who_is_ready(self) -> None:
-        sentence = complaint(self.nodes, self.network.arrived_at, self.schedule.now)
+        sentence = complaint(self.nodes, self.sets, self.network.arrived_at, self.schedule.now)
         if sentence is not None:
             self.violated(sentence)
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)

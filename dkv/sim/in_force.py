@@ -1,0 +1,42 @@
+"""The set of members that each node goes by: what its learner tells its other actors, and whether that is so (I9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dkv.actor import ELECTOR
+from dkv.configurations import Configuration
+from dkv.events import MembersAre
+from dkv.sim.chosen import Chosen
+from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_connection import Life
+from dkv.sim.simulated_node import SimulatedNode
+
+
+class SetsInForce:
+    """Hears of messages, and calls ``violated(sentence)`` if a node is told of another set than the log makes."""
+
+    def __init__(self, chosen: Chosen, schedule: Schedule, violated: Callable[[str], None]) -> None:
+        self._chosen = chosen
+        self._schedule = schedule
+        self._violated = violated
+        self._sets: dict[Life, tuple[Configuration, float]] = {}
+
+    def delivered(self, node: SimulatedNode, role: str, message: Any) -> None:
+        """An actor is about to handle a message."""
+        if role != ELECTOR or not isinstance(message, MembersAre) or node.damaged:
+            return
+        applied, told = message.applied, message.configurations.in_force(message.applied)
+        if applied > self._chosen.through or told != self._chosen.config(applied + 1):
+            self._violated(f"I9: node {node.number} takes {sorted(told.voters)} for the voters of slot {applied + 1}")
+        elif told != self.of(node):
+            self._sets[node.life] = told, self._schedule.now
+
+    def of(self, node: SimulatedNode) -> Configuration:
+        """The set that decides the next slot of a node, as the node was told; a life begins with the first set."""
+        return self._sets.get(node.life, (self._chosen.members.sets[0], 0.0))[0]
+
+    def since(self, node: SimulatedNode) -> float:
+        """When it was told of that set, in simulated seconds."""
+        return self._sets.get(node.life, (None, 0.0))[1]

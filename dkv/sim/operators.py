@@ -1,0 +1,139 @@
+"""Operators who change the members: nodes join, are promoted, replaced and removed, one at a time or all at once.
+
+A change is an entry of the log. It is proposed at some node, as a client's write, and again at another one until the
+log has taken it or another change. Operators do what ``dkv member`` checks: new voters run and have nearly caught up,
+and a quorum of them is well. What they do not wait for is a quiet moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dkv import configurations
+from dkv.client_events import Requests
+from dkv.kv.commands import MEMBERS
+from dkv.records import Entry
+from dkv.sim.aim import Aim
+from dkv.sim.chosen import Chosen
+from dkv.sim.crowd import Crowd
+from dkv.sim.member_rules import ADD, NAME, PROMOTE, REMOVE
+from dkv.sim.simulated_node import SimulatedNode
+
+NODES_MAX = 10
+"""So many nodes there are in a run at most, those that have left among them."""
+
+TRIES_MAX = 8
+RETRY_SECONDS = (0.2, 1.0, 2.5)
+
+ENTRY_BYTES = 90
+"""The size of the request on the wire, as far as a gateway's limits go by it."""
+
+
+class Operators:
+    """Change the members that ``chosen`` counts by. ``join()`` makes a node that is no member yet, if it may."""
+
+    def __init__(
+        self,
+        aim: Aim,
+        chosen: Chosen,
+        crowd: Crowd,
+        join: Callable[[], SimulatedNode],
+        may_join: Callable[[], bool],
+        note: Callable[[int, str, str], None],
+    ) -> None:
+        self.strikes: dict[str, Callable[[SimulatedNode], None]] = {
+            "join": self._join,
+            "leave": self._leave,
+            "promote": self._promote,
+            "replace": self._replace,
+            "replace-all": self._replace_all,
+        }
+        self.busy = False
+        """Whether a change is under way that the log has neither taken nor passed by."""
+        self.acted = False
+        """Whether there was ever a change, or an attempt."""
+        self._aim = aim
+        self._random = aim.random
+        self._chosen = chosen
+        self._crowd = crowd
+        self._make_node = join
+        self._may_join = may_join
+        self._note = note
+        self._first = {node.number: node.incarnation for node in aim.nodes}
+
+    # --- strikes ---
+
+    def _join(self, node: SimulatedNode) -> None:
+        """One new node or a few become standbys."""
+        count = min(self._random.choice((1, 1, 2, 3)), NODES_MAX - len(self._aim.nodes))
+        if self.busy or count < 1 or not self._may_join():
+            return
+        joiners = [self._make_node() for _ in range(count)]
+        self._change([[ADD, each.number, each.incarnation, b"", b""] for each in joiners])
+
+    def _promote(self, node: SimulatedNode) -> None:
+        """A standby becomes a voter."""
+        ready = self._ready()
+        if ready:
+            self._change([[PROMOTE, self._random.choice(ready)]])
+
+    def _leave(self, node: SimulatedNode) -> None:
+        """A member leaves, whatever its state."""
+        members = self._chosen.members.sets[-1].members
+        if len(members) > 1:
+            self._change([[REMOVE, node.number if node.number in members else self._random.choice(sorted(members))]])
+
+    def _replace(self, node: SimulatedNode) -> None:
+        """A standby takes the place of a voter, by one entry."""
+        ready, voters = self._ready(), self._chosen.members.sets[-1].voters
+        if ready:
+            old = node.number if node.number in voters else self._random.choice(sorted(voters))
+            self._change([[REMOVE, old], [PROMOTE, self._random.choice(ready)]])
+
+    def _replace_all(self, node: SimulatedNode) -> None:
+        """All standbys that are near take the place of all voters: no node is in both sets."""
+        ready, voters = self._ready(), self._chosen.members.sets[-1].voters
+        if ready:
+            leaving: list[Entry] = [[REMOVE, each] for each in sorted(voters)]
+            coming: list[Entry] = [[PROMOTE, each] for each in ready]
+            self._change(leaving + coming)
+
+    def _ready(self) -> list[int]:
+        """The standbys that run and have nearly caught up."""
+        standbys = [each for each in self._aim.nodes if each.number in self._chosen.members.sets[-1].standbys]
+        near = self._chosen.through - configurations.ALPHA
+        return [each.number for each in standbys if each.up and not each.damaged and each.chosen_through >= near]
+
+    # --- changes ---
+
+    def _change(self, operations: list[Entry]) -> None:
+        """Have the log changed so, unless a change is under way or the voters that it leads to would be too few."""
+        if not self.busy and self._is_well(operations):
+            self.busy = self.acted = True
+            self._propose(operations, self._chosen.members.sets[-1].slot, TRIES_MAX)
+
+    def _is_well(self, operations: list[Entry]) -> bool:
+        """Whether a quorum of the voters that there would be has whole disks and runs."""
+        leaving = {each[1] for each in operations if each[0] == REMOVE}
+        coming = {each[1] for each in operations if each[0] == PROMOTE}
+        voters = (self._chosen.members.sets[-1].voters | coming) - leaving
+        well = [each for each in self._aim.nodes if each.number in voters and each.up and not each.damaged]
+        return len(well) > len(voters) // 2
+
+    def _propose(self, operations: list[Entry], base: int, tries: int) -> None:
+        """Ask some node, and another one later, as long as no change has taken the place of this one."""
+        newest = self._chosen.members.sets[-1]
+        if newest.slot != base or not tries:
+            self.busy = False
+            return
+        nodes = [each for each in self._aim.nodes if each.up and each.number in newest.members]
+        if nodes:
+            node = self._aim.victim(0.5)
+            node = node if node in nodes else self._random.choice(nodes)
+            unnamed = newest.members - self._chosen.members.records.keys()
+            names: list[Entry] = [[NAME, each, self._first[each]] for each in sorted(unnamed)]
+            entry: Entry = [MEMBERS, base, *names, *operations]
+            self._note(node.number, "change", " ".join(map(str, entry)))
+            self._crowd.made += 1
+            node.run(node.port.take, Requests(self._crowd.made, [entry], 1, 0, ENTRY_BYTES))
+        self._aim.later(self._random.choice(RETRY_SECONDS), self._propose, operations, base, tries - 1)
