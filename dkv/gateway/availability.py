@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dkv import noted
 from dkv.actor import Turn
+from dkv.gateway.belonging import Belonging
 from dkv.replies import Error
 from dkv.settings import Timings
 
@@ -20,7 +21,8 @@ PASSED_READ = Error("TRYAGAIN this node was behind and got a snapshot in place o
 class Availability:
     """What the gateway has heard of its own node and of the others; ``classic`` says that nobody leads."""
 
-    def __init__(self, timings: Timings, classic: bool) -> None:
+    def __init__(self, timings: Timings, classic: bool, belonging: Belonging) -> None:
+        self._belonging = belonging
         self.loading = True
         """The log is still being replayed."""
         self.leader_known = False
@@ -38,15 +40,22 @@ class Availability:
     @property
     def refusal(self) -> Error:
         """The answer to a request that has no number and waited too long."""
+        if self._belonging.refusal is not None:
+            return self._belonging.refusal
         if self._cluster_is_down():
             return Error("CLUSTERDOWN no majority of the nodes is reachable; the request was not applied")
         waited = f"no {self._wanted} answered within {self._request_seconds:g} s"
         return Error(f"TRYAGAIN {waited}; the request was not applied, retry")
 
     def refusal_at_once(self, now: float) -> Error | None:
-        """Why a request need not even wait: this node is loading, or no quorum was heard for a whole timeout."""
+        """Why a request need not even wait: this node is loading, or is no member, or has heard no quorum for long.
+
+        That is as long as a request waits.
+        """
         if self.loading:
             return LOADING
+        if self._belonging.refusal is not None:
+            return self._belonging.refusal
         if self._cluster_is_down() and now - (self.quorum_lost_at or 0.0) >= self._request_seconds:
             return self.refusal
         return None

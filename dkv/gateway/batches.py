@@ -1,7 +1,7 @@
 """The batches of one node that have a number and were not applied here yet.
 
 A number stands for its bytes for ever: a numbered batch is never changed and never given up, since it may be chosen at
-any time, and every later batch of this node waits for it (B28).
+any time, and every later batch of this node waits for it (B28). Only a node that was removed gives its batches up.
 """
 
 from __future__ import annotations
@@ -82,6 +82,10 @@ class Batches:
         while self.outstanding and self.outstanding[0].batch.seq <= seq:
             passed.append(self.outstanding.popleft())
         return passed
+
+    def give_up(self) -> None:
+        """This node was removed: what is under way never takes effect here, and nothing gets a number any more."""
+        self.outstanding.clear()
 
     def is_applied(self, seq: int) -> bool:
         """Whether number ``seq``, or any that was never given, is under way no more."""

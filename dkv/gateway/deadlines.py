@@ -2,11 +2,14 @@
 
 A request that has no number yet is refused: it has no effect, then or later. One that has a number is answered
 UNCERTAIN, since it may be chosen at any time. Its batch stays and is sent again (B28).
+
+Once a node is no member any more nothing waits on: no further batch of it ever takes effect.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
 from dkv.actor import Turn
 from dkv.gateway.availability import Availability, note_refusal
@@ -14,6 +17,7 @@ from dkv.gateway.batches import Batches
 from dkv.gateway.lanes import Lanes
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run
+from dkv.replies import Error
 
 DEADLINES_PER_TIMEOUT = 20
 """How often in ``request_seconds`` all that waits is looked through: a request may wait so much longer."""
@@ -46,8 +50,17 @@ class Deadlines:
 
     def expire(self, turn: Turn) -> None:
         """Answer what has waited too long, oldest first."""
-        expired = turn.now - self._seconds
-        self._expire_numbered(turn, expired)
+        self._expire(turn, turn.now - self._seconds, self._availability.uncertain)
+
+    def dismiss(self, turn: Turn, numbered: Error) -> None:
+        """This node is no member any more: answer all that waits, writes that have a number with ``numbered``."""
+        self._expire(turn, inf, numbered)
+        while self._lanes.to_log or self._reads.waiting:  # they had stalled, and an answer has let them go their way
+            self._expire(turn, inf, numbered)
+        self._batches.give_up()
+
+    def _expire(self, turn: Turn, expired: float, uncertain: Error) -> None:
+        self._expire_numbered(turn, expired, uncertain)
         for run in self._reads.under_way():
             if run.arrived <= expired:
                 self._refuse(turn, run)
@@ -56,9 +69,9 @@ class Deadlines:
         # The log comes last: writes that had stalled behind those reads have just joined it.
         self._expire_waiting(turn, self._lanes.to_log, expired)
 
-    def _expire_numbered(self, turn: Turn, expired: float) -> None:
+    def _expire_numbered(self, turn: Turn, expired: float, uncertain: Error) -> None:
         """What is in a batch: a write may take effect, now or later; a read has no effect and is refused."""
-        refusal, uncertain = self._availability.refusal, self._availability.uncertain
+        refusal = self._availability.refusal
         for outstanding in self._batches.outstanding:
             for run in outstanding.runs:
                 if run.arrived <= expired:

@@ -31,9 +31,11 @@ from dkv.client_events import (
     RepliesUnread,
     ShortOfSpace,
 )
-from dkv.events import Flush, PeerUp, TimerFired
+from dkv.configurations import Configurations
+from dkv.events import Flush, MembersAre, PeerUp, RemovalTold, TimerFired
 from dkv.gateway.availability import PASSED_READ, PASSED_WRITE, Availability, note_refusal
 from dkv.gateway.batches import Batches
+from dkv.gateway.belonging import Belonging
 from dkv.gateway.deadlines import Deadlines
 from dkv.gateway.gathering import GATHERED_BYTES_MAX, LULL_SECONDS, Gathering
 from dkv.gateway.lanes import Lanes
@@ -59,6 +61,8 @@ GatewayMessage = (
     | LeaderIs
     | QuorumHeard
     | Replayed
+    | MembersAre
+    | RemovalTold
     | ShortOfSpace
     | PeerUp
     | TimerFired
@@ -71,12 +75,14 @@ RESEND_SECONDS = 1.0
 class Gateway:
     """The gateway of the node that ``identity`` names; ``encode`` turns entries into a batch's blob.
 
-    ``classic`` says that no leader answers for barriers.
+    ``configurations`` are the sets of members as the state on disk has them. ``classic`` says that no leader answers
+    for barriers.
     """
 
     def __init__(
         self,
         identity: Identity,
+        configurations: Configurations,
         limits: Limits,
         timings: Timings,
         encode: Callable[[list[Entry]], bytes],
@@ -89,7 +95,8 @@ class Gateway:
             Address(identity.node, role) for role in (GATEWAY, LEARNER, CLIENTS)
         )
         self._leader: Address | None = None
-        self._availability = Availability(timings, classic)
+        self._belonging = Belonging(identity.node, configurations)
+        self._availability = Availability(timings, classic, self._belonging)
         self._gathering = Gathering()
         self._reads = Reads()
         self._lanes = Lanes(self._reads)
@@ -130,6 +137,8 @@ class Gateway:
                 self._availability.quorum_lost_at = None if message.heard else turn.now
             case Replayed():  # requests are refused until then: a replay may take long
                 self._availability.loading = False
+            case MembersAre() | RemovalTold():
+                self._on_members(turn, message)
             case RepliesUnread():
                 self._on_replies_unread(turn, message)
             case ShortOfSpace():
@@ -194,8 +203,11 @@ class Gateway:
     # --- writes ---
 
     def _number_batches(self, turn: Turn) -> None:
-        """Number what waits, only while a leader is known: until then it can still be refused with certainty."""
-        while self._leader is not None and self._lanes.to_log:
+        """Number what waits, only while a leader is known: until then it can still be refused with certainty.
+
+        Nor is anything numbered on a node that is no member (``belonging.py``).
+        """
+        while self._leader is not None and self._lanes.to_log and self._belonging.refusal is None:
             to_log = self._lanes.to_log
             if not self._batches.may_number(to_log):
                 return
@@ -264,7 +276,7 @@ class Gateway:
 
     def _ask_barrier(self, turn: Turn) -> None:
         """One request for all reads that have arrived since the last one; the newest stands for all before it."""
-        if self._leader is None or (self._classic and self._batches.are_many):
+        if self._leader is None or self._belonging.refusal is not None or (self._classic and self._batches.are_many):
             return
         number = self._reads.ask()
         if number and self._classic:
@@ -302,6 +314,18 @@ class Gateway:
         """Clients leave too many replies unread, so that no more reads are evaluated; or no longer too many."""
         self._replies_full = message.full
         self._read_next(turn)
+        self._flush_soon(turn)
+
+    # --- members ---
+
+    def _on_members(self, turn: Turn, message: MembersAre | RemovalTold) -> None:
+        """This node may have become a member, or be none any more: if its own log says so, all that waits is answered.
+
+        The results of its batches came before this message, so those that are left never take effect.
+        """
+        self._belonging.hear(message)
+        if self._belonging.has_left:
+            self._deadlines.dismiss(turn, self._belonging.end_of_writes or PASSED_WRITE)
         self._flush_soon(turn)
 
     # --- leaders ---

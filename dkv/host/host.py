@@ -143,7 +143,8 @@ class Host:
 
     def removed(self, slot: int, addresses: tuple[str, ...]) -> None:
         """A member says that this node is none any more."""
-        self.deliver(ROSTER, Address(self._node, HOST), RemovalTold(slot, addresses))
+        for role in (ROSTER, GATEWAY):
+            self.deliver(role, Address(self._node, HOST), RemovalTold(slot, addresses))
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""

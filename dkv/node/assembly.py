@@ -78,6 +78,6 @@ def add_actors(
     add(DONOR, SnapshotDonor(node, configurations, limits, timings))
     add(RECEIVER, SnapshotReceiver(identity, configurations, limits, timings, hints))
     add(CHECKER, StateChecker(node, configurations, limits, timings))
-    add(GATEWAY, Gateway(identity, limits, timings, encode_entries, classic))
+    add(GATEWAY, Gateway(identity, configurations, limits, timings, encode_entries, classic))
     add(ROSTER, Roster(node, tell_members))
     add(CLIENTS, clients)

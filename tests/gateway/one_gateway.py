@@ -19,6 +19,7 @@ from dkv.client_events import (
     Replies,
     Requests,
 )
+from dkv.configurations import Configurations, first_configurations
 from dkv.events import Flush, PeerUp, TimerFired
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
@@ -31,6 +32,7 @@ from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn, inject
 
 IDENTITY = Identity("test", 1, 77, 3)
+FIRST = first_configurations((1, 2, 3))
 NODE_2, NODE_3 = Address(2, PROPOSER), Address(3, PROPOSER)
 SIZE = 100  # what a request is said to have taken on the wire
 
@@ -76,11 +78,17 @@ def word(reply: Any) -> str:
 class OneGateway:
     """The gateway of node 1 in its third boot. What it sends lands in the lists here, by kind."""
 
-    def __init__(self, limits: Limits | None = None, ready: bool = True, classic: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        ready: bool = True,
+        classic: bool = False,
+        first: Configurations = FIRST,
+    ) -> None:
         self.limits = replace(limits or Limits(), batches_overtaking_bytes_min=1)
         self.timings = Timings()
         self.turn = FakeTurn()
-        self.gateway = Gateway(IDENTITY, self.limits, self.timings, encode_entries, classic)
+        self.gateway = Gateway(IDENTITY, first, self.limits, self.timings, encode_entries, classic)
         self.gateway.start(self.turn)
         self.submits: list[tuple[Address, Batch]] = []
         self.barrier_requests: list[tuple[Address, BarrierRequest]] = []

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.configurations import first_configurations
 from dkv.gateway.availability import LOADING, Availability
+from dkv.gateway.belonging import Belonging
 from dkv.settings import Timings
 
 TIMINGS = Timings(request_seconds=4)
+MEMBER = Belonging(1, first_configurations((1, 2, 3)))
 
 
 class AvailabilityTests(SynchronousTestCase):
     """Whoever is told TRYAGAIN for ever, or CLUSTERDOWN during an election, gives up too late or too soon."""
 
     def setUp(self) -> None:
-        self.availability = Availability(TIMINGS, classic=False)
+        self.availability = Availability(TIMINGS, False, MEMBER)
         self.availability.loading = False
 
     def word(self) -> str:
@@ -50,5 +53,5 @@ class AvailabilityTests(SynchronousTestCase):
     def test_the_texts_say_what_to_do(self) -> None:
         """In classic mode there is no leader to wait for."""
         self.assertIn("no leader answered within 4 s; the request was not applied", self.availability.refusal.text)
-        self.assertIn("no majority answered", Availability(TIMINGS, classic=True).refusal.text)
+        self.assertIn("no majority answered", Availability(TIMINGS, True, MEMBER).refusal.text)
         self.assertIn("within 4 s: it may or may not take effect", self.availability.uncertain.text)
