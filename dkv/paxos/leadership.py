@@ -69,8 +69,7 @@ class Leadership:
         self._everyone = tuple(sorted(members.all))
         self._timings = timings
         self._slot_bytes_max = slot_bytes_max(limits)
-        window_slots_max = min(limits.window_slots_max, configurations.ALPHA)
-        self._window = Window(base, node, window_slots_max, limits.window_bytes_max)
+        self._window = Window(base, node, limits.window_slots_max, limits.window_bytes_max)
         self._reported_through = base  # which slot the learner is asked to apply before it reports the origins
         self._fill_through = 0  # up to where no-ops are proposed, so that a set takes force
         # The next slot beyond which the learner is asked how far it has come.
@@ -231,7 +230,7 @@ class Leadership:
         if self._window.accepted(sender.node, message.slot):
             self._flush_soon(turn)
             if self._promised.kept:
-                self._promised.count(self._window.chosen_through, self._window.next_slot)
+                self._promised.count(self._window.chosen_through)
                 self._allow()
 
     def _announce(self, turn: Turn, nodes: Iterable[int]) -> None:
@@ -316,7 +315,7 @@ class Leadership:
     def on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
         """A Promise has come after the quorum with which this lead began."""
         if self._promised.lacking:
-            self._promised.add(sender.node, message, self._window.chosen_through, self._window.next_slot)
+            self._promised.add(sender.node, message, self._window.chosen_through)
             self._allow()
             self._flush_soon(turn)
 

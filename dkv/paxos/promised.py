@@ -28,14 +28,14 @@ class Promised:
         self.kept = False
         self._tally = tally
         self._counted: set[int] = set()
-        self.count(base, base + 1)
+        self.count(base)
 
-    def add(self, node: int, promise: Promise, chosen_through: int, next_slot: int) -> None:
+    def add(self, node: int, promise: Promise, chosen_through: int) -> None:
         """Take a late Promise of a member."""
         self._tally.add(node, promise)
-        self.count(chosen_through, next_slot)
+        self.count(chosen_through)
 
-    def count(self, chosen_through: int, next_slot: int) -> None:
+    def count(self, chosen_through: int) -> None:
         """Count the Promises that report nothing as chosen above the lead's own count, ``chosen_through``.
 
         What they report counts for the slots that are not proposed yet. The others know a slot to be chosen that the
@@ -47,7 +47,7 @@ class Promised:
                 self.kept = True
                 continue
             self._counted.add(node)
-            self.found.add(self._tally.records(node), next_slot)
+            self.found.add(self._tally.records(node))
 
     def allowed_through(self, members: KnownMembers, next_slot: int) -> int:
         """The last slot that may be proposed, if ``next_slot`` is the next one.

@@ -267,7 +267,6 @@ class AppliedTests(Changing):
 
     def test_a_leader_far_behind_its_learner(self) -> None:
         """The sets of its slots are forgotten: it cannot count, and must not raise."""
-        self.lead()
         kept = Configurations((Configuration(20, 24, frozenset((1, 2, 3))),), (), 5)
         self.lead(*((slot, SlotRecord(BEFORE, NOOP)) for slot in range(1, 50)))
         self.assertIn((here(ELECTOR), Stopped(FIRST, FIRST, True)), self.members_are(30, kept))
