@@ -51,7 +51,6 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.pace.PROGRESS_SECONDS": (0.1, 1.0),
     "dkv.paxos.pace.SHRINK_PER_SECOND": (0.1, 0.99),
     "dkv.paxos.pace.SLOT_SECONDS_MAX": (0.001, 0.2),
-    "dkv.paxos.pace.STANDBY_SECONDS": (0.5, 5.0),
     "dkv.paxos.tail.BLOCKS": (1, 4),
     "dkv.paxos.tail.HELD_TIMES": (1, 2),
     "dkv.paxos.backoff.BACKOFF_MAX": (1, 3),
