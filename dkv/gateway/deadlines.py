@@ -55,8 +55,6 @@ class Deadlines:
     def dismiss(self, turn: Turn, numbered: Error) -> None:
         """This node is no member any more: answer all that waits, writes that have a number with ``numbered``."""
         self._expire(turn, inf, numbered)
-        while self._lanes.to_log or self._reads.waiting:  # they had stalled, and an answer has let them go their way
-            self._expire(turn, inf, numbered)
         self._batches.give_up()
 
     def _expire(self, turn: Turn, expired: float, uncertain: Error) -> None:

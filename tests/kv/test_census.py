@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.configurations import first_configurations
-from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, DIGEST, RECORD, STATE, pack_number
+from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, CONFIGURATIONS, DIGEST, RECORD, STATE, pack_number
 from dkv.kv.census import Census, StateDamaged
 from dkv.kv.commands import DELETE, IDMP, MEMBERS, PUT
 from dkv.kv.machine import Machine
@@ -69,7 +69,10 @@ class CensusTests(SynchronousTestCase):
     def test_change_from_the_future(self) -> None:
         """A value that is newer than the state cannot be of this state."""
         state = a_state() | {APPLIED_THROUGH: pack_number(2)}
-        self.assertIn("slot 3 has changed something", str(self.assertRaises(StateDamaged, self.census, state)))
+        text = "slot 3 has changed something"
+        self.assertIn(text, str(self.assertRaises(StateDamaged, self.census, state)))
+        members_alone = {key: state[key] for key in (APPLIED_THROUGH, CONFIGURATIONS)}
+        self.assertIn(text, str(self.assertRaises(StateDamaged, self.census, members_alone)))
 
     def test_lost_answer(self) -> None:
         """Without its answer a write with a token would happen twice."""

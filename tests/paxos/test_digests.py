@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import LEARNER, Address, Fenced
-from dkv.configurations import first_configurations
+from dkv.configurations import Configuration, Configurations, first_configurations
+from dkv.events import MembersAre
 from dkv.keys import DIGEST
 from dkv.paxos import digests
 from dkv.paxos.digests import Digests
@@ -79,8 +80,15 @@ class OneNode(SynchronousTestCase):
     def begin(self, stored: dict[bytes, bytes], through: int, node: int = 1) -> None:
         """A life on what is stored."""
         self.turn = FakeTurn(stored=stored)
-        self.digests = Digests(KnownMembers(node, first_configurations(self.members)), 0.2)
+        self.known = KnownMembers(node, first_configurations(self.members))
+        self.digests = Digests(self.known, 0.2)
         self.digests.start(self.turn, through)
+
+    def change(self, voters: tuple[int, ...], standbys: tuple[int, ...]) -> None:
+        """Another set is in force."""
+        changed = Configuration(1, 2, frozenset(voters), frozenset(standbys))
+        sets = (*first_configurations(self.members).sets, changed)
+        self.known.update(MembersAre(Configurations(sets, (), 5), 5))
 
     def apply(self, letters: str) -> None:
         """The next slots, all in one turn."""
@@ -173,6 +181,23 @@ class CompareTests(OneNode):
         self.apply("a")
         self.hear(2, "X")
         self.assertEqual(self.differing(), [2])
+
+    def test_b38_a_single_voter(self) -> None:
+        """A cluster that was shrunk to one voter, which is the bad replica: its standbys do not give up for it."""
+        self.change(voters=(2,), standbys=(1, 3))
+        self.apply("abc")
+        self.hear(2, "aXc")
+        self.assertEqual(self.differing(), [2])
+
+    def test_members_come_and_go(self) -> None:
+        """A removed node says nothing that counts, and a standby nothing that fences."""
+        self.change(voters=(1, 3, 4), standbys=(5,))
+        self.apply("abc")
+        for node in (2, 5, 3):
+            self.hear(node, "aXc")
+        self.assertEqual(self.differing(), [5, 3])
+        with self.assertRaisesRegex(Fenced, "what nodes 3, 4, 5 applied"):
+            self.hear(4, "aXc")
 
     def test_in_one_turn_with_many_slots(self) -> None:
         """A node that catches up passes the slot that was spoken of; it must not overlook it."""
