@@ -23,7 +23,7 @@ from dkv.cli.output import Failure, Status, complain, one_line, say
 from dkv.cli.types import DAY_SECONDS, MOST, Number, PathName, Seconds, Whole, shown
 from dkv.settings import LEADER, MODES
 from dkv.sim.picture.picture import picture
-from dkv.sim.plan import FAULTS, OF_OPERATORS
+from dkv.sim.plan import BY_NAME, FAULTS, OF_OPERATORS
 from dkv.sim.run import Outcome, run
 from dkv.sim.world import MIXED
 
@@ -60,7 +60,7 @@ def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[s
     if value in ("all", "none"):
         return frozenset(FAULTS if value == "all" else ())
     names = frozenset(name.strip() for name in value.split(","))
-    known = (*FAULTS, *OF_OPERATORS)
+    known = (*FAULTS, *OF_OPERATORS, *BY_NAME)
     unknown = sorted(names.difference(known))
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is no fault; they are all, none, or of {', '.join(known)}")

@@ -19,6 +19,7 @@ from dkv.sim.operators import Operators
 from dkv.sim.plan import Plan
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.sim.takeovers import TakeOvers
 from dkv.sim.wires import Wires
 
 MOMENTS = ("now", "sending", "voting", "committing", "durable")
@@ -66,6 +67,7 @@ class FaultInjector:
         self._nodes = nodes
         self._aim = Aim(schedule, random, nodes, leading)
         self._cuts = Cuts(self._aim, wires, plan.weather.delay)
+        self._take_overs = TakeOvers(self._aim, note)
         self._crowd = crowd
         self._note = note
         self._lost = lost
@@ -88,6 +90,7 @@ class FaultInjector:
             "stuck-disk": self._stick,
             "write-error": self._break,
             **self._cuts.strikes,
+            **self._take_overs.strikes,
             **Gaps(self._aim, wires, plan.weather.delay, note).strikes,
             **self._copies.strikes,
         }
@@ -136,6 +139,7 @@ class FaultInjector:
             if node.up and isinstance(message, Accepted | Promise | AcceptedSlot | PromiseSlot):
                 self.reached(node, "voting")
         self._cuts.sending(node, to, message)
+        self._take_overs.sending(node, to, message)
 
     def _crash(self, node: SimulatedNode, how: str = KILL) -> None:
         """Crash a node at some moment; mostly one with a write under way."""

@@ -47,9 +47,14 @@ FAULTS = (
 OF_OPERATORS = ("join", "leave", "promote", "replace", "replace-all")
 """Changes of members. They strike beside the faults."""
 
+BY_NAME = ("hand-over", "late-take-over")
+"""Strikes that are no faults, and are played only where they are named: the plans of all seeds stay as they are."""
+
 WEATHER = frozenset(("delay", "loss", "past-life", "repeat"))
 
-BETWEEN_NODES = frozenset(("contest", "flap", "gap", "laggard", "lossy-link", "one-sided", "partition", "rotation"))
+BETWEEN_NODES = frozenset(
+    (*BY_NAME, "contest", "flap", "gap", "laggard", "lossy-link", "one-sided", "partition", "rotation")
+)
 """The faults that need more than one node."""
 
 OF_CLASSIC_MODE = frozenset(("gap",))
@@ -59,6 +64,7 @@ RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error"
 RARE |= {"altered-state": 0.3, "one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
 CHANGES = {"join": 2.0, "leave": 0.7, "promote": 2.0, "replace": 2.0, "replace-all": 0.7}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "gap": 3.0, "rotation": 2.0, "lossy-link": 2.0}
+FREQUENT |= {"hand-over": 3.0}
 
 
 ENCODING_BYTES = 512
@@ -107,6 +113,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
     changes = {name: CHANGES[name] for name in OF_OPERATORS if name in faults}
+    enabled += [name for name in BY_NAME if name in faults]
     habits = draw_habits(random)
     timings = random.choice((Timings(), Timings(), EAGER))
     timings = replace(timings, state_check_seconds=random.choice((2.5, 6.0)))

@@ -29,6 +29,7 @@ from dkv.sim.simulated_network import SimulatedNetwork
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.space_rules import SpaceRules
 from dkv.sim.state_rules import StateRules
+from dkv.sim.takeovers import TakeOverRule
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.verdict import Done, Executions, wrong_reply
 from dkv.storage.data_directory import DirectoryError
@@ -106,6 +107,7 @@ class World:
         self._states = StateRules(self.invariants.chosen, self.violated)
         self.sets = SetsInForce(self.invariants.chosen, self.schedule, self.violated)
         self.space = SpaceRules(self.sets, self.violated)
+        self._take_overs = TakeOverRule(self.violated)
         self.network = SimulatedNetwork(
             self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
         )
@@ -258,6 +260,7 @@ class World:
         """A life begins: the disk must hold what its marks say."""
         self.note(node.number, "start", f"boot {node.boot}")
         self.invariants.started(node)
+        self._take_overs.started(node)
 
     def died(self, node: SimulatedNode) -> None:
         """A life is over, for whatever reason."""
@@ -280,6 +283,7 @@ class World:
     def noted(self, node: SimulatedNode, actor: str, event: Note[...], fields: Mapping[str, Any]) -> None:
         """An actor noted something."""
         self.space.noted(node, event, fields)
+        self._take_overs.noted(node, event, fields)
         if event.level is None:
             return
         if event is noted.leading:
