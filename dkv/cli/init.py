@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
+from dkv.cli.joining import check_joiner, invitation_of
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.types import PathName, Whole
+from dkv.client.blocking import Endpoint
 from dkv.config.config import NODE_ID_MAX, ConfigError, load_config
 from dkv.storage.data_directory import CLUSTER_KEY_BYTES, DirectoryError, draw_cluster_key, initialise
+
+
+def endpoint(_: click.Context, __: click.Parameter, text: str | None) -> Endpoint | None:
+    """The endpoint that was typed, if one was."""
+    try:
+        return None if text is None else Endpoint.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(
@@ -42,15 +53,25 @@ from dkv.storage.data_directory import CLUSTER_KEY_BYTES, DirectoryError, draw_c
     metavar="HEX",
     help="The key that the first node of the cluster was given: 32 hexadecimal digits.  [default: draw a new one]",
 )
-def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None) -> int:
+@click.option(
+    "--join",
+    metavar="HOST:PORT",
+    callback=endpoint,
+    help="Join a cluster that runs: ask this member, by its client port, what a new node has to know.",
+)
+def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None, join: Endpoint | None) -> int:
     """Initialise the data directory of one node, once, before its first start.
 
-    It writes the cluster's name and members, the node's id and a random number that tells this directory from any
+    It writes the cluster's name and first members, the node's id and a random number that tells this directory from any
     other. A directory that holds anything is refused. A node that lost its directory must not come back by this
     command: it would vote again on what it had promised and forgotten.
 
     Nodes with different cluster keys refuse each other, whatever their clusters are called. For the first node of a
     cluster a key is drawn and printed; give it to all others with --cluster-key.
+
+    With --join the node is to be taken in by a cluster that exists. Its id must be a new one, higher than those of all
+    nodes that the cluster ever had, and its config file must list the present members beside itself. Any member tells
+    the rest, the key included. Start the node then: it waits until the cluster has added it.
     """
     directory = str(data_dir or Path("data", f"node{node}"))
     try:
@@ -58,15 +79,29 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
         loaded.member(node)
     except ConfigError as error:
         raise Failure(Status.USAGE, "USAGE", str(error)) from None
+    if join is not None:
+        if cluster_key is not None:
+            raise Failure(
+                Status.USAGE, "USAGE", "--join and --cluster-key exclude each other: the member tells the key"
+            )
+        invitation = invitation_of(join)
+        check_joiner(invitation, loaded, node)
+        _initialise(directory, loaded.cluster, node, invitation.first_members, invitation.cluster_key)
+        say(f"start it: it waits until the cluster has added it, which `dkv member add {node}` does")
+        return Status.DONE
     key = draw_cluster_key() if cluster_key is None else parsed_key(cluster_key)
-    try:
-        initialise(directory, loaded.cluster, node, [member.id for member in loaded.members], key)
-    except DirectoryError as error:
-        raise Failure(Status.FAILED, "DIRECTORY", str(error)) from None
-    say(f"initialised {directory} as the data directory of node {node} of cluster {loaded.cluster!r}")
+    _initialise(directory, loaded.cluster, node, [member.id for member in loaded.members], key)
     if cluster_key is None and len(loaded.members) > 1:
         say(f"for each of the other nodes: dkv init --config {config} --node ID --cluster-key {key.hex()}")
     return Status.DONE
+
+
+def _initialise(directory: str, cluster: str, node: int, first_members: Collection[int], key: bytes) -> None:
+    try:
+        initialise(directory, cluster, node, first_members, key)
+    except DirectoryError as error:
+        raise Failure(Status.FAILED, "DIRECTORY", str(error)) from None
+    say(f"initialised {directory} as the data directory of node {node} of cluster {cluster!r}")
 
 
 def parsed_key(text: str) -> bytes:
