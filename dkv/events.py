@@ -170,6 +170,14 @@ class AppliedThrough:
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedElsewhere:
+    """``node`` says that it has applied every slot up to ``through``, which is more than is applied here."""
+
+    through: int
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
 class MembersAre:
     """Who decides which slots, as the log says it up to slot ``applied``.
 

@@ -22,6 +22,7 @@ from dkv.ballot import ZERO, Ballot
 from dkv.configurations import Configurations
 from dkv.events import (
     Applied,
+    AppliedElsewhere,
     Compacted,
     Learn,
     Learned,
@@ -59,7 +60,8 @@ from dkv.settings import Limits
 from dkv.state_messages import ChosenSlots, CompactedThrough, ReadChosen
 
 _FromNodes = Prepare | Accept | ChosenMark | Confirm | ReadChosen | Voted
-AcceptorMessage = _FromNodes | Learn | Applied | Compacted | LogHeld | MembersAre | PeerMet | PeerUp | TimerFired
+_FromLearner = Applied | AppliedElsewhere | Compacted | MembersAre
+AcceptorMessage = _FromNodes | _FromLearner | Learn | LogHeld | PeerMet | PeerUp | TimerFired
 
 PROGRESS_SLOTS = 256
 """How far ``chosen_through`` moves between two reports to the elector, which needs it only roughly."""
@@ -101,8 +103,9 @@ class Acceptor:
             case Learn():
                 self._on_learn(turn, sender, message)
             case Applied():
-                self._log.applied(turn, message.through)
-                self._advance(turn, self._node)
+                self._on_applied(turn, message)
+            case AppliedElsewhere():
+                self._on_applied_elsewhere(turn, message)
             case Compacted():
                 self._on_compacted(turn, message)
             case Voted():
@@ -312,6 +315,16 @@ class Acceptor:
         self._log.save_mark(turn)
         self._advance(turn, self._node)
         turn.send(sender, Learned(self._log.chosen_through))
+
+    def _on_applied(self, turn: Turn, message: Applied) -> None:
+        """What the state machine has applied is chosen, though the stored mark may be older."""
+        self._log.applied(turn, message.through)
+        self._advance(turn, self._node)
+
+    def _on_applied_elsewhere(self, turn: Turn, message: AppliedElsewhere) -> None:
+        """What a peer has applied is chosen: where it is missing here it can be fetched."""
+        self._log.hear_of(message.through)
+        self._advance(turn, message.node)
 
     # --- compaction ---
 

@@ -5,7 +5,7 @@ sets the pace. When a peer does not help, another one is asked (B17). A gap firs
 most do: the missing Accept is only late.
 
 A peer may have compacted the slots that are asked for. When all others have done so too, or do not help, catch-up asks
-the receiver of its node for a snapshot, waits for it, and goes on behind it.
+the receiver of its node for a snapshot, waits for it, and goes on behind it. A node that joins does so at once.
 """
 
 from __future__ import annotations
@@ -140,9 +140,13 @@ class Catchup:
         turn.set_timer("retry", self._timings.catchup_retry_seconds * 2 ** min(self._retries, DOUBLINGS_MAX))
 
     def _ask_another(self, turn: Turn) -> None:
-        """This peer did not help: turn to the next one, or to a snapshot if no log of the others has the slot."""
+        """This peer did not help: turn to the next one, or to a snapshot if no log of the others has the slot.
+
+        A node that joins does not try them all. Some of the peers in its config file may be gone for good.
+        """
         self._of_no_help.add(self._peer)
-        if self._compacted and self._of_no_help.issuperset(self._sources.peers):
+        all_asked = self._of_no_help.issuperset(self._sources.peers)
+        if self._compacted and (all_asked or not self._sources.of_a_member):
             self._fetch_snapshot(turn)
         else:
             self._peer = self._sources.after(self._peer)

@@ -34,6 +34,7 @@ from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
 from dkv.configurations import Configurations
 from dkv.events import (
     Applied,
+    AppliedElsewhere,
     AppliedThrough,
     CaptureMissed,
     CaptureState,
@@ -148,7 +149,7 @@ class Learner:
                 self._captures[sender.role] = message.slot
                 self._capture(turn)
             case AppliedDigest():
-                self._digests.heard(turn, sender.node, message)
+                self._on_applied_digest(turn, sender, message)
             case WrittenBack():
                 self._on_written_back(turn, message)
             case Install():
@@ -215,6 +216,17 @@ class Learner:
         if message.configurations.newest.slot:
             for role in TOLD_OF_MEMBERS:
                 turn.send(self._here(role), message)
+
+    def _on_applied_digest(self, turn: Turn, sender: Address, message: AppliedDigest) -> None:
+        """A peer says what it has applied. What that is beyond the slots here can be fetched from it.
+
+        Usually the leader's marks tell so. But a change of members may have left only nodes that know it and decide
+        nothing any more. No leader comes of them, nor of those that decide and do not know it.
+        """
+        self._digests.heard(turn, sender.node, message)
+        ahead = message.through > self._applied_through and self._members.is_known(sender.node)
+        if ahead and self._members.configurations.newest.slot > 0:
+            turn.send(self._here(ACCEPTOR), AppliedElsewhere(message.through, sender.node))
 
     def _mark(self, turn: Turn) -> None:
         """Stage the mark and the digest that belong to what was applied."""

@@ -31,6 +31,11 @@ class Sources:
         """Whether a node is known and does not decide the next slot."""
         return node in self._standbys
 
+    @property
+    def of_a_member(self) -> bool:
+        """Whether the log that is applied here names the node itself; otherwise the peers may be hints."""
+        return self._members.is_known(self._node)
+
     def after(self, peer: int) -> int:
         """The peer to turn to when ``peer`` is of no help, in a circle; 0 if there is none at all."""
         later = (each for each in self.peers if self._place(each) > self._place(peer))
@@ -41,6 +46,6 @@ class Sources:
 
     def _take(self) -> None:
         members = self._members
-        peers = members.others if members.is_known(self._node) or not self._hints else self._hints
+        peers = members.others if self.of_a_member or not self._hints else self._hints
         self._standbys = members.all - members.in_force.voters
         self.peers = tuple(sorted(peers, key=self._place))

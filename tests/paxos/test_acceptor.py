@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, LEARNER, PROPOSER, Address, Fenced
 from dkv.ballot import Ballot
 from dkv.configurations import first_configurations
-from dkv.events import Applied, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
+from dkv.events import Applied, AppliedElsewhere, Learn, Learned, Missing, PeerUp, Progress, PromiseRaised
 from dkv.identity import Acquaintance, Identity, pack_acquaintance
 from dkv.keys import CHOSEN_THROUGH, PROMISE, VOTE_COUNT, member_key, pack_ballot, pack_number, record_key
 from dkv.messages import (
@@ -307,6 +307,13 @@ class LearnTests(OneAcceptor):
             self.give(Address(1, CATCHUP), Learn(1, (value("b"),)))
         self.assertEqual(self.record(1), SlotRecord(Ballot(0, 0), value("a"), chosen=True))
         self.assertIn("chosen_value_conflict", self.turn.noted())
+
+    def test_a_peer_has_applied_more(self) -> None:
+        """What it has applied is chosen: without a leader nothing else says that it can be fetched, and from whom."""
+        self.give(Address(1, LEARNER), AppliedElsewhere(4, 3))
+        self.assertEqual(self.told(CATCHUP), [Missing(1, 4, 3)])
+        self.accept(B1, 1, value("a"))
+        self.assertEqual(self.told(LEARNER), [], "what was accepted here may be another value")
 
     def test_serves_chosen_slots_only(self) -> None:
         """A peer that catches up must not be handed what may yet be overruled."""

@@ -313,3 +313,10 @@ class MemberTests(OneCatchup):
         self.members({2, 3}, {1, 9})
         self.assertEqual([to.node for to, _ in self.fire("retry")], [9])
         self.assertEqual([to.node for to, _ in self.fire("retry")], [2])
+
+    def test_a_node_that_joins_takes_a_snapshot_at_once(self) -> None:
+        """One peer has compacted what it lacks. To wait for each dead node in its config file would take minutes."""
+        self.catchup = Catchup(1, first_configurations((2, 3)), TIMINGS, hints=(7, 8, 9))
+        self.asked(2)
+        sent = self.give(acceptor(8), CompactedThrough(5))
+        self.assertEqual(sent, [(Address(1, RECEIVER), FetchSnapshot(1))])

@@ -10,7 +10,7 @@ from dkv.actor import ACCEPTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Address
 from dkv.ballot import Ballot
 from dkv.client_events import BatchApplied, Passed
 from dkv.configurations import ALPHA, Configurations, first_configurations
-from dkv.events import Install, MembersAre, Origins, ReportOrigins
+from dkv.events import AppliedElsewhere, Install, MembersAre, Origins, ReportOrigins
 from dkv.identity import Identity
 from dkv.keys import (
     APPLIED_THROUGH,
@@ -123,6 +123,19 @@ class TellTests(OneLearner):
         self.give(ReportOrigins(Ballot(1, 1), 2), PROPOSER)
         sent = [type(message) for to, message in self.chosen(NOOP, batch(1, CHANGE)) if to.role == PROPOSER]
         self.assertEqual(sent, [MembersAre, Origins])
+
+    def test_what_a_peer_has_applied(self) -> None:
+        """A change may leave only nodes that know it and decide nothing: no leader says how far the log is then."""
+
+        def heard(node: int, through: int) -> list[tuple[Address, Any]]:
+            self.turn.take()
+            return inject(self.learner, self.turn, Address(node, LEARNER), AppliedDigest(through, bytes(16)))
+
+        self.assertEqual(heard(2, 9), [], "a leader says it, as long as members have never changed")
+        self.chosen(batch(1, CHANGE))
+        self.assertEqual(heard(3, 9), [(Address(1, ACCEPTOR), AppliedElsewhere(9, 3))])
+        self.assertEqual(heard(9, 9), [], "a stranger")
+        self.assertEqual(heard(2, 1), [], "all of that is applied here")
 
     def test_digests(self) -> None:
         """Digests go to those who are members now: a new one is checked like all others."""
