@@ -90,8 +90,7 @@ class Elector:
     def start(self, turn: Turn) -> None:
         """Begin to wait for a leader."""
         self._grants.start(turn.random.getrandbits(32))
-        if not self._electorate.is_sole_voter:
-            self._timer.wait_at_random(turn)
+        self._timer.wait_at_random(turn)
         self._hearing.start(turn)
 
     def receive(self, turn: Turn, sender: Address, message: ElectorMessage) -> None:

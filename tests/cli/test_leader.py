@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from click.shell_completion import BashComplete
 from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import leader
+from dkv.cli.group import dkv
 from dkv.client import survey
 from tests.cli.commands import run
 from tests.client.fakes import FakeNodes
@@ -121,3 +123,8 @@ class TransferTests(SynchronousTestCase):
         result = run("leader")
         self.assertEqual(result.exit_code, 2)
         self.assertIn("transfer", result.stdout)
+
+    def test_completion(self) -> None:
+        """A shell completes the subcommand like any other command."""
+        complete = BashComplete(dkv, {}, "dkv", "_DKV_COMPLETE")
+        self.assertEqual([each.value for each in complete.get_completions(["leader"], "t")], ["transfer"])

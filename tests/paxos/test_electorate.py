@@ -95,6 +95,15 @@ class ChangeTests(Changing):
         self.give(here(LEARNER), Replayed(500))
         self.assertEqual(self.polled(), {2, 3})
 
+    def test_no_sole_voter_any_more(self) -> None:
+        """The state of a restarted node may say that it is alone; its log knows better, and it must poll some time."""
+        self.turn = FakeTurn()
+        self.elector = Elector(1, first_configurations((1,)), Limits(), TIMINGS)
+        self.elector.start(self.turn)
+        self.members_are(PENDING)
+        self.may_campaign()
+        self.assertEqual(self.polled(), {2, 3, 4, 5, 6})
+
     def test_a_sole_voter_waits_for_nobody(self) -> None:
         """A cluster of one node serves as soon as its log is replayed, with standbys too."""
         alone = Configuration(10, 11, frozenset((1,)), frozenset((2,)))
