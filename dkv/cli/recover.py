@@ -18,17 +18,18 @@ from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.recovery_report import advice, applied_fields, plan_fields, say_plan
 from dkv.cli.types import PathName, Whole
 from dkv.config.config import NODE_ID_MAX, ConfigError, load_config
+from dkv.configurations import Configurations
 from dkv.keys import CLUSTER_KEY
 from dkv.kv.census import Census, StateDamaged
-from dkv.node.offline import apply_log
+from dkv.node.offline import apply_log, members_after
 from dkv.records import Value
-from dkv.storage.data_directory import DirectoryError, draw_cluster_key
+from dkv.storage.data_directory import FIRST_FORMAT_WITH_STATES, DirectoryError, draw_cluster_key
 from dkv.storage.recovered import begin_epoch, copy_state, recover_directory
 from dkv.storage.recovery_plan import RecoveryPlan
 from dkv.storage.restored import restored_key
 from dkv.storage.state_directories import StateDirectory
 from dkv.storage.store import StoreFailed
-from dkv.storage.survivors import survivors_in
+from dkv.storage.survivors import Survivor, survivors_in
 
 
 class Target(NamedTuple):
@@ -147,7 +148,22 @@ def _planned(directories: list[str], chosen: int | None) -> Iterator[RecoveryPla
                     take_census(each.stopped, progress)
                 except StateDamaged as error:
                     raise StateDamaged(f"{each.stopped.directory}: {error}") from None
-        yield RecoveryPlan(survivors, chosen)
+        newest = max(survivors, key=lambda each: each.chosen_through)
+        yield RecoveryPlan(survivors, _members_after(newest), newest.chosen_through, chosen)
+
+
+def _members_after(survivor: Survivor) -> Configurations:
+    """The sets of members, as all slots have made them that the survivor knows to be chosen."""
+    stopped = survivor.stopped
+    if stopped.format_version < FIRST_FORMAT_WITH_STATES:
+        return survivor.members()  # no change of members is in a log so old
+
+    def value_of(slot: int) -> Value:
+        record = survivor.record(slot)
+        assert record is not None, f"slot {slot} is chosen and not compacted, and has no record"
+        return record.value
+
+    return members_after(stopped.identity, survivor.members(), stopped.state, value_of, survivor.chosen_through)
 
 
 def _refuse(plan: RecoveryPlan) -> None:

@@ -7,22 +7,36 @@ clock but one that is moved on by hand, and no acceptor: the values come from th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.task import Clock
 
 from dkv.actor import ACCEPTOR, LEARNER, Actor, Address, Note, NoteFields, Turn
-from dkv.configurations import Configurations
+from dkv.configurations import Configurations, unpack_configurations
 from dkv.host.host import Host
 from dkv.identity import Identity
-from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, DIGEST_BYTES, pack_compacted, unpack_number
+from dkv.keys import APPLIED_THROUGH, COMPACTED, CONFIGURATIONS, DIGEST, DIGEST_BYTES, pack_compacted, unpack_number
 from dkv.node.assembly import add_actors
 from dkv.records import Value, value_bytes
 from dkv.settings import Limits, Timings
 from dkv.state_messages import ChosenSlots, ReadChosen
-from dkv.storage.state_directories import StateDirectory
-from dkv.storage.store import StoreFailed, StoreView
+from dkv.storage.store import Store, StoreFailed, StoreView
+
+
+class WrittenState(Protocol):
+    """What is needed of the state, such as a ``StateDirectory``."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """As ``Store.get``."""
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """As ``Store.scan``."""
+
+    def commit_now(self, writes: Mapping[bytes, bytes | None]) -> None:
+        """Write all or nothing, durably; ``StoreFailed`` if the disk refuses."""
+
 
 ValueOf = Callable[[int], Value]
 """The value of a slot."""
@@ -31,7 +45,7 @@ ValueOf = Callable[[int], Value]
 def apply_log(
     identity: Identity,
     configurations: Configurations,
-    state: StateDirectory,
+    state: WrittenState,
     value_of: ValueOf,
     through: int,
     done: Callable[[int], object] = lambda size: None,
@@ -69,6 +83,19 @@ def apply_log(
         raise failures[0]
     reached = unpack_number(state.get(APPLIED_THROUGH))
     assert reached == through, f"the state has come to slot {reached}, not to {through}"
+
+
+def members_after(
+    identity: Identity, configurations: Configurations, state: Store, value_of: ValueOf, through: int
+) -> Configurations:
+    """The sets of members after slot ``through``. As ``apply_log``, but ``state`` does not change.
+
+    What the slots write is kept in memory: those that a node had applied, and not written back when it stopped.
+    """
+    above = _Above(state)
+    apply_log(identity, configurations, above, value_of, through)
+    stored = above.get(CONFIGURATIONS)
+    return configurations if stored is None else unpack_configurations(stored)
 
 
 def _ignore(actor: str, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
@@ -113,7 +140,7 @@ class _Log:
 class _NoLog:
     """Stands for the log's store: its beginning is where the state ends, and what is written is not kept."""
 
-    def __init__(self, state: StateDirectory) -> None:
+    def __init__(self, state: WrittenState) -> None:
         applied_through, digest = unpack_number(state.get(APPLIED_THROUGH)), state.get(DIGEST)
         self._held = {COMPACTED: pack_compacted(applied_through, digest or bytes(DIGEST_BYTES))}
 
@@ -130,12 +157,31 @@ class _NoLog:
         """Nothing is open."""
 
 
+class _Above:
+    """A state that stays as it is, and writes above it, in memory."""
+
+    def __init__(self, state: Store) -> None:
+        self._state = state
+        self._writes: dict[bytes, bytes | None] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._writes[key] if key in self._writes else self._state.get(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        above = {key: value for key, value in self._writes.items() if key.startswith(prefix) and key >= start}
+        below = (pair for pair in self._state.scan(prefix, start) if pair[0] not in above)
+        return merge(below, sorted((key, value) for key, value in above.items() if value is not None))
+
+    def commit_now(self, writes: Mapping[bytes, bytes | None]) -> None:
+        self._writes.update(writes)
+
+
 class _OneState:
     """The state that is written, as the only generation. Its commits end before they return."""
 
-    def __init__(self, state: StateDirectory) -> None:
+    def __init__(self, state: WrittenState) -> None:
         self._state = state
-        self.get, self.scan, self.close = state.get, state.scan, state.close
+        self.get, self.scan = state.get, state.scan
 
     @property
     def current(self) -> _OneState:
@@ -152,8 +198,11 @@ class _OneState:
             done(None)
 
     def view(self) -> StoreView:
-        """As ``StateStore.view``."""
-        return self._state.view()
+        """Nobody wants one."""
+        raise AssertionError("nothing looks at the state while it is written")
+
+    def close(self) -> None:
+        """The caller closes it."""
 
     def begin(self) -> int:
         """There is no other one."""

@@ -38,15 +38,21 @@ class LogsCompared:
 class RecoveryPlan:
     """What ``survivors`` of one cluster hold together.
 
-    ``source`` is the survivor whose state and log would be taken: the most complete one, or the one whose node is
-    ``chosen`` by the user. It is None if logs differ and the user has not chosen.
+    ``members`` are its sets of members as the slots up to ``members_through`` have made them. ``source`` is the
+    survivor whose state and log would be taken: the most complete one, or the one whose node is ``chosen`` by the user.
+    It is None if logs differ and the user has not chosen.
     """
 
-    def __init__(self, survivors: Sequence[Survivor], chosen: int | None = None) -> None:
+    def __init__(
+        self,
+        survivors: Sequence[Survivor],
+        members: Configurations,
+        members_through: int,
+        chosen: int | None = None,
+    ) -> None:
         self.survivors = survivors
-        newest = max(survivors, key=lambda each: each.applied_through)
-        self.members: Configurations = newest.members()
-        self._applied = newest.applied_through
+        self.members = members
+        self._members_through = members_through
         self.digests = _digests(survivors)
         self.comparisons = [
             self._compared(one, two) for number, two in enumerate(survivors) for one in survivors[:number]
@@ -74,17 +80,17 @@ class RecoveryPlan:
     @property
     def missing(self) -> frozenset[int]:
         """The members, voters and standbys, whose directories are not here."""
-        return self.members.known(self._applied) - self.nodes
+        return self.members.known(self._members_through) - self.nodes
 
     @property
     def is_majority(self) -> bool:
         """Whether the survivors can go on by themselves."""
-        return self.members.decide(self.nodes, self._applied)
+        return self.members.decide(self.nodes, self._members_through)
 
     @property
     def missing_may_have_chosen(self) -> bool:
         """Whether the missing nodes are a majority: they may have chosen values of which no survivor has heard."""
-        return any(each.decides(self.missing) for each in self.members.each(self._applied))
+        return any(each.decides(self.missing) for each in self.members.each(self._members_through))
 
     # --- the logs ---
 

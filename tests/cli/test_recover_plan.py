@@ -6,14 +6,18 @@ import shutil
 
 from dkv.cli.layout import new_config
 from dkv.config.config import render_config
+from dkv.configurations import ALPHA
 from dkv.keys import STATE
+from dkv.kv.commands import MEMBERS
+from dkv.kv.membership import ADD, NAME, PROMOTE, REMOVE
+from dkv.records import Entry
 from dkv.storage.data_directory import FORMAT_VERSION
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.state_directories import state_directory
 from dkv.storage.stopped import stopped_node
 from tests.cli.commands import run
 from tests.cli.test_recover import RecoverCase
-from tests.storage.survivor_directories import LOG, accepted, digest_of, make_survivor
+from tests.storage.survivor_directories import LOG, accepted, digest_of, make_survivor, value
 from tests.storage.test_recovery_plan import OTHER
 
 
@@ -58,6 +62,17 @@ class Plan(RecoverCase):
         self.assertEqual(one["digests"], {str(slot): digest_of(LOG[:slot]).hex() for slot in (4, 6)})
         self.assertEqual(found["comparisons"], [{"nodes": [1, 4], "slot": 4, "same": True}])
         self.assertEqual((found["most_complete"], found["source"], found["kept_through"], found["lost"]), (1, 1, 6, []))
+
+    def test_members_changed(self) -> None:
+        """The voters are those of the newest change, also if the state on disk does not have it yet."""
+        names: Entry = [[NAME, node, node] for node in (1, 2, 3)]
+        added: Entry = [MEMBERS, 0, *names, [ADD, 4, 4, b"h:1", b"h:2"]]
+        noops = [()] * ALPHA
+        log = [value(1, added), *noops, value(2, [MEMBERS, 1, [REMOVE, 3], [PROMOTE, 4]]), *noops]
+        for applied in (len(log), 1 + ALPHA, 0):
+            make_survivor(self.at(f"one-{applied}"), 1, log, applied=applied)
+            found = self.fields(f"one-{applied}")
+            self.assertEqual((found["voters"], found["missing"]), ([1, 2, 4], [2, 4]), applied)
 
     def test_majority(self) -> None:
         """Nothing is lost: there is nothing to recover."""

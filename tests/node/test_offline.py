@@ -9,10 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.configurations import first_configurations
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, pack_number
-from dkv.kv.commands import PUT
+from dkv.kv.commands import DELETE, MEMBERS, PUT
+from dkv.kv.membership import ADD, NAME
 from dkv.node import offline
-from dkv.node.offline import apply_log
-from dkv.records import Value
+from dkv.node.offline import apply_log, members_after
+from dkv.records import Entry, Value
 from dkv.settings import Limits
 from dkv.storage.state_directories import StateDirectory, create_state
 from dkv.storage.store import StoreFailed
@@ -82,6 +83,20 @@ class OfflineTests(SynchronousTestCase):
         self.assertLess(max(pieces), 2_300)
         self.assertGreater(self.state.commits - commits, 10)
         self.assertEqual(self.held(self.state), state_of(log))
+
+    def test_members(self) -> None:
+        """A change that was not written back; the state stays as it was, and is read where nothing is above it."""
+        names: Entry = [[NAME, node, node] for node in (1, 2, 3)]
+        log = [*LOG, value(6, [MEMBERS, 0, *names, [ADD, 4, 4, b"h:1", b"h:2"]]), value(7, [DELETE, b"a"])]
+        first = first_configurations(ME.members)
+        for reached in range(9):
+            state = self.new()
+            state.commit_now(state_of(log[:reached]))
+            before = self.held(state)
+            found = members_after(ME, first, state, lambda slot: log[slot - 1], 8)
+            self.assertEqual((found.newest.slot, found.newest.standbys), (7, {4}), reached)
+            self.assertEqual(self.held(state), before)
+        self.assertEqual(members_after(ME, first, self.new(), lambda slot: log[slot - 1], 6), first)
 
     def test_full_disk(self) -> None:
         """The caller hears of it, and of a record that cannot be read."""

@@ -24,7 +24,9 @@ class PlanTests(SurvivorCase):
             make_survivor(self.at(f"node{node}"), node, members=range(1, members + 1), **arguments)
         opened = ExitStack()
         self.addCleanup(opened.close)
-        return RecoveryPlan(opened.enter_context(survivors_in([self.at(f"node{node}") for node in logs])), chosen)
+        survivors = opened.enter_context(survivors_in([self.at(f"node{node}") for node in logs]))
+        newest = max(survivors, key=lambda each: each.applied_through)
+        return RecoveryPlan(survivors, newest.members(), newest.applied_through, chosen)
 
     def assert_kept(self, plan: RecoveryPlan, source: int | None, through: int, *lost: tuple[int, int]) -> None:
         """Which node is taken, through which slot all is kept, and what is not."""
@@ -148,7 +150,7 @@ class PlanTests(SurvivorCase):
         plan = self.plan(logs, chosen=1, members=7)
         self.assert_kept(plan, 1, 7, (8, 8))
         self.assertEqual(self.value_at(plan, 7), value(6))
-        self.assertEqual(RecoveryPlan(plan.survivors, 2).kept_through, 6)
+        self.assertEqual(RecoveryPlan(plan.survivors, plan.members, 6, 2).kept_through, 6)
 
     def test_chosen_one_is_behind(self) -> None:
         """The others' chosen slots are kept behind its own; if they are compacted there, the plan says what is lost."""
