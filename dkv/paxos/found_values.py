@@ -18,14 +18,15 @@ class FoundValues:
         self.through = base
         self._strongest: dict[int, SlotRecord] = {}
 
-    def add(self, records: Iterable[tuple[int, SlotRecord]]) -> None:
-        """Count a report. What it says of slots that are proposed is not asked for any more: they have values (I3)."""
+    def add(self, records: Iterable[tuple[int, SlotRecord]], next_slot: int) -> None:
+        """Count a report, for the slots from ``next_slot`` on: those below have their value in this ballot (I3)."""
         for slot, record in records:
-            held = self._strongest.get(slot)
-            found = strongest((record,) if held is None else (held, record))
-            assert found is not None, "the strongest of one or two records"
-            self._strongest[slot] = found
-            self.through = max(self.through, slot)
+            if slot >= next_slot:
+                held = self._strongest.get(slot)
+                found = strongest((record,) if held is None else (held, record))
+                assert found is not None, "the strongest of one or two records"
+                self._strongest[slot] = found
+                self.through = max(self.through, slot)
 
     def take(self, slot: int) -> Value:
         """The value to propose in ``slot``, which is ``through`` or below: the strongest that was reported there.

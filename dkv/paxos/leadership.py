@@ -66,7 +66,7 @@ class Leadership:
         self._found = self._promised.found
         self._node = node
         self._members = members
-        self._everyone = tuple(sorted(members.all))
+        self._everyone: tuple[int, ...] = ()  # to whom it sends
         self._timings = timings
         self._slot_bytes_max = slot_bytes_max(limits)
         self._window = Window(base, node, limits.window_slots_max, limits.window_bytes_max)
@@ -230,7 +230,7 @@ class Leadership:
         if self._window.accepted(sender.node, message.slot):
             self._flush_soon(turn)
             if self._promised.kept:
-                self._promised.count(self._window.chosen_through)
+                self._promised.count(self._window.chosen_through, self._window.next_slot)
                 self._allow()
 
     def _announce(self, turn: Turn, nodes: Iterable[int]) -> None:
@@ -294,7 +294,7 @@ class Leadership:
     def _learn_members(self, turn: Turn) -> None:
         members = self._members
         self._announce(turn, set(self._everyone) - members.all)  # the last that they hear of this leader
-        self._everyone = tuple(sorted(members.all))
+        self._everyone = tuple(sorted(members.all | {self._node}))  # a leader that was removed finishes what it can
         self._marks.know(self._everyone)
         self._pace.know(members.all, members.all.difference(*(each.voters for each in members.each)), turn.now)
         self._fill_through = members.configurations.newest.from_slot - 1
@@ -315,7 +315,7 @@ class Leadership:
     def on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
         """A Promise has come after the quorum with which this lead began."""
         if self._promised.lacking:
-            self._promised.add(sender.node, message, self._window.chosen_through)
+            self._promised.add(sender.node, message, self._window.chosen_through, self._window.next_slot)
             self._allow()
             self._flush_soon(turn)
 

@@ -28,18 +28,19 @@ class Promised:
         self.kept = False
         self._tally = tally
         self._counted: set[int] = set()
-        self.count(base)
+        self.count(base, base + 1)
 
-    def add(self, node: int, promise: Promise, chosen_through: int) -> None:
+    def add(self, node: int, promise: Promise, chosen_through: int, next_slot: int) -> None:
         """Take a late Promise of a member."""
         self._tally.add(node, promise)
-        self.count(chosen_through)
+        self.count(chosen_through, next_slot)
 
-    def count(self, chosen_through: int) -> None:
+    def count(self, chosen_through: int, next_slot: int) -> None:
         """Count the Promises that report nothing as chosen above the lead's own count, ``chosen_through``.
 
-        What they report counts for the slots that are not proposed yet. The others know a slot to be chosen that the
-        lead might give another value. They are kept until its count has passed that: then it is as if they came now.
+        What they report counts for the slots from ``next_slot`` on, which are not proposed yet. The others know a slot
+        to be chosen that the lead might give another value. They are kept until its count has passed that: then it is
+        as if they came now.
         """
         self.kept = False
         for node in self._tally.reported() - self._counted:
@@ -47,7 +48,7 @@ class Promised:
                 self.kept = True
                 continue
             self._counted.add(node)
-            self.found.add(self._tally.records(node))
+            self.found.add(self._tally.records(node), next_slot)
 
     def allowed_through(self, members: KnownMembers, next_slot: int) -> int:
         """The last slot that may be proposed, if ``next_slot`` is the next one.

@@ -21,7 +21,7 @@ class FoundValuesTests(SynchronousTestCase):
         """What two reports make a leader propose after ``base``."""
         found = FoundValues(base)
         for report in (one, two):
-            found.add(report.items())
+            found.add(report.items(), base + 1)
         return [found.take(slot) for slot in range(base + 1, found.through + 1)]
 
     def test_the_highest_ballot_wins(self) -> None:

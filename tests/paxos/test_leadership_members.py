@@ -35,6 +35,12 @@ class LateReportTests(Changing):
         self.promise(4, (6, SlotRecord(BEFORE, (batch(7, node=5),))))
         self.assertEqual(self.give(Address(3, GATEWAY), BarrierRequest(1, 1)), [])
 
+    def test_r4_reads_go_on(self) -> None:
+        """A late report of what this leader has proposed itself says nothing new: no read need wait for that."""
+        self.change()
+        self.promise(4, (3, SlotRecord(FIRST, NOOP)))
+        self.assertNotEqual(self.give(Address(3, GATEWAY), BarrierRequest(1, 1)), [])
+
     def test_r4_the_next_batch_of_its_origin(self) -> None:
         """Its origin counts it as done, and sends the one after it: a leader that waits for it waits for ever."""
         self.change()

@@ -17,7 +17,8 @@ from dkv.actor import ELECTOR, PROPOSER, Address
 from dkv.client_events import Requests
 from dkv.events import Campaign
 from dkv.keys import record_key
-from dkv.kv.commands import GET
+from dkv.kv.commands import GET, MEMBERS
+from dkv.kv.membership import NAME, REMOVE
 from dkv.kv.sessions import BOUNDS
 from dkv.records import pack_record, unpack_record
 from dkv.settings import Limits, Timings
@@ -171,6 +172,11 @@ class Cluster:
         requests.append(words.command(entry))
         self.nodes[number].port.take(Requests(len(requests), [entry], 1 - read, read, REQUEST_BYTES))
         self.run()
+
+    def remove(self, number: int, leaving: Iterable[int]) -> None:
+        """An operator asks this node to remove members of the first set, whose incarnations the log does not name."""
+        named = [[NAME, each, node.incarnation] for each, node in sorted(self.nodes.items())]
+        self.request(number, [MEMBERS, 0, *named, *([REMOVE, each] for each in leaving)])
 
     def campaign(self, number: int) -> None:
         """Let the node run phase 1 without asking anybody, as its elector would after a poll."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.routes import ROUTES
 from dkv.settings import LEADER, MODES, Limits, Timings
+from dkv.sim.constants import constants
 from tests.scripts.cluster import Cluster
 from tests.scripts.mail import Letter
 
@@ -39,6 +41,11 @@ class Commands:
 
     def __init__(self) -> None:
         self._made: Cluster | None = None
+        self._constants = ExitStack()
+
+    def close(self) -> None:
+        """The script is over."""
+        self._constants.close()
 
     def do(self, line: str) -> list[str]:
         """Carry out one command: the lines of its trace. ``WrongCommand`` if that cannot be done."""
@@ -68,9 +75,13 @@ class Commands:
             raise WrongCommand("a script has one cluster")
         mode = options.pop(0) if options and options[0] in MODES else LEADER
         limits, timings = (_settings(kind, options) for kind in (Limits, Timings))
-        unknown = [option for option in options if option.partition("=")[0] not in limits | timings]
+        drawn = {
+            f"dkv.configurations.{name}": _number(int, value) for name, value in _given(options) if name == "ALPHA"
+        }
+        unknown = [option for option in options if option.partition("=")[0] not in {"ALPHA", *limits, *timings}]
         if unknown:
             raise WrongCommand(f"there is no setting {unknown[0]}")
+        self._constants.enter_context(constants(drawn))
         self._made = cluster = Cluster(_number(int, size), mode, Limits(**limits), Timings(**NO_CHECKS | timings))
         for number in cluster.nodes:
             cluster.start(number)
@@ -224,6 +235,11 @@ class Commands:
             raise WrongCommand(f"{' '.join(words)!r} is no command of a client" + (f": {entry.text}" if entry else ""))
         return entry
 
+    def do_remove(self, words: list[str]) -> None:
+        """Ask a node to remove members, as an operator would: the node that is asked, then those that are to leave."""
+        numbers = self._nodes(words)
+        self._cluster.remove(self._up(words[:1]), numbers[1:])
+
     # --- words ---
 
     @property
@@ -309,8 +325,16 @@ def _number(kind: type[Number], word: str) -> Number:
         raise WrongCommand(f"{word!r} is no number") from None
 
 
+def _given(options: list[str]) -> Iterator[tuple[str, str]]:
+    """Those of the options that are ``name=number``: the name and the number."""
+    for option in options:
+        name, given, value = option.partition("=")
+        if given:
+            yield name, value
+
+
 def _settings(kind: type[Limits | Timings], options: list[str]) -> dict[str, Any]:
     """Those of the options, ``name=number``, that are fields of ``kind``."""
-    given = dict(option.split("=", 1) for option in options if "=" in option)
+    given = dict(_given(options))
     number: type[int | float] = int if kind is Limits else float
     return {field.name: _number(number, given[field.name]) for field in fields(kind) if field.name in given}

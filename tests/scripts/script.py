@@ -8,6 +8,7 @@ the text that it was.
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from difflib import unified_diff
 from pathlib import Path
 
@@ -24,16 +25,17 @@ class ScriptFailed(Exception):
 
 def play(name: str, text: str) -> str:
     """The script ``text`` with the trace that follows now."""
-    commands, played = Commands(), list[str]()
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(INDENT):
-            continue
-        played.append(line)
-        if line and not line.startswith("#"):
-            try:
-                played += [INDENT + event for event in commands.do(line)]
-            except (WrongCommand, InvariantBroken) as error:
-                raise ScriptFailed(f"{name}, line {number}: {line}\n{error}") from None
+    played = list[str]()
+    with closing(Commands()) as commands:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.startswith(INDENT):
+                continue
+            played.append(line)
+            if line and not line.startswith("#"):
+                try:
+                    played += [INDENT + event for event in commands.do(line)]
+                except (WrongCommand, InvariantBroken) as error:
+                    raise ScriptFailed(f"{name}, line {number}: {line}\n{error}") from None
     return "\n".join(played) + "\n"
 
 

@@ -26,6 +26,7 @@ from dkv.keys import (
     unpack_number,
 )
 from dkv.kv.commands import GET, describe
+from dkv.kv.membership import NAME
 from dkv.records import Batch, SlotRecord, UncheckedEntry, Value, unpack_record
 from dkv.replies import Error, Simple
 from dkv.sim.disk import Disk
@@ -186,8 +187,9 @@ def _number(batch: Batch) -> str:
 
 
 def command(entry: UncheckedEntry) -> str:
-    """An entry as a client typed it."""
-    return b" ".join(describe(entry)).decode()
+    """An entry as a client typed it. That a change of members names the first ones tells a reader nothing."""
+    shown = [field for field in entry if not (isinstance(field, list) and field[:1] == [NAME])]
+    return b" ".join(describe(shown)).decode()
 
 
 def reply(answer: Any) -> str:
