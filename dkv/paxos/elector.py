@@ -6,7 +6,9 @@ see to that is all that an elector is for: nothing here is needed for safety, an
 The leader's elector sends heartbeats, and gives up when no quorum answers. The others wait for a random time since
 they last heard the leader, then poll. A candidate runs phase 1 only if a majority would grant it an election, because
 nobody there hears a live leader (the pre-vote of Raft, section 9.6 of Ongaro's dissertation). Granting changes nothing
-at the voter, not even a timer. The standings of a node, and the ways between them, are in ``dkv.paxos.standing``.
+at the voter, not even a timer. Who polls, who grants and who is counted while members change is in
+``dkv.paxos.electorate``; the standings of a node, and the ways between them, are in ``dkv.paxos.standing``. A leader
+that goes away by itself names its successor, which needs no poll (``dkv.paxos.succession``).
 
 Heartbeats also carry the proof that a node can serve, for which hearing the leader is not enough (B41): with each of
 them the leader asks its proposer for a read barrier, and each follower learns whether its own answers arrive.
