@@ -131,10 +131,11 @@ class RealNode:
         self.config_path = cluster.config_path
         self.log_path = cluster.directory / f"node{number}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.twistd: Sequence[str] = TWISTD
 
     def command(self) -> list[str]:
         """The command line that runs it in the foreground."""
-        command = [*TWISTD, "-n", "--pidfile=", "dkvnode", "--config", str(self.config_path)]
+        command = [*self.twistd, "-n", "--pidfile=", "dkvnode", "--config", str(self.config_path)]
         return [*command, "--node", str(self.number), "--data-dir", str(self.directory)]
 
     def init_command(self) -> list[str]:
