@@ -216,9 +216,13 @@ class ReportOrigins:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """``marks`` is ((node, incarnation, boot, seq), ...): the last batch applied of each origin."""
+    """``marks`` is ((node, incarnation, boot, seq), ...): the last batch applied of each origin.
+
+    Every slot up to ``through`` is applied, and no later one.
+    """
 
     ballot: Ballot
+    through: int
     marks: tuple[tuple[int, int, int, int], ...]
 
 

@@ -303,7 +303,7 @@ class Learner:
         """Answer what had to wait until more is applied."""
         through = self._applied_through
         if self._report is not None and self._report.through <= through:
-            turn.send(self._here(PROPOSER), Origins(self._report.ballot, self._machine.origins()))
+            turn.send(self._here(PROPOSER), Origins(self._report.ballot, through, self._machine.origins()))
             self._report = None
         for asker in [asker for asker, wanted in self._asked.items() if wanted <= through]:
             del self._asked[asker]

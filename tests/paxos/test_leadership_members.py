@@ -58,10 +58,12 @@ class LateReportTests(Changing):
         self.promise(2, through=2)
         self.promise(4, (5, SlotRecord(BEFORE, (batch(2),))))
         self.assertEqual(
-            self.give(here(LEARNER), Origins(FIRST, ((2, 0xB2, 1, 1),))), [(here(LEARNER), ReportOrigins(FIRST, 5))]
+            self.give(here(LEARNER), Origins(FIRST, 0, ((2, 0xB2, 1, 1),))), [(here(LEARNER), ReportOrigins(FIRST, 5))]
         )
         self.assertEqual(self.submit(batch(4)), [])
-        self.assertIn((Address(2, GATEWAY), Want(1, 3)), self.give(here(LEARNER), Origins(FIRST, ((2, 0xB2, 1, 2),))))
+        self.assertIn(
+            (Address(2, GATEWAY), Want(1, 3)), self.give(here(LEARNER), Origins(FIRST, 0, ((2, 0xB2, 1, 2),)))
+        )
 
     def test_r5_a_promise_that_knows_more_waits(self) -> None:
         """It reports nothing of slots that it knows to be chosen: they would be given another value."""

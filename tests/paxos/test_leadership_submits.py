@@ -49,7 +49,7 @@ class Phase2Tests(OneProposer):
         """A new leader that takes a batch which is in the log already proposes it twice."""
         self.lead()
         self.assertEqual(self.submit(batch(8)), [])
-        sent = self.give(here(LEARNER), Origins(FIRST, ((2, 0xB2, 1, 7),)))
+        sent = self.give(here(LEARNER), Origins(FIRST, 0, ((2, 0xB2, 1, 7),)))
         self.assertEqual({value for _, _, value in accepts(sent)}, {(batch(8),)})
 
     def test_what_waits_for_the_origins_is_bounded(self) -> None:
@@ -57,24 +57,24 @@ class Phase2Tests(OneProposer):
         self.lead()
         for seq in range(1, EARLY_SUBMITS_MAX + 5):
             self.submit(batch(seq))
-        (_, _, value), *_ = accepts(self.give(here(LEARNER), Origins(FIRST, ())))
+        (_, _, value), *_ = accepts(self.give(here(LEARNER), Origins(FIRST, 0, ())))
         self.assertEqual([each.seq for each in value], list(range(1, EARLY_SUBMITS_MAX + 1)))
 
     def test_origins_of_an_earlier_lead(self) -> None:
         """Marks that are older than the log would have a batch proposed which is in it already."""
         self.lead()
         for other in (Ballot(0, 1), Ballot(9, 1)):
-            self.give(here(LEARNER), Origins(other, ()))
+            self.give(here(LEARNER), Origins(other, 0, ()))
         self.assertEqual(self.submit(batch(1)), [])
-        self.give(here(LEARNER), Origins(FIRST, ()))
-        self.give(here(LEARNER), Origins(FIRST, ()))
+        self.give(here(LEARNER), Origins(FIRST, 0, ()))
+        self.give(here(LEARNER), Origins(FIRST, 0, ()))
         self.assertEqual(self.submit(batch(1)), [])
 
     def test_what_was_recovered_goes_first(self) -> None:
         """A new batch in a slot where an older value may be chosen overwrites what was acknowledged."""
         record = SlotRecord(Ballot(1, 0), (batch(7, node=3),))
         self.lead((1, record), (2, record), (3, record))
-        self.give(here(LEARNER), Origins(FIRST, ()))
+        self.give(here(LEARNER), Origins(FIRST, 0, ()))
         self.assertEqual(self.submit(batch(1)), [])
         self.accepted(1, 1)
         sent = self.accepted(2, 1)
@@ -127,7 +127,7 @@ class Phase2Tests(OneProposer):
     def test_b25_what_was_recovered_is_not_counted(self) -> None:
         """A mark that covers what is only proposed again has followers mark older values of their own chosen."""
         self.lead((1, SlotRecord(Ballot(1, 0), (batch(1),), chosen=True)))
-        self.give(here(LEARNER), Origins(FIRST, ((2, 0xB2, 1, 1),)))
+        self.give(here(LEARNER), Origins(FIRST, 0, ((2, 0xB2, 1, 1),)))
         self.give(here(CATCHUP), CaughtUp(1))
         for _ in range(2):
             sent = self.fire("retransmit", TIMINGS.retransmit_seconds / 3)

@@ -165,7 +165,7 @@ class ReadTests(OneLearner):
         """A new leader that is told too early proposes batches which are in the log already."""
         self.assertEqual(self.give(ReportOrigins(Ballot(4, 1), 1), PROPOSER), [])
         sent = self.give(ChosenSlots(1, (value("a"),), 1))
-        self.assertIn((PROPOSER, Origins(Ballot(4, 1), ((2, 0xB2, 1, 2),))), sent)
+        self.assertIn((PROPOSER, Origins(Ballot(4, 1), 1, ((2, 0xB2, 1, 2),))), sent)
         self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2)), [], "once")
         sent = self.give(ReportOrigins(Ballot(5, 1), 2), PROPOSER)
         self.assertEqual([type(message) for _, message in sent], [Origins])

@@ -174,7 +174,7 @@ class InstallTests(SynchronousTestCase):
         """A proposer of this node takes no batch before it knows what is applied."""
         self.node.give(ReportOrigins(Ballot(4, 1), 4), PROPOSER)
         sent = dict(self.install(5))
-        self.assertEqual(sent[PROPOSER], Origins(Ballot(4, 1), ((1, 0xB1, 3, 2), (2, 0xB2, 1, 3))))
+        self.assertEqual(sent[PROPOSER], Origins(Ballot(4, 1), 5, ((1, 0xB1, 3, 2), (2, 0xB2, 1, 3))))
 
     def test_own_batches_of_another_life(self) -> None:
         """The gateway of this life has numbered none of them."""

@@ -97,7 +97,7 @@ class OneProposer(SynchronousTestCase):
     def open(self) -> None:
         """Lead, with nothing to recover and no batch known of anybody."""
         self.lead()
-        self.give(here(LEARNER), Origins(FIRST, ()))
+        self.give(here(LEARNER), Origins(FIRST, 0, ()))
 
     def submit(self, *batches: Batch) -> list[tuple[Address, Any]]:
         """A gateway's batches."""

@@ -57,7 +57,7 @@ class Changing(OneProposer):
     def change(self, *records: tuple[int, SlotRecord]) -> list[tuple[Address, Any]]:
         """Lead by promises of 1 and 2, and apply the change: what follows."""
         self.lead(*records)
-        self.give(here(LEARNER), Origins(FIRST, ()))
+        self.give(here(LEARNER), Origins(FIRST, 0, ()))
         self.submit(batch(1))
         self.choose(1)
         return self.members_are(1)

@@ -184,6 +184,8 @@ class ClassicProposer:
         """The learner says what is applied: forget those batches, and reserve the ballot if any is left."""
         if self._step is not SlotStep.ASKING or message.ballot != self._ballot:
             return  # An answer to an earlier question: this ballot is another one, for another slot perhaps.
+        if message.through < self._slot - 1:
+            return  # The same ballot, in an earlier slot. The set that decides this one may not be known yet (R3).
         self._marks = message.marks
         applied = BatchQueue(message.marks)
         self._batches = {number: batch for number, batch in self._batches.items() if not applied.took(batch)}

@@ -58,9 +58,9 @@ class OneProposer(SynchronousTestCase):
         """Batches of its own gateway."""
         return self.give(Address(1, GATEWAY), Submit(tuple(batch(seq) for seq in seqs)))
 
-    def origins(self, ballot: Ballot, seq: int = 0) -> list[tuple[Address, Any]]:
+    def origins(self, ballot: Ballot, seq: int = 0, through: int = 999) -> list[tuple[Address, Any]]:
         """The learner has applied the own batches up to ``seq``."""
-        return self.give(Address(1, LEARNER), Origins(ballot, ((1, OWN, 1, seq), (2, OTHER, 1, 9))))
+        return self.give(Address(1, LEARNER), Origins(ballot, through, ((1, OWN, 1, seq), (2, OTHER, 1, 9))))
 
     def promise(self, node: int, ballot: Ballot, slot: int, record: SlotRecord | None = None) -> list[Any]:
         """A Promise."""

@@ -83,6 +83,19 @@ class SetTests(MembersTestCase):
         self.accepted(1, ballot, 9)
         self.assertEqual(self.turn.take()[-1][1], AcceptSlot(ballot, 9, (batch(1),)))
 
+    def test_r3_an_answer_about_an_earlier_slot(self) -> None:
+        """It has the ballot of this one by chance. The slot's set follows from slots that may not be applied here yet.
+
+        Two nodes that count different sets for one slot choose two values.
+        """
+        self.submit(1)
+        self.assertEqual(self.settled(1, 1, 9), [(Address(1, LEARNER), ReportOrigins(R1, 9))])
+        self.assertEqual(self.origins(R1, through=8), [])
+        self.members(9, {3, 4, 5}, {1})
+        self.assertEqual(self.origins(R1, through=9), [(acceptor(1), PrepareSlot(R1, 10))])
+        self.promise(1, R1, 10)
+        self.assertEqual(self.promise(2, R1, 10), [])
+
     def test_votes_of_standbys(self) -> None:
         """They are sent everything and decide nothing."""
         self.members(9, {1, 2, 3}, {4, 5})
