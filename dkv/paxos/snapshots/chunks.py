@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from struct import Struct
 from zlib import crc32
 
-from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, DIGEST, DIGEST_BYTES, pack_number
+from dkv.configurations import unpack_configurations
+from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, CONFIGURATIONS, DIGEST, DIGEST_BYTES, pack_number
 from dkv.state_messages import SnapshotChunk
 
 MARKS = frozenset((APPLIED_THROUGH, DIGEST))
@@ -62,6 +63,17 @@ class ChunkCheck:
                 return "the state in it ends at another slot"
             if key == DIGEST and len(value) != DIGEST_BYTES:
                 return "the digest in it is none"
+            if key[:1] == CONFIGURATIONS and not _are_members(key, value):
+                return "the sets of members in it cannot be read"
         if not chunk.pairs and self._marks != MARKS:
             return "the state ends without its marks"
         return None
+
+
+def _are_members(key: bytes, value: bytes) -> bool:
+    """Whether the pair is the sets of members: the state machine will take them up, and cannot do without."""
+    try:
+        unpack_configurations(value)
+    except ValueError:
+        return False
+    return key == CONFIGURATIONS

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.keys import APPLIED_THROUGH, DIGEST, PROMISE, STATE, pack_number
+from dkv.configurations import first_configurations, pack_configurations
+from dkv.keys import APPLIED_THROUGH, CONFIGURATIONS, DIGEST, PROMISE, STATE, pack_number
 from dkv.paxos.snapshots.chunks import ChunkCheck, checksum_after, pairs_bytes
 from dkv.state_messages import SnapshotChunk
 from tests.paxos.snapshots.transfer import chunks, state
@@ -83,6 +84,13 @@ class CheckTests(SynchronousTestCase):
         """The learner goes on behind the mark in the state; the log begins behind the slot that the chunks name."""
         self.assertIn("another slot", str(complaints(chunks(T, 7, state(8)))[0]))
         self.assertIn("digest", str(complaints(chunks(T, 7, state(7) | {DIGEST: b"short"}, 9))[0]))
+
+    def test_members(self) -> None:
+        """A node that took up sets which nobody can read would never start again."""
+        members = pack_configurations(first_configurations((1, 2, 3)))
+        self.assertEqual(set(complaints(chunks(T, 7, state(7) | {CONFIGURATIONS: members}, 9))), {None})
+        for key, value in ((CONFIGURATIONS, members[:-1]), (CONFIGURATIONS + b"2", members)):
+            self.assertIn("sets of members", str(complaints(chunks(T, 7, state(7) | {key: value}, 9))[0]))
 
     def test_without_marks(self) -> None:
         """A state that does not say where it ends would be applied from the first slot on."""
