@@ -14,7 +14,7 @@ from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Failure, Status, answer, complain, say
 from dkv.cli.reply_text import as_json, word
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError, connect
-from dkv.keys import BATCH_MARK, DATABASE, STATE
+from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
 
 ORDER = b"DKV.COMPARE"
 TRIES = 5
@@ -242,6 +242,8 @@ def _fields(pair: Pair) -> dict[str, object]:
 def _name(key: bytes) -> str:
     if key.startswith(STATE + DATABASE):
         return f"key {word(key[len(STATE + DATABASE) :])}"
+    if key == CONFIGURATIONS:
+        return "the sets of members"
     kind = "the last batch of an origin" if key.startswith(BATCH_MARK) else "a token"
     return f"{kind}, {word(key[1:])}"
 

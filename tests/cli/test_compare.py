@@ -134,8 +134,9 @@ class CompareTests(SynchronousTestCase):
             self.assertEqual(present, [expected in state for state in states])
 
     def test_other_keys(self) -> None:
-        """A token, or the last batch of an origin: no key of a user, but no less wrong."""
-        for key, name in ((b"Tp", "a token, p"), (b"Bo", "the last batch of an origin, o")):
+        """A token, the last batch of an origin, or the members: no key of a user, but no less wrong."""
+        others = ((b"Tp", "a token, p"), (b"Bo", "the last batch of an origin, o"), (b"M", "the sets of members"))
+        for key, name in others:
             result = self.compare(HeldNode(1, {key: b"1"}), HeldNode(2, {}))
             self.assertEqual(result.stdout.splitlines()[0], f"differs: {name} at slot 7")
 

@@ -58,7 +58,7 @@ class Facts(SurvivorCase):
             self.assertEqual((one.compacted_through, one.record(3)), (3, None))
 
     def test_not_erased_yet(self) -> None:
-        """A snapshot stands for these slots, and a value that was accepted in one of them need not be the chosen one."""
+        """A snapshot stands for these slots, so a value accepted in one of them need not be the chosen one."""
         make_survivor(self.at("one"), 1, compacted=3, more={2: accepted(value(9), 5)})
         with survivors_in([self.at("one")]) as (one,):
             self.assertEqual((one.record(2), one.digests({3, 6})[6]), (None, digest_of(LOG)))
