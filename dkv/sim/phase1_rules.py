@@ -138,7 +138,7 @@ class Phase1Rules:
     def mark(self, ballot: Ballot, through: int) -> None:
         """A leader announces only slots that were chosen before it began, or that it counted in its ballot (B25)."""
         campaign = self._campaigns.get(ballot)
-        if campaign is None or not campaign.may_announce:
+        if campaign is None or not (campaign.may_announce or self._is_complete(campaign, through)):
             self._violated(f"I6: ballot {ballot} announced chosen slots before a quorum promised it")
             return
         for slot in range(campaign.announced_through + 1, through + 1):
@@ -175,10 +175,14 @@ class Phase1Rules:
             if slot >= first and record.ballot < message.ballot and not record.chosen and slot not in report.records:
                 self._violated(f"I4: the Promise {message.ballot} of node {node} does not report slot {slot}")
 
-    def _is_complete(self, campaign: _Campaign) -> bool:
-        """Whether a quorum has promised of a set that decides the first slot behind what somebody reported."""
+    def _is_complete(self, campaign: _Campaign, announced: int = 0) -> bool:
+        """Whether a quorum has promised of a set that decides the first slot behind what somebody knew to be chosen.
+
+        The leader may know more than was reported to it: it shows that by what it has ``announced``.
+        """
         promised = campaign.promised()
-        configs = [self._chosen.config(each.settled_through + 1) for _, each in campaign.whole()]
+        settled = {each.settled_through for _, each in campaign.whole()} | ({announced} if announced else set())
+        configs = [self._chosen.config(through + 1) for through in settled]
         return any(config is not None and config.decides(promised) for config in configs)
 
 
