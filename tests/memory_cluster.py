@@ -14,10 +14,10 @@ from twisted.internet.task import Clock
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Note, NoteFields, Turn
 from dkv.client_events import ClientReplies, ClientRequests, Requests
-from dkv.configurations import first_configurations
+from dkv.configurations import Configurations, first_configurations, unpack_configurations
 from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity, Start
-from dkv.keys import STATE
+from dkv.keys import CONFIGURATIONS, STATE
 from dkv.kv.commands import APPEND, DELETE, GET, PUT
 from dkv.node.assembly import add_actors
 from dkv.settings import LEADER, Limits, Timings
@@ -131,17 +131,23 @@ class Node:
         add_actors(
             self.host.add,
             identity,
-            first_configurations(cluster.numbers),
+            self._configurations(),
             cluster.limits,
             cluster.timings,
             self.clients,
             mode=self.mode,
+            hints=tuple(cluster.nodes),
         )
         self.host.connect(Link(cluster, self.number))
         self.host.start()
         for other in cluster.nodes.values():
             if other.up and other is not self and not cluster.is_cut(self.number, other.number):
                 cluster.introduce(self, other)
+
+    def _configurations(self) -> Configurations:
+        """The sets of members that the state has; the first one if it has none."""
+        stored = self.generations.current.get(CONFIGURATIONS)
+        return first_configurations(self.cluster.numbers) if stored is None else unpack_configurations(stored)
 
     def _failed(self, reason: str, error: BaseException) -> None:
         self.failure = error
@@ -246,6 +252,12 @@ class MemoryCluster:
             node.start()
         self._give_signs_of_life()
 
+    def join(self, number: int) -> Node:
+        """Start a node that is no first member: it is connected with all others, and the log has to name it."""
+        node = self.nodes[number] = Node(self, number)
+        node.start()
+        return node
+
     # --- network ---
 
     def transmit(self, sender: int, to: Address, body: bytes) -> None:
@@ -268,7 +280,7 @@ class MemoryCluster:
 
     def _give_signs_of_life(self) -> None:
         """What meshes do on every connection."""
-        for sender in self.numbers:
+        for sender in self.nodes:
             for receiver in self.nodes.values():
                 alive = self.nodes[sender].up and receiver.up and receiver.number != sender
                 if alive and not self.is_cut(sender, receiver.number):

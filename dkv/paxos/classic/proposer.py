@@ -1,6 +1,6 @@
 """The proposer in classic mode: both phases for one slot after the other (Paxos Made Simple, section 2.2).
 
-It proposes its own node's batches alone::
+It proposes its own node's batches alone, and no-ops while a change of members waits (``Filling``)::
 
     IDLE --batches--> ASKING --Origins--> RESERVING --own promise, on disk--> PREPARING --quorum--> ACCEPTING
       ^                 ^                                                                              |quorum
