@@ -244,6 +244,11 @@ def applied(*, through: int, commands: int) -> None:
     """Slot ``through`` is applied, and so many write ``commands`` of it were executed."""
 
 
+@_note(MEASURE, LEARNER)
+def peer_applied(*, peer: int, through: int) -> None:
+    """``peer`` says that it has applied every slot up to ``through``."""
+
+
 @_note("info", LEARNER)
 def members_changed(*, from_slot: int, voters: list[int], standbys: list[int]) -> None:
     """The log has changed the members, who are these now; ``voters`` decide the slots from ``from_slot`` on."""

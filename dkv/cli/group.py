@@ -30,6 +30,7 @@ SECTIONS = {
         "compare": "compare:compare",
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster", "leader": "leader:leader"},
+    "Change its members": {"member": "member:member", "replace": "replace:replace"},
     "Files of a cluster": {
         "backup": "backup:backup",
         "restore": "restore:restore",

@@ -87,7 +87,7 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
         invitation = invitation_of(join)
         check_joiner(invitation, loaded, node)
         _initialise(directory, loaded.cluster, node, invitation.first_members, invitation.cluster_key)
-        say(f"start it: it waits until the cluster has added it, which `dkv member add {node}` does")
+        say("start it: it waits until the cluster has added it; `dkv member add` with its client port does so")
         return Status.DONE
     key = draw_cluster_key() if cluster_key is None else parsed_key(cluster_key)
     _initialise(directory, loaded.cluster, node, [member.id for member in loaded.members], key)

@@ -52,7 +52,7 @@ class ClientSession:
             return entry
         return self._answer(arguments) if entry is None else Local(entry)
 
-    def _interpret_nothing(self, arguments: list[bytes]) -> Local:
+    def _interpret_nothing(self, arguments: list[bytes]) -> Entry | Local:
         """Refuse all commands behind a refused MULTI: the client believes that nothing is executed before EXEC.
 
         Most libraries send the whole transaction before they look at the answer to MULTI.
@@ -65,7 +65,7 @@ class ClientSession:
             return Local(OK if name == b"discard" else _ABORTED)
         return Local(_ABORTED)
 
-    def _answer(self, words: list[bytes]) -> Local:
+    def _answer(self, words: list[bytes]) -> Entry | Local:
         if words is TIMING_MARK:
             return Local(TIMING_MARK_REPLY)
         name = words[0].lower()

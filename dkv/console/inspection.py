@@ -12,6 +12,7 @@ from dkv.config.listen_endpoint import listening_port, shortest
 from dkv.console.comparison import HeldState
 from dkv.console.handovers import Handovers
 from dkv.console.info import Sections, info_sections
+from dkv.console.member_lags import MemberLags
 from dkv.console.member_view import STANDBY, MemberView
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
@@ -70,6 +71,8 @@ class Inspection:
         self._metrics = NodeMetrics(labels, self._readings, now)
         self.member_view = member_view
         """Who the members are, as this node knows it."""
+        self.member_lags = MemberLags(identity.node, now)
+        """How far the others have come."""
         self._readiness = Readiness(
             identity.node,
             config.timings.request_seconds,
@@ -79,6 +82,7 @@ class Inspection:
             member_view.kind == STANDBY,
         )
         notes.add(member_view.takers)
+        notes.add(self.member_lags.takers)
         self.handovers = Handovers(identity.node, config.mode, host.deliver)
         """Gives the lead to another node."""
         notes.add(self.handovers.takers)
@@ -123,6 +127,28 @@ class Inspection:
         counts = {f"dkv_{kind}s": count for kind, count in self.member_view.counts.items()}
         own = {**self._notes.status(), "dkv_member": self.member_view.kind, **counts, **stored}
         return info_sections(own, self.identity, self._clients, port, uptime_seconds)
+
+    # --- for changes of members ---
+
+    @property
+    def node(self) -> int:
+        """The id of this node."""
+        return self.identity.node
+
+    @property
+    def mode(self) -> str:
+        """Whether the cluster has leaders."""
+        return self._config.mode
+
+    @property
+    def leader(self) -> int:
+        """The leader that this node knows; 0 is none."""
+        return self._metrics.leader
+
+    @property
+    def connected(self) -> frozenset[int]:
+        """The other nodes that this one reaches."""
+        return self._mesh.connected
 
     @property
     def applied_through(self) -> int:
@@ -192,6 +218,7 @@ class Inspection:
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
             **self.member_view.status(),
+            "behind": {peer: self.member_lags.lag(peer) for peer in sorted(self._mesh.peers)},
             "peers": self._mesh.status(),
             "catching_up": self._notes.catching_up,
             "snapshot": self._metrics.snapshots.status(),

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Generic, TypeVar
 
 from dkv.kv import commands
+from dkv.records import Entry
 from dkv.replies import Local, Nested, Simple
 from dkv.settings import Limits
 
@@ -22,14 +23,15 @@ Session = TypeVar("Session")
 class ConnectionCommand(Generic[Session]):
     """A command that is answered by the connection, without the log; ``words`` as in ``kv.commands.Command``.
 
-    ``answer`` is given the session that the command came in.
+    ``answer`` is given the session that the command came in. It may find out that this is a matter for the log after
+    all, as a change of members is: then it is the entry.
     """
 
     name: str
     words: int
     arguments: str
     summary: str
-    answer: Callable[[Session, list[bytes]], Local]
+    answer: Callable[[Session, list[bytes]], Entry | Local]
     last_key: int = 0
     writes: bool = False
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
+from dkv.console.member_changes import USAGE
 from dkv.console.member_view import MemberView
 from dkv.replies import Error, Nested
-
-MEMBER_USAGE = Error("ERR write DKV.MEMBER LIST, or DKV.MEMBER JOIN; dkv init --join does the latter")
 
 
 def answer_member_order(view: MemberView, words: list[bytes]) -> Nested:
@@ -19,4 +18,4 @@ def answer_member_order(view: MemberView, words: list[bytes]) -> Nested:
             if not view.is_member:
                 return Error(f"ERR this node is no member itself, but {view.kind}: ask another one")
             return json.dumps({**view.invitation(), **view.members()}).encode()
-    return MEMBER_USAGE
+    return USAGE

@@ -73,6 +73,19 @@ class MemberView:
     # --- out ---
 
     @property
+    def configurations(self) -> Configurations:
+        """The sets of members."""
+        return self._held
+
+    def incarnation(self, node: int) -> int | None:
+        """The incarnation of a node, as the log names it or as this node has met it; None if neither."""
+        return self._identity.incarnation if node == self._identity.node else self._met(node)
+
+    def client(self, node: int) -> str:
+        """The address of a node for clients, "" if nobody tells it."""
+        return self._addresses.client(self._held, node)
+
+    @property
     def kind(self) -> str:
         """What this node is: it is unknown to its log while it joins."""
         return self._kind(self._identity.node)
@@ -101,6 +114,10 @@ class MemberView:
             "members_at": self._members_at,
             **self.members(),
             "held_through": self._held_through,
+            "advertised": {
+                "peer": self._addresses.peer(self._held, self._identity.node),
+                "client": self.client(self._identity.node),
+            },
             "config_differs": self._addresses.difference(self._held, self._applied),
         }
 
@@ -120,7 +137,7 @@ class MemberView:
         return {"cluster": me.cluster, "cluster_key": me.cluster_key.hex(), "first_members": list(me.members)}
 
     def _member(self, node: int) -> dict[str, Any]:
-        incarnation, kind, later = self._incarnation(node), self._kind(node), _kind_in(self._held.newest, node)
+        incarnation, kind, later = self.incarnation(node), self._kind(node), _kind_in(self._held.newest, node)
         return {
             "id": node,
             "kind": kind,
@@ -129,9 +146,6 @@ class MemberView:
             "peer": self._addresses.peer(self._held, node),
             "client": self._addresses.client(self._held, node),
         }
-
-    def _incarnation(self, node: int) -> int | None:
-        return self._identity.incarnation if node == self._identity.node else self._met(node)
 
     def _kind(self, node: int) -> str:
         """What a node is now; one that an entry has added is a standby at first, whatever it becomes."""

@@ -10,9 +10,11 @@ from typing import Protocol
 from dkv.console.comparison import NotHeld
 from dkv.console.inspection import Busy, Inspection
 from dkv.console.introspection import ConnectionCommand
+from dkv.console.member_changes import changing
 from dkv.console.member_orders import answer_member_order
 from dkv.console.surroundings import BackupRefused
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
+from dkv.records import Entry
 from dkv.replies import OK, Error, Local, Nested
 
 LOG_SLOTS = 10
@@ -128,6 +130,13 @@ def _compare(node: Inspection, words: list[bytes]) -> Nested:
     return COMPARE_USAGE
 
 
+def _member(session: HasNode, words: list[bytes]) -> Entry | Local:
+    """The members, or a change of them, which is a matter for the log."""
+    if words[1].lower() in (b"change", b"check"):
+        return changing(session.node, words[1:])
+    return Local(answer_member_order(session.node.member_view, words[1:]))
+
+
 def _slot(word: bytes) -> int:
     return _whole(word, "slot", 0, 2**62)
 
@@ -206,9 +215,9 @@ ORDERS = {
         ConnectionCommand(
             "dkv.member",
             -2,
-            "LIST|JOIN",
-            "The members, as JSON; for a new node with JOIN.",
-            _answered(lambda node, words: answer_member_order(node.member_view, words)),
+            "LIST|JOIN|CHANGE|CHECK",
+            "The members, and changes of them.",
+            _member,
         ),
         ConnectionCommand(
             "dkv.fault",

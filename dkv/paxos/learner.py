@@ -223,6 +223,7 @@ class Learner:
         Usually the leader's marks tell so. But a change of members may have left only nodes that know it and decide
         nothing any more. No leader comes of them, nor of those that decide and do not know it.
         """
+        turn.note(noted.peer_applied, peer=sender.node, through=message.through)
         self._digests.heard(turn, sender.node, message)
         ahead = message.through > self._applied_through and self._members.is_known(sender.node)
         if ahead and self._members.configurations.newest.slot > 0:

@@ -23,7 +23,7 @@ from dkv.events import Captured, CaptureMissed
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, pack_number
 from dkv.kv.stored import string_header
-from dkv.replies import Error
+from dkv.replies import Error, Local
 from tests.cli.commands import run
 from tests.turns import FakeTurn, FakeView
 
@@ -61,7 +61,9 @@ class HeldNode:
             self._node.applied_through = self._applied.pop(0)
         else:
             self._node.applied_through = self._applied[0]
-        reply: Any = ORDERS[words[0].lower()].answer(Mock(node=self._node), list(words)).reply
+        local = ORDERS[words[0].lower()].answer(Mock(node=self._node), list(words))
+        assert isinstance(local, Local)
+        reply: Any = local.reply
         if words[1] == b"HOLD":
             self.comparison.receive(self._turn, Address(1, LEARNER), self._later)
         if isinstance(reply, Error):
