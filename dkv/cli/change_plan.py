@@ -166,10 +166,10 @@ class ChangePlan:
         if self.voters == self.before.voters or len(self.voters) % 2:
             return None
         count = len(self.voters)
-        survived, with_less = failures(failures_survived(count)), failures(failures_survived(count - 1))
+        survived = failures(failures_survived(count))
         return (
-            f"{count} voters survive {survived} and {count - 1} survive {with_less}, but each write needs"
-            " one node more: an odd number is better"
+            f"with {count} voters the cluster survives {survived}, as with {count - 1}, and each write needs one node"
+            " more: an odd number is better"
         )
 
     def left(self) -> ChangePlan:

@@ -7,7 +7,8 @@ to promise the same ballot. The rules (``rules``) make that safe, and each can b
 
 Nodes lose messages, leaderships and disks, restart at their last write-back, compact, and send each other snapshots.
 In the end the network is whole, and all writes of members must come through.
-``python -m tests.models.alpha 2000`` runs all of them.
+``python -m tests.models.alpha 2000`` runs all of them. Some rules need more runs, up to 9,000, until their absence is
+noticed: the test has a seed for each.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 
 from tests.models.members import FIRST, Forgotten, Members, is_quorum
-from tests.models.nodes import Node
+from tests.models.nodes import Leadership, Node
 from tests.models.protocol import NODES, Protocol
 from tests.models.rules import RULES
 from tests.models.truth import Violated
@@ -199,10 +200,8 @@ class Run(Protocol):
     def _only_leader(self) -> Node | None:
         """The leader of the highest ballot. Others stop if they hear of a higher one; if there is none, elect."""
         for node in self.nodes.values():
-            if node.leads is not None:
-                ballot = node.leads.ballot
-                if any(self.nodes[each].promised > ballot for each in self._deciding(node)):
-                    node.leads = None
+            if node.leads is not None and self._must_stop(node, node.leads):
+                node.leads = None
         leaders = [node for node in self.nodes.values() if node.leads is not None]
         if leaders:
             return max(leaders, key=lambda each: each.leads.ballot if each.leads else (0, 0))
@@ -215,14 +214,19 @@ class Run(Protocol):
                 return node
         return None
 
-    def _deciding(self, node: Node) -> Members:
-        """The members that decide slots which a leader has not counted: it stops if one has promised another ballot."""
-        state, leads = node.state, node.leads
-        assert leads is not None
-        if leads.count < 0 or self.left_out == "nacks_applied":
-            return state.known()
-        start = max((start for start, _ in state.sets if start <= leads.count + 1), default=0)
-        return Members().union(*(members for each, members in state.sets if each >= start))
+    def _must_stop(self, node: Node, leads: Leadership) -> bool:
+        """Whether a member that decides a slot which is not counted has promised a higher ballot, or none is known."""
+        state = node.state
+        try:
+            if leads.count >= 0:
+                state.config(leads.count + 1)
+        except Forgotten:
+            return True
+        deciding = state.known()
+        if leads.count >= 0 and self.left_out != "nacks_applied":
+            start = max(start for start, _ in state.sets if start <= leads.count + 1)
+            deciding = Members().union(*(members for each, members in state.sets if each >= start))
+        return any(self.nodes[each].promised > leads.ballot for each in deciding)
 
 
 def violations(left_out: str, seeds: Iterable[int]) -> Iterator[tuple[int, str]]:
@@ -235,13 +239,13 @@ def violations(left_out: str, seeds: Iterable[int]) -> Iterator[tuple[int, str]]
 
 
 def main(runs: int) -> int:
-    """Print what is found; status 1 if the protocol is broken, or a rule turns out to be needless."""
-    right = True
+    """Print what is found; status 1 if the protocol is broken with all its rules."""
+    broken = False
     for left_out in ("", *RULES):
         seed, text = next(violations(left_out, range(runs)), (-1, f"{runs} runs, nothing"))
         print(f"{left_out or 'all rules':15} {text if seed < 0 else f'run {seed}: {text}'}", flush=True)
-        right = right and (seed < 0) == (not left_out)
-    return 0 if right else 1
+        broken = broken or (seed >= 0 and not left_out)
+    return int(broken)
 
 
 if __name__ == "__main__":

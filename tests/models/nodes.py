@@ -48,8 +48,7 @@ class Queue:
     def propose(self, value: Value, left_out: str = "") -> None:
         """A value is proposed, of this queue or of an earlier leader."""
         if isinstance(value, Batch) and left_out != "reported_unseen":
-            before = self.taken if left_out == "reported_taken" else self.proposed
-            if follows(value, before.get(value.origin, (0, 0))):
+            if follows(value, self.proposed.get(value.origin, (0, 0))):
                 self.proposed[value.origin] = mark = (value.boot, value.seq)
                 self.taken[value.origin] = max(mark, self.taken.get(value.origin, mark))
 

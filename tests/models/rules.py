@@ -22,7 +22,6 @@ RULES = {
     "refused_unseen": "and only if it has applied each slot before: a snapshot does not say which of them took effect",
     "numbered_early": "a gateway numbers batches once its node is a member: a batch that is skipped is never asked for",
     "reported_unseen": "a batch that a late promise reports is taken: its gateway may know, and send the next",
-    "reported_taken": "but it follows the batches that are proposed; those that are queued come after it",
     "waits_for_ever": "a leader stops if it lacks a promise that reports more than it knows to be chosen",
     "nacks_applied": "a higher promise stops a leader if its node decides a slot that is not counted, applied or not",
     "polls_newest": "a poll asks also the set that is in force: it can have a leader that works",

@@ -1,0 +1,165 @@
+"""Changes of members are proposed only if they can work; a refusal says why, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv import noted
+from dkv.actor import Note, NoteFields
+from dkv.configurations import ALPHA, Configuration, Configurations, MemberRecord, first_configurations
+from dkv.console.member_changes import changing
+from dkv.console.member_lags import CLAIM_SECONDS, MemberLags
+from dkv.console.member_view import MemberView
+from dkv.identity import Identity
+from dkv.kv.commands import MEMBERS
+from dkv.kv.membership import ADD, MOVE, NAME, PROMOTE, REMOVE
+from dkv.replies import OK, Error, Local
+from dkv.settings import CLASSIC, LEADER
+
+APPLIED = 1_000
+JOINED = Configurations(
+    (Configuration(10, 74, frozenset((1, 2, 3)), frozenset((4, 5))),),
+    tuple(MemberRecord(node, 0xA0 + node) for node in (1, 2, 3, 4, 5)),
+    5,
+)
+
+
+class Addresses:
+    """Those of a config file."""
+
+    def peer(self, held: Configurations, node: int) -> str:
+        return f"db{node}:5100"
+
+    def client(self, held: Configurations, node: int) -> str:
+        return f"db{node}:7379"
+
+    def difference(self, held: Configurations, applied: int) -> str | None:
+        return None
+
+
+class Node:
+    """What node 1 knows, which leads and is connected with all others; they are as far as it is."""
+
+    node = 1
+    applied_through = APPLIED
+
+    def __init__(self, held: Configurations, met: dict[int, int] | None = None) -> None:
+        self.mode, self.leader = LEADER, 1
+        self.connected = frozenset((2, 3, 4, 5))
+        self.now = 0.0
+        self.member_view = MemberView(Identity("c", 1, 0xA1, 7), held, APPLIED, Addresses(), (met or {}).get)
+        self.member_lags = MemberLags(1, lambda: self.now)
+        self.note(noted.applied, through=APPLIED, commands=0)
+        for peer in (2, 3, 4, 5):
+            self.note(noted.peer_applied, peer=peer, through=APPLIED)
+
+    def note(self, event: Note[NoteFields], /, *_: NoteFields.args, **fields: NoteFields.kwargs) -> None:
+        """An actor notes something."""
+        self.member_lags.takers[event](**fields)
+
+
+class MemberChangeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.node = Node(JOINED)
+
+    def ask(self, words: str) -> Any:
+        """The entry, or the reply."""
+        answer = changing(self.node, [word.encode() for word in words.split()])
+        return answer.reply if isinstance(answer, Local) else answer
+
+    def refusal(self, words: str) -> str:
+        reply = self.ask(words)
+        assert isinstance(reply, Error), reply
+        return reply.text
+
+    def test_all_changes_are_one_entry(self) -> None:
+        """They take effect together or not at all."""
+        incarnation = "00000000000000b6"
+        self.assertEqual(
+            self.ask(f"CHANGE 10 add 6 {incarnation} h:1 h:2 promote 4 remove 2 move 3 h:3 h:4"),
+            [MEMBERS, 10, [ADD, 6, 0xB6, b"h:1", b"h:2"], [PROMOTE, 4], [REMOVE, 2], [MOVE, 3, b"h:3", b"h:4"]],
+        )
+        self.assertEqual(self.ask("change 10 replace 3 4"), [MEMBERS, 10, [REMOVE, 3], [PROMOTE, 4]])
+        self.assertEqual(self.ask("check 10 replace 3 4"), OK)
+
+    def test_the_first_change_names_the_first_members(self) -> None:
+        """Nodes that never met them can tell a directory that was made anew."""
+        first = first_configurations((1, 2, 3))
+        self.node = Node(first, {2: 0xA2, 3: 0xA3})
+        names = [[NAME, 1, 0xA1], [NAME, 2, 0xA2], [NAME, 3, 0xA3]]
+        self.assertEqual(self.ask("change 0 remove 3"), [MEMBERS, 0, *names, [REMOVE, 3]])
+        self.node = Node(first, {2: 0xA2})
+        self.assertIn("has never met node 3", self.refusal("change 0 remove 3"))
+
+    def test_only_the_leader(self) -> None:
+        """It alone knows who is near; in classic mode each node is asked about its own view."""
+        self.node.leader = 2
+        self.assertEqual(
+            self.refusal("change 10 replace 3 4"),
+            "TRYAGAIN node 2 leads: ask it at db2:7379; no member was changed",
+        )
+        self.node.leader = 0
+        self.assertIn("no leader is known", self.refusal("check 10 replace 3 4"))
+        self.node.mode = CLASSIC
+        self.assertEqual(self.ask("check 10 replace 3 4"), OK)
+
+    def test_rules_of_the_log(self) -> None:
+        """What every node would refuse does not get into the log."""
+        self.assertIn("rests on the members of slot 9", self.refusal("change 9 replace 3 4"))
+        self.assertIn("no voter would be left", self.refusal("change 10 remove 1 remove 2 remove 3"))
+        self.assertIn("no id is used twice", self.refusal("change 10 add 5 00000000000000b6 h:1 h:2"))
+        pending = replace(JOINED.newest, slot=APPLIED - 1, from_slot=APPLIED - 1 + ALPHA)
+        self.node = Node(replace(JOINED, sets=(*JOINED.sets, pending)))
+        self.assertIn("is under way until slot", self.refusal(f"change {APPLIED - 1} replace 3 4"))
+
+    def test_new_voters_are_there(self) -> None:
+        """A voter that is not there from the beginning may cost the majority."""
+        self.node.connected = frozenset((2, 3, 5))
+        self.assertIn("node 4 is not connected: it must be there", self.refusal("change 10 replace 3 4"))
+        self.assertEqual(self.ask("check 10 replace 3 5"), OK)
+
+    def test_new_voters_are_near(self) -> None:
+        """Slots would wait for one that is far behind."""
+        self.node.note(noted.peer_applied, peer=4, through=APPLIED - ALPHA)
+        self.assertEqual(self.ask("check 10 replace 3 4"), OK)
+        self.node.note(noted.peer_applied, peer=4, through=APPLIED - ALPHA - 1)
+        self.assertIn(f"node 4 is {ALPHA + 1} slots behind: it must", self.refusal("change 10 replace 3 4"))
+
+    def test_a_majority_works(self) -> None:
+        """What cannot agree on anything cannot even undo the change."""
+        self.node.connected = frozenset((3, 4, 5))
+        self.assertEqual(self.ask("check 10 replace 2 4"), OK)
+        self.node.connected = frozenset((4, 5))
+        refusal = self.refusal("change 10 replace 1 4")
+        self.assertIn("no majority of the new voters would work, since node 2 is not connected, and node 3 is", refusal)
+
+    def test_a_standby_may_be_far_away(self) -> None:
+        """It is counted nowhere."""
+        self.assertEqual(self.ask("check 10 add 6 00000000000000b6 h:1 h:2"), OK)
+
+    def test_usage(self) -> None:
+        """Anything else is refused with what may be written."""
+        for words in ("change", "change 10", "change x remove 1", "change 10 remove", "change 10 add 6 xyz h:1 h:2"):
+            self.assertIn("write DKV.MEMBER", self.refusal(words), words)
+        self.assertIn("'0' is no id", self.refusal("change 10 remove 0"))
+
+
+class MemberLagTests(SynchronousTestCase):
+    def test_a_word_holds_for_a_moment(self) -> None:
+        """A node that is near all the time is behind by what was proposed since it spoke; one that is stuck is, too."""
+        now = 0.0
+        lags = MemberLags(1, lambda: now)
+        applied, told = lags.takers[noted.applied], lags.takers[noted.peer_applied]
+        self.assertEqual((lags.lag(1), lags.lag(2)), (0, 0))
+        applied(through=100, commands=0)
+        self.assertEqual((lags.lag(1), lags.lag(2)), (0, None))
+        told(peer=2, through=95)
+        applied(through=400, commands=0)
+        self.assertEqual(lags.lag(2), 5)
+        now = CLAIM_SECONDS + 0.1
+        self.assertEqual(lags.lag(2), 305)
+        told(peer=2, through=500)
+        self.assertEqual(lags.lag(2), 0)
