@@ -138,7 +138,7 @@ def _troubles(each: Found) -> list[str]:
     """Why a node is not ready, or gave no status, and which peers it does not reach."""
     fields = each.fields
     name = f"node {fields.get('node')}"
-    lines = []
+    lines = _membership(name, fields)
     differs_from = fields.get("differs_from")
     if differs_from and isinstance(differs_from, list):
         lines.append(f"{name} applied another log than nodes {', '.join(map(str, differs_from))}: see its log")
@@ -157,6 +157,18 @@ def _troubles(each: Found) -> list[str]:
             seconds = peer.get("problem_seconds")
             lines.append(f"{name} has not reached node {peer.get('node')} for {seconds} s: {problem}")
     return lines
+
+
+def _membership(name: str, fields: dict[str, Any]) -> list[str]:
+    """What a node is, if it is no voter, and how its config file differs from the members."""
+    words = {
+        "standby": "is a standby: it serves, and does not vote",
+        "removed": "was removed from the cluster: switch it off",
+        "unknown": "is no member of the cluster yet: it waits until it is added",
+    }
+    member, differs = str(fields.get("member")), fields.get("config_differs")
+    lines = [f"{name} {words[member]}"] if member in words else []
+    return [*lines, f"{name}: {differs}"] if isinstance(differs, str) else lines
 
 
 # --- numbers for people ---

@@ -128,6 +128,8 @@ class JoiningTest(ChangingCluster):
         status = self.status(self.three)
         self.assertEqual((status["member"], status["ready"]), ("removed", False))
         self.assertIn(f"{HOST}:{self.four.port}", status["members_at"])
+        refused = self.assertRaises(Refused, self.three.call, "GET", "x")
+        self.assertRegex(str(refused), rf"removed from the cluster.*{HOST}:{self.four.port}")
         self.assertEqual(self.three.logged("fenced"), [])
         reasons = [line["reason"] for line in self.three.logged("refused_by_peer")]
         self.assertIn("its id is never used again", reasons[-1])
