@@ -1,0 +1,140 @@
+"""dkv member and dkv replace with real processes: from a lost disk to a cluster that may lose another one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from threading import Event, Thread
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.settings import CLASSIC, LEADER
+from tests.integration.processes import (
+    HOST,
+    RealCluster,
+    RealNode,
+    Refused,
+    child_environment,
+    free_ports,
+    wait_until,
+)
+
+SECONDS = 60.0
+
+
+class MemberCommandTests(SynchronousTestCase):
+    """Three nodes, and those that are to join."""
+
+    def setUp(self) -> None:
+        self.joined: list[RealNode] = []
+
+    def start(self, mode: str = LEADER) -> None:
+        self.cluster = RealCluster(mode=mode)
+        self.addCleanup(self.cluster.close)
+        self.cluster.start()
+        self.one, self.two, self.three = self.cluster.nodes
+
+    def dkv(self, *words: str, status: int = 0) -> str:
+        """What the command prints, which must end with this status. It is given one address."""
+        command = [sys.executable, "-m", "dkv.cli.main", *words, "--endpoints", f"{HOST}:{self.one.port}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=child_environment(), timeout=SECONDS)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def join(self, number: int) -> RealNode:
+        """A new node that runs on a directory of ``dkv init --join``, and was added."""
+        client, peer, admin = free_ports(3)
+        node = RealNode(self.cluster, number, client, peer, admin)
+        node.config_path = self.cluster.directory / f"cluster{number}.toml"
+        self.joined.append(node)
+        tables = [
+            f'[[node]]\nid = {each.number}\nclient = "{HOST}:{each.port}"\npeer = "{HOST}:{each.peer_port}"\n'
+            for each in self.joined
+        ]
+        node.config_path.write_text("".join([self.cluster.config_path.read_text(), *tables]))
+        command = [*node.init_command(), "--join", f"{HOST}:{self.one.port}"]
+        subprocess.run(command, check=True, capture_output=True, env=child_environment(), timeout=SECONDS)
+        node.start()
+        self.addCleanup(node.kill)
+        wait_until(lambda: self.answers(node), SECONDS, f"node {number} answers")
+        self.dkv("member", "add", f"{HOST}:{client}")
+        return node
+
+    def answers(self, node: RealNode) -> bool:
+        try:
+            return bool(node.call("DKV.STATUS"))
+        except OSError:
+            return False
+
+    def members(self) -> dict[str, Any]:
+        fields: dict[str, Any] = json.loads(self.dkv("member", "list", "--output", "json"))
+        return fields
+
+    def test_a_lost_disk(self) -> None:
+        """Node 3 is gone for good, and node 4 takes its place. Clients of the nodes that stay see no error."""
+        self.start()
+        self.three.kill()
+        wait_until(self.one.serves, SECONDS, "two of three serve")
+        stop, errors = Event(), []
+
+        def write() -> None:
+            connection = self.one.connect()
+            while not stop.is_set():
+                try:
+                    connection.call("SET", "written", "on")
+                except (OSError, EOFError, Refused) as error:
+                    errors.append(repr(error))
+                    break
+            connection.close()
+
+        writer = Thread(target=write)
+        writer.start()
+        try:
+            self.join(4)
+            text = self.dkv("replace", "3", "--with", "4")
+            self.assertIn("you may switch off node 3", text)
+            self.assertIn("nothing to change", self.dkv("replace", "3", "--with", "4"))
+        finally:
+            stop.set()
+            writer.join()
+        self.assertEqual(errors, [])
+        self.assertEqual(self.members()["voters"], [1, 2, 4])
+        self.two.kill()
+        wait_until(self.one.serves, SECONDS, "nodes 1 and 4 serve")
+
+    def check_all_at_once(self, mode: str) -> None:
+        """Three new nodes in the place of three old ones, which are switched off then."""
+        self.start(mode)
+        self.one.call("SET", "key", "value")
+        new = [self.join(number) for number in (4, 5, 6)]
+        text = self.dkv("replace", "1", "2", "3", "--with", "4", "--with", "5", "--with", "6")
+        self.assertIn("you may switch off node 1", text)
+        for node in self.cluster.nodes:
+            node.kill()
+        wait_until(lambda: all(node.serves() for node in new), SECONDS, "the new nodes serve")
+        self.assertEqual([node.call("GET", "key") for node in new], [b"value"] * 3)
+
+    def test_all_at_once(self) -> None:
+        """With a leader, which hands over."""
+        self.check_all_at_once(LEADER)
+
+    def test_all_at_once_in_classic_mode(self) -> None:
+        """Where nobody leads."""
+        self.check_all_at_once(CLASSIC)
+
+    def test_refused(self) -> None:
+        """A standby that never arrives, and sets that could not work: nothing is changed."""
+        self.start()
+        four = self.join(4)
+        four.kill()
+        wait_until(
+            lambda: "is not connected" in self.dkv("replace", "3", "--with", "4", "--dry-run", status=4),
+            SECONDS,
+            "node 4 is missed",
+        )
+        self.dkv("replace", "3", "--with", "4", "--wait", "1", status=4)
+        self.assertIn("--yes", self.dkv("member", "remove", "3", status=4))
+        fields = self.members()
+        self.assertEqual((fields["voters"], fields["standbys"]), ([1, 2, 3], [4]))
