@@ -35,25 +35,33 @@ SECONDS = 20.0
 
 
 class ChangingCluster(SynchronousTestCase):
-    """Nodes 1, 2 and 3, and node 4, which is to join."""
+    """``size`` nodes that run, and others that are to join."""
+
+    size = 3
 
     def setUp(self) -> None:
-        self.cluster = RealCluster()
+        self.cluster = RealCluster(self.size)
         self.addCleanup(self.cluster.close)
-        self.one, self.two, self.three = self.cluster.nodes
-        client, peer, admin = free_ports(3)
-        self.four = RealNode(self.cluster, 4, client, peer, admin)
-        self.addCleanup(self.four.kill)
-        for node in (*self.cluster.nodes, self.four):
+        for node in self.cluster.nodes:
             node.twistd = [sys.executable, "-c", CHANGING]
         self.cluster.start()
-        self.list_four(self.four)
 
-    def list_four(self, node: RealNode) -> None:
-        """Let the config file of a node list node 4 as well."""
+    def new_node(self, number: int) -> RealNode:
+        """A node that has no directory yet."""
+        client, peer, admin = free_ports(3)
+        node = RealNode(self.cluster, number, client, peer, admin)
+        node.twistd = [sys.executable, "-c", CHANGING]
+        self.addCleanup(node.kill)
+        return node
+
+    def list_nodes(self, node: RealNode, *listed: RealNode) -> None:
+        """Give a node a config file of its own, which lists these."""
+        tables = [
+            f'[[node]]\nid = {each.number}\nclient = "{HOST}:{each.port}"\npeer = "{HOST}:{each.peer_port}"\n'
+            for each in listed
+        ]
         node.config_path = self.cluster.directory / f"cluster{node.number}.toml"
-        table = f'[[node]]\nid = 4\nclient = "{HOST}:{self.four.port}"\npeer = "{HOST}:{self.four.peer_port}"\n'
-        node.config_path.write_text(self.cluster.config_path.read_text() + table)
+        node.config_path.write_text("\n".join(['cluster = "test"', *tables]))
 
     def init(self, node: RealNode, member: RealNode) -> subprocess.CompletedProcess[str]:
         """``dkv init --join``."""
@@ -70,21 +78,30 @@ class ChangingCluster(SynchronousTestCase):
         self.assertRegex(answer, r"OK \d+")
         self.until(lambda: self.status(node)["pending_from_slot"] is None, "the change takes force")
 
-    def add_four(self) -> None:
-        """Node 4 is added as a standby; the first change also names the incarnations of the first members."""
-        named = [[NAME, each["id"], int(each["incarnation"], 16)] for each in self.status(self.one)["members"]]
-        incarnation = int(self.status(self.four)["incarnation"], 16)
-        addresses = [f"{HOST}:{self.four.peer_port}", f"{HOST}:{self.four.port}"]
-        self.change(self.one, *named, [ADD, 4, incarnation, *addresses])
+    def add(self, node: RealNode, by: RealNode) -> None:
+        """Add a node as a standby; the first change also names the incarnations of the first members."""
+        members = self.status(by)
+        named = [[NAME, each["id"], int(each["incarnation"], 16)] for each in members["members"]]
+        incarnation = int(self.status(node)["incarnation"], 16)
+        added = [ADD, node.number, incarnation, f"{HOST}:{node.peer_port}", f"{HOST}:{node.port}"]
+        self.change(by, *([] if members["membership_slot"] else named), added)
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
-        def tail() -> str:
-            return f"{what}; the last of node 4's log: {self.cluster.tail(self.four)}"
-
-        wait_until(condition, SECONDS, tail)
+        wait_until(condition, SECONDS, what)
 
 
 class JoiningTest(ChangingCluster):
+    """Nodes 1, 2 and 3, and node 4, which is to join."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.one, self.two, self.three = self.cluster.nodes
+        self.four = self.new_node(4)
+        self.list_nodes(self.four, *self.cluster.nodes, self.four)
+
+    def add_four(self) -> None:
+        self.add(self.four, self.one)
+
     def test_a_new_node_waits_joins_and_takes_the_place_of_another(self) -> None:
         """From `dkv init --join` to its vote, while the others serve; the node that leaves knows it, and is quiet."""
         self.assertEqual(self.one.call("PUT", "before", "1"), "OK")
@@ -136,23 +153,48 @@ class JoiningTest(ChangingCluster):
 
     def test_the_habit_of_init_with_an_old_id(self) -> None:
         """A lost disk is no reason to use its id again, and the message says what is."""
-        self.list_four(self.three)
         self.three.directory = self.cluster.directory / "new"
         refused = self.init(self.three, self.one)
         self.assertEqual(refused.returncode, 2)
         self.assertIn("`dkv replace 3`", refused.stderr)
 
 
+class FirstMembersGoneTest(ChangingCluster):
+    size = 1
+
+    def test_a_node_joins_a_cluster_whose_first_members_are_gone(self) -> None:
+        """By its directory the only member is one that nobody reaches: the nodes of its file have the log."""
+        (one,) = self.cluster.nodes
+        two, three = self.new_node(2), self.new_node(3)
+        self.list_nodes(two, one, two)
+        self.list_nodes(three, two, three)
+        for node, member in ((two, one), (three, two)):
+            made = self.init(node, member)
+            self.assertEqual((made.returncode, made.stderr), (0, ""))
+            node.start()
+            node.wait_logged("started")
+            self.add(node, member)
+            self.until(node.serves, f"node {node.number} serves")
+            if node is two:
+                self.change(one, [PROMOTE, 2], [REMOVE, 1])
+                self.until(lambda: two.serves() and self.status(two)["member"] == "voter", "node 2 is the cluster")
+                one.stop()
+        self.assertEqual(three.call("PUT", "x", "1"), "OK")
+        self.assertEqual(two.call("GET", "x"), b"1")
+        self.assertEqual([each["id"] for each in self.status(three)["members"]], [2, 3])
+
+
 class ConfigFileTest(ChangingCluster):
     def test_b33_a_file_that_lists_other_nodes(self) -> None:
         """A node that was down during a change starts with the new file; one that did not change with an old one."""
-        self.three.stop()
-        self.list_four(self.three)
-        self.three.start()
-        self.until(self.three.serves, "node 3 serves")
-        (line,) = self.three.wait_logged("config_differs")
+        three = self.cluster.nodes[2]
+        three.stop()
+        self.list_nodes(three, *self.cluster.nodes, self.new_node(4))
+        three.start()
+        self.until(three.serves, "node 3 serves")
+        (line,) = three.wait_logged("config_differs")
         self.assertIn("lists the nodes 1, 2, 3, 4, and the members are 1, 2, 3", line["reason"])
-        status = self.status(self.three)
+        status = self.status(three)
         self.assertEqual([each["id"] for each in status["members"]], [1, 2, 3])
         self.assertEqual([each["node"] for each in status["peers"]], [1, 2])
         self.assertEqual(status["config_differs"], line["reason"])
