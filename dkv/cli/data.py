@@ -13,9 +13,10 @@ import click
 
 from dkv.cli.output import Failure, Status, answer, bytes_field, complain, shell_word
 from dkv.cli.types import Seconds, Whole
+from dkv.client.addresses import present
 from dkv.client.any_node import ask_where
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
-from dkv.client.outcome import FORGOTTEN, TAKEN, Unreachable
+from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE, TAKEN, Unreachable
 from dkv.client.producer import Token, next_token
 from dkv.client.silence import Silence
 from dkv.client.state import state_path
@@ -116,9 +117,24 @@ class Access:
         return self.ask_where(*words)[1]
 
     def ask_where(self, *words: bytes, again: str = "") -> tuple[Endpoint, Reply]:
-        """The endpoint that answered, and its answer; ``again`` follows a message that the outcome is unknown."""
+        """The endpoint that answered, and its answer; ``again`` follows a message that the outcome is unknown.
+
+        If all endpoints refuse because of their own state, as nodes do that were removed, those members are asked that
+        the list lacks.
+        """
         try:
-            return ask_where(self.endpoints, words, self.answer_seconds, self.silence())
+            return self._ask(self.endpoints, words, again)
+        except Failure as failure:
+            if failure.status != Status.REFUSED or failure.word not in RETRIED_ELSEWHERE:
+                raise
+            others = tuple(each for each in present(self.endpoints, self.answer_seconds) if each not in self.endpoints)
+            if not others:
+                raise
+        return self._ask(others, words, again)
+
+    def _ask(self, endpoints: tuple[Endpoint, ...], words: tuple[bytes, ...], again: str) -> tuple[Endpoint, Reply]:
+        try:
+            return ask_where(endpoints, words, self.answer_seconds, self.silence())
         except Unreachable as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
         except NoAnswer as error:

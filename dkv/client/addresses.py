@@ -26,6 +26,15 @@ def present(endpoints: Iterable[Endpoint], answer_seconds: float) -> tuple[Endpo
 def _named(answer: Answer) -> list[Endpoint]:
     try:
         fields: Any = json.loads(answer.reply) if isinstance(answer.reply, bytes) else {}
-        return [Endpoint.parse(member["client"]) for member in fields.get("members", ()) if member["client"]]
-    except (ValueError, TypeError, KeyError, AttributeError):  # it is no node of dkv, or its addresses are no host:port
+        addresses = [member["client"] for member in fields.get("members", ())]
+    except (ValueError, TypeError, KeyError, AttributeError):  # it is no node of dkv
         return []
+    return [endpoint for address in addresses if (endpoint := _parsed(address)) is not None]
+
+
+def _parsed(address: object) -> Endpoint | None:
+    """The endpoint, if clients can dial it: a node may also listen where no HOST:PORT leads to."""
+    try:
+        return Endpoint.parse(address) if isinstance(address, str) else None
+    except ValueError:
+        return None
