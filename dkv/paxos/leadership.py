@@ -285,7 +285,12 @@ class Leadership:
     # --- members that change ---
 
     def members_are(self, turn: Turn) -> None:
-        """The log has come to another set, or one takes force: ask new voters for their promise, and fill up to it."""
+        """The log has come to another set, or one takes force: ask new voters for their promise, and fill up to it.
+
+        All that were members hear at once what is chosen. For those who leave it is the last that they hear, and those
+        who decide from now on must know it even if this leader leaves.
+        """
+        self._announce(turn, self._everyone)
         self._learn_members(turn)
         self._renew_round(turn)
         self._ask_promises(turn, self._everyone)
@@ -293,7 +298,6 @@ class Leadership:
 
     def _learn_members(self, turn: Turn) -> None:
         members = self._members
-        self._announce(turn, set(self._everyone) - members.all)  # the last that they hear of this leader
         self._everyone = tuple(sorted(members.all | {self._node}))  # a leader that was removed finishes what it can
         self._marks.know(self._everyone)
         self._pace.know(members.all, members.all.difference(*(each.voters for each in members.each)), turn.now)

@@ -166,12 +166,14 @@ class PromiseTests(Changing):
             [(4, Prepare(FIRST, 5)), (5, Prepare(FIRST, 5))],
         )
 
-    def test_those_who_leave_hear_of_the_last_slot(self) -> None:
-        """A node that does not learn of its removal goes on as if it were a member."""
+    def test_all_hear_of_the_last_slot(self) -> None:
+        """A node that does not learn of its removal goes on as a member, and new voters must learn it of somebody."""
         self.change()
         for slot in (2, 3, 4):
             self.choose(slot)
-        self.assertIn((acceptor(3), ChosenMark(FIRST, 4)), self.members_are(4))
+        sent = self.members_are(4)
+        for node in (3, 4, 5):
+            self.assertIn((acceptor(node), ChosenMark(FIRST, 4)), sent)
 
 
 class AppliedTests(Changing):
