@@ -134,26 +134,6 @@ class StatusTests(LookTestCase):
         for strange in (status(1, peers=7, failing=[]), status(1, peers=[7, {}], failing={})):
             self.assertEqual(len(self.run_at(["status"], a=strange).stdout.splitlines()), 5)
 
-    def test_members(self) -> None:
-        """A node that does not vote says so, and one that was removed and still runs what to do with it."""
-        differs = "the config file lists the nodes 1, 2, and the members are 1, 2, 4"
-        result = self.run_at(
-            ["status"], a=status(1, member="voter", config_differs=differs), b=status(4, member="standby")
-        )
-        self.assertEqual(
-            result.stdout.splitlines()[7:],
-            [f"node 1: {differs}", "node 4 is a standby: it serves, and does not vote"],
-        )
-        result = self.run_at(["status"], a=status(3, member="removed"), b=status(5, member="unknown"))
-        self.assertEqual(
-            result.stdout.splitlines()[7:],
-            [
-                "node 3 was removed from the cluster: switch it off",
-                "node 5 is no member of the cluster yet: it waits until it is added",
-            ],
-        )
-        self.assertEqual(len(self.run_at(["status"], a=status(1, member=[7], config_differs=7)).stdout.splitlines()), 5)
-
     def test_shortage(self) -> None:
         """Whoever reads MISCONF finds the disk that is short, once, although every node tells of it."""
         short: dict[str, Any] = {"writes_refused_for_space": [2]}
