@@ -40,16 +40,18 @@ class BatchQueue:
         return None
 
     def saw(self, batch: Batch) -> None:
-        """A batch is proposed that was not taken here: an earlier leader's, in a slot that is proposed again only now.
+        """A batch is proposed that was not taken from here: an earlier leader's, in a slot that is found only now.
 
-        If it is its origin's next in the log, it takes effect, and its origin does not send it again. It is not the
-        next as long as one before it waits here: then it will be skipped, and is taken once it is sent again.
+        If it is its origin's next in the log, it takes effect, and its origin does not send it again: it need not wait
+        here, and the one behind it is the next. While one before it waits here it is not the next. Then it will be
+        skipped in that slot, and stays here, or is taken once it is sent again.
         """
-        origin = (batch.node, batch.incarnation)
-        mark = self._marks.get(origin, (0, 0))
-        waiting = any((each.node, each.incarnation, each.boot) == (*origin, batch.boot) for each in self._queue)
-        if follows(mark, batch.boot, batch.seq) and not waiting:
-            self._marks[origin] = (batch.boot, batch.seq)
+        origin = (batch.node, batch.incarnation, batch.boot)
+        waiting = [each for each in self._queue if (each.node, each.incarnation, each.boot) == origin]
+        if waiting and waiting[0].seq == batch.seq:
+            self._queue.remove(waiting[0])
+        elif not waiting and follows(self._marks.get(origin[:2], (0, 0)), batch.boot, batch.seq):
+            self._marks[origin[:2]] = (batch.boot, batch.seq)
 
     def __bool__(self) -> bool:
         return bool(self._queue)

@@ -50,6 +50,15 @@ class QueueTests(SynchronousTestCase):
         self.assertIsNone(self.queue.take(batch(3, 9)))
         self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [8, 9])
 
+    def test_seen_while_it_waits(self) -> None:
+        """It is proposed where it was found, and so is the one behind it: the origin goes on, and must not be asked."""
+        self.queue.take(batch(3, 8))
+        self.queue.saw(batch(3, 8))
+        self.assertFalse(self.queue)
+        self.queue.saw(batch(3, 9))
+        self.assertIsNone(self.queue.take(batch(3, 10)))
+        self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [10])
+
     def test_a_repeat_is_dropped(self) -> None:
         """A resent batch must not be proposed twice, nor answered with a request that never ends."""
         for repeat in (batch(3, 7), batch(3, 1), batch(2, 99)):
