@@ -23,11 +23,14 @@ class AddressBook:
         """The other nodes of the config file."""
 
     def peers(self, held: Configurations, applied: int) -> dict[int, str]:
-        """The client endpoint strings of the nodes to talk with, "" where nobody tells: none for a removed node."""
-        if held.was_removed(self._node, applied):
-            return {}
+        """The client endpoint strings of the nodes to talk with, "" where nobody tells.
+
+        A node that was removed goes on talking with the members until one of them tells it so. They may still need the
+        slots before its removal, which perhaps only those have on disk that decided them.
+        """
         known = held.known(applied)
-        nodes = known if self._node in known else known | self.hints
+        joins = self._node not in known and not held.was_removed(self._node, applied)
+        nodes = known | self.hints if joins else known
         return {node: self._peer(held, node) for node in sorted(nodes - {self._node})}
 
     def clients(self, held: Configurations, applied: int) -> list[str]:

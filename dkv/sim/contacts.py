@@ -29,10 +29,11 @@ class Contacts:
         self._told_removed = False
 
     def members_are(self, held: Configurations, applied: int) -> None:
-        """The roster says who the members are. A node that was removed talks with nobody."""
+        """The roster says who the members are. A node that was told of its removal talks with nobody."""
         known = held.known(applied)
-        peers = (known if self._me in known else known | self._hints) - {self._me}
-        if held.was_removed(self._me, applied) or self._told_removed:
+        joins = self._me not in known and not held.was_removed(self._me, applied)
+        peers = (known | self._hints if joins else known) - {self._me}
+        if self._told_removed:
             peers = frozenset()
         self.acquaintances.members_are(held, applied, peers)
         self._tell(peers, LEAVING_SECONDS)
