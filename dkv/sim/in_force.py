@@ -8,6 +8,7 @@ from typing import Any
 from dkv.actor import ELECTOR
 from dkv.configurations import Configuration
 from dkv.events import MembersAre
+from dkv.messages import Poll
 from dkv.sim.chosen import Chosen
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_connection import Life
@@ -22,6 +23,8 @@ class SetsInForce:
         self._schedule = schedule
         self._violated = violated
         self._sets: dict[Life, tuple[Configuration, float]] = {}
+        self._removed: set[Life] = set()
+        """The lives that were told that the log has removed their node."""
 
     def delivered(self, node: SimulatedNode, role: str, message: Any) -> None:
         """An actor is about to handle a message."""
@@ -32,6 +35,13 @@ class SetsInForce:
             self._violated(f"I9: node {node.number} takes {sorted(told.voters)} for the voters of slot {applied + 1}")
         elif told != self.of(node):
             self._sets[node.life] = told, self._schedule.now
+        if message.configurations.was_removed(node.number, applied):
+            self._removed.add(node.life)
+
+    def sending(self, node: SimulatedNode, message: Any) -> None:
+        """A node that knows that it was removed asks for no votes: it would only disturb the others."""
+        if isinstance(message, Poll) and node.life in self._removed:
+            self._violated(f"node {node.number} asks for votes, and knows that it was removed")
 
     def of(self, node: SimulatedNode) -> Configuration:
         """The set that decides the next slot of a node, as the node was told; a life begins with the first set."""

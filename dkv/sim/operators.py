@@ -99,10 +99,16 @@ class Operators:
             self._change(leaving + coming)
 
     def _ready(self) -> list[int]:
-        """The standbys that run and have nearly caught up."""
-        standbys = [each for each in self._aim.nodes if each.number in self._chosen.members.sets[-1].standbys]
+        """The standbys that run and have nearly caught up. One that has not learned of itself could not even vote."""
+        sets = self._chosen.members.sets
+        added = {id_: each.slot for each in reversed(sets) for id_ in each.members}
+        standbys = [each for each in self._aim.nodes if each.number in sets[-1].standbys]
         near = self._chosen.through - configurations.ALPHA
-        return [each.number for each in standbys if each.up and not each.damaged and each.chosen_through >= near]
+        return [
+            each.number
+            for each in standbys
+            if each.up and not each.damaged and each.chosen_through >= max(near, added[each.number])
+        ]
 
     # --- changes ---
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dkv.kv.sessions import Bounds
 from dkv.settings import MIB, Limits, Timings
-from dkv.sim.constants import constants, draw_constants
+from dkv.sim.constants import SMALL, constants, draw_constants
 from dkv.sim.habits import Habits, draw_habits
 from dkv.sim.wires import Weather
 
@@ -141,8 +141,14 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
         bias=random.choice((0.3, 0.7, 0.95)),
         early=bool(enabled) and random.random() < 0.3,
         past_life_chance=random.choice((0.5, 1.0)) if "past-life" in enabled else 0.0,
-        constants=draw_constants(random),
+        constants=draw_constants(random) | (_alpha(random) if changes else {}),
     )
+
+
+def _alpha(random: Random) -> dict[str, Any]:
+    """Where members change, a change mostly takes force after a few slots already."""
+    name = "dkv.configurations.ALPHA"
+    return {name: random.choice(SMALL[name])} if random.random() < 0.8 else {}
 
 
 def _limits(random: Random) -> Limits:

@@ -316,6 +316,7 @@ class World:
             # A message that reaches nobody harms nobody, so those of a node that was set back are not all checked.
             self.invariants.sending(node, to, message)
             self._states.sending(node, message)
+            self.sets.sending(node, message)
             self.space.sending(node, message)
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:

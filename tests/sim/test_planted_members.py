@@ -1,0 +1,65 @@
+"""The simulator finds bugs of members that change, each planted into the product, within 300 seeds."""
+
+from __future__ import annotations
+
+from dkv.settings import LEADER
+from dkv.sim.plan import OF_OPERATORS
+from tests.sim.hunt import HuntTestCase
+from tests.sim.planted_members import MEMBERS
+
+FEW = (*OF_OPERATORS, "contest", "crash", "delay", "loss", "partition", "rotation", "slow-disk")
+"""Few enough faults for many changes in a run, and for elections in the middle of them."""
+
+
+class PlantedTests(HuntTestCase):
+    """A bug that the simulator cannot see may be in the product already."""
+
+    def check(self, *words: str, mode: str = LEADER, faults: tuple[str, ...] = FEW) -> None:
+        """The bug that the test is named after is found, and its sentence has one of ``words``."""
+        name = self._testMethodName.removeprefix("test_")
+        self.check_found(name, MEMBERS[name], words, mode, faults)
+
+    def test_newest_set_decides(self) -> None:
+        """Two sets decide the same slot, and an acknowledged write is lost."""
+        self.check("no quorum has promised", "before a majority held it", "I7")
+
+    def test_phase_1_once(self) -> None:
+        """A leader whose ballot the new voters never heard of proposes what an earlier one may have had chosen."""
+        self.check("which no quorum has promised")
+
+    def test_window_beyond_alpha(self) -> None:
+        """A slot is decided by the members of before, and then it turns out that others decide it."""
+        self.check("does not say yet who decides it", "which no quorum has promised", "before a majority held it")
+
+    def test_first_set_confirms(self) -> None:
+        """A leader whose followers have all been replaced shows the past."""
+        self.check("I11", "no leader answered")
+
+    def test_any_set_confirms(self) -> None:
+        """A leader that was removed, cut off with the members of old, shows the past."""
+        self.check("I11")
+
+    def test_pending_set_is_not_loaded(self) -> None:
+        """A node that was started again, or got a snapshot, goes by other members than the others."""
+        self.check("I9")
+
+    def test_marks_go_at_the_change(self) -> None:
+        """A batch that is sent again before its origin has left is applied twice."""
+        self.check("I9", "I10")
+
+    def test_anybody_writes(self) -> None:
+        """Nodes that apply a stranger's write, and nodes that do not."""
+        self.check("I9", "I10")
+
+    def test_standbys_vote(self) -> None:
+        """A write is acknowledged that no majority of voters holds."""
+        self.check("before a majority held it", "no majority", "I7")
+
+    def test_removed_and_not_quiet(self) -> None:
+        """A node that was taken out of the cluster goes on asking for votes."""
+        self.check("was removed")
+
+    def test_all(self) -> None:
+        """A planted bug without a test here would prove nothing."""
+        tested = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}
+        self.assertEqual(MEMBERS.keys(), tested - {"all"})
