@@ -117,6 +117,20 @@ class Configurations:
         """All voters and standbys of the set in force and those that follow it."""
         return frozenset().union(*(each.members for each in self.each(applied)))
 
+    @property
+    def remembered(self) -> frozenset[int]:
+        """Everyone in the sets that are remembered, removed nodes among them."""
+        return frozenset().union(*(each.members for each in self.sets))
+
+    def contacts(self, node: int, applied: int) -> frozenset[int]:
+        """Whom ``node`` talks with by the log, itself excepted: all that are known.
+
+        A node that was removed takes no part any more, and goes on giving what it holds to everyone that the log
+        remembers. The slots before its removal may be on the disks of those alone that decided them.
+        """
+        talks = self.remembered if self.was_removed(node, applied) else self.known(applied)
+        return talks - {node}
+
     def was_removed(self, node: int, applied: int) -> bool:
         """Whether the log has made the node leave; one with a higher id is not known *yet*."""
         return node <= self.ids_through and node not in self.known(applied)

@@ -18,7 +18,20 @@ from random import Random
 from typing import Any
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER, Actor, Address, Fenced, TakesNotes
+from dkv.actor import (
+    ACCEPTOR,
+    CATCHUP,
+    ELECTOR,
+    GATEWAY,
+    HOST,
+    LEARNER,
+    PROPOSER,
+    ROSTER,
+    Actor,
+    Address,
+    Fenced,
+    TakesNotes,
+)
 from dkv.events import Captured, PeerDown, PeerHeard, PeerMet, PeerUp, RemovalTold, TimerFired, WrittenBack
 from dkv.host.commits import Commits
 from dkv.host.layers import Layers, StateLayers
@@ -148,7 +161,7 @@ class Host:
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""
-        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER):
+        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP):
             self.deliver(role, Address(node, role), PeerUp(node, incarnation, boot))
 
     def peer_down(self, node: int) -> None:

@@ -138,8 +138,6 @@ class Acquaintances:
         if hello.node == me.node:
             return f"{they} is this node's own id: two processes run as it, or its address is given to a peer"
         if hello.node not in self.peers:
-            if hello.node in self._configurations.known(self._applied):
-                return f"{we} is no member any more, and talks with nobody"
             return f"{they} is not known to {we} as a member yet: it is let in once `dkv member add` has added it"
         if target not in (None, hello.node):
             return f"{they} answers at the address of node {target}: correct the addresses in the configuration"

@@ -89,7 +89,6 @@ class Mesh(MultiService):
         for node, address in peers.items():
             self._add_peer(node, address)
         self._client_addresses: tuple[str, ...] = ()
-        self._told_removed = False  # until the process ends: it is told again
         self.faults = FaultOrders(reactor, peers, log, Random())
         """Orders to drop or delay what is written to peers."""
         self._links: dict[Link, None] = {}  # in order, so that a simulation can be repeated
@@ -120,8 +119,6 @@ class Mesh(MultiService):
         ``clients`` are the addresses at which clients find members. A node that is no peer any more is let go: at once
         before the start, and ``LEAVING_SECONDS`` later afterwards.
         """
-        if self._told_removed:
-            peers = {}
         self.acquaintances.members_are(configurations, applied, peers)
         self._client_addresses = tuple(clients)
         for node, address in peers.items():
@@ -280,16 +277,16 @@ class Mesh(MultiService):
         return peer if peer is link.target else None
 
     def told_removed(self, link: Outbound, removed: Removed) -> None:
-        """A peer says that this node is no member any more: be quiet from now on.
+        """A peer says that this node is no member any more: that peer needs nothing of it.
 
-        Only a peer of this node's own cluster, to which it would talk itself, is believed.
+        Others may, which have not come as far. Only a peer of this node's own cluster, to which it would talk itself,
+        is believed.
         """
         if self.objection(removed.by, link.target.node) is None:
-            self._told_removed = True
             self.inbox.removed(removed.slot, removed.addresses)
-            self.acquaintances.peers = frozenset()
-            for node in list(self.peers):
-                self._let_go(node)
+            peer = self._peer_of(link)
+            if peer is not None:
+                peer.rest()
 
     def refused_for_good(self, link: Outbound, refusal: RefusedForGood) -> None:
         """A peer will never talk to this node: this directory has forgotten something (B34).

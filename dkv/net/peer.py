@@ -71,6 +71,10 @@ class Peer:
         self.dialler.endpoint.readdress(address)
         self.reach.readdress(address)
 
+    def rest(self) -> None:
+        """It says that this node was removed: dial it no more, unless it dials. It may start anew and know less."""
+        self.dialler.stopService()
+
     def leave(self) -> None:
         """It is no peer any more: close its connections. If it dials again, it is told why."""
         for link in (self.inbound, self.outbound):

@@ -25,13 +25,11 @@ class AddressBook:
     def peers(self, held: Configurations, applied: int) -> dict[int, str]:
         """The client endpoint strings of the nodes to talk with, "" where nobody tells.
 
-        A node that was removed goes on talking with the members until one of them tells it so. They may still need the
-        slots before its removal, which perhaps only those have on disk that decided them.
+        The log says who they are (``Configurations.contacts``), and for a node that joins its config file as well.
         """
-        known = held.known(applied)
-        joins = self._node not in known and not held.was_removed(self._node, applied)
-        nodes = known | self.hints if joins else known
-        return {node: self._peer(held, node) for node in sorted(nodes - {self._node})}
+        joins = self._node not in held.known(applied) and not held.was_removed(self._node, applied)
+        nodes = held.contacts(self._node, applied) | (self.hints if joins else frozenset())
+        return {node: self._peer(held, node) for node in sorted(nodes)}
 
     def clients(self, held: Configurations, applied: int) -> list[str]:
         """The addresses at which clients find the members, this node excepted, as far as they are known."""

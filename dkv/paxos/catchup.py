@@ -1,8 +1,8 @@
 """Catch-up: fetch from peers the chosen slots that this node missed.
 
 There is one bounded request at a time. The next one follows when the last answer is on this node's disk, so the disk
-sets the pace. When a peer does not help, another one is asked (B17). A gap first gets a moment to close by itself, as
-most do: the missing Accept is only late.
+sets the pace. When a peer does not help, another one is asked (B17), and one that comes back is asked at once. A gap
+first gets a moment to close by itself, as most do: the missing Accept is only late.
 
 A peer may have compacted the slots that are asked for. When all others have done so too, or do not help, catch-up asks
 the receiver of its node for a snapshot, waits for it, and goes on behind it. A node that joins does so at once.
@@ -24,6 +24,7 @@ from dkv.events import (
     Learned,
     MembersAre,
     Missing,
+    PeerUp,
     SnapshotFetched,
     TimerFired,
 )
@@ -35,7 +36,7 @@ DOUBLINGS_MAX = 3
 """How often the time allowed for an answer is doubled. A slow answer asked of several peers comes several times."""
 
 _FromThisNode = Missing | CatchUp | Learned | SnapshotFetched | MembersAre
-CatchupMessage = _FromThisNode | ChosenSlots | CompactedThrough | TimerFired
+CatchupMessage = _FromThisNode | ChosenSlots | CompactedThrough | PeerUp | TimerFired
 
 
 class Catchup:
@@ -79,6 +80,8 @@ class Catchup:
                 self._on_learned(turn, message)
             case SnapshotFetched():
                 self._on_snapshot_fetched(turn, message)
+            case PeerUp():
+                self._on_peer_up(turn, message)
             case MembersAre():
                 self._sources.update(message)
             case TimerFired():
@@ -150,6 +153,14 @@ class Catchup:
             self._fetch_snapshot(turn)
         else:
             self._peer = self._sources.after(self._peer)
+            self._ask(turn)
+
+    def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
+        """A peer is connected: while those that were asked did not answer, the time allowed for that has grown long."""
+        if self._fetching and self._retries and message.node in self._sources.peers:
+            self._retries = 0
+            self._of_no_help.discard(message.node)
+            self._peer = message.node
             self._ask(turn)
 
     def _on_chosen_slots(self, turn: Turn, sender: Address, message: ChosenSlots) -> None:

@@ -35,6 +35,11 @@ class KnownMembers:
         """Whether a node is a member of the set in force or of one that follows."""
         return node in self.all
 
+    @property
+    def contacts(self) -> frozenset[int]:
+        """As ``Configurations.contacts``."""
+        return self.configurations.contacts(self._node, self.applied)
+
     def following(self, slot: int) -> tuple[Configuration, ...]:
         """The set that decides ``slot`` and those that follow it, oldest first."""
         return self.configurations.each(slot - 1)

@@ -26,20 +26,10 @@ class Contacts:
         self._me = me.node
         self._hints = frozenset(hints)
         self._tell = tell
-        self._told_removed = False
 
     def members_are(self, held: Configurations, applied: int) -> None:
-        """The roster says who the members are. A node that was told of its removal talks with nobody."""
-        known = held.known(applied)
-        joins = self._me not in known and not held.was_removed(self._me, applied)
-        peers = (known | self._hints if joins else known) - {self._me}
-        if self._told_removed:
-            peers = frozenset()
+        """The roster says who the members are."""
+        joins = self._me not in held.known(applied) and not held.was_removed(self._me, applied)
+        peers = held.contacts(self._me, applied) | (self._hints if joins else frozenset())
         self.acquaintances.members_are(held, applied, peers)
         self._tell(peers, LEAVING_SECONDS)
-
-    def told_removed(self) -> None:
-        """A member says that this node is none any more: talk with nobody from now on."""
-        self._told_removed = True
-        self.acquaintances.peers = frozenset()
-        self._tell((), 0.0)

@@ -156,7 +156,8 @@ class Dialling:
     def _go_on_dialling(self, dialler: int, acceptor: int) -> None:
         wait = self._random.uniform(0.02, self._timings.reconnect_seconds_max)
         self._schedule.after(wait, self._go_on_dialling, dialler, acceptor)
-        self.members[dialler].run(self._dial, dialler, acceptor)
+        if not self.sides[dialler, acceptor].rests:
+            self.members[dialler].run(self._dial, dialler, acceptor)
 
     def _dial(self, dialler: int, acceptor: int) -> None:
         """Say Hello over a new connection, if there is none and the other node can be reached and can answer."""
@@ -217,13 +218,14 @@ class Dialling:
             if objection.removed_at is None:
                 self.members[number].refused_for_good(objection.reason)
             else:
+                self.sides[number, connection.acceptor].rests = True
                 self.members[number].told_removed(objection.removed_at)
 
     def _accepted(self, connection: SimulatedConnection, hello: Hello) -> None:
         """A peer has dialled and its Hello is good, so it can be dialled."""
         number, peer = connection.acceptor, connection.dialler
         side = self.sides[number, peer]
-        older, side.accepted = side.accepted, connection
+        older, side.accepted, side.rests = side.accepted, connection, False
         if older is not None:
             self._abort(older, number)
         dialled = side.dialled

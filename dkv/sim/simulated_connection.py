@@ -82,6 +82,8 @@ class Side:
     accepted: SimulatedConnection | None = None
     """The latest life whose Hello was accepted."""
     up: bool = False
+    rests: bool = False
+    """Whether the peer said that this node was removed: it is not dialled, unless it dials."""
     heard_at: float = 0.0
 
     @property

@@ -321,7 +321,6 @@ class SimulatedNode:
     def told_removed(self, slot: int) -> None:
         """A peer says that this node is no member any more."""
         if self.up:
-            self._contacts.told_removed()
             self.host.removed(slot, ())
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:

@@ -40,7 +40,7 @@ class Members(MeshTestCase):
 
     def tell(self, mesh: Mesh, configurations: Configurations, applied: int) -> None:
         """The log of ``mesh`` says who the members are."""
-        others = configurations.known(applied) - {mesh.me.node}
+        others = configurations.contacts(mesh.me.node, applied)
         mesh.members_are(configurations, applied, {node: ADDRESSES[node] for node in others}, CLIENTS)
 
     def join(self, **options: Any) -> tuple[Mesh, Recorder]:
@@ -178,15 +178,43 @@ class Going(Members):
         self.assertEqual([each["node"] for each in self.one.status()], [3])
 
     def test_it_is_quiet_from_then_on(self) -> None:
-        """A removed node dials nobody, also if its own log, which is behind, names members again."""
+        """A removed node dials nobody that has told it so, also if its own log, which is behind, names members again."""
         self.remove_two()
         self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
         self.tell(self.two, held(FIRST), 7)
-        self.assertEqual((self.two.peers, self.two.faults.peers), ({}, frozenset()))
         self.stop(self.one, 5101)
         dials = self.network.dials
         self.network.advance(30)
-        self.assertEqual(self.network.dials, dials)
+        self.assertEqual((self.network.dials, self.two.connected), (dials, frozenset()))
+
+    def test_it_serves_a_member_that_knows_less(self) -> None:
+        """Slots before the removal may be on the disks of removed nodes alone: without them nobody could go on."""
+        self.remove_two()
+        self.tell(self.two, LEFT, 163)
+        self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
+        self.assertEqual(self.inbox_two.removals, [(100, CLIENTS)])
+        three, _ = self.join()
+        self.tell(three, LEFT, 90)
+        self.network.advance(TIMINGS.reconnect_seconds_max)
+        self.assertEqual((three.connected, self.two.connected), ({1, 2}, {3}))
+        say(self.two, Address(3, ACCEPTOR), Address(2, PROPOSER), BEAT)
+        self.network.pump()
+
+        self.tell(three, LEFT, 163)
+        self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
+        self.assertEqual((three.connected, self.two.connected), ({1}, frozenset()))
+        self.assertEqual(self.inbox_two.removals, [(100, CLIENTS)] * 2)
+
+    def test_it_dials_again_who_has_dialled(self) -> None:
+        """A member that has told it so, and starts on a log that is behind, is answered again."""
+        self.remove_two()
+        self.tell(self.two, LEFT, 163)
+        self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
+        self.stop(self.one, 5101)
+        self.network.closed.clear()
+        one, _ = self.start(1, boot=2)
+        self.network.advance(TIMINGS.reconnect_seconds_max)
+        self.assertEqual((one.connected, self.two.connected), ({2}, {1}))
 
     def test_it_was_away(self) -> None:
         """A removed node that is started again hears so with the first answer, and its operator reads what to do."""
@@ -200,7 +228,7 @@ class Going(Members):
         (line,) = inbox.lines("refused_by_peer")
         self.assertIn("its id is never used again", line["reason"])
         self.assertIn("`dkv replace 2`", line["reason"])
-        self.assertEqual(two.peers, {})
+        self.assertEqual(two.connected, frozenset())
         self.assertEqual([fields for _, fields in self.inbox_one.logged if fields.get("for_good")], [])
 
     def test_a_removal_that_is_to_come(self) -> None:
@@ -209,13 +237,15 @@ class Going(Members):
         self.network.advance(LEAVING_SECONDS * 2)
         self.assertEqual((self.inbox_two.removals, 2 in self.one.connected), ([], True))
 
-    def test_it_turns_others_away(self) -> None:
-        """A removed node that let another one in would vote with it. To be refused by it is no removal."""
-        self.remove_two()
-        self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
-        objection = self.two.objection(hello(1))
+    def test_whom_it_lets_in(self) -> None:
+        """Those that the log remembers. To be refused by it is no removal."""
+        last = Configuration(200, 264, frozenset((3,)))
+        self.tell(self.two, held(FIRST, JOINED, REPLACED, last), 263)
+        for node in (1, 3):
+            self.assertIsNone(self.two.objection(hello(node)))
+        objection = self.two.objection(hello(4))
         assert objection is not None
-        self.assertIn("node 2 is no member any more", objection.reason)
+        self.assertIn("node 4 is not known to node 2", objection.reason)
         self.assertEqual((objection.for_good, objection.removed_at), (False, None))
 
     def test_own_id(self) -> None:
@@ -291,6 +321,7 @@ class Believed(Members):
             self.one.told_removed(link, Removed("gone", 5, (), by))
         self.assertEqual((self.inbox_one.removals, self.one.connected), ([], {2}))
         self.one.told_removed(link, Removed("gone", 5, (), hello()))
+        self.network.advance(TIMINGS.silence_seconds)
         self.assertEqual((self.inbox_one.removals, self.one.connected), ([(5, ())], frozenset()))
 
     def test_only_on_a_dialled_connection(self) -> None:

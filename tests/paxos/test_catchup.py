@@ -16,6 +16,7 @@ from dkv.events import (
     Learned,
     MembersAre,
     Missing,
+    PeerUp,
     SnapshotFetched,
     TimerFired,
 )
@@ -290,6 +291,26 @@ class MemberTests(OneCatchup):
         """A standby may be far behind: it is asked when the voters do not help."""
         self.members({1, 3, 5}, {2, 4})
         self.assertEqual(self.asked(6), [3, 5, 2, 4, 3, 5])
+
+    def test_a_peer_that_comes_back_is_asked_at_once(self) -> None:
+        """After a cut a node would wait for long: with each dead peer that it asked it waits twice the time."""
+        back = PeerUp(3, 77, 2)
+        self.assertEqual(self.give(acceptor(3), back), [], "nothing is missing")
+        self.fetch(node=2)
+        self.assertEqual(self.give(acceptor(3), back), [], "the one that is asked has its time to answer")
+        for _ in range(5):
+            self.fire("retry")
+        self.assertEqual(self.give(acceptor(3), back), [(acceptor(3), ReadChosen(1))])
+        self.assertEqual(self.turn.timers, {"retry": self.turn.now + TIMINGS.catchup_retry_seconds})
+        self.fire("retry")
+        self.assertEqual(self.give(acceptor(9), PeerUp(9, 77, 2)), [], "it is no member")
+
+    def test_peers_that_come_back_do_not_keep_it_from_a_snapshot(self) -> None:
+        """Those that were asked before still count: of two that have compacted the slot none is asked for ever."""
+        self.fetch(node=2)
+        self.give(acceptor(2), CompactedThrough(5))
+        self.fire("retry")
+        self.assertEqual(self.give(acceptor(3), PeerUp(3, 77, 2)), [])
 
     def test_one_that_was_removed(self) -> None:
         """It may be switched off: a node must not wait for it."""

@@ -103,7 +103,7 @@ class SnapshotDonor:
 
     def _on_request(self, turn: Turn, sender: Address, message: SnapshotRequest) -> None:
         """A peer wants the next chunk, or the last one again, which was lost."""
-        if not self._members.is_known(sender.node):
+        if sender.node not in self._members.contacts:
             # It was removed, or this node is behind the slot that adds it: another donor may know it.
             turn.send(sender, SnapshotRefused(message.transfer, STRANGER))
             return

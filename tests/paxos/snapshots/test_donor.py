@@ -114,6 +114,14 @@ class SendingTests(OneDonor):
         self.give(MembersAre(Configurations(sets, (), 9), 73), node=2)
         self.assertEqual(self.ask(1, (3, 1), node=3), SnapshotRefused((3, 1), STRANGER))
 
+    def test_a_removed_node_gives(self) -> None:
+        """A member that is behind may find the state before the removal nowhere else: it would never come further."""
+        sets = (*FIRST.sets, Configuration(10, 74, frozenset((9,))), Configuration(80, 144, frozenset((11,))))
+        self.give(MembersAre(Configurations(sets, (), 11), 150), node=2)
+        for node in (3, 9):
+            self.assertIsInstance(self.ask(0, (node, 1), node=node), SnapshotChunk)
+        self.assertEqual(self.ask(0, node=12), SnapshotRefused(T, STRANGER))
+
 
 class FewTests(OneDonor):
     def test_busy(self) -> None:
