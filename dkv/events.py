@@ -122,9 +122,11 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class FetchSnapshot:
-    """Get a snapshot of a peer that goes through slot ``first`` at least: peers have compacted that slot."""
+    """Get a snapshot of a peer that goes through slot ``first`` at least: peers ``compacted_at`` said a moment ago that
+    they have compacted that slot."""
 
     first: int
+    compacted_at: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Catchup:
         self._noticed_slot = 0  # 0: no gap is being given its moment
         self._fetched_from = 0
         self._of_no_help: set[int] = set()  # peers that were asked for this slot and did not send it
-        self._compacted = False  # one of them because it has compacted the slot
+        self._compacted_at: set[int] = set()  # those that have compacted the slot
         self._receiving = False  # a snapshot is on its way
         self._behind_snapshot = False  # what is fetched follows a snapshot, and its donor keeps it until then
 
@@ -149,7 +149,7 @@ class Catchup:
         """
         self._of_no_help.add(self._peer)
         all_asked = self._of_no_help.issuperset(self._sources.peers)
-        if self._compacted and (all_asked or not self._sources.of_a_member):
+        if self._compacted_at and (all_asked or not self._sources.of_a_member):
             self._fetch_snapshot(turn)
         else:
             self._peer = self._sources.after(self._peer)
@@ -180,7 +180,7 @@ class Catchup:
     def _helped(self) -> None:
         self._retries = 0
         self._of_no_help.clear()
-        self._compacted = False
+        self._compacted_at.clear()
 
     def _on_learned(self, turn: Turn, message: Learned) -> None:
         """The values are on disk: tell the proposer, which may wait for them, and ask for what follows."""
@@ -204,7 +204,7 @@ class Catchup:
         """A peer has given up the slot that is asked for: another one may hold it still."""
         if not 0 < self._asked_slot <= message.through:
             return  # An answer to an earlier request.
-        self._compacted = True
+        self._compacted_at.add(sender.node)
         if sender.node == self._peer:
             self._ask_another(turn)  # If that peer was given up, the next one was asked then.
 
@@ -212,9 +212,9 @@ class Catchup:
         """Only the state of a peer tells what the missing slots did."""
         self._receiving, self._behind_snapshot = True, False
         self._asked_slot = 0
-        self._helped()
         turn.cancel_timer("retry")
-        turn.send(Address(self._node, RECEIVER), FetchSnapshot(self._next_slot))
+        turn.send(Address(self._node, RECEIVER), FetchSnapshot(self._next_slot, frozenset(self._compacted_at)))
+        self._helped()
 
     def _on_snapshot_fetched(self, turn: Turn, message: SnapshotFetched) -> None:
         """A snapshot has taken the place of the slots up to its own: go on behind it, with its donor first."""

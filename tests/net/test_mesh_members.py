@@ -178,7 +178,7 @@ class Going(Members):
         self.assertEqual([each["node"] for each in self.one.status()], [3])
 
     def test_it_is_quiet_from_then_on(self) -> None:
-        """A removed node dials nobody that has told it so, also if its own log, which is behind, names members again."""
+        """A removed node dials nobody that has told it so, also if its own log, which is behind, names them."""
         self.remove_two()
         self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
         self.tell(self.two, held(FIRST), 7)

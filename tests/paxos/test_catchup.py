@@ -34,6 +34,11 @@ def acceptor(node: int) -> Address:
     return Address(node, ACCEPTOR)
 
 
+def fetch_snapshot(first: int, *compacted_at: int) -> FetchSnapshot:
+    """What the receiver is asked for."""
+    return FetchSnapshot(first, frozenset(compacted_at))
+
+
 class OneCatchup(SynchronousTestCase):
     """Catch-up of node 1 of three."""
 
@@ -187,7 +192,7 @@ class SnapshotTests(OneCatchup):
         """A snapshot is asked for."""
         self.fetch()
         self.compacted(2)
-        self.assertEqual(self.compacted(3), [(Address(1, RECEIVER), FetchSnapshot(1))])
+        self.assertEqual(self.compacted(3), [(Address(1, RECEIVER), fetch_snapshot(1, 2, 3))])
 
     def received(self, through: int, donor: int = 3) -> list[tuple[Address, Any]]:
         """It is in force."""
@@ -212,7 +217,7 @@ class SnapshotTests(OneCatchup):
         """A node that is down for good must not keep this one from its snapshot."""
         self.fetch()
         self.compacted(2)
-        self.assertEqual(self.fire("retry"), [(Address(1, RECEIVER), FetchSnapshot(1))])
+        self.assertEqual(self.fire("retry"), [(Address(1, RECEIVER), fetch_snapshot(1, 2))])
 
     def test_nobody_answers(self) -> None:
         """Silence says nothing about logs."""
@@ -226,7 +231,7 @@ class SnapshotTests(OneCatchup):
         self.assertEqual(self.compacted(2, 5), [])
         self.fire("retry")
         self.assertEqual(self.compacted(2, 6), [], "the next one was asked meanwhile")
-        self.assertEqual(self.compacted(3, 6), [(Address(1, RECEIVER), FetchSnapshot(6))])
+        self.assertEqual(self.compacted(3, 6), [(Address(1, RECEIVER), fetch_snapshot(6, 2, 3))])
         self.assertEqual(self.compacted(3, 6), [])
 
     def test_a_slow_disk(self) -> None:
@@ -234,7 +239,7 @@ class SnapshotTests(OneCatchup):
         self.fetch()
         self.slots(2, 1, 4)
         self.fire("retry")
-        self.assertEqual(self.compacted(3), [(Address(1, RECEIVER), FetchSnapshot(1))])
+        self.assertEqual(self.compacted(3), [(Address(1, RECEIVER), fetch_snapshot(1, 3))])
         self.assertEqual(self.give(acceptor(1), Learned(4)), [(Address(1, PROPOSER), CaughtUp(4))])
         self.assertEqual(self.received(6), [(acceptor(3), ReadChosen(7))])
 
@@ -263,7 +268,7 @@ class SnapshotTests(OneCatchup):
         self.receive()
         self.received(6)
         self.assertEqual(self.compacted(3, 8), [(acceptor(2), ReadChosen(7))])
-        self.assertEqual(self.compacted(2, 8), [(Address(1, RECEIVER), FetchSnapshot(7))])
+        self.assertEqual(self.compacted(2, 8), [(Address(1, RECEIVER), fetch_snapshot(7, 2, 3))])
 
     def test_the_gap_closes_meanwhile(self) -> None:
         """The snapshot is waited for all the same: only one may be under way."""
@@ -340,4 +345,4 @@ class MemberTests(OneCatchup):
         self.catchup = Catchup(1, first_configurations((2, 3)), TIMINGS, hints=(7, 8, 9))
         self.asked(2)
         sent = self.give(acceptor(8), CompactedThrough(5))
-        self.assertEqual(sent, [(Address(1, RECEIVER), FetchSnapshot(1))])
+        self.assertEqual(sent, [(Address(1, RECEIVER), fetch_snapshot(1, 8))])

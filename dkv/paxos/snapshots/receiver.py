@@ -94,6 +94,7 @@ class SnapshotReceiver:
         self._silence_seconds = timings.snapshot_silence_seconds
         self._activity = Activity.IDLE
         self._first = 0  # the snapshot must go through this slot
+        self._living = frozenset[int]()  # peers that have answered catch-up
         self._leader = 0
         self._donors: list[int] = []  # those that were not asked in this round
         self._begun = 0  # how many transfers were begun in this life
@@ -134,16 +135,20 @@ class SnapshotReceiver:
     def _on_fetch(self, turn: Turn, message: FetchSnapshot) -> None:
         """No log holds what catch-up needs."""
         assert self._activity is Activity.IDLE, "catch-up waits for one snapshot at a time"
-        self._first = message.first
+        self._first, self._living = message.first, message.compacted_at
         self._begin_round(turn)
 
     def _begin_round(self, turn: Turn) -> None:
-        """Ask one peer after the other. The leader has most to do, so it comes last of the voters."""
+        """Ask one peer after the other. The leader has most to do, so it comes last of the voters.
+
+        But those that have just answered come first: others may be dead for good, and each of them costs a while.
+        """
         self._donors = sorted(self._sources.peers, key=self._place)
         self._next_donor(turn)
 
-    def _place(self, node: int) -> tuple[bool, bool, bool, int]:
-        return self._sources.is_standby(node), node == self._leader, node < self._identity.node, node
+    def _place(self, node: int) -> tuple[bool, bool, bool, bool, int]:
+        silent = node not in self._living
+        return silent, self._sources.is_standby(node), node == self._leader, node < self._identity.node, node
 
     def _next_donor(self, turn: Turn) -> None:
         """Begin a transfer with the next donor; if none is left, begin with the first one again in a while."""

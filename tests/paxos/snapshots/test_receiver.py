@@ -52,9 +52,9 @@ class OneReceiver(SynchronousTestCase):
         """Inject; what is sent."""
         return inject(self.receiver, self.turn, sender, message)
 
-    def fetch(self) -> Sent:
-        """Catch-up finds no log that helps."""
-        return self.give(FetchSnapshot(4), Address(1, CATCHUP))
+    def fetch(self, *compacted_at: int) -> Sent:
+        """Catch-up finds no log that helps; these peers have answered it."""
+        return self.give(FetchSnapshot(4, frozenset(compacted_at)), Address(1, CATCHUP))
 
     def chunk(self, chunk: SnapshotChunk, node: int = 2) -> Sent:
         """A donor answers."""
@@ -124,7 +124,7 @@ class TransferTests(OneReceiver):
         self.take()
         self.give(Installed(7), Address(1, LEARNER))
         del self.turn.states.written[2]
-        self.assertEqual(self.give(FetchSnapshot(9)), [(donor(2), SnapshotRequest((3, 2), 0))])
+        self.assertEqual(self.give(FetchSnapshot(9, frozenset())), [(donor(2), SnapshotRequest((3, 2), 0))])
         made = chunks((3, 2), 9, state(9))
         self.chunk(made[0])
         self.assertEqual(list(self.turn.states.written), [3])
@@ -178,6 +178,13 @@ class DonorTests(OneReceiver):
         self.give(LeaderIs(2, Ballot(4, 2)), Address(1, ELECTOR))
         asked = [self.fetch()[0][0].node, self.fire()[0][0].node, self.fire()[0][0].node]
         self.assertEqual(asked, [3, 4, 2])
+
+    def test_those_that_have_answered_first(self) -> None:
+        """The old voters may all be switched off by now: each of them costs a while."""
+        self.begin(Limits(), (1, 2, 3, 4))
+        self.give(LeaderIs(4, Ballot(1, 4)), Address(1, ELECTOR))
+        sent = [self.fetch(4), *(self.fire() for _ in range(2))]
+        self.assertEqual([to.node for each in sent for to, _ in each], [4, 2, 3])
 
     def test_standbys_behind_the_voters(self) -> None:
         """A standby may be far behind; who was removed may be switched off."""
