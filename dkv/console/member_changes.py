@@ -17,7 +17,7 @@ from dkv.configurations import ALPHA, Configuration, Configurations
 from dkv.console.member_lags import MemberLags
 from dkv.console.member_view import MemberView
 from dkv.kv.commands import MEMBERS
-from dkv.kv.membership import ADD, ID_MAX, MOVE, NAME, PROMOTE, REMOVE, changed
+from dkv.kv.membership import ADD, ID_MAX, MOVE, NAME, PROMOTE, REMOVE, changed, is_address
 from dkv.records import Argument, Entry
 from dkv.replies import OK, Error, Local
 from dkv.settings import CLASSIC
@@ -110,7 +110,7 @@ def _entry(of: Membership, base: int, operations: list[Operation]) -> Entry:
     held, applied = of.member_view.configurations, of.applied_through
     if of.mode != CLASSIC and of.leader != of.node:
         raise Refused(_ask_the_leader(of))
-    entry: Entry = [MEMBERS, base, *_names(of, held), *operations]
+    entry: Entry = [MEMBERS, base, *_names(of, held), *_addresses(of, held), *operations]
     made = changed(held, applied + 1, entry)
     if isinstance(made, Error):
         raise Refused(made.text)
@@ -141,6 +141,19 @@ def _names(of: Membership, held: Configurations) -> Iterator[Operation]:
                     " one that has met it; no member was changed"
                 )
             yield [NAME, node, incarnation]
+
+
+def _addresses(of: Membership, held: Configurations) -> Iterator[Operation]:
+    """What the first change says besides: where the first members are, which config files alone have known so far.
+
+    So each node can send clients to the members, and dial them, whatever its own file lists.
+    """
+    for node in sorted(held.newest.members):
+        record = held.record(node)
+        if record is None or not (record.peer or record.client):
+            peer, client = of.member_view.peer(node).encode(), of.member_view.client(node).encode()
+            if (peer or client) and is_address(peer) and is_address(client):
+                yield [MOVE, node, peer, client]
 
 
 def _check_alive(of: Membership, now: Configuration, after: Configuration) -> None:

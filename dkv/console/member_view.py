@@ -81,6 +81,10 @@ class MemberView:
         """The incarnation of a node, as the log names it or as this node has met it; None if neither."""
         return self._identity.incarnation if node == self._identity.node else self._met(node)
 
+    def peer(self, node: int) -> str:
+        """The address of a node for its peers, "" if nobody tells it."""
+        return self._addresses.peer(self._held, node)
+
     def client(self, node: int) -> str:
         """The address of a node for clients, "" if nobody tells it."""
         return self._addresses.client(self._held, node)

@@ -26,6 +26,7 @@ from dkv.actor import (
     HOST,
     LEARNER,
     PROPOSER,
+    RECEIVER,
     ROSTER,
     Actor,
     Address,
@@ -161,7 +162,7 @@ class Host:
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""
-        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP):
+        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP, RECEIVER):
             self.deliver(role, Address(node, role), PeerUp(node, incarnation, boot))
 
     def peer_down(self, node: int) -> None:

@@ -76,6 +76,11 @@ def changed(held: Configurations, slot: int, entry: UncheckedEntry) -> Configura
         return _refusal(str(refused))
 
 
+def is_address(text: bytes) -> bool:
+    """Whether the log takes ``text`` for an address of a member; one that is empty says nothing."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def describe_change(entry: UncheckedEntry) -> list[bytes]:
     """The words of an entry behind its name: the base, then those of each operation; ``?`` for what is neither."""
     words: list[bytes] = []
@@ -171,7 +176,7 @@ def _is_operation(field: object) -> TypeGuard[list[Any]]:
 
 
 def _address(field: bytes) -> str:
-    if not _ADDRESS.fullmatch(field):
+    if not is_address(field):
         raise _Refused(f"the address {field!r:.80} is not one of at most {ADDRESS_BYTES_MAX} visible ASCII characters")
     return field.decode("ascii")
 

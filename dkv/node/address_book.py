@@ -32,8 +32,8 @@ class AddressBook:
         return {node: self._peer(held, node) for node in sorted(nodes)}
 
     def clients(self, held: Configurations, applied: int) -> list[str]:
-        """The addresses at which clients find the members, this node excepted, as far as they are known."""
-        found = (self.client(held, node) for node in sorted(held.known(applied) - {self._node}))
+        """The addresses at which clients find the members, as far as they are known."""
+        found = (self.client(held, node) for node in sorted(held.known(applied)))
         return [each for each in found if each]
 
     def client(self, held: Configurations, node: int) -> str:

@@ -220,9 +220,13 @@ def _must(world: World, condition: object, complaint: str) -> bool:
 
 
 def _serves(world: World, node: SimulatedNode) -> bool:
-    """The node must answer a write and a read, given a few tries."""
+    """The node must answer a write and a read, given a few tries.
+
+    One that is behind may first ask each node that has left for what it lacks, and wait a moment for the answer.
+    """
+    tries = TRIES + (len(world.nodes) if world.operators.acted else 0)
     for words in ([b"append", b"healed", b"%d." % node.number], [b"get", b"healed"]):
-        for _ in range(TRIES):
+        for _ in range(tries):
             client = SimulatedClient(world.crowd, -node.number)
             request = client.ask(node, words)
             if not _must(world, lambda request=request: request.returned is not None, "a request is not answered"):

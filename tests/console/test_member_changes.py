@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,7 +23,7 @@ from dkv.settings import CLASSIC, LEADER
 APPLIED = 1_000
 JOINED = Configurations(
     (Configuration(10, 74, frozenset((1, 2, 3)), frozenset((4, 5))),),
-    tuple(MemberRecord(node, 0xA0 + node) for node in (1, 2, 3, 4, 5)),
+    tuple(MemberRecord(node, 0xA0 + node, f"db{node}:5100", f"db{node}:7379") for node in (1, 2, 3, 4, 5)),
     5,
 )
 
@@ -90,9 +91,25 @@ class MemberChangeTests(SynchronousTestCase):
         first = first_configurations((1, 2, 3))
         self.node = Node(first, {2: 0xA2, 3: 0xA3})
         names = [[NAME, 1, 0xA1], [NAME, 2, 0xA2], [NAME, 3, 0xA3]]
-        self.assertEqual(self.ask("change 0 remove 3"), [MEMBERS, 0, *names, [REMOVE, 3]])
+        places = [[MOVE, node, b"db%d:5100" % node, b"db%d:7379" % node] for node in (1, 2, 3)]
+        self.assertEqual(self.ask("change 0 remove 3"), [MEMBERS, 0, *names, *places, [REMOVE, 3]])
         self.node = Node(first, {2: 0xA2})
         self.assertIn("has never met node 3", self.refusal("change 0 remove 3"))
+
+    def test_where_the_first_members_are(self) -> None:
+        """The clients of a removed node are sent there; an address that nobody knows, or could write, is left out."""
+        records = (MemberRecord(1, 0xA1, "h:1", "h:2"), MemberRecord(2, 0xA2), MemberRecord(3, 0xA3))
+        self.node = Node(replace(JOINED, records=(*records, *JOINED.records[3:])))
+        for known, written in (("db2:7379", b"db2:7379"), ("", b"")):
+            with patch.object(Addresses, "client", return_value=known):
+                places = [[MOVE, node, b"db%d:5100" % node, written] for node in (2, 3)]
+                self.assertEqual(self.ask("change 10 replace 3 4"), [MEMBERS, 10, *places, [REMOVE, 3], [PROMOTE, 4]])
+        for peer, client in (("", ""), ("x" * 256, "h:1"), ("h:1", "two words")):
+            with (
+                patch.object(Addresses, "peer", return_value=peer),
+                patch.object(Addresses, "client", return_value=client),
+            ):
+                self.assertEqual(self.ask("change 10 replace 3 4"), [MEMBERS, 10, [REMOVE, 3], [PROMOTE, 4]])
 
     def test_only_the_leader(self) -> None:
         """It alone knows who is near; in classic mode each node is asked about its own view."""

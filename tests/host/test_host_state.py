@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER, Turn
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Turn
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.host import host as host_module
 from dkv.host.host import TURNS_PER_DRAIN
@@ -232,7 +232,7 @@ class PeerTests(SynchronousTestCase):
         node.host.peer_down(2)
         node.settle()
         up = [to.role for to, _, message in node.deliveries if message == PeerUp(2, 77, 5)]
-        self.assertEqual(sorted(up), sorted([ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP]))
+        self.assertEqual(sorted(up), sorted([ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP, RECEIVER]))
         self.assertEqual([to.role for to, _, message in node.deliveries if message == PeerHeard(2)], [ELECTOR])
         self.assertEqual([to.role for to, _, message in node.deliveries if message == PeerDown(2)], [ELECTOR])
 

@@ -124,7 +124,7 @@ class JoiningTest(ChangingCluster):
         self.until(lambda: self.status(self.four)["member"] == "voter", "node 4 votes")
 
         self.until(lambda: self.status(self.three)["member"] == "removed", "node 3 knows that it was removed")
-        self.until(lambda: not self.status(self.three)["peers"], "node 3 talks with nobody")
+        self.until(lambda: not any(each["connected"] for each in self.status(self.three)["peers"]), "it is left alone")
         self.assertFalse(self.status(self.three)["ready"])
         self.two.stop()
         self.until(self.four.serves, "nodes 1 and 4 are a majority")
@@ -198,3 +198,47 @@ class ConfigFileTest(ChangingCluster):
         self.assertEqual([each["id"] for each in status["members"]], [1, 2, 3])
         self.assertEqual([each["node"] for each in status["peers"]], [1, 2])
         self.assertEqual(status["config_differs"], line["reason"])
+
+
+class AllReplacedTest(ChangingCluster):
+    def test_the_new_voters_are_behind_and_only_removed_nodes_have_the_log(self) -> None:
+        """Three for three at once, while two of the new ones are down. The third one dies before they have anything.
+
+        What was written before the change is on the disks of removed nodes alone, and one of these was restarted.
+        """
+        one, two, _ = self.cluster.nodes
+        new = [self.new_node(number) for number in (4, 5, 6)]
+        for node in new:
+            self.list_nodes(node, *self.cluster.nodes, *new)
+            self.assertEqual(self.init(node, one).returncode, 0)
+            node.start()
+            node.wait_logged("started")
+            self.add(node, one)
+            self.until(node.serves, f"node {node.number} serves")
+        four, five, six = new
+        five.kill()
+        six.kill()
+        for number in range(30):
+            self.assertEqual(one.call("PUT", f"key {number}", str(number)), "OK")
+        leaves = [[REMOVE, node.number] for node in self.cluster.nodes]
+        comes = [[PROMOTE, node.number] for node in new]
+        self.change(one, *leaves, *comes)
+        for node in self.cluster.nodes:
+            self.until(lambda node=node: self.status(node)["member"] == "removed", f"node {node.number} was removed")
+        four.kill()
+        two.kill()
+        two.start()
+
+        five.start()
+        six.start()
+        self.until(lambda: five.serves() and six.serves(), "two of the three new voters serve")
+        self.assertEqual(six.call("GET", "key 29"), b"29")
+        self.assertEqual(five.call("PUT", "after", "1"), "OK")
+        four.start()
+        self.until(lambda: not any(self.connected(node) for node in self.cluster.nodes), "the old ones are left alone")
+        for node in self.cluster.nodes:
+            self.assertRaises(Refused, node.call, "GET", "after")
+
+    def connected(self, node: RealNode) -> list[int]:
+        """The members with which a removed node is connected."""
+        return [each["node"] for each in self.status(node)["peers"] if each["connected"] and each["node"] > 3]

@@ -124,6 +124,15 @@ class MemberCommandTests(SynchronousTestCase):
         """Where nobody leads."""
         self.check_all_at_once(CLASSIC)
 
+    def test_clients_of_a_removed_node(self) -> None:
+        """They are told where to go, and the first members' addresses are in no log before the first change."""
+        self.start()
+        four = self.join(4)
+        self.dkv("replace", "2", "--with", "4")
+        refused = self.assertRaises(Refused, self.two.call, "GET", "key")
+        places = ", ".join(f"{HOST}:{node.port}" for node in (self.one, self.three, four))
+        self.assertIn(f"removed from the cluster; the request was not applied: send it to {places}", str(refused))
+
     def test_refused(self) -> None:
         """A standby that never arrives, and sets that could not work: nothing is changed."""
         self.start()

@@ -72,7 +72,8 @@ class ClientTests(SynchronousTestCase):
     def test_where_clients_find_members(self) -> None:
         """A removed node sends its clients to those who are left."""
         self.assertEqual(book(1, 1, 2).clients(held(JOINED, LEFT), 163), ["db2:7379", "db9:7379", "db4:7379"])
-        self.assertEqual(book(1, 1, 2).clients(FIRST, 0), ["db2:7379"])
+        self.assertEqual(book(4, 2, 4).clients(held(JOINED, LEFT), 163), ["db2:7379", "db9:7379", "db4:7379"])
+        self.assertEqual(book(1, 1, 2).clients(FIRST, 0), ["db1:7379", "db2:7379"])
 
 
 class DifferenceTests(SynchronousTestCase):

@@ -31,6 +31,7 @@ from dkv.events import (
     Installed,
     MembersAre,
     Outdated,
+    PeerUp,
     SnapshotFetched,
     StateWritten,
     TimerFired,
@@ -42,7 +43,7 @@ from dkv.settings import Limits, Timings
 from dkv.state_messages import SnapshotChunk, SnapshotRefused, SnapshotRequest, SnapshotTaken, Transfer
 
 _FromThisNode = FetchSnapshot | StateWritten | Installed | Outdated | CaughtUp | LeaderIs | MembersAre
-ReceiverMessage = SnapshotChunk | SnapshotRefused | _FromThisNode | TimerFired
+ReceiverMessage = SnapshotChunk | SnapshotRefused | _FromThisNode | PeerUp | TimerFired
 
 TIMER = "snapshot"
 
@@ -123,6 +124,8 @@ class SnapshotReceiver:
                 self._send(turn, SnapshotTaken(self._incoming.transfer, message.chosen_through))
             case LeaderIs():
                 self._leader = message.node
+            case PeerUp():
+                self._on_peer_up(turn, message)
             case MembersAre():
                 self._sources.update(message)
             case TimerFired():
@@ -159,6 +162,14 @@ class SnapshotReceiver:
         self._begun += 1
         self._incoming = _Incoming((self._identity.boot, self._begun), self._donors.pop(0))
         self._ask(turn)
+
+    def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
+        """A peer is connected: it is the next donor, and a pause is over."""
+        node, seeks = message.node, self._activity in (Activity.ASKING, Activity.RESTING)
+        if seeks and node in self._sources.peers:
+            self._donors = [node, *(each for each in self._donors if each != node)]
+            if self._activity is Activity.RESTING:
+                self._next_donor(turn)
 
     def _ask(self, turn: Turn) -> None:
         self._activity = Activity.ASKING

@@ -18,6 +18,7 @@ from dkv.events import (
     Installed,
     MembersAre,
     Outdated,
+    PeerUp,
     SnapshotFetched,
     StateWritten,
     TimerFired,
@@ -185,6 +186,18 @@ class DonorTests(OneReceiver):
         self.give(LeaderIs(4, Ballot(1, 4)), Address(1, ELECTOR))
         sent = [self.fetch(4), *(self.fire() for _ in range(2))]
         self.assertEqual([to.node for each in sent for to, _ in each], [4, 2, 3])
+
+    def test_one_that_comes_back_is_next(self) -> None:
+        """After a cut a node would go through all dead ones first, and its clients wait."""
+        self.begin(Limits(), (1, 2, 3, 4))
+        back = PeerUp(4, 77, 2)
+        self.assertEqual(self.give(back), [], "nothing is missing")
+        self.fetch()
+        self.assertEqual(self.give(back), [], "the first one has its time to answer")
+        asked = [self.fire()[0][0].node for _ in range(2)]
+        self.assertEqual((asked, self.fire()), ([4, 3], []), "all were asked")
+        self.assertEqual(self.give(PeerUp(9, 77, 2)), [], "it is no member")
+        self.assertEqual([to.node for to, _ in self.give(back)], [4])
 
     def test_standbys_behind_the_voters(self) -> None:
         """A standby may be far behind; who was removed may be switched off."""
