@@ -223,8 +223,8 @@ class AllReplacedTest(ChangingCluster):
         leaves = [[REMOVE, node.number] for node in self.cluster.nodes]
         comes = [[PROMOTE, node.number] for node in new]
         self.change(one, *leaves, *comes)
-        for node in self.cluster.nodes:
-            self.until(lambda node=node: self.status(node)["member"] == "removed", f"node {node.number} was removed")
+        old = self.cluster.nodes
+        self.until(lambda: {self.status(each)["member"] for each in old} == {"removed"}, "the old ones know it")
         four.kill()
         two.kill()
         two.start()
@@ -235,8 +235,8 @@ class AllReplacedTest(ChangingCluster):
         self.assertEqual(six.call("GET", "key 29"), b"29")
         self.assertEqual(five.call("PUT", "after", "1"), "OK")
         four.start()
-        self.until(lambda: not any(self.connected(node) for node in self.cluster.nodes), "the old ones are left alone")
-        for node in self.cluster.nodes:
+        self.until(lambda: not any(map(self.connected, old)), "the old ones are left alone")
+        for node in old:
             self.assertRaises(Refused, node.call, "GET", "after")
 
     def connected(self, node: RealNode) -> list[int]:
