@@ -31,6 +31,10 @@ class KnownMembers:
         """As ``Configurations.of``."""
         return self.configurations.of(slot)
 
+    def has_forgotten(self, slot: int) -> bool:
+        """Whether the set that decides ``slot`` is no longer remembered: so many have followed it."""
+        return slot < self.configurations.sets[0].from_slot
+
     def is_known(self, node: int) -> bool:
         """Whether a node is a member of the set in force or of one that follows."""
         return node in self.all

@@ -339,7 +339,7 @@ class Leadership:
         next_slot, members = self._window.next_slot, self._members
         if members.applied >= next_slot > self._found.through:
             return f"slot {next_slot} is chosen, and not by this leader"
-        if members.configurations.sets[0].from_slot > self._window.chosen_through + 1:
+        if members.has_forgotten(self._window.chosen_through + 1):
             return f"it is forgotten who decides slot {self._window.chosen_through + 1}"
         if self._promised.kept and (ahead := self._promised.ahead(members, next_slot)):
             return f"node {ahead[0]} knows slot {next_slot} to be chosen"

@@ -206,6 +206,9 @@ class Proposer:
             hindrance = self._leadership.hindrance()
             if hindrance is not None:
                 self._stop(turn, self._ballot, hindrance)
+        elif self._step is not Step.IDLE and self._members.has_forgotten(self._held_through + 1):
+            # A snapshot has come meanwhile. A new campaign begins behind it.
+            self._stop(turn, self._ballot, f"it is forgotten who decides slot {self._held_through + 1}")
         elif self._step is Step.PREPARING and self._has_quorum(self._held_through + 1):
             self._catch_up_or_lead(turn)
         elif self._step is Step.CATCHING_UP and self._held_through >= self._tally.base()[0]:

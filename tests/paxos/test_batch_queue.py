@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.messages import Want
 from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
-from dkv.records import Batch, value_bytes
+from dkv.records import Batch, Value, value_bytes
 from dkv.settings import Limits
 
 
@@ -58,6 +58,30 @@ class QueueTests(SynchronousTestCase):
         self.queue.saw(batch(3, 9))
         self.assertIsNone(self.queue.take(batch(3, 10)))
         self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [10])
+
+    @given(some.lists(some.tuples(some.sampled_from(("take", "propose", "find")), some.integers(1, 9)), max_size=30))
+    def test_an_origin_is_never_stuck(self, steps: list[tuple[str, int]]) -> None:
+        """Whatever is found late, and when: all learners come to number 9 if the origin sends again what is missing."""
+        queue, log = BatchQueue(()), [0]
+
+        def propose(value: Value) -> None:
+            for each in value:
+                log.append(log[-1] + (each.seq == log[-1] + 1))  # learners skip all but the next
+
+        for step, seq in steps:
+            if step == "take":
+                queue.take(batch(1, seq))
+            elif step == "propose" and queue:
+                propose(queue.next_value(1))
+            elif step == "find":
+                queue.saw(batch(1, seq))
+                propose((batch(1, seq),))
+        for _ in range(9):
+            while queue:
+                propose(queue.next_value(1))
+            for seq in range(log[-1] + 1, 10):
+                queue.take(batch(1, seq))
+        self.assertEqual(log[-1], 9)
 
     def test_a_repeat_is_dropped(self) -> None:
         """A resent batch must not be proposed twice, nor answered with a request that never ends."""

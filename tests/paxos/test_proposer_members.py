@@ -273,6 +273,17 @@ class AppliedTests(Changing):
         self.lead(*((slot, SlotRecord(BEFORE, NOOP)) for slot in range(1, 50)))
         self.assertIn((here(ELECTOR), Stopped(FIRST, FIRST, True)), self.members_are(30, kept))
 
+    def test_a_candidate_that_a_snapshot_overtakes(self) -> None:
+        """Who decides its next slot is forgotten: the campaign is of no more use, and must not end the process."""
+        kept = Configurations((Configuration(20, 24, frozenset((1, 2, 3))),), (), 5)
+        for voters in ((), (1,), (1, 2)):  # it reserves its ballot, it asks for promises, it waits for its learner
+            self.setUp()
+            self.give(here(ELECTOR), Campaign())
+            for node in voters:
+                self.promise(node, through=8)
+            self.assertIn((here(ELECTOR), Stopped(FIRST, FIRST, False)), self.members_are(30, kept))
+            self.promise(3, through=8)
+
 
 class NackTests(Changing):
     def test_a_removed_node_ends_no_lead(self) -> None:
