@@ -135,6 +135,10 @@ class Configurations:
         """Whether the log has made the node leave; one with a higher id is not known *yet*."""
         return node <= self.ids_through and node not in self.known(applied)
 
+    def later(self, nodes: Iterable[int]) -> frozenset[int]:
+        """Those of ``nodes`` that may be members by a part of the log which is not applied yet: ids only grow."""
+        return frozenset(node for node in nodes if node > self.ids_through)
+
     def left_at(self, node: int) -> int:
         """The slot of the first set without ``node`` behind the last one with it, as far back as sets are remembered.
 

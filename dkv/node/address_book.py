@@ -12,8 +12,9 @@ class AddressBook:
     """The addresses that node ``node`` knows.
 
     An address in the log is newer than the one in the config file, which is used where the log has none. Who is a
-    member is never taken from the file. There is one exception, which decides nothing: a node that the log does not
-    name yet asks the nodes of its file for the log (``hints``), for the members that it began with may all be gone.
+    member is never taken from the file. There is one exception, which decides nothing: a node asks nodes of its file
+    for the log (``hints``), for the members that it knows may all be gone. If the log does not name the node itself
+    yet, these are all nodes of the file; else those with later ids than the log has: they may have replaced others.
     """
 
     def __init__(self, config: Config, node: int) -> None:
@@ -25,10 +26,10 @@ class AddressBook:
     def peers(self, held: Configurations, applied: int) -> dict[int, str]:
         """The client endpoint strings of the nodes to talk with, "" where nobody tells.
 
-        The log says who they are (``Configurations.contacts``), and for a node that joins its config file as well.
+        The log says who they are (``Configurations.contacts``), and hints are added.
         """
         joins = self._node not in held.known(applied) and not held.was_removed(self._node, applied)
-        nodes = held.contacts(self._node, applied) | (self.hints if joins else frozenset())
+        nodes = held.contacts(self._node, applied) | (self.hints if joins else held.later(self.hints))
         return {node: self._peer(held, node) for node in sorted(nodes)}
 
     def clients(self, held: Configurations, applied: int) -> list[str]:

@@ -221,12 +221,16 @@ class Learner:
         """A peer says what it has applied. What that is beyond the slots here can be fetched from it.
 
         Usually the leader's marks tell so. But a change of members may have left only nodes that know it and decide
-        nothing any more. No leader comes of them, nor of those that decide and do not know it.
+        nothing any more. No leader comes of them, nor of those that decide and do not know it. A peer with a later id
+        than the log here has is a member by the slots that are missing.
         """
         turn.note(noted.peer_applied, peer=sender.node, through=message.through)
         self._digests.heard(turn, sender.node, message)
-        ahead = message.through > self._applied_through and self._members.is_known(sender.node)
-        if ahead and self._members.configurations.newest.slot > 0:
+        if message.through <= self._applied_through:
+            return
+        held = self._members.configurations
+        known = held.newest.slot > 0 and self._members.is_known(sender.node)
+        if known or held.later((sender.node,)):
             turn.send(self._here(ACCEPTOR), AppliedElsewhere(message.through, sender.node))
 
     def _mark(self, turn: Turn) -> None:

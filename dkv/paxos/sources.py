@@ -13,12 +13,13 @@ class Sources:
     """The peers of node ``node``, those that are asked first in front.
 
     ``hints`` are ids of the node's config file. They stand in for the members while the log that is applied here does
-    not name the node: it joins, and the members that its log begins with may all be gone.
+    not name the node: it joins, and the members that its log begins with may all be gone. A node that was down while
+    members changed knows only those of before, so hints with later ids are asked as well.
     """
 
     def __init__(self, node: int, configurations: Configurations, hints: Collection[int]) -> None:
         self._node = node
-        self._hints = tuple(sorted(set(hints) - {node}))
+        self._hints = frozenset(hints) - {node}
         self._members = KnownMembers(node, configurations)
         self._take()
 
@@ -46,6 +47,7 @@ class Sources:
 
     def _take(self) -> None:
         members = self._members
-        peers = members.others if self.of_a_member or not self._hints else self._hints
+        usual = members.others if self.of_a_member or not self._hints else self._hints
+        peers = members.configurations.later(self._hints).union(usual)
         self._standbys = members.all - members.in_force.voters
         self.peers = tuple(sorted(peers, key=self._place))

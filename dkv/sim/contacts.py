@@ -17,7 +17,7 @@ PeersAre = Callable[[Collection[int], float], None]
 class Contacts:
     """The contacts of the node whose Hello is ``me``; ``known`` is what its disk keeps of nodes that it met.
 
-    ``hints`` are the nodes of its config file, which it asks for the log while that does not name it.
+    ``hints`` are the nodes of its config file, which it asks for the log as a real one does.
     """
 
     def __init__(self, me: Hello, known: Mapping[int, Acquaintance], hints: Collection[int], tell: PeersAre) -> None:
@@ -30,6 +30,6 @@ class Contacts:
     def members_are(self, held: Configurations, applied: int) -> None:
         """The roster says who the members are."""
         joins = self._me not in held.known(applied) and not held.was_removed(self._me, applied)
-        peers = held.contacts(self._me, applied) | (self._hints if joins else frozenset())
+        peers = held.contacts(self._me, applied) | (self._hints if joins else held.later(self._hints))
         self.acquaintances.members_are(held, applied, peers)
         self._tell(peers, LEAVING_SECONDS)

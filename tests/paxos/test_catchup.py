@@ -340,6 +340,14 @@ class MemberTests(OneCatchup):
         self.assertEqual([to.node for to, _ in self.fire("retry")], [9])
         self.assertEqual([to.node for to, _ in self.fire("retry")], [2])
 
+    def test_a_node_that_was_down(self) -> None:
+        """All others that it knows were replaced meanwhile: it asks those that its config file has instead."""
+        self.catchup = Catchup(1, first_configurations((1, 2, 3)), TIMINGS, hints=(1, 2, 7, 8))
+        self.assertEqual(self.asked(5), [2, 3, 7, 8, 2])
+        self.members({1, 2, 7}, set())
+        self.assertEqual([to.node for to, _ in self.fire("retry")], [7])
+        self.assertEqual([to.node for to, _ in self.fire("retry")], [8])
+
     def test_a_node_that_joins_takes_a_snapshot_at_once(self) -> None:
         """One peer has compacted what it lacks. To wait for each dead node in its config file would take minutes."""
         self.catchup = Catchup(1, first_configurations((2, 3)), TIMINGS, hints=(7, 8, 9))

@@ -134,7 +134,9 @@ class TellTests(OneLearner):
         self.assertEqual(heard(2, 9), [], "a leader says it, as long as members have never changed")
         self.chosen(batch(1, CHANGE))
         self.assertEqual(heard(3, 9), [(Address(1, ACCEPTOR), AppliedElsewhere(9, 3))])
-        self.assertEqual(heard(9, 9), [], "a stranger")
+        self.assertEqual(heard(9, 9), [(Address(1, ACCEPTOR), AppliedElsewhere(9, 9))], "a member by later slots")
+        self.chosen(*[NOOP] * ALPHA)
+        self.assertEqual(heard(3, 99), [], "one that was removed")
         self.assertEqual(heard(2, 1), [], "all of that is applied here")
 
     def test_digests(self) -> None:

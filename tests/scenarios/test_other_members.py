@@ -84,6 +84,19 @@ class OtherMembersTests(SynchronousTestCase):
             self.change(3, [PROMOTE, new], [REMOVE, old])
         self.switch_off_the_old_ones()
 
+    def test_a_node_that_was_down_meanwhile(self) -> None:
+        """All others that it knows were replaced. It is needed, as one of those that came is down."""
+        self.cluster.nodes[3].crash()
+        self.add_new_nodes()
+        for old, new in zip(OLD[:2], NEW[:2], strict=True):
+            self.change(2, [PROMOTE, new], [REMOVE, old])
+        self.cluster.run(2.0)
+        for number in (1, 2, 5):
+            self.cluster.nodes[number].crash()
+        self.cluster.nodes[3].start()
+        self.cluster.run(10.0)
+        self.write(3, 20)
+
     def test_a_node_that_is_started_before_it_is_added(self) -> None:
         """Members may not know it yet, and what it fetches may not name it yet: it goes on until it does."""
         self.add_new_nodes()
