@@ -249,11 +249,19 @@ class AppliedTests(Changing):
         self.assertNotIn("leading", self.turn.noted())
         self.assertIn((here(ELECTOR), Leading(FIRST)), self.give(here(CATCHUP), CaughtUp(6)) + self.applied(3))
 
+    def test_phase_1_does_not_wait_for_those_who_left(self) -> None:
+        """The last slot of the old set is chosen while the promises are on their way: nobody of it need answer."""
+        self.members_are(3)
+        self.give(here(ELECTOR), Campaign())
+        self.promise(1, through=3)
+        self.assertNotIn((here(ELECTOR), Leading(FIRST)), self.promise(4, through=4), "slot 4 is of 1, 2 and 3")
+        self.assertIn((here(ELECTOR), Leading(FIRST)), self.members_are(4))
+
     def test_members_that_are_new_to_a_candidate(self) -> None:
         """They are asked like the others: they may be needed."""
         self.give(here(ELECTOR), Campaign())
-        self.promise(1)
-        self.assertEqual(prepares(self.members_are(1)), [(4, Prepare(FIRST, 1)), (5, Prepare(FIRST, 1))])
+        self.promise(1, through=1)
+        self.assertEqual(prepares(self.members_are(1)), [(4, Prepare(FIRST, 2)), (5, Prepare(FIRST, 2))])
 
     def test_a_leader_that_was_passed(self) -> None:
         """Its own node has applied what it never proposed: it was overtaken, and does not know."""
