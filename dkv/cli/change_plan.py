@@ -32,10 +32,10 @@ class Seen:
     """By how many slots the members are behind the node that leads, or else that was asked."""
 
     def whom_to_ask(self) -> list[Endpoint]:
-        """The nodes that may take an order: the leader, or all that answer where nobody leads."""
+        """The nodes that may take an order: the leader, or all members that answer where nobody leads."""
         if self.leader in self.endpoints:
             return [self.endpoints[self.leader]]
-        return [self.endpoints[node] for node in sorted(self.endpoints)]
+        return [self.endpoints[node] for node in sorted(self.endpoints) if node in self.members]
 
 
 def seen(statuses: Iterable[tuple[Endpoint, Mapping[str, Any]]]) -> Seen | None:

@@ -13,6 +13,7 @@ from dkv.cli.data import Access, looks
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.status import STATUS_REQUEST, STATUS_SECONDS, status_fields
 from dkv.cli.types import Whole
+from dkv.client.addresses import present
 from dkv.client.blocking import Endpoint
 from dkv.client.survey import ask_all, ask_one
 
@@ -42,7 +43,7 @@ Exit status:
   1    it was asked, and did not take over in time
   2    usage: the command line is wrong
   3    nobody reachable: no endpoint answered
-  4    refused: no leader among the endpoints, or node ID cannot lead; the message says why
+  4    refused: no leader answers, or node ID cannot lead; the message says why
   74   the answer could not be written to stdout
   130  interrupted""",
 )
@@ -75,8 +76,9 @@ def transfer(to: Access, node: int) -> int:
 
 
 def _look(to: Access) -> dict[Endpoint, dict[str, Any]]:
-    """What the nodes say that answer."""
-    answers = [own[0] for own in ask_all(to.endpoints, [STATUS_REQUEST], to.answer_seconds)]
+    """What the nodes say that answer: those of ``to``, and all members that any of these names."""
+    endpoints = present(to.endpoints, to.answer_seconds)
+    answers = [own[0] for own in ask_all(endpoints, [STATUS_REQUEST], to.answer_seconds)]
     found = {each.endpoint: status_fields(each)[0] for each in answers if each.reached}
     if not found:
         problems = "; ".join(dict.fromkeys(each.problem for each in answers))
@@ -95,7 +97,7 @@ def _leader(to: Access, node: int) -> tuple[int, str, Endpoint]:
         raise Failure(Status.REFUSED, "CLASSIC", "refused: nobody leads in classic mode")
     known = sorted({str(fields["leader"]) for fields in found.values() if fields.get("leader")})
     if known:
-        text = f"refused: node {' or '.join(known)} leads, and is not among --endpoints: only a leader can hand over"
+        text = f"refused: node {' or '.join(known)} leads, and does not answer: only a leader can hand over"
         raise Failure(Status.REFUSED, "NOT_THE_LEADER", text)
     raise Failure(Status.REFUSED, "NO_LEADER", "refused: nobody leads at the moment; ask again")
 

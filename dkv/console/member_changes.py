@@ -110,12 +110,21 @@ def _entry(of: Membership, base: int, operations: list[Operation]) -> Entry:
     held, applied = of.member_view.configurations, of.applied_through
     if of.mode != CLASSIC and of.leader != of.node:
         raise Refused(_ask_the_leader(of))
+    if base > held.newest.slot or not of.member_view.is_member:
+        raise Refused(
+            f"TRYAGAIN node {of.node} {_why_unfit(of)}: ask another member, or again in a moment; no member was changed"
+        )
     entry: Entry = [MEMBERS, base, *_names(of, held), *_addresses(of, held), *operations]
     made = changed(held, applied + 1, entry)
     if isinstance(made, Error):
         raise Refused(made.text)
     _check_alive(of, held.in_force(applied), made.newest)
     return entry
+
+
+def _why_unfit(of: Membership) -> str:
+    """Why a node cannot judge a change."""
+    return "has not heard yet of the newest members" if of.member_view.is_member else "is no member itself"
 
 
 def _ask_the_leader(of: Membership) -> str:

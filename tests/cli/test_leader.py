@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from click.shell_completion import BashComplete
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.cli import leader
 from dkv.cli.group import dkv
 from dkv.client import survey
+from dkv.client.blocking import Endpoint
 from tests.cli.commands import run
 from tests.client.fakes import FakeNodes
 
@@ -43,7 +45,31 @@ class TransferTests(SynchronousTestCase):
 
         self.nodes: list[tuple[str, FakeNodes]] = []
         self.patch(survey, "connect", connect)
-        return run("leader", "transfer", str(to), "--endpoints", ",".join(f"{name}:1" for name in answers), *options)
+        self.patch(leader, "present", self.present)
+        return run(
+            "leader",
+            "transfer",
+            str(to),
+            "--endpoints",
+            ",".join(f"{name}:1" for name in self.listed or answers),
+            *options,
+        )
+
+    def present(self, endpoints: Iterable[Endpoint], answer_seconds: float) -> tuple[Endpoint, ...]:
+        """In place of ``dkv.client.addresses.present``."""
+        return (*endpoints, *self.members)
+
+    listed: Sequence[str] = ()
+    """The nodes whose addresses the command is given; all, if there are none."""
+    members: Sequence[Endpoint] = ()
+    """Those whom any of these names besides."""
+
+    def test_the_leader_is_found_by_one_address(self) -> None:
+        """The node that leads may have joined after the list of addresses was written."""
+        self.listed, self.members = ("b",), (Endpoint("e", 1),)
+        answers = {"b": [status(2, 5), status(2, 2)], "e": [status(5, 5), OK, status(5, 2)]}
+        result = self.transfer(2, **answers)
+        self.assertEqual((result.exit_code, self.orders()), (0, ["e"]))
 
     def orders(self) -> list[str]:
         """Where orders went."""
@@ -78,7 +104,7 @@ class TransferTests(SynchronousTestCase):
     def test_nobody_to_ask(self) -> None:
         """Who leads is said if a node knows it; nothing is sent to a node that does not lead."""
         for answers, text in (
-            ({"b": [status(2, 1)]}, "refused: node 1 leads, and is not among --endpoints: only a leader can hand over"),
+            ({"b": [status(2, 1)]}, "refused: node 1 leads, and does not answer: only a leader can hand over"),
             ({"b": [status(2, 0)]}, "refused: nobody leads at the moment; ask again"),
             ({"b": [status(2, 0, mode="classic", role="peer")]}, "refused: nobody leads in classic mode"),
         ):

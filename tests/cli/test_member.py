@@ -10,6 +10,7 @@ from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli import change_run
+from dkv.cli.change_plan import seen
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.survey import Answer
 from dkv.configurations import ALPHA
@@ -197,3 +198,22 @@ class MemberTests(SynchronousTestCase):
         self.assertEqual(result.exit_code, 5)
         self.assertIn("give the command again to wait on", result.stderr)
         self.assertNotIn("switch off", result.stdout)
+
+
+class SeenTest(SynchronousTestCase):
+    def test_nodes_that_left_are_not_asked(self) -> None:
+        """They run until they are switched off, and know the members of the day on which they left."""
+        nodes = [
+            (Endpoint(f"node{node}", 1), {**fields(slot, members), "node": node})
+            for node, slot, members in ((1, 50, (1, 2, 3)), (2, 100, (2, 3, 4)), (4, 100, (2, 3, 4)))
+        ]
+        now = seen(nodes)
+        assert now is not None
+        self.assertEqual(now.whom_to_ask(), [Endpoint("node2", 1), Endpoint("node4", 1)])
+
+
+def fields(slot: int, members: Sequence[int]) -> dict[str, Any]:
+    """The status of a node that knows these voters, where nobody leads."""
+    voters = [{"id": node, "kind": "voter", "becomes": None} for node in members]
+    applied: dict[str, Any] = {"leader": 0, "applied_through": 500, "pending_from_slot": None, "behind": {}}
+    return {**applied, "membership_slot": slot, "ids_through": 4, "members": voters}

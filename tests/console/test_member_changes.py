@@ -123,6 +123,15 @@ class MemberChangeTests(SynchronousTestCase):
         self.node.mode = CLASSIC
         self.assertEqual(self.ask("check 10 replace 3 4"), OK)
 
+    def test_who_cannot_judge(self) -> None:
+        """A node that was removed, or is behind, knows older members: another one may take what it cannot."""
+        self.node.leader, self.node.mode = 0, CLASSIC
+        behind = "TRYAGAIN node 1 has not heard yet of the newest members: ask another member, or again in a moment"
+        self.assertIn(behind, self.refusal("change 11 replace 3 4"))
+        self.node = Node(replace(JOINED, sets=(Configuration(10, 74, frozenset((2, 3)), frozenset((4,))),)))
+        self.node.leader, self.node.mode = 0, CLASSIC
+        self.assertIn("TRYAGAIN node 1 is no member itself: ask another", self.refusal("change 10 replace 3 4"))
+
     def test_rules_of_the_log(self) -> None:
         """What every node would refuse does not get into the log."""
         self.assertIn("rests on the members of slot 9", self.refusal("change 9 replace 3 4"))
