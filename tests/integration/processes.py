@@ -230,16 +230,11 @@ class RealCluster:
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-test-", dir=directory))
         self.config_path = self.directory / "cluster.toml"
         ports = free_ports(3 * size)
-        self.nodes = []
+        self.nodes: list[RealNode] = []
         for index, host in enumerate(hosts or [HOST] * size):
             port, peer_port, admin_port = ports[3 * index : 3 * index + 3]
             self.nodes.append(RealNode(self, index + 1, port, peer_port, admin_port, host))
-        tables = [
-            f'[[node]]\nid = {node.number}\nclient = "{node.host}:{node.port}"\n'
-            f'peer = "{node.host}:{node.peer_port}"\nadmin = "{node.host}:{node.admin_port}"\n'
-            for node in self.nodes
-        ]
-        self._rest = "\n".join([top, *tables, settings])
+        self._top, self._settings = top, settings
         self.set_mode(mode)
         for node in self.nodes:
             self.initialise(node)
@@ -251,8 +246,14 @@ class RealCluster:
 
     def set_mode(self, mode: str, name: str = "cluster.toml") -> Path:
         """Write the config with this mode, for nodes that are started from now on; where it is."""
+        self.mode = mode
+        tables = [
+            f'[[node]]\nid = {node.number}\nclient = "{node.host}:{node.port}"\n'
+            f'peer = "{node.host}:{node.peer_port}"\nadmin = "{node.host}:{node.admin_port}"\n'
+            for node in self.nodes
+        ]
         path = self.directory / name
-        path.write_text(f'cluster = "test"\nmode = "{mode}"\n{self._rest}')
+        path.write_text("\n".join([f'cluster = "test"\nmode = "{mode}"', self._top, *tables, self._settings]))
         return path
 
     def start(self) -> None:
@@ -291,7 +292,8 @@ class RealCluster:
                     leaders |= {line.split(":")[1] for line in info.splitlines() if line.startswith("dkv_leader:")}
             if len(leaders) != 1 or leaders == {"0"}:
                 return None
-            return self.nodes[int(leaders.pop()) - 1]
+            number = int(leaders.pop())
+            return next(node for node in self.nodes if node.number == number)
 
         leader = wait_until(agreed, 15.0, "all nodes agree on a leader")
         assert isinstance(leader, RealNode)

@@ -43,7 +43,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
     parser.add_argument("--seed", type=int, help="what faults and load are drawn from (default: any)")
-    parser.add_argument("--nodes", type=int, default=3, choices=(3, 5), help="how many nodes (default: 3)")
+    parser.add_argument("--nodes", type=int, default=3, choices=(3, 5), help="voters at first (default: 3)")
     parser.add_argument("--mode", default=LEADER, choices=MODES, help=f"how they agree (default: {LEADER})")
     networks = ("auto", "namespaces", "orders")
     parser.add_argument("--network", default="auto", choices=networks, help="how faults of the network are made")
@@ -56,7 +56,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _soak(options: argparse.Namespace, seed: int) -> int:
-    network: Network = Namespaces(options.nodes) if options.inside else Orders(options.nodes)
+    network: Network = Namespaces() if options.inside else Orders()
     cluster = SoakCluster(options.nodes, options.mode, network, disks=options.inside)
     began = time.monotonic()
     with (cluster.directory / "soak.log").open("w") as log:

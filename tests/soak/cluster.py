@@ -16,7 +16,7 @@ from typing import Any
 
 from dkv.settings import KIB, MIB, Limits, Timings
 from dkv.storage.room import RESERVE_NAME
-from tests.integration.processes import RealCluster, RealNode, Refused
+from tests.integration.processes import RealCluster, RealNode, Refused, free_ports
 from tests.soak.networks import CALL_SECONDS, Network, Orders
 
 DISK_BYTES = 192 * MIB
@@ -171,17 +171,46 @@ class SoakCluster(RealCluster):
 
     def __init__(self, size: int, mode: str, network: Network, *, disks: bool) -> None:
         self.has_disks = disks
+        self._network = network
         top = f"allow_faults = {str(isinstance(network, Orders)).lower()}"
-        super().__init__(size, _settings(), mode=mode, top=top, hosts=network.hosts)
+        hosts = [network.add(number) for number in range(1, size + 1)]
+        super().__init__(size, _settings(), mode=mode, top=top, hosts=hosts)
         self.soaked = [SoakNode(node, network, disks) for node in self.nodes]
 
     def initialise(self, node: RealNode) -> None:
         """Put the directory on a disk of its own first."""
+        self._make_disk(node)
+        super().initialise(node)
+
+    def _make_disk(self, node: RealNode) -> None:
         if self.has_disks:
             node.directory.mkdir(mode=0o700)
             options = f"size={DISK_BYTES},mode=700"
             subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(node.directory)], check=True)
-        super().initialise(node)
+
+    def make(self, number: int) -> SoakNode:
+        """A new node, which is in the config file and on the network, and whose directory is empty."""
+        client, peer, admin = free_ports(3)
+        real = RealNode(self, number, client, peer, admin, self._network.add(number))
+        self._make_disk(real)
+        self.nodes.append(real)
+        self.write_config()
+        return SoakNode(real, self._network, self.has_disks)
+
+    def retire(self, node: SoakNode) -> None:
+        """End a node for ever, and remove its directory. Its log stays."""
+        node.kill()
+        if self.has_disks:
+            _unmount(node.real)
+        shutil.rmtree(node.real.directory)
+        self.soaked.remove(node)
+        self.nodes.remove(node.real)
+        self._network.remove(node.number)
+        self.write_config()
+
+    def write_config(self) -> None:
+        """Write where all nodes are now. A node that starts at this moment reads the old file or the new one."""
+        self.set_mode(self.mode, "cluster.next").replace(self.config_path)
 
     def keep(self) -> None:
         """End every process, and put what is on the nodes' disks where it outlives them."""
@@ -197,10 +226,10 @@ class SoakCluster(RealCluster):
 
     def close(self) -> None:
         """End every process and remove everything."""
-        for node in self.soaked:
+        for node in self.nodes:
             node.kill()
             if self.has_disks:
-                _unmount(node.real)
+                _unmount(node)
         super().close()
 
 

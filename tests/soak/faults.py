@@ -37,16 +37,20 @@ KINDS = {
     "fill": Kind(2, 1.0, 5.0),
     "short": Kind(1, 2.0, 6.0),
     "behind": Kind(0, 8.0, 14.0),
+    "members": Kind(0, 0.1, 0.1),
 }
 """``deaf`` and ``mute`` nodes lose all that comes in, or all that goes out; ``one way`` is for one pair, and ``loss``
 for a share of everything. ``fill`` leaves no room on a disk, ``short`` less than ``disk_free_bytes_min``. ``behind`` is
-a kill after which the node stays down until the others have compacted."""
+a kill after which the node stays down until the others have compacted. ``members`` is the begin of the next change of
+members, if none is under way: it goes on until it is complete."""
 
 DOWN = ("kill", "behind")
 DISKS = ("fill", "short")
 SHORT_BYTES = 20 * MIB
 SEVERAL = 0.2
 """How often a kill, a freeze or a full disk strikes several nodes at once, up to all of them."""
+CHANGE_PAUSE_SECONDS = 1.0
+"""The mean time between two looks at whether a change of members is complete and the next may begin."""
 PAUSE_SECONDS = 2.0
 BEHIND_PAUSE_SECONDS = 4.0
 """The mean time between the begins of two faults; and while one node is down, so that the others get on with their
@@ -67,50 +71,57 @@ class Fault:
     share: float = 1.0
 
     def __str__(self) -> str:
+        if self.kind == "members":
+            return "members change, if they do not already"
         many = f"{self.kind} node{'s' * (len(self.nodes) > 1)} {', '.join(map(str, self.nodes))}"
         lost = f", {self.share:.0%} of packets" if self.kind == "loss" else ""
         return f"{many}{lost}, for {self.seconds:.1f} s"
 
 
-def draw(random: Random, size: int, seconds: float, *, disks: bool, behind: bool) -> list[Fault]:
+def draw(random: Random, nodes: Sequence[int], seconds: float, *, disks: bool, behind: bool) -> list[Fault]:
     """The faults of a phase of so many seconds, in the order of their begins; all of them end within it.
 
-    Without ``disks`` none is filled. With ``behind`` one node is kept down for long.
+    ``nodes`` are the ids of those that may be struck; some may not be there yet. Without ``disks`` none is filled. With
+    ``behind`` one node is kept down for long.
     """
     names = [name for name, kind in KINDS.items() if kind.weight and (disks or name not in DISKS)]
     weights = [KINDS[name].weight for name in names]
     faults = []
     at = random.uniform(0.2, 1.0)
     if behind:
-        faults.append(_draw_one(random, "behind", size, at, seconds))
+        faults.append(_draw_one(random, "behind", nodes, at, seconds))
     while at < seconds - 0.5:
         at += random.expovariate(1 / (BEHIND_PAUSE_SECONDS if behind else PAUSE_SECONDS))
         if at < seconds - 0.5:
-            faults.append(_draw_one(random, random.choices(names, weights)[0], size, at, seconds))
+            faults.append(_draw_one(random, random.choices(names, weights)[0], nodes, at, seconds))
+    at = random.uniform(0.0, 1.0)
+    while at < seconds - 0.5:
+        faults.append(_draw_one(random, "members", nodes, at, seconds))
+        at += random.expovariate(1 / CHANGE_PAUSE_SECONDS)
     return sorted(faults, key=lambda fault: fault.at)
 
 
-def _draw_one(random: Random, name: str, size: int, at: float, end: float) -> Fault:
+def _draw_one(random: Random, name: str, nodes: Sequence[int], at: float, end: float) -> Fault:
     kind = KINDS[name]
     lasts = min(random.uniform(kind.least, kind.most), end - at)
     count = 1
     if name in ("kill", "freeze", *DISKS) and random.random() < SEVERAL:
-        count = random.randint(2, size)
-    nodes = tuple(sorted(random.sample(range(1, size + 1), count)))
+        count = random.randint(2, len(nodes))
+    struck = tuple(sorted(random.sample(nodes, count)))
     if name == "one way":
-        nodes = tuple(random.sample(range(1, size + 1), 2))
+        struck = tuple(random.sample(nodes, 2))
     if name == "loss":
-        return Fault(at, lasts, name, tuple(range(1, size + 1)), round(random.uniform(0.02, 0.25), 2))
-    return Fault(at, lasts, name, nodes)
+        return Fault(at, lasts, name, tuple(nodes), round(random.uniform(0.02, 0.25), 2))
+    return Fault(at, lasts, name, () if name == "members" else struck)
 
 
-def shares(faults: Sequence[Fault], size: int) -> dict[tuple[int, int], float]:
+def shares(faults: Sequence[Fault], nodes: Sequence[int]) -> dict[tuple[int, int], float]:
     """What is lost from whom to whom while these faults are active; of several shares the largest."""
     lost: dict[tuple[int, int], float] = {}
-    pairs = [(one, other) for one in range(1, size + 1) for other in range(1, size + 1) if one != other]
+    pairs = [(one, other) for one in nodes for other in nodes if one != other]
     for fault in faults:
         for sender, receiver in pairs:
-            first = fault.nodes[0]
+            first = next(iter(fault.nodes), None)
             struck = {
                 "isolate": first in (sender, receiver),
                 "deaf": first == receiver,
@@ -124,10 +135,20 @@ def shares(faults: Sequence[Fault], size: int) -> dict[tuple[int, int], float]:
 
 
 class Weather:
-    """Carries faults out. ``settle`` makes the nodes and the network what the active faults say."""
+    """Carries faults out. ``settle`` makes the nodes and the network what the active faults say.
 
-    def __init__(self, nodes: Sequence[SoakNode], network: Network, tell: Callable[[str], None]) -> None:
+    ``nodes`` are all there are at any time, and ``change_members`` begins the next change of them.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[SoakNode],
+        network: Network,
+        change_members: Callable[[], None],
+        tell: Callable[[str], None],
+    ) -> None:
         self._nodes = nodes
+        self._change_members = change_members
         self._network = network
         self._tell = tell
         self._active: list[Fault] = []
@@ -137,8 +158,11 @@ class Weather:
 
     def begin(self, fault: Fault) -> None:
         """A fault begins."""
-        self._tell(str(fault))
         self._active.append(fault)
+        if fault.kind == "members":
+            self._change_members()
+            return
+        self._tell(str(fault))
         for node in self._struck(fault, *DOWN):
             node.kill()
         self.settle()
@@ -153,12 +177,12 @@ class Weather:
 
         A node whose disk is full is started all the same: its reserve is there for that.
         """
-        for node in self._nodes:
+        for node in [*self._nodes]:
             self._fill(node)
             self._start(node)
             self._freeze(node)
         awake = [node.real for node in self._nodes if node.runs and not self._is(node, "freeze")]
-        self._network.lose(shares(self._active, len(self._nodes)), awake)
+        self._network.lose(shares(self._active, [node.number for node in self._nodes]), awake)
 
     def _is(self, node: SoakNode, *kinds: str) -> bool:
         return any(node in self._struck(fault, *kinds) for fault in self._active)

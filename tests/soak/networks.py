@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tests.integration.processes import HOST, RealNode, Refused
+from tests.integration.processes import HOST, Connection, RealNode, Refused
 
 Shares = Mapping[tuple[int, int], float]
 """By (sender, receiver), the share that is lost, above 0 and at most 1. Pairs that are not in it lose nothing."""
@@ -27,8 +27,11 @@ CALL_SECONDS = 1.0
 class Network(Protocol):
     """How nodes are reached, and what is lost between them."""
 
-    hosts: list[str]
-    """The addresses of nodes 1, 2 and so on."""
+    def add(self, number: int) -> str:
+        """Make a place for node ``number``; returns its address."""
+
+    def remove(self, number: int) -> None:
+        """Node ``number`` has ended for ever."""
 
     def prefix(self, number: int) -> Sequence[str]:
         """The command to run node ``number`` under."""
@@ -46,21 +49,31 @@ class Namespaces:
     Only to be made in a sandbox, which removes it.
     """
 
-    def __init__(self, size: int) -> None:
-        self.hosts = [f"{SUBNET}.{number}" for number in range(1, size + 1)]
-        self._rules = [""] * size
+    def __init__(self) -> None:
+        self._rules: dict[int, str] = {}
+        """By node, what is dropped where it receives."""
         _run("ip", "link", "set", "lo", "up")
         _run("ip", "link", "add", BRIDGE, "type", "bridge")
         _run("ip", "address", "add", f"{CLIENTS}/24", "dev", BRIDGE)
         _run("ip", "link", "set", BRIDGE, "up")
-        for number, host in enumerate(self.hosts, 1):
-            name, port = f"node{number}", f"port{number}"
-            _run("ip", "netns", "add", name)
-            _run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name)
-            _run("ip", "link", "set", port, "master", BRIDGE, "up")
-            _run("ip", "-n", name, "address", "add", f"{host}/24", "dev", "eth0")
-            for device in ("eth0", "lo"):
-                _run("ip", "-n", name, "link", "set", device, "up")
+
+    def add(self, number: int) -> str:
+        """Make the namespace; returns its address."""
+        name, port, host = f"node{number}", f"port{number}", _host(number)
+        _run("ip", "netns", "add", name)
+        _run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name)
+        _run("ip", "link", "set", port, "master", BRIDGE, "up")
+        _run("ip", "-n", name, "address", "add", f"{host}/24", "dev", "eth0")
+        for device in ("eth0", "lo"):
+            _run("ip", "-n", name, "link", "set", device, "up")
+        self._rules[number] = ""
+        return host
+
+    def remove(self, number: int) -> None:
+        """Remove the namespace, and its end of the bridge with it."""
+        del self._rules[number]
+        _run("ip", "link", "delete", f"port{number}")
+        _run("ip", "netns", "delete", f"node{number}")
 
     def prefix(self, number: int) -> Sequence[str]:
         """The command to run a node under: ``ip`` becomes the node."""
@@ -68,25 +81,32 @@ class Namespaces:
 
     def lose(self, shares: Shares, nodes: Sequence[RealNode]) -> None:
         """Drop packets where they arrive. All rules of a node change at one moment."""
-        for receiver in range(1, len(self.hosts) + 1):
+        for receiver, before in [*self._rules.items()]:
             lines = [
-                f"-A INPUT -s {self.hosts[sender - 1]} -m statistic --mode random --probability {share} -j DROP"
+                f"-A INPUT -s {_host(sender)} -m statistic --mode random --probability {share} -j DROP"
                 for (sender, to), share in sorted(shares.items())
                 if to == receiver
             ]
             rules = "\n".join(("*filter", ":INPUT ACCEPT", *lines, "COMMIT", ""))
-            if rules != self._rules[receiver - 1]:
+            if rules != before:
                 _run(*self.prefix(receiver), "iptables-restore", text=rules)
-                self._rules[receiver - 1] = rules
+                self._rules[receiver] = rules
 
 
 class Orders:
     """Nodes on this host, which are ordered to drop what they write. A node that starts anew has no orders."""
 
-    def __init__(self, size: int) -> None:
-        self.hosts = [HOST] * size
+    def __init__(self) -> None:
         self._told: dict[int, tuple[int, dict[int, float]]] = {}
         """By node, its process, and what that has been told to lose, by receiver."""
+
+    def add(self, number: int) -> str:
+        """Nothing is to be made; returns the address of this host."""
+        return HOST
+
+    def remove(self, number: int) -> None:
+        """Forget its orders."""
+        self._told.pop(number, None)
 
     def prefix(self, number: int) -> Sequence[str]:
         """None: the nodes run as they are."""
@@ -102,20 +122,30 @@ class Orders:
                 self._told[node.number] = told
 
     def _order(self, node: RealNode, orders: Mapping[int, float]) -> bool:
-        """Give a node its orders, and return whether it took them."""
+        """Give a node its orders, and return whether it took all. It takes none about a node that it does not know."""
         try:
             connection = node.connect(CALL_SECONDS)
         except OSError:
             return False  # it has just been started
         try:
             connection.call("DKV.FAULT", "CLEAR")
-            for receiver, share in orders.items():
-                connection.call("DKV.FAULT", "DROP", receiver, str(share), "FOR", ORDER_SECONDS)
+            taken = [self._takes(connection, receiver, share) for receiver, share in orders.items()]
         except (OSError, EOFError, Refused):
             return False
         finally:
             connection.close()
+        return all(taken)
+
+    def _takes(self, connection: Connection, receiver: int, share: float) -> bool:
+        try:
+            connection.call("DKV.FAULT", "DROP", receiver, str(share), "FOR", ORDER_SECONDS)
+        except Refused:
+            return False
         return True
+
+
+def _host(number: int) -> str:
+    return f"{SUBNET}.{number}"
 
 
 def _run(*command: str, text: str = "") -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, ServerError, connect
 from dkv.sim.history import Operation
@@ -25,6 +26,7 @@ from tests.soak.figures import DISK, MEMORY, Figures, megabytes
 from tests.soak.journal import Journal
 from tests.soak.load import ANSWER_SECONDS, CONNECT_SECONDS, Load, keys_of
 from tests.soak.networks import Network
+from tests.soak.operator import Operator
 from tests.soak.watch import Watch
 
 PHASE_SECONDS = 16.0
@@ -35,6 +37,8 @@ SAMPLE_SECONDS = 0.5
 KEEPSAKES = 2000
 KEEPSAKE_BYTES = 400
 DELETED_AT_ONCE = 100
+NEWCOMERS = 3
+"""So many nodes that join during a phase may be struck by its faults."""
 
 
 @dataclass(slots=True)
@@ -62,16 +66,16 @@ class Soak:
         self.totals = Totals()
         self.figures = Figures(
             [
-                *((f"memory of node {node.number}", MEMORY, node.memory_bytes) for node in cluster.soaked),
-                *((f"disk of node {node.number}", DISK, node.disk_bytes) for node in cluster.soaked),
+                ("memory of the largest node", MEMORY, lambda: max(node.memory_bytes() for node in cluster.soaked)),
+                ("disk of the largest node", DISK, lambda: max(node.disk_bytes() for node in cluster.soaked)),
             ]
         )
         self.court = Court()
         self.watch = Watch(cluster.soaked)
         self._cluster = cluster
         self._nodes: Sequence[SoakNode] = cluster.soaked
-        self._endpoints = [Endpoint(node.real.host, node.real.port) for node in cluster.soaked]
-        self._weather = Weather(cluster.soaked, network, tell)
+        self.operator = Operator(cluster, Random(f"{seed} members"), tell)
+        self._weather = Weather(cluster.soaked, network, self.operator.begin, tell)
         self._seed = seed
         self._ends_at = time.monotonic() + seconds
         self._tell = tell
@@ -98,7 +102,12 @@ class Soak:
             self.court.finish()
             self._judge_figures()
         finally:
+            self.operator.close()
             self.court.close()
+
+    def _endpoints(self) -> list[Endpoint]:
+        """Where the members are now."""
+        return [Endpoint(node.real.host, node.real.port) for node in self._nodes]
 
     # --- a phase ---
 
@@ -107,18 +116,20 @@ class Soak:
         random = Random(f"{self._seed} phase {phase}")
         left = self._ends_at - time.monotonic()
         seconds = max(2.0, min(left, random.uniform(0.75, 1.25) * PHASE_SECONDS))
-        faults = draw(
-            random, len(self._nodes), seconds, disks=self._cluster.has_disks, behind=random.random() < 0.5 or phase == 1
-        )
+        numbers = [node.number for node in self._nodes]
+        numbers += range(max(numbers) + 1, max(numbers) + 1 + NEWCOMERS)
+        behind = random.random() < 0.5 or phase == 1
+        faults = draw(random, numbers, seconds, disks=self._cluster.has_disks, behind=behind)
         self._tell(f"phase {phase}: {seconds:.0f} s, {len(faults)} faults")
         journal = self._journal(f"phase-{phase}")
-        load = Load(phase, self._endpoints, journal, random)
+        load = Load(phase, self._endpoints(), journal, random)
         try:
             self._play(faults, seconds)
             calm = self._calm_down()
         finally:
             stuck = load.stop()
         self._require_sane(load, stuck)
+        self.operator.retire()
         self._read(journal, keys_of(phase))
         self._count(journal, len(faults), calm)
         return journal
@@ -138,7 +149,8 @@ class Soak:
             time.sleep(LOOK_SECONDS)
 
     def _calm_down(self) -> float:
-        """Wait until all nodes have applied what was chosen as the faults ended, and take writes.
+        """Wait until all members have applied what was chosen as the faults ended, and take writes; the change of
+        members that is under way is complete; and each node that has left knows it.
 
         Returns how long that took, in seconds.
         """
@@ -147,21 +159,40 @@ class Soak:
         while True:
             self._look()
             self._weather.settle()
-            statuses = [node.status() for node in self._nodes]
+            late = time.monotonic() > began + CALM_SECONDS_MAX
+            if self.operator.under_way:
+                if late:
+                    raise RuleBroken("members", f"a change does not come through in calm weather: {self.operator.said}")
+                time.sleep(LOOK_SECONDS)
+                continue
+            members = [node for node in self._nodes if node not in self.operator.left]
+            statuses = [node.status() for node in members]
+            left = [node.status().get("member") for node in self.operator.left]
             if all(statuses):
                 target = target or max(status["chosen_through"] for status in statuses)
                 even = all(status["ready"] and status["applied_through"] >= target for status in statuses)
-                if even and all(node.takes_writes() for node in self._nodes):
+                if even and {*left} <= {"removed"} and all(node.takes_writes() for node in members):
+                    self._require_members(statuses)
                     return time.monotonic() - began
-            if time.monotonic() > began + CALM_SECONDS_MAX:
-                keys = ("role", "leader", "chosen_through", "applied_through", "failing", "catching_up")
-                seen = [{key: status.get(key) for key in keys} for status in statuses]
+            if late:
+                keys = ("node", "member", "role", "leader", "chosen_through", "applied_through", "failing")
+                seen = [{key: status.get(key) for key in (*keys, "catching_up")} for status in statuses]
                 raise RuleBroken(
-                    "recovery", f"{CALM_SECONDS_MAX:.0f} s after the last fault nodes are not even: {seen}"
+                    "recovery", f"{CALM_SECONDS_MAX:.0f} s after the last fault nodes are not even: {seen}; {left=}"
                 )
             time.sleep(LOOK_SECONDS)
 
+    def _require_members(self, statuses: Sequence[dict[str, Any]]) -> None:
+        """All nodes say that the members are those whom the operator has made members."""
+        for status in statuses:
+            voters = {member["id"] for member in status["members"] if member["kind"] == "voter"}
+            if voters != self.operator.voters or len(voters) != len(status["members"]):
+                raise RuleBroken(
+                    "members", f"by node {status['node']} they are {status['members']}, not {self.operator.voters}"
+                )
+
     def _look(self) -> None:
+        self.operator.look()
         self.watch.look()
         self.court.look()
         if time.monotonic() >= self._sampled_at + SAMPLE_SECONDS:
@@ -192,7 +223,7 @@ class Soak:
         self._tell(
             f"phase {totals.phases} done: {journal.done:,} answered, {journal.unknown} unknown, {refused} refused"
             f"{f' ({words})' if words else ''}; longest pause of writes {journal.longest_pause:.1f} s, even after"
-            f" {calm:.1f} s; memory {memory} MiB, disk {disk} MiB"
+            f" {calm:.1f} s; {len(self._nodes)} members, memory {memory} MiB, disk {disk} MiB"
         )
 
     def _close(self, phase: int, journal: Journal) -> None:
@@ -201,7 +232,7 @@ class Soak:
         self._read(journal, keys)
         journal.close()
         self.court.submit(journal.path)
-        with self._connect(self._endpoints[0]) as connection:
+        with self._connect(self._endpoints()[0]) as connection:
             for start in range(0, len(keys), DELETED_AT_ONCE):
                 connection.call(b"DELETE", *keys[start : start + DELETED_AT_ONCE])
 
@@ -214,7 +245,7 @@ class Soak:
         return connect(endpoint, CONNECT_SECONDS, 2 * ANSWER_SECONDS)
 
     def _write(self, journal: Journal, keys: Iterable[bytes]) -> None:
-        with self._connect(self._endpoints[0]) as connection:
+        with self._connect(self._endpoints()[0]) as connection:
             for key in keys:
                 value = key + b" " + b"x" * KEEPSAKE_BYTES
                 called = time.monotonic()
@@ -223,7 +254,7 @@ class Soak:
 
     def _read(self, journal: Journal, keys: Sequence[bytes]) -> None:
         """Read every key on every node. All of them serve, so each must answer."""
-        for node, endpoint in zip(self._nodes, self._endpoints, strict=True):
+        for node, endpoint in zip(self._nodes, self._endpoints(), strict=True):
             try:
                 with self._connect(endpoint) as connection:
                     for key in keys:
@@ -246,9 +277,12 @@ class Soak:
         """The figures of all, a line each."""
         totals = self.totals
         events: Counter[str] = self.watch.events
+        changes: Counter[str] = self.operator.changes
         told = ("leader_elected", "catchup_started", "snapshot_receiving", "snapshot_installed", "paused")
         return [
             f"{totals.phases} phases, {totals.faults} faults, {self.watch.ended} ends of nodes on full disks",
+            f"{changes.total()} changes of members ({', '.join(f'{name} {count}' for name, count in changes.items())}),"
+            f" whose commands were given again {self.operator.repeated} times",
             f"{totals.done:,} operations answered, {totals.unknown:,} of unknown outcome, {totals.refused:,} refused",
             f"longest pause of acknowledged writes {totals.longest_pause:.1f} s, longest time to be even again"
             f" {totals.longest_calm:.1f} s",

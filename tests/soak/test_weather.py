@@ -41,10 +41,14 @@ class FakeNode:
 class FakeNetwork:
     """Keeps what is lost, and which nodes were told."""
 
-    hosts: list[str] = []  # noqa: RUF012  # no one changes it
-
     def __init__(self) -> None:
         self.lost: list[tuple[dict[tuple[int, int], float], list[Any]]] = []
+
+    def add(self, number: int) -> str:
+        return ""
+
+    def remove(self, number: int) -> None:
+        pass
 
     def prefix(self, number: int) -> Sequence[str]:
         return ()
@@ -61,7 +65,11 @@ class WeatherTests(SynchronousTestCase):
         self.told: list[str] = []
         self.network = FakeNetwork()
         self.nodes = [FakeNode(number, self.done) for number in (1, 2, 3)]
-        self.weather = Weather(cast(list[SoakNode], self.nodes), self.network, self.told.append)
+        self.changes = 0
+        self.weather = Weather(cast(list[SoakNode], self.nodes), self.network, self.change_members, self.told.append)
+
+    def change_members(self) -> None:
+        self.changes += 1
 
     def begin(self, kind: str, *nodes: int) -> Fault:
         fault = Fault(0.0, 1.0, kind, nodes)
@@ -115,6 +123,24 @@ class WeatherTests(SynchronousTestCase):
         self.assertEqual(self.did(), [])
         self.weather.end(short)
         self.assertEqual(self.did(), ["empty 3"])
+
+    def test_members_change(self) -> None:
+        """A change is the operator's to carry out, and strikes no node."""
+        fault = self.begin("members")
+        self.weather.end(fault)
+        self.assertEqual((self.changes, self.did()), (1, []))
+
+    def test_nodes_that_come_and_go(self) -> None:
+        """A node that has joined is started like one that was killed, and struck by its id."""
+        self.nodes.append(FakeNode(7, self.done))
+        self.nodes[-1].runs = False
+        del self.nodes[0]
+        self.weather.settle()
+        self.assertEqual(self.did(), ["start 7"])
+        self.begin("kill", 7)
+        self.assertEqual(self.did(), ["kill 7"])
+        self.begin("isolate", 7)
+        self.assertEqual(self.network.lost[-1][0].keys(), {(2, 7), (7, 2), (3, 7), (7, 3)})
 
     def test_the_network(self) -> None:
         """It is mended when the fault ends. A node that is frozen or down takes no orders."""
