@@ -8,6 +8,7 @@ from dkv.actor import ELECTOR, GATEWAY, LEARNER, Address
 from dkv.events import Campaign, Origins, ReportOrigins, Stopped
 from dkv.messages import Barrier, BarrierRequest, Confirm, Confirmed, Want
 from dkv.records import NOOP, SlotRecord
+from dkv.settings import Limits
 from tests.paxos.test_proposer import FIRST, TIMINGS, acceptor, accepts, batch, here
 from tests.paxos.test_proposer_members import BEFORE, Changing, slots
 
@@ -27,6 +28,17 @@ class LateReportTests(Changing):
         sent = self.promise(4, (3, SlotRecord(BEFORE, (batch(7, node=5),))))
         self.assertEqual(slots(sent), [])
         self.assertEqual(accepts(self.fire("retransmit", TIMINGS.retransmit_seconds))[0][2], NOOP)
+
+    def test_r4_kept_while_the_old_set_decides(self) -> None:
+        """A new voter knows a slot to be chosen that a quorum has promised: the lead gives it the same value."""
+        self.limits = Limits(window_slots_max=2)
+        self.setUp()
+        self.change()
+        self.promise(5, through=4)
+        self.assertNotIn("stepped_down", self.turn.noted())
+        self.choose(2, 3, 4)
+        self.members_are(4)
+        self.assertEqual(slots(self.submit(batch(2))), [5], "the promise counts, once the lead has come as far")
 
     def test_r4_no_read_before_it_is_chosen(self) -> None:
         """What an earlier leader has acknowledged must be seen."""
