@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from sys import maxsize
@@ -63,13 +63,24 @@ def window_beyond_alpha() -> Iterator[None]:
 
 @_plant
 def first_set_confirms() -> Iterator[None]:
-    """Rounds of reads are confirmed by the set that decided when the lead began (R6)."""
-    begin = ReadRounds.begin
+    """Rounds of reads are confirmed by the set that decided when the lead began, and by the present one (R6)."""
+    init, ask = ReadRounds.__init__, Leadership._ask_confirmation
 
-    def begin_as_ever(self: ReadRounds, decided_by: Configuration, now: float) -> bool:
-        return begin(self, self.decided_by, now)
+    def init_and_keep(self: ReadRounds, decided_by: Configuration) -> None:
+        init(self, decided_by)
+        self.first = decided_by  # type: ignore[attr-defined]  # only the bug remembers it
 
-    with patch.object(ReadRounds, "begin", begin_as_ever), patch.object(Leadership, "_renew_round", _nothing):
+    def is_confirmed(self: ReadRounds) -> bool:
+        return self.under_way and any(each.decides(self.confirmed) for each in (self.first, self.decided_by))  # type: ignore[attr-defined]  # as above
+
+    def ask_all(self: Leadership, turn: Any, nodes: Iterable[int]) -> None:
+        ask(self, turn, {*nodes, *self._rounds.first.voters})  # type: ignore[attr-defined]  # as above
+
+    with (
+        patch.object(ReadRounds, "__init__", init_and_keep),
+        patch.object(ReadRounds, "is_confirmed", property(is_confirmed)),
+        patch.object(Leadership, "_ask_confirmation", ask_all),
+    ):
         yield
 
 

@@ -32,8 +32,8 @@ class PlantedTests(HuntTestCase):
         self.check("does not say yet who decides it", "which no quorum has promised", "before a majority held it")
 
     def test_first_set_confirms(self) -> None:
-        """A leader whose followers have all been replaced shows the past."""
-        self.check("I11", "no leader answered")
+        """A leader whose followers were replaced shows the past."""
+        self.check("I11")
 
     def test_any_set_confirms(self) -> None:
         """A leader that was removed, cut off with the members of old, shows the past."""
