@@ -8,6 +8,7 @@ and a quorum of them is well. What they do not wait for is a quiet moment.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from dkv import configurations
 from dkv.client_events import Requests
@@ -27,6 +28,14 @@ RETRY_SECONDS = (0.2, 1.0, 2.5)
 
 ENTRY_BYTES = 90
 """The size of the request on the wire, as far as a gateway's limits go by it."""
+
+
+_WORDS: dict[Any, str] = {ADD: "add", PROMOTE: "promote", REMOVE: "remove"}
+
+
+def in_words(operations: list[Entry]) -> str:
+    """What a change does, such as "remove 1, promote 4"."""
+    return ", ".join(f"{_WORDS[kind]} {node!r}" for kind, node, *_ in operations)
 
 
 class Operators:
@@ -139,7 +148,7 @@ class Operators:
             unnamed = newest.members - self._chosen.members.records.keys()
             names: list[Entry] = [[NAME, each, self._first[each]] for each in sorted(unnamed)]
             entry: Entry = [MEMBERS, base, *names, *operations]
-            self._note(node.number, "change", " ".join(map(str, entry)))
+            self._note(node.number, "change", in_words(operations))
             self._crowd.made += 1
             node.run(node.port.take, Requests(self._crowd.made, [entry], 1, 0, ENTRY_BYTES))
         self._aim.later(self._random.choice(RETRY_SECONDS), self._propose, operations, base, tries - 1)

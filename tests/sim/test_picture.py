@@ -204,6 +204,25 @@ class PictureTests(PictureCase):
         self.assertEqual(self.titles(root, "trouble"), ["2 to 3: cut, from 1.000000 to 1.004000 s"])
         self.assertEqual(len(self.titles(root, "commit")), 1)
 
+    def test_members_that_change(self) -> None:
+        """A lane begins where a node joins, and ends where it hears that it was removed; a change is there in words."""
+        events = [
+            Happening(1.0, 1, "note", "proposer leading ballot=1.1 chosen_through=0 recovering=0"),
+            Happening(1.1, 5, "start", "boot 1"),
+            Happening(1.2, 2, "change", "remove 3, promote 5"),
+            Happening(1.3, 3, "note", "roster members_in_force slot=4 from_slot=6"),
+            Happening(1.4, 3, "note", "roster removed slot=4 addresses=[]"),
+            Happening(1.5, 3, "start", "boot 2"),
+            Happening(1.6, 1, "crash", "kill -9"),
+        ]
+        root = self.draw(events[:5] + events[6:])
+        lanes = self.titles(root, "lane")
+        self.assertIn("node 5 up, 1.100000 to 1.600000 s", lanes)
+        self.assertEqual([lane for lane in lanes if lane.startswith("node 3")], ["node 3 up, 1.000000 to 1.400000 s"])
+        for text in ("remove 3, promote 5", "new members", "removed", "node 5"):
+            self.assertIn(text, self.texts(root))
+        self.assertIn("node 3 up, 1.500000 to 1.600000 s", self.titles(self.draw(events), "lane"))
+
     def test_one_slot(self) -> None:
         """Nothing of other slots, nor of ballots that did not propose it, nor of before and after."""
         root = self.draw(EVENTS, slot=1)

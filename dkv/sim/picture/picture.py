@@ -61,20 +61,21 @@ FAULT_WORDS = {
 def picture(
     events: Sequence[Happening], nodes: int, *, slot: int | None = None, last: int = 400, around: float | None = None
 ) -> str:
-    """The last ``last`` events on lanes for ``nodes``, or as many ``around`` a time in simulated seconds; an SVG text.
+    """The last ``last`` events on lanes, or as many ``around`` a time in simulated seconds; an SVG text.
 
+    The first ``nodes`` nodes have lanes, and those that join: from their start until they hear that they were removed.
     If ``slot`` is given, only this slot is shown, with the ballots that proposed a value for it. Signs of life are
     left out. Ballots of a run have the same colours in all its pictures.
     """
     colours = {str(ballot): COLOURS[index % len(COLOURS)] for index, ballot in enumerate(ballots_of(events))}
     scene = compose(events, nodes, slot, last, around)
-    return _Drawing(scene, nodes, colours).drawn(slot)
+    return _Drawing(scene, colours).drawn(slot)
 
 
 class _Drawing:
-    def __init__(self, scene: Scene, nodes: int, colours: dict[str, str]) -> None:
+    def __init__(self, scene: Scene, colours: dict[str, str]) -> None:
         self._scene = scene
-        self._nodes = nodes
+        self._nodes = sorted({each.node for each in scene.stretches})
         self._colours = colours
         self._sheet = Sheet()
         self._axis = Axis(scene.times(), LEFT, WIDTH_MIN - LEFT - RIGHT)
@@ -87,7 +88,7 @@ class _Drawing:
         ]
         self._top = TOP + 17.0 * len(self._complaint)
         self._chosen_y = self._top - 26
-        self._bottom = self._top + nodes * LANE_PIXELS
+        self._bottom = self._top + len(self._nodes) * LANE_PIXELS
         self._ballots: set[str] = set()
         self._names: dict[tuple[int, str], float] = {}
 
@@ -101,7 +102,7 @@ class _Drawing:
             self._commit(commit)
         for flight in self._scene.flights:
             self._arrow(flight)
-        for node in range(1, self._nodes + 1):
+        for node in self._nodes:
             y = self._y(node)
             self._sheet.text(LEFT - 14, y + 5, f"node {node}", size=14, anchor="end", bold=True)
             self._sheet.keep_clear(LEFT, y - 5, self._right, 10)
@@ -115,7 +116,7 @@ class _Drawing:
         return self._sheet.svg(self._right + RIGHT, height)
 
     def _y(self, node: int) -> float:
-        return self._top + (node - 0.5) * LANE_PIXELS
+        return self._top + (self._nodes.index(node) + 0.5) * LANE_PIXELS
 
     def _x(self, time: float) -> float:
         return self._axis.x(time)
@@ -131,7 +132,7 @@ class _Drawing:
 
     def _heading(self, slot: int | None) -> None:
         scene = self._scene
-        what = f"{self._nodes} nodes" if slot is None else f"slot {slot} on {self._nodes} nodes"
+        what = f"{len(self._nodes)} nodes" if slot is None else f"slot {slot} on {len(self._nodes)} nodes"
         when = (
             f", from {scene.start:.3f} to {scene.end:.3f} s of simulated time" if scene.flights or scene.marks else ""
         )
@@ -189,6 +190,8 @@ class _Drawing:
     # --- lanes ---
 
     def _stretch(self, stretch: Stretch) -> None:
+        if stretch.condition == "absent":
+            return
         x, to_x, y = self._x(stretch.start), self._x(stretch.end), self._y(stretch.node)
         if stretch.end == self._scene.end:
             to_x = self._right
@@ -324,6 +327,9 @@ class _Drawing:
         elif event.kind == "note":
             self._sheet.line(x, y - 7, x, y + 7, "#222", 1.2)
             self._sheet.label(places, note_words(event), "#222", 11, bold=True)
+        elif event.kind == "change":
+            self._sheet.dot(x, y, 5, INK)
+            self._sheet.label(places, str(event.about), INK, 12, bold=True)
         elif event.kind in ("start", "pause", "resume"):
             self._sheet.line(x, y - 9, x, y + 9, GREEN if event.kind != "pause" else RED, 2)
             self._sheet.label(places, event.kind, GREEN if event.kind != "pause" else RED, 11, bold=True)

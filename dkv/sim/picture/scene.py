@@ -41,13 +41,15 @@ NOTES = {
     noted.stepped_down.name: "steps down",
     noted.leader_lost.name: "leader lost",
     noted.quorum_lost.name: "quorum lost",
+    noted.members_in_force.name: "new members",
+    noted.removed.name: "removed",
 }
 """The notes of actors that are shown, in a word or two."""
 OF_ONE_SLOT = (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen)
 """The messages of classic mode, except ChosenThrough."""
 _ENDS = (noted.phase1_ended.name, noted.stepped_down.name)
 _STEPS = (noted.phase1_started.name, noted.leading.name, *_ENDS)
-_MARKS = (*FAULTS, *LINKS, "start", "pause", "resume", "heal", "violated", "chosen")
+_MARKS = (*FAULTS, *LINKS, "start", "pause", "resume", "heal", "violated", "chosen", "change")
 _SENT = ("send", "drop")
 
 
@@ -74,7 +76,10 @@ class Flight:
 
 
 class Stretch(NamedTuple):
-    """A piece of a lane: ``condition`` is up, down or paused. The node ``leads`` in ``ballot``, or prepares it."""
+    """A piece of a lane: ``condition`` is up, down, paused, or absent: not there yet, or removed.
+
+    The node ``leads`` in ``ballot``, or prepares it.
+    """
 
     node: int
     start: float
@@ -124,6 +129,11 @@ class Scene:
         return sorted(time for time in times if self.start <= time <= self.end)
 
 
+def lanes_of(events: Sequence[Happening], first: int) -> list[int]:
+    """The nodes with a lane: ``first`` ones that began the cluster, with the ids from 1 on, and those that joined."""
+    return sorted({*range(1, first + 1), *(event.node for event in events if event.node)})
+
+
 def compose(events: Sequence[Happening], nodes: int, slot: int | None, last: int, around: float | None) -> Scene:
     """The scene of the last ``last`` events worth showing, or as many around a time; about one slot, if given."""
     worth = _of_slot(events, slot)
@@ -146,7 +156,11 @@ def compose(events: Sequence[Happening], nodes: int, slot: int | None, last: int
         end,
         flights,
         tuple(event for event in worth if not event.number and event.kind not in ("commit", "durable", *LINKS)),
-        tuple(stretch for node in range(1, nodes + 1) for stretch in _lane(before_end, node, start, end)),
+        tuple(
+            stretch
+            for node in lanes_of(before_end, nodes)
+            for stretch in _lane(before_end, node, start, end, "up" if node <= nodes else "absent")
+        ),
         tuple(commits),
         tuple(_troubles(before_end, start, end)),
     )
@@ -269,9 +283,9 @@ def _flights(events: Sequence[Happening], start: float, end: float) -> Iterator[
             yield Flight(sent, None)
 
 
-def _lane(events: Sequence[Happening], node: int, start: float, end: float) -> Iterator[Stretch]:
-    """The lane of a node in stretches. Earlier events decide how it begins on the left."""
-    state: tuple[str, Ballot | None, bool] = ("up", None, False)
+def _lane(events: Sequence[Happening], node: int, start: float, end: float, condition: str) -> Iterator[Stretch]:
+    """The lane of a node in stretches. Earlier events decide how it begins on the left, else ``condition`` does."""
+    state: tuple[str, Ballot | None, bool] = (condition, None, False)
     since = start
     for event in events:
         if event.node != node:
@@ -287,6 +301,10 @@ def _lane(events: Sequence[Happening], node: int, start: float, end: float) -> I
 
 def _after(state: tuple[str, Ballot | None, bool], event: Happening) -> tuple[str, Ballot | None, bool]:
     condition, ballot, leads = state
+    if condition == "absent" and event.kind != "start":
+        return state
+    if event.kind == "note" and _note_name(event) == noted.removed.name:
+        return "absent", None, False
     if event.kind in CRASHES:
         return "down", None, False
     if event.kind == "start":
