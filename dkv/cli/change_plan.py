@@ -81,6 +81,8 @@ class MemberStep:
     words: tuple[bytes, ...]
     text: str
     adds: int = 0
+    incarnation: str = ""
+    """Of the directory of the node that it adds: another cluster may have a node with the same id."""
     promotes: int = 0
     removes: int = 0
     moves: tuple[int, str, str] | None = None
@@ -88,7 +90,8 @@ class MemberStep:
     def is_done(self, now: Seen) -> bool:
         """Whether the newest set has it already. A node that was removed has an id that was used, and is no member."""
         if self.adds:
-            return self.adds in now.voters | now.standbys
+            known = now.members.get(self.adds, {}).get("incarnation")
+            return self.adds in now.voters | now.standbys and known == self.incarnation
         if self.promotes:
             return self.promotes in now.voters
         if self.removes:
@@ -102,7 +105,8 @@ class MemberStep:
 def add(node: int, incarnation: str, peer: str, client: str) -> MemberStep:
     """A new node becomes a standby."""
     words = (b"ADD", b"%d" % node, incarnation.encode(), peer.encode(), client.encode())
-    return MemberStep(words, f"node {node} joins as a standby (peers {peer}, clients {client})", adds=node)
+    text = f"node {node} joins as a standby (peers {peer}, clients {client})"
+    return MemberStep(words, text, adds=node, incarnation=incarnation)
 
 
 def promote(node: int) -> MemberStep:
@@ -185,7 +189,9 @@ def refuse_impossible(plan: ChangePlan) -> None:
         node = step.promotes or step.removes or (step.moves[0] if step.moves else 0)
         if node and node not in members:
             known = " ".join(map(str, sorted(now.voters | now.standbys)))
-            raise refused(f"node {node} is no member; the members are {known}")
+            hint = "; `dkv member add` makes a new node a standby first" if step.promotes else ""
+            raise refused(f"node {node} is no member; the members are {known}{hint}")
+        _refuse_address_of_another(now, step)
         if step.adds and step.adds <= now.ids_through:
             raise refused(
                 f"id {step.adds} was used before, and an id is never used again: make the new node's directory with"
@@ -193,6 +199,17 @@ def refuse_impossible(plan: ChangePlan) -> None:
             )
     if not plan.voters:
         raise refused("no voter would be left; add and promote another node first")
+
+
+def _refuse_address_of_another(now: Seen, step: MemberStep) -> None:
+    """``Failure`` for a move to where another member is."""
+    if step.moves is None:
+        return
+    moved, *addresses = step.moves
+    for node, member in sorted(now.members.items()):
+        taken = {member.get("peer"), member.get("client")} & {*addresses}
+        if node != moved and taken:
+            raise refused(f"node {node} is at {taken.pop()}, so node {moved} cannot be there")
 
 
 def refused(text: str) -> Failure:

@@ -50,6 +50,13 @@ class Changer:
 
     def change(self, steps: tuple[MemberStep, ...]) -> int:
         """Do what is left of ``steps`` in one entry of the log, and wait until it is complete."""
+        try:
+            return self._change(steps)
+        except KeyboardInterrupt:
+            text = "interrupted; give the same command again: it finds out what is done"
+            raise Failure(Status.INTERRUPTED, "INTERRUPTED", text) from None
+
+    def _change(self, steps: tuple[MemberStep, ...]) -> int:
         before = self.look()
         plan = ChangePlan(before, steps).left()
         if not plan.steps:
@@ -185,4 +192,4 @@ def _incomplete(now: Seen) -> str | None:
 
 
 def _refusal(error: ServerError) -> Failure:
-    return Failure(Status.REFUSED, error.word, f"refused: {error.text}")
+    return Failure(Status.REFUSED, error.word, f"refused: {error.text.partition(' ')[2]}")

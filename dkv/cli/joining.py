@@ -30,7 +30,8 @@ def invitation_of(member: Endpoint) -> Invitation:
         with connect(member, ASK_SECONDS, ASK_SECONDS) as connection:
             reply = connection.call(b"DKV.MEMBER", b"JOIN")
     except (NotSent, NoAnswer) as error:
-        raise Failure(Status.FAILED, "UNREACHABLE", str(error)) from None
+        text = f"{error}; --join takes the port for clients of a member that runs"
+        raise Failure(Status.FAILED, "UNREACHABLE", text) from None
     except ServerError as error:
         raise Failure(Status.FAILED, error.word, f"{member} refused: {error.text}") from None
     invitation = _read(reply)

@@ -134,7 +134,8 @@ def step_to_add(new: Endpoint) -> MemberStep:
     (found,) = ask_one(new, [STATUS_REQUEST], ANSWER_SECONDS)
     fields, problem = status_fields(found)
     if problem:
-        raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"the new node does not answer: {problem}")
+        text = f"the new node does not answer: {problem}; start it first, and name the port of its clients"
+        raise Failure(Status.UNREACHABLE, "UNREACHABLE", text)
     own = fields.get("advertised")
     if not isinstance(own, dict) or not all(own.get(name) for name in ("peer", "client")):
         raise refused(f"the node at {new} does not say how its peers and clients reach it; is its version this one?")
@@ -160,10 +161,10 @@ def remove_members(changer: Changer, nodes: tuple[int, ...]) -> int:
 
 @member.command("move", short_help="Tell all where a member is now.", epilog=STATUSES)
 @click.argument("node", metavar="ID", type=NODE)
-@click.option("--peer", required=True, metavar="HOST:PORT", help="Where its peers reach it.")
-@click.option("--client", required=True, metavar="HOST:PORT", help="Where its clients reach it.")
+@click.option("--peer", required=True, callback=endpoint, metavar="HOST:PORT", help="Where its peers reach it.")
+@click.option("--client", required=True, callback=endpoint, metavar="HOST:PORT", help="Where its clients reach it.")
 @changes
-def move_member(changer: Changer, node: int, peer: str, client: str) -> int:
+def move_member(changer: Changer, node: int, peer: Endpoint, client: Endpoint) -> int:
     """Tell all members and clients that a member is found at other addresses, for example on a new machine with its
     old directory. Give the command before it starts there, or after; the other nodes must be a majority without it."""
-    return changer.change((move(node, peer, client),))
+    return changer.change((move(node, str(peer), str(client)),))

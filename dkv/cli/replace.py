@@ -25,5 +25,7 @@ def replace(changer: Changer, nodes: tuple[int, ...], successors: tuple[int, ...
     """
     if len(nodes) != len(set(nodes)) or len(successors) != len(set(successors)) or len(nodes) != len(successors):
         raise refused(f"{len(nodes)} nodes leave and {len(successors)} take their place: name each once, as many as go")
+    if same := {*nodes} & {*successors}:
+        raise refused(f"node {min(same)} cannot take its own place: name the standby that takes over with --with")
     steps: tuple[MemberStep, ...] = (*map(remove, nodes), *map(promote, successors))
     return changer.change(steps)

@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli import change_run
+from dkv.cli import change_run, member
 from dkv.cli.change_plan import seen
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.survey import Answer
@@ -27,7 +27,7 @@ class Cluster:
         self.voters, self.standbys = {1, 2, 3}, {4, 5}
         self.gone: set[int] = set()
         self.held = 1_000
-        self.wrong: list[Exception] = []
+        self.wrong: list[BaseException] = []
         self.orders: list[tuple[bytes, ...]] = []
 
     def present(self, endpoints: Iterable[Endpoint], answer_seconds: float) -> tuple[Endpoint, ...]:
@@ -160,7 +160,7 @@ class MemberTests(SynchronousTestCase):
         self.cluster.wrong = [ServerError("TRYAGAIN node 4 is not connected")] * 100_000
         result = self.done("replace", "3", "--with", "4", "--wait", "0.01")
         self.assertEqual(result.exit_code, 4)
-        self.assertIn("refused: TRYAGAIN node 4 is not connected", result.stderr)
+        self.assertIn("refused: node 4 is not connected", result.stderr)
         self.assertEqual(self.cluster.voters, {1, 2, 3})
 
     def test_dry_run(self) -> None:
@@ -176,13 +176,41 @@ class MemberTests(SynchronousTestCase):
             (("member", "promote", "4"), "with 4 voters the cluster survives 1 failure, as with 3"),
             (("member", "remove", "1", "2", "3", "--yes"), "no voter would be left"),
             (("member", "remove", "9"), "node 9 is no member; the members are 1 2 3 4 5"),
+            (("member", "promote", "9"), "`dkv member add` makes a new node a standby first"),
+            (
+                ("member", "move", "2", "--peer", "h:9", "--client", "h:2"),
+                "node 1 is at h:2, so node 2 cannot be there",
+            ),
             (("replace", "1", "2", "--with", "4"), "2 nodes leave and 1 take their place"),
+            (("replace", "4", "--with", "4"), "node 4 cannot take its own place"),
         ):
             result = self.done(*words)
             self.assertEqual((result.exit_code, self.cluster.orders), (4, []), words)
             self.assertIn(reason, result.stderr)
         self.cluster.pending = 9
         self.assertIn("another change is under way", self.done("member", "remove", "5").stderr)
+
+    def test_no_address(self) -> None:
+        """It would be in the log, and nobody could reach the node."""
+        result = self.done("member", "move", "2", "--peer", "x", "--client", "h:3")
+        self.assertEqual((result.exit_code, self.cluster.orders), (2, []))
+        self.assertIn("'x' is not host:port", result.stderr)
+
+    def test_interrupted(self) -> None:
+        """What is under way goes on, and the command given again finds it."""
+        self.cluster.wrong = [KeyboardInterrupt()]
+        result = self.done("replace", "3", "--with", "4")
+        self.assertEqual(result.exit_code, 130)
+        self.assertIn("interrupted; give the same command again", result.stderr)
+
+    def test_another_node_with_the_same_id(self) -> None:
+        """A node of another cluster is not the member that has its id here."""
+        for incarnation, said in (("0" * 16, "nothing to change"), ("f" * 16, "id 4 was used before")):
+            own = {"node": 4, "incarnation": incarnation, "advertised": {"peer": "h:8", "client": "h:9"}}
+            answer = Answer(Endpoint("h", 9), True, json.dumps(own).encode(), "", 0)
+            self.patch(member, "ask_one", lambda *_, answer=answer: [answer])
+            self.assertIn(said, self.done("member", "add", "h:9").output)
+        self.assertEqual(self.cluster.orders, [])
 
     def test_an_even_number_by_force(self) -> None:
         """``--yes`` takes it."""
