@@ -9,7 +9,7 @@ from sys import maxsize
 from typing import Any
 from unittest.mock import patch
 
-from dkv.configurations import Configuration, decided_through
+from dkv.configurations import Configuration, Configurations, decided_through
 from dkv.keys import APPLIED_THROUGH, BATCH_MARK, unpack_number
 from dkv.kv.machine import Machine
 from dkv.paxos.electorate import Electorate
@@ -158,6 +158,17 @@ def removed_and_not_quiet() -> Iterator[None]:
         return self.progress is not None and self.replayed
 
     with patch.object(Electorate, "may_campaign", property(may_campaign)):
+        yield
+
+
+@_plant
+def removed_node_gives_nothing() -> Iterator[None]:
+    """A node that was removed talks with nobody: the new members may lack what it alone holds."""
+
+    def contacts(self: Configurations, node: int, applied: int) -> frozenset[int]:
+        return frozenset() if self.was_removed(node, applied) else self.known(applied) - {node}
+
+    with patch.object(Configurations, "contacts", contacts):
         yield
 
 

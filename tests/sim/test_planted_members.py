@@ -59,6 +59,10 @@ class PlantedTests(HuntTestCase):
         """A node that was taken out of the cluster goes on asking for votes."""
         self.check("was removed")
 
+    def test_removed_node_gives_nothing(self) -> None:
+        """The old nodes take the slots before the change with them, and the new ones wait for ever."""
+        self.check("a majority was healed", "a change never takes force")
+
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""
         tested = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}

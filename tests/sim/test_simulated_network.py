@@ -36,6 +36,7 @@ class Recorder:
         self.clock = NodeClock(schedule, 1.0)
         self.told: list[str] = []
         self.refused: set[int] = set()
+        self.removed: set[int] = set()
         self._schedule = schedule
 
     @property
@@ -61,6 +62,8 @@ class Recorder:
         return hello_of(Identity("test", self.number, self.number, self.boot, starts=starts), LEADER, 100, NO_VOTES)
 
     def objection(self, hello: Hello, target: int | None, living: list[Start]) -> Objection | None:
+        if hello.node in self.removed:
+            return Objection("gone", removed_at=5)
         return Objection("no") if hello.node in self.refused else None
 
     def meet(self, hello: Hello) -> None:
@@ -70,7 +73,7 @@ class Recorder:
         raise AssertionError("nobody does that here")
 
     def told_removed(self, slot: int) -> None:
-        raise AssertionError("nobody does that here")
+        self.told.append(f"removed {slot}")
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         self.told.append(f"up {node}.{boot}")
@@ -211,6 +214,20 @@ class NetworkTests(SynchronousTestCase):
         self.tell(self.two, 1)
         self.wait()
         self.assertEqual((self.told(self.one), self.told(self.two)), ([], []))
+
+    def test_a_removed_node_leaves_those_in_peace_that_told_it(self) -> None:
+        """Until one of them dials: it may have started anew, and lack what it held."""
+        self.one.removed.add(2)
+        self.network.peers_are(1, (), 0.0)
+        self.wait()
+        self.wait()
+        self.assertEqual(self.told(self.two), ["removed 5"])
+        self.one.removed.clear()
+        self.wait()
+        self.assertEqual(self.told(self.two), [])
+        self.network.peers_are(1, (2,), 0.0)
+        self.wait()
+        self.assertEqual((self.told(self.one), self.told(self.two)), (["up 2.1"], ["up 1.1"]))
 
     def test_a_full_queue_drops(self) -> None:
         """Messages that a peer does not read wait, up to a limit."""
