@@ -104,7 +104,7 @@ class Changer:
             words = (b"DKV.MEMBER", b"CHANGE", *plan.words())
             try:
                 _, reply = ask_where(plan.before.whom_to_ask(), words, self._to.answer_seconds)
-                self._say(f"taken into the log: {reply.decode() if isinstance(reply, bytes) else reply}")
+                self._say(f"taken into the log at slot {str(reply).removeprefix('OK ')}")
                 return
             except Unreachable as error:
                 trouble = Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}")

@@ -78,16 +78,14 @@ def prepare(
 
 def new_config(nodes: int, base_port: int, mode: str = LEADER) -> Config:
     """A config of ``nodes`` members on this machine that agree by ``mode``, with clients at ``base_port`` and above."""
-    members = tuple(
-        Member(
-            number,
-            parse_endpoint(f"{HOST}:{base_port + number - 1}"),
-            parse_endpoint(f"{HOST}:{base_port + PEER_PORTS_FROM + number - 1}"),
-            parse_endpoint(f"{HOST}:{base_port + ADMIN_PORTS_FROM + number - 1}"),
-        )
-        for number in range(1, nodes + 1)
-    )
+    members = tuple(local_member(number, base_port + number - 1) for number in range(1, nodes + 1))
     return Config(CLUSTER, mode, members, Limits(), Timings(), allow_faults=True)
+
+
+def local_member(number: int, port: int) -> Member:
+    """A member on this machine, with clients at ``port``."""
+    ports = (port, port + PEER_PORTS_FROM, port + ADMIN_PORTS_FROM)
+    return Member(number, *(parse_endpoint(f"{HOST}:{each}") for each in ports))
 
 
 def listening(bind: str) -> Endpoint | None:

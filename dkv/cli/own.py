@@ -5,11 +5,21 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from dkv.cli.layout import ADMIN_PORTS_FROM, PEER_PORTS_FROM, client_endpoint, prepare
+from dkv.cli.layout import (
+    ADMIN_PORTS_FROM,
+    PEER_PORTS_FROM,
+    Layout,
+    check_ports,
+    client_endpoint,
+    local_member,
+    prepare,
+)
 from dkv.cli.nodes import NodeProcess
 from dkv.cli.output import Failure, Status
+from dkv.config.config import Config, Member
 
 STOP_SECONDS = 10.0
 PORTS = range(20_000, 30_000)
@@ -27,15 +37,29 @@ def own_nodes(directory: Path, nodes: int, mode: str) -> list[NodeProcess]:
             if failure.word != "PORT" or attempt == PORT_TRIES - 1:
                 raise
             continue
-        return [
-            NodeProcess(
-                member.id,
-                layout.node_arguments(member.id),
-                layout.log_path(member.id),
-                client_endpoint(member),
-            )
-            for member in layout.config.members
-        ]
+        return [node_process(layout, member.id) for member in layout.config.members]
+    raise Failure(Status.FAILED, "PORT", "no free ports were found")
+
+
+def node_process(layout: Layout, number: int) -> NodeProcess:
+    """A node of ``layout``, not started."""
+    endpoint = client_endpoint(layout.config.member(number))
+    return NodeProcess(number, layout.node_arguments(number), layout.log_path(number), endpoint)
+
+
+def further_member(config: Config, number: int) -> Member:
+    """Member ``number`` on free ports that no member of ``config`` has."""
+    taken = {each.bind for member in config.members for each in (member.client, member.peer, member.admin) if each}
+    for _ in range(PORT_TRIES):
+        port = PORTS[0] + secrets.randbelow(len(PORTS) - ADMIN_PORTS_FROM)
+        member = local_member(number, port)
+        if not taken.isdisjoint(each.bind for each in (member.client, member.peer, member.admin) if each):
+            continue
+        try:
+            check_ports(replace(config, members=(member,)))
+        except Failure:
+            continue
+        return member
     raise Failure(Status.FAILED, "PORT", "no free ports were found")
 
 

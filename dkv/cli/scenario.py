@@ -14,10 +14,13 @@ from dkv.cli.output import Failure, Status, say
 from dkv.cli.scenarios import basic as basic_
 from dkv.cli.scenarios import duplicates as duplicates_
 from dkv.cli.scenarios import failover as failover_
+from dkv.cli.scenarios import growing as growing_
 from dkv.cli.scenarios import loadtest as loadtest_
+from dkv.cli.scenarios import moving as moving_
 from dkv.cli.scenarios import partition as partition_
 from dkv.cli.scenarios import recovering as recovering_
 from dkv.cli.scenarios import recovery as recovery_
+from dkv.cli.scenarios import replacing as replacing_
 from dkv.cli.scenarios import stuck_disk as stuck_disk_
 from dkv.cli.scenarios.report import Report, StepFailed
 from dkv.cli.scenarios.stage import Stage, own_stage
@@ -57,12 +60,21 @@ def scenario(context: click.Context) -> int:
     return Status.DONE
 
 
-def _plays(needs_own: str = "") -> Callable[[Callable[..., Callable[[Stage], None]]], Callable[..., int]]:
-    """Give a scenario the common options; ``needs_own`` says why it cannot be played on a user's cluster."""
+def _plays(
+    needs_own: str = "", begins_with: int | None = None
+) -> Callable[[Callable[..., Callable[[Stage], None]]], Callable[..., int]]:
+    """Give a scenario the common options; ``needs_own`` says why it cannot be played on a user's cluster.
+
+    One that ``begins_with`` a fixed number of nodes has no option for it.
+    """
 
     def decorate(command: Callable[..., Callable[[Stage], None]]) -> Callable[..., int]:
         def run(
-            endpoints: tuple[Endpoint, ...] | None, mode: str | None, nodes: int | None, output: str, **arguments: Any
+            endpoints: tuple[Endpoint, ...] | None,
+            mode: str | None,
+            output: str,
+            nodes: int | None = begins_with,
+            **arguments: Any,
         ) -> int:
             if endpoints is not None and needs_own:
                 text = f"{_name(command)} needs a cluster of its own, for {needs_own}: leave out --endpoints"
@@ -76,7 +88,7 @@ def _plays(needs_own: str = "") -> Callable[[Callable[..., Callable[[Stage], Non
             return _play(report, stage, command(**arguments))
 
         update_wrapper(run, command)
-        for option in reversed(_options(needs_own)):
+        for option in reversed(_options(needs_own, begins_with)):
             run = option(run)
         return scenario.command(_name(command), epilog=STATUSES)(run)
 
@@ -87,8 +99,9 @@ def _name(command: Callable[..., object]) -> str:
     return command.__name__.replace("_", "-")
 
 
-def _options(needs_own: str) -> tuple[Callable[..., Any], ...]:
+def _options(needs_own: str, begins_with: int | None) -> tuple[Callable[..., Any], ...]:
     given = "" if needs_own else "  Instead of a cluster of its own."
+    size = click.option("--nodes", type=click.Choice((3, 5)), help="How many nodes its own cluster has.  [default: 3]")
     return (
         click.option(
             "--endpoints",
@@ -98,7 +111,7 @@ def _options(needs_own: str) -> tuple[Callable[..., Any], ...]:
             help=f"All nodes of a running cluster.{given}",
         ),
         click.option("--mode", type=click.Choice(MODES), help=f"How its own cluster agrees.  [default: {LEADER}]"),
-        click.option("--nodes", type=click.Choice((3, 5)), help="How many nodes its own cluster has.  [default: 3]"),
+        *(() if begins_with else (size,)),
         click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
     )
 
@@ -158,6 +171,24 @@ def recovery(writes: int) -> Callable[[Stage], None]:
 def recover() -> Callable[[Stage], None]:
     """A majority is destroyed under load, and a cluster of one begins with what is left."""
     return recovering_.play
+
+
+@_plays(replacing_.NEEDS_OWN)
+def replace() -> Callable[[Stage], None]:
+    """A disk is lost under load, and a new node takes the place of its node."""
+    return replacing_.play
+
+
+@_plays(growing_.NEEDS_OWN, growing_.BEGINS_WITH)
+def grow() -> Callable[[Stage], None]:
+    """One node becomes three, five and three again under load, and survives kills."""
+    return growing_.play
+
+
+@_plays(moving_.NEEDS_OWN)
+def move() -> Callable[[Stage], None]:
+    """A member moves under load, then all are replaced, and clients find them."""
+    return moving_.play
 
 
 @_plays()

@@ -124,6 +124,7 @@ class Mesh(MultiService):
         for node, address in peers.items():
             if node in self.peers:
                 self.peers[node].readdress(address)
+                self.peers[node].leaves_at = None  # the config file may name it before the log does: it is back
             else:
                 self._add_peer(node, address)
         for node in self.peers.keys() - peers.keys():

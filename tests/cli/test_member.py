@@ -121,6 +121,7 @@ class MemberTests(SynchronousTestCase):
         self.assertEqual(self.cluster.orders, [(CHANGE, b"100", b"REMOVE", b"3", b"PROMOTE", b"4")])
         self.assertEqual(lines[0], "now:        voters 1 2 3 (the cluster survives 1 failure), standbys 4 5")
         self.assertEqual(lines[3], "afterwards: voters 1 2 4 (the cluster survives 1 failure), standbys 5")
+        self.assertEqual(lines[4], "taken into the log at slot 164")
         self.assertEqual(lines[-2], "complete: a majority of the voters has the whole log")
         self.assertEqual(lines[-1], "you may switch off node 3; its directory is of no more use")
         self.assertIn("waiting: the change takes force at slot 228", lines)

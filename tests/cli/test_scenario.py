@@ -18,7 +18,10 @@ from dkv.wire.resp import RequestParser
 from tests.cli.commands import run
 
 Words = list[bytes]
-SCENARIOS = ("basic", "duplicates", "failover", "loadtest", "partition", "recover", "recovery", "stuck-disk")
+SCENARIOS = (
+    *("basic", "duplicates", "failover", "grow", "loadtest", "move", "partition"),
+    *("recover", "recovery", "replace", "stuck-disk"),
+)
 
 
 class ListTests(SynchronousTestCase):

@@ -75,6 +75,16 @@ class LeaderTest(ScenarioTestCase):
         self.assertGreater(last["acknowledged"], 300)
         self.assertLess(last["lost"], 50)
 
+    def test_replace(self) -> None:
+        """A new node takes the place of one that lost its disk; the old id stays out."""
+        last = self.passes("replace", "--mode", self.mode)
+        self.assertGreater(last["acknowledged"], 100)
+        self.assertLess(last["longest_pause_seconds"], 5.0)
+
+    def test_move(self) -> None:
+        """Clients find the members at other addresses, and then other members."""
+        self.assertLess(self.passes("move", "--mode", self.mode)["longest_pause_seconds"], 5.0)
+
     def test_partition(self) -> None:
         """The lone node refuses."""
         self.passes("partition", "--mode", self.mode)
@@ -89,6 +99,14 @@ class ClassicTest(LeaderTest):
     """The same without a leader."""
 
     mode = "classic"
+
+
+class GrowTest(ScenarioTestCase):
+    """The longest one, in the mode that has more to lose: leaders that are killed, and one that is removed."""
+
+    def test_grow(self) -> None:
+        """One node, three, five, three: each size survives the kills that it should."""
+        self.assertLess(self.passes("grow")["longest_pause_seconds"], 5.0)
 
 
 class GivenClusterTest(ScenarioTestCase):
@@ -121,7 +139,7 @@ class GivenClusterTest(ScenarioTestCase):
 
     def test_what_needs_its_own(self) -> None:
         """A scenario that kills nodes does not kill yours."""
-        for name in ("failover", "recover", "recovery", "stuck-disk"):
+        for name in ("failover", "grow", "move", "recover", "recovery", "replace", "stuck-disk"):
             status, lines, complaint = self.play(name, "--endpoints", self.endpoints)
             self.assertEqual((status, [line["error"] for line in lines]), (2, ["USAGE"]))
             self.assertIn(f"{name} needs a cluster of its own", complaint)

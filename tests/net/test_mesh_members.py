@@ -71,6 +71,15 @@ class Coming(Members):
         self.assertEqual([message for _, _, message in inbox.delivered + self.inbox_one.delivered], [BEAT, BEAT])
         self.assertEqual([each["node"] for each in self.one.status()], [2, 3])
 
+    def test_in_the_config_file_before_the_log_names_it(self) -> None:
+        """A peer that was about to be let go is a member by a later entry: it is not let go, and may connect again."""
+        self.one.members_are(held(FIRST), 0, {2: ADDRESSES[2], 3: ADDRESSES[3]})
+        self.tell(self.one, held(FIRST), 1)
+        self.tell(self.one, JOINING, 10)
+        self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
+        self.join()
+        self.assertEqual(self.one.connected, {2, 3})
+
     def test_told_before_it_is_there(self) -> None:
         """A member that is added and down is dialled like any other."""
         self.tell(self.one, JOINING, 10)

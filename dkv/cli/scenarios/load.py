@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from random import Random
 
+from dkv.cli.scenarios.report import Report
 from dkv.cli.scenarios.stage import Stage
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError
 from dkv.client.outcome import Ending, may_be_done
 from dkv.sim.history import Kind, Operation
+from dkv.sim.linearize import check
 
 RECONNECT_SECONDS = 0.05
+STEPS_MAX = 1_000_000
+"""For each key of a history: about a second. If that does not decide it, the scenario does not pass."""
 
 
 class Worker:
@@ -169,6 +173,16 @@ def _fits(kind: Kind, reply: Reply) -> bool:
     if kind == "get":
         return reply is None or isinstance(reply, bytes)
     return type(reply) is int and (kind == "append" or reply in (0, 1))
+
+
+def check_history(report: Report, history: Sequence[Operation]) -> None:
+    """A step that ends the scenario unless the history of all players is linearizable."""
+    verdict = check(history, STEPS_MAX)
+    if not verdict.linearizable:
+        if verdict.window is not None:
+            report.fail(f"the history is not linearizable: {verdict.window.sentence}")
+        report.fail("whether the history is linearizable could not be decided: use more keys or fewer clients")
+    report.step(f"the history of {len(history)} operations is linearizable")
 
 
 class NumberedWriter(Worker):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 
-from dkv.cli.scenarios.load import Player
+from dkv.cli.scenarios.load import Player, check_history
 from dkv.cli.scenarios.stage import Stage
 from dkv.client.survey import in_parallel
-from dkv.sim.linearize import check
 
 SHARES = (0.5, 0.99, 0.999)
-STEPS_MAX = 1_000_000
-"""For each key: about a second. If that does not decide it, the scenario does not pass."""
 
 
 def play(stage: Stage, clients: int, seconds: float, keys: int) -> None:
@@ -41,13 +38,7 @@ def play(stage: Stage, clients: int, seconds: float, keys: int) -> None:
     spread = ", ".join(f"{name.removesuffix('_ms')} {value} ms" for name, value in figures.items())
     report.step(f"{clients} clients, {elapsed:.1f} s: {rate:.0f} requests/s; {spread}")
     _compare(stage, names)
-    history = [operation for player in players for operation in player.history]
-    verdict = check(history, STEPS_MAX)
-    if not verdict.linearizable:
-        if verdict.window is not None:
-            report.fail(f"the history is not linearizable: {verdict.window.sentence}")
-        report.fail("whether the history is linearizable could not be decided: use more keys or fewer clients")
-    report.step(f"the history of {len(history)} operations is linearizable")
+    check_history(report, [operation for player in players for operation in player.history])
     report.figures |= {"requests": len(latencies), "requests_per_second": round(rate), **figures}
 
 

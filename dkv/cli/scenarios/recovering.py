@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dkv.cli.layout import CONFIG_NAME, Layout, client_endpoint
+from dkv.cli.layout import CONFIG_NAME, Layout
 from dkv.cli.nodes import NodeProcess
+from dkv.cli.own import node_process
 from dkv.cli.scenarios.load import Appender, wait_acknowledged
 from dkv.cli.scenarios.stage import Stage
 from dkv.client.blocking import NoAnswer, NotSent, Reply, ServerError
@@ -107,8 +108,7 @@ def _recover(stage: Stage, left: Sequence[int], destroyed: Sequence[int]) -> Nod
     made = _run(stage, "--apply", *directories, *target)["made"]
     report.step(f"dkv recover --apply: {made['keys']} keys in the directory of node {number}, a cluster of its own")
     report.check("files of the old directories that changed", _changed(before, directories), [])
-    arguments, log = layout.node_arguments(number), layout.log_path(number)
-    return NodeProcess(number, arguments, log, client_endpoint(config.member(number)))
+    return node_process(layout, number)
 
 
 def _check_writes(

@@ -167,6 +167,10 @@ class Stage:
         self.nodes[node.number] = node
         self.endpoints[node.number] = node.endpoint
 
+    def drop(self, number: int) -> None:
+        """Leave a node out from now on: it is no member any more, or cannot come back."""
+        del self.endpoints[number]
+
     def start(self, number: int) -> None:
         """Start a node, and wait until it serves."""
         self.nodes[number].start()
@@ -213,7 +217,8 @@ def own_stage(report: Report, nodes: int, mode: str) -> Iterator[Stage]:
             node.start()
         for node in processes:
             stage.wait_ready(node.number)
-        report.step(f"a cluster of {nodes} nodes in {mode} mode serves", directory=str(directory))
+        what = "1 node" if nodes == 1 else f"{nodes} nodes"
+        report.step(f"a cluster of {what} in {mode} mode serves", directory=str(directory))
         yield stage
     except StepFailed:
         keep = True
