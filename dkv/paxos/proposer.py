@@ -186,8 +186,9 @@ class Proposer:
         before = self._members.all
         self._members.update(message)
         if self._leadership is None:
-            # What is applied is held. Those who decide an earlier slot may have gone, and promise nothing any more.
-            self._held_through = max(self._held_through, message.applied)
+            if not self._members.has_forgotten(self._held_through + 1):
+                # What is applied is held. Those who decide an earlier slot may have gone, and promise nothing any more.
+                self._held_through = max(self._held_through, message.applied)
             self._send_prepare_again(turn, self._members.all - before)
             self._go_on(turn)
             return
