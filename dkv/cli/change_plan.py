@@ -105,7 +105,7 @@ class MemberStep:
 def add(node: int, incarnation: str, peer: str, client: str) -> MemberStep:
     """A new node becomes a standby."""
     words = (b"ADD", b"%d" % node, incarnation.encode(), peer.encode(), client.encode())
-    text = f"node {node} joins as a standby (peers {peer}, clients {client})"
+    text = f"node {node} joins as a standby (peers {peer}, clients {client or '-'})"
     return MemberStep(words, text, adds=node, incarnation=incarnation)
 
 

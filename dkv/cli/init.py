@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from dkv.cli.joining import check_joiner, invitation_of
+from dkv.cli.joining import add_joiner, check_joiner, invitation_of, unstarted
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
-from dkv.config.config import NODE_ID_MAX, ConfigError, load_config
+from dkv.config.config import NODE_ID_MAX, Config, ConfigError, load_config
+from dkv.identity import Identity
 from dkv.storage.data_directory import CLUSTER_KEY_BYTES, DirectoryError, draw_cluster_key, initialise
 
 
@@ -26,7 +27,15 @@ def endpoint(_: click.Context, __: click.Parameter, text: str | None) -> Endpoin
 
 @click.command(
     short_help="Initialise the data directory of one node.",
-    epilog="Exit status: 0 done, 1 nothing was initialised, 2 usage.",
+    epilog="""\b
+Exit status:
+  0  done
+  1  nothing was initialised
+  2  usage
+  3  with --join: initialised; no node of the cluster could be reached then
+  4  with --join: initialised; the cluster refused the node, and the message says why
+  5  with --join: initialised; nobody knows whether the node is a standby
+After 3, 4 and 5 give the same command again.""",
 )
 @click.option(
     "--config", required=True, type=PathName(), envvar="DKV_CONFIG", show_envvar=True, help="The cluster's config file."
@@ -57,7 +66,7 @@ def endpoint(_: click.Context, __: click.Parameter, text: str | None) -> Endpoin
     "--join",
     metavar="HOST:PORT",
     callback=endpoint,
-    help="Join a cluster that runs: ask this member, by its client port, what a new node has to know.",
+    help="Join a cluster that runs, as a standby: any member of it, by its client port.",
 )
 def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None, join: Endpoint | None) -> int:
     """Initialise the data directory of one node, once, before its first start.
@@ -69,9 +78,10 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
     Nodes with different cluster keys refuse each other, whatever their clusters are called. For the first node of a
     cluster a key is drawn and printed; give it to all others with --cluster-key.
 
-    With --join the node is to be taken in by a cluster that exists. Its id must be a new one, higher than those of all
-    nodes that the cluster ever had, and its config file must list the present members beside itself. Any member tells
-    the rest, the key included. Start the node then: it waits until the cluster has added it.
+    With --join the node becomes a standby of a cluster that runs: start it then. Its id must be a new one, higher than
+    those of all nodes that the cluster ever had, and its config file must list the present members beside itself. Any
+    member tells the rest, the key included. Until the node has started, the command may be given again: it does what is
+    missing.
     """
     directory = str(data_dir or Path("data", f"node{node}"))
     try:
@@ -84,11 +94,7 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
             raise Failure(
                 Status.USAGE, "USAGE", "--join and --cluster-key exclude each other: the member tells the key"
             )
-        invitation = invitation_of(join)
-        check_joiner(invitation, loaded, node)
-        _initialise(directory, loaded.cluster, node, invitation.first_members, invitation.cluster_key)
-        say("start it: it waits until the cluster has added it; `dkv member add` with its client port does so")
-        return Status.DONE
+        return _join(join, loaded, directory, node)
     key = draw_cluster_key() if cluster_key is None else parsed_key(cluster_key)
     _initialise(directory, loaded.cluster, node, [member.id for member in loaded.members], key)
     if cluster_key is None and len(loaded.members) > 1:
@@ -96,12 +102,25 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
     return Status.DONE
 
 
-def _initialise(directory: str, cluster: str, node: int, first_members: Collection[int], key: bytes) -> None:
+def _join(member: Endpoint, config: Config, directory: str, node: int) -> int:
+    """Make the directory, and then the node a standby of the cluster; what is done already is left out."""
+    invitation = invitation_of(member)
+    made = unstarted(directory, invitation, node)
+    check_joiner(invitation, config, node, made)
+    if made is None:
+        made = _initialise(directory, config.cluster, node, invitation.first_members, invitation.cluster_key)
+    add_joiner(member, config, made)
+    say("start it: it catches up; then `dkv replace` puts it in the place of a voter, or `dkv member promote` adds one")
+    return Status.DONE
+
+
+def _initialise(directory: str, cluster: str, node: int, first_members: Collection[int], key: bytes) -> Identity:
     try:
-        initialise(directory, cluster, node, first_members, key)
+        identity = initialise(directory, cluster, node, first_members, key)
     except DirectoryError as error:
         raise Failure(Status.FAILED, "DIRECTORY", str(error)) from None
     say(f"initialised {directory} as the data directory of node {node} of cluster {cluster!r}")
+    return identity
 
 
 def parsed_key(text: str) -> bytes:

@@ -123,8 +123,8 @@ def endpoint(_: click.Context, __: click.Parameter, text: str) -> Endpoint:
 def add_member(changer: Changer, new: Endpoint) -> int:
     """Make the new node whose clients' port is at HOST:PORT a standby of the cluster at --endpoints.
 
-    The node must run on a new directory that `dkv init --join` has made. It says itself what its id is and how its
-    peers and clients reach it.
+    `dkv init --join` does so itself; this is for a node that started before it was added. It says itself what its id is
+    and how its peers and clients reach it.
     """
     return changer.change((step_to_add(new),))
 

@@ -9,8 +9,12 @@ from typing import Any, Self
 from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv import noted
 from dkv.cli import joining
+from dkv.cli.change_plan import MemberStep, refused
+from dkv.cli.data import Access
 from dkv.cli.layout import new_config
+from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.config.config import render_config
 from dkv.configurations import Configuration, Configurations, MemberRecord, first_configurations
@@ -35,7 +39,9 @@ class Member:
 
     def __init__(self, failure: Exception | None = None) -> None:
         identity = Identity("local", 1, 0xA1, 7, KEY, (1, 2, 3))
-        self.view = MemberView(identity, CHANGED, 90, AddressBook(new_config(3, 5001), 1), lambda node: None)
+        self.incarnations: dict[int, int] = {}
+        book = AddressBook(new_config(3, 5001), 1)
+        self.view = MemberView(identity, CHANGED, 90, book, self.incarnations.get)
         self.reply: Any = None
         self._failure = failure
 
@@ -47,10 +53,37 @@ class Member:
     def __exit__(self, *_: object) -> None:
         """The connection is closed."""
 
+    def take_in(self, step: MemberStep) -> None:
+        """The step as the next entry of the log."""
+        _, node, incarnation, peer, client = (word.decode() for word in step.words)
+        record = MemberRecord(int(node), int(incarnation, 16), peer, client)
+        self.incarnations[record.id] = record.incarnation
+        newest = Configuration(100, 164, CHANGED.newest.voters, frozenset((record.id,)))
+        held = Configurations((*CHANGED.sets, newest), (*CHANGED.records, record), record.id)
+        self.view.takers[noted.members_are](configurations=held, applied=164)
+
     def call(self, *words: bytes) -> Any:
         if self._failure is not None:
             raise self._failure
         return self.reply or answer_member_order(self.view, list(words[1:]))
+
+
+class Changes:
+    """In place of ``dkv.cli.change_run.Changer``: the steps that were asked for. ``failures`` end the first ones."""
+
+    def __init__(self, *failures: Failure) -> None:
+        self.steps: list[MemberStep] = []
+        self._failures = list(failures)
+
+    def __call__(self, to: Access, wait_seconds: float, yes: bool, dry_run: bool) -> Self:
+        self.to = to
+        return self
+
+    def change(self, steps: tuple[MemberStep, ...]) -> int:
+        self.steps += steps
+        if self._failures:
+            raise self._failures.pop(0)
+        return Status.DONE
 
 
 class JoinTests(SynchronousTestCase):
@@ -62,7 +95,12 @@ class JoinTests(SynchronousTestCase):
         self.member = Member()
         self.asked: list[Endpoint] = []
         self.patch(joining, "connect", self.connect)
+        self.use(Changes())
         self.list_nodes(1, 2, 5, 6)
+
+    def use(self, changes: Changes) -> None:
+        self.changes = changes
+        self.patch(joining, "Changer", changes)
 
     def connect(self, endpoint: Endpoint, *seconds: float) -> Member:
         self.asked.append(endpoint)
@@ -96,6 +134,46 @@ class JoinTests(SynchronousTestCase):
         states.close()
         store.close()
         self.assertEqual((identity.node, identity.members, identity.cluster_key), (6, (1, 2, 3), KEY))
+        (step,) = self.changes.steps
+        incarnation = b"%016x" % identity.incarnation
+        self.assertEqual(step.words, (b"ADD", b"6", incarnation, b"127.0.0.1:5106", b"127.0.0.1:5006"))
+        self.assertEqual(self.changes.to.endpoints, (Endpoint("db1", 5001),))
+
+    def test_again(self) -> None:
+        """A node that was not added, or perhaps: the same command on the same directory does what is missing."""
+        self.use(
+            Changes(
+                refused("another change is under way"),
+                Failure(Status.UNCERTAIN, "NO_ANSWER", "outcome unknown: no answer from db2:5001"),
+            )
+        )
+        for status, reason in ((4, "another change is under way"), (5, "outcome unknown")):
+            result = self.join()
+            self.assertEqual(result.exit_code, status)
+            self.assertRegex(result.stderr, rf"\Adkv: [^\n]*{reason}[^\n]*; give the same command again, [^\n]*\n\Z")
+        self.member.take_in(self.changes.steps[0])
+        result = self.join()
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        self.assertNotIn("initialised", result.stdout)
+        self.assertEqual(len({step.words for step in self.changes.steps}), 1, "one directory, one incarnation")
+
+    def test_another_directory_with_the_id_of_a_member(self) -> None:
+        """Of two nodes that were made with one id, the one that was not added stays out."""
+        self.join()
+        self.member.take_in(self.changes.steps[0])
+        self.directory = self.place / "other"
+        self.assert_refused(self.join(), 2, "node 6 is a member", "id 7")
+        self.assertEqual(len(self.changes.steps), 1)
+
+    def test_a_directory_that_was_in_use(self) -> None:
+        """A node that started is left alone, and so is what is no such directory."""
+        self.join()
+        store, states, _ = open_directory(str(self.directory), "local", 6, lambda *_: None, (1, 2, 5, 6))
+        states.close()
+        store.close()
+        result = self.join()
+        self.assertEqual((result.exit_code, len(self.changes.steps)), (1, 1))
+        self.assertIn("is initialised already", result.stderr)
 
     def test_a_member(self) -> None:
         """The habit after a lost disk would make a node that forgot its votes: the message names what to do."""

@@ -127,6 +127,37 @@ class MemberTests(SynchronousTestCase):
         self.assertIn("waiting: the change takes force at slot 228", lines)
         self.assertGreaterEqual(self.cluster.held, 100 + 64 + ALPHA - 1)
 
+    def test_replace_by_the_only_standby(self) -> None:
+        """Nobody has to name it. Given again, the command promotes nobody else."""
+        self.cluster.standbys = {5}
+        for _ in range(2):
+            self.assertIn("you may switch off node 3", self.run_ok("replace", "3"))
+        self.assertEqual(self.cluster.orders, [(CHANGE, b"100", b"REMOVE", b"3", b"PROMOTE", b"5")])
+        self.cluster.standbys = {4}
+        self.run_ok("replace", "3")
+        self.assertEqual((len(self.cluster.orders), self.cluster.voters), (1, {1, 2, 5}))
+
+    def test_replace_several_by_all_standbys(self) -> None:
+        """As many as leave; one that leaves itself takes no place."""
+        self.run_ok("replace", "2", "3")
+        self.assertEqual(
+            self.cluster.orders,
+            [(CHANGE, b"100", b"REMOVE", b"2", b"REMOVE", b"3", b"PROMOTE", b"4", b"PROMOTE", b"5")],
+        )
+
+    def test_replace_by_whom(self) -> None:
+        """Which standbys there are, if it is not clear which one is meant."""
+        for standbys, words, reason in (
+            ({4, 5}, ("3",), "each of the standbys 4 5 could take the place of node 3: say --with ID"),
+            (set(), ("3",), "too few standbys to take the place of node 3: there is none; `dkv init --join`"),
+            ({4}, ("2", "3"), "too few standbys to take the place of 2 nodes: the only one is 4;"),
+            ({4, 5}, ("3", "3"), "a node is named twice"),
+        ):
+            self.cluster.standbys = standbys
+            result = self.done("replace", *words)
+            self.assertEqual((result.exit_code, self.cluster.orders), (4, []), words)
+            self.assertIn(reason, result.stderr)
+
     def test_again(self) -> None:
         """What is done is left out, and nothing is asked for."""
         self.run_ok("replace", "3", "--with", "4")

@@ -143,6 +143,12 @@ class RealNode:
         command = [sys.executable, "-m", "dkv.cli.main", "init", "--config", str(self.config_path)]
         return [*command, "--node", str(self.number), "--data-dir", str(self.directory)]
 
+    def make_directory_by(self, member: RealNode) -> None:
+        """Its directory as that of a node which no member has added yet, by what ``member`` tells of the cluster."""
+        told = json.loads(member.call("DKV.MEMBER", "JOIN"))
+        key = bytes.fromhex(told["cluster_key"])
+        initialise(str(self.directory), told["cluster"], self.number, told["first_members"], key)
+
     def start(self, *prefix: str) -> None:
         """Start the process; ``prefix`` is a command to run it under."""
         with self.log_path.open("ab") as log:

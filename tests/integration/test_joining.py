@@ -103,10 +103,9 @@ class JoiningTest(ChangingCluster):
         self.add(self.four, self.one)
 
     def test_a_new_node_waits_joins_and_takes_the_place_of_another(self) -> None:
-        """From `dkv init --join` to its vote, while the others serve; the node that leaves knows it, and is quiet."""
+        """From its first start to its vote, while the others serve; the node that leaves knows it, and is quiet."""
         self.assertEqual(self.one.call("PUT", "before", "1"), "OK")
-        made = self.init(self.four, self.two)
-        self.assertEqual((made.returncode, made.stderr), (0, ""))
+        self.four.make_directory_by(self.two)
         self.four.start()
         self.until(lambda: len(self.four.logged("refused_by_peer")) == 3, "its peers do not know it yet")
         for line in self.four.logged("refused_by_peer"):
@@ -135,8 +134,6 @@ class JoiningTest(ChangingCluster):
         """Its own log does not say so: a member does, with an address for its clients."""
         self.assertEqual(self.init(self.four, self.one).returncode, 0)
         self.four.start()
-        self.four.wait_logged("started")
-        self.add_four()
         self.until(self.four.serves, "node 4 serves")
         self.three.stop()
         self.change(self.one, [PROMOTE, 4], [REMOVE, 3])
@@ -150,6 +147,19 @@ class JoiningTest(ChangingCluster):
         self.assertEqual(self.three.logged("fenced"), [])
         reasons = [line["reason"] for line in self.three.logged("refused_by_peer")]
         self.assertIn("its id is never used again", reasons[-1])
+
+    def test_init_adds_the_node(self) -> None:
+        """It is a standby before its first start, and again is nothing; a standby that is not up harms nobody."""
+        for _ in range(2):
+            made = self.init(self.four, self.two)
+            self.assertEqual((made.returncode, made.stderr), (0, ""))
+            fields = self.status(self.one)
+            self.assertEqual([(each["id"], each["kind"]) for each in fields["members"]][3:], [(4, "standby")])
+        self.assertIn("nothing to change", made.stdout)
+        self.assertEqual(self.one.call("PUT", "x", "1"), "OK")
+        self.four.start()
+        self.until(self.four.serves, "a standby serves its clients")
+        self.assertEqual(self.four.call("GET", "x"), b"1")
 
     def test_the_habit_of_init_with_an_old_id(self) -> None:
         """A lost disk is no reason to use its id again, and the message says what is."""
@@ -172,8 +182,6 @@ class FirstMembersGoneTest(ChangingCluster):
             made = self.init(node, member)
             self.assertEqual((made.returncode, made.stderr), (0, ""))
             node.start()
-            node.wait_logged("started")
-            self.add(node, member)
             self.until(node.serves, f"node {node.number} serves")
             if node is two:
                 self.change(one, [PROMOTE, 2], [REMOVE, 1])
@@ -212,8 +220,6 @@ class AllReplacedTest(ChangingCluster):
             self.list_nodes(node, *self.cluster.nodes, *new)
             self.assertEqual(self.init(node, one).returncode, 0)
             node.start()
-            node.wait_logged("started")
-            self.add(node, one)
             self.until(node.serves, f"node {node.number} serves")
         four, five, six = new
         five.kill()
