@@ -17,16 +17,26 @@ def present(endpoints: Iterable[Endpoint], answer_seconds: float) -> tuple[Endpo
 
     Nodes that do not answer, or are of a version without this request, add nothing.
     """
-    found = dict.fromkeys(endpoints)
-    for (answer,) in ask_all(found, [MEMBERS_REQUEST], answer_seconds):
-        found.update(dict.fromkeys(_named(answer)))
-    return tuple(found)
+    given = tuple(endpoints)
+    return tuple(dict.fromkeys((*given, *_told(given, answer_seconds, ("voter", "standby")))))
 
 
-def _named(answer: Answer) -> list[Endpoint]:
+def voters(endpoints: Iterable[Endpoint], answer_seconds: float) -> list[Endpoint]:
+    """The addresses of the voters, as ``endpoints`` tell them. A standby may still have to catch up; they serve."""
+    return _told(endpoints, answer_seconds, ("voter",))
+
+
+def _told(endpoints: Iterable[Endpoint], answer_seconds: float, kinds: tuple[str, ...]) -> list[Endpoint]:
+    answers = ask_all(endpoints, [MEMBERS_REQUEST], answer_seconds)
+    return [*dict.fromkeys(endpoint for (answer,) in answers for endpoint in _named(answer, kinds))]
+
+
+def _named(answer: Answer, kinds: tuple[str, ...]) -> list[Endpoint]:
+    """The members of these ``kinds``, now or soon, in an answer."""
     try:
         fields: Any = json.loads(answer.reply) if isinstance(answer.reply, bytes) else {}
-        addresses = [member["client"] for member in fields.get("members", ())]
+        members = [each for each in fields.get("members", ()) if (each["becomes"] or each["kind"]) in kinds]
+        addresses = [member["client"] for member in members]
     except (ValueError, TypeError, KeyError, AttributeError):  # it is no node of dkv
         return []
     return [endpoint for address in addresses if (endpoint := _parsed(address)) is not None]

@@ -19,6 +19,9 @@ RETRIED_ELSEWHERE = frozenset(("LOADING", "TRYAGAIN", "CLUSTERDOWN"))
 FULL = "ERR max number of clients reached"
 """A node says this to a connection that it has no room for, before it reads anything."""
 
+REMOVED = "TRYAGAIN this node was removed from the cluster"
+"""A node says this to its clients once it is no member any more. It did not apply the request, and never will."""
+
 FORGOTTEN = "IDMPOLD"
 TAKEN = "IDMPMISMATCH"
 """The token was used for another write. As with ``FORGOTTEN``, this request was not executed and never will be."""

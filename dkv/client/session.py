@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 
+from dkv.client.addresses import voters
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
-from dkv.client.outcome import FULL, Unreachable
+from dkv.client.outcome import FULL, REMOVED, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
 
@@ -15,18 +17,34 @@ ABORTED = "EXECABORT the connection was lost on which the transaction was begun;
 TRANSACTION_ENDS = (b"EXEC", b"DISCARD", b"RESET")
 
 
+LEARN_SECONDS = 60.0
+"""How often a session asks who the members are, at most, while it stays where it is and is used."""
+
+MOVED_SECONDS = 1.0
+"""How often it does so while it has to go to other nodes."""
+
+TELL_SECONDS = 1.0
+"""How long a node has for its answer to that."""
+
+
 class Session:
     """Requests one after another, over one connection for as long as it lasts.
 
-    The ``endpoints`` that ``silence`` knows come last.
+    The ``endpoints`` that ``silence`` knows come last. The session learns from the nodes that it reaches where the
+    voters are now. So it goes on when all of ``endpoints`` have been replaced, one after another. It asks on a
+    connection of its own, after a request was answered: the first one, the first one at another node, and one a minute.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], answer_seconds: float, silence: Silence | None = None) -> None:
         self._silence = silence or Silence()
+        self._given = tuple(endpoints)
         self._endpoints = self._silence.last(endpoints)
         self._answer_seconds = answer_seconds
         self._connection: Connection | None = None
         self._in_transaction = False
+        self._asked_at: float | None = None
+        self._answered_by: Endpoint | None = None
+        self._has_moved = False
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -58,7 +76,8 @@ class Session:
         A request that was not sent in full goes to the next endpoint. So does one that may be repeated and has no
         answer after a moment. Each endpoint is tried once; the one whose connection was lost is tried once more.
 
-        An error that a node answers is raised as ``ServerError``, and the next node is not asked. ``conclude`` says
+        An error that a node answers is raised as ``ServerError``, and the next node is not asked, unless the node says
+        that it has no room or was removed. If nobody is left but removed nodes, they tell who is. ``conclude`` says
         what the exceptions mean: for a write, an attempt without an answer rules ``ServerError`` out.
         """
         if self._connection is not None and self._connection.lost():
@@ -73,16 +92,56 @@ class Session:
             self._connection = None
         if not begun:
             attempts += [Attempt(endpoint, self._answer_seconds) for endpoint in self._endpoints]
+        try:
+            reply = self._race(words, attempts)
+        except ServerError as error:
+            others = [] if begun or not error.text.startswith(REMOVED) else self._others()
+            if not others:
+                raise
+            reply = self._race(words, [Attempt(endpoint, self._answer_seconds) for endpoint in others])
+        self._keep_up()
+        return reply
+
+    def _race(self, words: Sequence[bytes], attempts: Sequence[Attempt]) -> Reply:
+        """The first reply; the session stays where it came from."""
         race = Race(words, final=_is_answer)
         try:
             return race.run(attempts)
         finally:
             if race.answered is not None:
                 self._connection = race.answered.connection
+                self._has_moved |= race.answered.endpoint != self._answered_by
+                self._answered_by = race.answered.endpoint
                 self._silence.note(race.silent, race.answered.endpoint)
             last = race.answered or race.last
             if last is not None:
                 self._turn_behind(last.endpoint)
+
+    # --- where the nodes are ---
+
+    def _others(self) -> list[Endpoint]:
+        """The endpoints that the session did not know before it asked those that it knows, removed nodes among them."""
+        known = set(self._endpoints)
+        if self._may_ask(MOVED_SECONDS):
+            self._learn(self._endpoints)
+        return [each for each in self._endpoints if each not in known]
+
+    def _keep_up(self) -> None:
+        """Ask the node that has just answered who the members are, if that is due."""
+        if self._connection is not None and self._may_ask(MOVED_SECONDS if self._has_moved else LEARN_SECONDS):
+            self._learn([self._connection.endpoint])
+
+    def _may_ask(self, pause: float) -> bool:
+        return self._asked_at is None or monotonic() - self._asked_at >= pause
+
+    def _learn(self, whom: Sequence[Endpoint]) -> None:
+        """Know the endpoints that were given and those that ``whom`` tell, in place of what was told before."""
+        self._asked_at, self._has_moved = monotonic(), False
+        told = voters(whom, min(self._answer_seconds, TELL_SECONDS))
+        if told:
+            wanted = dict.fromkeys((*self._given, *told))
+            kept = [each for each in self._endpoints if each in wanted]
+            self._endpoints = [*kept, *(each for each in wanted if each not in kept)]
 
     def _note_transaction(self, name: bytes) -> bool:
         """Whether a request belongs to a transaction that an earlier request began on its connection."""
@@ -92,9 +151,10 @@ class Session:
 
     def _turn_behind(self, endpoint: Endpoint) -> None:
         """Turn the list: the endpoints behind ``endpoint`` come next, and ``endpoint`` comes last."""
-        place = self._endpoints.index(endpoint) + 1
-        self._endpoints = self._endpoints[place:] + self._endpoints[:place]
+        if endpoint in self._endpoints:  # else it was forgotten, for it is no voter any more
+            place = self._endpoints.index(endpoint) + 1
+            self._endpoints = self._endpoints[place:] + self._endpoints[:place]
 
 
 def _is_answer(error: ServerError) -> bool:
-    return not error.text.startswith(FULL)
+    return not error.text.startswith((FULL, REMOVED))

@@ -78,6 +78,7 @@ class FakeNodes:
         self._test = test
         for module in (race, session):
             test.patch(module, "connect", self.connect)
+        test.patch(session, "voters", lambda *_: [])
         test.patch(race, "MOMENT_SECONDS", 60.0)
 
     @property

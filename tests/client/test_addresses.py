@@ -15,7 +15,9 @@ from tests.client.fakes import Answers, FakeNodes
 
 def members(*clients: str | None) -> bytes:
     """An answer to DKV.MEMBER LIST."""
-    listed = [{"id": number, "client": client} for number, client in enumerate(clients, 1)]
+    listed = [
+        {"id": number, "kind": "voter", "becomes": None, "client": client} for number, client in enumerate(clients, 1)
+    ]
     text = json.dumps({"members": listed}).encode()
     return b"$%d\r\n%b\r\n" % (len(text), text)
 

@@ -63,6 +63,7 @@ def says(reply: Reply | Exception) -> Callable[[], Reply]:
 class RaceTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(race, "MOMENT_SECONDS", 0.001)
+        self.patch(session, "voters", lambda *_: [])
         self.nodes: dict[str, Node] = {}
         for module in (race, session):
             self.patch(module, "connect", self.connect)

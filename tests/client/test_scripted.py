@@ -140,6 +140,7 @@ STEPS = st.tuples(st.tuples(*[st.sampled_from(KINDS)] * len(NAMES)), st.sampled_
 class ScriptedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(race, "MOMENT_SECONDS", 0.001)
+        self.patch(session, "voters", lambda *_: [])
         for module in (race, session):
             self.patch(module, "connect", lambda endpoint, _, __: self.nodes[endpoint.host].connect(endpoint))
         self.nodes: dict[str, Node] = {}

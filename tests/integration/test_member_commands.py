@@ -10,6 +10,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.client.blocking import Endpoint, NoAnswer, ServerError
+from dkv.client.outcome import Unreachable
+from dkv.client.session import Session
 from dkv.settings import CLASSIC, LEADER
 from tests.integration.processes import (
     HOST,
@@ -35,10 +38,11 @@ class MemberCommandTests(SynchronousTestCase):
         self.addCleanup(self.cluster.close)
         self.cluster.start()
         self.one, self.two, self.three = self.cluster.nodes
+        self.asked = self.one
 
     def dkv(self, *words: str, status: int = 0) -> str:
         """What the command prints, which must end with this status. It is given one address."""
-        command = [sys.executable, "-m", "dkv.cli.main", *words, "--endpoints", f"{HOST}:{self.one.port}"]
+        command = [sys.executable, "-m", "dkv.cli.main", *words, "--endpoints", f"{HOST}:{self.asked.port}"]
         done = subprocess.run(command, capture_output=True, text=True, env=child_environment(), timeout=SECONDS)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done.stdout + done.stderr
@@ -60,9 +64,10 @@ class MemberCommandTests(SynchronousTestCase):
     def join(self, number: int) -> RealNode:
         """A new node that runs on a directory of ``dkv init --join``, which has added it."""
         node = self.new_node(number)
-        command = [*node.init_command(), "--join", f"{HOST}:{self.one.port}"]
+        command = [*node.init_command(), "--join", f"{HOST}:{self.asked.port}"]
         subprocess.run(command, check=True, capture_output=True, env=child_environment(), timeout=SECONDS)
         node.start()
+        wait_until(lambda: self.answers(node), SECONDS, f"node {number} answers")
         return node
 
     def answers(self, node: RealNode) -> bool:
@@ -105,6 +110,42 @@ class MemberCommandTests(SynchronousTestCase):
         self.assertEqual(self.members()["voters"], [1, 2, 4])
         self.two.kill()
         wait_until(self.one.serves, SECONDS, "nodes 1 and 4 serve")
+
+    def test_a_session_outlives_the_nodes_that_it_was_given(self) -> None:
+        """Three nodes are replaced one by one and switched off. A client that was given only these sees no error."""
+        self.start()
+        session = Session([Endpoint(HOST, node.port) for node in self.cluster.nodes], 10.0)
+        self.addCleanup(session.close)
+        stop = Event()
+        errors: list[str] = []
+        count = 0
+
+        def write() -> None:
+            nonlocal count
+            while not stop.is_set() and not errors:
+                try:
+                    session.call(b"IDMP", b"writer", b"%d" % (count + 1), b"APPEND", b"written", b"x")
+                    count += 1
+                except (Unreachable, NoAnswer, ServerError) as error:
+                    errors.append(repr(error))
+
+        def goes_on(before: int) -> None:
+            wait_until(lambda: count >= before + 10 or errors, SECONDS, "the session goes on")
+            self.assertEqual(errors, [])
+
+        writer = Thread(target=write)
+        writer.start()
+        try:
+            for old, number in zip(self.cluster.nodes, (4, 5, 6), strict=True):
+                self.asked = self.join(number)
+                self.dkv("replace", str(old.number))
+                goes_on(count)
+                old.stop()
+                goes_on(count)
+        finally:
+            stop.set()
+            writer.join()
+        self.assertEqual(session.call(b"STRLEN", b"written"), count)
 
     def check_all_at_once(self, mode: str) -> None:
         """Three new nodes in the place of three old ones, which are switched off then."""
