@@ -119,7 +119,7 @@ class Changer:
                     raise trouble from None
             if time.monotonic() > deadline:
                 raise trouble
-            said.say(self._say, trouble.message)
+            said.say(self._say, f"waiting: {trouble.message.removeprefix('refused: ')}")
             pause(LOOK_SECONDS)
             plan = self._look_again(plan)
 

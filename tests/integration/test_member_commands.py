@@ -145,7 +145,7 @@ class MemberCommandTests(SynchronousTestCase):
         finally:
             stop.set()
             writer.join()
-        self.assertEqual(session.call(b"STRLEN", b"written"), count)
+        self.assertEqual(session.call(b"GET", b"written"), b"x" * count)
 
     def check_all_at_once(self, mode: str) -> None:
         """Three new nodes in the place of three old ones, which are switched off then."""
