@@ -44,7 +44,7 @@ class MemberCluster(RealCluster):
         return done.stdout + done.stderr
 
     def new_node(self, number: int) -> RealNode:
-        """A node that runs on a directory of ``dkv init --join``, and was not added yet."""
+        """A node that runs on a directory of this cluster, and was not added yet."""
         client, peer, admin = free_ports(3)
         node = RealNode(self, number, client, peer, admin)
         node.config_path = self.directory / f"cluster{number}.toml"
@@ -54,11 +54,7 @@ class MemberCluster(RealCluster):
         ]
         node.config_path.write_text("\n".join([f'cluster = "test"\nmode = "{self.mode}"', *tables]))
         member = next(each for each in self.nodes if each.process is not None)
-        done = subprocess.run(
-            [*node.init_command(), "--join", f"{HOST}:{member.port}"],
-            capture_output=True, text=True, env=child_environment(), timeout=SECONDS, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        node.make_directory_by(member)
         node.start()
         self.nodes.append(node)
         wait_until(lambda: self.answers(node), SECONDS, lambda: f"node {number} answers: {self.tail(node)}")
