@@ -55,15 +55,18 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str | None) -> ran
     return range(int(match[1]), int(match[2]) + 1)
 
 
+GROUPS = {"all": FAULTS, "none": (), "members": OF_OPERATORS}
+"""Names that stand for several strikes."""
+
+
 def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
-    """The faults in a list with commas, or for ``all`` or ``none``."""
-    if value in ("all", "none"):
-        return frozenset(FAULTS if value == "all" else ())
-    names = frozenset(name.strip() for name in value.split(","))
+    """The faults in a list with commas, in which ``GROUPS`` may stand for some of them."""
+    named = {name.strip() for name in value.split(",")}
+    names = frozenset(name for each in named for name in GROUPS.get(each, (each,)))
     known = (*FAULTS, *OF_OPERATORS, *BY_NAME)
     unknown = sorted(names.difference(known))
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is no fault; they are all, none, or of {', '.join(known)}")
+        raise click.BadParameter(f"{unknown[0]!r} is no fault; they are {', '.join(GROUPS)}, or of {', '.join(known)}")
     return names
 
 

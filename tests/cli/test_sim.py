@@ -85,6 +85,12 @@ class SimTests(SynchronousTestCase):
             expected = "dkv: cannot write the trace or the picture: No space left on device\n"
             self.assertEqual(result.stderr, expected)
 
+    def test_names_that_stand_for_several_faults(self) -> None:
+        """Members change beside all faults, without a list of every one of them."""
+        result = run("sim", "--seed", "1", "--time", "1", "--faults", "all,members")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertIn("seed 1:", result.stdout)
+
     def test_mistakes(self) -> None:
         """One line that says what is wrong."""
         missing = str(self.directory / "no" / "where")
