@@ -116,6 +116,9 @@ class Changer:
             except ServerError as error:
                 trouble = _refusal(error)
                 if error.word not in ("TRYAGAIN", "LOADING", "CLUSTERDOWN"):
+                    if self._came_through(plan):
+                        self._say("another request for the same change was faster")
+                        return
                     raise trouble from None
             if time.monotonic() > deadline:
                 raise trouble
@@ -129,7 +132,7 @@ class Changer:
         return replace(plan, before=now) if now.slot == plan.before.slot else plan
 
     def _came_through(self, plan: ChangePlan) -> bool:
-        """Whether a change whose answer was lost is in the log all the same."""
+        """Whether the change is in the log all the same: its answer was lost, or somebody else asked for it, too."""
         now = self.look()
         return now.slot > plan.before.slot and all(step.is_done(now) for step in plan.steps)
 

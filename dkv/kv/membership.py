@@ -64,7 +64,8 @@ def changed(held: Configurations, slot: int, entry: UncheckedEntry) -> Configura
         return _refusal("the log holds a change that this cluster does not know")
     newest = held.newest
     if base != newest.slot:
-        return _refusal(f"the request rests on the members of slot {base}, and the newest are of slot {newest.slot}")
+        newer = f"the newest are of slot {newest.slot}: look at these first"
+        return _refusal(f"the request rests on the members of slot {base}, and {newer}")
     if newest.from_slot > slot:
         return _refusal(f"the change of slot {newest.slot} is under way until slot {newest.from_slot}")
     draft = _Draft(held)

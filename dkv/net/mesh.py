@@ -106,8 +106,8 @@ class Mesh(MultiService):
         return frozenset(node for node, peer in self.peers.items() if peer.is_connected)
 
     def status(self) -> list[dict[str, Any]]:
-        """What is known of each peer, for people and JSON."""
-        return [peer.status() for _, peer in sorted(self.peers.items())]
+        """What is known of each peer, for people and JSON. A peer that is about to be let go is none any more."""
+        return [peer.status() for _, peer in sorted(self.peers.items()) if peer.leaves_at is None]
 
     # --- peers come, move and go ---
 

@@ -20,7 +20,8 @@ CHANGE, CHECK = b"CHANGE", b"CHECK"
 
 
 class Cluster:
-    """Answers as the nodes of a cluster do. ``wrong`` are errors for the next orders, one after another."""
+    """Answers as the nodes of a cluster do. ``wrong`` are errors for the next orders, one after another;
+    ``meanwhile`` is a change that somebody else asks for before the first."""
 
     def __init__(self) -> None:
         self.slot, self.pending = 100, 0
@@ -29,6 +30,7 @@ class Cluster:
         self.held = 1_000
         self.wrong: list[BaseException] = []
         self.orders: list[tuple[bytes, ...]] = []
+        self.meanwhile: list[str] = []
 
     def present(self, endpoints: Iterable[Endpoint], answer_seconds: float) -> tuple[Endpoint, ...]:
         """In place of ``dkv.client.addresses.present``."""
@@ -50,6 +52,9 @@ class Cluster:
     ) -> tuple[Endpoint, Reply]:
         """In place of ``dkv.client.any_node.ask_where``."""
         self.orders.append(tuple(words[1:]))
+        if self.meanwhile:
+            self._change(self.meanwhile)
+            raise ServerError("ERR they were changed since")
         error = self.wrong.pop(0) if self.wrong else None
         if error is None or isinstance(error, NoAnswer):
             if words[1] == CHANGE:
@@ -177,6 +182,16 @@ class MemberTests(SynchronousTestCase):
         result = self.done("member", "remove", "5")
         self.assertEqual(result.exit_code, 5)
         self.assertIn("give the same command again", result.stderr)
+
+    def test_somebody_else_asks_for_the_same(self) -> None:
+        """An earlier command whose node died with the request on its way, or another operator: it is done."""
+        for others, status in ((["PROMOTE", "4", "REMOVE", "3"], 0), (["PROMOTE", "5", "REMOVE", "3"], 4)):
+            self.setUp()
+            self.cluster.meanwhile = others
+            result = self.done("replace", "3", "--with", "4")
+            self.assertEqual(result.exit_code, status, result.output)
+            self.assertEqual(len(self.cluster.orders), 1)
+        self.assertIn("refused: they were changed since", result.stderr)
 
     def test_waits_for_a_new_node(self) -> None:
         """A node that catches up is waited for, a refusal for good is not."""
