@@ -122,7 +122,8 @@ class RefusalTests(SynchronousTestCase):
         """Of two operators who ask at the same time one must look again, or together they remove a majority."""
         for base in (0, 11):
             refusal = changed(self.held, 74, [MEMBERS, base, [REMOVE, 3]])
-            text = f"ERR the request rests on the members of slot {base}, and the newest are of slot 10: look at these first"
+            newest = "the newest are of slot 10: look at these first"
+            text = f"ERR the request rests on the members of slot {base}, and {newest}"
             self.assertEqual(refusal, Error(f"{text}; no member was changed"))
 
     def test_two_equal_changes(self) -> None:
