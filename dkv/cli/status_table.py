@@ -163,7 +163,7 @@ def _membership(name: str, fields: dict[str, Any]) -> list[str]:
     """What a node is, if it is no voter, and how its config file differs from the members."""
     words = {
         "standby": "is a standby: it serves, and does not vote",
-        "removed": "was removed from the cluster: switch it off",
+        "removed": "was removed from the cluster: switch it off when the command that removed it says so",
         "unknown": "is no member of the cluster yet: it waits until it is added",
     }
     member, differs = str(fields.get("member")), fields.get("config_differs")

@@ -23,10 +23,13 @@ class MemberLineTests(SynchronousTestCase):
             self.assertEqual(self.lines(member=member, config_differs=None), [])
 
     def test_others(self) -> None:
-        """A node that was removed and still runs is to be switched off; one that joins waits for somebody."""
+        """A removed node may be the only one with what others lack; one that joins waits for somebody."""
         for member, words in (
             ("standby", "node 3 is a standby: it serves, and does not vote"),
-            ("removed", "node 3 was removed from the cluster: switch it off"),
+            (
+                "removed",
+                "node 3 was removed from the cluster: switch it off when the command that removed it says so",
+            ),
             ("unknown", "node 3 is no member of the cluster yet: it waits until it is added"),
         ):
             self.assertEqual(self.lines(member=member), [words])

@@ -1,4 +1,4 @@
-"""The commands of a page, run on one machine as if it were three, and their output compared with the page's.
+"""The commands of a page, run on one machine as if it were several, and their output compared with the page's.
 
 A block of commands is marked ``console``. Its lines with a prompt, ``$`` or ``node1$``, are commands; what stands below
 each is its output. A number stands for any number, and so on (``shape``): the figures of two runs differ.
@@ -25,6 +25,10 @@ RANDOM = re.compile(r"\b[0-9a-f]{16}(?:[0-9a-f]{16})?\b")
 """A cluster's key or an incarnation."""
 UNKNOWN = re.compile(r"^of slots? .* does not know whether they were chosen: .*\n", re.MULTILINE)
 """What `dkv recover --plan` says of a node that ended before it was told that the last slots were chosen."""
+WAITING = re.compile(r"^waiting: .*\n", re.MULTILINE)
+"""What a change of members waits for, if it takes so long that it says so."""
+LEADS = re.compile(r"^( *\d+ +voter +)(?:leader|-)(?!\S)", re.MULTILINE)
+"""A row of `dkv member list`: any voter may lead."""
 EXPORT = re.compile(r"export (\w+)=(\S+)")
 PLACES = ("/etc/dkv", "/var/lib/dkv", "/run/dkv", "/var/log/dkv")
 
@@ -57,7 +61,8 @@ def steps(page: str) -> Iterator[Step]:
 def shape(output: str) -> str:
     """What must be equal in two runs: words, and that there is a number where there was one."""
     output = RANDOM.sub("key", output)
-    output = UNKNOWN.sub("", output)
+    output = WAITING.sub("", UNKNOWN.sub("", output))
+    output = LEADS.sub(r"\1role", output)
     output = re.sub(r"\b(leader|follower)\b", "role", output)
     output = re.sub(r"\d+(\.\d+)*|(?<!\S)-(?!\S)", "0", output)  # a figure may not be known yet
     output = re.sub(r"\b0 (B|[KMGT]iB|ms)\b", "0", output)
@@ -65,7 +70,7 @@ def shape(output: str) -> str:
 
 
 class OneMachine:
-    """Stands for the three machines of a page, in ``directory``: with places, ports and programs of its own."""
+    """Stands for all machines of a page, in ``directory``: with places, ports and programs of its own."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()

@@ -23,7 +23,7 @@ CONFIG = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 class OperationsPageTest(SynchronousTestCase):
     def test_every_command(self) -> None:
-        """A cluster of three nodes, through all that the page does with it."""
+        """A cluster that begins with three nodes, through all that the page does with it."""
         directory = Path(tempfile.mkdtemp(prefix="dkv-test-"))
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         machine = OneMachine(directory)
@@ -67,4 +67,12 @@ class RuleTests(SynchronousTestCase):
         two = "NODE  ROLE    P99    STATE\n  17  leader  -      1.2 GiB\n   2  leader  30 ms  1 B\n"
         self.assertEqual(shape(one), shape(two))
         for wrong in (two.replace("ROLE", "ROLLE"), two + "3\n", two.replace("17", "x")):
+            self.assertNotEqual(shape(one), shape(wrong))
+
+    def test_shape_of_changes(self) -> None:
+        """A change may be quick, and another voter may lead. Who is a member is no matter of chance."""
+        one = "   1  voter    leader  0\n   2  voter    -       0\n   4  standby  -       0\ntaken\ncomplete\n"
+        two = one.replace("leader", "-     ").replace("taken\n", "taken\nwaiting: for 2 voters\nwaiting: for 1\n")
+        self.assertEqual(shape(one), shape(two))
+        for wrong in (one.replace("standby", "voter  "), two.replace("taken\n", ""), two.replace("   1", "\n   1")):
             self.assertNotEqual(shape(one), shape(wrong))
