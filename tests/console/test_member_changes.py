@@ -141,7 +141,7 @@ class MemberChangeTests(SynchronousTestCase):
         self.node = Node(replace(JOINED, sets=(*JOINED.sets, pending)))
         self.assertIn("is under way until slot", self.refusal(f"change {APPLIED - 1} replace 3 4"))
 
-    def test_new_voters_are_there(self) -> None:
+    def test_b39_new_voters_are_there(self) -> None:
         """A voter that is not there from the beginning may cost the majority."""
         self.node.connected = frozenset((2, 3, 5))
         self.assertIn("node 4 is not connected: it must be there", self.refusal("change 10 replace 3 4"))
@@ -154,7 +154,7 @@ class MemberChangeTests(SynchronousTestCase):
         self.node.note(noted.peer_applied, peer=4, through=APPLIED - ALPHA - 1)
         self.assertIn(f"node 4 is {ALPHA + 1} slots behind: it must", self.refusal("change 10 replace 3 4"))
 
-    def test_a_majority_works(self) -> None:
+    def test_b39_a_majority_works(self) -> None:
         """What cannot agree on anything cannot even undo the change."""
         self.node.connected = frozenset((3, 4, 5))
         self.assertEqual(self.ask("check 10 replace 2 4"), OK)

@@ -186,7 +186,7 @@ class Going(Members):
         self.assertEqual(self.inbox_one.events[1:], [("down", 2)])
         self.assertEqual([each["node"] for each in self.one.status()], [3])
 
-    def test_it_is_quiet_from_then_on(self) -> None:
+    def test_b39_it_is_quiet_from_then_on(self) -> None:
         """A removed node dials nobody that has told it so, also if its own log, which is behind, names them."""
         self.remove_two()
         self.network.advance(LEAVING_SECONDS + TIMINGS.silence_seconds)
