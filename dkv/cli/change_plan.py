@@ -191,7 +191,6 @@ def refuse_impossible(plan: ChangePlan) -> None:
             known = " ".join(map(str, sorted(now.voters | now.standbys)))
             hint = "; `dkv member add` makes a new node a standby first" if step.promotes else ""
             raise refused(f"node {node} is no member; the members are {known}{hint}")
-        _refuse_address_of_another(now, step)
         if step.adds and step.adds <= now.ids_through:
             raise refused(
                 f"id {step.adds} was used before, and an id is never used again: make the new node's directory with"
@@ -199,17 +198,6 @@ def refuse_impossible(plan: ChangePlan) -> None:
             )
     if not plan.voters:
         raise refused("no voter would be left; add and promote another node first")
-
-
-def _refuse_address_of_another(now: Seen, step: MemberStep) -> None:
-    """``Failure`` for a move to where another member is."""
-    if step.moves is None:
-        return
-    moved, *addresses = step.moves
-    for node, member in sorted(now.members.items()):
-        taken = {member.get("peer"), member.get("client")} & {*addresses}
-        if node != moved and taken:
-            raise refused(f"node {node} is at {taken.pop()}, so node {moved} cannot be there")
 
 
 def refused(text: str) -> Failure:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Protocol
 
+from dkv.config.listen_endpoint import EndpointError, client_string
 from dkv.configurations import ALPHA, Configuration, Configurations
 from dkv.console.member_lags import MemberLags
 from dkv.console.member_view import MemberView
@@ -118,6 +119,12 @@ def _entry(of: Membership, base: int, operations: list[Operation]) -> Entry:
     made = changed(held, applied + 1, entry)
     if isinstance(made, Error):
         raise Refused(made.text)
+    for operation in operations:
+        match operation:
+            case [number, int(node), *_] if number in (ADD, MOVE):
+                _check_dialled(made, node)
+                if number == MOVE:
+                    _check_alone_there(made, node)
     _check_alive(of, held.in_force(applied), made.newest)
     return entry
 
@@ -163,6 +170,31 @@ def _addresses(of: Membership, held: Configurations) -> Iterator[Operation]:
             peer, client = of.member_view.peer(node).encode(), of.member_view.client(node).encode()
             if (peer or client) and is_address(peer) and is_address(client):
                 yield [MOVE, node, peer, client]
+
+
+def _check_dialled(made: Configurations, node: int) -> None:
+    """Refuse addresses that nobody can connect to."""
+    for address in sorted(_where(made, node)):
+        try:
+            client_string(address)
+        except EndpointError as error:
+            raise Refused(f"ERR node {node} cannot be found there: {error}; no member was changed") from None
+
+
+def _check_alone_there(made: Configurations, node: int) -> None:
+    """Refuse to move a node to where another member is.
+
+    A new node may be where another one is in the log: where that one was until it lost its disk.
+    """
+    for other in sorted(made.newest.members - {node}):
+        for address in _where(made, node) & _where(made, other):
+            raise Refused(f"ERR node {other} is at {address}, so node {node} cannot be there; no member was changed")
+
+
+def _where(made: Configurations, node: int) -> frozenset[str]:
+    """The addresses of a member, as far as the log has them."""
+    record = made.record(node)
+    return frozenset() if record is None else frozenset((record.peer, record.client)) - {""}
 
 
 def _check_alive(of: Membership, now: Configuration, after: Configuration) -> None:

@@ -141,6 +141,28 @@ class MemberChangeTests(SynchronousTestCase):
         self.node = Node(replace(JOINED, sets=(*JOINED.sets, pending)))
         self.assertIn("is under way until slot", self.refusal(f"change {APPLIED - 1} replace 3 4"))
 
+    def test_where_a_node_cannot_be(self) -> None:
+        """No port, or the place of another member: a node that nobody finds would be missing in each quorum."""
+        new = "ADD 6 00000000000000a6"
+        for words, reason in (
+            ("MOVE 2 nowhere db2:1", "ERR node 2 cannot be found there: "),
+            ("MOVE 2 db2:99999 db2:1", "ERR node 2 cannot be found there: "),
+            ("MOVE 2 0.0.0.0:1 db2:1", "ERR node 2 cannot be found there: "),
+            ("MOVE 2 db3:5100 db2:1", "ERR node 3 is at db3:5100, so node 2 cannot be there"),
+            ("MOVE 2 db2:1 db3:5100", "ERR node 3 is at db3:5100, so node 2 cannot be there"),
+            (f"{new} db6:5100 dns", "ERR node 6 cannot be found there: "),
+        ):
+            text = self.refusal(f"CHECK 10 {words}")
+            self.assertIn(reason, text)
+            self.assertTrue(text.endswith("; no member was changed"), text)
+        where_a_disk_was_lost = f"{new} db3:5100 db3:7379"
+        for words in (
+            where_a_disk_was_lost,
+            f"{new} db6:5100 tcp:host=db6:port=7379",
+            "MOVE 2 db3:5100 db3:7379 MOVE 3 db2:5100 db2:7379",
+        ):
+            self.assertEqual(self.ask(f"CHECK 10 {words}"), OK)
+
     def test_b39_new_voters_are_there(self) -> None:
         """A voter that is not there from the beginning may cost the majority."""
         self.node.connected = frozenset((2, 3, 5))
