@@ -79,9 +79,9 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
     cluster a key is drawn and printed; give it to all others with --cluster-key.
 
     With --join the node becomes a standby of a cluster that runs: start it then. Its id must be a new one, higher than
-    those of all nodes that the cluster ever had, and its config file must list the present members beside itself. Any
-    member tells the rest, the key included. Until the node has started, the command may be given again: it does what is
-    missing.
+    those of all nodes that the cluster ever had, and its config file must list the present members beside itself, but
+    for a lost one whose address it takes over. Any member tells the rest, the key included. Until the node has started,
+    the command may be given again: it does what is missing.
     """
     directory = str(data_dir or Path("data", f"node{node}"))
     try:

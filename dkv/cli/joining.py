@@ -86,9 +86,15 @@ def check_joiner(invitation: Invitation, config: Config, node: int, made: Identi
             f"{free} or higher in the config file. `dkv replace` puts it in the place of another node"
         )
     listed = {member.id for member in config.members}
-    missing = [f"{each} at {peer or '?'}" for each, peer in invitation.peers.items() if each not in listed]
+    own = _address(config.member(node).peer)
+    missing = [
+        f"{each} at {peer or '?'}" for each, peer in invitation.peers.items() if each not in listed and peer != own
+    ]
     if missing:
-        raise _wrong(f"the config file has to list all members, and these are not in it: node {', '.join(missing)}")
+        raise _wrong(
+            "the config file has to list all members but one whose address the new node takes over, and these are not"
+            f" in it: node {', '.join(missing)}"
+        )
 
 
 def add_joiner(member: Endpoint, config: Config, made: Identity) -> None:

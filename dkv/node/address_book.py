@@ -26,11 +26,15 @@ class AddressBook:
     def peers(self, held: Configurations, applied: int) -> dict[int, str]:
         """The client endpoint strings of the nodes to talk with, "" where nobody tells.
 
-        The log says who they are (``Configurations.contacts``), and hints are added.
+        The log says who they are (``Configurations.contacts``), and hints are added. At one address there is one node:
+        a new node is often where another was until it lost its disk. So the latest is dialled there, and this node
+        itself is nobody else.
         """
         joins = self._node not in held.known(applied) and not held.was_removed(self._node, applied)
         nodes = held.contacts(self._node, applied) | (self.hints if joins else held.later(self.hints))
-        return {node: self._peer(held, node) for node in sorted(nodes)}
+        addresses = {node: self._peer(held, node) for node in sorted(nodes)}
+        at = {address: node for node, address in addresses.items()} | {self._peer(held, self._node): self._node}
+        return {node: address if at[address] == node else "" for node, address in addresses.items()}
 
     def clients(self, held: Configurations, applied: int) -> list[str]:
         """The addresses at which clients find the members, as far as they are known."""

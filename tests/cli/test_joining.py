@@ -196,6 +196,14 @@ class JoinTests(SynchronousTestCase):
         self.list_nodes(1, 2, 6)
         self.assert_refused(self.join(), 2, "not in it: node 5 at 127.0.0.1:6005")
 
+    def test_where_a_lost_node_was(self) -> None:
+        """The machine of node 5 has got a new disk: nobody else can be found there, so no file can list both."""
+        self.list_nodes(1, 2, 5)
+        self.config.write_text(self.config.read_text().replace("id = 5", "id = 6").replace(":5105", ":6005"))
+        self.assertEqual(self.join().exit_code, 0)
+        (step,) = self.changes.steps
+        self.assertEqual(step.words[3:], (b"127.0.0.1:6005", b"127.0.0.1:5005"))
+
     def test_not_in_its_own_file(self) -> None:
         self.list_nodes(1, 2, 5)
         self.assert_refused(self.join(), 2, "node 6 is not a member")

@@ -64,11 +64,15 @@ class MemberCommandTests(SynchronousTestCase):
     def join(self, number: int) -> RealNode:
         """A new node that runs on a directory of ``dkv init --join``, which has added it."""
         node = self.new_node(number)
+        self.start_joined(node)
+        return node
+
+    def start_joined(self, node: RealNode) -> None:
+        """Add a node, and start it."""
         command = [*node.init_command(), "--join", f"{HOST}:{self.asked.port}"]
         subprocess.run(command, check=True, capture_output=True, env=child_environment(), timeout=SECONDS)
         node.start()
-        wait_until(lambda: self.answers(node), SECONDS, f"node {number} answers")
-        return node
+        wait_until(lambda: self.answers(node), SECONDS, f"node {node.number} answers")
 
     def answers(self, node: RealNode) -> bool:
         try:
@@ -110,6 +114,24 @@ class MemberCommandTests(SynchronousTestCase):
         self.assertEqual(self.members()["voters"], [1, 2, 4])
         self.two.kill()
         wait_until(self.one.serves, SECONDS, "nodes 1 and 4 serve")
+
+    def test_a_lost_disk_of_a_machine_that_stays(self) -> None:
+        """Node 4 is where node 3 was: nobody dials the lost node there, and so the new one keeps its connections."""
+        self.start()
+        self.three.kill()
+        self.asked = self.two
+        new = RealNode(self.cluster, 4, self.three.port, self.three.peer_port, self.three.admin_port)
+        new.config_path = self.cluster.directory / "cluster4.toml"
+        new.config_path.write_text(self.cluster.config_path.read_text().replace("id = 3", "id = 4"))
+        self.addCleanup(new.kill)
+        self.start_joined(new)
+        self.assertIn("node 4 becomes a voter", self.dkv("replace", "3"))
+        self.assertEqual(self.members()["voters"], [1, 2, 4])
+        wait_until(new.serves, SECONDS, "the new node serves")
+        self.assertEqual([line["peer"] for line in new.logged("peer_lost")], [])
+        self.one.kill()
+        self.asked = self.two
+        wait_until(self.two.serves, SECONDS, "nodes 2 and 4 serve")
 
     def test_a_session_outlives_the_nodes_that_it_was_given(self) -> None:
         """Three nodes are replaced one by one and switched off. A client that was given only these sees no error."""

@@ -42,6 +42,14 @@ class PeerTests(SynchronousTestCase):
         peers = book(1, 1, 2, 3).peers(held(JOINED), 80)
         self.assertEqual(peers, {2: "tcp:host=db2:port=5102", 3: "tcp:host=db9:port=5103", 4: "tcp:host=db4:port=5104"})
 
+    def test_a_new_node_where_a_lost_one_was(self) -> None:
+        """To dial the lost one would reach the new one, which would take that for a newer connection of this node."""
+        there = MemberRecord(4, 0xB4, "db3:5103", "db3:7379")
+        joined = Configurations((*FIRST.sets, JOINED), (there,), 4)
+        two = {2: "tcp:host=db2:port=5102"}
+        self.assertEqual(book(1, 1, 2, 3).peers(joined, 80), two | {3: "", 4: "tcp:host=db3:port=5103"})
+        self.assertEqual(book(4, 1, 2, 3).peers(joined, 80), two | {1: "tcp:host=db1:port=5101", 3: ""})
+
     def test_a_removed_node_talks_with_all_that_the_log_remembers(self) -> None:
         """Without it the new members might never get the slots before its removal, and choose nothing any more."""
         last = Configuration(200, 264, frozenset((2, 4)))
