@@ -167,15 +167,6 @@ class FailedStartTest(DaemonTestCase):
         store.close()
         self.assertFails(3, "is fenced: its log differs")
 
-    def test_other_members(self) -> None:
-        """The directory knows the members of its first start; another list is a mistake in the config."""
-        self.node.start()
-        self.cluster.wait_ready()
-        self.node.stop()
-        with self.cluster.config_path.open("a") as file:
-            file.write('[[node]]\nid = 2\nclient = "127.0.0.1:1"\npeer = "127.0.0.1:2"\n')
-        self.assertFails(2, "1, 2")
-
     def test_the_directory_is_in_use(self) -> None:
         """By a node that listens elsewhere, so that no port tells."""
         self.cluster.start()
