@@ -189,7 +189,7 @@ def refuse_impossible(plan: ChangePlan) -> None:
         node = step.promotes or step.removes or (step.moves[0] if step.moves else 0)
         if node and node not in members:
             known = " ".join(map(str, sorted(now.voters | now.standbys)))
-            hint = "; `dkv member add` makes a new node a standby first" if step.promotes else ""
+            hint = "; `dkv init --join` makes a new node a standby first" if step.promotes else ""
             raise refused(f"node {node} is no member; the members are {known}{hint}")
         if step.adds and step.adds <= now.ids_through:
             raise refused(

@@ -223,7 +223,7 @@ class MemberTests(SynchronousTestCase):
             (("member", "promote", "4"), "with 4 voters the cluster survives 1 failure, as with 3"),
             (("member", "remove", "1", "2", "3", "--yes"), "no voter would be left"),
             (("member", "remove", "9"), "node 9 is no member; the members are 1 2 3 4 5"),
-            (("member", "promote", "9"), "`dkv member add` makes a new node a standby first"),
+            (("member", "promote", "9"), "`dkv init --join` makes a new node a standby first"),
             (("replace", "1", "2", "--with", "4"), "2 nodes leave and 1 take their place"),
             (("replace", "4", "--with", "4"), "node 4 cannot take its own place"),
         ):
