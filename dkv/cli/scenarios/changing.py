@@ -55,7 +55,7 @@ class MemberChanges:
 
     def join(self, count: int) -> list[int]:
         """So many new nodes run and are standbys; each has an id that no node had before."""
-        stage, old = self._stage, self._members()
+        stage, member = self._stage, str(next(iter(self._stage.endpoints.values())))
         last = self._config.members[-1].id
         new = list(range(last + 1, last + 1 + count))
         for number in new:
@@ -64,15 +64,14 @@ class MemberChanges:
         layout = self._layout(f"with{new[-1]}", self._config)
         for number in new:
             place = ("--config", str(layout.config_path), "--data-dir", str(layout.node_directory(number)))
-            self.run("init", *place, "--node", str(number), "--join", old.split(",")[0])
+            self.run("init", *place, "--node", str(number), "--join", member)
             stage.add(node_process(layout, number))
             stage.nodes[number].start()
         for number in new:
             stage.wait(partial(self._answers, number), f"node {number} answers")
-            self.run("member", "add", str(stage.endpoints[number]), "--endpoints", old)
             stage.wait_ready(number)
-        ids = " ".join(map(str, new))
-        stage.report.step(f"dkv init --join, twistd dkvnode and dkv member add for {ids}: standbys that serve")
+        ids, they = " ".join(map(str, new)), "a standby that serves" if count == 1 else "standbys that serve"
+        stage.report.step(f"dkv init --join and twistd dkvnode for {ids}: {they}")
         return new
 
     def move(self, number: int) -> None:

@@ -32,7 +32,7 @@ def play(stage: Stage) -> None:
     report.step(f"node {victim} killed with kill -9 under load, and its data directory removed")
     traffic.wait_acknowledged()
     (new,) = changes.join(1)
-    changes.change("replace", str(victim), "--with", str(new))
+    changes.change("replace", str(victim))
     traffic.begin([new])
     traffic.wait_acknowledged()
     _check_refused(stage, changes, victim)
