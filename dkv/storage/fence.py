@@ -18,7 +18,7 @@ FENCE_SECONDS = 3.0
 
 FENCED_ADVICE = (
     "This directory must not take part any more: leave the node stopped, keep the directory for the inquiry, "
-    "and replace the node; the other nodes serve without it"
+    "and let a new node take its place by `dkv replace`; the other nodes serve without it"
 )
 
 
