@@ -30,6 +30,8 @@ WAITING = re.compile(r"^waiting: .*\n", re.MULTILINE)
 LEADS = re.compile(r"^( *\d+ +voter +)(?:leader|-)(?!\S)", re.MULTILINE)
 """A row of `dkv member list`: any voter may lead."""
 EXPORT = re.compile(r"export (\w+)=(\S+)")
+LONG_PAUSE, SHORT_PAUSE = "sleep 1;", "sleep 0.2;"
+"""Between two looks: of a person who waits, and here."""
 PLACES = ("/etc/dkv", "/var/lib/dkv", "/run/dkv", "/var/log/dkv")
 
 SCRIPTS = {"dkv": "from dkv.cli.main import main; main()", "twistd": "from twisted.scripts.twistd import run; run()"}
@@ -94,6 +96,7 @@ class OneMachine:
             text = text.replace(place, f"{self.directory}{place}")
         for theirs, ours in self._keys.items():
             text = text.replace(theirs, ours)
+        text = text.replace(LONG_PAUSE, SHORT_PAUSE)
         return ADDRESS.sub(lambda found: f"{HOST}:{self._port(found[0])}", text)
 
     def _port(self, address: str) -> int:
