@@ -112,7 +112,7 @@ class Traffic:
         for worker in (*self._appenders, *self._players):
             worker.join()
         errors = [f"client of node {worker.number}: {error}" for worker in self._going for error in worker.errors]
-        report.check("errors that clients of nodes saw which stayed", errors[:3], [])
+        report.check("errors that clients of the nodes that stayed saw", errors[:3], [])
         pause = max((worker.longest_pause() for worker in self._appenders if worker in self._going), default=0.0)
         report.step(f"the longest time that one of them waited for a write: {pause:.3f} s")
         stage.wait_even(stage.numbers)
