@@ -184,7 +184,7 @@ class OpenDirectoryTests(DirectoryTestCase):
         store.commit_now(fence_writes("slot 7 differs"))
         store.close()
         for _ in range(2):
-            self.assertRefused("is fenced: slot 7 differs", "keep the directory", "replace the node")
+            self.assertRefused("is fenced: slot 7 differs", "keep the directory", "a new node take its place")
             self.assertRaises(DirectoryFenced, open_directory, self.directory, "c", 1, now)
 
     def test_a_start_is_counted_before_anything_else_happens(self) -> None:
