@@ -102,7 +102,7 @@ class CopyTest(SynchronousTestCase):
         self.assertEqual(node.process.wait(15.0), FENCED_STATUS, self.cluster.tail(node))
         node.process = None
         (line,) = [line for line in node.log_path.read_text().splitlines() if line.startswith("dkvnode: ")]
-        for each in (*words, "replace the node"):
+        for each in (*words, "a new node take its place"):
             self.assertIn(each, line)
         ended = run(node.command())
         self.assertEqual(ended.returncode, FENCED_STATUS)

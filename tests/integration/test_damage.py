@@ -137,7 +137,7 @@ class DamageTest(SynchronousTestCase):
             replace_log(self.filled.older[0], "").do(directory)
             replace_state(self.filled.older[0], "").do(directory)
 
-        self.check(Strike("all", "older", put_back), FENCED, "replace the node")
+        self.check(Strike("all", "older", put_back), FENCED, "a new node take its place")
 
     def test_what_does_no_harm(self) -> None:
         """The node serves, also after a restart."""

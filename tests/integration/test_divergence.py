@@ -66,7 +66,7 @@ class DivergenceTest(SynchronousTestCase):
             lines = [line for line in bad.log_path.read_text().splitlines() if line.startswith("dkvnode: ")]
             self.assertEqual(len(lines), life, lines)
             self.assertIn("is not what nodes 2, 3 applied", lines[-1])
-            self.assertIn("replace the node", lines[-1])
+            self.assertIn("a new node take its place", lines[-1])
         self.assertEqual(bad.logged("fenced")[0]["level"], "critical")
         for node in good:
             wait_until(node.serves, 15.0, "the others serve")

@@ -112,7 +112,7 @@ class FenceTests(SynchronousTestCase):
         ((status, line),), logged = self.end(store, Fenced("its log differs"))
         self.assertEqual(store.committed, [{FENCE: b"its log differs"}])
         self.assertEqual(status, 3)
-        self.assertRegex(line, r"\Adkvnode: fenced: its log differs\. [^\n]*replace the node[^\n]*\Z")
+        self.assertRegex(line, r"\Adkvnode: fenced: its log differs\. [^\n]*a new node take its place[^\n]*\Z")
         self.assertEqual(logged, [("fenced", "critical")])
 
     def test_a_disk_that_takes_no_fence(self) -> None:
