@@ -7,8 +7,8 @@ from io import StringIO
 from typing import Any
 from unittest.mock import patch
 
+from dkv.actor import Fenced
 from dkv.keys import DATABASE, STATE
-from dkv.paxos import state_checker
 from dkv.paxos.learner import Learner
 from dkv.paxos.state_checker import StateChecker
 from dkv.records import Value
@@ -90,6 +90,13 @@ class WrongApplyTests(HuntTestCase):
 
     def test_b38_one_is_enough(self) -> None:
         """Planted: a node that differs from any other gives up. The good ones do, and that is found."""
-        with patch.object(state_checker, "is_quorum", lambda same, members: bool(same)):
+        compare = StateChecker._compare
+
+        def compare_alone(checker: StateChecker, turn: Any, node: int, slot: int) -> None:
+            compare(checker, turn, node, slot)
+            if node in checker._differing:
+                raise Fenced(f"the state here after slot {slot} is not that of node {node}")
+
+        with patch.object(StateChecker, "_compare", compare_alone):
             found = [self.run_with(seed, LEADER)[0].violation for seed in range(1, 5)]
         self.assertTrue(any("Fenced" in violation for violation in found if violation), found)
