@@ -20,6 +20,7 @@ from dkv.sim.plan import Plan
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.takeovers import TakeOvers
+from dkv.sim.torn_changes import TornChanges
 from dkv.sim.wires import Wires
 
 MOMENTS = ("now", "sending", "voting", "committing", "durable")
@@ -66,12 +67,14 @@ class FaultInjector:
         self._plan = plan
         self._nodes = nodes
         self._aim = Aim(schedule, random, nodes, leading)
+        self._wires = wires
         self._cuts = Cuts(self._aim, wires, plan.weather.delay)
         self._take_overs = TakeOvers(self._aim, note)
         self._crowd = crowd
         self._note = note
         self._lost = lost
         self._may_damage = may_damage
+        self._torn_changes: TornChanges | None = None
         self._doomed: dict[int, tuple[str, str]] = {}
         """For each node that is to crash: at which moment, and how."""
         self._copies = Copies(self._aim, note, may_damage, set_back, self.restart_later, clone)
@@ -98,7 +101,8 @@ class FaultInjector:
     def operators(self, chosen: Chosen, join: Callable[[], SimulatedNode]) -> Operators:
         """The operators, who strike as faults do, once the first nodes are there."""
         operators = Operators(self._aim, chosen, self._crowd, join, self._may_join, self._note)
-        self._strikes |= operators.strikes
+        self._torn_changes = TornChanges(self._aim, self._wires, chosen, operators, self._note)
+        self._strikes |= operators.strikes | self._torn_changes.strikes
         return operators
 
     def _may_join(self) -> bool:
@@ -140,6 +144,8 @@ class FaultInjector:
                 self.reached(node, "voting")
         self._cuts.sending(node, to, message)
         self._take_overs.sending(node, to, message)
+        if self._torn_changes is not None:
+            self._torn_changes.sending(node, message)
 
     def _crash(self, node: SimulatedNode, how: str = KILL) -> None:
         """Crash a node at some moment; mostly one with a write under way."""

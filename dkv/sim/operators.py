@@ -56,6 +56,7 @@ class Operators:
             "promote": self._promote,
             "replace": self._replace,
             "replace-all": self._replace_all,
+            "same-id": self._use_id_again,
         }
         self.busy = False
         """Whether a change is under way that the log has neither taken nor passed by."""
@@ -74,7 +75,10 @@ class Operators:
 
     def _join(self, node: SimulatedNode) -> None:
         """One new node or a few become standbys."""
-        count = min(self._random.choice((1, 1, 2, 3)), NODES_MAX - len(self._aim.nodes))
+        self._join_with(self._random.choice((1, 1, 2, 3)))
+
+    def _join_with(self, count_max: int) -> None:
+        count = min(count_max, NODES_MAX - len(self._aim.nodes))
         if self.busy or count < 1 or not self._may_join():
             return
         joiners = [self._make_node() for _ in range(count)]
@@ -106,6 +110,30 @@ class Operators:
             leaving: list[Entry] = [[REMOVE, each] for each in sorted(voters)]
             coming: list[Entry] = [[PROMOTE, each] for each in ready]
             self._change(leaving + coming)
+
+    def _use_id_again(self, node: SimulatedNode) -> None:
+        """An operator who knows no better wants a node, best one with a new disk, back under its id: it is refused."""
+        newest = self._chosen.members.sets[-1]
+        members = [each for each in self._aim.nodes if each.number in newest.members]
+        if not self.busy and len(members) > 1:
+            node = self._random.choice([each for each in members if each.damaged] or members)
+            self.busy = self.acted = True
+            again: list[Entry] = [[REMOVE, node.number], [ADD, node.number, node.incarnation, b"", b""]]
+            self._propose(again, newest.slot, 1)
+
+    def overturn(self, leader: int) -> None:
+        """Several standbys become voters, by one entry, and few of before stay: one of these, with them, is a quorum.
+
+        The ``leader`` stays. If there are no such standbys, nodes join.
+        """
+        newest, ready = self._chosen.members.sets[-1], self._ready()
+        if len(newest.standbys) < 2:
+            self._join_with(self._random.choice((2, 2, 3)))
+        elif len(ready) >= 2:
+            others = sorted(newest.voters - {leader})
+            staying = self._random.sample(others, self._random.randint(0, min(len(others), len(ready))))
+            leaving: list[Entry] = [[REMOVE, each] for each in others if each not in staying]
+            self._change(leaving + [[PROMOTE, each] for each in ready])
 
     def _ready(self) -> list[int]:
         """The standbys that run and have nearly caught up. One that has not learned of itself could not even vote."""

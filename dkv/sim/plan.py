@@ -50,10 +50,13 @@ OF_OPERATORS = ("join", "leave", "promote", "replace", "replace-all")
 BY_NAME = ("hand-over", "late-take-over")
 """Strikes that are no faults, and are played only where they are named: the plans of all seeds stay as they are."""
 
+AT_CHANGES = ("same-id", "torn-change")
+"""Strikes of the same kind that change members in a way of their own."""
+
 WEATHER = frozenset(("delay", "loss", "past-life", "repeat"))
 
 BETWEEN_NODES = frozenset(
-    (*BY_NAME, "contest", "flap", "gap", "laggard", "lossy-link", "one-sided", "partition", "rotation")
+    (*BY_NAME, *AT_CHANGES, "contest", "flap", "gap", "laggard", "lossy-link", "one-sided", "partition", "rotation")
 )
 """The faults that need more than one node."""
 
@@ -64,7 +67,7 @@ RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error"
 RARE |= {"altered-state": 0.3, "one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
 CHANGES = {"join": 2.0, "leave": 0.7, "promote": 2.0, "replace": 2.0, "replace-all": 0.7}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "gap": 3.0, "rotation": 2.0, "lossy-link": 2.0}
-FREQUENT |= {"hand-over": 3.0}
+FREQUENT |= {"hand-over": 3.0, "torn-change": 5.0}
 
 
 ENCODING_BYTES = 512
@@ -113,7 +116,7 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
     changes = {name: CHANGES[name] for name in OF_OPERATORS if name in faults}
-    enabled += [name for name in BY_NAME if name in faults]
+    enabled += [name for name in (*BY_NAME, *AT_CHANGES) if name in faults]
     habits = draw_habits(random)
     timings = random.choice((Timings(), Timings(), EAGER))
     timings = replace(timings, state_check_seconds=random.choice((2.5, 6.0)))
@@ -141,14 +144,16 @@ def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> 
         bias=random.choice((0.3, 0.7, 0.95)),
         early=bool(enabled) and random.random() < 0.3,
         past_life_chance=random.choice((0.5, 1.0)) if "past-life" in enabled else 0.0,
-        constants=draw_constants(random) | (_alpha(random) if changes else {}),
+        constants=draw_constants(random) | _alpha(random, bool(changes), "torn-change" in faults),
     )
 
 
-def _alpha(random: Random) -> dict[str, Any]:
-    """Where members change, a change mostly takes force after a few slots already."""
+def _alpha(random: Random, changes: bool, torn: bool) -> dict[str, Any]:
+    """Where members change, a change mostly takes force after a few slots already; one that is torn, at once."""
     name = "dkv.configurations.ALPHA"
-    return {name: random.choice(SMALL[name])} if random.random() < 0.8 else {}
+    if torn:
+        return {name: random.choice((1, 1, 2))}
+    return {name: random.choice(SMALL[name])} if changes and random.random() < 0.8 else {}
 
 
 def _limits(random: Random) -> Limits:

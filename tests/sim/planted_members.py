@@ -12,7 +12,9 @@ from unittest.mock import patch
 from dkv.configurations import Configuration, Configurations, decided_through
 from dkv.keys import APPLIED_THROUGH, BATCH_MARK, unpack_number
 from dkv.kv.machine import Machine
+from dkv.kv.membership import _Draft
 from dkv.paxos.electorate import Electorate
+from dkv.paxos.found_values import FoundValues
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.leadership import Leadership
 from dkv.paxos.promised import Promised
@@ -58,6 +60,46 @@ def phase_1_once() -> Iterator[None]:
 def window_beyond_alpha() -> Iterator[None]:
     """A leader proposes as far as its window reaches, whoever turns out to decide these slots (R3)."""
     with patch("dkv.paxos.promised.decided_through", lambda applied: maxsize):
+        yield
+
+
+@_plant
+def late_reports_are_ignored() -> Iterator[None]:
+    """A promise that comes while the lead lasts counts, and what it reports does not (R4)."""
+    count = Promised.count
+
+    def count_only(self: Promised, chosen_through: int, next_slot: int) -> None:
+        found, self.found = self.found, self.found if not self._counted else FoundValues(0)
+        count(self, chosen_through, next_slot)
+        self.found = found
+
+    with patch.object(Promised, "count", count_only):
+        yield
+
+
+@_plant
+def late_floor_is_ignored() -> Iterator[None]:
+    """A promise counts at once for slots that its node knows to be chosen, and does not report any more (R5)."""
+    count = Promised.count
+
+    def count_all(self: Promised, chosen_through: int, next_slot: int) -> None:
+        count(self, maxsize, next_slot)
+
+    with patch.object(Promised, "count", count_all):
+        yield
+
+
+@_plant
+def members_before_they_are_applied() -> Iterator[None]:
+    """A leader takes the sets that it knows for those of all that it has counted, and not of what is applied (R3)."""
+    propose = Leadership._propose
+
+    def propose_early(self: Leadership, turn: Any) -> None:
+        self._members.advance(self._window.chosen_through)
+        self._allow()
+        propose(self, turn)
+
+    with patch.object(Leadership, "_propose", propose_early):
         yield
 
 
@@ -128,7 +170,7 @@ def marks_go_at_the_change() -> Iterator[None]:
 
 @_plant
 def anybody_writes() -> Iterator[None]:
-    """A batch of a node that has left takes effect, if it comes late."""
+    """An old member's late first batch takes effect: nobody asks at apply whether its origin is a member."""
     begin_slot = Machine.begin_slot
 
     def begin_for_all(self: Machine, turn: Any, slot: int) -> None:
@@ -147,6 +189,20 @@ def standbys_vote() -> Iterator[None]:
         return len(self.configuration.members & self.accepted_by) >= self.configuration.quorum
 
     with patch.object(Proposal, "is_chosen", property(is_chosen)):
+        yield
+
+
+@_plant
+def id_is_used_again() -> Iterator[None]:
+    """A node whose disk was lost is added under the id that it had (R7)."""
+    add = _Draft._add
+
+    def add_again(self: _Draft, id_: int, *record: Any) -> None:
+        self._ids_through, through = 0, self._ids_through
+        add(self, id_, *record)
+        self._ids_through = max(id_, through)
+
+    with patch.object(_Draft, "_add", add_again):
         yield
 
 

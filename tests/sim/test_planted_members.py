@@ -10,6 +10,12 @@ from tests.sim.planted_members import MEMBERS
 FEW = (*OF_OPERATORS, "contest", "crash", "delay", "loss", "partition", "rotation", "slow-disk")
 """Few enough faults for many changes in a run, and for elections in the middle of them."""
 
+TORN = ("torn-change",)
+"""Nothing but leaders that learn of a change alone."""
+
+SAME_ID = ("same-id", *OF_OPERATORS, "crash", "loss")
+"""Operators who want to use an id again."""
+
 
 class PlantedTests(HuntTestCase):
     """A bug that the simulator cannot see may be in the product already."""
@@ -30,6 +36,22 @@ class PlantedTests(HuntTestCase):
     def test_window_beyond_alpha(self) -> None:
         """A slot is decided by the members of before, and then it turns out that others decide it."""
         self.check("does not say yet who decides it", "which no quorum has promised", "before a majority held it")
+
+    def test_members_before_they_are_applied(self) -> None:
+        """A leader goes by the set of before for a slot which the change that it has just counted gives to others."""
+        self.check("which no quorum has promised", "does not say yet who decides it", "I7", faults=TORN)
+
+    def test_late_reports_are_ignored(self) -> None:
+        """A leader gives a slot another value than a newcomer told it of, which was chosen in an earlier ballot."""
+        self.check("than was reported to it", faults=TORN)
+
+    def test_late_floor_is_ignored(self) -> None:
+        """A leader proposes a slot anew that a newcomer knows to be chosen, and has nothing to tell of any more."""
+        self.check("chosen before it began", faults=TORN)
+
+    def test_id_is_used_again(self) -> None:
+        """A node that has forgotten its votes is taken for the one that gave them."""
+        self.check("for the voters of slot", "I9", faults=SAME_ID)
 
     def test_first_set_confirms(self) -> None:
         """A leader whose followers were replaced shows the past."""
