@@ -11,9 +11,9 @@ from pathlib import Path
 Ballot = tuple[int, int]
 """Round and node: a higher one is a later attempt to lead."""
 
-ELECTED, LOST, STEPPED_DOWN = "leader_elected", "leader_lost", "stepped_down"
+ELECTED, LOST, STEPPED_DOWN, TAKES_OVER = "leader_elected", "leader_lost", "stepped_down", "taking_over"
 ALONE, HEARD = "quorum_lost", "quorum_heard"
-EVENTS = (ELECTED, LOST, STEPPED_DOWN, ALONE, HEARD)
+EVENTS = (ELECTED, LOST, STEPPED_DOWN, TAKES_OVER, ALONE, HEARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class LeaderNews:
         if each.event == HEARD and each.node in self._alone:
             self._alone.remove(each.node)
             return f"node {each.node} hears a majority again"
-        if each.event in (LOST, STEPPED_DOWN) and (self._loss is None or each.ballot > self._loss.ballot):
+        if each.event in (LOST, STEPPED_DOWN, TAKES_OVER) and (self._loss is None or each.ballot > self._loss.ballot):
             self._loss = each  # the first who notes it says why: others may only have been told
         return None
 
@@ -104,5 +104,7 @@ class LeaderNews:
         sentence = f"node {leader} leads in ballot {round_}.{leader}"
         if loss is None or loss.ballot >= each.ballot:
             return sentence
+        if loss.event == TAKES_OVER:
+            return f"{sentence}: node {loss.ballot[1]} handed over" if loss.node == leader else sentence
         seconds = max((each.at - loss.at).total_seconds(), 0.0)
         return f"{sentence}: elected {seconds:.2f} s after node {loss.ballot[1]} was lost ({loss.reason})"

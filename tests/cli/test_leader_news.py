@@ -66,6 +66,18 @@ class NewsTests(SynchronousTestCase):
             self.leaders.news()[1].endswith("0.50 s after node 1 was lost (no quorum answers its heartbeats)")
         )
 
+    def test_handed_over(self) -> None:
+        """Nobody was lost. If another node than the one that was asked leads, nothing is said of why."""
+        self.elected(1, "1.1", 1)
+        self.leaders.news()
+        self.happens(2, 5, "taking_over", leader=1, ballot="1.1")
+        self.happens(1, 5.1, "stepped_down", ballot="1.1", by="2.2", reason="an acceptor has promised a higher ballot")
+        self.elected(5.2, "2.2", 2, 3)
+        self.assertEqual(self.leaders.news(), ["node 2 leads in ballot 2.2: node 1 handed over"])
+        self.happens(1, 6, "taking_over", leader=2, ballot="2.2")
+        self.elected(7, "3.3", 3)
+        self.assertEqual(self.leaders.news(), ["node 3 leads in ballot 3.3"])
+
     def test_late_words(self) -> None:
         """A frozen leader that wakes up, long after another one was elected, is no news."""
         self.elected(1, "1.1", 2)
