@@ -67,8 +67,8 @@ def _kept(plan: RecoveryPlan) -> list[str]:
     lines = [f"kept: all slots up to {kept}"]
     if kept > chosen:
         lines.append(
-            f"of {_slots((chosen + 1, kept))} node {plan.source.node} does not know whether they were chosen: their "
-            f"writes may have been acknowledged, or not"
+            f"not known to node {plan.source.node} as chosen: {_slots((chosen + 1, kept))}; writes there may have been"
+            " acknowledged, or not"
         )
     lines += [
         f"lost: {_slots(each)}, behind slots that are missing here: their writes may have been acknowledged"

@@ -38,8 +38,7 @@ class Plan(RecoverCase):
                 f"   1  voter       6        10        5          0  {digest}  {self.at('one')}",
                 "node 1 is the most complete",
                 "kept: all slots up to 8",
-                "of slots 7-8 node 1 does not know whether they were chosen: their writes may have been acknowledged, "
-                "or not",
+                "not known to node 1 as chosen: slots 7-8; writes there may have been acknowledged, or not",
                 "lost: slot 10, behind slots that are missing here: their writes may have been acknowledged",
                 "missing: nodes 2, 3, a majority by themselves: they may have acknowledged writes that no node here "
                 "has, and these are lost; nobody can tell whether there were any",

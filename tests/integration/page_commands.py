@@ -23,7 +23,7 @@ ADDRESS = re.compile(r"10\.0\.0\.(\d):(\d+)")
 KEY = re.compile(r"(?<=--cluster-key )[0-9a-f]{32}")
 RANDOM = re.compile(r"\b[0-9a-f]{16}(?:[0-9a-f]{16})?\b")
 """A cluster's key or an incarnation."""
-UNKNOWN = re.compile(r"^of slots? .* does not know whether they were chosen: .*\n", re.MULTILINE)
+UNKNOWN = re.compile(r"^not known to node .* as chosen: .*\n", re.MULTILINE)
 """What `dkv recover --plan` says of a node that ended before it was told that the last slots were chosen."""
 WAITING = re.compile(r"^waiting: .*\n", re.MULTILINE)
 """What a change of members waits for, if it takes so long that it says so."""
