@@ -23,7 +23,7 @@ from dkv.cli.output import Failure, Status, complain, one_line, say
 from dkv.cli.types import DAY_SECONDS, MOST, Number, PathName, Seconds, Whole, shown
 from dkv.settings import LEADER, MODES
 from dkv.sim.picture.picture import picture
-from dkv.sim.plan import AT_CHANGES, BY_NAME, FAULTS, OF_OPERATORS
+from dkv.sim.plan import AT_CHANGES, BY_NAME, FAULTS, OF_OPERATORS, RIVALS
 from dkv.sim.run import Outcome, run
 from dkv.sim.world import MIXED
 
@@ -55,7 +55,7 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str | None) -> ran
     return range(int(match[1]), int(match[2]) + 1)
 
 
-GROUPS = {"all": FAULTS, "none": (), "members": OF_OPERATORS}
+GROUPS = {"all": FAULTS, "none": (), "members": (*OF_OPERATORS, *RIVALS)}
 """Names that stand for several strikes."""
 
 
@@ -63,7 +63,7 @@ def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[s
     """The faults in a list with commas, in which ``GROUPS`` may stand for some of them."""
     named = {name.strip() for name in value.split(",")}
     names = frozenset(name for each in named for name in GROUPS.get(each, (each,)))
-    known = (*FAULTS, *OF_OPERATORS, *BY_NAME, *AT_CHANGES)
+    known = (*FAULTS, *OF_OPERATORS, *RIVALS, *BY_NAME, *AT_CHANGES)
     unknown = sorted(names.difference(known))
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is no fault; they are {', '.join(GROUPS)}, or of {', '.join(known)}")

@@ -49,10 +49,10 @@ class Belonging:
         elif self._node in in_force.members:
             self.refusal = self._told
         else:
-            self.refusal = _NO_MEMBER_YET
+            self.refusal = NO_MEMBER_YET
 
 
-_NO_MEMBER_YET = Error("TRYAGAIN this node is no member of the cluster yet; the request was not applied, retry")
+NO_MEMBER_YET = Error("TRYAGAIN this node is no member of the cluster yet; the request was not applied, retry")
 
 
 def _place(held: Configurations, node: int) -> str:

@@ -18,6 +18,7 @@ from dkv.keys import (
     APPLIED_THROUGH,
     BATCH_MARK,
     CHOSEN_THROUGH,
+    COMPACTED,
     CONFIGURATIONS,
     DIGEST,
     GENERATION,
@@ -47,6 +48,7 @@ from dkv.records import unpack_record
 from dkv.sim.batch_rules import BatchRules
 from dkv.sim.chosen import Chosen
 from dkv.sim.compaction_rules import CompactionRules
+from dkv.sim.memory import MemoryStore
 from dkv.sim.ondisk import OnDisk, ballot_of
 from dkv.sim.phase1_rules import Phase1Rules
 from dkv.sim.read_rules import ReadRules
@@ -124,11 +126,12 @@ class Invariants:
             disk.promised = promised
         if CHOSEN_THROUGH in writes:
             self._check_chosen_through(node.number, disk, unpack_number(writes[CHOSEN_THROUGH]))
-        if GENERATION in writes and node.up:
-            through = unpack_number(node.disk.states.current.get(APPLIED_THROUGH))
-            self._check_applied_through(node, disk, through)
-            self._check_digest(node, through, node.disk.states.current.get(DIGEST))
-            self._snapshots.switched(node, writes)
+        if GENERATION in writes and (node.up or COMPACTED in writes):  # or a crash kept it; else the disk is a new one
+            state = node.disk.states.stores[unpack_number(writes[GENERATION])]
+            through = unpack_number(state.get(APPLIED_THROUGH))
+            self._check_applied_through(node, disk, through, state)
+            self._check_digest(node, through, state.get(DIGEST))
+            self._snapshots.switched(node, through, writes)
         if any(key[:1] in APPLIED_KEYS for key in writes):
             self._violated(f"I9: node {node.number} wrote state into its log")
         self._slots.durable(node.number, writes)
@@ -145,7 +148,7 @@ class Invariants:
             return
         if APPLIED_THROUGH in writes:
             disk = self._disks[node.number]
-            self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]))
+            self._check_applied_through(node, disk, unpack_number(writes[APPLIED_THROUGH]), node.disk.states.current)
             self._check_digest(node, disk.applied_through, writes.get(DIGEST))
             if disk.applied_through > disk.compacted_through and disk.applied_through not in disk.records:
                 self._violated(f"I9: the state of node {node.number} is ahead of its log")
@@ -187,14 +190,14 @@ class Invariants:
                 self._violated(f"I7: node {node} counts slot {slot} as chosen and holds {what} for it")
         disk.chosen_through = through
 
-    def _check_applied_through(self, node: SimulatedNode, disk: OnDisk, through: int) -> None:
+    def _check_applied_through(self, node: SimulatedNode, disk: OnDisk, through: int, state: MemoryStore) -> None:
         if through < disk.applied_through:
             self._violated(f"I8: applied_through of node {node.number} fell from {disk.applied_through} to {through}")
         disk.applied_through = through
         if through > self.chosen.through:
             self._violated(f"I8: node {node.number} applied slot {through}, which is not chosen")
             return
-        self._check_state(node, through)
+        self._check_state(node, through, state)
 
     def _check_digest(self, node: SimulatedNode, through: int, digest: bytes | None) -> None:
         """``applied_through`` and the digest are stored together (I9)."""
@@ -207,13 +210,13 @@ class Invariants:
         if applied > self.chosen.through:
             self._violated(f"I8: node {node.number} begins with slot {applied} applied, which is not chosen")
         else:
-            self._check_state(node, applied)
+            self._check_state(node, applied, node.disk.states.current)
 
-    def _check_state(self, node: SimulatedNode, through: int) -> None:
+    def _check_state(self, node: SimulatedNode, through: int, state: MemoryStore) -> None:
         """The state on disk is the one that applying every slot up to ``through`` makes, no more and no less (I9)."""
         if node.damaged:
             return  # Reading a flipped byte is an error, and the node has to notice it by itself.
-        held = applied_state(node.disk.states.current)
+        held = applied_state(state)
         expected = self.chosen.reference.state_at(through)
         if held != expected:
             keys = sorted(key for key in held.keys() | expected.keys() if held.get(key) != expected.get(key))

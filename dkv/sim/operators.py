@@ -57,6 +57,7 @@ class Operators:
             "replace": self._replace,
             "replace-all": self._replace_all,
             "same-id": self._use_id_again,
+            "rivals": self._rivals,
         }
         self.busy = False
         """Whether a change is under way that the log has neither taken nor passed by."""
@@ -86,7 +87,7 @@ class Operators:
 
     def _promote(self, node: SimulatedNode) -> None:
         """A standby becomes a voter."""
-        ready = self._ready()
+        ready = self.ready()
         if ready:
             self._change([[PROMOTE, self._random.choice(ready)]])
 
@@ -98,14 +99,14 @@ class Operators:
 
     def _replace(self, node: SimulatedNode) -> None:
         """A standby takes the place of a voter, by one entry."""
-        ready, voters = self._ready(), self._chosen.members.sets[-1].voters
+        ready, voters = self.ready(), self._chosen.members.sets[-1].voters
         if ready:
             old = node.number if node.number in voters else self._random.choice(sorted(voters))
             self._change([[REMOVE, old], [PROMOTE, self._random.choice(ready)]])
 
     def _replace_all(self, node: SimulatedNode) -> None:
         """All standbys that are near take the place of all voters: no node is in both sets."""
-        ready, voters = self._ready(), self._chosen.members.sets[-1].voters
+        ready, voters = self.ready(), self._chosen.members.sets[-1].voters
         if ready:
             leaving: list[Entry] = [[REMOVE, each] for each in sorted(voters)]
             coming: list[Entry] = [[PROMOTE, each] for each in ready]
@@ -126,7 +127,7 @@ class Operators:
 
         The ``leader`` stays. If there are no such standbys, nodes join.
         """
-        newest, ready = self._chosen.members.sets[-1], self._ready()
+        newest, ready = self._chosen.members.sets[-1], self.ready()
         if len(newest.standbys) < 2:
             self._join_with(self._random.choice((2, 2, 3)))
         elif len(ready) >= 2:
@@ -135,7 +136,18 @@ class Operators:
             leaving: list[Entry] = [[REMOVE, each] for each in others if each not in staying]
             self._change(leaving + [[PROMOTE, each] for each in ready])
 
-    def _ready(self) -> list[int]:
+    def _rivals(self, node: SimulatedNode) -> None:
+        """Two operators ask two nodes for two changes at the same moment: both rest on the same set."""
+        newest, others = self._chosen.members.sets[-1], [each for each in self._askable() if each != node]
+        possible: list[list[Entry]] = [[[REMOVE, each]] for each in sorted(newest.members)]
+        possible += [[[PROMOTE, each]] for each in self.ready()]
+        possible = [each for each in possible if self._is_well(each)]
+        if others and len(possible) > 1 and not self.busy:
+            mine, other = self._random.sample(possible, 2)
+            self._ask(self._random.choice(others), other, newest.slot)
+            self._change(mine)
+
+    def ready(self) -> list[int]:
         """The standbys that run and have nearly caught up. One that has not learned of itself could not even vote."""
         sets = self._chosen.members.sets
         added = {id_: each.slot for each in reversed(sets) for id_ in each.members}
@@ -165,18 +177,25 @@ class Operators:
 
     def _propose(self, operations: list[Entry], base: int, tries: int) -> None:
         """Ask some node, and another one later, as long as no change has taken the place of this one."""
-        newest = self._chosen.members.sets[-1]
-        if newest.slot != base or not tries:
+        if self._chosen.members.sets[-1].slot != base or not tries:
             self.busy = False
             return
-        nodes = [each for each in self._aim.nodes if each.up and each.number in newest.members]
+        nodes = self._askable()
         if nodes:
             node = self._aim.victim(0.5)
-            node = node if node in nodes else self._random.choice(nodes)
-            unnamed = newest.members - self._chosen.members.records.keys()
-            names: list[Entry] = [[NAME, each, self._first[each]] for each in sorted(unnamed)]
-            entry: Entry = [MEMBERS, base, *names, *operations]
-            self._note(node.number, "change", in_words(operations))
-            self._crowd.made += 1
-            node.run(node.port.take, Requests(self._crowd.made, [entry], 1, 0, ENTRY_BYTES))
+            self._ask(node if node in nodes else self._random.choice(nodes), operations, base)
         self._aim.later(self._random.choice(RETRY_SECONDS), self._propose, operations, base, tries - 1)
+
+    def _askable(self) -> list[SimulatedNode]:
+        """The members that run."""
+        members = self._chosen.members.sets[-1].members
+        return [each for each in self._aim.nodes if each.up and each.number in members]
+
+    def _ask(self, node: SimulatedNode, operations: list[Entry], base: int) -> None:
+        """Have a node propose a change of the set that the entry at ``base`` made, as a client's write."""
+        unnamed = self._chosen.members.sets[-1].members - self._chosen.members.records.keys()
+        names: list[Entry] = [[NAME, each, self._first[each]] for each in sorted(unnamed)]
+        entry: Entry = [MEMBERS, base, *names, *operations]
+        self._note(node.number, "change", in_words(operations))
+        self._crowd.made += 1
+        node.run(node.port.take, Requests(self._crowd.made, [entry], 1, 0, ENTRY_BYTES))

@@ -45,7 +45,10 @@ FAULTS = (
 """Every kind of fault. Those in ``WEATHER`` are the network's and last all the time; the others strike."""
 
 OF_OPERATORS = ("join", "leave", "promote", "replace", "replace-all")
-"""Changes of members. They strike beside the faults."""
+"""Changes of members, one at a time. They strike beside the faults."""
+
+RIVALS = ("rivals",)
+"""Two changes that two nodes are asked for at the same moment."""
 
 BY_NAME = ("hand-over", "late-take-over")
 """Strikes that are no faults, and are played only where they are named: the plans of all seeds stay as they are."""
@@ -65,7 +68,7 @@ OF_CLASSIC_MODE = frozenset(("gap",))
 
 RARE = {"flipped-byte": 0.15, "lost-disk": 0.15, "full-disk": 0.4, "write-error": 0.4, "clock": 0.5, "hang-up": 0.5}
 RARE |= {"altered-state": 0.3, "one-sided": 0.5, "power-cut": 0.3, "clone": 0.2, "lying-disk": 0.3, "old-copy": 0.3}
-CHANGES = {"join": 2.0, "leave": 0.7, "promote": 2.0, "replace": 2.0, "replace-all": 0.7}
+CHANGES = {"join": 2.0, "leave": 0.7, "promote": 2.0, "replace": 2.0, "replace-all": 0.7, "rivals": 1.0}
 FREQUENT = {"crash": 3.0, "partition": 2.0, "contest": 3.0, "gap": 3.0, "rotation": 2.0, "lossy-link": 2.0}
 FREQUENT |= {"hand-over": 3.0, "torn-change": 5.0}
 
@@ -115,7 +118,7 @@ EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_secon
 def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
     enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
-    changes = {name: CHANGES[name] for name in OF_OPERATORS if name in faults}
+    changes = {name: CHANGES[name] for name in CHANGES if name in faults}
     enabled += [name for name in (*BY_NAME, *AT_CHANGES) if name in faults]
     habits = draw_habits(random)
     timings = random.choice((Timings(), Timings(), EAGER))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_number, unpack_compacted, unpack_number
+from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_number, unpack_compacted
 from dkv.sim.chosen import Chosen
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.state_messages import SnapshotChunk
@@ -52,9 +52,8 @@ class SnapshotRules:
         if APPLIED_THROUGH in writes and held > len(writes):
             self._violated(f"I9: node {node.number} writes a snapshot over what is left of another one")
 
-    def switched(self, node: SimulatedNode, writes: Mapping[bytes, bytes | None]) -> None:
+    def switched(self, node: SimulatedNode, applied: int, writes: Mapping[bytes, bytes | None]) -> None:
         """A commit has put another generation in force: the log begins behind it, from the same moment on (I12)."""
-        applied = unpack_number(node.disk.states.current.get(APPLIED_THROUGH))
         compacted, _ = unpack_compacted(writes.get(COMPACTED))
         if compacted != applied:
             begins = f"its log begins behind slot {compacted}"

@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.settings import CLASSIC, LEADER
-from dkv.sim.plan import FAULTS, OF_OPERATORS
-from dkv.sim.run import run
-from dkv.sim.world import World
+from dkv.sim.plan import FAULTS, OF_OPERATORS, RIVALS
+from dkv.sim.world import MIXED, World
+from tests.sim.journeys import Traveller, travel
 
-FEW = frozenset((*OF_OPERATORS, "crash", "loss", "partition"))
+FEW = frozenset((*OF_OPERATORS, *RIVALS, "crash", "loss", "partition"))
 """Few enough for dozens of changes in a run."""
+SEEDS = (1, 3, 4, 6)
 
 
 class RunTests(SynchronousTestCase):
     timeout = 600
 
-    def check(self, mode: str, seeds: range, faults: frozenset[str]) -> Counter[str]:
-        """No seed breaks a rule; how often each event was noted that tells of members."""
-        counts: Counter[str] = Counter()
+    def check(self, mode: str, seeds: Iterable[int], faults: frozenset[str] = FEW) -> Counter[str]:
+        """No seed breaks a rule; what was gone through, and how often each event was noted that tells of members."""
+        traveller = Traveller()
         world_noted = World.noted
 
         def count(world: World, node: Any, actor: str, event: Any, fields: Any) -> None:
-            counts[event.name] += 1
+            traveller.counts[event.name] += 1
             world_noted(world, node, actor, event, fields)
 
-        self.patch(World, "noted", count)
-        for seed in seeds:
-            result = run(seed, 3 if seed % 2 else 5, 15.0, faults, mode=mode)
-            self.assertIsNone(result.violation, f"seed {seed}")
-        return counts
+        with patch.object(World, "noted", count):
+            for seed in seeds:
+                outcome = travel(traveller, seed, 3 if seed % 2 else 5, 15.0, faults, mode)
+                self.assertIsNone(outcome.violation, f"seed {seed}, {mode}")
+        return traveller.counts
 
-    def test_leader_mode(self) -> None:
-        """Sets follow each other, and nodes learn that they were removed."""
-        counts = self.check(LEADER, range(1, 4), FEW)
-        self.assertGreater(counts["members_in_force"], 20)
-        self.assertGreater(counts["removed"], 2)
+    def test_all_modes(self) -> None:
+        """There is each kind of change in the runs; for those that are rare here see ``test_journeys``."""
+        leader, classic, mixed = (
+            self.check(LEADER, SEEDS),
+            self.check(CLASSIC, SEEDS),
+            self.check(MIXED, SEEDS),
+        )
+        self.assertGreater(leader["members_in_force"], 20)
+        self.assertGreater(leader["removed"], 2)
+        self.assertGreater(classic["members_in_force"], 10)
+        counts = leader + classic + mixed
+        kinds = ["one replaced", "all replaced", "leader removed", "refused", "crash of the leader"]
+        kinds += [f"{size} voters" for size in range(1, 7)]
+        self.assertEqual([kind for kind in kinds if not counts[kind]], [], counts)
 
     def test_all_faults(self) -> None:
-        """The same with everything else that strikes."""
-        self.check(LEADER, range(1, 3), frozenset((*FAULTS, *OF_OPERATORS)))
-
-    def test_classic_mode(self) -> None:
-        """Where nobody leads, each node goes by the log."""
-        counts = self.check(CLASSIC, range(1, 4), FEW)
-        self.assertGreater(counts["members_in_force"], 10)
+        """The same beside everything else that strikes."""
+        self.check(LEADER, SEEDS, FEW.union(FAULTS))
