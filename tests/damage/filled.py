@@ -92,7 +92,7 @@ class FilledCluster:
             self._write(life)
             wait_until(self._votes_are_kept, 20.0, "the peers keep the votes of the struck node")
             for node in self.cluster.nodes:
-                node.stop()
+                node.kill()  # a leader that is stopped hands over, and that is a vote which nobody keeps yet
             self.older.append(self.cluster.directory / f"older{life}")
             shutil.copytree(self.struck.directory, self.older[-1])
 
