@@ -345,10 +345,10 @@ class Leadership:
             return f"node {ahead[0]} knows slot {next_slot} to be chosen"
         return None
 
-    def is_voter(self, node: int) -> bool:
-        """Whether the node votes on a slot that this lead still has to count."""
+    def concerns(self, node: int) -> bool:
+        """Whether the node is a member that has to take in a slot that this lead still has to count."""
         first = min(self._members.applied, self._window.chosen_through) + 1
-        return any(node in each.voters for each in self._members.following(first))
+        return any(node in each.members for each in self._members.following(first))
 
     # --- what may be lost is sent again ---
 

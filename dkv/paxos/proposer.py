@@ -238,15 +238,16 @@ class Proposer:
     def _on_nack(self, turn: Turn, sender: Address, message: Nack) -> None:
         """An acceptor has promised a higher ballot: phase 1 or 2 of this one may never find its quorum.
 
-        Unless its vote does not count: a removed node that campaigns alone must not end lead after lead.
+        A removed node that campaigns alone must not end lead after lead. A standby has no vote. But what it has
+        promised keeps it from all that is proposed in a lower ballot, so a lead ends, and the next one is above that.
         """
         self._highest = max(self._highest, message.promised)
-        if message.ballot == self._ballot and message.promised > self._ballot and self._is_voter(sender.node):
+        if message.ballot == self._ballot and message.promised > self._ballot and self._concerns(sender.node):
             self._stop(turn, message.promised, "an acceptor has promised a higher ballot")
 
-    def _is_voter(self, node: int) -> bool:
+    def _concerns(self, node: int) -> bool:
         if self._leadership is not None:
-            return self._leadership.is_voter(node)
+            return self._leadership.concerns(node)
         return any(node in each.voters for each in self._members.each)
 
     def _on_promise_raised(self, turn: Turn, message: PromiseRaised) -> None:

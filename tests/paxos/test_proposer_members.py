@@ -323,3 +323,11 @@ class NackTests(Changing):
         self.assertNotIn("phase1_ended", self.turn.noted())
         self.give(acceptor(2), Nack(FIRST, Ballot(99, 4)))
         self.assertIn("phase1_ended", self.turn.noted())
+
+    def test_a_standby_ends_a_lead(self) -> None:
+        """It has promised an old candidate more: in the leader's ballot it would take in nothing, for ever."""
+        self.members_are(0, Configurations((Configuration(0, 1, OLD.voters, frozenset((4,))),), (), 4))
+        self.lead()
+        self.give(acceptor(4), Nack(FIRST, Ballot(99, 2)))
+        self.assertIn("stepped_down", self.turn.noted())
+        self.assertEqual(self.give(here(ELECTOR), Campaign()), [(Address(1, ACCEPTOR), Prepare(Ballot(100, 1), 1))])
