@@ -139,6 +139,7 @@ def _heal(world: World, random: Random) -> None:
 def _settle_members(world: World) -> bool:
     """Let changes that are under way come to their ends, with all nodes that are whole, as operators do."""
     _repair(world, [node for node in world.nodes if not node.damaged])
+    world.crowd.stopped = True  # where nobody leads, one of many nodes that all write may wait for very long
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
     for node in world.nodes:
         if not _ends_what_it_began(world, node):

@@ -64,11 +64,11 @@ class SeedTests(SynchronousTestCase):
 
     def test_three_nodes(self) -> None:
         """Clusters of three, under everything."""
-        self.check(3, range(20))
+        self.check(3, range(8))
 
     def test_five_nodes(self) -> None:
         """Clusters of five."""
-        self.check(5, range(10))
+        self.check(5, range(4))
 
     def test_small_and_even_clusters(self) -> None:
         """One node; two, which need each other; four, of which two are no majority."""
@@ -82,13 +82,13 @@ class SeedTests(SynchronousTestCase):
 
     def test_classic_mode(self) -> None:
         """Clusters in which nobody leads."""
-        self.check(3, range(20), mode=CLASSIC)
-        self.check(5, range(10), mode=CLASSIC)
+        self.check(3, range(8), mode=CLASSIC)
+        self.check(5, range(4), mode=CLASSIC)
 
     def test_mixed_modes(self) -> None:
         """Clusters whose nodes are switched, one after the other, again and again."""
-        self.check(3, range(20), mode=MIXED)
-        self.check(5, range(10), mode=MIXED)
+        self.check(3, range(8), mode=MIXED)
+        self.check(5, range(4), mode=MIXED)
 
     def test_no_faults_in_classic_mode(self) -> None:
         """Without faults every request succeeds, and nobody leads."""
