@@ -83,7 +83,7 @@ class PlantedTests(HuntTestCase):
 
     def test_removed_node_gives_nothing(self) -> None:
         """The old nodes take the slots before the change with them, and the new ones wait for ever."""
-        self.check("a majority was healed", "a change never takes force")
+        self.check("a majority was healed", "a change never takes force", "all that is whole runs")
 
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""
