@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dkv.settings import LEADER
+from dkv.settings import CLASSIC, LEADER
 from dkv.sim.plan import OF_OPERATORS
+from dkv.sim.world import MIXED
 from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_members import MEMBERS
+from tests.sim.planted_members_classic import CLASSIC_MEMBERS
 
 FEW = (*OF_OPERATORS, "contest", "crash", "delay", "loss", "partition", "rotation", "slow-disk")
 """Few enough faults for many changes in a run, and for elections in the middle of them."""
@@ -17,13 +19,20 @@ SAME_ID = ("same-id", *OF_OPERATORS, "crash", "loss")
 """Operators who want to use an id again."""
 
 
-class PlantedTests(HuntTestCase):
-    """A bug that the simulator cannot see may be in the product already."""
+class _MembersTestCase(HuntTestCase):
+    """The bug of ``plants`` that a test is named after is found in ``mode``."""
 
-    def check(self, *words: str, mode: str = LEADER, faults: tuple[str, ...] = FEW) -> None:
-        """The bug that the test is named after is found, and its sentence has one of ``words``."""
+    mode = LEADER
+    plants = MEMBERS
+
+    def check(self, *words: str, faults: tuple[str, ...] = FEW) -> None:
+        """It is found, and its sentence has one of ``words``."""
         name = self._testMethodName.removeprefix("test_")
-        self.check_found(name, MEMBERS[name], words, mode, faults)
+        self.check_found(name, self.plants[name], words, self.mode, faults)
+
+
+class PlantedTests(_MembersTestCase):
+    """A bug that the simulator cannot see may be in the product already."""
 
     def test_newest_set_decides(self) -> None:
         """Two sets decide the same slot, and an acknowledged write is lost."""
@@ -89,3 +98,65 @@ class PlantedTests(HuntTestCase):
         """A planted bug without a test here would prove nothing."""
         tested = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}
         self.assertEqual(MEMBERS.keys(), tested - {"all"})
+
+
+class ClassicTests(_MembersTestCase):
+    """The same in classic mode, where each slot has a phase 1 of its own."""
+
+    mode = CLASSIC
+    plants = MEMBERS | CLASSIC_MEMBERS
+
+    def test_newest_set_decides(self) -> None:
+        """Two sets decide the same slot."""
+        self.check("no quorum has promised", "before it was", "I7")
+
+    def test_set_before_decides(self) -> None:
+        """The members of before decide a slot more, or are asked in vain."""
+        self.check("no quorum has promised", "before it was", "all that is whole runs")
+
+    def test_standbys_vote(self) -> None:
+        """A slot is called chosen that no majority of voters holds."""
+        self.check("no quorum has promised", "before it was", "I7")
+
+    def test_nobody_fills(self) -> None:
+        """A change waits for ever for somebody who writes."""
+        self.check("a change never takes force")
+
+    def test_pending_set_is_not_loaded(self) -> None:
+        """A node that was started again, or got a snapshot, goes by other members than the others."""
+        self.check("I9")
+
+    def test_marks_go_at_the_change(self) -> None:
+        """A batch that is sent again before its origin has left is applied twice."""
+        self.check("I9", "I10")
+
+    def test_removed_node_gives_nothing(self) -> None:
+        """The old nodes take the slots before the change with them."""
+        self.check("a majority was healed", "all that is whole runs")
+
+    def test_id_is_used_again(self) -> None:
+        """A node that has forgotten its votes is taken for the one that gave them."""
+        self.check("for the voters of slot", "I9", faults=SAME_ID)
+
+    def test_all(self) -> None:
+        """Each bug that only classic mode can have is tried."""
+        tested = {name.removeprefix("test_") for name in dir(self) if name.startswith("test_")}
+        self.assertEqual(CLASSIC_MEMBERS.keys() - tested, set())
+
+
+class MixedTests(_MembersTestCase):
+    """The same where nodes change their mode: both modes must count by the same sets."""
+
+    mode = MIXED
+
+    def test_newest_set_decides(self) -> None:
+        """Two sets decide the same slot."""
+        self.check("no quorum has promised", "before a majority held it", "before it was", "I7")
+
+    def test_late_reports_are_ignored(self) -> None:
+        """A leader gives a slot another value than a newcomer told it of."""
+        self.check("than was reported to it", faults=TORN)
+
+    def test_pending_set_is_not_loaded(self) -> None:
+        """A node that was started again, or got a snapshot, goes by other members than the others."""
+        self.check("I9", "a change never takes force", "all that is whole runs")
