@@ -138,7 +138,10 @@ class Acquaintances:
         if hello.node == me.node:
             return f"{they} is this node's own id: two processes run as it, or its address is given to a peer"
         if hello.node not in self.peers:
-            return f"{they} is not known to {we} as a member yet: it is let in once `dkv member add` has added it"
+            return (
+                f"{they} is not known to {we} as a member yet: `dkv member add` lets a new node in, and if {we} was"
+                f" down while members changed, list the present ones in the config file of {we} and start it again"
+            )
         if target not in (None, hello.node):
             return f"{they} answers at the address of node {target}: correct the addresses in the configuration"
         if hello.members_hash != me.members_hash:
