@@ -63,6 +63,15 @@ class HeldTests(OneAcceptor):
         self.give(ITSELF, self.fire())
         self.assertEqual(self.held(), [1])
 
+    def test_nothing_is_written_again(self) -> None:
+        """A log that is on disk up to its mark costs an idle node no commit any more."""
+        self.accept(B1, 1, value("a"))
+        self.give(proposer(1), ChosenMark(B1, 1))
+        said = self.fire()
+        self.turn.timers.clear()
+        self.give(ITSELF, said)
+        self.assertNotIn("held", self.turn.timers)
+
     def test_once_for_many_slots(self) -> None:
         """A message for every slot would cost all writes something."""
         due = self.turn.now + HELD_SECONDS

@@ -75,3 +75,12 @@ class LateTests(SynchronousTestCase):
         self.assertFalse(promised.kept)
         self.assertEqual(promised.allowed_through(members, 74), 72 + ALPHA)
         self.assertEqual(promised.ahead(members, 74), [])
+
+    def test_r5_others_count_beside_one_that_waits(self) -> None:
+        """Whatever the order in which they came."""
+        tally = PromiseTally(BALLOT)
+        promised, members = Promised(tally, 72), KnownMembers(1, HELD, 72)
+        for node, through in ((1, 73), (2, 72), (3, 0)):
+            promised.add(node, promise(through), 72, 73)
+        self.assertTrue(promised.kept)
+        self.assertEqual(promised.allowed_through(members, 73), 73)
