@@ -1,4 +1,4 @@
-"""What a change of members would lead to, in words, before anybody asks for it."""
+"""The plan of a change of members: each step in words, and the members as they will be."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Seen:
 
 
 def seen(statuses: Iterable[tuple[Endpoint, Mapping[str, Any]]]) -> Seen | None:
-    """What the answers to DKV.STATUS amount to; None if no node says who the members are."""
+    """The members by the answers to DKV.STATUS; None if no node says who they are."""
     told: dict[int, Mapping[str, Any]] = {}
     endpoints: dict[int, Endpoint] = {}
     for endpoint, fields in statuses:
@@ -70,7 +70,7 @@ def _behind(fields: Mapping[str, Any]) -> dict[int, int | None]:
 
 
 def kind_after(member: Mapping[str, Any]) -> str:
-    """What a member is in the newest set."""
+    """The kind that a member has in the newest set, as DKV.STATUS calls it."""
     return str(member["becomes"] or member["kind"])
 
 

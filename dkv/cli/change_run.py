@@ -181,7 +181,7 @@ class Pacer:
 
 
 def _incomplete(now: Seen) -> str | None:
-    """What is missing until old nodes may be switched off; None if nothing is."""
+    """The reason why old nodes must not be switched off yet; None if they may be."""
     if now.slot == 0:
         return None
     if now.pending:

@@ -39,7 +39,7 @@ class Invitation:
 
 
 def invitation_of(member: Endpoint) -> Invitation:
-    """What the node at ``member`` says to a node that wants to join; ``Failure`` if it does not, or is no member."""
+    """The invitation that the node at ``member`` gives; ``Failure`` if it does not answer, or is no member."""
     try:
         with connect(member, ASK_SECONDS, ASK_SECONDS) as connection:
             reply = connection.call(b"DKV.MEMBER", b"JOIN")
@@ -120,7 +120,7 @@ def _in_hex(made: Identity) -> str:
 
 
 def _address(endpoint: ListenEndpoint) -> str:
-    """What the node advertises there, as an operator writes it; "" if it does not say how others reach it."""
+    """The address that the node advertises, as an operator writes it; "" if it does not say how others reach it."""
     return shortest(endpoint) or endpoint.advertise
 
 

@@ -76,7 +76,7 @@ def transfer(to: Access, node: int) -> int:
 
 
 def _look(to: Access) -> dict[Endpoint, dict[str, Any]]:
-    """What the nodes say that answer: those of ``to``, and all members that any of these names."""
+    """The status of each node that answers. Asked are those of ``to``, and all members that any of these names."""
     endpoints = present(to.endpoints, to.answer_seconds)
     answers = [own[0] for own in ask_all(endpoints, [STATUS_REQUEST], to.answer_seconds)]
     found = {each.endpoint: status_fields(each)[0] for each in answers if each.reached}

@@ -60,7 +60,7 @@ def _recommendation(plan: RecoveryPlan) -> str:
 
 
 def _kept(plan: RecoveryPlan) -> list[str]:
-    """What becomes of the slots above those that are known to be chosen."""
+    """Sentences about the slots that no node here knows to be chosen: whether they are kept or lost."""
     if plan.source is None:
         return []
     chosen, kept = plan.source.chosen_through, plan.kept_through

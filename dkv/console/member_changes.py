@@ -123,8 +123,7 @@ def _entry(of: Membership, base: int, operations: list[Operation]) -> Entry:
         match operation:
             case [number, int(node), *_] if number in (ADD, MOVE):
                 _check_dialled(made, node)
-                if number == MOVE:
-                    _check_alone_there(made, node)
+                _check_alone_there(made, node, of.connected | {of.node} if number == ADD else made.newest.members)
     _check_alive(of, held.in_force(applied), made.newest)
     return entry
 
@@ -181,12 +180,12 @@ def _check_dialled(made: Configurations, node: int) -> None:
             raise Refused(f"ERR node {node} cannot be found there: {error}; no member was changed") from None
 
 
-def _check_alone_there(made: Configurations, node: int) -> None:
-    """Refuse to move a node to where another member is.
+def _check_alone_there(made: Configurations, node: int, others: frozenset[int]) -> None:
+    """Refuse to put a node where one of ``others`` is: only the latest is dialled at an address.
 
-    A new node may be where another one is in the log: where that one was until it lost its disk.
+    A new node may be where a member is that nobody reaches: where that one was until it lost its disk.
     """
-    for other in sorted(made.newest.members - {node}):
+    for other in sorted(others & made.newest.members - {node}):
         for address in _where(made, node) & _where(made, other):
             raise Refused(f"ERR node {other} is at {address}, so node {node} cannot be there; no member was changed")
 

@@ -155,13 +155,20 @@ class MemberChangeTests(SynchronousTestCase):
             text = self.refusal(f"CHECK 10 {words}")
             self.assertIn(reason, text)
             self.assertTrue(text.endswith("; no member was changed"), text)
-        where_a_disk_was_lost = f"{new} db3:5100 db3:7379"
         for words in (
-            where_a_disk_was_lost,
             f"{new} db6:5100 tcp:host=db6:port=7379",
             "MOVE 2 db3:5100 db3:7379 MOVE 3 db2:5100 db2:7379",
         ):
             self.assertEqual(self.ask(f"CHECK 10 {words}"), OK)
+
+    def test_where_another_node_was(self) -> None:
+        """Its disk is lost, and the machine has got a new one. A member that runs there would be dialled no more."""
+        new = "CHECK 10 ADD 6 00000000000000a6"
+        for node in (1, 3):
+            text = self.refusal(f"{new} db{node}:5100 db6:7379")
+            self.assertIn(f"node {node} is at db{node}:5100, so node 6 cannot be there", text)
+        self.node.connected = frozenset((2, 4, 5))
+        self.assertEqual(self.ask(f"{new} db3:5100 db3:7379"), OK)
 
     def test_b39_new_voters_are_there(self) -> None:
         """A voter that is not there from the beginning may cost the majority."""
