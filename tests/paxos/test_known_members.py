@@ -1,4 +1,4 @@
-"""What an actor knows of the members, at the slots where one set ends and the next one begins."""
+"""The view that an actor has of the members. It changes where one set ends and the next one begins."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class KnownMembersTests(SynchronousTestCase):
             self.assertEqual(members.each[0], in_force)
 
     def test_an_old_word_takes_nothing_back(self) -> None:
-        """What is applied only grows, in whatever order an actor hears of it."""
+        """The applied mark only grows, even if an actor hears of two slots in the wrong order."""
         members = KnownMembers(1, HELD, 72)
         for applied, known in ((75, 75), (74, 75)):
             members.advance(applied)
