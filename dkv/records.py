@@ -16,7 +16,7 @@ _CHOSEN = 1
 
 Argument = int | bytes | list["Argument"]
 Entry = list[Argument]
-"""One command as a gateway puts it into a batch: its number, then its arguments (``dkv.kv.commands`` has a table).
+"""One command as a gateway puts it into a batch: its number, then its arguments (``dkv.kv.codes`` has a table).
 
 A write with a token is an entry whose last argument is the write, an entry itself.
 """

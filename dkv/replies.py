@@ -5,6 +5,7 @@ Results never cross the network: each node answers its own clients from its own 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -33,11 +34,37 @@ class Raw:
 
 OK = Simple("OK")
 
-Result = bytes | int | Simple | Error | None
-"""The result of an entry of the log; None is nil."""
 
-Nested = Result | Raw | list["Nested"] | dict[bytes, "Nested"]
-"""The result of a request that needs no log: a result, or lists and dicts of results."""
+@final
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """A transaction was not executed: a watched key has changed. Clients see a nil array."""
+
+
+ABORTED = Aborted()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What WATCH has seen, for the EXEC behind it. Clients see OK.
+
+    ``slot`` is the last slot that was applied. ``revisions`` has (slot, index) of each key, in the order of the
+    request; (0, 0) stands for a key that does not exist.
+    """
+
+    slot: int
+    revisions: tuple[tuple[int, int], ...]
+
+
+Single = bytes | int | Simple | Error | Aborted | Watched | None
+"""A result that is no list; None is nil."""
+
+Result = Single | list["Result"]
+"""The result of an entry of the log. Lists are those of commands with many results, and of EXEC."""
+
+Nested = Single | Raw | Sequence["Nested"] | dict[bytes, "Nested"]
+"""The result of a request that needs no log: a result, or lists and dicts of results. Every ``Result`` is one."""
 
 
 @final

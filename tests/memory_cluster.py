@@ -18,7 +18,7 @@ from dkv.configurations import Configurations, first_configurations, unpack_conf
 from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity, Start
 from dkv.keys import CONFIGURATIONS, STATE
-from dkv.kv.commands import APPEND, DELETE, GET, PUT
+from dkv.kv.codes import APPEND, DELETE, GET, PUT
 from dkv.node.assembly import add_actors
 from dkv.settings import LEADER, Limits, Timings
 from dkv.sim.memory import MemoryStore

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dkv import noted
 from dkv.actor import Takers, Turn
 from dkv.client_events import BatchApplied, Read, Replies, Requests
-from dkv.kv.commands import GET, PUT
+from dkv.kv.codes import GET, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import pack_answer
 from dkv.records import UncheckedEntry
@@ -34,12 +34,12 @@ def what_is_applied(turn: Turn, machine: Machine, entry: UncheckedEntry) -> byte
 
 
 def what_is_answered(machine: Machine, turn: Turn) -> None:
-    """A result is what an entry answers; lists and dicts are for local replies."""
+    """A result is what an entry answers; dicts are for local replies."""
     BatchApplied(1, [Local(b"")])  # type: ignore[list-item]
-    BatchApplied(1, [[b"nested"]])  # type: ignore[list-item]
+    BatchApplied(1, [{b"a": b"map"}])  # type: ignore[list-item]
     Replies(1, [1.5], 10)  # type: ignore[list-item]
     Local({"text": 1})  # type: ignore[dict-item]
-    pack_answer([1])  # type: ignore[arg-type]
+    pack_answer({b"a": 1})  # type: ignore[arg-type]
 
 
 def what_is_noted(turn: Turn, takers: Takers) -> None:

@@ -12,7 +12,8 @@ from dkv.console.info import REDIS_VERSION, info_text
 from dkv.console.inspection import Inspection
 from dkv.console.introspection import ConnectionCommand, Table, command_docs, command_info, config_get, help_lines
 from dkv.console.orders import ORDERS
-from dkv.kv.commands import COMMANDS, READS, interpret, takes, wrong_number_of_arguments
+from dkv.kv.codes import READS
+from dkv.kv.commands import COMMANDS, interpret, takes, wrong_number_of_arguments
 from dkv.records import Entry
 from dkv.replies import OK, Error, Local, Nested, Simple
 from dkv.settings import Limits

@@ -17,7 +17,7 @@ from dkv.config.listen_endpoint import EndpointError, client_string
 from dkv.configurations import ALPHA, Configuration, Configurations
 from dkv.console.member_lags import MemberLags
 from dkv.console.member_view import MemberView
-from dkv.kv.commands import MEMBERS
+from dkv.kv.codes import MEMBERS
 from dkv.kv.membership import ADD, ID_MAX, MOVE, NAME, PROMOTE, REMOVE, changed, is_address
 from dkv.records import Argument, Entry
 from dkv.replies import OK, Error, Local

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from dkv.client_events import Requests
-from dkv.kv.commands import GET
+from dkv.kv.codes import GET
 from dkv.kv.growth import without_growth
 from dkv.records import Entry
 from dkv.replies import Error, Local, Result

@@ -1,22 +1,4 @@
-"""The commands that travel through the log: the words of a client, and the entry that is proposed for them.
-
-====================================== ==========================================================
-entry                                  meaning
-====================================== ==========================================================
-``[PUT, key, value]``                  set
-``[APPEND, key, suffix, bytes_max]``   append, if the value then has at most ``bytes_max`` bytes
-``[DELETE, key, ...]``                 delete; counts those that existed
-``[GET, key]``                         read
-``[IDMP, producer, op, entry]``         a write with a token: executed once, answered alike each time; refused
-                                        if the token was used with another write
-``[IDMP_UNCHECKED, producer, op, ...]`` the same, but answered as the write that used the token: of formats 1 and 2
-``[IDMP_NEW]``                          make a producer; its name
-``[IDMP_REPEAT, producer, op, hash]``   the stored answer to the write with that token and hash; executes nothing
-``[MEMBERS, base, operation, ...]``     change the members (``dkv.kv.membership``); ``OK`` and the slot
-====================================== ==========================================================
-
-The numbers are part of the stored format: an entry of the log keeps its meaning for ever.
-"""
+"""The commands that travel through the log: the words of a client, and the entry that is proposed for them."""
 
 from __future__ import annotations
 
@@ -24,24 +6,28 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from dkv.kv.codes import (
+    APPEND,
+    DELETE,
+    GET,
+    IDMP,
+    IDMP_NEW,
+    IDMP_REPEAT,
+    IDMP_UNCHECKED,
+    MEMBERS,
+    PUT,
+    WRITES,
+)
 from dkv.kv.membership import describe_change
 from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 from dkv.records import Entry, UncheckedEntry
 from dkv.replies import Error
 from dkv.settings import Limits
 
-PUT, APPEND, DELETE, GET, IDMP_UNCHECKED, IDMP_NEW, IDMP, IDMP_REPEAT, MEMBERS = 1, 2, 3, 4, 5, 6, 7, 8, 9
-
 _OP = re.compile(rb"[1-9][0-9]{0,18}")
 
 WORD_BYTES_MAX = 64
 """How many bytes of a refused option are quoted."""
-
-READS = frozenset({GET})
-"""The entries that change nothing."""
-
-WRITES = frozenset({PUT, APPEND, DELETE})
-"""The entries that may have a token."""
 
 NEW_PRODUCER = re.compile(rb"#[1-9][0-9]*\.[0-9]+")
 """The form of a name that IDMP NEW answers: ``#<slot>.<index in slot>``."""

@@ -8,7 +8,7 @@ state of producers is bounded.
 
 from __future__ import annotations
 
-from dkv.kv.commands import APPEND, IDMP, IDMP_REPEAT, PUT
+from dkv.kv.codes import APPEND, IDMP, IDMP_REPEAT, PUT
 from dkv.kv.sessions import check_of
 from dkv.records import Entry
 

@@ -14,7 +14,7 @@ from dkv import noted
 from dkv.actor import Turn
 from dkv.configurations import Configurations, pack_configurations, unpack_configurations
 from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT, WRITES
+from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT, WRITES
 from dkv.kv.membership import changed
 from dkv.kv.sessions import (
     BOUNDS,

@@ -20,6 +20,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
@@ -29,7 +30,7 @@ from typing import Final, assert_never
 from dkv.actor import Turn
 from dkv.keys import TOKEN
 from dkv.records import UncheckedEntry
-from dkv.replies import Error, Result, Simple
+from dkv.replies import ABORTED, OK, Aborted, Error, Result, Simple, Watched
 
 PRODUCER_BYTES_MAX = 256
 OP_MAX = 2**63 - 1
@@ -239,7 +240,10 @@ def _split(stored: bytes) -> tuple[bytes, Result]:
 
 
 def pack_answer(answer: Result) -> bytes:
-    """The stored form of a write's answer: a letter for its kind, then the text or the bytes."""
+    """The stored form of a write's answer: a letter for its kind, then the text or the bytes.
+
+    A list has the stored forms of its items, each behind its length.
+    """
     match answer:
         case None:
             return b"n"
@@ -251,6 +255,13 @@ def pack_answer(answer: Result) -> bytes:
             return b"s" + answer.text.encode()
         case Error():
             return b"e" + answer.text.encode()
+        case Aborted():
+            return b"a"
+        case list():
+            items = [pack_answer(item) for item in answer]
+            return b"l" + b"".join(_LENGTH.pack(len(item)) + item for item in items)
+        case Watched():
+            return pack_answer(OK)  # which clients see; no token goes with a read
         case _:
             assert_never(answer)
 
@@ -269,4 +280,19 @@ def unpack_answer(stored: bytes) -> Result:
             return Simple(content.decode())
         case b"e":
             return Error(content.decode())
+        case b"a":
+            return ABORTED
+        case b"l":
+            return [unpack_answer(item) for item in _items(content)]
     raise ValueError(f"no answer is stored as {kind!r}")
+
+
+def _items(content: bytes) -> Iterator[bytes]:
+    """The stored forms in a stored list; ``ValueError`` if it ends within one."""
+    position = 0
+    while position < len(content):
+        begin = position + _LENGTH.size
+        position = begin + int.from_bytes(content[position:begin], "big")
+        if position > len(content):
+            raise ValueError("a stored list ends within an item")
+        yield content[begin:position]

@@ -18,7 +18,7 @@ from dkv import configurations
 from dkv.ballot import Ballot
 from dkv.configurations import Configuration
 from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
-from dkv.kv.commands import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS, PUT
+from dkv.kv.codes import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS, PUT
 from dkv.kv.sessions import Bounds
 from dkv.records import Batch, UncheckedEntry, Value
 from dkv.replies import OK, Error, Result

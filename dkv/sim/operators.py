@@ -12,7 +12,7 @@ from typing import Any
 
 from dkv import configurations
 from dkv.client_events import Requests
-from dkv.kv.commands import MEMBERS
+from dkv.kv.codes import MEMBERS
 from dkv.records import Entry
 from dkv.sim.aim import Aim
 from dkv.sim.chosen import Chosen

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from dkv.client_events import ClientGone, Replies, Requests
 from dkv.host.calls import PlannedCall
-from dkv.kv.commands import READS
+from dkv.kv.codes import READS
 from dkv.replies import Error, Local, Result
 from dkv.sim.crowd import Crowd
 from dkv.sim.keyring import Keyring

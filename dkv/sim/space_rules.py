@@ -15,7 +15,7 @@ from dkv.actor import ELECTOR, GATEWAY, PROPOSER, Address, Note
 from dkv.ballot import ZERO
 from dkv.client_events import ShortOfSpace
 from dkv.events import DiskMeasured, Leading, TimerFired
-from dkv.kv.commands import IDMP
+from dkv.kv.codes import IDMP
 from dkv.kv.growth import GROWS
 from dkv.messages import DiskSpace, Heartbeat, Submit
 from dkv.paxos import space

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
 
-from dkv.replies import OK, Error, Local, Nested, Raw, Result, Simple
+from dkv.replies import OK, Aborted, Error, Local, Nested, Raw, Result, Simple, Watched
 
 _OK = b"+OK\r\n"
 _NIL = {2: b"$-1\r\n", 3: b"_\r\n"}
+_NIL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
 _LINE_ENDS = str.maketrans("\r\n", "  ")
 
 
@@ -59,9 +59,13 @@ def _add_result(add: Callable[[bytes], None], result: Nested, protocol: int) -> 
             add(b"+%b\r\n" % _line(text))
         case Error(text):
             add(b"-%b\r\n" % _line(text))
+        case Aborted():
+            add(_NIL_ARRAY[protocol])
+        case Watched():
+            add(_OK)
         case Raw(data):
             add(data)
-        case list():
+        case list() | tuple():
             add(b"*%d\r\n" % len(result))
             for item in result:
                 _add_result(add, item, protocol)
@@ -71,7 +75,7 @@ def _add_result(add: Callable[[bytes], None], result: Nested, protocol: int) -> 
                 _add_result(add, key, protocol)
                 _add_result(add, value, protocol)
         case _:
-            assert_never(result)
+            raise AssertionError(f"no reply is a {type(result).__name__}")  # a str, say, which is a Sequence for mypy
 
 
 def _line(text: str) -> bytes:

@@ -11,7 +11,7 @@ from dkv.configurations import first_configurations
 from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import STATE
-from dkv.kv.commands import APPEND, GET
+from dkv.kv.codes import APPEND, GET
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
 from dkv.node.assembly import add_actors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import GET
+from dkv.kv.codes import GET
 from dkv.replies import Error
 from tests.byte_level.members import SETTLE_SECONDS, TIMINGS
 from tests.byte_level.nodes import Cluster, Node

@@ -25,7 +25,7 @@ from dkv.keys import (
     STATE,
     pack_number,
 )
-from dkv.kv.commands import APPEND, IDMP, MEMBERS, PUT
+from dkv.kv.codes import APPEND, IDMP, MEMBERS, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.membership import ADD, NAME
 from dkv.kv.stored import revision_of

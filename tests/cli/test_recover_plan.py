@@ -8,7 +8,7 @@ from dkv.cli.layout import new_config
 from dkv.config.config import render_config
 from dkv.configurations import ALPHA
 from dkv.keys import STATE
-from dkv.kv.commands import MEMBERS
+from dkv.kv.codes import MEMBERS
 from dkv.kv.membership import ADD, NAME, PROMOTE, REMOVE
 from dkv.records import Entry
 from dkv.storage.data_directory import FORMAT_VERSION

@@ -13,7 +13,7 @@ from dkv.console.client_session import TABLE, ClientSession
 from dkv.console.comparison import HeldState
 from dkv.console.inspection import Inspection
 from dkv.identity import Identity
-from dkv.kv.commands import GET, PUT
+from dkv.kv.codes import GET, PUT, READS
 from dkv.replies import OK, Error, Local, Raw, Simple
 from dkv.settings import Limits
 from dkv.wire.inline import split_line
@@ -61,7 +61,7 @@ class SessionTests(SynchronousTestCase):
         """Reads and writes go to the log, and refused ones do not."""
         self.assertEqual(self.session.interpret([b"put", b"k", b"v"]), [PUT, b"k", b"v"])
         self.assertEqual(self.session.interpret([b"GET", b"k"]), [GET, b"k"])
-        self.assertEqual(self.session.reads, {GET})
+        self.assertEqual(self.session.reads, READS)
         self.assertEqual(self.refusal("GET"), "ERR wrong number of arguments for 'get' command")
 
     def test_ping_echo_quit(self) -> None:

@@ -15,7 +15,7 @@ from dkv.console.member_changes import changing
 from dkv.console.member_lags import CLAIM_SECONDS, MemberLags
 from dkv.console.member_view import MemberView
 from dkv.identity import Identity
-from dkv.kv.commands import MEMBERS
+from dkv.kv.codes import MEMBERS
 from dkv.kv.membership import ADD, MOVE, NAME, PROMOTE, REMOVE
 from dkv.replies import OK, Error, Local
 from dkv.settings import CLASSIC, LEADER

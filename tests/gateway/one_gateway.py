@@ -23,7 +23,7 @@ from dkv.configurations import Configurations, first_configurations
 from dkv.events import Flush, PeerUp, TimerFired
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
-from dkv.kv.commands import APPEND, GET, PUT
+from dkv.kv.codes import APPEND, GET, PUT
 from dkv.messages import BarrierRequest, Submit
 from dkv.records import Batch, Entry, UncheckedEntry
 from dkv.replies import Error, Local

@@ -9,7 +9,7 @@ from dkv.gateway import reads
 from dkv.gateway.gathering import LULL_SECONDS
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run
-from dkv.kv.commands import GET
+from dkv.kv.codes import GET
 from dkv.messages import Barrier
 from tests.gateway.one_gateway import IDENTITY, NODE_2, OneGateway, get, requests
 

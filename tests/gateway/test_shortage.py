@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ELECTOR
 from dkv.client_events import ReadResults, ShortOfSpace
 from dkv.gateway.shortage import refusal
-from dkv.kv.commands import DELETE, IDMP, IDMP_NEW, IDMP_REPEAT
+from dkv.kv.codes import DELETE, IDMP, IDMP_NEW, IDMP_REPEAT
 from dkv.kv.machine import NOT_EXECUTED
 from dkv.kv.sessions import check_of
 from dkv.messages import Barrier

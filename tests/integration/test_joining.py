@@ -15,7 +15,8 @@ from tests.integration.processes import HOST, RealCluster, RealNode, Refused, ch
 
 CHANGING = """
 import json
-from dkv.kv.commands import COMMANDS, MEMBERS, Command
+from dkv.kv.codes import MEMBERS
+from dkv.kv.commands import COMMANDS, Command
 
 def packed(item):
     if isinstance(item, list):

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.configurations import first_configurations
 from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, CONFIGURATIONS, DIGEST, RECORD, STATE, pack_number
 from dkv.kv.census import Census, StateDamaged
-from dkv.kv.commands import DELETE, IDMP, MEMBERS, PUT
+from dkv.kv.codes import DELETE, IDMP, MEMBERS, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.membership import NAME, REMOVE
 from dkv.records import Argument, Batch, Entry

@@ -6,21 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import (
-    APPEND,
-    COMMANDS,
-    DELETE,
-    GET,
-    IDMP,
-    IDMP_NEW,
-    IDMP_UNCHECKED,
-    MEMBERS,
-    PUT,
-    describe,
-    interpret,
-    takes,
-    wrong_number_of_arguments,
-)
+from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, MEMBERS, PUT
+from dkv.kv.commands import COMMANDS, describe, interpret, takes, wrong_number_of_arguments
 from dkv.kv.membership import REMOVE
 from dkv.records import UncheckedEntry
 from dkv.replies import Error

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, PUT, describe
+from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, PUT
+from dkv.kv.commands import describe
 from dkv.kv.growth import without_growth
 from dkv.kv.machine import NOT_EXECUTED, UNKNOWN
 from dkv.kv.sessions import MISMATCH

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.configurations import first_configurations
 from dkv.keys import BATCH_MARK
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT
+from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT
 from dkv.kv.machine import UNKNOWN, UNREADABLE, Machine
 from dkv.kv.sessions import MISMATCH
 from dkv.records import Batch
@@ -50,7 +50,7 @@ SMALL = st.integers(1, 3)
 
 
 def is_a_command(entry: Any) -> bool:
-    """Whether the table in ``dkv.kv.commands`` has the entry: what hypothesis calls junk may be a command."""
+    """Whether the table in ``dkv.kv.codes`` has the entry: what hypothesis calls junk may be a command."""
     if type(entry) is not list or not entry or type(entry[0]) is not int:
         return False
     kinds = [type(field) for field in entry[1:]]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import APPEND
+from dkv.kv.codes import APPEND
 from dkv.records import Batch
 from tests.kv.test_machine import ENTRIES, JUNK, SMALL, Node, batch
 

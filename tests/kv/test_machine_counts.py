@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import APPEND, DELETE, GET, IDMP, PUT
+from dkv.kv.codes import APPEND, DELETE, GET, IDMP, PUT
 from tests.kv.test_machine import Node, batch
 
 ROOM = 100

@@ -20,7 +20,7 @@ from dkv.configurations import (
     pack_configurations,
     unpack_configurations,
 )
-from dkv.kv.commands import MEMBERS
+from dkv.kv.codes import MEMBERS
 from dkv.kv.membership import ADD, ID_MAX, INCARNATION_MAX, MOVE, NAME, PROMOTE, REMOVE, changed, describe_change
 from dkv.replies import Error
 

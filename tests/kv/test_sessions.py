@@ -15,13 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.keys import TOKEN
 from dkv.kv import sessions
 from dkv.kv.sessions import BOUNDS, NEW, OLD, OP_MAX, Bounds, Sessions, pack_answer, unpack_answer
-from dkv.replies import OK, Error, Simple
+from dkv.replies import ABORTED, OK, Error, Simple
 from tests.turns import FakeTurn
 
-ANSWERS = st.one_of(
+SINGLE_ANSWERS = st.one_of(
     st.none(), st.integers(), st.binary(max_size=8), st.just(OK), st.builds(Error, st.text(max_size=8)),
-    st.builds(Simple, st.text(max_size=8)),
+    st.builds(Simple, st.text(max_size=8)), st.just(ABORTED),
 )  # fmt: skip
+ANSWERS = st.recursive(SINGLE_ANSWERS, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
 
 
 class Table:
@@ -293,5 +294,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """What no write answers, and what nobody stored, is a bug and not an answer."""
-        self.assertRaises(AssertionError, pack_answer, [1])
+        self.assertRaises(AssertionError, pack_answer, 1.5)
         self.assertRaises(ValueError, unpack_answer, b"x")
+        self.assertRaises(ValueError, unpack_answer, pack_answer([1])[:-1])
+        self.assertRaises(ValueError, unpack_answer, pack_answer([1]) + b"\0")

@@ -16,7 +16,7 @@ from dkv.actor import GATEWAY, Address
 from dkv.client_events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
-from dkv.kv.commands import GET
+from dkv.kv.codes import GET
 from dkv.net.clients import Clients
 from dkv.net.sending import SenderOf, by_write
 from dkv.replies import OK, Local

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client_events import ClientGone
 from dkv.console.client_session import ClientSession
-from dkv.kv.commands import GET, PUT
+from dkv.kv.codes import GET, PUT
 from dkv.net.client_connection import LINGER_SECONDS
 from dkv.net.flow_control import REQUESTS_PER_MESSAGE
 from dkv.replies import OK, Error, Local, Simple

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.configurations import first_configurations
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, pack_number
-from dkv.kv.commands import DELETE, MEMBERS, PUT
+from dkv.kv.codes import DELETE, MEMBERS, PUT
 from dkv.kv.membership import ADD, NAME
 from dkv.node import offline
 from dkv.node.offline import apply_log, members_after

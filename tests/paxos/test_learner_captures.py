@@ -11,7 +11,7 @@ from dkv.configurations import first_configurations
 from dkv.events import AppliedThrough, CaptureMissed, CaptureState, ReportApplied
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, DIGEST, unpack_number
-from dkv.kv.commands import PUT
+from dkv.kv.codes import PUT
 from dkv.kv.machine import Machine
 from dkv.paxos.learner import Learner
 from dkv.records import Batch

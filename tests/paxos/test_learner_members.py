@@ -21,7 +21,7 @@ from dkv.keys import (
     pack_compacted,
     pack_number,
 )
-from dkv.kv.commands import MEMBERS, PUT
+from dkv.kv.codes import MEMBERS, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.membership import ADD, NAME, REMOVE
 from dkv.paxos.learner import TOLD_OF_MEMBERS, Learner

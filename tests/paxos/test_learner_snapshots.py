@@ -21,7 +21,7 @@ from dkv.events import (
 )
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number
-from dkv.kv.commands import APPEND, GET, IDMP, IDMP_NEW, PUT
+from dkv.kv.codes import APPEND, GET, IDMP, IDMP_NEW, PUT
 from dkv.kv.machine import Machine
 from dkv.paxos.learner import Learner
 from dkv.records import NO_DIGEST, Batch, Entry, Value, digest_after

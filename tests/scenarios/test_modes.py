@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import APPEND, GET, PUT
+from dkv.kv.codes import APPEND, GET, PUT
 from dkv.replies import OK, Error
 from dkv.settings import CLASSIC, LEADER
 from tests.memory_cluster import MemoryCluster, Node

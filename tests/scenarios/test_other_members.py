@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.commands import GET, MEMBERS, PUT
+from dkv.kv.codes import GET, MEMBERS, PUT
 from dkv.kv.membership import ADD, NAME, PROMOTE, REMOVE
 from dkv.replies import OK, Error
 from dkv.settings import CLASSIC, LEADER, Limits

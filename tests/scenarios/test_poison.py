@@ -12,7 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import GATEWAY, PROPOSER, Address
-from dkv.kv.commands import APPEND, DELETE, GET, PUT
+from dkv.kv.codes import APPEND, DELETE, GET, PUT
 from dkv.kv.machine import UNKNOWN, UNREADABLE
 from dkv.messages import Submit
 from dkv.records import Batch, Entry

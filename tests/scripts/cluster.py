@@ -17,7 +17,7 @@ from dkv.actor import ELECTOR, PROPOSER, Address
 from dkv.client_events import Requests
 from dkv.events import Campaign
 from dkv.keys import record_key
-from dkv.kv.commands import GET, MEMBERS
+from dkv.kv.codes import GET, MEMBERS
 from dkv.kv.membership import NAME, REMOVE
 from dkv.kv.sessions import BOUNDS
 from dkv.records import pack_record, unpack_record

@@ -25,7 +25,8 @@ from dkv.keys import (
     unpack_compacted,
     unpack_number,
 )
-from dkv.kv.commands import GET, describe
+from dkv.kv.codes import GET
+from dkv.kv.commands import describe
 from dkv.kv.membership import NAME
 from dkv.records import Batch, SlotRecord, UncheckedEntry, Value, unpack_record
 from dkv.replies import Error, Simple

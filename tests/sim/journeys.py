@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from dkv.kv.commands import MEMBERS
+from dkv.kv.codes import MEMBERS
 from dkv.sim.constants import draw_constants
 from dkv.sim.plan import CHANGES
 from dkv.sim.run import Outcome, run

@@ -18,7 +18,7 @@ from dkv.configurations import Configuration
 from dkv.events import PromiseRaised
 from dkv.gateway.gateway import Gateway
 from dkv.keys import APPLIED_THROUGH, DATABASE, STATE, record_key
-from dkv.kv.commands import DELETE
+from dkv.kv.codes import DELETE
 from dkv.kv.machine import Machine
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
 from dkv.net.acquaintances import Acquaintances

@@ -12,7 +12,7 @@ from dkv.gateway.lanes import Lane, Lanes
 from dkv.gateway.runs import Run
 from dkv.keys import BATCH_MARK
 from dkv.kv import sessions
-from dkv.kv.commands import DELETE
+from dkv.kv.codes import DELETE
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import Sessions
 from tests.sim.planted import plant

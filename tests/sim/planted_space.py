@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from dkv.events import DiskMeasured
-from dkv.kv.commands import DELETE
+from dkv.kv.codes import DELETE
 from dkv.kv.growth import GROWS, without_growth
 from dkv.paxos.space import Space
 from dkv.records import Entry, ShortDisk

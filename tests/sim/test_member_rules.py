@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
 from dkv.configurations import Configurations, first_configurations, pack_configurations
-from dkv.kv.commands import MEMBERS, PUT
+from dkv.kv.codes import MEMBERS, PUT
 from dkv.kv.membership import changed
 from dkv.kv.sessions import BOUNDS
 from dkv.records import NOOP, Batch, Entry, Value

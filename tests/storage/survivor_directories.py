@@ -22,7 +22,7 @@ from dkv.keys import (
     pack_number,
     record_key,
 )
-from dkv.kv.commands import APPEND, IDMP, PUT
+from dkv.kv.codes import APPEND, IDMP, PUT
 from dkv.kv.machine import Machine
 from dkv.records import NO_DIGEST, Batch, Entry, SlotRecord, Value, digest_after, pack_record
 from dkv.storage.data_directory import initialise, open_directory

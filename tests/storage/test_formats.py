@@ -50,7 +50,7 @@ from dkv.keys import (
     unpack_ballot,
     unpack_number,
 )
-from dkv.kv.commands import APPEND, GET, PUT
+from dkv.kv.codes import APPEND, GET, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import MISMATCH, NEW, Sessions, check_of
 from dkv.kv.stored import revision_of

@@ -24,7 +24,7 @@ from dkv.keys import (
     pack_number,
     unpack_number,
 )
-from dkv.kv.commands import PUT
+from dkv.kv.codes import PUT
 from dkv.kv.machine import Machine
 from dkv.kv.stored import revision_of
 from dkv.records import Batch

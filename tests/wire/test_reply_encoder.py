@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.replies import OK, Error, Local, Simple
+from dkv.replies import ABORTED, OK, Error, Local, Simple, Watched
 from dkv.wire.reply_encoder import ReplyEncoder
 
 
@@ -32,6 +32,8 @@ class ReplyTests(SynchronousTestCase):
             (b"", b"$0\r\n\r\n"),
             (b"a\r\nb", b"$4\r\na\r\nb\r\n"),
             ([1, [b"x"], None], b"*3\r\n:1\r\n*1\r\n$1\r\nx\r\n$-1\r\n"),
+            ([ABORTED, 1], b"*2\r\n*-1\r\n:1\r\n"),
+            (Watched(7, ((1, 2),)), b"+OK\r\n"),
             ({b"a": 1, b"b": []}, b"*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*0\r\n"),
         ):
             self.assertEqual(self.encoded(result, 2), wire)
@@ -39,6 +41,7 @@ class ReplyTests(SynchronousTestCase):
     def test_resp3(self) -> None:
         """After HELLO 3 nil and maps have types of their own."""
         self.assertEqual(self.encoded(None, 3), b"_\r\n")
+        self.assertEqual(self.encoded(ABORTED, 3), b"_\r\n")
         self.assertEqual(self.encoded({b"a": [None]}, 3), b"%1\r\n$1\r\na\r\n*1\r\n_\r\n")
 
     def test_unknown_type(self) -> None:
