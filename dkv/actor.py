@@ -176,6 +176,13 @@ class Turn(Protocol):
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """This actor's keys, as last written, that begin with ``prefix`` and are not below ``start``, in order."""
 
+    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        """The next ``count`` pairs of the state, as last written, behind key ``after``, whose keys have ``prefix``.
+
+        Fewer come only at the end, and ``after`` may be empty. For every turn, as its cost is that of ``count`` pairs.
+        But erased keys that are on disk still are passed one by one: let ``after`` be behind those that are known.
+        """
+
     def set_timer(self, name: str, seconds: float) -> None:
         """Send this actor ``TimerFired(name)`` after ``seconds``; replaces a timer of the same name."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -125,6 +126,10 @@ class FakeTurn:
         for key in sorted(self.stored):
             if key.startswith(prefix) and key >= start:
                 yield key, self.stored[key]
+
+    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        assert prefix[:1] in APPLIED_KEYS, "pages are of the state"
+        return list(islice(self.scan(prefix, after + b"\0"), count))
 
     def set_timer(self, name: str, seconds: float) -> None:
         self.timers[name] = self.now + seconds

@@ -11,10 +11,12 @@ nothing else, while what comes after is staged beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
+from dkv.host.key_order import KeyOrder, Writes, newest
 from dkv.keys import APPLIED_KEYS
 from dkv.settings import MIB
 from dkv.storage.store import Store
@@ -22,8 +24,6 @@ from dkv.storage.store import Store
 READ_BYTES_MAX = 4 * MIB
 KEY_OVERHEAD_BYTES = 128  # what an entry of a dict costs beside its bytes, roughly
 _ABSENT: Final = object()
-
-Writes = dict[bytes, bytes | None]
 
 
 class Staged:
@@ -90,7 +90,7 @@ class LogLayers:
 
     def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         """As ``Layers.scan``."""
-        return _merged((self._committing, self._pending, self.staged.writes), self._store, prefix, start)
+        return _scan((self.staged.writes, self._pending, self._committing), self._store, prefix, start)
 
     def begin_commit(self, write_back: bool) -> Writes:
         """What the next commit writes: all that is pending, and with ``write_back`` all that is staged."""
@@ -116,6 +116,7 @@ class Closed:
 
     writes: Writes
     size: int
+    order: KeyOrder
     wanted_by: list[str] = field(default_factory=list)
 
 
@@ -129,6 +130,7 @@ class StateLayers:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.staged = Staged()
+        self._order = KeyOrder(self.staged.writes)
         self.closed: Closed | None = None
         """What the next write-back writes, if it was closed for somebody."""
         self.writing: Closed | None = None
@@ -167,8 +169,16 @@ class StateLayers:
 
     def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         """As ``Layers.scan``."""
-        oldest_first = tuple(reversed(self._newest_first))[1:]  # without what was read, which the store has
-        return _merged(oldest_first, self.store, prefix, start)
+        return _scan(self._newest_first[:-1], self.store, prefix, start)  # without what was read: the store has that
+
+    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        """As ``Layers.scan_page``."""
+        start = after + b"\0"
+        orders = [self._order, *(each.order for each in (self.closed, self.writing) if each is not None)]
+        sources: list[Iterable[tuple[bytes, bytes | None]]] = []
+        for order in orders:
+            sources += order.pairs(prefix, start)
+        return list(islice(newest((*sources, self.store.scan(prefix, start))), count))
 
     @property
     def all_written(self) -> bool:
@@ -184,8 +194,7 @@ class StateLayers:
         if self.staged.writes:
             if self.closed is not None:
                 return False
-            size = self.staged.size
-            self.closed = Closed(self.staged.take(), size)
+            self.closed = self._close()
             self._arrange()
         last = self.closed or self.writing
         assert last is not None, "a view of all that is written can be had at once"
@@ -198,9 +207,15 @@ class StateLayers:
         if self.closed is not None:
             self.writing, self.closed = self.closed, None
         elif self.staged.writes:
-            size = self.staged.size
-            self.writing = Closed(self.staged.take(), size)
+            self.writing = self._close()
         self._arrange()
+
+    def _close(self) -> Closed:
+        """Take all that is staged."""
+        size, order = self.staged.size, self._order
+        closed = Closed(self.staged.take(), size, order)
+        self._order = KeyOrder(self.staged.writes)
+        return closed
 
     def end_write_back(self) -> Closed:
         """It is in the store; what it has written."""
@@ -264,6 +279,14 @@ class Layers:
         """
         return (self.state if prefix[:1] in APPLIED_KEYS else self.log).scan(prefix, start)
 
+    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+        """As ``Turn.scan_page``, whatever waits for the disk: it looks through no more than the page and erased keys.
+
+        What was staged since the last page is sorted first.
+        """
+        assert prefix[:1] in APPLIED_KEYS, "pages are of the state"
+        return self.state.scan_page(prefix, after, count)
+
     def begin_commit(self, write_back: bool) -> Writes:
         """What the next commit of the log writes. With ``write_back`` one of the state is to follow it."""
         if write_back:
@@ -275,24 +298,10 @@ class Layers:
         self.state = StateLayers(state)
 
 
-def _merged(layers: tuple[Writes, ...], store: Store, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The newest values in ``layers``, the newest last, and ``store`` behind them."""
-    merged: Writes = {}
-    for layer in layers:
-        merged |= {key: value for key, value in layer.items() if key.startswith(prefix) and key >= start}
-    newest = sorted(merged)
-    position = 0
-    for key, value in store.scan(prefix, start):
-        while position < len(newest) and newest[position] <= key:
-            yield from _pair(newest[position], merged)
-            position += 1
-        if key not in merged:
-            yield key, value
-    for key in newest[position:]:
-        yield from _pair(key, merged)
-
-
-def _pair(key: bytes, merged: Writes) -> Iterator[tuple[bytes, bytes]]:
-    value = merged[key]
-    if value is not None:
-        yield key, value
+def _scan(layers: tuple[Writes, ...], store: Store, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The newest values in ``layers``, the newest of them first, and ``store`` behind them."""
+    written = (
+        sorted((key, value) for key, value in layer.items() if key.startswith(prefix) and key >= start)
+        for layer in layers
+    )
+    return newest((*written, store.scan(prefix, start)))

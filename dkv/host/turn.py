@@ -49,6 +49,7 @@ class HostTurn:
         "persisted",
         "random",
         "scan",
+        "scan_page",
         "stage",
         "states",
         "timers",
@@ -61,6 +62,7 @@ class HostTurn:
         self.note = note
         layers = keeper.layers
         self.load, self.scan, self.stage = layers.load, layers.scan, layers.stage  # bound once: called for every key
+        self.scan_page = layers.scan_page
         self.states = TurnStates(
             keeper.generations,
             layers,

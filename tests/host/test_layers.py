@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.host import layers as layers_module
-from dkv.host.layers import KEY_OVERHEAD_BYTES, Layers, Writes
+from dkv.host.key_order import Writes
+from dkv.host.layers import KEY_OVERHEAD_BYTES, Layers
 from dkv.keys import APPLIED_KEYS
 from dkv.sim.memory import MemoryStore
 
@@ -110,6 +111,34 @@ class LayersTests(SynchronousTestCase):
             for prefix, start in PREFIXES:
                 expected = [(key, model[key]) for key in sorted(model) if key.startswith(prefix) and key >= start]
                 self.assertEqual(list(stores.layers.scan(prefix, start)), expected)
+
+    @given(STEPS, st.sampled_from([b"", b"S", b"Sa", b"Sab", b"Sb", b"Sc"]), st.integers(1, 3), st.integers(1, 4))
+    def test_pages_see_the_newest(self, steps: list[tuple[Any, ...]], after: bytes, count: int, every: int) -> None:
+        """Against a scan of everything: a page that skips a key hides it from SCAN, or keeps it when it has expired.
+
+        Pages are read ``every`` few steps, so that several keys may be new in one of them.
+        """
+        stores = Stores()
+        for number, (name, *arguments) in enumerate(steps):
+            stores.do(name, *arguments)
+            if number % every:
+                continue
+            expected = [pair for pair in stores.layers.scan(b"S") if pair[0] > after]
+            self.assertEqual(stores.layers.scan_page(b"S", after, count), expected[:count])
+            found: list[tuple[bytes, bytes]] = []
+            while page := stores.layers.scan_page(b"S", found[-1][0] if found else after, count):
+                found += page
+            self.assertEqual(found, expected)
+
+    def test_pages_after_a_snapshot(self) -> None:
+        """What was staged for a state that is no longer in force must not be on its pages."""
+        self.layers.stage(b"Sa", b"old")
+        self.layers.scan_page(b"S", b"", 1)
+        other = MemoryStore(auto=True)
+        other.commit({b"Sb": b"received"}, lambda _: None)
+        self.layers.install(other)
+        self.layers.stage(b"Sc", b"new")
+        self.assertEqual(self.layers.scan_page(b"S", b"", 9), [(b"Sb", b"received"), (b"Sc", b"new")])
 
     @given(STEPS)
     def test_nothing_is_forgotten(self, steps: list[tuple[Any, ...]]) -> None:
