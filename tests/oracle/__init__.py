@@ -1,0 +1,1 @@
+"""dkv beside a real server: the same requests to both, and the replies compared byte for byte."""

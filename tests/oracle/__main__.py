@@ -1,0 +1,38 @@
+"""``python -m tests.oracle --seconds 60 --seed 7``: look for differences for longer than the tests do."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from tests.oracle.comparison import Comparison
+from tests.oracle.reference import Reference, installed
+from tests.oracle.search import Search
+
+
+def main() -> int:
+    """Look, and print what was found."""
+    servers = installed()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--server", choices=sorted(servers), default=next(iter(servers), None))
+    options = parser.parse_args()
+    reference = Reference(servers[options.server])
+    try:
+        comparison = Comparison()
+        search = Search(reference, options.seed, comparison)
+        differences = 0
+        until = time.monotonic() + options.seconds
+        while time.monotonic() < until:
+            for found in search.find(1):
+                differences += 1
+                print(f"{found}\n", flush=True)
+        asked = f"{search.sequences} sequences, {search.asked} requests"
+        print(f"{options.server}, seed {options.seed}: {asked}, {differences} differences")
+        return int(differences > 0)
+    finally:
+        reference.stop()
+
+
+raise SystemExit(main())
