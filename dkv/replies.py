@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import final
 
 
@@ -63,8 +64,30 @@ Single = bytes | int | Simple | Error | Aborted | Watched | None
 Result = Single | list["Result"]
 """The result of an entry of the log. Lists are those of commands with many results, and of EXEC."""
 
-Nested = Single | Raw | Sequence["Nested"] | dict[bytes, "Nested"]
-"""The result of a request that needs no log: a result, or lists and dicts of results. Every ``Result`` is one."""
+
+@final
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A text for people: a bulk string in RESP 2, a verbatim string in RESP 3."""
+
+    data: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SetOf:
+    """Things without an order: an array in RESP 2, a set in RESP 3."""
+
+    members: Sequence[Nested]
+
+
+class Replying(Enum):
+    """Whether a client is sent replies, as CLIENT REPLY has it."""
+
+    ON = auto()
+    SKIP = auto()
+    """All but the next."""
+    OFF = auto()
 
 
 @final
@@ -73,8 +96,17 @@ class Local:
     """A reply that needs no log; it keeps its place among the replies of its connection.
 
     ``protocol`` switches the connection to RESP 2 or 3, from this reply on; ``close`` ends the connection after it.
+    ``replying`` says whether those behind it are sent; it is not sent itself unless that is ``ON``.
     """
 
     reply: Nested
     protocol: int = 0
     close: bool = False
+    replying: Replying | None = None
+
+
+Nested = Single | Raw | Verbatim | SetOf | Local | Sequence["Nested"] | dict[bytes, "Nested"]
+"""The result of a request that needs no log: a result, or lists and dicts of results. Every ``Result`` is one.
+
+A ``Local`` is in it where an EXEC had a request that switches the protocol.
+"""

@@ -1,7 +1,8 @@
 """One client's connection: bytes to requests, and replies to bytes.
 
 Requests go to the gateway many in a message, and replies are written many at once. Nothing else is done per operation.
-``FlowControl`` says whether the connection reads on, ``connection_state`` how it comes to its end.
+``FlowControl`` says whether the connection reads on, ``connection_state`` how it comes to its end, ``holding`` when
+nothing more is interpreted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from zope.interface import implementer
 from dkv.client_events import Replies, Requests
 from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, ConnectionState, after
 from dkv.net.flow_control import FlowControl, FlowOwner
+from dkv.net.holding import Hold, LogRequest, Words
 from dkv.net.meter import Meter
 from dkv.net.sending import SenderOf
 from dkv.net.sockets import prepare_socket
@@ -44,8 +46,11 @@ class Interpreter(Protocol):
         """The first fields of entries that only read."""
 
     @property
-    def interpret(self) -> Callable[[list[bytes]], Entry | Local]:
-        """An entry for the log, or the reply to a request that needs none; perhaps another one after each ``Local``."""
+    def interpret(self) -> Callable[[list[bytes]], Entry | Local | LogRequest]:
+        """An entry for the log, or the reply to a request that needs none.
+
+        It may be another function after each answer that is no plain entry.
+        """
 
     def gone(self) -> None:
         """The connection has ended: there will be no more requests."""
@@ -107,6 +112,8 @@ class ClientConnection(TwistedProtocol):
         self._message_bytes_max = min(BYTES_PER_MESSAGE, clients.limits.request_bytes_max)
         self._state = OPEN
         self._reading = True  # what the transport was told last
+        self._hold: Hold | None = None
+        self._behind: list[tuple[Words, int]] = []  # what was parsed behind a hold that is over
         self._is_tcp = False
         self._linger: Any = None  # the call that ends waiting for the client to read its last replies
 
@@ -176,13 +183,16 @@ class ClientConnection(TwistedProtocol):
     def proceed(self) -> None:
         """Pass on requests until there are no more, or until something says stop."""
         parser, flow = self._parser, self.flow
+        if self._behind and flow.is_open and not self._clients.paused:
+            behind, self._behind = self._behind, []
+            self._pass_on(behind)
         while flow.is_open and not self._clients.paused:
             count_max = flow.room()
             requests = parser.take(count_max)
             if requests or parser.error is not None:
                 self._pass_on(requests)
             if len(requests) < count_max:
-                if self._state is ConnectionState.HALF_CLOSED:
+                if self._state is ConnectionState.HALF_CLOSED and self._hold is None:
                     self.finish()  # The client had no more to say.
                 break
         self.balance()
@@ -216,27 +226,39 @@ class ClientConnection(TwistedProtocol):
         self._clients.complaints.warning("client_cut_off", peer=self.peer, unread_bytes=self.unread_bytes)
         self.transport.abortConnection()
 
-    def _pass_on(self, requests: list[tuple[list[bytes], int]]) -> None:
+    def _pass_on(self, requests: list[tuple[Words, int]]) -> None:
         """Interpret requests and send them to the gateway; answer at once what needs no waiting for others."""
         interpret, only_read = self._interpreter.interpret, self._interpreter.reads
         items: list[Entry | Local] = []
         reads = local = size = 0
-        for arguments, wire_bytes in requests:
+        coming = iter(requests)
+        for arguments, wire_bytes in coming:
             if items and size + wire_bytes > self._message_bytes_max:
                 self._deliver(items, reads, local, size)
-                items = []
-                reads = local = size = 0
+                items, reads, local, size = [], 0, 0, 0
             item = interpret(arguments)
-            items.append(item)
-            size += wire_bytes
             if isinstance(item, list):
+                items.append(item)
+                size += wire_bytes
                 reads += item[0] in only_read
-            else:
+                continue
+            if type(item) is Local:
+                items.append(item)
+                size += wire_bytes
                 local += 1
                 if item.close:
                     self._become(ConnectionInput.FINISH)
                     break  # What a client sends behind QUIT is not even looked at.
-                interpret = self._interpreter.interpret
+            else:
+                if items:
+                    self._deliver(items, reads, local, size)
+                    items, reads, local, size = [], 0, 0, 0
+                self._deliver([item.entry], item.entry[0] in only_read, 0, wire_bytes + item.size)
+                if item.settle is not None:
+                    self._hold = Hold(item.settle, self.flow.outstanding, list(coming))
+                    self.flow.hold()
+                    return
+            interpret = self._interpreter.interpret
         if items:
             self._deliver(items, reads, local, size)
         if self._parser.error is not None and self._state in TAKES_IN:
@@ -266,6 +288,8 @@ class ClientConnection(TwistedProtocol):
         """The gateway has answered the oldest requests outstanding: write the replies, and see what may follow."""
         self.quiet_looks = 0
         replies, flow = message.replies, self.flow
+        if self._hold is not None:
+            replies = self._see(self._hold, replies)
         flow.answered(len(replies), message.size, self._reply(replies))
         if self._state is OPEN:
             if not self._reading:  # A connection that is being read has nothing left to pass on.
@@ -274,6 +298,14 @@ class ClientConnection(TwistedProtocol):
             self.proceed()
         elif not flow.outstanding:
             self._close()
+
+    def _see(self, hold: Hold, replies: Sequence[Result | Local]) -> Sequence[Result | Local]:
+        """Replies while the connection is held: it is let go when the session has seen the result that it needs."""
+        replies = hold.see(replies)
+        if hold.is_over:
+            self._hold, self._behind = None, hold.behind
+            self.flow.let_go()
+        return replies
 
     def _reply(self, replies: Sequence[Result | Local]) -> int:
         """Write replies; how many bytes they are."""

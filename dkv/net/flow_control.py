@@ -1,8 +1,9 @@
 """May I read? What one connection holds of its client's requests and replies, and whether it may take in more.
 
-Four things say no:
+Five things say no:
 
 - *choked*: the requests that are not answered yet, and the replies that they may bring, take too much memory;
+- *held*: what the next request means is not known before an earlier one is answered (``holding``);
 - *unread*: the client does not read its replies, so more of them must not be made;
 - *paused*: the node as a whole takes in nothing for now;
 - *large*: the request that is arriving has grown large, and others have to finish theirs first.
@@ -46,6 +47,7 @@ class FlowControl:
     __slots__ = (
         "_choked",
         "_ended",
+        "_held",
         "_inflight_bytes_max",
         "_is_large",
         "_owner",
@@ -74,6 +76,7 @@ class FlowControl:
         self._inflight_bytes_max = inflight_bytes_max
         self._reply_bytes = REPLY_BYTES_AT_FIRST
         self._choked = False
+        self._held = False
         self._is_large = False  # the request that was arriving when may_read was last asked
         self._ended = False
 
@@ -113,7 +116,7 @@ class FlowControl:
             self.is_open = False
         elif self._choked and load <= self._inflight_bytes_max // 2:
             self._choked = False
-            self.is_open = not (self.unread or self._ended)
+            self._reopen()
 
     def wrote(self, count: int, size: int) -> None:
         """``count`` replies of ``size`` bytes were written."""
@@ -131,10 +134,23 @@ class FlowControl:
     def client_has_read(self) -> None:
         """The client has read all replies, or is gone."""
         self.unread = False
-        self.is_open = not (self._choked or self._ended)
+        self._reopen()
         if self.unread_bytes:
             self._owner.unread_replies.add(-self.unread_bytes)
             self.unread_bytes = 0
+
+    def hold(self) -> None:
+        """Pass on nothing more until ``let_go``."""
+        self._held = True
+        self.is_open = False
+
+    def let_go(self) -> None:
+        """What held the connection is answered."""
+        self._held = False
+        self._reopen()
+
+    def _reopen(self) -> None:
+        self.is_open = not (self._choked or self.unread or self._held or self._ended)
 
     def end(self) -> None:
         """Take in nothing more, ever."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
 
@@ -17,6 +18,7 @@ from dkv.client_events import ClientReplies, ClientRequests, Replies, Requests
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
 from dkv.kv.codes import GET
+from dkv.net.client_connection import Interpreter
 from dkv.net.clients import Clients
 from dkv.net.sending import SenderOf, by_write
 from dkv.replies import OK, Local
@@ -74,6 +76,7 @@ class Port:
         connections_max: int = 100,
         idle_seconds_max: float = 0.0,
         sender_of: SenderOf = by_write,
+        new_interpreter: Callable[[int, str], Interpreter] | None = None,
     ) -> None:
         self.clock = Clock()
         self.log = Log()
@@ -85,11 +88,14 @@ class Port:
             connections_max,
             self._take,
             lambda: None,
-            lambda connection, peer: ClientSession(connection, peer, self.limits, Mock(spec=Inspection)),
+            new_interpreter or self._session,
             self.log,
             idle_seconds_max,
             sender_of,
         )
+
+    def _session(self, connection: int, peer: str) -> ClientSession:
+        return ClientSession(connection, peer, self.limits, Mock(spec=Inspection))
 
     def _take(self, message: Any) -> None:
         self._messages.extend(message.requests if isinstance(message, ClientRequests) else [message])

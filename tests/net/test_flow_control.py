@@ -1,4 +1,4 @@
-"""Whether one connection may read, by each of the four reasons why it may not."""
+"""Whether one connection may read, by each of the five reasons why it may not."""
 
 from __future__ import annotations
 
@@ -52,6 +52,23 @@ class FlowControlTests(SynchronousTestCase):
         self.flow.client_has_read()
         self.assertTrue(self.flow.may_read(0))
         self.assertEqual([call.args[0] for call in self.owner.unread_replies.add.mock_calls], [300, 30, -330])
+
+    def test_held(self) -> None:
+        """A held connection stays so whatever else is over meanwhile, and goes on when nothing else says no."""
+        self.flow.hold()
+        self.assertFalse(self.flow.may_read(0))
+        self.flow.client_is_slow()
+        self.flow.client_has_read()
+        self.assertFalse(self.flow.may_read(0))
+        self.flow.passed_on(2, 2 * MIB)
+        self.flow.answered(2, 2 * MIB, 10)
+        self.assertFalse(self.flow.may_read(0))
+        self.flow.let_go()
+        self.assertTrue(self.flow.may_read(0))
+        self.flow.hold()
+        self.flow.client_is_slow()
+        self.flow.let_go()
+        self.assertFalse(self.flow.may_read(0))
 
     def test_paused(self) -> None:
         """While the node takes in nothing, no connection does."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.replies import ABORTED, OK, Error, Local, Simple, Watched
+from dkv.replies import ABORTED, OK, Error, Local, Raw, Replying, SetOf, Simple, Verbatim, Watched
 from dkv.wire.reply_encoder import ReplyEncoder
 
 
@@ -62,6 +62,49 @@ class ReplyTests(SynchronousTestCase):
         wire = encoder.encode([None, Local({}, protocol=3), None, Local(None)])
         self.assertEqual(wire, b"$-1\r\n%0\r\n_\r\n_\r\n")
         self.assertEqual(encoder.encode([None]), b"_\r\n")
+
+    def test_kinds_of_resp_3(self) -> None:
+        """Texts for people and sets are what Redis has them, in both protocols."""
+        for result, second, third in (
+            (Verbatim(b"a text"), b"$6\r\na text\r\n", b"=10\r\ntxt:a text\r\n"),
+            (SetOf([1, b"x"]), b"*2\r\n:1\r\n$1\r\nx\r\n", b"~2\r\n:1\r\n$1\r\nx\r\n"),
+            (ABORTED, b"*-1\r\n", b"_\r\n"),
+        ):
+            self.assertEqual(self.encoded(result, 2), second)
+            self.assertEqual(self.encoded(result, 3), third)
+
+    def test_protocol_switches_within_a_transaction(self) -> None:
+        """HELLO 3 between MULTI and EXEC: the replies of EXEC are in RESP 3 from its own on, as in Redis."""
+        encoder = ReplyEncoder()
+        wire = encoder.encode([Local([None, Local({}, protocol=3), None]), None])
+        self.assertEqual(wire, b"*3\r\n$-1\r\n%0\r\n_\r\n_\r\n")
+
+    def silent(self, *replies: Any) -> bytes:
+        """What is sent of ``replies``, however they come in parts."""
+        whole = ReplyEncoder().encode(replies)
+        for place in range(len(replies) + 1):
+            encoder = ReplyEncoder()
+            self.assertEqual(encoder.encode(replies[:place]) + encoder.encode(replies[place:]), whole)
+        return whole
+
+    def test_client_reply(self) -> None:
+        """A client that wants no replies gets none, of neither kind, until it says ON; SKIP is for one."""
+        none = Raw(b"")
+        off, skip = Local(none, replying=Replying.OFF), Local(none, replying=Replying.SKIP)
+        on = Local(OK, replying=Replying.ON)
+        self.assertEqual(self.silent(1, off, OK, b"x", Local(2), on, 3), b":1\r\n+OK\r\n:3\r\n")
+        self.assertEqual(self.silent(1, skip, b"x", 3, OK), b":1\r\n:3\r\n+OK\r\n")
+        self.assertEqual(self.silent(skip, skip, OK, 3), b":3\r\n")
+        self.assertEqual(self.silent(skip, on, 3), b"+OK\r\n:3\r\n")
+        self.assertEqual(self.silent(off, skip, 1, 2, on), b"+OK\r\n")
+        self.assertEqual(self.silent(off, Local({}, protocol=3), on, None), b"+OK\r\n_\r\n")
+
+    def test_quit_without_replies(self) -> None:
+        """The connection of a client that wants no replies is closed all the same."""
+        encoder = ReplyEncoder()
+        off = Local(Raw(b""), replying=Replying.OFF)
+        self.assertEqual(encoder.encode([off, Local(OK, close=True), 2]), b"")
+        self.assertTrue(encoder.closed)
 
     def test_nothing_after_the_last(self) -> None:
         """QUIT is answered, and nothing behind it."""
