@@ -20,8 +20,8 @@ from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE, TAKEN, Unreachable
 from dkv.client.producer import Token, next_token
 from dkv.client.silence import Silence
 from dkv.client.state import state_path
-from dkv.kv.commands import NEW_PRODUCER
 from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
+from dkv.kv.words.idempotence import NEW_PRODUCER
 
 ENDPOINTS = "127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003"
 ANSWER_SECONDS = 10.0

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from dkv.console.info import REDIS_VERSION, info_text
 from dkv.console.inspection import Inspection
-from dkv.console.introspection import ConnectionCommand, Table, command_docs, command_info, config_get, help_lines
+from dkv.console.introspection import Table, command_docs, command_info, config_get, help_lines
 from dkv.console.orders import ORDERS
 from dkv.kv.codes import READS
-from dkv.kv.commands import COMMANDS, interpret, takes, wrong_number_of_arguments
+from dkv.kv.commands import COMMANDS, interpret
+from dkv.kv.registry import NO_KEYS, ConnectionCommand, Context, table, wrong_number_of_arguments
 from dkv.records import Entry
 from dkv.replies import OK, Error, Local, Nested, Simple
 from dkv.settings import Limits
@@ -35,6 +36,7 @@ class ClientSession:
         self.peer = peer
         self.limits = limits
         self.node = node
+        self._context = Context(limits)
         self._protocol = 2
         self._name: bytes | None = None
         self.interpret: Callable[[list[bytes]], Entry | Local] = self._interpret
@@ -48,7 +50,7 @@ class ClientSession:
         self.node.backups.end(self)
 
     def _interpret(self, arguments: list[bytes]) -> Entry | Local:
-        entry = interpret(arguments, self.limits)
+        entry = interpret(arguments, self._context)
         if isinstance(entry, list):
             return entry
         return self._answer(arguments) if entry is None else Local(entry)
@@ -75,7 +77,7 @@ class ClientSession:
             if name == b"multi":
                 self.interpret = self._interpret_nothing
             return Local(_unknown(words))
-        if not takes(command.words, len(words)):
+        if not command.takes(len(words)):
             return Local(wrong_number_of_arguments(command.name))
         bytes_max = self.limits.value_bytes_max
         for word in words:
@@ -211,27 +213,130 @@ def _refused_subcommand(name: str, word: bytes, known: tuple[str, ...]) -> Local
     return Local(Error(f"ERR unknown subcommand '{subcommand}'. {name.upper()} knows {', '.join(known).upper()}."))
 
 
-CONNECTION_COMMANDS = {
-    command.name.encode(): command
-    for command in (
-        ConnectionCommand("ping", -1, "[message]", "PONG, or the message.", ClientSession._ping),
-        ConnectionCommand("echo", 2, "message", "The message.", ClientSession._echo),
-        ConnectionCommand("help", -1, "", "These lines.", ClientSession._help),
-        ConnectionCommand("info", -1, "[section ...]", "The state of this node.", ClientSession._info),
-        ConnectionCommand("quit", -1, "", "Close the connection.", ClientSession._quit),
-        ConnectionCommand("reset", 1, "", "Begin again, as a new connection would.", ClientSession._reset),
-        ConnectionCommand("select", 2, "0", "Nothing: there is one database.", ClientSession._select),
+CONNECTION_COMMANDS: dict[bytes, ConnectionCommand[ClientSession]] = table(
+    (
         ConnectionCommand(
-            "hello", -1, "[2|3 [SETNAME name]]", "Choose RESP 2 or 3; about this server.", ClientSession._hello
+            name="ping",
+            arity=-1,
+            keys=NO_KEYS,
+            flags=("fast",),
+            group="connection",
+            since="1.0.0",
+            arguments="[message]",
+            summary="PONG, or the message.",
+            answer=ClientSession._ping,
         ),
         ConnectionCommand(
-            "client", -2, "GETNAME|ID|SETINFO|SETNAME ...", "About this connection.", ClientSession._client
+            name="echo",
+            arity=2,
+            keys=NO_KEYS,
+            flags=("loading", "stale", "fast"),
+            group="connection",
+            since="1.0.0",
+            arguments="message",
+            summary="The message.",
+            answer=ClientSession._echo,
         ),
-        ConnectionCommand("command", -1, "[COUNT|DOCS|INFO [name ...]]", "About the commands.", ClientSession._command),
         ConnectionCommand(
-            "config", -2, "GET pattern [pattern ...]", "Settings, by Redis's names.", ClientSession._config
+            name="help",
+            arity=-1,
+            keys=NO_KEYS,
+            flags=("loading", "stale"),
+            group="dkv",
+            since="0.1.0",
+            arguments="",
+            summary="These lines.",
+            answer=ClientSession._help,
+        ),
+        ConnectionCommand(
+            name="info",
+            arity=-1,
+            keys=NO_KEYS,
+            flags=("loading", "stale"),
+            group="server",
+            since="1.0.0",
+            arguments="[section ...]",
+            summary="The state of this node.",
+            answer=ClientSession._info,
+        ),
+        ConnectionCommand(
+            name="quit",
+            arity=-1,
+            keys=NO_KEYS,
+            flags=("noscript", "loading", "stale", "fast"),
+            group="connection",
+            since="1.0.0",
+            arguments="",
+            summary="Close the connection.",
+            answer=ClientSession._quit,
+        ),
+        ConnectionCommand(
+            name="reset",
+            arity=1,
+            keys=NO_KEYS,
+            flags=("noscript", "loading", "stale", "fast"),
+            group="connection",
+            since="6.2.0",
+            arguments="",
+            summary="Begin again, as a new connection would.",
+            answer=ClientSession._reset,
+        ),
+        ConnectionCommand(
+            name="select",
+            arity=2,
+            keys=NO_KEYS,
+            flags=("loading", "stale", "fast"),
+            group="connection",
+            since="1.0.0",
+            arguments="0",
+            summary="Nothing: there is one database.",
+            answer=ClientSession._select,
+        ),
+        ConnectionCommand(
+            name="hello",
+            arity=-1,
+            keys=NO_KEYS,
+            flags=("noscript", "loading", "stale", "fast"),
+            group="connection",
+            since="6.0.0",
+            arguments="[2|3 [SETNAME name]]",
+            summary="Choose RESP 2 or 3; about this server.",
+            answer=ClientSession._hello,
+        ),
+        ConnectionCommand(
+            name="client",
+            arity=-2,
+            keys=NO_KEYS,
+            flags=("noscript", "loading", "stale"),
+            group="connection",
+            since="2.4.0",
+            arguments="GETNAME|ID|SETINFO|SETNAME ...",
+            summary="About this connection.",
+            answer=ClientSession._client,
+        ),
+        ConnectionCommand(
+            name="command",
+            arity=-1,
+            keys=NO_KEYS,
+            flags=("loading", "stale"),
+            group="server",
+            since="2.8.13",
+            arguments="[COUNT|DOCS|INFO [name ...]]",
+            summary="About the commands.",
+            answer=ClientSession._command,
+        ),
+        ConnectionCommand(
+            name="config",
+            arity=-2,
+            keys=NO_KEYS,
+            flags=("admin", "noscript", "loading", "stale"),
+            group="server",
+            since="2.0.0",
+            arguments="GET pattern [pattern ...]",
+            summary="Settings, by Redis's names.",
+            answer=ClientSession._config,
         ),
     )
-}
+)
 
-TABLE: Table = {**COMMANDS, **CONNECTION_COMMANDS, **ORDERS}
+TABLE: Table = table(COMMANDS.values(), CONNECTION_COMMANDS.values(), ORDERS.values())

@@ -21,7 +21,7 @@ from dkv.console.surroundings import Backups, Surroundings
 from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import RECORD, record_key, slot_of
-from dkv.kv.commands import describe
+from dkv.kv.description import describe
 from dkv.net.clients import Clients
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.mesh import Mesh

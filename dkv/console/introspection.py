@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Generic, TypeVar
 
-from dkv.kv import commands
-from dkv.records import Entry
-from dkv.replies import Local, Nested, Simple
+from dkv.kv.registry import NO_KEYS, Command, KeySpec
+from dkv.replies import Nested, Simple
 from dkv.settings import Limits
 
 PATTERN_BYTES_MAX = 64
 """No setting has a longer name, so a longer pattern finds nothing."""
 
 
-Session = TypeVar("Session")
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionCommand(Generic[Session]):
-    """A command that is answered by the connection, without the log; ``words`` as in ``kv.commands.Command``.
-
-    ``answer`` is given the session that the command came in. It may find out that this is a matter for the log after
-    all, as a change of members is: then it is the entry.
-    """
-
-    name: str
-    words: int
-    arguments: str
-    summary: str
-    answer: Callable[[Session, list[bytes]], Entry | Local]
-    last_key: int = 0
-    writes: bool = False
-
-
-Described = commands.Command | ConnectionCommand[Any]
-Table = Mapping[bytes, Described]
+Table = Mapping[bytes, Command]
+"""The commands by name, in lower case."""
 
 
 def help_lines(table: Table) -> list[Simple]:
@@ -80,20 +57,25 @@ def config_get(limits: Limits, connections_max: int, patterns: Iterable[bytes]) 
     }
 
 
-def _details(described: Described) -> list[Nested]:
+def _details(command: Command) -> list[Nested]:
     """Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands."""
-    flags: list[Nested] = [Simple("write" if described.writes else "readonly" if described.last_key else "fast")]
-    first, step = (1, 1) if described.last_key else (0, 0)
-    return [described.name.encode(), described.words, flags, first, described.last_key, step, [], [], [], []]
+    flags: list[Nested] = [Simple(flag) for flag in command.flags if flag != "no_multi"]
+    first = last = step = 0
+    if not isinstance(command.keys, KeySpec):
+        flags.append(Simple("movablekeys"))
+    elif command.keys != NO_KEYS:
+        first, last, step = command.keys.first, command.keys.last, command.keys.step
+    return [command.name.encode(), command.arity, flags, first, last, step, [], [], [], []]
 
 
-def _docs(described: Described) -> dict[bytes, Nested]:
+def _docs(command: Command) -> dict[bytes, Nested]:
     docs: dict[bytes, Nested] = {
-        b"summary": described.summary.encode(),
-        b"since": b"1.0.0",
-        b"group": b"string" if described.writes or described.last_key else b"connection",
+        b"summary": command.summary.encode(),
+        b"since": command.since.encode(),
+        b"group": command.group.encode(),
+        b"complexity": command.complexity.encode(),
     }
-    if described.arguments:
-        text = described.arguments.encode()
+    if command.arguments:
+        text = command.arguments.encode()
         docs[b"arguments"] = [{b"name": text, b"type": b"string", b"display_text": text}]
     return docs

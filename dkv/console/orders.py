@@ -9,10 +9,10 @@ from typing import Protocol
 
 from dkv.console.comparison import NotHeld
 from dkv.console.inspection import Busy, Inspection
-from dkv.console.introspection import ConnectionCommand
 from dkv.console.member_changes import changing
 from dkv.console.member_orders import answer_member_order
 from dkv.console.surroundings import BackupRefused
+from dkv.kv.registry import NO_KEYS, ConnectionCommand, table
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
 from dkv.records import Entry
 from dkv.replies import OK, Error, Local, Nested
@@ -195,31 +195,38 @@ def _shown(word: bytes) -> str:
     return word[:40].decode("utf-8", "backslashreplace")
 
 
-ORDERS = {
-    command.name.encode(): command
-    for command in (
-        ConnectionCommand("dkv.status", 1, "", "The state of this node, as JSON.", _answered(_status)),
-        ConnectionCommand(
-            "dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)
-        ),
-        ConnectionCommand("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log)),
-        ConnectionCommand("dkv.backup", -2, "BEGIN slot|NEXT|END", "The state of this node, in pieces.", _backup),
-        ConnectionCommand(
+def _order(
+    name: str, arity: int, arguments: str, summary: str, answer: Callable[[HasNode, list[bytes]], Entry | Local]
+) -> ConnectionCommand[HasNode]:
+    return ConnectionCommand(
+        name=name,
+        arity=arity,
+        keys=NO_KEYS,
+        flags=("admin", "noscript", "loading", "stale", "no_multi"),
+        group="dkv",
+        since="0.1.0",
+        arguments=arguments,
+        summary=summary,
+        answer=answer,
+    )
+
+
+ORDERS: dict[bytes, ConnectionCommand[HasNode]] = table(
+    (
+        _order("dkv.status", 1, "", "The state of this node, as JSON.", _answered(_status)),
+        _order("dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)),
+        _order("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log)),
+        _order("dkv.backup", -2, "BEGIN slot|NEXT|END", "The state of this node, in pieces.", _backup),
+        _order(
             "dkv.compare",
             -2,
             "STATE|HOLD|PAGE|PAIRS|END ...",
             "The state of this node after one slot, for dkv compare.",
             _answered(_compare),
         ),
-        ConnectionCommand("dkv.leader", -2, "TRANSFER node", "Let another node lead.", _answered(_leader)),
-        ConnectionCommand(
-            "dkv.member",
-            -2,
-            "LIST|JOIN|CHANGE|CHECK",
-            "The members, and changes of them.",
-            _member,
-        ),
-        ConnectionCommand(
+        _order("dkv.leader", -2, "TRANSFER node", "Let another node lead.", _answered(_leader)),
+        _order("dkv.member", -2, "LIST|JOIN|CHANGE|CHECK", "The members, and changes of them.", _member),
+        _order(
             "dkv.fault",
             -2,
             "DROP|DELAY|HANG|CLEAR ...",
@@ -227,4 +234,4 @@ ORDERS = {
             _answered(_fault),
         ),
     )
-}
+)

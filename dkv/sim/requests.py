@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dkv.kv.commands import describe, interpret
+from dkv.kv.commands import interpret
+from dkv.kv.description import describe
+from dkv.kv.registry import Context
 from dkv.records import Entry, UncheckedEntry
 from dkv.replies import OK, Error, Local, Nested
 from dkv.settings import Limits
@@ -118,7 +120,7 @@ class Request:
         """An entry, or a reply that needs none, as ``dkv.console.client_session`` makes it of such a request."""
         if self.words[0] == b"echo":
             return Local(self.words[1])
-        entry = interpret(self.on_the_wire(), limits)
+        entry = interpret(self.on_the_wire(), Context(limits))
         assert entry is not None, f"{self.words[0]!r} is no command of the log"
         return Local(entry) if isinstance(entry, Error) else entry
 

@@ -15,8 +15,9 @@ class IntrospectionTests(SynchronousTestCase):
 
     def test_command_info(self) -> None:
         """Cluster-aware libraries find the keys of a command by it."""
-        put, delete, ping = command_info(TABLE, [b"PUT", b"del", b"ping"])
-        self.assertEqual(put, [b"put", -3, [Simple("write")], 1, 1, 1, [], [], [], []])
+        put, delete, idmp, ping = command_info(TABLE, [b"PUT", b"del", b"idmp", b"ping"])
+        self.assertEqual(put, [b"put", -3, [Simple("write"), Simple("denyoom")], 1, 1, 1, [], [], [], []])
+        self.assertEqual(idmp, [b"idmp", -2, [Simple("write"), Simple("movablekeys")], 0, 0, 0, [], [], [], []])
         self.assertEqual(delete, [b"del", -2, [Simple("write")], 1, -1, 1, [], [], [], []])
         self.assertEqual(ping, [b"ping", -1, [Simple("fast")], 0, 0, 0, [], [], [], []])
 

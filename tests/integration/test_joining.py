@@ -16,17 +16,28 @@ from tests.integration.processes import HOST, RealCluster, RealNode, Refused, ch
 CHANGING = """
 import json
 from dkv.kv.codes import MEMBERS
-from dkv.kv.commands import COMMANDS, Command
+from dkv.kv.commands import COMMANDS
+from dkv.kv.registry import NO_KEYS, LogCommand
 
 def packed(item):
     if isinstance(item, list):
         return [packed(each) for each in item]
     return item.encode() if isinstance(item, str) else item
 
-def entry(words, limits):
+def entry(words, context):
     return [MEMBERS, *packed(json.loads(words[1]))]
 
-COMMANDS[b"test.members"] = Command("test.members", 2, 0, "json", "Change the members.", entry)
+COMMANDS[b"test.members"] = LogCommand(
+    name="test.members",
+    arity=2,
+    keys=NO_KEYS,
+    flags=("write",),
+    group="dkv",
+    since="0.1.0",
+    arguments="json",
+    summary="Change the members.",
+    build=entry,
+)
 from twisted.scripts.twistd import run
 run()
 """

@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, MEMBERS, PUT
-from dkv.kv.commands import COMMANDS, describe, interpret, takes, wrong_number_of_arguments
-from dkv.kv.membership import REMOVE
-from dkv.records import UncheckedEntry
+from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, READS, WRITES
+from dkv.kv.commands import COMMANDS, interpret
+from dkv.kv.registry import Context, wrong_number_of_arguments
 from dkv.replies import Error
 from dkv.settings import Limits
 
@@ -18,7 +17,7 @@ LIMITS = Limits(key_bytes_max=10, value_bytes_max=20)
 
 def meant(*words: bytes) -> object:
     """What ``words`` ask for."""
-    return interpret(list(words), LIMITS)
+    return interpret(list(words), Context(LIMITS))
 
 
 class InterpretTests(SynchronousTestCase):
@@ -33,17 +32,12 @@ class InterpretTests(SynchronousTestCase):
         self.assertEqual(meant(b"DEL", b"k"), [DELETE, b"k"])
         self.assertEqual(meant(b"delete", b"k", b"l", b"k"), [DELETE, b"k", b"l", b"k"])
 
-    def test_what_an_arity_says(self) -> None:
-        """COMMAND INFO tells client libraries these numbers, which they check by the rule of Redis."""
-        self.assertEqual([takes(3, words) for words in (1, 2, 3, 4)], [False, False, True, False])
-        self.assertEqual([takes(-3, words) for words in (1, 2, 3, 4)], [False, False, True, True])
-
     @given(st.sampled_from(sorted(COMMANDS)), st.lists(st.binary(max_size=3), max_size=6))
     def test_arity_of_each_command(self, name: bytes, arguments: list[bytes]) -> None:
         """``interpret`` has the rule written out, for speed: it refuses what ``takes`` does, and never lets it by."""
         command = COMMANDS[name]
         refused = meant(name, *arguments) == wrong_number_of_arguments(command.name)
-        if not takes(command.words, 1 + len(arguments)):
+        if not command.takes(1 + len(arguments)):
             self.assertTrue(refused)
         elif command.name != "idmp":  # which takes two words, or four and more
             self.assertFalse(refused)
@@ -52,26 +46,6 @@ class InterpretTests(SynchronousTestCase):
         """A log written by an older version keeps its meaning."""
         self.assertEqual((PUT, APPEND, DELETE, GET), (1, 2, 3, 4))
         self.assertEqual((IDMP_UNCHECKED, IDMP_NEW, IDMP), (5, 6, 7))
-
-    def test_tokens_of_both_kinds_are_shown_alike(self) -> None:
-        """The log of an older version shows what its clients typed."""
-        for kind in (IDMP, IDMP_UNCHECKED):
-            self.assertEqual(describe([kind, b"p", 1, [PUT, b"k", b"v"]]), [b"IDMP", b"p", b"1", b"PUT", b"k", b"v"])
-
-    def test_entries_in_words(self) -> None:
-        """The log shows an entry as a client would type it; whatever else a blob holds is shown, and fails nobody."""
-        shown: list[tuple[UncheckedEntry, list[bytes]]] = [
-            ([PUT, b"k", b"v"], [b"PUT", b"k", b"v"]),
-            ([APPEND, b"k", b"v", 100], [b"APPEND", b"k", b"v"]),
-            ([DELETE, b"a", b"b"], [b"DELETE", b"a", b"b"]),
-            ([GET, b"k"], [b"GET", b"k"]),
-            ([IDMP_NEW], [b"IDMP", b"NEW"]),
-            ([IDMP, b"p", 7, [DELETE, b"a"]], [b"IDMP", b"p", b"7", b"DELETE", b"a"]),
-            ([MEMBERS, 0, [REMOVE, 3]], [b"MEMBERS", b"0", b"REMOVE", b"3"]),
-        ]
-        no_entries: list[UncheckedEntry] = [[], [99], [True, b"k"], ["GET", b"k"], [GET], [GET, 1], [APPEND, b"k"]]
-        for entry, words in shown + [(each, [b"?"]) for each in no_entries]:
-            self.assertEqual(describe(entry), words, entry)
 
     def test_tokens(self) -> None:
         """A token goes in front of any write, in either case."""
@@ -148,6 +122,34 @@ class InterpretTests(SynchronousTestCase):
             self.assertIsInstance(meant(name, b"k" * 10, b"v" * 20), list)
 
     def test_table(self) -> None:
-        """COMMAND tells the truth about which commands write."""
-        self.assertEqual({name for name, command in COMMANDS.items() if not command.writes}, {b"get"})
-        self.assertEqual({command.name.encode() for command in COMMANDS.values()}, set(COMMANDS))
+        """COMMAND tells the truth about which commands write: by the entries that they make."""
+        for words in SAMPLES:
+            command = COMMANDS[words[0]]
+            entry = meant(*words)
+            assert isinstance(entry, list) and type(entry[0]) is int
+            self.assertEqual("write" in command.flags, entry[0] in WRITES | {IDMP, IDMP_NEW}, words)
+            self.assertEqual("readonly" in command.flags, entry[0] in READS, words)
+        self.assertEqual({words[0] for words in SAMPLES}, set(COMMANDS), "each command has a sample")
+
+    def test_keys(self) -> None:
+        """A client library that spreads keys over servers, or a rule about keys, finds all of them in every request."""
+        for words in SAMPLES:
+            entry = meant(*words)
+            assert isinstance(entry, list)
+            keys = [words[position] for position in COMMANDS[words[0]].key_positions(list(words))]
+            self.assertEqual(keys, [word for word in words[1:] if word.startswith(b"k:")], words)
+            for key in keys:
+                self.assertIn(repr(key), repr(entry), words)
+
+
+SAMPLES = (
+    (b"put", b"k:1", b"v"),
+    (b"set", b"k:1", b"v"),
+    (b"get", b"k:1"),
+    (b"append", b"k:1", b"v"),
+    (b"delete", b"k:1", b"k:2"),
+    (b"del", b"k:1"),
+    (b"idmp", b"new"),
+    (b"idmp", b"p", b"1", b"del", b"k:1", b"k:2"),
+)
+"""A request of each command, in which the keys, and nothing else, begin with ``k:``."""

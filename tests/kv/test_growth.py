@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, PUT
-from dkv.kv.commands import describe
+from dkv.kv.description import describe
 from dkv.kv.growth import without_growth
 from dkv.kv.machine import NOT_EXECUTED, UNKNOWN
 from dkv.kv.sessions import MISMATCH

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from dkv.kv.commands import COMMANDS, interpret
+from dkv.kv.registry import Context
 from dkv.routes import ROUTES
 from dkv.settings import LEADER, MODES, Limits, Timings
 from dkv.sim.constants import constants
@@ -230,7 +231,7 @@ class Commands:
         self._cluster.request(self._up([number]), self._entry([name, *arguments]))
 
     def _entry(self, words: list[str]) -> list[Any]:
-        entry = interpret([word.encode() for word in words], self._cluster.limits) if words else None
+        entry = interpret([word.encode() for word in words], Context(self._cluster.limits)) if words else None
         if not isinstance(entry, list):
             raise WrongCommand(f"{' '.join(words)!r} is no command of a client" + (f": {entry.text}" if entry else ""))
         return entry

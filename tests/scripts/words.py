@@ -26,7 +26,7 @@ from dkv.keys import (
     unpack_number,
 )
 from dkv.kv.codes import GET
-from dkv.kv.commands import describe
+from dkv.kv.description import describe
 from dkv.kv.membership import NAME
 from dkv.records import Batch, SlotRecord, UncheckedEntry, Value, unpack_record
 from dkv.replies import Error, Simple

@@ -14,7 +14,7 @@ from dkv.sim.constants import COPIES, SMALL, constants, draw_constants
 from dkv.sim.run import run
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("paxos", "paxos/classic", "kv", "gateway", "host")
+ROOMS = ("paxos", "paxos/classic", "kv", "kv/words", "gateway", "host")
 """Rooms whose code a simulated node runs."""
 
 CODES = "dkv.kv.codes"
@@ -25,7 +25,7 @@ OPERATIONS = {f"dkv.kv.membership.{name}" for name in ("ADD", "PROMOTE", "REMOVE
 
 FIXED = {
     "dkv.host.layers.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
-    "dkv.kv.commands.WORD_BYTES_MAX": "how long a quoted word of an error is",
+    "dkv.kv.registry.WORD_BYTES_MAX": "how long a quoted word of an error is",
     "dkv.kv.membership.ID_MAX": "of the stored format",
     "dkv.kv.membership.INCARNATION_MAX": "of the stored format",
     "dkv.kv.sessions.CHECK_BYTES": "of the stored format",

@@ -11,6 +11,7 @@ from unittest.mock import Mock, patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.kv.commands import interpret
+from dkv.kv.registry import Context
 from dkv.kv.sessions import MISMATCH, OLD
 from dkv.replies import OK, Error
 from dkv.settings import Limits
@@ -43,7 +44,7 @@ def asked(text: str, reply: Any = None, at: int = 1, ring: Keyring = RING, **fie
 
 def executions(requests: Sequence[Request], done: Sequence[tuple[Any, float]]) -> Executions:
     """The executions of the first request's token, from the log."""
-    write = interpret(requests[0].words, LIMITS)
+    write = interpret(requests[0].words, Context(LIMITS))
     assert isinstance(write, list) or not done
     return {TOKEN: [Done(write, answer, 1.0, by) for answer, by in done if isinstance(write, list)]}
 
@@ -126,7 +127,7 @@ class HistoryTests(SynchronousTestCase):
         writes = [asked("put k a", ring=OWN, token=TOKEN), asked("delete k", at=2, ring=OWN, token=(b"p", 2))]
         done: dict[tuple[bytes, int], list[Done]] = {}
         for number, answer in ((0, OK), (1, 1)):
-            write = interpret(writes[number].words, LIMITS)
+            write = interpret(writes[number].words, Context(LIMITS))
             assert isinstance(write, list)
             done[b"p", number + 1] = [Done(write, answer, at, at + 0.1) for at in (5.0, 6.0)]
         self.assertIsNone(judge(writes, done))

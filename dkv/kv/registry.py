@@ -1,0 +1,156 @@
+"""What a command is: its name, its arity, how to find its keys, what it does, and how its words become an entry.
+
+Each command is declared once. Those that travel through the log stand in ``dkv.kv.words``, beside the functions that
+build their entries; those that a connection or its node answers stand in ``dkv.console``. Parsing, ``COMMAND``, HELP,
+the pages and the tests read these declarations, so no command can be known in one place and unknown in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from dkv.records import Entry
+from dkv.replies import Error, Local
+from dkv.settings import Limits
+
+Flag = Literal["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_multi"]
+"""``write`` and ``readonly`` say what a command does to keys, ``admin`` that it is for operators.
+
+``denyoom``: it may grow the data, so it is refused while disks are short of space (``dkv.kv.growth``). ``noscript``:
+for no script. ``loading`` and ``stale``: it is answered by a node that is not ready, too. ``fast``: its cost does not
+grow with the data. ``no_multi``: it is refused between MULTI and EXEC. All but the last are told to clients
+(``COMMAND INFO``) under these names, which are those of Redis.
+"""
+
+Group = Literal["string", "generic", "connection", "server", "transactions", "dkv"]
+"""The heading that a command stands under in the documentation, as on Redis's pages; ``dkv``: Redis has none such."""
+
+WORD_BYTES_MAX = 64
+"""How many bytes of a refused option are quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """Where the keys are: each ``step``-th word from word ``first`` to word ``last``. The name is word 0.
+
+    A negative ``last`` counts from the end: -1 is the last word.
+    """
+
+    first: int
+    last: int
+    step: int = 1
+
+    def positions(self, words: list[bytes]) -> Iterable[int]:
+        """The places of the keys among the words of a request."""
+        last = self.last if self.last >= 0 else len(words) + self.last
+        return range(self.first, last + 1, self.step)
+
+
+NO_KEYS = KeySpec(0, -1_000_000_000)
+"""The command has no keys."""
+
+Keys = KeySpec | Callable[[list[bytes]], Iterable[int]]
+"""Where a command has its keys; a function finds the places of those that have no fixed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the words of a request are read with: the connection's database, and the limits of its node."""
+
+    limits: Limits
+    db: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """The facts about a command. A ``name`` is in lower case, and that of a subcommand is ``container|name``.
+
+    ``arity`` is the number of words, the name included: n means n words, -n means n or more. ``arguments`` shows them
+    as on Redis's pages, ``since`` is the version of Redis that had the command first, or of dkv, if Redis has none
+    such. ``TypeError`` if the keys are not said.
+    """
+
+    name: str
+    arity: int
+    keys: Keys
+    flags: tuple[Flag, ...]
+    group: Group
+    since: str
+    arguments: str
+    summary: str
+    complexity: str = "O(1)"
+    subcommands: tuple[Command, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.keys, KeySpec) and not callable(self.keys):
+            raise TypeError(f"the command {self.name} does not say where its keys are")
+
+    def takes(self, words: int) -> bool:
+        """Whether the command takes so many words, its name included."""
+        return words == self.arity if self.arity > 0 else words >= -self.arity
+
+    def key_positions(self, words: list[bytes]) -> Iterable[int]:
+        """The places of the keys among the words of a request, whose number is one that the command takes."""
+        if self.subcommands:
+            subcommand = self.subcommand(words[1])
+            return [] if subcommand is None or not subcommand.takes(len(words)) else subcommand.key_positions(words)
+        return self.keys.positions(words) if isinstance(self.keys, KeySpec) else self.keys(words)
+
+    def subcommand(self, word: bytes) -> Command | None:
+        """The subcommand of this name, in either case."""
+        name = b"%b|%b" % (self.name.encode(), word.lower())
+        return next((each for each in self.subcommands if each.name.encode() == name), None)
+
+
+class BadRequest(Exception):
+    """The words make no entry; the text is the error that the client gets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCommand(Command):
+    """A command that becomes an entry of the log, or a read of the state.
+
+    ``build`` is given as many words as the arity allows. It raises ``BadRequest`` if they make no entry.
+    """
+
+    build: Callable[[list[bytes], Context], Entry]
+
+
+Session = TypeVar("Session")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionCommand(Command, Generic[Session]):
+    """A command that the connection or its node answers, without the log.
+
+    ``answer`` is given the session that the command came in. It may find out that this is a matter for the log after
+    all, as a change of members is: then it is the entry.
+    """
+
+    answer: Callable[[Session, list[bytes]], Entry | Local]
+
+
+AnyCommand = TypeVar("AnyCommand", bound=Command)
+
+
+def table(*families: Iterable[AnyCommand]) -> dict[bytes, AnyCommand]:
+    """The commands by name. ``ValueError`` if two have the same, or if one has a name that no request can match."""
+    found: dict[bytes, AnyCommand] = {}
+    for command in (each for family in families for each in family):
+        name = command.name.encode()
+        if name in found or name != name.lower():
+            raise ValueError(f"the command {command.name} is declared twice, or not in lower case")
+        found[name] = command
+    return found
+
+
+def wrong_number_of_arguments(name: str) -> Error:
+    """Redis's refusal of a command with too few or too many arguments."""
+    return Error(f"ERR wrong number of arguments for '{name}' command")
+
+
+def shown(word: bytes) -> str:
+    """A command or option, written as on Redis's pages, and cut: a client may have put anything there."""
+    return word[:WORD_BYTES_MAX].upper().decode("utf-8", "backslashreplace")
