@@ -12,7 +12,9 @@ from dkv.ballot import Ballot
 
 _RECORD = struct.Struct(">BQII")  # flags, ballot round, ballot node, number of batches
 _BATCH = struct.Struct(">IQQQI")  # node, incarnation, boot, seq, length of the blob
+_TIME = struct.Struct(">Q")
 _CHOSEN = 1
+_TIMED = 2
 
 Argument = int | bytes | list["Argument"]
 Entry = list[Argument]
@@ -49,10 +51,20 @@ class ShortDisk:
     wanted_bytes: int
 
 
-Value = tuple[Batch, ...]
-"""The value that Paxos agrees on for one slot; the empty tuple is the no-op."""
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The value that Paxos agrees on for one slot: batches, and the stamp that their proposer gave them.
 
-NOOP: Value = ()
+    ``time`` is the stamp: milliseconds since 1970, or 0 if there is none. It belongs to the value. Values that differ
+    in their stamps alone are two values, of which one slot can have only one (I3, I8).
+    """
+
+    batches: tuple[Batch, ...] = ()
+    time: int = 0
+
+
+NOOP = Value()
+"""What fills a slot that nobody has a value for."""
 
 
 NO_DIGEST = bytes(16)
@@ -68,10 +80,11 @@ def digest_after(digest: bytes, value: Value) -> bytes:
     """The digest of a log with ``digest`` that goes on with ``value``. Equal logs, and only those, have equal digests.
 
     It is part of the stored format and of the protocol: 16 bytes of BLAKE2b over the digest before, and then each
-    batch as in a record, with the CRC-32 of its blob in place of a long blob.
+    batch as in a record, with the CRC-32 of its blob in place of a long blob. The stamp is the salt. BLAKE2b fills a
+    salt up with zeros, so the digest of a log without stamps is what it was before there were any.
     """
-    state = blake2b(digest, digest_size=len(NO_DIGEST))
-    for batch in value:
+    state = blake2b(digest, digest_size=len(NO_DIGEST), salt=_TIME.pack(value.time))
+    for batch in value.batches:
         state.update(_BATCH.pack(batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob)))
         state.update(batch.blob if len(batch.blob) <= _HASHED_BYTES_MAX else _CRC.pack(crc32(batch.blob)))
     return state.digest()
@@ -89,9 +102,14 @@ def follows(mark: tuple[int, int], boot: int, seq: int) -> bool:
     return boot > last_boot and seq == 1
 
 
+def batch_bytes(batch: Batch) -> int:
+    """The size in bytes of a batch that is stored or sent, accurate to a few bytes."""
+    return len(batch.blob) + _BATCH.size
+
+
 def value_bytes(value: Value) -> int:
-    """The size in bytes of a value that is stored or sent, accurate to a few bytes for each batch."""
-    return sum(len(batch.blob) + _BATCH.size for batch in value)
+    """The size in bytes of a value that is stored or sent: that of its batches."""
+    return sum([batch_bytes(batch) for batch in value.batches])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +129,16 @@ class RecordDamaged(ValueError):
 
 
 def pack_record(record: SlotRecord) -> bytes:
-    """The stored form of a record: a fixed header, then each batch's numbers, length and blob, big-endian."""
-    parts = [_RECORD.pack(_CHOSEN if record.chosen else 0, *record.ballot, len(record.value))]
-    for batch in record.value:
+    """The stored form of a record: a fixed header, the stamp if there is one, then the batches, big-endian.
+
+    Of each batch that is its numbers, its length and its blob.
+    """
+    batches, time = record.value.batches, record.value.time
+    flags = (_CHOSEN if record.chosen else 0) | (_TIMED if time else 0)
+    parts = [_RECORD.pack(flags, *record.ballot, len(batches))]
+    if time:
+        parts.append(_TIME.pack(time))
+    for batch in batches:
         parts.append(_BATCH.pack(batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob)))
         parts.append(batch.blob)
     return b"".join(parts)
@@ -124,6 +149,10 @@ def unpack_record(data: bytes) -> SlotRecord:
     try:
         flags, round_, node, count = _RECORD.unpack_from(data)
         offset = _RECORD.size
+        time = 0
+        if flags & _TIMED:
+            (time,) = _TIME.unpack_from(data, offset)
+            offset += _TIME.size
         batches = []
         for _ in range(count):
             origin, incarnation, boot, seq, length = _BATCH.unpack_from(data, offset)
@@ -132,6 +161,8 @@ def unpack_record(data: bytes) -> SlotRecord:
             offset += length
     except struct.error as error:
         raise RecordDamaged(f"not a slot record: {error}") from None
-    if offset != len(data) or flags not in (0, _CHOSEN):
+    if offset != len(data):
         raise RecordDamaged(f"not a slot record: {len(data)} bytes where {offset} were written")
-    return SlotRecord(Ballot(round_, node), tuple(batches), flags == _CHOSEN)
+    if flags & ~(_CHOSEN | _TIMED) or (time > 0) != bool(flags & _TIMED):
+        raise RecordDamaged(f"not a slot record: flags {flags} and time {time}")
+    return SlotRecord(Ballot(round_, node), Value(tuple(batches), time), bool(flags & _CHOSEN))

@@ -7,14 +7,17 @@ from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import Ballot
-from dkv.records import Batch, RecordDamaged, SlotRecord, follows, pack_record, unpack_record, value_bytes
+from dkv.records import Batch, RecordDamaged, SlotRecord, Value, follows, pack_record, unpack_record, value_bytes
 
 counts = some.integers(0, 2**63 - 1)
 ids = some.integers(1, 2**32 - 1)
 batches = some.builds(Batch, ids, some.integers(0, 2**64 - 1), counts, counts, some.binary(max_size=50))
-records = some.builds(
-    SlotRecord, some.builds(Ballot, counts, ids), some.lists(batches, max_size=4).map(tuple), some.booleans()
-)
+values = some.builds(Value, some.lists(batches, max_size=4).map(tuple), some.just(0) | counts)
+records = some.builds(SlotRecord, some.builds(Ballot, counts, ids), values, some.booleans())
+
+BATCH = Batch(1, 2, 3, 4, b"blob")
+HEADER = "00000000000000030000000200000001"
+STORED_BATCH = "00000001000000000000000200000000000000030000000000000004" + "00000004626c6f62"
 
 
 class RecordTests(SynchronousTestCase):
@@ -41,10 +44,20 @@ class RecordTests(SynchronousTestCase):
             return
         self.assertEqual(pack_record(record), data)
 
-    @given(some.lists(batches, max_size=4).map(tuple))
-    def test_size(self, value: tuple[Batch, ...]) -> None:
-        """Limits are kept by this size, so it must not be less than what is stored."""
-        header = len(pack_record(SlotRecord(Ballot(1, 1), ())))
+    def test_a_stamp_is_part_of_the_value(self) -> None:
+        """An acceptor that forgets a stamp votes for another value. What was stored before stamps has none."""
+        ballot = Ballot(3, 2)
+        plain, stamped = (SlotRecord(ballot, Value((BATCH,), time), chosen=True) for time in (0, 1_795_000_000_123))
+        self.assertNotEqual(plain.value, stamped.value)
+        self.assertEqual(pack_record(plain).hex(), f"01{HEADER}{STORED_BATCH}")
+        self.assertEqual(pack_record(stamped).hex(), f"03{HEADER}000001a1ee565e7b{STORED_BATCH}")
+        for damaged in (f"02{HEADER}{'0' * 16}{STORED_BATCH}", f"04{HEADER}{STORED_BATCH}", f"02{HEADER[:-8]}00000000"):
+            self.assertRaises(RecordDamaged, unpack_record, bytes.fromhex(damaged))
+
+    @given(values)
+    def test_size(self, value: Value) -> None:
+        """Limits are kept by this size: it must not be less than what is stored, but for the head and the stamp."""
+        header = len(pack_record(SlotRecord(Ballot(1, 1), Value(time=value.time))))
         self.assertEqual(value_bytes(value), len(pack_record(SlotRecord(Ballot(1, 1), value))) - header)
 
 

@@ -29,6 +29,7 @@ NEW_SECONDS = 0.2
 """How long to wait before a node is asked again whether it has new slots."""
 LOST_SECONDS = 1.0
 """And after no node has answered."""
+DAY_MS = 86_400_000
 CHOSEN = "chosen"
 NOOP = "NOOP"
 
@@ -46,21 +47,22 @@ def log(to: Access, first: int | None, last: int | None, followed: bool) -> int:
 
     --from alone shows all up to the end, --to alone the ten up to that one. A slot holds the commands of one batch or
     more, each batch with its origin; the first of each is shown, and how many more there are. A slot without any is a
-    no-op. BALLOT is that in which the node accepted the slot; it has none of what it fetched later. Slots that are
-    compacted, or that the node does not have, are left out. Long words are cut by the node.
+    no-op. BALLOT is that in which the node accepted the slot; it has none of what it fetched later. TIME is the time of
+    day in UTC when the slot was proposed, as the cluster counts it. Slots that are compacted, or that the node does not
+    have, are left out. Long words are cut by the node.
 
     With --follow only chosen slots are shown, and new ones as they come. If the node does not answer any more another
     endpoint is asked, for all of them have the same log. Slots that were compacted before they could be shown are left
     out, and stderr says so. It ends behind --to, or with Ctrl-C and status 0.
 
-    With --output json every slot is an object: "slot", "ballot" (or null), "state", "noop", and "batches", each with
-    "origin" and all of its "commands"; a word that is no text is {"base64": ...}.
+    With --output json every slot is an object: "slot", "ballot" (or null), "state", "time_ms" since 1970 (or null),
+    "noop", and "batches", each with "origin" and all of its "commands"; a word that is no text is {"base64": ...}.
     """
     if first is not None and last is not None and first > last:
         raise Failure(Status.USAGE, "USAGE", f"--from {first} is behind --to {last} (see dkv log --help)")
     if first is None and last is not None:
         first = max(1, last - SLOTS + 1)
-    table = Table("SLOT", "BALLOT", "STATE", "ORIGIN", "COMMAND", cut_last=True)
+    table = Table("SLOT", "BALLOT", "STATE", "TIME", "ORIGIN", "COMMAND", cut_last=True)
     try:
         for page in (follow if followed else pages)(to, first, last):
             if to.as_json:
@@ -150,12 +152,18 @@ def _slots(to: Access, reply: Reply) -> Page:
 
 def _slot(reply: Reply) -> dict[str, Any]:
     """One slot of a DKV.LOG; ``TypeError`` or ``ValueError`` if it has another shape."""
-    slot, ballot, state, batches = _list(reply)
-    if not isinstance(slot, int):
+    slot, ballot, state, batches, time_ms = _list(reply)
+    if not isinstance(slot, int) or not isinstance(time_ms, int):
         raise TypeError
     decoded = [_batch(each) for each in _list(batches)]
-    shown = None if ballot is None else _text(ballot)
-    return {"slot": slot, "ballot": shown, "state": _text(state), "noop": not decoded, "batches": decoded}
+    return {
+        "slot": slot,
+        "ballot": None if ballot is None else _text(ballot),
+        "state": _text(state),
+        "time_ms": time_ms or None,
+        "noop": not decoded,
+        "batches": decoded,
+    }
 
 
 def _batch(reply: Reply) -> dict[str, Any]:
@@ -190,9 +198,16 @@ def _row(slot: dict[str, Any]) -> list[Cell]:
         cell(slot["slot"]),
         cell(slot["ballot"]),
         cell(state, None if state == CHOSEN else "yellow"),
+        cell(None if slot["time_ms"] is None else _time_of_day(slot["time_ms"])),
         cell(batches[0]["origin"] + _more(batches) if batches else None),
         Cell(_line(commands[0]), tail=_more(commands)) if commands else Cell(NOOP, "bright_black"),
     ]
+
+
+def _time_of_day(time_ms: int) -> str:
+    """The time of day in UTC, to the millisecond."""
+    seconds, milliseconds = divmod(time_ms % DAY_MS, 1_000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"
 
 
 def _more(several: list[Any]) -> str:

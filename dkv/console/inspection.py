@@ -296,7 +296,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 def _slot_lines(slot: int, record: SlotRecord, chosen: bool) -> list[Nested]:
     state = b"chosen" if chosen or record.chosen else b"accepted"
     ballot = None if record.ballot == ZERO else str(record.ballot).encode()  # catch-up brings values without ballots
-    return [slot, ballot, state, [_batch_lines(batch) for batch in record.value]]
+    return [slot, ballot, state, [_batch_lines(batch) for batch in record.value.batches], record.value.time]
 
 
 def _batch_lines(batch: Batch) -> list[Nested]:

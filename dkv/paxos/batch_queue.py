@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from dkv.messages import Want
-from dkv.records import Batch, Value, follows, value_bytes
+from dkv.records import Batch, Value, batch_bytes, follows
 from dkv.settings import Limits
 
 
@@ -59,10 +59,10 @@ class BatchQueue:
     def next_value(self, slot_bytes_max: int) -> Value:
         """The batches for one slot: the oldest ones, as many as fit, but at least one."""
         batches = [self._queue.popleft()]
-        size = value_bytes((batches[0],))
+        size = batch_bytes(batches[0])
         while self._queue:
-            size += value_bytes((self._queue[0],))
+            size += batch_bytes(self._queue[0])
             if size > slot_bytes_max:
                 break
             batches.append(self._queue.popleft())
-        return tuple(batches)
+        return Value(tuple(batches))

@@ -201,7 +201,7 @@ class Leadership:
     def _saw(self, value: Value) -> None:
         """What was found late may be the next batch of an origin, which the learner has not counted yet."""
         if self._queue is not None:
-            for batch in value:
+            for batch in value.batches:
                 self._queue.saw(batch)
 
     def _hold_back(self, turn: Turn, seconds: float) -> None:

@@ -190,7 +190,7 @@ class Learner:
         self._applied_through += 1
         self._tail.add(value_bytes(value), self._digests.add(value))
         self._machine.begin_slot(turn, self._applied_through)
-        for batch in value:
+        for batch in value.batches:
             own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
             results = self._machine.apply(turn, batch, own)
             if own and results is not None:

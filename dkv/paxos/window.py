@@ -94,7 +94,7 @@ class Window:
         while (first := self._proposals.get(self.chosen_through + 1)) and first.is_chosen:
             self.chosen_through += 1
             self._bytes -= self._proposals.pop(self.chosen_through).size
-            self._origins.update([batch.node for batch in first.value])
+            self._origins.update([batch.node for batch in first.value.batches])
         return self.chosen_through > before
 
     def take_origins(self) -> list[int]:

@@ -58,7 +58,7 @@ class Chosen:
         """``ballot`` proposes ``value``: returns what is wrong with that, if anything."""
         if self._proposed.setdefault((slot, ballot), value) != value:
             return f"ballot {ballot} proposed two values for slot {slot}"
-        for batch in value:
+        for batch in value.batches:
             if self._blobs.setdefault((batch.node, batch.incarnation, batch.boot, batch.seq), batch.blob) != batch.blob:
                 return f"node {batch.node} gave the number {batch.boot}-{batch.seq} to two batches"
         chosen_in = self.ballots.get(slot)
@@ -95,7 +95,7 @@ class Chosen:
     def _extend(self, slot: int) -> None:
         """All slots up to this one are chosen now."""
         value, origins = self.values[slot], self.members.config(slot).members
-        for batch in value:
+        for batch in value.batches:
             if batch.node in origins:
                 self.batches.setdefault((batch.node, batch.incarnation, batch.boot, batch.seq), slot)
         self.reference.apply(slot, value)
@@ -119,10 +119,10 @@ class Chosen:
 def _digest(before: bytes, value: Value) -> bytes:
     """The digest of the log that ends with ``value``, written in the plainest form."""
     text = before
-    for batch in value:
+    for batch in value.batches:
         text += pack(">IQQQI", batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob))
         text += pack(">I", crc32(batch.blob)) if len(batch.blob) > 2048 else batch.blob
-    return blake2b(text, digest_size=16).digest()
+    return blake2b(text, digest_size=16, salt=pack(">Q", value.time)).digest()
 
 
 def _origin_key(node: int, incarnation: int) -> bytes:
@@ -162,7 +162,7 @@ class Reference:
         for node, incarnation in [origin for origin in self._marks if origin[0] not in origins]:
             del self._marks[node, incarnation]
             self._write(_origin_key(node, incarnation), None)
-        for batch in value:
+        for batch in value.batches:
             if batch.node in origins and self._is_next(batch):
                 self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
                 self._write(_origin_key(batch.node, batch.incarnation), pack(">QQ", batch.boot, batch.seq))

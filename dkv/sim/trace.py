@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TextIO
 
 from dkv.ballot import Ballot
-from dkv.records import Batch, SlotRecord
+from dkv.records import Batch, SlotRecord, Value
 
 LAST_EVENTS = 20_000
 """How many events are kept in memory: enough for a picture or a report of the way to a failure."""
@@ -63,6 +63,8 @@ def _shown(value: Any) -> str:
         return str(value)
     if isinstance(value, Batch):
         return f"{value.node}/{value.boot}-{value.seq}:{len(value.blob)}B"
+    if isinstance(value, Value):
+        return _shown(value.batches) + (f"@{value.time}" if value.time else "")
     if isinstance(value, SlotRecord):
         return f"{value.ballot}{'!' if value.chosen else ''}{_shown(value.value)}"
     if isinstance(value, tuple):

@@ -30,7 +30,7 @@ from dkv.storage.state_directories import (
 )
 from dkv.storage.store import Store, StoreFailed
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
 
 Opening a directory gives it this version, and an older dkv refuses it from then on. Formats 1 to 3 kept the state
@@ -39,6 +39,9 @@ start with this version: all nodes come to the same revisions, whenever each was
 
 Format 5 has changes of members in the log and their sets in the state. Nothing of format 4 has another meaning. But an
 older dkv would take such a change for a command that it does not know, and go on with the members before it.
+
+Format 6 has stamps in the records of the log. Nothing of format 5 has another meaning, but an older dkv cannot read a
+record with a stamp.
 """
 
 FIRST_FORMAT_WITH_STATES = 4

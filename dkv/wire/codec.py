@@ -22,14 +22,14 @@ from dkv.records import Entry, UncheckedEntry
 from dkv.routes import ROUTES
 from dkv.wire.packing import CodecError, Convert, class_packer, class_unpacker
 
-PROTOCOL = 5
+PROTOCOL = 6
 """The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
 
 MESH = "mesh"
 """Both ends of Hello, the refusals and Alive: one mesh says them to another, and no actor does."""
 
 DEPTH_MAX = 8
-"""Containers within containers: a Promise needs six, an entry of a batch at most as many as here."""
+"""Containers within containers: a Promise needs seven, an entry of a batch at most as many as here."""
 
 
 @dataclass(frozen=True, slots=True)

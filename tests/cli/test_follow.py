@@ -15,7 +15,7 @@ from tests.client.fakes import Answers, FakeNodes
 def slots(*numbers: int, accepted: int = 0) -> bytes:
     """An answer to DKV.LOG with these slots; ``accepted`` is one that is not known to be chosen."""
     batch = [b"node 1 boot 1 seq 1", [[b"PUT", b"x", b"1"]]]
-    return resp([[each, b"4.1", b"accepted" if each == accepted else b"chosen", [batch]] for each in numbers])
+    return resp([[each, b"4.1", b"accepted" if each == accepted else b"chosen", [batch], 0] for each in numbers])
 
 
 class FollowTests(LookTestCase):

@@ -21,6 +21,7 @@ from tests.cli.commands import run
 from tests.client.fakes import Answers, FakeNodes
 
 Value = bytes | int | list[Any] | None
+STAMP = 1_795_000_000_123
 
 
 def resp(value: Value) -> bytes:
@@ -268,8 +269,14 @@ class LogTests(LookTestCase):
     """``dkv log``."""
 
     SLOTS = (
-        [7, b"4.1", b"chosen", [[b"node 2 boot 1 seq 7", [[b"PUT", b"x", b"a b"], [b"GET", b"\xff"]]]]],
-        [8, b"4.1", b"accepted", []],
+        [
+            7,
+            b"4.1",
+            b"chosen",
+            [[b"node 2 boot 1 seq 7", [[b"PUT", b"x", b"a b"], [b"GET", b"\xff"]]]],
+            STAMP,
+        ],
+        [8, b"4.1", b"accepted", [], 0],
     )
 
     def test_text(self) -> None:
@@ -277,34 +284,35 @@ class LogTests(LookTestCase):
         result = self.run_at(["log"], a=resp(list(self.SLOTS)))
         self.assertEqual(
             result.stdout,
-            "SLOT  BALLOT  STATE     ORIGIN               COMMAND\n"
-            '   7  4.1     chosen    node 2 boot 1 seq 7  PUT x "a b" ... and 1 more\n'
-            "   8  4.1     accepted  -                    NOOP\n",
+            "SLOT  BALLOT  STATE     TIME          ORIGIN               COMMAND\n"
+            '   7  4.1     chosen    11:06:40.123  node 2 boot 1 seq 7  PUT x "a b" ... and 1 more\n'
+            "   8  4.1     accepted  -             -                    NOOP\n",
         )
         self.assertEqual(self.nodes.requests, [b"*1\r\n$7\r\nDKV.LOG\r\n"])
 
     def test_many(self) -> None:
         """Two hundred and fifty commands of two batches are one line; what came by catch-up has no ballot."""
         batches = [[b"node 2 boot 1 seq 7", [[b"PUT", b"x", b"1"]] * 100], [b"node 3 boot 1 seq 2", [[b"DEL"]] * 150]]
-        result = self.run_at(["log"], a=resp([[7, None, b"chosen", batches], [8, None, b"chosen", []]]))
+        result = self.run_at(["log"], a=resp([[7, None, b"chosen", batches, 0], [8, None, b"chosen", [], 0]]))
         self.assertEqual(
             result.stdout,
-            "SLOT  BALLOT  STATE   ORIGIN                              COMMAND\n"
-            "   7  -       chosen  node 2 boot 1 seq 7 ... and 1 more  PUT x 1 ... and 249 more\n"
-            "   8  -       chosen  -                                   NOOP\n",
+            "SLOT  BALLOT  STATE   TIME  ORIGIN                              COMMAND\n"
+            "   7  -       chosen  -     node 2 boot 1 seq 7 ... and 1 more  PUT x 1 ... and 249 more\n"
+            "   8  -       chosen  -     -                                   NOOP\n",
         )
-        (first, _) = self.objects(self.run_at(["log", "--output", "json"], a=resp([[7, None, b"chosen", batches]] * 2)))
+        reply = resp([[7, None, b"chosen", batches, 0]] * 2)
+        (first, _) = self.objects(self.run_at(["log", "--output", "json"], a=reply))
         self.assertEqual((first["ballot"], sum(len(each["commands"]) for each in first["batches"])), (None, 250))
 
     def test_many_on_a_terminal(self) -> None:
         """How many more there are is left where the command itself has no room."""
         self.patch(sys.modules["dkv.cli.table"], "on_terminal", lambda: True)
-        self.patch(shutil, "get_terminal_size", lambda: os.terminal_size((69, 20)))
+        self.patch(shutil, "get_terminal_size", lambda: os.terminal_size((75, 20)))
         self.patch(sys.modules["dkv.cli.table"], "coloured", lambda: False)
         batch = [b"node 2 boot 1 seq 7", [[b"PUT", b"x", b"1" * 99]] * 250]
-        result = self.run_at(["log"], a=resp([[7, b"4.1", b"chosen", [batch]]]))
+        result = self.run_at(["log"], a=resp([[7, b"4.1", b"chosen", [batch], 0]]))
         self.assertEqual(
-            result.stdout.splitlines()[1], "   7  4.1     chosen  node 2 boot 1 seq 7  PUT x 111 ... and 249 more"
+            result.stdout.splitlines()[1], "   7  4.1     chosen  -     node 2 boot 1 seq 7  PUT x 111 ... and 249 more"
         )
 
     def test_json(self) -> None:
@@ -313,6 +321,7 @@ class LogTests(LookTestCase):
         commands = [["PUT", "x", "a b"], ["GET", {"base64": "/w=="}]]
         self.assertEqual(first["batches"], [{"origin": "node 2 boot 1 seq 7", "commands": commands}])
         self.assertEqual((second["slot"], second["state"], second["noop"]), (8, "accepted", True))
+        self.assertEqual((first["time_ms"], second["time_ms"]), (STAMP, None))
 
     def test_range(self) -> None:
         """Both ends are included, and nothing behind them is shown; the node is asked until it has no more."""

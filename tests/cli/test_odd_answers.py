@@ -57,9 +57,10 @@ class OddTests(LookTestCase):
     def test_any_log(self, reply: Value) -> None:
         """4 for what is no log."""
         self.assert_handled(["log"], resp(reply))
-        self.assert_handled(["log"], resp([[1, b"1.1", b"chosen", reply]]))
-        self.assert_handled(["log"], resp([[1, b"1.1", b"chosen", [[b"node 1", reply]]]]))
-        self.assert_handled(["log"], resp([[1, b"1.1", b"chosen", [[b"node 1", [reply]]]]]))
+        self.assert_handled(["log"], resp([[1, b"1.1", b"chosen", reply, 0]]))
+        self.assert_handled(["log"], resp([[1, b"1.1", b"chosen", [], reply]]))
+        self.assert_handled(["log"], resp([[1, b"1.1", b"chosen", [[b"node 1", reply]], 0]]))
+        self.assert_handled(["log"], resp([[1, b"1.1", b"chosen", [[b"node 1", [reply]]], 0]]))
 
     @given(st.text(alphabet='ab_{}="\\, \n#0\u0661²19+-.einfNa', max_size=60))
     def test_any_metrics(self, text: str) -> None:

@@ -10,7 +10,7 @@ from dkv.configurations import ALPHA
 from dkv.keys import STATE
 from dkv.kv.codes import MEMBERS
 from dkv.kv.membership import ADD, NAME, PROMOTE, REMOVE
-from dkv.records import Entry
+from dkv.records import NOOP, Entry
 from dkv.storage.data_directory import FORMAT_VERSION
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.state_directories import state_directory
@@ -26,7 +26,7 @@ class Plan(RecoverCase):
 
     def test_text(self) -> None:
         """An operator reads which node to take, and what may be lost."""
-        make_survivor(self.at("one"), 1, more={7: accepted(()), 8: accepted(()), 10: accepted(())}, applied=5)
+        make_survivor(self.at("one"), 1, more={7: accepted(NOOP), 8: accepted(NOOP), 10: accepted(NOOP)}, applied=5)
         result = self.plan("one")
         self.assertEqual((result.exit_code, result.stderr), (0, ""))
         digest = digest_of(LOG).hex()[:16]
@@ -66,7 +66,7 @@ class Plan(RecoverCase):
         """The voters are those of the newest change, also if the state on disk does not have it yet."""
         names: Entry = [[NAME, node, node] for node in (1, 2, 3)]
         added: Entry = [MEMBERS, 0, *names, [ADD, 4, 4, b"h:1", b"h:2"]]
-        noops = [()] * ALPHA
+        noops = [NOOP] * ALPHA
         log = [value(1, added), *noops, value(2, [MEMBERS, 1, [REMOVE, 3], [PROMOTE, 4]]), *noops]
         for applied in (len(log), 1 + ALPHA, 0):
             make_survivor(self.at(f"one-{applied}"), 1, log, applied=applied)

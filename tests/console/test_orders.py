@@ -28,7 +28,7 @@ class OrderTests(SynchronousTestCase):
         self.node.faults = Mock(peers=frozenset((2, 3)))
         self.node.status.return_value = {"node": 1}
         self.node.metrics.return_value = b"dkv_connections 1.0\n"
-        self.node.log.return_value = [[1, b"1.1", b"chosen", []]]
+        self.node.log.return_value = [[1, b"1.1", b"chosen", [], 0]]
         self.node.applied_through = 12
         self.node.comparison = HeldState(1, lambda *letter: None, lambda: 0.0)
         self.node.member_view = Mock(kind="voter", **{"members.return_value": {}, "invitation.return_value": {}})
@@ -53,7 +53,7 @@ class OrderTests(SynchronousTestCase):
 
     def test_log(self) -> None:
         """The last ten slots, or those asked for."""
-        self.assertEqual(self.reply("dkv.log"), [[1, b"1.1", b"chosen", []]])
+        self.assertEqual(self.reply("dkv.log"), [[1, b"1.1", b"chosen", [], 0]])
         self.reply("dkv.log", "5")
         self.reply("dkv.log", "5", "1000")
         self.assertEqual(self.node.log.mock_calls, [call(None, 10), call(5, 10), call(5, 1000)])

@@ -96,7 +96,7 @@ def replayed(log: Mapping[bytes, bytes], state: Mapping[bytes, bytes]) -> Pairs:
     slot = unpack_number(state.get(APPLIED_THROUGH)) + 1
     while (data := log.get(record_key(slot))) is not None:
         machine.begin_slot(turn, slot)
-        for batch in unpack_record(data).value:
+        for batch in unpack_record(data).value.batches:
             machine.apply(turn, batch, own=False)
         slot += 1
     merged = dict(state)

@@ -153,7 +153,7 @@ class OwnPagesTest(AdminTestCase):
         commands = [command for _, _, _, batches in logs[0] for _, batch in batches for command in batch]
         token = [b"IDMP", b"alice", b"7", b"APPEND", b"x", b"2" * 253 + b"..."]
         self.assertEqual(commands, [[b"PUT", b"x", b"1"], token, [b"DELETE", b"x", b"y"]])
-        self.assertEqual({state for _, _, state, _ in logs[0]}, {b"chosen"})
+        self.assertEqual({state for _, _, state, _, _ in logs[0]}, {b"chosen"})
         self.assertEqual(one.call("DKV.LOG", "1000000"), [])
         last = one.call("DKV.LOG")
         self.assertEqual(last, logs[0][-10:])

@@ -17,7 +17,7 @@ def another_value(store: LevelDBStore) -> dict[bytes, bytes | None]:
     """The first slot that is no no-op holds nothing."""
     for key, data in store.scan(RECORD):
         record = unpack_record(data)
-        if record.value:
+        if record.value.batches:
             return {key: pack_record(replace(record, value=NOOP))}
     raise AssertionError("nothing was written")
 

@@ -163,7 +163,7 @@ class FormatsTest(SynchronousTestCase):
     """Directories of every format, in a whole node."""
 
     def test_every_format_starts(self) -> None:
-        """The node takes its state up, or makes it anew from the log, and says so. In v5 a change is pending."""
+        """The node takes its state up, or makes it anew from the log, and says so. A change is pending from v5 on."""
         for version in range(1, FORMAT_VERSION + 1):
             cluster = RealCluster()
             self.addCleanup(cluster.close)

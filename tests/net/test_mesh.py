@@ -17,7 +17,7 @@ from dkv.messages import Accept, Accepted, Submit
 from dkv.net import mesh
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
-from dkv.records import Batch
+from dkv.records import Batch, Value
 from dkv.wire.codec import encode
 from dkv.wire.frames import frame
 from tests.net.nodes import BEAT, LIMITS, TIMINGS, MeshTestCase, Recorder, hello, mesh_of, say
@@ -58,7 +58,7 @@ class TwoMeshes(MeshTestCase):
 
     def test_encoded_once_for_several_peers(self) -> None:
         """A leader that encodes a megabyte once per follower is slow."""
-        value = (Batch(1, 0xB1, 1, 1, b"x" * 100),)
+        value = Value((Batch(1, 0xB1, 1, 1, b"x" * 100),))
         first, second = Accept(Ballot(1, 1), 1, value, 0), Accept(Ballot(1, 1), 2, value, 0)
         encoded = []
 

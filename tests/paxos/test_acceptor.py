@@ -39,7 +39,7 @@ ALL_SEEN = {member_key(node): pack_number(0xB0 + node) for node in (1, 2, 3)}
 
 def value(text: str) -> Value:
     """A value of one batch."""
-    return (Batch(2, 0xB2, 1, 1, text.encode()),)
+    return Value((Batch(2, 0xB2, 1, 1, text.encode()),))
 
 
 def identity(node: int) -> Identity:

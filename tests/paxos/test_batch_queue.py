@@ -27,7 +27,7 @@ class QueueTests(SynchronousTestCase):
         self.assertFalse(self.queue)
         self.assertIsNone(self.queue.take(batch(3, 8)))
         self.assertIsNone(self.queue.take(batch(3, 9)))
-        self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [8, 9])
+        self.assertEqual([each.seq for each in self.queue.next_value(10_000).batches], [8, 9])
 
     def test_seen_in_the_log(self) -> None:
         """A batch that is recovered while the queue lives is done for its origin, which sends the one after it."""
@@ -48,7 +48,7 @@ class QueueTests(SynchronousTestCase):
         self.assertIsNone(self.queue.take(batch(3, 8)))
         self.queue.saw(batch(3, 9))  # proposed before number 8, which waits here
         self.assertIsNone(self.queue.take(batch(3, 9)))
-        self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [8, 9])
+        self.assertEqual([each.seq for each in self.queue.next_value(10_000).batches], [8, 9])
 
     def test_seen_while_it_waits(self) -> None:
         """It is proposed where it was found, and so is the one behind it: the origin goes on, and must not be asked."""
@@ -57,7 +57,7 @@ class QueueTests(SynchronousTestCase):
         self.assertFalse(self.queue)
         self.queue.saw(batch(3, 9))
         self.assertIsNone(self.queue.take(batch(3, 10)))
-        self.assertEqual([each.seq for each in self.queue.next_value(10_000)], [10])
+        self.assertEqual([each.seq for each in self.queue.next_value(10_000).batches], [10])
 
     @given(some.lists(some.tuples(some.sampled_from(("take", "propose", "find")), some.integers(1, 9)), max_size=30))
     def test_an_origin_is_never_stuck(self, steps: list[tuple[str, int]]) -> None:
@@ -65,7 +65,7 @@ class QueueTests(SynchronousTestCase):
         queue, log = BatchQueue(()), [0]
 
         def propose(value: Value) -> None:
-            for each in value:
+            for each in value.batches:
                 log.append(log[-1] + (each.seq == log[-1] + 1))  # learners skip all but the next
 
         for step, seq in steps:
@@ -75,7 +75,7 @@ class QueueTests(SynchronousTestCase):
                 propose(queue.next_value(1))
             elif step == "find":
                 queue.saw(batch(1, seq))
-                propose((batch(1, seq),))
+                propose(Value((batch(1, seq),)))
         for _ in range(9):
             while queue:
                 propose(queue.next_value(1))
@@ -108,7 +108,7 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(self.queue.take(batch(4, 2)), Want(4, 1))
         self.assertIsNone(self.queue.take(batch(4, 1)))
         self.assertIsNone(self.queue.take(batch(3, 8)))
-        self.assertEqual(len(self.queue.next_value(10_000)), 1)
+        self.assertEqual(len(self.queue.next_value(10_000).batches), 1)
 
     def test_b16_origins_are_told_apart(self) -> None:
         """A replaced node has the id of another's batches, and must not continue their count."""
@@ -123,15 +123,15 @@ class QueueTests(SynchronousTestCase):
         taken: list[Batch] = []
         while queue:
             value = queue.next_value(limit)
-            self.assertTrue(len(value) == 1 or value_bytes(value) <= limit)
-            taken.extend(value)
+            self.assertTrue(len(value.batches) == 1 or value_bytes(value) <= limit)
+            taken.extend(value.batches)
         self.assertEqual([(each.seq, len(each.blob)) for each in taken], list(enumerate(sizes, 1)))
 
     def test_as_many_as_fit(self) -> None:
         """A limit that is reached exactly is kept; each slot less is a round of messages and a commit less."""
-        two = value_bytes((batch(1, 1), batch(1, 2)))
+        two = value_bytes(Value((batch(1, 1), batch(1, 2))))
         for limit, expected in ((two - 1, 1), (two, 2), (two + 1, 2)):
             queue = BatchQueue(())
             for seq in (1, 2, 3):
                 queue.take(batch(1, seq))
-            self.assertEqual(len(queue.next_value(limit)), expected)
+            self.assertEqual(len(queue.next_value(limit).batches), expected)

@@ -22,12 +22,12 @@ from tests.turns import FakeTurn
 BATCHES = st.builds(
     Batch, st.integers(1, 3), st.integers(0, 2), st.integers(1, 2), st.integers(1, 2), st.binary(max_size=3)
 )
-LOGS = st.lists(st.lists(BATCHES, max_size=2).map(tuple), max_size=3)
+LOGS = st.lists(st.builds(Value, st.lists(BATCHES, max_size=2).map(tuple), st.sampled_from((0, 1, 2**63))), max_size=3)
 
 
 def value(text: str) -> Value:
     """A value of one batch."""
-    return (Batch(2, 0xB2, 1, 1, text.encode()),)
+    return Value((Batch(2, 0xB2, 1, 1, text.encode()),))
 
 
 def digest_of(log: str) -> bytes:
@@ -58,15 +58,17 @@ class DigestTests(SynchronousTestCase):
         for size in (2_048, 2_049, 1 << 20):
             blob = bytes(size)
             others = [blob[:at] + b"x" + blob[at + 1 :] for at in (0, size // 2, size - 1)]
-            values = [(Batch(2, 0xB2, 1, 1, each),) for each in (blob, *others, blob + b"\0")]
+            values = [Value((Batch(2, 0xB2, 1, 1, each),)) for each in (blob, *others, blob + b"\0")]
             self.assertEqual(len({digest_after(NO_DIGEST, each) for each in values}), 5)
 
     def test_is_part_of_the_format(self) -> None:
         """Another formula, and a node that was upgraded differs from all the others."""
         self.assertEqual(digest_of("ab").hex(), "b1ec26d571c00718b38080f6e90f5ebb")
-        long = (Batch(2, 0xB2, 1, 1, b"x" * 3_000),)
+        long = Value((Batch(2, 0xB2, 1, 1, b"x" * 3_000),))
         self.assertEqual(digest_after(NO_DIGEST, long).hex(), "5a6ef13326c4b9a1ac12561365fec5d1")
         self.assertEqual(digest_after(NO_DIGEST, NOOP).hex(), "463be1d58a72e9618ea59884367c4358")
+        stamped = [digest_after(NO_DIGEST, Value(long.batches, time)).hex() for time in (1, 1_795_000_000_123)]
+        self.assertEqual(stamped, ["6b538c3f75747dd4a672f603863f7cb8", "9ca717b80265f39d98ac535d99cb807f"])
 
 
 class OneNode(SynchronousTestCase):

@@ -13,7 +13,7 @@ from dkv.records import NOOP, Batch, SlotRecord, Value
 
 def value(text: str) -> Value:
     """A value of one batch."""
-    return (Batch(2, 0xB2, 1, 1, text.encode()),)
+    return Value((Batch(2, 0xB2, 1, 1, text.encode()),))
 
 
 class FoundValuesTests(SynchronousTestCase):

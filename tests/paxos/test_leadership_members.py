@@ -9,7 +9,7 @@ from dkv.events import Campaign, Origins, ReportOrigins, Stopped
 from dkv.messages import Barrier, BarrierRequest, Confirm, Confirmed, Want
 from dkv.records import NOOP, SlotRecord
 from dkv.settings import Limits
-from tests.paxos.test_proposer import FIRST, TIMINGS, acceptor, accepts, batch, here
+from tests.paxos.test_proposer import FIRST, TIMINGS, acceptor, accepts, batch, here, value
 from tests.paxos.test_proposer_members import BEFORE, Changing, slots
 
 
@@ -17,7 +17,7 @@ class LateReportTests(Changing):
     def test_r4_what_a_late_promise_reports(self) -> None:
         """An earlier leader has chosen it with the new set, whose nodes were not asked before: it is acknowledged."""
         self.change()
-        record = SlotRecord(BEFORE, (batch(7, node=5),))
+        record = SlotRecord(BEFORE, value(batch(7, node=5)))
         sent = self.promise(4, (6, record)) + self.choose(2, 3, 4) + self.applied(4)
         self.assertEqual({value for _, slot, value in accepts(sent) if slot == 5}, {NOOP}, "nobody reported slot 5")
         self.assertEqual({value for _, slot, value in accepts(sent) if slot == 6}, {record.value})
@@ -25,7 +25,7 @@ class LateReportTests(Changing):
     def test_r4_not_for_what_is_proposed(self) -> None:
         """A slot has one value in a ballot (I3): the old set decides it, and a quorum of that has promised."""
         self.change()
-        sent = self.promise(4, (3, SlotRecord(BEFORE, (batch(7, node=5),))))
+        sent = self.promise(4, (3, SlotRecord(BEFORE, value(batch(7, node=5)))))
         self.assertEqual(slots(sent), [])
         self.assertEqual(accepts(self.fire("retransmit", TIMINGS.retransmit_seconds))[0][2], NOOP)
 
@@ -44,7 +44,7 @@ class LateReportTests(Changing):
         """What an earlier leader has acknowledged must be seen."""
         self.change()
         self.choose(2, 3, 4)
-        self.promise(4, (6, SlotRecord(BEFORE, (batch(7, node=5),))))
+        self.promise(4, (6, SlotRecord(BEFORE, value(batch(7, node=5)))))
         self.assertEqual(self.give(Address(3, GATEWAY), BarrierRequest(1, 1)), [])
 
     def test_r4_reads_go_on(self) -> None:
@@ -57,10 +57,10 @@ class LateReportTests(Changing):
         """Its origin counts it as done, and sends the one after it: a leader that waits for it waits for ever."""
         self.change()
         self.choose(2, 3, 4)
-        self.promise(4, (5, SlotRecord(BEFORE, (batch(2),))))
+        self.promise(4, (5, SlotRecord(BEFORE, value(batch(2)))))
         self.choose(5, by=(1, 4))
         self.assertEqual(slots(self.applied(5)), [])
-        self.assertEqual({value for _, slot, value in accepts(self.submit(batch(3)))}, {(batch(3),)})
+        self.assertEqual({value for _, slot, value in accepts(self.submit(batch(3)))}, {value(batch(3))})
 
     def test_r4_before_the_origins_are_known(self) -> None:
         """Marks that leave out what was found late would have it proposed twice, or its successor refused."""
@@ -68,7 +68,7 @@ class LateReportTests(Changing):
         self.give(here(ELECTOR), Campaign())
         self.promise(1, through=2)
         self.promise(2, through=2)
-        self.promise(4, (5, SlotRecord(BEFORE, (batch(2),))))
+        self.promise(4, (5, SlotRecord(BEFORE, value(batch(2)))))
         self.assertEqual(
             self.give(here(LEARNER), Origins(FIRST, 0, ((2, 0xB2, 1, 1),))), [(here(LEARNER), ReportOrigins(FIRST, 5))]
         )
@@ -80,11 +80,11 @@ class LateReportTests(Changing):
     def test_r5_a_promise_that_knows_more_waits(self) -> None:
         """It reports nothing of slots that it knows to be chosen: they would be given another value."""
         self.change()
-        self.promise(4, (5, SlotRecord(BEFORE, (batch(2),))), through=3)
+        self.promise(4, (5, SlotRecord(BEFORE, value(batch(2)))), through=3)
         self.choose(2)
         self.assertEqual(slots(self.applied(1)), [])
         sent = self.choose(3)
-        self.assertEqual({value for _, slot, value in accepts(sent)}, {(batch(2),)}, "the count has come to slot 3")
+        self.assertEqual({value for _, slot, value in accepts(sent)}, {value(batch(2))}, "the count has come to slot 3")
 
     def test_r5_a_promise_that_knows_too_much(self) -> None:
         """The leader gets there only with this promise: another ballot must fetch what is chosen first."""
@@ -105,7 +105,7 @@ class LateReportTests(Changing):
     def test_late_promises_without_need(self) -> None:
         """Where a quorum has promised, nothing else can be chosen: what one node accepted once disturbs nobody."""
         self.open()
-        self.assertEqual(self.promise(3, (2, SlotRecord(BEFORE, (batch(7),)))), [])
+        self.assertEqual(self.promise(3, (2, SlotRecord(BEFORE, value(batch(7))))), [])
         self.assertEqual(slots(self.submit(batch(1))), [1])
 
 

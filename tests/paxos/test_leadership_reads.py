@@ -9,7 +9,7 @@ from dkv.ballot import Ballot
 from dkv.events import Campaign, PeerUp, StepDown
 from dkv.messages import Accepted, Barrier, BarrierRequest, ChosenMark, Confirm, Confirmed, Nack
 from dkv.records import SlotRecord
-from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, batch, here, marks
+from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, batch, here, marks, value
 from tests.turns import inject
 
 
@@ -47,7 +47,7 @@ class ReadTests(OneProposer):
 
     def test_not_before_what_was_recovered_is_chosen(self) -> None:
         """A new leader's count is behind what the old one acknowledged until its recovery is done."""
-        self.lead((1, SlotRecord(Ballot(1, 0), (batch(1),))))
+        self.lead((1, SlotRecord(Ballot(1, 0), value(batch(1)))))
         self.assertEqual(self.ask(3, 1), [])
         self.accepted(2, 1)
         sent = self.accepted(1, 1)

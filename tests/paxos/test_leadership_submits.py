@@ -12,7 +12,7 @@ from dkv.paxos.leadership import EARLY_SUBMITS_MAX, MARK_SECONDS
 from dkv.paxos.proposer import Proposer
 from dkv.records import Batch, SlotRecord
 from dkv.settings import Limits
-from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here, marks
+from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here, marks, value
 from tests.turns import inject
 
 
@@ -24,7 +24,7 @@ class Phase2Tests(OneProposer):
         for each, expected in ((batch(1), [(here(PROPOSER), Flush())]), (batch(2), [])):
             self.assertEqual(inject(self.proposer, self.turn, Address(2, GATEWAY), Submit((each,))), expected)
         sent = inject(self.proposer, self.turn, here(PROPOSER), Flush())
-        self.assertEqual(accepts(sent), [(node, 1, (batch(1), batch(2))) for node in (1, 2, 3)])
+        self.assertEqual(accepts(sent), [(node, 1, value(batch(1), batch(2))) for node in (1, 2, 3)])
 
     def test_b28_out_of_order_is_refused(self) -> None:
         """A later batch must not be proposed before an earlier one; the origin is told which one is wanted."""
@@ -39,7 +39,7 @@ class Phase2Tests(OneProposer):
 
     def test_b33_a_strangers_batch_is_recovered(self) -> None:
         """A slot that holds one may be chosen: leaders that end on it end one after the other."""
-        record = SlotRecord(Ballot(1, 0), (batch(7, node=9), batch(8, node=2)))
+        record = SlotRecord(Ballot(1, 0), value(batch(7, node=9), batch(8, node=2)))
         sent = self.lead((1, record))
         self.assertEqual(accepts(sent), [(node, 1, record.value) for node in (1, 2, 3)])
         self.accepted(1, 1)
@@ -50,7 +50,7 @@ class Phase2Tests(OneProposer):
         self.lead()
         self.assertEqual(self.submit(batch(8)), [])
         sent = self.give(here(LEARNER), Origins(FIRST, 0, ((2, 0xB2, 1, 7),)))
-        self.assertEqual({value for _, _, value in accepts(sent)}, {(batch(8),)})
+        self.assertEqual({value for _, _, value in accepts(sent)}, {value(batch(8))})
 
     def test_what_waits_for_the_origins_is_bounded(self) -> None:
         """Clients of a slow new leader must not fill its memory; what is dropped is sent again by its gateway."""
@@ -58,7 +58,7 @@ class Phase2Tests(OneProposer):
         for seq in range(1, EARLY_SUBMITS_MAX + 5):
             self.submit(batch(seq))
         (_, _, value), *_ = accepts(self.give(here(LEARNER), Origins(FIRST, 0, ())))
-        self.assertEqual([each.seq for each in value], list(range(1, EARLY_SUBMITS_MAX + 1)))
+        self.assertEqual([each.seq for each in value.batches], list(range(1, EARLY_SUBMITS_MAX + 1)))
 
     def test_origins_of_an_earlier_lead(self) -> None:
         """Marks that are older than the log would have a batch proposed which is in it already."""
@@ -72,7 +72,7 @@ class Phase2Tests(OneProposer):
 
     def test_what_was_recovered_goes_first(self) -> None:
         """A new batch in a slot where an older value may be chosen overwrites what was acknowledged."""
-        record = SlotRecord(Ballot(1, 0), (batch(7, node=3),))
+        record = SlotRecord(Ballot(1, 0), value(batch(7, node=3)))
         self.lead((1, record), (2, record), (3, record))
         self.give(here(LEARNER), Origins(FIRST, 0, ()))
         self.assertEqual(self.submit(batch(1)), [])
@@ -126,7 +126,7 @@ class Phase2Tests(OneProposer):
 
     def test_b25_what_was_recovered_is_not_counted(self) -> None:
         """A mark that covers what is only proposed again has followers mark older values of their own chosen."""
-        self.lead((1, SlotRecord(Ballot(1, 0), (batch(1),), chosen=True)))
+        self.lead((1, SlotRecord(Ballot(1, 0), value(batch(1)), chosen=True)))
         self.give(here(LEARNER), Origins(FIRST, 0, ((2, 0xB2, 1, 1),)))
         self.give(here(CATCHUP), CaughtUp(1))
         for _ in range(2):
@@ -141,18 +141,18 @@ class Phase2Tests(OneProposer):
         self.assertEqual(self.submit(batch(3)), [], "the window is full")
         self.accepted(1, 1)
         sent = self.accepted(3, 1)
-        self.assertEqual(sent, [(acceptor(node), Accept(FIRST, 3, (batch(3),), 1)) for node in (1, 2, 3)])
+        self.assertEqual(sent, [(acceptor(node), Accept(FIRST, 3, value(batch(3)), 1)) for node in (1, 2, 3)])
 
     def test_sends_again(self) -> None:
         """A lost Accept would keep the slot, and all behind it, open for ever."""
         self.open()
         self.submit(batch(1))
         self.accepted(3, 1)
-        self.assertEqual(accepts(self.fire("retransmit", TIMINGS.retransmit_seconds + 0.01)), [(2, 1, (batch(1),))])
+        self.assertEqual(accepts(self.fire("retransmit", TIMINGS.retransmit_seconds + 0.01)), [(2, 1, value(batch(1)))])
         self.assertEqual(
             accepts(self.fire("retransmit", TIMINGS.retransmit_seconds + 0.01)), [], "the next one takes longer"
         )
-        self.assertEqual(accepts(self.give(Address(2, PROPOSER), PeerUp(2, 0xB2, 2))), [(2, 1, (batch(1),))])
+        self.assertEqual(accepts(self.give(Address(2, PROPOSER), PeerUp(2, 0xB2, 2))), [(2, 1, value(batch(1)))])
         self.assertEqual(accepts(self.give(Address(3, PROPOSER), PeerUp(3, 0xB3, 2))), [])
 
     def test_b25_what_is_sent_again_carries_the_count(self) -> None:
@@ -162,7 +162,7 @@ class Phase2Tests(OneProposer):
         self.submit(batch(2))
         self.accepted(1, 1)
         self.accepted(2, 1)
-        again = Accept(FIRST, 2, (batch(2),), 1)
+        again = Accept(FIRST, 2, value(batch(2)), 1)
         sent = self.fire("retransmit", TIMINGS.retransmit_seconds + 0.01)
         self.assertEqual(sent, [*((acceptor(node), again) for node in (2, 3)), *marks(1)])
 
@@ -192,11 +192,11 @@ class Phase2Tests(OneProposer):
         self.assertGreater(self.turn.timers["pace"], self.turn.now)
         self.turn.now = self.turn.timers.pop("pace")
         self.assertEqual(
-            accepts(self.give(here(PROPOSER), TimerFired("pace"))), [(node, 4, (batch(4),)) for node in (1, 2, 3)]
+            accepts(self.give(here(PROPOSER), TimerFired("pace"))), [(node, 4, value(batch(4))) for node in (1, 2, 3)]
         )
         self.assertEqual(accepts(self.submit(batch(5))), [])
         sent = self.give(acceptor(3), Accepted(FIRST, 4, chosen_through=4))  # it has arrived
         sent += self.give(here(PROPOSER), TimerFired("pace"))
-        self.assertEqual(accepts(sent), [(node, 5, (batch(5),)) for node in (1, 2, 3)])
+        self.assertEqual(accepts(sent), [(node, 5, value(batch(5))) for node in (1, 2, 3)])
         self.give(here(PROPOSER), TimerFired("retransmit"))
         self.assertEqual(self.turn.notes[-1], ("held_back", {"nodes": [], "chosen_through": 3}))

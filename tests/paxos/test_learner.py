@@ -26,7 +26,7 @@ TIMINGS = Timings()
 
 def value(*blobs: str, node: int = 2, boot: int = 1) -> Value:
     """Batches of a node, numbered by their places."""
-    return tuple(Batch(node, 0xB0 + node, boot, seq, blob.encode()) for seq, blob in enumerate(blobs, 1))
+    return Value(tuple(Batch(node, 0xB0 + node, boot, seq, blob.encode()) for seq, blob in enumerate(blobs, 1)))
 
 
 def replayed(through: int) -> list[tuple[str, Any]]:
@@ -141,14 +141,14 @@ class ApplyTests(OneLearner):
         """Clients are told of their own writes: those of this node, this directory and this boot."""
         mine = Batch(1, 0xB1, 3, 4, b"mine")
         others = (Batch(2, 0xB1, 3, 4, b"x"), Batch(1, 0xC1, 3, 4, b"y"), Batch(1, 0xB1, 2, 4, b"z"))
-        sent = self.give(ChosenSlots(1, ((*others, mine),), 1))
+        sent = self.give(ChosenSlots(1, (Value((*others, mine)),), 1))
         self.assertEqual(next(each for each in sent if each[0] == GATEWAY), (GATEWAY, BatchApplied(4, [b"mine"])))
         self.assertEqual(self.machine.own, [b"mine"])
 
     def test_b28_a_skipped_batch_is_not_answered(self) -> None:
         """What was skipped here was skipped everywhere: its gateway sends it again."""
         skipped = Batch(1, 0xB1, 3, 4, b"skip")
-        self.assertEqual(self.give(ChosenSlots(1, ((skipped,),), 1)), replayed(1))
+        self.assertEqual(self.give(ChosenSlots(1, (Value((skipped,)),), 1)), replayed(1))
 
 
 class ReadTests(OneLearner):

@@ -14,7 +14,7 @@ from dkv.keys import APPLIED_THROUGH, DIGEST, unpack_number
 from dkv.kv.codes import PUT
 from dkv.kv.machine import Machine
 from dkv.paxos.learner import Learner
-from dkv.records import Batch
+from dkv.records import Batch, Value
 from dkv.settings import Limits, Timings
 from dkv.state_messages import ChosenSlots
 from dkv.wire.codec import decode_entries, encode_entries
@@ -48,7 +48,8 @@ class CaptureTests(SynchronousTestCase):
     def apply(self, first: int, last: int) -> None:
         """Slots are chosen."""
         values = tuple(
-            (Batch(2, 0xB2, 1, slot, encode_entries([[PUT, b"k", b"%d" % slot]])),) for slot in range(first, last + 1)
+            Value((Batch(2, 0xB2, 1, slot, encode_entries([[PUT, b"k", b"%d" % slot]])),))
+            for slot in range(first, last + 1)
         )
         inject(self.learner, self.turn, Address(1, ACCEPTOR), ChosenSlots(first, values, last))
 

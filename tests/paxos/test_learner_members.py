@@ -40,7 +40,7 @@ CHANGE: list[Any] = [MEMBERS, 0, *NAMED, [ADD, 4, 0xA4, b"", b""], [REMOVE, 3]]
 
 def batch(seq: int, *entries: Entry, node: int = 2, boot: int = 1) -> Value:
     """A value of one batch."""
-    return (Batch(node, 0xB0 + node, boot, seq, encode_entries(list(entries))),)
+    return Value((Batch(node, 0xB0 + node, boot, seq, encode_entries(list(entries))),))
 
 
 class OneLearner(SynchronousTestCase):
@@ -162,7 +162,7 @@ class InstallTests(OneLearner):
         donor = FakeTurn()
         machine = Machine(decode_entries, FIRST)
         machine.begin_slot(donor, 5)
-        machine.apply(donor, batch(1, CHANGE)[0], False)
+        machine.apply(donor, batch(1, CHANGE).batches[0], False)
         sent = self.install(6, {CONFIGURATIONS: donor.load(CONFIGURATIONS) or b""})
         self.assertEqual(self.told(sent), [MembersAre(machine.configurations, 6)])
         self.slot = 6
@@ -174,7 +174,7 @@ class InstallTests(OneLearner):
         machine = Machine(decode_entries, FIRST)
         for slot, value in ((4, batch(1, [PUT, b"k", b"v"], node=1, boot=3)), (5, batch(1, CHANGE))):
             machine.begin_slot(donor, slot)
-            machine.apply(donor, value[0], False)
+            machine.apply(donor, value.batches[0], False)
         pairs = {key: value for key, value in donor.staged.items() if value and key[:1] in (CONFIGURATIONS, BATCH_MARK)}
         sent = [type(message) for to, message in self.install(6, pairs) if to.role == GATEWAY]
         self.assertEqual(sent, [Passed, MembersAre])

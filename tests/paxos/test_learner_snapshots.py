@@ -37,7 +37,7 @@ FIRST = first_configurations((1, 2, 3))
 
 def batch(seq: int, *entries: Entry, node: int = 2, boot: int = 1) -> Value:
     """A value of one batch."""
-    return (Batch(node, 0xB0 + node, boot, seq, encode_entries(list(entries))),)
+    return Value((Batch(node, 0xB0 + node, boot, seq, encode_entries(list(entries))),))
 
 
 def put(seq: int, key: str, value: str, node: int = 2, boot: int = 1) -> Value:

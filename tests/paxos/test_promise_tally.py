@@ -16,7 +16,7 @@ THREE = Configuration(0, 1, frozenset((1, 2, 3)))
 
 def value(text: str) -> Value:
     """A value of one batch."""
-    return (Batch(2, 0xB2, 1, 1, text.encode()),)
+    return Value((Batch(2, 0xB2, 1, 1, text.encode()),))
 
 
 def promise(

@@ -58,6 +58,11 @@ def batch(seq: int, node: int = 2) -> Batch:
     return Batch(node, 0xB0 + node, 1, seq, b"%d" % seq)
 
 
+def value(*batches: Batch) -> Value:
+    """What is proposed for a slot, without a stamp."""
+    return Value(batches)
+
+
 def marks(through: int) -> list[tuple[Address, Any]]:
     """What a leader in the first ballot tells all acceptors again and again."""
     return [(acceptor(node), ChosenMark(FIRST, through)) for node in (1, 2, 3)]
@@ -167,12 +172,12 @@ class Phase1Tests(OneProposer):
 
     def test_leads_with_a_quorum(self) -> None:
         """What was found is proposed again, in this ballot, before anything new."""
-        sent = self.lead((2, SlotRecord(Ballot(1, 0), (batch(1),))))
+        sent = self.lead((2, SlotRecord(Ballot(1, 0), value(batch(1)))))
         self.assertEqual(accepts(sent)[:3], [(1, 1, NOOP), (2, 1, NOOP), (3, 1, NOOP)])
-        self.assertEqual(accepts(sent)[3:], [(node, 2, (batch(1),)) for node in (1, 2, 3)])
+        self.assertEqual(accepts(sent)[3:], [(node, 2, value(batch(1))) for node in (1, 2, 3)])
         self.assertIn((here(ELECTOR), Leading(FIRST)), sent)
         self.assertIn((here(LEARNER), ReportOrigins(FIRST, 2)), sent)
-        self.assertEqual(sent[-3:], [(acceptor(node), Accept(FIRST, 2, (batch(1),), 0)) for node in (1, 2, 3)])
+        self.assertEqual(sent[-3:], [(acceptor(node), Accept(FIRST, 2, value(batch(1)), 0)) for node in (1, 2, 3)])
         self.assertEqual(self.due(), {"retransmit": TIMINGS.retransmit_seconds})
 
     def test_says_so_at_once(self) -> None:
@@ -183,7 +188,7 @@ class Phase1Tests(OneProposer):
         """A third Promise, or a timer that fired just before, must not disturb who leads already."""
         self.lead()
         timers = dict(self.turn.timers)
-        self.assertEqual(self.promise(3, (1, SlotRecord(Ballot(1, 0), (batch(1),))), through=7), [])
+        self.assertEqual(self.promise(3, (1, SlotRecord(Ballot(1, 0), value(batch(1)))), through=7), [])
         self.assertEqual(self.give(here(PROPOSER), TimerFired("progress")), [])
         self.assertEqual(self.turn.timers, timers)
         self.assertNotIn("stepped_down", self.turn.noted())
@@ -219,9 +224,9 @@ class Phase1Tests(OneProposer):
         self.give(here(ELECTOR), Campaign())
         self.promise(1, through=3)
         self.give(here(CATCHUP), CaughtUp(9))
-        sent = self.promise(2, (10, SlotRecord(Ballot(1, 0), (batch(1),))), through=5)
-        self.assertEqual(accepts(sent), [(node, 10, (batch(1),)) for node in (1, 2, 3)])
-        self.assertEqual(sent[-1], (acceptor(3), Accept(FIRST, 10, (batch(1),), 9)))
+        sent = self.promise(2, (10, SlotRecord(Ballot(1, 0), value(batch(1)))), through=5)
+        self.assertEqual(accepts(sent), [(node, 10, value(batch(1))) for node in (1, 2, 3)])
+        self.assertEqual(sent[-1], (acceptor(3), Accept(FIRST, 10, value(batch(1)), 9)))
 
     def test_another_ballot_if_it_cannot_catch_up(self) -> None:
         """Who knew may have died: another quorum may know less. The first quorum's Promises are for the first."""

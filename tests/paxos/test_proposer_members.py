@@ -23,7 +23,7 @@ from dkv.events import (
 from dkv.messages import ChosenMark, Nack, Prepare
 from dkv.records import NOOP, SlotRecord
 from dkv.settings import Limits
-from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here
+from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here, value
 
 ALPHA = 4
 OLD = Configuration(0, 1, frozenset((1, 2, 3)))
@@ -85,7 +85,8 @@ class PromiseTests(Changing):
         self.come_to_force()
         self.promise(4)
         sent = self.submit(batch(2))
-        self.assertEqual(accepts(sent), [(node, 5, (batch(2),)) for node in (1, 4, 5)], "who has left is sent nothing")
+        expected = [(node, 5, value(batch(2))) for node in (1, 4, 5)]
+        self.assertEqual(accepts(sent), expected, "who has left is sent nothing")
         self.assertEqual([message for _, message in self.choose(5, by=(1, 2, 3)) if message.chosen_through > 4], [])
         self.assertIn((acceptor(1), ChosenMark(FIRST, 5)), self.accepted(4, 5))
 
@@ -114,7 +115,7 @@ class PromiseTests(Changing):
         self.members_are(4)
         self.assertEqual(slots(self.submit(batch(2))), [], "nobody of the new set but node 1 has promised")
         self.assertEqual(self.promise(3), [], "a promise of the old set")
-        self.assertEqual(accepts(self.promise(5)), [(node, 5, (batch(2),)) for node in (1, 4, 5)])
+        self.assertEqual(accepts(self.promise(5)), [(node, 5, value(batch(2))) for node in (1, 4, 5)])
 
     def test_r2_the_promise_may_come_early(self) -> None:
         """A change that waits for its promises only when they are needed stops the cluster for as long."""
@@ -152,7 +153,7 @@ class PromiseTests(Changing):
         self.setUp()
         self.change()
         self.submit(batch(2))
-        self.assertEqual([value for _, _, value in accepts(self.choose(2))], [(batch(2),)] * 5)
+        self.assertEqual([value for _, _, value in accepts(self.choose(2))], [value(batch(2))] * 5)
 
     def test_a_new_leader_fills_up_too(self) -> None:
         """The leader that began the change may be gone."""

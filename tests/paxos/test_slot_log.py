@@ -17,7 +17,7 @@ B1, B2 = Ballot(1, 1), Ballot(2, 2)
 
 def value(number: int, size: int = 1) -> Value:
     """A value of one batch."""
-    return (Batch(2, 0xB2, 1, number, b"x" * size),)
+    return Value((Batch(2, 0xB2, 1, number, b"x" * size),))
 
 
 class LogTests(SynchronousTestCase):

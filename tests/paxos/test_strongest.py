@@ -13,7 +13,7 @@ from dkv.records import Batch, SlotRecord, Value
 
 def value(name: str) -> Value:
     """A value of one batch."""
-    return (Batch(1, 1, 1, 1, name.encode()),)
+    return Value((Batch(1, 1, 1, 1, name.encode()),))
 
 
 def record(ballot: Ballot, chosen: bool = False) -> SlotRecord:

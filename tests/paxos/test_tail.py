@@ -20,7 +20,7 @@ SLOTS = 2 * BLOCKS
 
 def value(number: int, size: int = 1) -> Value:
     """A value of one batch."""
-    return (Batch(2, 0xB2, 1, number, b"x" * size),)
+    return Value((Batch(2, 0xB2, 1, number, b"x" * size),))
 
 
 class TailTests(SynchronousTestCase):

@@ -6,10 +6,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.configurations import Configuration
 from dkv.paxos.window import Window
-from dkv.records import NOOP, Batch
+from dkv.records import NOOP, Batch, Value
 
 THREE = Configuration(0, 1, frozenset((1, 2, 3)))
-BIG = (Batch(1, 1, 1, 1, b"x" * 600),)
+BIG = Value((Batch(1, 1, 1, 1, b"x" * 600),))
 
 
 class WindowTests(SynchronousTestCase):

@@ -109,9 +109,10 @@ class Cluster:
         log, key = self.nodes[number].disk.log, record_key(slot)
         stored = log.get(key)
         held = None if stored is None else unpack_record(stored)
-        if held is None or not held.value:
+        if held is None or not held.value.batches:
             return False
-        value = (replace(held.value[0], blob=encode_entries([entry])), *held.value[1:])
+        first, *others = held.value.batches
+        value = replace(held.value, batches=(replace(first, blob=encode_entries([entry])), *others))
         log.durable[key] = seal(key, pack_record(replace(held, value=value)))
         self._tampered(number)
         return True

@@ -167,12 +167,12 @@ def record(held: SlotRecord) -> str:
 
 def commands(value: Value) -> str:
     """The commands of a slot."""
-    return " + ".join(map(_batch, value)) or "no-op"
+    return " + ".join(map(_batch, value.batches)) or "no-op"
 
 
 def writes(value: Value) -> bool:
     """Whether a slot holds commands that change something."""
-    return any(entry[0] != GET for batch in value for entry in decode_entries(batch.blob) or ())
+    return any(entry[0] != GET for batch in value.batches for entry in decode_entries(batch.blob) or ())
 
 
 def _batch(batch: Batch) -> str:

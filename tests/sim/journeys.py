@@ -70,7 +70,7 @@ class Traveller:
         """Count the changes that the log refused because another one had been faster."""
         bases = Counter[int]()
         for value in world.invariants.chosen.values.values():
-            for batch in value:
+            for batch in value.batches:
                 entries = decode_entries(batch.blob) or []
                 bases.update(entry[1] for entry in entries if entry[0] == MEMBERS and isinstance(entry[1], int))
         self.counts["refused"] += sum(count - 1 for count in bases.values())

@@ -29,7 +29,7 @@ from dkv.paxos.proposer import Proposer, Step
 from dkv.paxos.read_rounds import ReadRounds
 from dkv.paxos.slot_log import SlotLog
 from dkv.paxos.window import Proposal
-from dkv.records import SlotRecord, pack_record
+from dkv.records import SlotRecord, Value, pack_record
 
 Plant = Callable[[], Any]
 PLANTS: dict[str, Plant] = {}
@@ -231,10 +231,10 @@ def taken_for_mine() -> Iterator[None]:
 
     def claim(self: Learner, turn: Any, value: Any) -> None:
         me = self._identity
-        for batch in value:
+        for batch in value.batches:
             self._identity = replace(me, node=batch.node, incarnation=batch.incarnation, boot=batch.boot)
             self._here = lambda role: Address(me.node, role)  # type: ignore[method-assign]  # this is the bug
-            apply(self, turn, (batch,))
+            apply(self, turn, Value((batch,)))
             self._applied_through -= 1
         self._identity = me
         self._applied_through += 1

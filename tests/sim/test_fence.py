@@ -103,4 +103,4 @@ class DivergenceTests(SynchronousTestCase):
 
     def test_b38_altered(self) -> None:
         """A value that one node alone took for chosen."""
-        self.check(CLASSIC, (Batch(9, 9, 1, 1, b""),))
+        self.check(CLASSIC, Value((Batch(9, 9, 1, 1, b""),)))

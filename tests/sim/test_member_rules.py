@@ -80,7 +80,7 @@ class MemberTableTests(SynchronousTestCase):
 
 
 def batch(node: int, seq: int, *entries: Entry) -> Value:
-    return (Batch(node, 10 + node, 1, seq, encode_entries(list(entries))),)
+    return Value((Batch(node, 10 + node, 1, seq, encode_entries(list(entries))),))
 
 
 class CountingTests(SynchronousTestCase):

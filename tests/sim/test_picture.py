@@ -20,6 +20,7 @@ from dkv.messages import (
     PromiseSlot,
     SlotChosen,
 )
+from dkv.records import NOOP
 from dkv.sim.picture.legend import COLOURS
 from dkv.sim.picture.picture import picture
 from dkv.sim.picture.sheet import GAP_PIXELS_MAX, Axis, Sheet
@@ -33,9 +34,9 @@ SENTENCE = "I3: one < two & <three> \x00"
 EVENTS = [
     Happening(1.0, 1, "note", "proposer leading ballot=1.1 chosen_through=0 recovering=0"),
     Happening(1.001, 1, "send", Heartbeat(B, 1, 0, 0, 0), 1, 2),
-    Happening(1.002, 1, "send", Accept(B, 1, (), 0), 2, 2),
-    Happening(1.002, 1, "drop", Accept(B, 1, (), 0), 3, 3),
-    Happening(1.003, 2, "arrive", Accept(B, 1, (), 0), 2, 1),
+    Happening(1.002, 1, "send", Accept(B, 1, NOOP, 0), 2, 2),
+    Happening(1.002, 1, "drop", Accept(B, 1, NOOP, 0), 3, 3),
+    Happening(1.003, 2, "arrive", Accept(B, 1, NOOP, 0), 2, 1),
     Happening(1.003, 2, "commit", "begins"),
     Happening(1.004, 2, "durable", "1 keys"),
     Happening(1.004, 0, "chosen", "slot 1 in ballot 1.1"),
@@ -45,7 +46,7 @@ EVENTS = [
     Happening(1.007, 1, "send", ChosenMark(B, 1), 6, 2),
     Happening(1.008, 3, "commit", "begins"),
     Happening(1.009, 3, "crash", "kill -9"),
-    Happening(1.010, 1, "send", Accept(B, 2, (), 1), 7, 2),
+    Happening(1.010, 1, "send", Accept(B, 2, NOOP, 1), 7, 2),
     Happening(1.011, 3, "start", "boot 2"),
     Happening(1.012, 1, "cut", "to node 2"),
     Happening(1.013, 3, "lossy", "to node 2, 50%"),
@@ -60,9 +61,9 @@ EVENTS = [
     Happening(2.018, 3, "arrive", Prepare(C, 1), 8, 2),
     Happening(2.019, 2, "arrive", PROMISE, 9, 3),
     Happening(2.019, 2, "note", "proposer leading ballot=2.2 chosen_through=1 recovering=1"),
-    Happening(2.020, 2, "send", Accept(C, 2, (), 1), 10, 3),
-    Happening(2.021, 3, "send", ChosenSlots(1, ((), ()), 2), 11, 1),
-    Happening(2.022, 3, "arrive", Accept(C, 2, (), 1), 10, 2),
+    Happening(2.020, 2, "send", Accept(C, 2, NOOP, 1), 10, 3),
+    Happening(2.021, 3, "send", ChosenSlots(1, (NOOP, NOOP), 2), 11, 1),
+    Happening(2.022, 3, "arrive", Accept(C, 2, NOOP, 1), 10, 2),
     Happening(2.023, 0, "violated", SENTENCE),
 ]
 SVG = "{http://www.w3.org/2000/svg}"

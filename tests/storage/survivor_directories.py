@@ -24,7 +24,7 @@ from dkv.keys import (
 )
 from dkv.kv.codes import APPEND, IDMP, PUT
 from dkv.kv.machine import Machine
-from dkv.records import NO_DIGEST, Batch, Entry, SlotRecord, Value, digest_after, pack_record
+from dkv.records import NO_DIGEST, NOOP, Batch, Entry, SlotRecord, Value, digest_after, pack_record
 from dkv.storage.data_directory import initialise, open_directory
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn
@@ -36,13 +36,13 @@ BALLOT = Ballot(1, 2)
 
 def value(seq: int, *entries: Entry) -> Value:
     """The value of a slot: the next batch of node 1, which writes to the key ``k`` unless ``entries`` are given."""
-    return (Batch(1, 77, 9, seq, encode_entries(list(entries) or [[PUT, b"k", b"value %d" % seq]])),)
+    return Value((Batch(1, 77, 9, seq, encode_entries(list(entries) or [[PUT, b"k", b"value %d" % seq]])),))
 
 
 LOG = [
     value(1, [PUT, b"a", b"1"]),
     value(2, [IDMP, b"alice", 1, [APPEND, b"a", b"2", 100]]),
-    (),
+    NOOP,
     value(3, [PUT, b"b", b"3"]),
     value(4, [IDMP, b"alice", 2, [APPEND, b"a", b"4", 100]]),
     value(5, [PUT, b"c", b"5"]),
@@ -64,7 +64,7 @@ def state_of(log: Sequence[Value], members: Sequence[int] = MEMBERS) -> dict[byt
     machine.start(turn)
     for slot, each in enumerate(log, 1):
         machine.begin_slot(turn, slot)
-        for batch in each:
+        for batch in each.batches:
             machine.apply(turn, batch, False)
     marks = {APPLIED_THROUGH: pack_number(len(log)), DIGEST: digest_of(log)} if log else {}
     return {key: stored for key, stored in turn.staged.items() if stored is not None} | marks

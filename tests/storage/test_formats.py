@@ -3,7 +3,7 @@
 ``formats/v1`` holds the files of LevelDB themselves. When the format changes, raise ``FORMAT_VERSION``, let
 ``write_example`` write the new form into a directory beside it, and keep what is there (not ``LOCK`` and ``LOG``):
 
-    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v5')"
+    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v6')"
 
 That of a version which no release has yet is removed and written again whenever what it holds changes.
 """
@@ -54,7 +54,7 @@ from dkv.kv.codes import APPEND, GET, PUT
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import MISMATCH, NEW, Sessions, check_of
 from dkv.kv.stored import revision_of
-from dkv.records import NO_DIGEST, NOOP, Batch, SlotRecord, digest_after, pack_record, unpack_record
+from dkv.records import NO_DIGEST, NOOP, Batch, SlotRecord, Value, digest_after, pack_record, unpack_record
 from dkv.storage.binding import plyvel
 from dkv.storage.data_directory import (
     FORMAT_VERSION,
@@ -100,10 +100,12 @@ ACQUAINTANCES = {
 }
 BOBS_WRITE = check_of([APPEND, b"greeting", b"!", 1_048_576])
 RECORDS = {
-    1: SlotRecord(Ballot(1, 3), BATCHES, True),
+    1: SlotRecord(Ballot(1, 3), Value(BATCHES, 1_795_000_000_123), True),
     2: SlotRecord(Ballot(0, 0), NOOP, True),
-    4: SlotRecord(Ballot(2**40, 2), BATCHES[:1]),
+    4: SlotRecord(Ballot(2**40, 2), Value(BATCHES[:1], 2**48)),
 }
+OLD_RECORDS = {slot: replace(record, value=replace(record.value, time=0)) for slot, record in RECORDS.items()}
+"""Before format 6 there were no stamps."""
 
 
 def applied() -> FakeTurn:
@@ -116,7 +118,7 @@ def applied() -> FakeTurn:
     sessions.remember(turn, b"alice", 7, 12, (1, 0))
     sessions.remember(turn, b"bob", 1, 13, (1, 1), BOBS_WRITE)
     turn.stage(CONFIGURATIONS, pack_configurations(CHANGED))
-    turn.stage(DIGEST, digest_after(digest_after(NO_DIGEST, BATCHES), NOOP))
+    turn.stage(DIGEST, digest_after(digest_after(NO_DIGEST, RECORDS[1].value), RECORDS[2].value))
     return turn
 
 
@@ -169,7 +171,8 @@ class FormatTests(SynchronousTestCase):
             self.assertEqual(len(identity.starts), 2 if version > 2 else 1)
             self.assertEqual(unpack_ballot(store.get(PROMISE) or b""), (2**40, 2))
             self.assertEqual(unpack_number(store.get(CHOSEN_THROUGH)), 2)
-            self.assertEqual({slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}, RECORDS)
+            found = {slot_of(key): unpack_record(data) for key, data in store.scan(RECORD)}
+            self.assertEqual(found, RECORDS if version > 5 else OLD_RECORDS)
             known = ACQUAINTANCES if version > 2 else {1: Acquaintance(OTHER), 2: Acquaintance(2)}
             self.assertEqual(load_members(store), known)
             self.assertEqual(unpack_number(store.get(VOTE_COUNT)), 6 if version > 2 else 0)

@@ -21,14 +21,14 @@ from dkv.keys import (
     record_key,
     slot_promise_key,
 )
-from dkv.records import NO_DIGEST, Batch, SlotRecord, digest_after, pack_record, value_bytes
+from dkv.records import NO_DIGEST, Batch, SlotRecord, Value, digest_after, pack_record, value_bytes
 from dkv.settings import ENCODING_BYTES
 from dkv.sim.memory import MemoryStore
 from dkv.storage.data_directory import DirectoryError, DirectoryUnfit
 from dkv.storage.log_check import LogFacts, check_frame, check_log
 
 Writes = Mapping[bytes, bytes | None]
-RECORD = pack_record(SlotRecord(Ballot(1, 1), (Batch(1, 2, 3, 4, b"blob"),), True))
+RECORD = pack_record(SlotRecord(Ballot(1, 1), Value((Batch(1, 2, 3, 4, b"blob"),)), True))
 
 
 class CheckLogTests(SynchronousTestCase):
@@ -80,7 +80,7 @@ class CheckLogTests(SynchronousTestCase):
         """What a node says of its votes rests on this, and which limits it may have."""
         self.assertEqual(self.check(), LogFacts(0, 0))
         self.write((1, 2, 5), 2)
-        large = (Batch(1, 2, 3, 4, b"x" * 100),)
+        large = Value((Batch(1, 2, 3, 4, b"x" * 100),))
         self.store.commit({record_key(3): pack_record(SlotRecord(Ballot(1, 1), large, True))}, lambda failure: None)
         self.assertEqual(self.check(), LogFacts(3, value_bytes(large)))
 
@@ -95,7 +95,7 @@ class CheckLogTests(SynchronousTestCase):
 
     def test_a_slot_that_is_full(self) -> None:
         """Frames that the limits allow must do for whatever slots the same limits let a leader fill."""
-        full = (Batch(1, 2, 3, 4, b"x" * 1_000), Batch(1, 2, 3, 5, b"y" * 500))
+        full = Value((Batch(1, 2, 3, 4, b"x" * 1_000), Batch(1, 2, 3, 5, b"y" * 500)))
         self.store.commit({record_key(1): pack_record(SlotRecord(Ballot(1, 1), full))}, lambda failure: None)
         slot_bytes_max = value_bytes(full)
         check_frame(self.check(), slot_bytes_max + ENCODING_BYTES)
@@ -109,7 +109,7 @@ class CheckLogTests(SynchronousTestCase):
 
     def test_a_log_that_is_not_the_one_that_was_applied(self) -> None:
         """Sound records with other values than those that were applied: catch-up would hand them to others."""
-        values = [(Batch(1, 2, 3, seq, b"blob"),) for seq in (1, 2, 3)]
+        values = [Value((Batch(1, 2, 3, seq, b"blob"),)) for seq in (1, 2, 3)]
         digest = digest_after(digest_after(NO_DIGEST, values[0]), values[1])
         records = {record_key(slot): pack_record(SlotRecord(Ballot(1, 1), each)) for slot, each in enumerate(values, 1)}
         self.put({**records, CHOSEN_THROUGH: pack_number(3)})
@@ -128,7 +128,7 @@ class CheckLogTests(SynchronousTestCase):
 
     def test_a_log_that_was_compacted(self) -> None:
         """The log begins behind ``compacted_through``, with the digest that is stored there; leftovers do not count."""
-        values = [(Batch(1, 2, 3, seq, b"blob"),) for seq in range(1, 6)]
+        values = [Value((Batch(1, 2, 3, seq, b"blob"),)) for seq in range(1, 6)]
         digests = list(accumulate(values, digest_after, initial=NO_DIGEST))
         records = {record_key(slot): pack_record(SlotRecord(Ballot(1, 1), each)) for slot, each in enumerate(values, 1)}
         kept = {key: records[key] for key in (record_key(2), record_key(4), record_key(5))}

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from dkv.configurations import Configuration, Configurations, MemberRecord
-from dkv.records import SlotRecord, Value
+from dkv.records import NOOP, SlotRecord, Value
 from dkv.storage.recovery_plan import LogsCompared, RecoveryPlan
 from dkv.storage.survivors import survivors_in
 from tests.storage.survivor_directories import LOG, accepted, make_survivor, value
@@ -78,7 +78,7 @@ class PlanTests(SurvivorCase):
 
     def test_most_complete(self) -> None:
         """The one that knows most slots to be chosen, not the one that has accepted most."""
-        more: dict[int, SlotRecord] = {slot: accepted((), 3) for slot in range(4, 30)}
+        more: dict[int, SlotRecord] = {slot: accepted(NOOP, 3) for slot in range(4, 30)}
         plan = self.plan({1: LOG, 2: {"log": LOG[:3], "more": more}}, members=5)
         self.assert_kept(plan, 1, 29)
         self.assertEqual(self.value_at(plan, 6), LOG[5])
@@ -88,7 +88,7 @@ class PlanTests(SurvivorCase):
         """Of two that know the same, the one with more on disk; then the lower id."""
         self.assert_kept(self.plan({4: LOG, 5: LOG}, members=5), 4, 6)
         self.place = self.place / "more"
-        self.assert_kept(self.plan({4: LOG, 5: {"log": LOG, "more": {7: accepted(())}}}, members=5), 5, 7)
+        self.assert_kept(self.plan({4: LOG, 5: {"log": LOG, "more": {7: accepted(NOOP)}}}, members=5), 5, 7)
 
     # --- what is accepted above ---
 
@@ -107,7 +107,7 @@ class PlanTests(SurvivorCase):
 
     def test_chosen_counts_more(self) -> None:
         """A value that was learned as chosen has a low ballot, and wins."""
-        ours, theirs = {8: accepted(value(6), 0, chosen=True), 7: accepted(())}, {8: accepted(value(9), 3)}
+        ours, theirs = {8: accepted(value(6), 0, chosen=True), 7: accepted(NOOP)}, {8: accepted(value(9), 3)}
         plan = self.plan({1: {"log": LOG, "more": ours}, 2: {"log": LOG[:6], "more": theirs}}, members=5)
         self.assert_kept(plan, 1, 8)
         self.assertEqual(self.value_at(plan, 8), value(6))
@@ -144,7 +144,7 @@ class PlanTests(SurvivorCase):
         more = {7: accepted(value(6))}
         logs = {
             1: LOG,
-            2: {"log": OTHER[:5], "more": {6: accepted(()), 8: accepted(())}},
+            2: {"log": OTHER[:5], "more": {6: accepted(NOOP), 8: accepted(NOOP)}},
             3: {"log": LOG, "more": more},
         }
         plan = self.plan(logs, chosen=1, members=7)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.storage.data_directory import DirectoryError, initialise, open_directory
+from dkv.storage.data_directory import FORMAT_VERSION, DirectoryError, initialise, open_directory
 from dkv.storage.state_directories import state_directory
 from dkv.storage.stopped import stopped_node
 from tests.storage.test_formats import FORMATS
@@ -18,7 +18,7 @@ from tests.storage.test_lookalike import everything
 class StoppedNodeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
-        shutil.copytree(FORMATS / "v5", self.directory)
+        shutil.copytree(FORMATS / "v6", self.directory)
 
     def refusal(self) -> str:
         """Why the directory cannot be looked into, in one line that speaks of no lookalike."""
@@ -34,7 +34,7 @@ class StoppedNodeTests(SynchronousTestCase):
         before = everything(self.directory), everything(state)
         with stopped_node(str(self.directory)) as node:
             self.assertEqual((node.identity.cluster, node.identity.node), ("example", 3))
-            self.assertEqual((node.format_version, node.generation, node.generations), (5, 1, (1,)))
+            self.assertEqual((node.format_version, node.generation, node.generations), (FORMAT_VERSION, 1, (1,)))
             self.assertEqual(len(list(node.state_pairs())), 11)
         self.assertEqual((everything(self.directory), everything(state)), before)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import record_key
+from dkv.records import NOOP
 from dkv.storage.data_directory import DirectoryError, open_directory
 from dkv.storage.fence import fence_writes
 from dkv.storage.leveldb import LevelDBStore
@@ -44,7 +45,7 @@ class Facts(SurvivorCase):
 
     def test_records_that_are_chosen(self) -> None:
         """A slot that was learned, and that the stored mark does not cover yet, is known to be chosen all the same."""
-        more = {7: accepted((), 0, chosen=True), 8: accepted(value(6), chosen=True), 9: accepted(value(7))}
+        more = {7: accepted(NOOP, 0, chosen=True), 8: accepted(value(6), chosen=True), 9: accepted(value(7))}
         make_survivor(self.at("one"), 1, more=more)
         with survivors_in([self.at("one")]) as (one,):
             self.assertEqual((one.chosen_through, one.accepted_through), (8, 9))

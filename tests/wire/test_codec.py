@@ -23,7 +23,7 @@ from dkv.paxos.classic import acceptor as classic_acceptor
 from dkv.paxos.classic import presence
 from dkv.paxos.classic import proposer as classic_proposer
 from dkv.paxos.snapshots import donor, receiver
-from dkv.records import Batch, ShortDisk, SlotRecord
+from dkv.records import NOOP, Batch, ShortDisk, SlotRecord, Value
 from dkv.routes import ROUTES, SPOKEN
 from dkv.settings import MODES
 from dkv.wire.codec import (
@@ -45,11 +45,12 @@ from dkv.wire.packing import COUNT_MAX, INCARNATION_MAX, NODE_MAX, CodecError
 BALLOT = Ballot(300, 2)
 BATCH = Batch(1, INCARNATION_MAX, 4, 70_000, b"blob")
 VOTES = Votes(BALLOT, 7)
-RECORD = SlotRecord(BALLOT, (BATCH,), True)
+VALUE = Value((BATCH,), 1_795_000_000_123)
+RECORD = SlotRecord(BALLOT, VALUE, True)
 
 HELLO = Hello(PROTOCOL, "blue", 2, INCARNATION_MAX, "leader", b"key", b"hash", 33, (Start(3, INCARNATION_MAX),), VOTES)
 HELLO_FIELDS = (
-    "0564626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c0207"
+    "0664626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c0207"
 )
 
 STORED = {
@@ -64,10 +65,12 @@ STORED = {
     "0903184d0001"
     "81820a83"
     "8219012c02"
-    "8185011bffffffffffffffff041a0001117044626c6f62"
+    "828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b"
     "f505",
     m.Nack(BALLOT, BALLOT): "83128219012c028219012c02",
-    m.Accept(BALLOT, 6, (BATCH,), 5): "85138219012c02068185011bffffffffffffffff041a0001117044626c6f6205",
+    m.Accept(
+        BALLOT, 6, VALUE, 5
+    ): "85138219012c0206828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b05",
     m.Accepted(BALLOT, 6, 4, 5): "85148219012c02060405",
     m.ChosenOtherwise(BALLOT, 6): "83158219012c0206",
     m.GiveWay(BALLOT, 6): "83182e8219012c0206",
@@ -79,7 +82,9 @@ STORED = {
     m.Confirm(BALLOT, 7): "83181b8219012c0207",
     m.Confirmed(BALLOT, 7): "83181c8219012c0207",
     s.ReadChosen(6): "82181d06",
-    s.ChosenSlots(6, ((), (BATCH,)), 7): "84181e0682808185011bffffffffffffffff041a0001117044626c6f6207",
+    s.ChosenSlots(
+        6, (NOOP, VALUE), 7
+    ): "84181e0682828000828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b07",
     s.CompactedThrough(7): "82182f07",
     s.AppliedDigest(7, bytes(16)): "83182d0750" + "00" * 16,
     s.StateCheck(300): "82183519012c",
@@ -102,9 +107,11 @@ STORED = {
     m.PrepareSlot(BALLOT, 6): "8318248219012c0206",
     m.PromiseSlot(BALLOT, 6, None, 5): "8518258219012c0206f605",
     m.PromiseSlot(BALLOT, 6, RECORD, 5): "8518258219012c0206838219012c02"
-    "8185011bffffffffffffffff041a0001117044626c6f62f505",
+    "828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7bf505",
     m.NackSlot(BALLOT, 6, BALLOT, BALLOT): "8518268219012c02068219012c028219012c02",
-    m.AcceptSlot(BALLOT, 6, (BATCH,)): "8418278219012c02068185011bffffffffffffffff041a0001117044626c6f62",
+    m.AcceptSlot(
+        BALLOT, 6, VALUE
+    ): "8418278219012c0206828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b",
     m.AcceptedSlot(BALLOT, 6, 5): "8418288219012c020605",
     m.SlotSettled(6, 7): "8318290607",
     m.SlotChosen(BALLOT, 6): "83182a8219012c0206",
@@ -214,7 +221,7 @@ class RoundTrip(SynchronousTestCase):
     def test_large_blobs(self) -> None:
         """Megabytes pass unaltered: early 6.1 releases of cbor2 corrupted long strings when reading streams."""
         blobs = [bytes(range(256)) * (size // 256) + b"end" for size in (2**16 - 256, 2**16, 2**20, 9 * 2**20)]
-        value = tuple(Batch(1, 2, 3, seq, blob) for seq, blob in enumerate(blobs))
+        value = Value(tuple(Batch(1, 2, 3, seq, blob) for seq, blob in enumerate(blobs)))
         message = m.Accept(BALLOT, 1, value, 0)
         self.assertEqual(decode(encode(message))[2], message)
 
@@ -257,7 +264,7 @@ class Refusals(SynchronousTestCase):
 
     def test_every_cut(self) -> None:
         """A message that ends early is refused wherever it ends."""
-        body = encode(m.Accept(BALLOT, 6, (BATCH,), 5))
+        body = encode(m.Accept(BALLOT, 6, VALUE, 5))
         for length in range(len(body)):
             self.refuse(body[:length])
 

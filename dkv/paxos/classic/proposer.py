@@ -191,7 +191,7 @@ class ClassicProposer:
         self._batches = {number: batch for number, batch in self._batches.items() if not applied.took(batch)}
         if self._members.configurations.was_removed(self._node, self._members.applied):
             self._batches.clear()  # No slot that is still open takes them.
-        if not self._own_value() and not self._filling.wanted:
+        if not self._own_value().batches and not self._filling.wanted:
             self._step, self._ballot = SlotStep.IDLE, ZERO
             return
         self._try.configuration = self._deciding()
@@ -277,7 +277,7 @@ class ClassicProposer:
         self._filling.settled(won=self._step is SlotStep.SETTLING)
         if self._step is SlotStep.SETTLING:
             self._patience.won(turn.now)
-            for batch in self._try.value:
+            for batch in self._try.value.batches:
                 if batch.node == self._node:
                     self._batches.pop((batch.boot, batch.seq), None)
         elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING, SlotStep.WAITING):

@@ -37,6 +37,11 @@ def batch(seq: int, node: int = 1) -> Batch:
     return Batch(node, OWN if node == 1 else OTHER, 1, seq, b"blob")
 
 
+def value(*batches: Batch) -> Value:
+    """What is proposed for a slot, without a stamp."""
+    return Value(batches)
+
+
 def acceptor(node: int) -> Address:
     """Where a node's acceptor is."""
     return Address(node, ACCEPTOR)
@@ -105,7 +110,7 @@ class WriteTests(OneProposer):
         self.assertEqual(self.submit(1), [(Address(1, LEARNER), ReportOrigins(R1, 0))])
         self.assertEqual(self.origins(R1), [(acceptor(1), PrepareSlot(R1, 1))])
         self.assertEqual(self.promise(1, R1, 1), [(acceptor(node), PrepareSlot(R1, 1)) for node in (2, 3)])
-        self.assertEqual(self.promise(3, R1, 1), self.to_all(AcceptSlot(R1, 1, (batch(1),))))
+        self.assertEqual(self.promise(3, R1, 1), self.to_all(AcceptSlot(R1, 1, value(batch(1)))))
         self.assertEqual(self.accepted(1, R1, 1), [])
         self.assertEqual(self.accepted(2, R1, 1), self.to_all(SlotChosen(R1, 1)))
         self.assertEqual(self.settled(1, 1, 1), [])
@@ -126,7 +131,7 @@ class WriteTests(OneProposer):
         self.assertEqual(self.settled(1, 1, 1), [(Address(1, LEARNER), ReportOrigins(R1, 1))])
         self.origins(R1, seq=1)
         self.promise(1, R1, 2)
-        self.assertEqual(self.promise(2, R1, 2), self.to_all(AcceptSlot(R1, 2, (batch(2), batch(3)))))
+        self.assertEqual(self.promise(2, R1, 2), self.to_all(AcceptSlot(R1, 2, value(batch(2), batch(3)))))
 
     def test_what_was_applied_is_not_proposed(self) -> None:
         """A batch that its gateway sent again takes no slot a second time."""
@@ -160,17 +165,17 @@ class WriteTests(OneProposer):
         self.promise(2, R1, 1)
         self.assertEqual(self.turn.timers["retransmit"] - self.turn.now, seconds)
         self.accepted(2, R1, 1)
-        self.assertEqual(self.fire("retransmit"), [(acceptor(3), AcceptSlot(R1, 1, (batch(1),)))])
+        self.assertEqual(self.fire("retransmit"), [(acceptor(3), AcceptSlot(R1, 1, value(batch(1))))])
         self.assertEqual(self.turn.timers["retransmit"] - self.turn.now, 2 * seconds)
         peer_up = PeerUp(3, 1, 1)
-        self.assertEqual(self.give(Address(3, PROPOSER), peer_up), [(acceptor(3), AcceptSlot(R1, 1, (batch(1),)))])
+        self.assertEqual(self.give(Address(3, PROPOSER), peer_up), [(acceptor(3), AcceptSlot(R1, 1, value(batch(1))))])
 
     def test_alone(self) -> None:
         """A cluster of one needs nobody else."""
         self.proposer = ClassicProposer(1, first_configurations((1,)), Limits(), Timings())
         self.submit(1)
         self.origins(R1)
-        self.assertEqual(self.promise(1, R1, 1), [(acceptor(1), AcceptSlot(R1, 1, (batch(1),)))])
+        self.assertEqual(self.promise(1, R1, 1), [(acceptor(1), AcceptSlot(R1, 1, value(batch(1))))])
         self.assertEqual(self.accepted(1, R1, 1), [(acceptor(1), SlotChosen(R1, 1))])
 
 
@@ -187,26 +192,26 @@ class OtherValuesTests(OneProposer):
 
     def test_a_reported_value(self) -> None:
         """Whatever a quorum's member holds may be chosen."""
-        theirs = (batch(4, node=2),)
+        theirs = value(batch(4, node=2))
         self.assertEqual(self.reported(None, SlotRecord(ZERO, theirs)), theirs)
 
     def test_b26_the_strongest(self) -> None:
         """Chosen beats any ballot, then the highest ballot wins."""
-        old, new = (batch(4, node=2),), (batch(5, node=2),)
+        old, new = value(batch(4, node=2)), value(batch(5, node=2))
         self.assertEqual(self.reported(SlotRecord(Ballot(0, 2), old), SlotRecord(Ballot(0, 3), new)), new)
         self.setUp()
         self.assertEqual(self.reported(SlotRecord(ZERO, old, chosen=True), SlotRecord(Ballot(0, 3), new)), old)
 
     def test_then_its_own(self) -> None:
         """The own batch is still there for the next slot."""
-        theirs = (batch(4, node=2),)
+        theirs = value(batch(4, node=2))
         self.reported(None, SlotRecord(ZERO, theirs))
         self.accepted(1, R1, 1)
         self.accepted(2, R1, 1)
         self.settled(1, 1, 1)
         self.origins(R1)
         self.promise(1, R1, 2)
-        self.assertEqual(self.promise(2, R1, 2), self.to_all(AcceptSlot(R1, 2, (batch(1),))))
+        self.assertEqual(self.promise(2, R1, 2), self.to_all(AcceptSlot(R1, 2, value(batch(1)))))
 
     def test_b4_late_promises(self) -> None:
         """A Promise for an earlier ballot or another slot says nothing about this one."""
@@ -265,7 +270,7 @@ class ContentionTests(OneProposer):
         """The other two are a quorum."""
         self.prepare()
         self.assertEqual(self.nack(2, R1, 1, THEIRS), [])
-        self.assertEqual(self.promise(3, R1, 1), self.to_all(AcceptSlot(R1, 1, (batch(1),))))
+        self.assertEqual(self.promise(3, R1, 1), self.to_all(AcceptSlot(R1, 1, value(batch(1)))))
         self.nack(2, R1, 1, THEIRS)
         self.accepted(1, R1, 1)
         self.assertEqual(self.accepted(3, R1, 1), self.to_all(SlotChosen(R1, 1)))
@@ -356,7 +361,7 @@ class BehindTests(OneProposer):
         self.origins(R2)
         self.promise(1, R2, 1)
         self.assertEqual(
-            self.promise(2, R2, 1, SlotRecord(R1, (batch(1),))), self.to_all(AcceptSlot(R2, 1, (batch(1),)))
+            self.promise(2, R2, 1, SlotRecord(R1, value(batch(1)))), self.to_all(AcceptSlot(R2, 1, value(batch(1))))
         )
 
     def test_answers_about_other_slots(self) -> None:

@@ -13,7 +13,7 @@ from dkv.messages import AcceptSlot, NackSlot, PrepareSlot, SlotChosen
 from dkv.paxos.classic.proposer import ClassicProposer
 from dkv.records import NOOP, SlotRecord
 from dkv.settings import Limits, Timings
-from tests.paxos.classic.test_proposer import R1, OneProposer, acceptor, batch
+from tests.paxos.classic.test_proposer import R1, OneProposer, acceptor, batch, value
 
 BEAT = Timings().heartbeat_seconds
 FIRST = first_configurations((1, 2, 3))
@@ -81,7 +81,7 @@ class SetTests(MembersTestCase):
         self.assertEqual(self.promise(4, ballot, 9), [])
         self.assertNotEqual(self.promise(2, ballot, 9), [])
         self.accepted(1, ballot, 9)
-        self.assertEqual(self.turn.take()[-1][1], AcceptSlot(ballot, 9, (batch(1),)))
+        self.assertEqual(self.turn.take()[-1][1], AcceptSlot(ballot, 9, value(batch(1))))
 
     def test_r3_an_answer_about_an_earlier_slot(self) -> None:
         """It has the ballot of this one by chance. The slot's set follows from slots that may not be applied here yet.
@@ -111,7 +111,7 @@ class SetTests(MembersTestCase):
         """The strongest value of all reports is right whoever reports it, as each was proposed by the rules."""
         self.members(9, {1, 2, 3}, {4})
         ballot = self.at(10)
-        theirs = (batch(7, node=2),)
+        theirs = value(batch(7, node=2))
         self.promise(4, ballot, 10, SlotRecord(Ballot(1, 3), theirs))
         (accept, *_) = self.promise(2, ballot, 10)
         self.assertEqual(accept[1], AcceptSlot(ballot, 10, theirs))
@@ -125,7 +125,7 @@ class SetTests(MembersTestCase):
             self.nack(node, ballot, 10, Ballot(8, 5), Ballot(8, 5))
         self.assertEqual(self.turn.timers, before)
         self.promise(2, ballot, 10)
-        self.assertIn(AcceptSlot(ballot, 10, (batch(1),)), [sent for _, sent in self.turn.take()])
+        self.assertIn(AcceptSlot(ballot, 10, value(batch(1))), [sent for _, sent in self.turn.take()])
 
     def test_the_own_acceptor_of_a_standby(self) -> None:
         """Its refusal counts whatever the node is: no ballot is used before it is reserved there (B3)."""
@@ -145,7 +145,7 @@ class SetTests(MembersTestCase):
         self.promise(2, ballot, 10)
         self.assertEqual(self.nodes(AcceptSlot), [])
         self.promise(3, ballot, 10)
-        self.assertEqual(self.turn.take()[0], (acceptor(1), AcceptSlot(ballot, 10, (batch(1),))))
+        self.assertEqual(self.turn.take()[0], (acceptor(1), AcceptSlot(ballot, 10, value(batch(1)))))
 
     def test_forgotten_sets(self) -> None:
         """A snapshot came meanwhile, of a state long after this slot: the set is not known, and the slot is settled."""
@@ -174,7 +174,7 @@ class RemovedTests(MembersTestCase):
         self.members(8, {2, 3, 4})
         ballot = self.at(9)
         self.promise(2, ballot, 9)
-        self.assertIn(AcceptSlot(ballot, 9, (batch(1),)), [sent for _, sent in self.turn.take()])
+        self.assertIn(AcceptSlot(ballot, 9, value(batch(1))), [sent for _, sent in self.turn.take()])
 
     def test_a_slot_that_does_not_have_the_node(self) -> None:
         """A new node's first batch in a slot before it is a member would be skipped, and its client wait for ever."""
@@ -268,4 +268,4 @@ class FillingTests(MembersTestCase):
         self.promise(1, R1, 1)
         self.submit(1)
         self.promise(2, R1, 1)
-        self.assertEqual(self.turn.take()[-1][1], AcceptSlot(R1, 1, (batch(1),)))
+        self.assertEqual(self.turn.take()[-1][1], AcceptSlot(R1, 1, value(batch(1))))
