@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
+from sys import maxsize
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol
 
 ACCEPTOR = "acceptor"
@@ -176,11 +177,12 @@ class Turn(Protocol):
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """This actor's keys, as last written, that begin with ``prefix`` and are not below ``start``, in order."""
 
-    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    def scan_page(self, prefix: bytes, after: bytes, count: int, bytes_max: int = maxsize) -> list[tuple[bytes, bytes]]:
         """The next ``count`` pairs of the state, as last written, behind key ``after``, whose keys have ``prefix``.
 
-        Fewer come only at the end, and ``after`` may be empty. For every turn, as its cost is that of ``count`` pairs.
-        But erased keys that are on disk still are passed one by one: let ``after`` be behind those that are known.
+        Fewer come only at the end, or if they have ``bytes_max`` bytes already; ``after`` may be empty. For every turn,
+        as its cost is that of the pairs. But erased keys that are on disk still are passed one by one: let ``after`` be
+        behind those that are known.
         """
 
     def set_timer(self, name: str, seconds: float) -> None:

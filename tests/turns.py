@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from random import Random
+from sys import maxsize
 from typing import Any
 
 from dkv.actor import Actor, Address, Note, NoteFields
@@ -127,9 +128,14 @@ class FakeTurn:
             if key.startswith(prefix) and key >= start:
                 yield key, self.stored[key]
 
-    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    def scan_page(self, prefix: bytes, after: bytes, count: int, bytes_max: int = maxsize) -> list[tuple[bytes, bytes]]:
         assert prefix[:1] in APPLIED_KEYS, "pages are of the state"
-        return list(islice(self.scan(prefix, after + b"\0"), count))
+        found: list[tuple[bytes, bytes]] = []
+        for pair in islice(self.scan(prefix, after + b"\0"), count):
+            found.append(pair)
+            if sum(len(key) + len(value) for key, value in found) >= bytes_max:
+                break
+        return found
 
     def set_timer(self, name: str, seconds: float) -> None:
         self.timers[name] = self.now + seconds

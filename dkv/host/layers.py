@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import maxsize
 from typing import Any, Final
 
 from dkv.host.key_order import KeyOrder, Writes, newest
@@ -171,14 +172,20 @@ class StateLayers:
         """As ``Layers.scan``."""
         return _scan(self._newest_first[:-1], self.store, prefix, start)  # without what was read: the store has that
 
-    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    def scan_page(self, prefix: bytes, after: bytes, count: int, bytes_max: int) -> list[tuple[bytes, bytes]]:
         """As ``Layers.scan_page``."""
         start = after + b"\0"
         orders = [self._order, *(each.order for each in (self.closed, self.writing) if each is not None)]
         sources: list[Iterable[tuple[bytes, bytes | None]]] = []
         for order in orders:
             sources += order.pairs(prefix, start)
-        return list(islice(newest((*sources, self.store.scan(prefix, start))), count))
+        found: list[tuple[bytes, bytes]] = []
+        for key, value in islice(newest((*sources, self.store.scan(prefix, start))), count):
+            found.append((key, value))
+            bytes_max -= len(key) + len(value)
+            if bytes_max <= 0:
+                break
+        return found
 
     @property
     def all_written(self) -> bool:
@@ -279,13 +286,13 @@ class Layers:
         """
         return (self.state if prefix[:1] in APPLIED_KEYS else self.log).scan(prefix, start)
 
-    def scan_page(self, prefix: bytes, after: bytes, count: int) -> list[tuple[bytes, bytes]]:
+    def scan_page(self, prefix: bytes, after: bytes, count: int, bytes_max: int = maxsize) -> list[tuple[bytes, bytes]]:
         """As ``Turn.scan_page``, whatever waits for the disk: it looks through no more than the page and erased keys.
 
         What was staged since the last page is sorted first.
         """
         assert prefix[:1] in APPLIED_KEYS, "pages are of the state"
-        return self.state.scan_page(prefix, after, count)
+        return self.state.scan_page(prefix, after, count, bytes_max)
 
     def begin_commit(self, write_back: bool) -> Writes:
         """What the next commit of the log writes. With ``write_back`` one of the state is to follow it."""

@@ -95,7 +95,7 @@ def _is_at(part: Part, key: bytes, start: int) -> bool:
     return all(key[index] in allowed for index, allowed in enumerate(part, start))
 
 
-def _parts(pattern: bytes) -> list[Part]:
+def _parts(pattern: bytes) -> Sequence[Part]:
     """What stands before, between and behind the ``*`` of the pattern."""
     parts: list[list[frozenset[int]]] = [[]]
     position = 0

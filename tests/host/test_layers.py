@@ -130,6 +130,13 @@ class LayersTests(SynchronousTestCase):
                 found += page
             self.assertEqual(found, expected)
 
+    def test_a_page_of_large_values(self) -> None:
+        """A page must not bring more into memory than it may, were its values as large as they can be."""
+        for key in (b"Sa", b"Sb", b"Sc"):
+            self.layers.stage(key, bytes(100))
+        for bytes_max, expected in ((1, 1), (102, 1), (103, 2), (305, 3), (500, 3)):
+            self.assertEqual(len(self.layers.scan_page(b"S", b"", 9, bytes_max)), expected)
+
     def test_pages_after_a_snapshot(self) -> None:
         """What was staged for a state that is no longer in force must not be on its pages."""
         self.layers.stage(b"Sa", b"old")

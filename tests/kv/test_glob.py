@@ -12,7 +12,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
 from tests.oracle.reference import Reference, ReferenceClient, installed
 
-TABLE = (
+TABLE: tuple[tuple[bytes, list[bytes], list[bytes]], ...] = (
     # pattern, what it matches, what it does not
     (b"*", [b"", b"a", b"\xff\x00"], []),
     (b"", [b""], [b"a"]),
