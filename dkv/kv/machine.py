@@ -102,8 +102,8 @@ class Machine:
         """The last batch applied of every origin: (node, incarnation, boot, seq)."""
         return tuple((*origin, *mark) for origin, mark in self._marks.items())
 
-    def begin_slot(self, turn: Turn, slot: int) -> None:
-        """Slot ``slot`` is applied next, also if it has no batches.
+    def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
+        """Slot ``slot``, whose value has this ``stamp``, is applied next, also if it has no batches.
 
         If another set decides it than the slot before, only the members of that one write from here on. The batch marks
         of all others go: no batch of theirs takes effect again, and no id is used twice.

@@ -81,8 +81,8 @@ class StateMachine(Protocol):
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory, and forget what was there before: the state in force may be another one."""
 
-    def begin_slot(self, turn: Turn, slot: int) -> None:
-        """The next slot is applied: what follows from its number alone, and then its batches, if it has any."""
+    def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
+        """The next slot is applied: what follows from its number and its stamp, and then its batches, if it has any."""
 
     def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
         """Apply one batch of that slot: a result per entry, or None if it is skipped: no member's, or not its next."""
@@ -189,7 +189,7 @@ class Learner:
         me, executed = self._identity, self._machine.executed
         self._applied_through += 1
         self._tail.add(value_bytes(value), self._digests.add(value))
-        self._machine.begin_slot(turn, self._applied_through)
+        self._machine.begin_slot(turn, self._applied_through, value.time)
         for batch in value.batches:
             own = (batch.node, batch.incarnation, batch.boot) == (me.node, me.incarnation, me.boot)
             results = self._machine.apply(turn, batch, own)

@@ -174,7 +174,7 @@ class Apply(RecoverCase):
         turn = FakeTurn(stored=self.new_state())
         machine = Machine(decode_entries, first_configurations((1,)))
         machine.start(turn)
-        machine.begin_slot(turn, EPOCH_SLOTS + 1)
+        machine.begin_slot(turn, EPOCH_SLOTS + 1, 0)
         entries: list[Entry] = [[IDMP, b"alice", 2, [APPEND, b"a", b"4", 100]], [PUT, b"new", b""]]
         machine.apply(turn, Batch(1, 5, 1, 1, encode_entries(entries)), True)
         self.assertNotIn(STATE + b"\0a", turn.staged)

@@ -95,8 +95,9 @@ def replayed(log: Mapping[bytes, bytes], state: Mapping[bytes, bytes]) -> Pairs:
     machine.start(turn)
     slot = unpack_number(state.get(APPLIED_THROUGH)) + 1
     while (data := log.get(record_key(slot))) is not None:
-        machine.begin_slot(turn, slot)
-        for batch in unpack_record(data).value.batches:
+        chosen = unpack_record(data).value
+        machine.begin_slot(turn, slot, chosen.time)
+        for batch in chosen.batches:
             machine.apply(turn, batch, own=False)
         slot += 1
     merged = dict(state)

@@ -26,7 +26,7 @@ def a_state() -> dict[bytes, bytes]:
         [[IDMP, b"alice", 2, [PUT, b"c", b"4444"]], [MEMBERS, 0, *NAMED, [REMOVE, 3]]],
     )
     for slot, entries in enumerate(writes, 1):
-        machine.begin_slot(turn, slot)
+        machine.begin_slot(turn, slot, 0)
         machine.apply(turn, Batch(1, 5, 6, slot, encode_entries(entries)), False)
     pairs = {key: value for key, value in turn.staged.items() if value is not None}
     return dict(sorted((pairs | {APPLIED_THROUGH: pack_number(3), DIGEST: bytes(16)}).items()))

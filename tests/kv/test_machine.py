@@ -106,7 +106,7 @@ class Node:
     def apply(self, batch: Batch, own: bool = True) -> list[Any] | None:
         """Apply one batch, in a slot of its own."""
         self.slot += 1
-        self.machine.begin_slot(self.turn, self.slot)
+        self.machine.begin_slot(self.turn, self.slot, 0)
         return self.machine.apply(self.turn, batch, own)
 
     def restart(self) -> None:
@@ -236,7 +236,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_places_of_two_batches(self) -> None:
         """A slot holds batches of several nodes: the producers that they make are different ones."""
-        self.node.machine.begin_slot(self.node.turn, 9)
+        self.node.machine.begin_slot(self.node.turn, 9, 0)
         for node, name in ((1, b"#9.0"), (2, b"#9.1")):
             made = batch([[IDMP_NEW]], 1, 1, node=node, incarnation=7)
             self.assertEqual(self.node.machine.apply(self.node.turn, made, True), [name])

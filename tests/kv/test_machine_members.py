@@ -35,7 +35,7 @@ class MachineMembers(SynchronousTestCase):
 
     def apply(self, slot: int, *batches: Batch) -> list[list[Any] | None]:
         """Apply a slot; the results of each batch."""
-        self.machine.begin_slot(self.turn, slot)
+        self.machine.begin_slot(self.turn, slot, 0)
         return [self.machine.apply(self.turn, each, True) for each in batches]
 
     def write(self, slot: int, node: int, seq: int, *entries: Any, incarnation: int = 9) -> Any:

@@ -53,7 +53,7 @@ class MemoryNode:
         if item[0] in READS and not self.reads_in_log:
             return self._machine.read(self._turn, [item])[0]
         self._slot += 1
-        self._machine.begin_slot(self._turn, self._slot)
+        self._machine.begin_slot(self._turn, self._slot, 0)
         results = self._machine.apply(self._turn, Batch(NODE, 1, 1, self._slot, encode_entries([item])), own=True)
         assert results is not None and len(results) == 1
         return results[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -42,13 +43,13 @@ class Recorder:
         self.own: list[bytes] = []
         self.executed = 0
         self.configurations = first_configurations((1, 2, 3))
-        self.begun: list[int] = []
+        self.begun: list[tuple[int, int]] = []
 
     def start(self, turn: Turn) -> None:
         self.applied.append(b"started")
 
-    def begin_slot(self, turn: Turn, slot: int) -> None:
-        self.begun.append(slot)
+    def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
+        self.begun.append((slot, stamp))
 
     def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
         turn.stage(b"S" + batch.blob, b"")
@@ -91,6 +92,11 @@ class ApplyTests(OneLearner):
         """Slot n + 1 before n is another history."""
         self.give(ChosenSlots(1, (value("a"), value("b")), 2))
         self.assertEqual(self.machine.applied, [b"started", b"a", b"b"])
+
+    def test_the_stamp_goes_with_its_slot(self) -> None:
+        """The machine's time rests on the stamps alone. A slot without batches may have one, too."""
+        self.give(ChosenSlots(1, (replace(value("a"), time=7), Value(), Value(time=9)), 3))
+        self.assertEqual(self.machine.begun, [(1, 7), (2, 0), (3, 9)])
 
     def test_b14_never_over_a_gap(self) -> None:
         """A slot beyond a gap waits: what is missing is asked for, once."""

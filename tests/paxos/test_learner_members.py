@@ -161,7 +161,7 @@ class InstallTests(OneLearner):
         """A snapshot has the sets that are pending (its donor's slots are decided by them), and they are told."""
         donor = FakeTurn()
         machine = Machine(decode_entries, FIRST)
-        machine.begin_slot(donor, 5)
+        machine.begin_slot(donor, 5, 0)
         machine.apply(donor, batch(1, CHANGE).batches[0], False)
         sent = self.install(6, {CONFIGURATIONS: donor.load(CONFIGURATIONS) or b""})
         self.assertEqual(self.told(sent), [MembersAre(machine.configurations, 6)])
@@ -173,7 +173,7 @@ class InstallTests(OneLearner):
         donor = FakeTurn()
         machine = Machine(decode_entries, FIRST)
         for slot, value in ((4, batch(1, [PUT, b"k", b"v"], node=1, boot=3)), (5, batch(1, CHANGE))):
-            machine.begin_slot(donor, slot)
+            machine.begin_slot(donor, slot, value.time)
             machine.apply(donor, value.batches[0], False)
         pairs = {key: value for key, value in donor.staged.items() if value and key[:1] in (CONFIGURATIONS, BATCH_MARK)}
         sent = [type(message) for to, message in self.install(6, pairs) if to.role == GATEWAY]

@@ -173,8 +173,8 @@ def anybody_writes() -> Iterator[None]:
     """An old member's late first batch takes effect: nobody asks at apply whether its origin is a member."""
     begin_slot = Machine.begin_slot
 
-    def begin_for_all(self: Machine, turn: Any, slot: int) -> None:
-        begin_slot(self, turn, slot)
+    def begin_for_all(self: Machine, turn: Any, slot: int, stamp: int) -> None:
+        begin_slot(self, turn, slot, stamp)
         self._origins = frozenset(range(1, 100))
 
     with patch.object(Machine, "begin_slot", begin_for_all):

@@ -63,7 +63,7 @@ def state_of(log: Sequence[Value], members: Sequence[int] = MEMBERS) -> dict[byt
     turn, machine = FakeTurn(), Machine(decode_entries, first_configurations(members))
     machine.start(turn)
     for slot, each in enumerate(log, 1):
-        machine.begin_slot(turn, slot)
+        machine.begin_slot(turn, slot, each.time)
         for batch in each.batches:
             machine.apply(turn, batch, False)
     marks = {APPLIED_THROUGH: pack_number(len(log)), DIGEST: digest_of(log)} if log else {}

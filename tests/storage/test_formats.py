@@ -111,7 +111,7 @@ OLD_RECORDS = {slot: replace(record, value=replace(record.value, time=0)) for sl
 def applied() -> FakeTurn:
     """A turn in which the machine has applied what is chosen."""
     turn, machine = FakeTurn(), Machine(decode_entries, FIRST)
-    machine.begin_slot(turn, 1)
+    machine.begin_slot(turn, 1, RECORDS[1].value.time)
     for batch in BATCHES:
         machine.apply(turn, batch, False)
     sessions = Sessions()
@@ -193,7 +193,7 @@ class FormatTests(SynchronousTestCase):
         machine.start(turn)
         sessions.start(turn)
         self.assertEqual(machine.configurations, FIRST if version < 5 else CHANGED)
-        machine.begin_slot(turn, 1)
+        machine.begin_slot(turn, 1, RECORDS[1].value.time)
         if version < 4:
             for batch in BATCHES:
                 machine.apply(turn, batch, False)

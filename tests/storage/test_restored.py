@@ -92,7 +92,7 @@ class RestoredTests(SynchronousTestCase):
         machine = Machine(decode_entries, first_configurations((1, 2, 3)))
         machine.start(turn)
         slot = restored_through(unpack_number(self.state[APPLIED_THROUGH])) + 1
-        machine.begin_slot(turn, slot)
+        machine.begin_slot(turn, slot, 0)
         machine.apply(turn, Batch(1, 99, 1, 1, encode_entries([[PUT, b"a", b"new"]])), False)
         written = turn.staged[b"S\0a"]
         assert written is not None
