@@ -36,3 +36,21 @@ DIFFERENCES: tuple[Difference, ...] = (
         rb"[*%].*\$3\r\ndkv\r\n.*",
     ),
 )
+
+ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("HSET", "LPUSH", "SADD", "ZADD", "XADD", "PFADD", "GEOADD", "SETBIT", "..."),
+        "Values are strings. Hashes, lists, sets, sorted sets, streams and what is built on them are not there.",
+    ),
+    (("EVAL", "EVALSHA", "SCRIPT", "FUNCTION"), "There are no scripts."),
+    (("SUBSCRIBE", "PUBLISH", "PUBSUB", "MONITOR"), "There are no messages between clients."),
+    (("DUMP", "RESTORE", "MIGRATE"), "The stored form of a value is that of dkv, not of Redis. Use `dkv backup`."),
+    (("SWAPDB", "MOVE"), "Nobody who was asked needs them."),
+    (("CLIENT TRACKING",), "A node does not remember what its clients have read."),
+    (("AUTH", "ACL"), "There are no users and passwords."),
+    (
+        ("SAVE", "BGSAVE", "SHUTDOWN", "REPLICAOF", "CLUSTER", "DEBUG", "CONFIG SET"),
+        "They are about how Redis runs. The `dkv` command and the config file run dkv.",
+    ),
+)
+"""Commands of Redis that dkv refuses, and why."""

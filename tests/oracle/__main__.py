@@ -5,23 +5,21 @@ from __future__ import annotations
 import argparse
 import time
 
-from tests.oracle.comparison import Comparison
-from tests.oracle.reference import Reference, installed
 from tests.oracle.search import Search
+from tests.oracle.servers import references
 
 
 def main() -> int:
     """Look, and print what was found."""
-    servers = installed()
+    servers = references()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--server", choices=sorted(servers), default=next(iter(servers), None))
+    parser.add_argument("--server", choices=sorted(servers), default=next(iter(servers)))
     options = parser.parse_args()
-    reference = Reference(servers[options.server])
+    reference = servers[options.server]()
     try:
-        comparison = Comparison()
-        search = Search(reference, options.seed, comparison)
+        search = Search(reference, options.seed)
         differences = 0
         until = time.monotonic() + options.seconds
         while time.monotonic() < until:

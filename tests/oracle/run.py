@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tests.oracle.comparison import Comparison
 from tests.oracle.memory_node import MemoryClient, MemoryNode
-from tests.oracle.reference import Reference, ReferenceClient, Silent
+from tests.oracle.reference import Client, Reference, Silent
 from tests.oracle.reply_tree import read_reply
 
 TRIES = 3
 """How often a difference must show in all: the reference's clock ticks on between two requests."""
+
+SCANS_MAX = 1000
 
 SHOW_EXPIRED = frozenset((b"dbsize", b"exec"))
 """Commands whose replies count keys of the reference that have expired, and are still there."""
@@ -27,6 +30,17 @@ class Ask:
 
     def __str__(self) -> str:
         return f"{self.client}> " + " ".join(map(_quoted, self.prefix + self.words))
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """SCAN from cursor 0 until the cursor is 0 again; the two sets of keys are compared."""
+
+    client: int
+    options: tuple[bytes, ...]
+
+    def __str__(self) -> str:
+        return f"{self.client}> SCAN 0 ... SCAN " + " ".join(map(_quoted, self.options))
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Restart:
 
 _NUMBER = re.compile(rb"\d+")
 
-Step = Ask | Pass | Restart
+Step = Ask | Iterate | Pass | Restart
 
 
 @dataclass(frozen=True)
@@ -65,8 +79,8 @@ class Found:
     def looks(self) -> tuple[bytes, bytes, bytes]:
         """The command and both replies, without their numbers."""
         step = self.steps[self.at]
-        assert isinstance(step, Ask)
-        return step.words[0].lower(), _NUMBER.sub(b"0", self.reference), _NUMBER.sub(b"0", self.dkv)
+        name = step.words[0].lower() if isinstance(step, Ask) else b"scan"
+        return name, _NUMBER.sub(b"0", self.reference), _NUMBER.sub(b"0", self.dkv)
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.steps[: self.at + 1]), f"reference: {self.reference!r}", f"dkv: {self.dkv!r}"])
@@ -80,7 +94,7 @@ class Run:
         self._comparison = comparison
         reference.clear()
         self._node = MemoryNode(reference.time_ms())
-        self._clients: dict[int, tuple[ReferenceClient, MemoryClient]] = {}
+        self._clients: dict[int, tuple[Client, MemoryClient]] = {}
         self._queued: dict[int, list[tuple[bytes, ...]]] = {}
 
     def find(self, steps: tuple[Step, ...]) -> Found | None:
@@ -92,6 +106,10 @@ class Run:
                         replies = self._ask(step)
                         if replies is not None:
                             return Found(at, steps, *replies)
+                    case Iterate():
+                        keys = self._iterate(step)
+                        if keys is not None:
+                            return Found(at, steps, *keys)
                     case Pass():
                         until = self._reference.time_ms() + step.milliseconds
                         while self._reference.time_ms() < until:
@@ -103,25 +121,40 @@ class Run:
             for reference, _ in self._clients.values():
                 reference.close()
 
+    def _pair(self, client: int) -> tuple[Client, MemoryClient]:
+        if client not in self._clients:
+            self._clients[client] = self._reference.connect(), self._node.connect()
+        self._node.time_ms = self._reference.time_ms()
+        return self._clients[client]
+
+    def _iterate(self, step: Iterate) -> tuple[bytes, bytes] | None:
+        """What the two iterations came to, if they differ."""
+        reference, client = self._pair(step.client)
+        theirs = _scanned(lambda words: reference.ask(words).data, step.options)
+        ours = _scanned(client.ask, step.options)
+        if ours == b"+QUEUED\r\n":
+            self._queued.setdefault(step.client, []).append((b"SCAN",))
+        same = theirs == ours or (not self._reference.exact and b"*" not in theirs[:1] + ours[:1])
+        return None if same else (theirs, ours)
+
     def _ask(self, step: Ask) -> tuple[bytes, bytes] | None:
         """The two replies if they differ."""
-        if step.client not in self._clients:
-            self._clients[step.client] = self._reference.connect(), self._node.connect()
-        reference, client = self._clients[step.client]
         if step.words[0].lower() in SHOW_EXPIRED:
             self._reference.sweep()
-        self._node.time_ms = self._reference.time_ms()
+        reference, client = self._pair(step.client)
         try:
             theirs = reference.ask(step.words)
         except Silent:
             raise RuntimeError(f"the reference does not answer {step}") from None
         ours = client.ask([*step.prefix, *step.words])
+        if step.prefix and client.ask([*step.prefix, *step.words]) != ours:
+            return theirs.data, b"another answer to a repeat"
         read = read_reply(ours)
         if read is None or read[1] != len(ours):
             return theirs.data, ours
         queued = self._queued.setdefault(step.client, [])
         same = self._comparison.same(step.words, theirs, read[0], queued)
-        if theirs.data == b"+QUEUED\r\n":
+        if read[0].data == b"+QUEUED\r\n":
             queued.append(step.words)
         elif step.words[0].lower() in (b"exec", b"discard", b"reset"):
             queued.clear()
@@ -136,6 +169,21 @@ def find(reference: Reference, comparison: Comparison, steps: tuple[Step, ...]) 
             return None
         found = Run(reference, comparison).find(found.steps[: found.at + 1])
     return found
+
+
+def _scanned(ask: Callable[[list[bytes]], bytes], options: Sequence[bytes]) -> bytes:
+    """The keys that an iteration answers, in order; the reply itself, if it is another one."""
+    cursor, keys = b"0", set()
+    for _ in range(SCANS_MAX):
+        data = ask([b"SCAN", cursor, *options])
+        read = read_reply(data)
+        if read is None or read[1] != len(data) or len(read[0].items) != 2:
+            return data
+        cursor = read[0].items[0].bulk
+        keys |= {key.data for key in read[0].items[1].items}
+        if cursor == b"0":
+            return b"".join(sorted(keys))
+    return b"an iteration without an end"
 
 
 def _quoted(word: bytes) -> str:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from random import Random
 
 from dkv.console.client_session import TABLE
+from dkv.kv.registry import Command
 from tests.oracle.comparison import Comparison
-from tests.oracle.grammar import KEYS, Sequence, Words, parse
+from tests.oracle.grammar import Words, parse
 from tests.oracle.reference import Reference
-from tests.oracle.run import Ask, Found, Pass, Restart, Step, find
+from tests.oracle.run import Ask, Found, Iterate, Pass, Restart, Step, find
 from tests.oracle.shrinking import shrink
 
 STEPS_MAX = 40
+TRANSACTION_STEPS_MAX = 8
 
 LEFT_OUT = frozenset((b"quit", b"help", b"info", b"command", b"client", b"config", b"set", b"select", b"hello"))
 """Commands whose replies tell of the server, or end the connection: they have tests of their own."""
 
+SCAN_OPTIONS = parse("[MATCH pattern] [COUNT count] [TYPE type]")
+
 
 class Search:
-    """Looks for differences between dkv and ``reference``, the same ones for the same ``seed``."""
+    """Looks for differences between dkv and ``reference``, in the same sequences for the same ``seed``."""
 
-    def __init__(self, reference: Reference, seed: int, comparison: Comparison) -> None:
+    def __init__(self, reference: Reference, seed: int) -> None:
+        self.comparison = Comparison(exact=reference.exact)
         self._reference = reference
-        self._comparison = comparison
         self._seed = seed
-        self._forms = known_forms(reference)
+        self._commands = commands_of_both(reference)
+        self._forms = {name: parse(command.arguments) for name, command in self._commands.items()}
         self._seen: set[tuple[bytes, bytes, bytes]] = set()
         self.sequences = 0
         self.asked = 0
@@ -44,34 +49,79 @@ class Search:
                 self._seen |= {found.looks, shrunk.looks}
 
     def _look(self, steps: tuple[Step, ...]) -> Found | None:
-        return find(self._reference, self._comparison, steps)
+        return find(self._reference, self.comparison, steps)
+
+    # --- sequences ---
 
     def _sequence(self, random: Random) -> tuple[Step, ...]:
-        words = Words(random, self._reference.time_ms)
-        names = sorted(self._forms)
-        favourites = random.sample(names, min(6, len(names)))
+        """Two clients ask, time passes, and the node restarts; a third one looks at what has come of it."""
+        words = Words(random, self._reference.time_ms, wrong=self._reference.exact)
+        names = random.sample(sorted(self._forms), min(6, len(self._forms))) * 4 + sorted(self._forms)
         steps: list[Step] = []
         if random.random() < 0.5:
             steps.append(Ask(0, (b"HELLO", b"3")))
-        for _ in range(random.randint(1, STEPS_MAX)):
+        for number in range(random.randint(1, STEPS_MAX)):
+            client = int(random.random() < 0.25)
             dice = random.random()
             if dice < 0.04:
                 steps.append(Pass(random.randint(1, 10)))
-            elif dice < 0.06:
+            elif dice < 0.05:
                 steps.append(Restart())
+            elif dice < 0.08 and b"scan" in self._forms:
+                steps.append(Iterate(client, tuple(words.of(SCAN_OPTIONS))))
+            elif dice < 0.15 and b"multi" in self._forms:
+                steps += self._transaction(words, random, names, client)
             else:
-                name = random.choice(favourites if random.random() < 0.5 else names)
-                client = int(random.random() < 0.25)
-                shown = name.upper() if random.random() < 0.8 else name
-                steps.append(Ask(client, (*shown.split(b"|"), *words.arguments(self._forms[name]))))
-        steps += [Ask(2, (b"GET", key)) for key in KEYS[:6]]
-        return tuple(steps)
+                request = self._request(words, random, names)
+                token = (b"IDMP", b"producer", b"%d" % (number + 1))
+                protected = random.random() < 0.1 and "write" in self._flags(request)
+                steps.append(Ask(client, request, token if protected else ()))
+        return (*steps, *self._audit())
+
+    def _request(self, words: Words, random: Random, names: list[bytes]) -> tuple[bytes, ...]:
+        name = random.choice(names)
+        shown = name.upper() if random.random() < 0.8 else name
+        return (*shown.split(b"|"), *words.arguments(self._forms[name]))
+
+    def _flags(self, request: tuple[bytes, ...]) -> tuple[str, ...]:
+        command = self._commands.get(request[0].lower())
+        return () if command is None else command.flags
+
+    def _transaction(self, words: Words, random: Random, names: list[bytes], client: int) -> Iterator[Step]:
+        """A transaction that perhaps watches keys, and into which another client perhaps writes."""
+
+        def request(by: int) -> Step:
+            return Ask(by, self._request(words, random, names))
+
+        if random.random() < 0.5:
+            yield Ask(client, (b"WATCH", *words.arguments(parse("key [key ...]"))))
+        if random.random() < 0.4:
+            yield request(random.randrange(2))
+        if random.random() < 0.2:
+            yield Pass(random.randint(1, 5))
+        yield Ask(client, (b"MULTI",))
+        for _ in range(random.randint(0, TRANSACTION_STEPS_MAX)):
+            yield request(client if random.random() < 0.85 else 1 - client)
+        yield Ask(client, (random.choice((b"EXEC", b"EXEC", b"EXEC", b"DISCARD")),))
+
+    def _audit(self) -> Iterator[Step]:
+        """What everything comes to."""
+        for database in (b"0", b"1"):
+            for name, request in ((b"select", (b"SELECT", database)), (b"dbsize", (b"DBSIZE",)), (b"scan", ())):
+                if name in self._forms:
+                    yield Ask(2, request) if request else Iterate(2, ())
+            for key in (b"a", b"b", b"c", b"d", b""):
+                yield Ask(2, (b"GET", key))
+                if b"pexpiretime" in self._forms:
+                    yield Ask(2, (b"PEXPIRETIME", key))
 
 
-def known_forms(reference: Reference) -> Mapping[bytes, Sequence]:
-    """The forms of the commands that dkv and the reference both have."""
+def commands_of_both(reference: Reference) -> dict[bytes, Command]:
+    """The commands that dkv and the reference have, each subcommand as one."""
+    every = [each for command in TABLE.values() for each in command.subcommands or (command,)]
+    named = {each.name.encode(): each for each in every}
     return {
-        name: parse(command.arguments)
-        for name, command in TABLE.items()
-        if name not in LEFT_OUT and reference.knows(name)
+        name: each
+        for name, each in named.items()
+        if not {name, name.partition(b"|")[0]} & LEFT_OUT and reference.knows(name)
     }

@@ -1,0 +1,87 @@
+"""fakeredis in place of a real server: it knows the values of replies, and not how they are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from fakeredis import FakeConnection, FakeServer
+
+from tests.oracle.reply_tree import Reply, read_reply
+
+
+class FakeReference:
+    """A server within this process. Each value is told as RESP 2 has it, and a status as a bulk string."""
+
+    exact = False
+
+    def __init__(self) -> None:
+        self._server = FakeServer(server_type="redis", version=(7, 4))
+        self._control = self.connect()
+
+    def connect(self) -> FakeReferenceClient:
+        """A new connection."""
+        return FakeReferenceClient(self._server)
+
+    def stop(self) -> None:
+        """End it."""
+        self._control.close()
+
+    def time_ms(self) -> int:
+        """The time that the server sees."""
+        return time.time_ns() // 1_000_000
+
+    def knows(self, name: bytes) -> bool:
+        """Whether the server has the command."""
+        answer = self._control.ask([b"COMMAND", b"INFO", name])
+        return bool(answer.items) and bool(answer.items[0].items)
+
+    def sweep(self) -> None:
+        """Nothing: what has expired is not counted here."""
+
+    def clear(self) -> None:
+        """Forget all keys."""
+        self._control.ask([b"FLUSHALL"])
+
+
+class FakeReferenceClient:
+    """A connection to ``server``."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self._pool = redis.ConnectionPool(connection_class=FakeConnection, server=server, protocol=2)
+        self._connection: Any = self._pool.get_connection()
+
+    def ask(self, words: Sequence[bytes]) -> Reply:
+        """The reply to one request."""
+        try:
+            self._connection.send_command(*words)
+            value = self._connection.read_response()
+        except redis.ResponseError as error:
+            value = error
+        read = read_reply(_encoded(value))
+        assert read is not None
+        return read[0]
+
+    def close(self) -> None:
+        """End the connection."""
+        self._pool.disconnect()
+
+
+def _encoded(value: object) -> bytes:
+    match value:
+        case None:
+            return b"$-1\r\n"
+        case bytes() | str():
+            data = value if isinstance(value, bytes) else value.encode()
+            return b"$%d\r\n%b\r\n" % (len(data), data)
+        case int():
+            return b":%d\r\n" % value
+        case Exception():
+            return b"-ERR\r\n"
+        case dict():
+            return _encoded([each for pair in value.items() for each in pair])
+        case list() | tuple() | set():
+            return b"*%d\r\n" % len(value) + b"".join(map(_encoded, value))
+    raise TypeError(value)
