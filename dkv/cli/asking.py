@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from dkv.cli.data import Access
+from dkv.cli.access import Access
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Reply
 

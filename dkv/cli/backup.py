@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
+from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import FIRST, not_understood, pause
 from dkv.cli.checked_backup import CheckedBackup, backup_fields
-from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Failure, Status, complain, emit, say
 from dkv.cli.own import interrupt
 from dkv.cli.progress_bar import ProgressBar

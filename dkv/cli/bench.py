@@ -13,13 +13,14 @@ from typing import Any
 
 import click
 
+from dkv.cli.access import endpoints_list
 from dkv.cli.benchmarks.benchmark import PARTS, TARGETS, THROUGHPUT, Benchmark, BenchOptions, OtherSystem
 from dkv.cli.benchmarks.drivers import GENERATORS, default_generator
 from dkv.cli.benchmarks.parts import Grid
 from dkv.cli.benchmarks.plot import plot as drawing
 from dkv.cli.benchmarks.results import facts, write_markdown
 from dkv.cli.benchmarks.workload import ALL_NODES, LEADER_NODE, OPERATIONS
-from dkv.cli.data import VALUE_BYTES_MAX, endpoints_list
+from dkv.cli.data import VALUE_BYTES_MAX
 from dkv.cli.output import Failure, Status
 from dkv.cli.own import interrupt
 from dkv.cli.types import PathName, Seconds, Whole, shown

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from dkv.cli.access import Access
 from dkv.cli.asking import pause
 from dkv.cli.change_plan import ChangePlan, MemberStep, Seen, plan_json, refuse_impossible, refused, seen
-from dkv.cli.data import Access
+from dkv.cli.node_status import STATUS_REQUEST, status_fields
 from dkv.cli.output import Failure, Status, complain, say
-from dkv.cli.status import STATUS_REQUEST, status_fields
 from dkv.client.addresses import present
 from dkv.client.any_node import ask_where
 from dkv.client.blocking import NoAnswer, ServerError

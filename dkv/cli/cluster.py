@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dkv.cli import nodes as processes
-from dkv.cli.data import ENDPOINTS
+from dkv.cli.access import ENDPOINTS
 from dkv.cli.layout import ADMIN_PORTS_FROM, BASE_PORT, NODES, PEER_PORTS_FROM, Layout, client_endpoint, prepare
 from dkv.cli.nodes import script
 from dkv.cli.output import say_if_taken as say

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
+from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import ALL, pause
-from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Failure, Status, answer, complain, say
 from dkv.cli.reply_text import as_json, word
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError, connect

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import update_wrapper
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
-from dkv.cli.output import Failure, Status, answer, bytes_field, complain, shell_word
-from dkv.cli.types import Seconds, Whole
-from dkv.client.addresses import present
-from dkv.client.any_node import ask_where
-from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
-from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE, TAKEN, Unreachable
-from dkv.client.producer import Token, next_token
-from dkv.client.silence import Silence
-from dkv.client.state import state_path
-from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
-from dkv.kv.words.idempotence import NEW_PRODUCER
+from dkv.cli.access import STATUSES, Access, Given, access, tokened
+from dkv.cli.output import Failure, Status, answer, bytes_field, complain, emit
+from dkv.client.blocking import Reply
 
-ENDPOINTS = "127.0.0.1:5001,127.0.0.1:5002,127.0.0.1:5003"
-ANSWER_SECONDS = 10.0
-"""Longer than a node takes until it gives up and says so (``request_seconds``, 5 by default)."""
-
-PRODUCER = "producer"
 VALUE_BYTES_MAX = 512 * 1024 * 1024
 """The most bytes read from a file or stdin. Nodes refuse smaller values, but a config may allow more."""
-
-STATUSES = """\b
-Exit status:
-  0    done
-  1    absent: there is no such key (get), or none of them (delete)
-  2    usage: the command line is wrong; nothing was sent
-  3    nobody reachable: no endpoint answered; a write was not sent
-  4    refused: not applied
-  5    outcome unknown: a write was sent and may or may not happen; the message says how to send it again safely
-  74   the answer, whatever it was, could not be written to stdout
-  130  interrupted"""
 
 KEYS = """Keys and values may be any bytes. Put -- before what begins with a dash."""
 
@@ -84,161 +57,6 @@ def _read_all(file: BinaryIO) -> bytes:
     return data
 
 
-def endpoints_list(_: click.Context, __: click.Parameter, text: str) -> tuple[Endpoint, ...]:
-    """The endpoints in a list separated by commas."""
-    try:
-        return tuple(Endpoint.parse(each.strip()) for each in text.split(","))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A token that the user named. ``may_repeat`` if that includes the op, which an earlier attempt may have used."""
-
-    token: Token
-    may_repeat: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The options of every command here."""
-
-    endpoints: tuple[Endpoint, ...]
-    as_json: bool
-    answer_seconds: float
-
-    def silence(self) -> Silence:
-        """The endpoints that lately gave this user's commands no answer."""
-        return Silence(state_path("silent"))
-
-    def ask(self, *words: bytes) -> Reply:
-        """Send a request that reads, or an order to the node itself; a ``Failure`` tells its outcome."""
-        return self.ask_where(*words)[1]
-
-    def ask_where(self, *words: bytes, again: str = "") -> tuple[Endpoint, Reply]:
-        """The endpoint that answered, and its answer; ``again`` follows a message that the outcome is unknown.
-
-        If all endpoints refuse because of their own state, as nodes do that were removed, those members are asked that
-        the list lacks.
-        """
-        try:
-            return self._ask(self.endpoints, words, again)
-        except Failure as failure:
-            if failure.status != Status.REFUSED or failure.word not in RETRIED_ELSEWHERE:
-                raise
-            others = tuple(each for each in present(self.endpoints, self.answer_seconds) if each not in self.endpoints)
-            if not others:
-                raise
-        return self._ask(others, words, again)
-
-    def _ask(self, endpoints: tuple[Endpoint, ...], words: tuple[bytes, ...], again: str) -> tuple[Endpoint, Reply]:
-        try:
-            return ask_where(endpoints, words, self.answer_seconds, self.silence())
-        except Unreachable as error:
-            raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
-        except NoAnswer as error:
-            raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error}{again}") from None
-        except ServerError as error:
-            raise Failure(Status.REFUSED, error.word, f"refused: {error.text}") from None
-
-    def write(self, given: Given | None, *words: bytes) -> Reply:
-        """Send a write, with a token of this user if none is ``given``; a ``Failure`` tells its outcome."""
-        path = state_path(PRODUCER)
-        try:
-            return self._write(given.token if given else next_token(path), words)
-        except Failure as failure:
-            if failure.word not in (FORGOTTEN, TAKEN) or failure.status != Status.REFUSED:
-                raise
-            if given is not None and given.may_repeat and failure.word == FORGOTTEN:
-                text = (
-                    f"outcome unknown: {failure.message.removeprefix('refused: ')}; by an earlier one it may have been"
-                )
-                raise Failure(Status.UNCERTAIN, FORGOTTEN, text) from None
-            if given is not None:
-                raise
-        # It was never sent before, so it was never executed: others use our producer, or our producer was evicted.
-        return self._write(next_token(path, anew=True), words)
-
-    def _write(self, token: Token, words: tuple[bytes, ...]) -> Reply:
-        again = f"; to send it again safely add --producer {shell_word(token.producer)} --op {token.op}"
-        return self.ask_where(b"IDMP", token.producer, b"%d" % token.op, *words, again=again)[1]
-
-
-def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command the options of ``Access``, its first argument; ``seconds`` is the default of --timeout."""
-    options = (
-        click.option(
-            "--endpoints",
-            callback=endpoints_list,
-            metavar="HOST:PORT,...",
-            envvar="DKV_ENDPOINTS",
-            default=ENDPOINTS,
-            show_default=True,
-            show_envvar=True,
-            help=help,
-        ),
-        click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True),
-        click.option(
-            "--timeout",
-            type=Seconds(),
-            default=seconds,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long to wait for an answer of one node.",
-        ),
-    )
-
-    def decorate(command: Callable[..., int]) -> Callable[..., int]:
-        def run(endpoints: tuple[Endpoint, ...], output: str, timeout: float, **arguments: Any) -> int:
-            return command(Access(endpoints, output == "json", timeout), **arguments)
-
-        update_wrapper(run, command)
-        for option in reversed(options):
-            run = option(run)
-        return run
-
-    return decorate
-
-
-access = looks(
-    "Nodes to ask, in this order. The next one is tried if there is no answer, and after an answer that the request "
-    "may be retried; a write happens once all the same.",
-    ANSWER_SECONDS,
-)
-
-
-def tokened(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a write the options of its token, which is the argument ``token``: None if none is given."""
-
-    def run(to: Access, producer: bytes | None, op: int | None, **arguments: Any) -> int:
-        if producer is None and op is not None:
-            raise click.UsageError("--op needs --producer: op ids are those of a producer")
-        token = None
-        if producer is not None:
-            token = Given(Token(producer, op or next_token(state_path(PRODUCER)).op), op is not None)
-        return command(to, token=token, **arguments)
-
-    update_wrapper(run, command)
-    producer = click.option(
-        "--producer",
-        callback=producer_name,
-        metavar="NAME",
-        help="Send the write as this producer's, instead of one of your own that is kept in "
-        "$XDG_STATE_HOME/dkv/producer. A write of the same producer and op happens once, however often it is sent.",
-    )
-    op = click.option("--op", type=Whole(1, OP_MAX), metavar="N", help="The op id of the write; without it a new one.")
-    return producer(op(run))
-
-
-def producer_name(_: click.Context, __: click.Parameter, word: str | None) -> bytes | None:
-    """The bytes of a producer's name."""
-    name = None if word is None else os.fsencode(word)
-    if name is None or (0 < len(name) <= PRODUCER_BYTES_MAX and (name[:1] != b"#" or NEW_PRODUCER.fullmatch(name))):
-        return name
-    raise click.BadParameter(f"a name has 1 to {PRODUCER_BYTES_MAX} bytes, and no '#' in front unless IDMP NEW made it")
-
-
 # --- the commands ---
 
 
@@ -258,20 +76,25 @@ def put(to: Access, token: Given | None, key: bytes, value: bytes) -> int:
 
 @click.command(
     short_help="Print the value of a key.",
-    help=f"""Print the value of KEY and a newline.
+    help=f"""Print the value of KEY and a newline; with --raw its bytes alone.
 
     With --output json it is {{"key": ..., "value": ...}}, with null for an absent key; what is not UTF-8 comes in
     base64, as "key_base64" and "value_base64". {KEYS}""",
     epilog=STATUSES,
 )
 @click.argument("key", callback=word_bytes)
+@click.option("--raw", is_flag=True, help="Print the value byte for byte, without a newline behind it.")
 @access
-def get(to: Access, key: bytes) -> int:
+def get(to: Access, raw: bool, key: bytes) -> int:
     """Print the value of a key."""
+    if raw and to.as_json:
+        raise click.UsageError("--raw and --output json contradict each other: name one")
     value = to.ask(b"GET", key)
     if value is not None and not isinstance(value, bytes):
         raise _unexpected(value)
-    if value is not None or to.as_json:
+    if raw and value is not None:
+        emit(value, newline=False)
+    elif value is not None or to.as_json:
         answer(value or b"", bytes_field("key", key) | bytes_field("value", value), to.as_json)
     if value is None:
         complain("there is no such key")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import click
 
+from dkv.cli.access import ANSWER_SECONDS, STATUSES, Access, looks
 from dkv.cli.asking import not_understood
-from dkv.cli.data import ANSWER_SECONDS, STATUSES, Access, looks
 from dkv.cli.output import Failure, Status, answer
 from dkv.cli.types import Seconds
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import dkv as package
+from dkv.cli.nearest import did_you_mean
 from dkv.cli.output import Failure, Status, complain, emit, say, surprises
 
 SECTIONS = {
@@ -50,6 +51,9 @@ SECTIONS = {
 """The commands as the help groups them, each with its module here. A module is imported when it is needed: ``dkv get``
 does not wait for the simulator."""
 
+
+MEANT = {"set": "put", "del": "delete", "rm": "delete", "help": "--help"}
+"""The words here for those that people know from elsewhere, and that are no more like them than others."""
 
 EPILOG = """\b
 Exit status of every command, besides its own:
@@ -116,6 +120,15 @@ class Group(Program, click.Group):
                 command: click.Command = getattr(import_module(f"dkv.cli.{module}"), name)
                 return command
         return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that ``args`` begin with; a usage error that names the nearest one if there is none."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx), MEANT)}".rstrip())
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands by section."""

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dkv.cli.access import ANSWER_SECONDS, Access
 from dkv.cli.change_plan import add
 from dkv.cli.change_run import Changer
-from dkv.cli.data import ANSWER_SECONDS, Access
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, Reply, ServerError, connect
 from dkv.config.config import Config

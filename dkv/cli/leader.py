@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from dkv.cli.access import Access, looks
 from dkv.cli.asking import ALL, not_understood, pause
-from dkv.cli.data import Access, looks
+from dkv.cli.node_status import STATUS_REQUEST, STATUS_SECONDS, status_fields
 from dkv.cli.output import Failure, Status, say
-from dkv.cli.status import STATUS_REQUEST, STATUS_SECONDS, status_fields
 from dkv.cli.types import Whole
 from dkv.client.addresses import present
 from dkv.client.blocking import Endpoint

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import FIRST, ask_first, not_understood, pause
-from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.metrics import LOOKING
 from dkv.cli.output import Failure, Status, answer, complain
 from dkv.cli.reply_text import as_json, word

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import FIRST
 from dkv.cli.change_plan import MemberStep, Seen, add, failures, failures_survived, move, promote, refused, remove
 from dkv.cli.change_run import Changer
-from dkv.cli.data import ANSWER_SECONDS, Access, looks
+from dkv.cli.node_status import STATUS_REQUEST, status_fields
 from dkv.cli.output import Failure, Status, say
-from dkv.cli.status import STATUS_REQUEST, status_fields
 from dkv.cli.table import Table, cell
 from dkv.cli.types import Seconds, Whole
 from dkv.client.blocking import Endpoint

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import FIRST, ask_first, not_understood
-from dkv.cli.data import ANSWER_SECONDS, Access, looks
 from dkv.cli.output import Status, answer, emit
 
 _SAMPLE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*")

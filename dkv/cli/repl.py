@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from dkv.cli.data import ANSWER_SECONDS, Access, looks
+from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.lines import UNKNOWN, ends, execute, parse
 from dkv.cli.output import Failure, Status, emit
 from dkv.cli.reply_text import as_json, raw

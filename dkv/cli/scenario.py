@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dkv.cli.data import endpoints_list
+from dkv.cli.access import endpoints_list
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.scenarios import basic as basic_
 from dkv.cli.scenarios import duplicates as duplicates_

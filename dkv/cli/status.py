@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import click
 
+from dkv.cli.access import Access, looks
 from dkv.cli.asking import ALL
-from dkv.cli.data import Access, looks
+from dkv.cli.node_status import STATUS_REQUEST, STATUS_SECONDS, status_fields
 from dkv.cli.output import Status, answer, say
 from dkv.cli.status_table import Found, lags, rate, status_lines
 from dkv.cli.table import Cell, Table, cell
 from dkv.cli.watch import repeat, watch
-from dkv.client.survey import Answer, ask_all
-
-STATUS_SECONDS = 2.0
-"""A node answers this from memory: one that takes longer is as good as gone."""
+from dkv.client.survey import ask_all
 
 HEALTH_SECONDS = 6.0
 """Longer than a node takes until it gives up a read and says so (``request_seconds``, 5 by default)."""
 
 HEALTH_KEY = b"health"
 """The key for a read that only tests whether a node can read: it need not exist."""
-
-STATUS_REQUEST = (b"DKV.STATUS",)
-
-
-def status_fields(found: Answer) -> tuple[dict[str, Any], str]:
-    """The fields of a DKV.STATUS; or None, and the reason."""
-    if found.problem:
-        return {}, found.problem
-    try:
-        fields = json.loads(found.reply if isinstance(found.reply, bytes) else b"")
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        return {}, f"{found.endpoint} does not answer as a node of dkv would"
-    return fields, ""
 
 
 # --- status ---

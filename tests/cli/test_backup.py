@@ -14,8 +14,8 @@ from click.testing import Result
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.cli import access
 from dkv.cli import backup as command
-from dkv.cli import data
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.console.surroundings import BackupRefused
 from dkv.identity import Identity
@@ -81,7 +81,7 @@ class BackupTests(SynchronousTestCase):
         self.place.mkdir()
         self.file = self.place / "state.dkv"
         self.patch(backups, "PIECE_BYTES", 60)
-        self.patch(data, "ask_where", lambda *_: (ENDPOINT, None))
+        self.patch(access, "ask_where", lambda *_: (ENDPOINT, None))
         self.patch(command, "connect", lambda *_: self.node)
         self.patch(command, "pause", self.pause)
         self.patch(command, "signal", _NoSignals)

@@ -60,6 +60,13 @@ class Done(DataTestCase):
     def test_get_empty(self) -> None:
         """An empty value is there."""
         self.assert_prints(self.run_against(b"$0\r\n\r\n", "get", "k"), 0, b"\n")
+        self.assert_prints(self.run_against(b"$0\r\n\r\n", "get", "k", "--raw"), 0, b"")
+
+    def test_get_raw(self) -> None:
+        """A file that was put can be got back, not a byte longer."""
+        self.assert_prints(self.run_against(b"$3\r\n\xff\r\n\r\n", "get", "--raw", "k"), 0, b"\xff\r\n")
+        self.assert_prints(self.run_against(b"$-1\r\n", "get", "--raw", "k"), 1, b"", "dkv: there is no such key\n")
+        self.assertEqual(self.run_against(b"$1\r\nx\r\n", "get", "--raw", "k", "--output", "json").exit_code, 2)
 
     def test_append(self) -> None:
         """The new length is printed."""

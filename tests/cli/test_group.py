@@ -6,7 +6,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli import data
+from dkv.cli import access
 from tests.cli.commands import run
 
 
@@ -61,13 +61,27 @@ class CommandLine(SynchronousTestCase):
             self.assertEqual((parsed["error"], parsed["status"]), ("USAGE", 2))
             self.assertEqual(result.stderr, f"dkv: {parsed['message']}\n")
 
+    def test_did_you_mean(self) -> None:
+        """A slip, or a word from elsewhere, is answered with the name that was meant; anything else with no guess."""
+        for word, hint in (
+            ("putt", " Did you mean put?"),
+            ("droprules", " Did you mean drop-rules?"),
+            ("set", " Did you mean put?"),
+            ("sett", " Did you mean put or status?"),
+            ("HELP", " Did you mean --help?"),
+            ("xyzzy", ""),
+        ):
+            result = run(word)
+            self.assertEqual(result.exit_code, 2)
+            self.assertEqual(result.stderr, f"dkv: No such command {word!r}.{hint} (see dkv --help)\n")
+
     def test_interrupted(self) -> None:
         """A Ctrl-C is not taken for an absent key, and reminds the user of what may yet happen."""
 
         def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        self.patch(data, "ask_where", interrupted)
+        self.patch(access, "ask_where", interrupted)
         result = run("put", "k", "v")
         self.assertEqual(result.exit_code, 130)
         self.assertIn("dkv: interrupted; a write that was under way may or may not happen\n", result.stderr)

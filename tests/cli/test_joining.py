@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
 from dkv.cli import joining
+from dkv.cli.access import Access
 from dkv.cli.change_plan import MemberStep, refused
-from dkv.cli.data import Access
 from dkv.cli.layout import new_config
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError

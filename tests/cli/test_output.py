@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli import data
+from dkv.cli import access
 from dkv.cli.output import Failure, Status, bytes_field, complain, emit, one_line, say_if_taken
 from tests.cli.commands import run
 
@@ -58,7 +58,7 @@ class SurpriseTests(SynchronousTestCase):
         def surprise(*_: object) -> None:
             raise RuntimeError("two\nlines")
 
-        self.patch(data, "ask_where", surprise)
+        self.patch(access, "ask_where", surprise)
         for words in (["get", "k"], ["put", "k", "v"], ["delete", "k"], ["log"], ["metrics"]):
             result = run(*words)
             self.assertEqual((result.exit_code, result.stdout), (70, ""), words)
@@ -80,7 +80,7 @@ class SurpriseTests(SynchronousTestCase):
             def surprise(*_: object, error: Exception = error) -> None:
                 raise error
 
-            self.patch(data, "ask_where", surprise)
+            self.patch(access, "ask_where", surprise)
             self.assertEqual(run("get", "k").exit_code, 70, error)
 
     def test_help_on_a_full_disk(self) -> None:
