@@ -46,7 +46,7 @@ class WaitingTests(SynchronousTestCase):
         cluster.start()
         for node in cluster.nodes[1:]:
             node.kill()
-        done = dkv(cluster, "put", "k", "v")
+        done = dkv(cluster, "get", "k")
         first, second = done.stderr.decode().splitlines()
         one, two, _ = (f"{HOST}:{node.port}" for node in cluster.nodes)
         self.assertTrue(first.startswith(f"dkv: waiting: {one} "), first)
