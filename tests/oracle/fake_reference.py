@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
-from fakeredis import FakeConnection, FakeServer
+from fakeredis import FakeRedisConnection, FakeServer
 
 from tests.oracle.reply_tree import Reply, read_reply
 
@@ -50,7 +50,7 @@ class FakeReferenceClient:
     """A connection to ``server``."""
 
     def __init__(self, server: FakeServer) -> None:
-        self._pool = redis.ConnectionPool(connection_class=FakeConnection, server=server, protocol=2)
+        self._pool = redis.ConnectionPool(connection_class=FakeRedisConnection, server=server, protocol=2)
         self._connection: Any = self._pool.get_connection()
 
     def ask(self, words: Sequence[bytes]) -> Reply:

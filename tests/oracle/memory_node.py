@@ -31,7 +31,7 @@ class MemoryNode:
         self._turn = FakeTurn()
         self._machine = Machine(decode_entries, first_configurations((NODE,)))
         self._machine.start(self._turn)
-        self._slot = 0
+        self._slot = self._batches = 0
 
     def connect(self) -> MemoryClient:
         """A new connection."""
@@ -50,11 +50,12 @@ class MemoryNode:
     def _answer(self, item: Entry | Local) -> Result | Local:
         if isinstance(item, Local):
             return item
+        self._slot += 1
+        self._machine.begin_slot(self._turn, self._slot, self.time_ms)
         if item[0] in READS and not self.reads_in_log:
             return self._machine.read(self._turn, [item])[0]
-        self._slot += 1
-        self._machine.begin_slot(self._turn, self._slot, 0)
-        results = self._machine.apply(self._turn, Batch(NODE, 1, 1, self._slot, encode_entries([item])), own=True)
+        self._batches += 1
+        results = self._machine.apply(self._turn, Batch(NODE, 1, 1, self._batches, encode_entries([item])), own=True)
         assert results is not None and len(results) == 1
         return results[0]
 

@@ -125,6 +125,7 @@ class Run:
         if client not in self._clients:
             self._clients[client] = self._reference.connect(), self._node.connect()
         self._node.time_ms = self._reference.time_ms()
+        self._node.reads_in_log = not self._node.reads_in_log
         return self._clients[client]
 
     def _iterate(self, step: Iterate) -> tuple[bytes, bytes] | None:
