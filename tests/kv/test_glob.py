@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
-from tests.oracle.reference import Reference, ReferenceClient, installed
+from tests.oracle.reference import Client
+from tests.oracle.servers import references
 
 TABLE: tuple[tuple[bytes, list[bytes], list[bytes]], ...] = (
     # pattern, what it matches, what it does not
@@ -133,10 +134,10 @@ class ServerTests(SynchronousTestCase):
     """Random patterns, against a server that runs here."""
 
     def compare(self, name: str) -> None:
-        command = installed().get(name)
-        if command is None:
-            raise SkipTest(f"{name} is not installed: the table and the tries stand for it")
-        reference = Reference(command)
+        start = references().get(name)
+        if start is None:
+            raise SkipTest(f"{name}-server is not installed: the table and the tries stand for it")
+        reference = start()
         self.addCleanup(reference.stop)
         client = reference.connect()
         self.addCleanup(client.close)
@@ -147,7 +148,7 @@ class ServerTests(SynchronousTestCase):
             pattern = bytes(random.choices(SYMBOLS.encode(), k=random.randint(1, 8)))
             self.assertEqual([key for key in keys if Glob(pattern).matches(key)], self.found(client, pattern), pattern)
 
-    def found(self, client: ReferenceClient, pattern: bytes) -> list[bytes]:
+    def found(self, client: Client, pattern: bytes) -> list[bytes]:
         return sorted(item.bulk for item in client.ask([b"KEYS", pattern]).items)
 
     def test_as_redis(self) -> None:
