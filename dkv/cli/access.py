@@ -20,6 +20,7 @@ from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE, TAKEN, Unreachable
 from dkv.client.producer import Token, next_token
 from dkv.client.silence import Silence
 from dkv.client.state import state_path
+from dkv.client.url import DATABASE_MAX, Destination
 from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 from dkv.kv.words.idempotence import NEW_PRODUCER
 
@@ -39,6 +40,22 @@ Exit status:
   5    outcome unknown: a write was sent and may or may not happen; the message says how to send it again safely
   74   the answer, whatever it was, could not be written to stdout
   130  interrupted"""
+
+
+DATABASE = click.option(
+    "--db",
+    type=Whole(0, DATABASE_MAX),
+    metavar="N",
+    help=f"The database of the keys, from 0 to {DATABASE_MAX}.  [default: 0, or that of --endpoints]",
+)
+
+
+def destination(_: click.Context, __: click.Parameter, text: str) -> Destination:
+    """The nodes in a list separated by commas, and the database that it names."""
+    try:
+        return Destination.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def endpoints_list(_: click.Context, __: click.Parameter, text: str) -> tuple[Endpoint, ...]:
@@ -64,6 +81,7 @@ class Access:
     endpoints: tuple[Endpoint, ...]
     as_json: bool
     answer_seconds: float
+    database: int = 0
 
     def silence(self) -> Silence:
         """The endpoints that lately gave this user's commands no answer."""
@@ -92,7 +110,7 @@ class Access:
     def _ask(self, endpoints: tuple[Endpoint, ...], words: tuple[bytes, ...], again: str) -> tuple[Endpoint, Reply]:
         try:
             with for_answer(endpoints):
-                return ask_where(endpoints, words, self.answer_seconds, self.silence())
+                return ask_where(endpoints, words, self.answer_seconds, self.silence(), self.database)
         except Unreachable as error:
             raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
         except NoAnswer as error:
@@ -123,12 +141,15 @@ class Access:
         return self.ask_where(b"IDMP", token.producer, b"%d" % token.op, *words, again=again)[1]
 
 
-def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command the options of ``Access``, its first argument; ``seconds`` is the default of --timeout."""
+def looks(help: str, seconds: float, keys: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the options of ``Access``, its first argument; ``seconds`` is the default of --timeout.
+
+    A command on ``keys`` has --db, too.
+    """
     options = (
         click.option(
             "--endpoints",
-            callback=endpoints_list,
+            callback=destination,
             metavar="HOST:PORT,...",
             envvar="DKV_ENDPOINTS",
             default=ENDPOINTS,
@@ -145,11 +166,13 @@ def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[
             metavar="SECONDS",
             help="How long to wait for an answer of one node.",
         ),
+        *([DATABASE] if keys else []),
     )
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
-        def run(endpoints: tuple[Endpoint, ...], output: str, timeout: float, **arguments: Any) -> int:
-            return command(Access(endpoints, output == "json", timeout), **arguments)
+        def run(endpoints: Destination, output: str, timeout: float, db: int | None = None, **arguments: Any) -> int:
+            database = _one_of(db, endpoints.database)
+            return command(Access(endpoints.endpoints, output == "json", timeout, database), **arguments)
 
         update_wrapper(run, command)
         for option in reversed(options):
@@ -159,10 +182,18 @@ def looks(help: str, seconds: float) -> Callable[[Callable[..., int]], Callable[
     return decorate
 
 
+def _one_of(option: int | None, listed: int | None) -> int:
+    """The database that --db or --endpoints names; a usage error if they contradict each other."""
+    if option is not None and listed is not None and option != listed:
+        raise click.UsageError(f"--db {option} and the database {listed} of --endpoints contradict each other")
+    return next((each for each in (option, listed) if each is not None), 0)
+
+
 access = looks(
     "Nodes to ask, in this order. The next one is tried if there is no answer, and after an answer that the request "
-    "may be retried; a write happens once all the same.",
+    "may be retried; a write happens once all the same. redis://HOST:PORT/1 names a database, too.",
     ANSWER_SECONDS,
+    keys=True,
 )
 
 

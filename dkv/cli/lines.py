@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dkv.cli.waiting import for_answer
 from dkv.client.blocking import Reply, ServerError
 from dkv.client.session import Session
 from dkv.wire.inline import split_line
@@ -19,7 +20,8 @@ def execute(session: Session, words: list[bytes]) -> Reply:
         raise ServerError(RESP2_ONLY)
     if (name, second) == (b"CLIENT", b"REPLY"):
         raise ServerError(NOT_FOR_LINES)
-    return session.call(*words)
+    with for_answer(session.endpoints):
+        return session.call(*words)
 
 
 def parse(line: bytes) -> list[bytes]:

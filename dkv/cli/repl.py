@@ -28,7 +28,7 @@ Exit status:
   74   the answers could not be written to stdout
   130  interrupted""",
 )
-@looks("Nodes to connect to, in this order; when a connection is lost, the next one.", ANSWER_SECONDS)
+@looks("Nodes to connect to, in this order; when a connection is lost, the next one.", ANSWER_SECONDS, keys=True)
 def repl(to: Access) -> int:
     """Send each line as one command, as telnet would, and print its reply.
 
@@ -42,7 +42,7 @@ def repl(to: Access) -> int:
     When a connection is lost, a line that was not sent, only reads, or carries an IDMP token is sent to the next node.
     Any other may or may not have been executed, and the client says so.
     """
-    session = Session(to.endpoints, to.answer_seconds, to.silence())
+    session = Session(to.endpoints, to.answer_seconds, to.silence(), to.database)
     try:
         if not to.as_json and _is_terminal():
             from dkv.cli.terminal import converse  # prompt_toolkit takes long to import

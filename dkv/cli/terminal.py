@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from dkv.cli.lines import UNKNOWN, ends, execute, parse
+from dkv.cli.nearest import did_you_mean
 from dkv.cli.output import Failure, Status, complain, one_line, say
 from dkv.cli.reply_text import printed
 from dkv.cli.table import coloured
+from dkv.cli.whereabouts import Whereabouts
 from dkv.client.blocking import NoAnswer, Reply, ServerError
 from dkv.client.outcome import Unreachable
 from dkv.client.session import Session
@@ -29,11 +32,16 @@ except ImportError:
     text = "on a terminal this command needs prompt_toolkit, which the extra 'cli' of this package brings along"
     raise Failure(Status.USAGE, "USAGE", text) from None
 
+OPTION = re.compile(r"\b[A-Z]{2,}[A-Z-]*\b")
+"""A word that is typed as it stands, in the text that shows a command's arguments."""
+
 RAW = frozenset((b"INFO", b"HELP", b"DKV.STATUS", b"DKV.METRICS"))
 """The replies of these commands are texts for people: they are printed as they are, line by line."""
 
 Forms = dict[str, tuple[str, str]]
 """For each command, in capitals: its arguments, and what it does."""
+
+UNKNOWN_COMMAND = "ERR unknown command"
 
 OWN: Forms = {"EXIT": ("", "End."), "QUIT": ("", "End.")}
 
@@ -41,6 +49,7 @@ OWN: Forms = {"EXIT": ("", "End."), "QUIT": ("", "End.")}
 def converse(session: Session) -> int:
     """Ask for lines until the user has enough."""
     forms = OWN | _forms(session)
+    whereabouts = Whereabouts()
     prompts: PromptSession[str] = PromptSession(
         history=open_history(state_path("repl_history")),
         completer=Names(forms),
@@ -48,13 +57,15 @@ def converse(session: Session) -> int:
         input_processors=[AfterInput(lambda: _hint(forms))],
     )
     while True:
-        where = session.endpoint
+        if (news := whereabouts.news(session.endpoint)) is not None:
+            say(one_line(news))
         try:
-            line = prompts.prompt(f"{where}> " if where else "not connected> ")
+            line = prompts.prompt(_prompt(session))
         except KeyboardInterrupt:  # Ctrl-C: another line
             continue
         except EOFError:
             return Status.DONE
+        words: list[bytes] = []
         try:
             words = parse(line.encode("utf-8", "surrogateescape"))
             if words and ends(words):
@@ -63,12 +74,22 @@ def converse(session: Session) -> int:
                 _say_reply(words, execute(session, words))
         except ServerError as error:
             _say_error(error.text)
+            if error.text.startswith(UNKNOWN_COMMAND) and (hint := did_you_mean(_text(words[0]), forms)):
+                say(hint)
         except NoAnswer as error:
             _say_error(f"{UNKNOWN}: {error}")
         except Unreachable as error:
             _say_error(f"nobody reachable: {error}")
         except KeyboardInterrupt:
             _say_error("interrupted; a write that was under way may or may not happen")
+
+
+def _prompt(session: Session) -> str:
+    """Where the client is, as in redis-cli: the database unless it is 0, and whether a transaction has begun."""
+    if session.endpoint is None:
+        return "not connected> "
+    database = f"[{session.database}]" if session.database else ""
+    return f"{session.endpoint}{database}{'(TX)' if session.in_transaction else ''}> "
 
 
 def _say_reply(words: list[bytes], reply: Reply) -> None:
@@ -140,20 +161,28 @@ def hint(forms: Forms, line: str) -> str:
 
 
 class Names(Completer):
-    """Completes the name of a command, in the case in which it was begun."""
+    """Completes the name of a command, and the options that it has, in the case in which they were begun."""
 
     def __init__(self, forms: Forms) -> None:
         self._forms = forms
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """The names that begin with the text before the cursor, unless the cursor is past the first word."""
-        begun = document.text_before_cursor.lstrip()
-        if " " in begun:
-            return
-        for name, (_, summary) in sorted(self._forms.items()):
+        """The names that begin with the text before the cursor; behind a name, its options that begin with the word
+        there."""
+        first, space, rest = document.text_before_cursor.lstrip().partition(" ")
+        begun = rest.rpartition(" ")[2] if space else first
+        for name, summary in self._options(first) if space else self._names():
             if name.startswith(begun.upper()):
                 shown = name.lower() if begun and begun == begun.lower() else name
                 yield Completion(shown, -len(begun), display_meta=summary)
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        yield from ((name, summary) for name, (_, summary) in sorted(self._forms.items()))
+
+    def _options(self, name: str) -> Iterator[tuple[str, str]]:
+        """The words in capitals among a command's arguments."""
+        arguments, _ = self._forms.get(name.upper(), ("", ""))
+        yield from ((option, "") for option in sorted(set(OPTION.findall(arguments))))
 
 
 # --- history ---

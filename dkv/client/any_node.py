@@ -11,16 +11,24 @@ from dkv.client.silence import Silence
 
 
 def ask(
-    endpoints: Iterable[Endpoint], words: Sequence[bytes], answer_seconds: float, silence: Silence | None = None
+    endpoints: Iterable[Endpoint],
+    words: Sequence[bytes],
+    answer_seconds: float,
+    silence: Silence | None = None,
+    database: int = 0,
 ) -> Reply:
     """The answer of the first of ``endpoints``, in their order, that executes the request; as ``ask_where``."""
-    return ask_where(endpoints, words, answer_seconds, silence)[1]
+    return ask_where(endpoints, words, answer_seconds, silence, database)[1]
 
 
 def ask_where(
-    endpoints: Iterable[Endpoint], words: Sequence[bytes], answer_seconds: float, silence: Silence | None = None
+    endpoints: Iterable[Endpoint],
+    words: Sequence[bytes],
+    answer_seconds: float,
+    silence: Silence | None = None,
+    database: int = 0,
 ) -> tuple[Endpoint, Reply]:
-    """The endpoint that answered, and its answer.
+    """The endpoint that answered, and its answer. The request is for the keys of ``database``.
 
     A request that reads, or carries a token, is sent to the next endpoint if there is no answer for a moment, and
     after an error if another node may execute it. Any other request is sent on only while it was certainly not
@@ -31,7 +39,7 @@ def ask_where(
     silence = silence or Silence()
     race = Race(words, final=_is_final)
     try:
-        reply = race.run([Attempt(endpoint, answer_seconds) for endpoint in silence.last(endpoints)])
+        reply = race.run([Attempt(endpoint, answer_seconds, database) for endpoint in silence.last(endpoints)])
     finally:
         if race.answered is not None:
             race.answered.close()

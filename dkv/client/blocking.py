@@ -185,6 +185,19 @@ class Connection:
             raise refusal
         return reply
 
+    def select(self, database: int) -> None:
+        """Choose the database of all requests behind this one. A connection begins in database 0.
+
+        ``ServerError`` if the node refuses it. Else ``NotSent`` if it does not agree: no other request went out.
+        """
+        try:
+            reply = self.call(b"SELECT", b"%d" % database)
+        except NoAnswer as error:
+            raise NotSent(str(error)) from None
+        if reply != "OK":
+            self._in_step = False
+            raise NotSent(f"{self.endpoint} does not answer SELECT as a node of dkv would: {reply!r:.60}")
+
     def _unasked(self) -> bool:
         """Whether there is something to read although nothing was asked. The end of the stream counts, too."""
         if self._answers.pending:

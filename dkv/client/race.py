@@ -21,12 +21,15 @@ CONNECT_SECONDS_MAX = 3.0
 
 
 class Attempt:
-    """One request at one endpoint, on ``connection`` or a new one."""
+    """One request at one endpoint, on ``connection`` or on a new one, for which ``database`` is chosen first."""
 
-    def __init__(self, endpoint: Endpoint, answer_seconds: float, connection: Connection | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, answer_seconds: float, database: int = 0, connection: Connection | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.connection = connection
         self._answer_seconds = answer_seconds
+        self._database = 0 if connection else database
         self._lock = threading.Lock()
         self._given_up = False
         self._over = False
@@ -39,6 +42,8 @@ class Attempt:
             self.connection = connection
             if self._given_up:
                 raise NotSent(f"{self.endpoint} was not asked any more")
+        if self._database:
+            connection.select(self._database)
         return connection.call(*words)
 
     def end(self) -> None:

@@ -7,9 +7,10 @@ from time import monotonic
 
 from dkv.client.addresses import voters
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
-from dkv.client.outcome import FULL, REMOVED, Unreachable
+from dkv.client.outcome import FULL, REMOVED, TOKEN_WORDS_MIN, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
+from dkv.client.url import DATABASE_MAX
 
 ABORTED = "EXECABORT the connection was lost on which the transaction was begun; this was not executed"
 """A request between MULTI and EXEC is not executed alone on another node: the user meant all of them or none."""
@@ -33,15 +34,24 @@ class Session:
     The ``endpoints`` that ``silence`` knows come last. The session learns from the nodes that it reaches where the
     voters are now. So it goes on when all of ``endpoints`` have been replaced, one after another. It asks on a
     connection of its own, after a request was answered: the first one, the first one at another node, and one a minute.
+
+    It is in ``database`` until a SELECT is answered, and stays in that one when it goes to another node.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], answer_seconds: float, silence: Silence | None = None) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        answer_seconds: float,
+        silence: Silence | None = None,
+        database: int = 0,
+    ) -> None:
         self._silence = silence or Silence()
         self._given = tuple(endpoints)
         self._endpoints = self._silence.last(endpoints)
         self._answer_seconds = answer_seconds
         self._connection: Connection | None = None
         self._in_transaction = False
+        self._chosen = ChosenDatabase(database)
         self._asked_at: float | None = None
         self._answered_by: Endpoint | None = None
         self._has_moved = False
@@ -50,6 +60,21 @@ class Session:
     def endpoint(self) -> Endpoint | None:
         """Where the session is connected to; None if it is not."""
         return self._connection.endpoint if self._connection else None
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where it may go, the next one first."""
+        return tuple(self._endpoints)
+
+    @property
+    def database(self) -> int:
+        """The database that requests are for."""
+        return self._chosen.database
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether requests wait for an EXEC."""
+        return self._in_transaction
 
     def close(self) -> None:
         """Hang up. The next call connects to the next endpoint."""
@@ -64,9 +89,12 @@ class Session:
         for endpoint in self._endpoints:
             try:
                 seconds = min(CONNECT_SECONDS_MAX, self._answer_seconds)
-                self._connection = connect(endpoint, seconds, self._answer_seconds)
+                connection = connect(endpoint, seconds, self._answer_seconds)
+                if self.database:
+                    connection.select(self.database)
+                self._connection = connection
                 return
-            except NotSent as error:
+            except (NotSent, ServerError) as error:
                 reasons.append(str(error))
         raise Unreachable("; ".join(reasons))
 
@@ -82,25 +110,29 @@ class Session:
         """
         if self._connection is not None and self._connection.lost():
             self.close()  # before the request is on its way, while nothing is uncertain
-        begun = self._note_transaction(words[0].upper())
+        begun = self._note_transaction(_verb(words))
         if begun and self._connection is None:
             raise ServerError(ABORTED)
         attempts = []
         if self._connection is not None:
             self._turn_behind(self._connection.endpoint)
-            attempts = [Attempt(self._connection.endpoint, self._answer_seconds, self._connection)]
+            attempts = [Attempt(self._connection.endpoint, self._answer_seconds, connection=self._connection)]
             self._connection = None
         if not begun:
-            attempts += [Attempt(endpoint, self._answer_seconds) for endpoint in self._endpoints]
+            attempts += self._attempts(self._endpoints)
         try:
             reply = self._race(words, attempts)
         except ServerError as error:
             others = [] if begun or not error.text.startswith(REMOVED) else self._others()
             if not others:
                 raise
-            reply = self._race(words, [Attempt(endpoint, self._answer_seconds) for endpoint in others])
+            reply = self._race(words, self._attempts(others))
+        self._chosen.note(words, reply, begun)
         self._keep_up()
         return reply
+
+    def _attempts(self, endpoints: Sequence[Endpoint]) -> list[Attempt]:
+        return [Attempt(endpoint, self._answer_seconds, self.database) for endpoint in endpoints]
 
     def _race(self, words: Sequence[bytes], attempts: Sequence[Attempt]) -> Reply:
         """The first reply; the session stays where it came from."""
@@ -154,6 +186,34 @@ class Session:
         if endpoint in self._endpoints:  # else it was forgotten, for it is no voter any more
             place = self._endpoints.index(endpoint) + 1
             self._endpoints = self._endpoints[place:] + self._endpoints[:place]
+
+
+class ChosenDatabase:
+    """The database that a client has chosen, by its requests and the answers to them."""
+
+    def __init__(self, database: int) -> None:
+        self.database = database
+        self._queued = b""  # what the last SELECT of a transaction names
+
+    def note(self, words: Sequence[bytes], reply: Reply, in_transaction: bool) -> None:
+        """A request was answered. A SELECT in a transaction takes effect with its EXEC."""
+        match _verb(words), reply:
+            case b"SELECT", "OK":
+                self.database = int(words[1])
+            case b"SELECT", "QUEUED" if in_transaction:
+                self._queued = words[1]
+            case b"EXEC", list() if self._queued.isdigit() and int(self._queued) <= DATABASE_MAX:
+                self.database, self._queued = int(self._queued), b""
+            case b"EXEC" | b"DISCARD", _:
+                self._queued = b""
+            case b"RESET", _:
+                self.database, self._queued = 0, b""
+
+
+def _verb(words: Sequence[bytes]) -> bytes:
+    """The word that says what a request does: the one behind a token, if it has one."""
+    name = words[0].upper()
+    return words[TOKEN_WORDS_MIN - 1].upper() if name == b"IDMP" and len(words) >= TOKEN_WORDS_MIN else name
 
 
 def _is_answer(error: ServerError) -> bool:

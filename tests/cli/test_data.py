@@ -224,6 +224,19 @@ class Endpoints(SynchronousTestCase):
         run("put", "k", "v", "--endpoints", "a:1", environment={"DKV_ENDPOINTS": "b:1"})
         self.assertEqual(nodes.asked, ["b", "a"])
 
+    def test_database(self) -> None:
+        """Named by an option or in a URL; both at once must agree, as keys would land in the wrong one."""
+        for words in (
+            ["--db", "3", "--endpoints", "a:1"],
+            ["--endpoints", "redis://a:1/3"],
+            ["--endpoints", "a:1/3", "--db=3"],
+        ):
+            nodes = FakeNodes(self, a=(b"+OK\r\n", b"$1\r\nv\r\n"))
+            self.assertEqual(run("get", "k", *words).stdout, "v\n", words)
+            self.assertEqual(nodes.requests, [b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"])
+        for words in (["--db", "3", "--endpoints", "a:1/0"], ["--db", "16"], ["--endpoints", "a:1/16"]):
+            self.assertEqual(run("get", "k", *words).exit_code, 2, words)
+
     def test_default(self) -> None:
         """Without either, it is the local cluster that ``dkv cluster`` runs."""
         nodes = FakeNodes(self, **{"127.0.0.1": None})

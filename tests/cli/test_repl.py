@@ -225,6 +225,11 @@ class TerminalTests(SynchronousTestCase):
             return [each.text for each in found]
 
         self.assertEqual([complete(text) for text in ("P", "pu", "x", "put ")], [["PING", "PUT"], ["put"], [], []])
+        forms["SET"] = ("key value [NX|XX] [GET] [EX seconds|KEEPTTL]", "Set.")
+        self.assertEqual(
+            [complete(text) for text in ("set k v e", "SET k v ", "set k NX N")],
+            [["ex"], ["EX", "GET", "KEEPTTL", "NX", "XX"], ["NX"]],
+        )
 
     def test_history(self) -> None:
         """Values that were typed are for their owner's eyes only; an unwritable place ends nothing."""
