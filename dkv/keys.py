@@ -21,15 +21,20 @@ key         value                               written by
 ``A``       applied_through                     learner
 ``D``       digest of all slots applied         learner
 ``B`` name  last batch applied of an origin     learner (state machine)
+``E`` name  index of deadlines                  learner (state machine)
+``L``       the replicated time                 learner (state machine)
 ``M``       the sets of members, once they changed learner (state machine)
-``S`` key   value, by database and key          learner (state machine)
+``S`` key   value, by space and key             learner (state machine)
 ``T`` key   tokens                              learner (state machine)
+``U``       the databases                       learner (state machine)
+``Z`` hash  when keys were erased               learner (state machine)
 ``#`` link  the newest link of its commits      each of the two stores itself (``dkv.storage.chain``)
 =========== =================================== =====================================================
 
-``A``, ``D``, ``B``, ``M``, ``S`` and ``T`` are the *state*, in a database of its own; the others are with the log
-(``dkv.storage``). ``dkv.kv.sessions`` says how the keys of tokens go on. Slots and node ids are big-endian, so that
-LevelDB keeps them in their own order.
+The keys from ``A`` to ``Z`` in the lower part of the table are the *state*, in a database of its own; the others are
+with the log (``dkv.storage``). The modules of ``dkv.kv`` say how their keys go on: ``databases`` (``S``, ``U``),
+``expiry`` (``E``), ``sessions`` (``T``), ``tombstones`` (``Z``). Slots and node ids are big-endian, so that LevelDB
+keeps them in their own order.
 """
 
 from __future__ import annotations
@@ -57,13 +62,20 @@ BATCH_MARK = b"B"
 CONFIGURATIONS = b"M"
 STATE = b"S"
 TOKEN = b"T"
+DEADLINE = b"E"
+TIME = b"L"
+DATABASES_KEY = b"U"
+TOMBSTONE = b"Z"
 LINK = b"#"
 
-APPLIED_KEYS = frozenset((APPLIED_THROUGH, DIGEST, BATCH_MARK, CONFIGURATIONS, STATE, TOKEN))
+SUMMED = frozenset((BATCH_MARK, CONFIGURATIONS, STATE, TOKEN, DEADLINE, TIME, DATABASES_KEY, TOMBSTONE))
+"""The first bytes of the keys that slots change: all of the state but the marks that say after which slot it is."""
+
+APPLIED_KEYS = SUMMED | {APPLIED_THROUGH, DIGEST}
 """The first bytes of all keys of the state, which the log makes."""
 
 DATABASE = b"\0"
-"""The database of a key, one byte; there is one only so far."""
+"""The space with which database 0 begins, one byte."""
 
 DIGEST_BYTES = 16
 

@@ -235,6 +235,11 @@ def snapshot_sent(*, peer: int, bytes: int, reason: str) -> None:
 
 
 @_note("info", LEARNER)
+def keys_counted(*, keys: int) -> None:
+    """The state was made by an older version, which counted no keys: they were counted once."""
+
+
+@_note("info", LEARNER)
 def replayed(*, applied_through: int) -> None:
     """The state is what the log held at start: the node can serve."""
 

@@ -105,6 +105,18 @@ class Local:
     replying: Replying | None = None
 
 
+RESULT_OVERHEAD_BYTES = 16
+
+
+def result_bytes(result: Result) -> int:
+    """What a result takes, roughly, where it waits to be sent."""
+    if type(result) is bytes:
+        return RESULT_OVERHEAD_BYTES + len(result)
+    if type(result) is list:
+        return RESULT_OVERHEAD_BYTES + sum(map(result_bytes, result))
+    return RESULT_OVERHEAD_BYTES
+
+
 Nested = Single | Raw | Verbatim | SetOf | Local | Sequence["Nested"] | dict[bytes, "Nested"]
 """The result of a request that needs no log: a result, or lists and dicts of results. Every ``Result`` is one.
 

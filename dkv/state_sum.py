@@ -1,7 +1,8 @@
 """The sum of a state: a digest that does not depend on the order in which its pairs are added.
 
-Two states that hold the same pairs have the same sum. What a node's log amounts to is summed: values, tokens, the last
-batch of every origin, and the sets of members. The marks that say where in the log the state belongs are not.
+Two states that hold the same pairs have the same sum. What a node's log amounts to is summed: values with their index
+of deadlines, databases and time, tokens, the last batch of every origin, and the sets of members. The marks that say
+where in the log the state belongs are not.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from dkv.keys import BATCH_MARK, CONFIGURATIONS, DIGEST_BYTES, STATE, TOKEN
-
-SUMMED = frozenset((BATCH_MARK, CONFIGURATIONS, STATE, TOKEN))
-"""The first bytes of the keys that count."""
+from dkv.keys import DIGEST_BYTES, STATE, SUMMED
 
 _MODULUS = 1 << (8 * DIGEST_BYTES)
 
@@ -25,7 +23,7 @@ def pair_digest(key: bytes, value: bytes) -> bytes:
 class StateSum:
     """A sum that grows. ``count`` and ``size`` are those of the pairs in it; keys and values count in bytes.
 
-    ``values`` of the pairs are keys of users; the others are tokens, the last batches of origins, and sets of members.
+    ``values`` of the pairs are keys of users, those that are to be erased included.
     """
 
     def __init__(self) -> None:

@@ -119,7 +119,6 @@ class Node:
         self.host = Host(
             self.number,
             clock=cluster.clock,
-            wall_clock=lambda: round(cluster.clock.seconds() * 1000),
             store=self.store,
             generations=self.generations,
             random=Random(cluster.random.getrandbits(64)),

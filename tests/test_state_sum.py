@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, DIGEST
-from dkv.state_sum import SUMMED, StateSum, pair_digest
+from dkv.keys import APPLIED_KEYS, APPLIED_THROUGH, DIGEST, SUMMED
+from dkv.state_sum import StateSum, pair_digest
 
 KEYS = st.binary(max_size=4).map(lambda key: b"S\0" + key)
 STATES = st.dictionaries(KEYS, st.binary(max_size=4), max_size=6)

@@ -12,10 +12,10 @@ from typing import Any, assert_never
 
 from dkv.actor import COMPARISON, LEARNER, Address, StateView, Turn
 from dkv.events import Captured, CaptureMissed, CaptureState, TimerFired
-from dkv.keys import STATE
+from dkv.keys import STATE, SUMMED
 from dkv.kv.stored import HEADER_BYTES, revision_of
 from dkv.replies import Nested
-from dkv.state_sum import SUMMED, StateSum, pair_digest
+from dkv.state_sum import StateSum, pair_digest
 
 HOLD_SECONDS = 30.0
 """For how long a view is held, or waited for, although nobody asks about it."""

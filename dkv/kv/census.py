@@ -1,8 +1,13 @@
-"""A count of the pairs of a whole state, each of which is looked at: for backups, and for those who check a node."""
+"""A count of the pairs of a whole state, each of which is looked at: for backups, and for those who check a node.
+
+What the state machine keeps twice must agree: the deadlines in the headers of values with their index, and the keys of
+each database, and of flushed ones, with the counts.
+"""
 
 from __future__ import annotations
 
 import struct
+from collections import Counter
 
 from dkv.configurations import Configurations, unpack_configurations
 from dkv.keys import (
@@ -10,15 +15,22 @@ from dkv.keys import (
     APPLIED_THROUGH,
     BATCH_MARK,
     CONFIGURATIONS,
-    DATABASE,
+    DATABASES_KEY,
+    DEADLINE,
     DIGEST,
     DIGEST_BYTES,
     STATE,
+    TIME,
     TOKEN,
+    TOMBSTONE,
     unpack_number,
 )
+from dkv.kv.databases import Databases, unpack_databases
+from dkv.kv.expiry import deadline_key
 from dkv.kv.sessions import producer_counts, unpack_answer_of
-from dkv.kv.stored import HEADER_BYTES, is_string, revision_of
+from dkv.kv.stored import deadline_of, header_bytes, is_string, revision_of
+from dkv.kv.tombstones import BUCKET_BYTES
+from dkv.state_sum import pair_digest
 
 _ORIGIN = struct.Struct(">IQ")
 _MARK = struct.Struct(">QQ")
@@ -32,13 +44,15 @@ class Census:
     """Takes all pairs of a state in the order of their keys, one after another.
 
     ``keys`` are the users' keys, ``key_bytes`` and ``value_bytes`` their bytes and those of their values, without
-    headers. ``answers`` are the answers that are kept for ``producers``, ``origins`` those that batches came from.
-    ``configurations`` are the sets of members, None if these never changed. ``latest_change`` is the last slot that
-    changed a key or the members.
+    headers. Keys that are to be erased count, too. ``time`` is the replicated time, in milliseconds since 1970.
+    ``databases`` are None if there never were keys, and in a state of format 5 or below. ``answers`` are those that are
+    kept for ``producers``, ``origins`` those that batches came from. ``configurations`` are the sets of members, None
+    if these never changed. ``latest_change`` is the last slot that changed a key or the members.
     """
 
     def __init__(self) -> None:
-        self.applied_through = 0
+        self.applied_through = self.time = 0
+        self.databases: Databases | None = None
         self.digest: bytes | None = None
         self.configurations: Configurations | None = None
         self.keys = self.key_bytes = self.value_bytes = 0
@@ -46,6 +60,12 @@ class Census:
         self.latest_change = 0
         self._answers_counted = 0
         self._last = b""
+        self._spaces: Counter[int] = Counter()
+        """How many keys there are in each space."""
+        self._mortal: Counter[int] = Counter()
+        """How many of them have a deadline."""
+        self._unmatched = 0
+        """The sum of ``_number`` over the index of deadlines, less that over the keys with a deadline."""
 
     def add(self, key: bytes, value: bytes) -> None:
         """Count the next pair; ``StateDamaged`` if it is none of the state's, or comes out of its order."""
@@ -58,6 +78,14 @@ class Census:
                 self._add_value(key, value)
             elif kind == TOKEN:
                 self._add_token(key, value)
+            elif kind == DEADLINE and value == b"":
+                self._unmatched += _number(key)
+            elif kind == TOMBSTONE and len(key) == 1 + BUCKET_BYTES:
+                self.latest_change = max(self.latest_change, unpack_number(value))
+            elif key == TIME:
+                self.time = unpack_number(value)
+            elif key == DATABASES_KEY:
+                self.databases = unpack_databases(value)
             elif kind == BATCH_MARK:
                 _ORIGIN.unpack(key[1:])
                 _MARK.unpack(value)
@@ -84,14 +112,38 @@ class Census:
             )
         if self.answers != self._answers_counted:
             raise StateDamaged(f"producers count {self._answers_counted} answers, and there are {self.answers}")
+        if self._unmatched:
+            raise StateDamaged("the index of deadlines does not agree with the keys that have one")
+        self._compare_counts()
+
+    def _compare_counts(self) -> None:
+        """The keys of every space are as many as the databases count."""
+        if self.databases is None:
+            self.databases = Databases()
+            if not self.time:  # format 5 and those below do not count, and their slots have no time
+                self.databases.numbered[0].keys = self._spaces[0]
+        for number, database in enumerate(self.databases.numbered):
+            found = self._spaces.pop(database.space, 0), self._mortal.pop(database.space, 0)
+            if found != (database.keys, database.mortal):
+                raise StateDamaged(
+                    f"database {number} counts {database.keys} keys, {database.mortal} with a deadline, and there are"
+                    f" {found[0]} and {found[1]}"
+                )
+        if self._spaces != self.databases.flushed:
+            raise StateDamaged("there are other keys of flushed databases than are counted")
 
     def _add_value(self, key: bytes, value: bytes) -> None:
-        if key[1:2] != DATABASE or not is_string(value):
+        if len(key) < 2 or not is_string(value):
             raise ValueError
+        space, deadline = key[1], deadline_of(value)
         self.keys += 1
         self.key_bytes += len(key) - 2
-        self.value_bytes += len(value) - HEADER_BYTES
+        self.value_bytes += len(value) - header_bytes(value)
         self.latest_change = max(self.latest_change, revision_of(value)[0])
+        self._spaces[space] += 1
+        if deadline:
+            self._mortal[space] += 1
+            self._unmatched -= _number(deadline_key(deadline, key[len(STATE) :]))
 
     def _add_token(self, key: bytes, value: bytes) -> None:
         counted = producer_counts(key, value)
@@ -103,5 +155,12 @@ class Census:
             self._answers_counted += counted
 
 
-_COUNTED = {APPLIED_THROUGH, BATCH_MARK, CONFIGURATIONS, DIGEST, STATE, TOKEN}
+def _number(entry: bytes) -> int:
+    """A number for an entry of the index, which no other one has in all likelihood."""
+    return int.from_bytes(pair_digest(entry, b""), "big")
+
+
+_COUNTED = {
+    APPLIED_THROUGH, BATCH_MARK, CONFIGURATIONS, DATABASES_KEY, DEADLINE, DIGEST, STATE, TIME, TOKEN, TOMBSTONE,
+}  # fmt: skip
 assert _COUNTED == APPLIED_KEYS, "every kind of key of the state is counted"

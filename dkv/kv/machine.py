@@ -1,7 +1,8 @@
 """The state machine: batches of commands applied to keys and values, the same on every node (Schneider, 1990).
 
 Apply is total: an unknown, damaged or oversized command answers an error and changes nothing, on every node alike. It
-knows no time, randomness or local setting. A limit that only apply can check travels in the entry.
+knows no clock, randomness or local setting: the time comes with the slot, and a limit that only apply can check travels
+in the entry.
 """
 
 from __future__ import annotations
@@ -13,8 +14,22 @@ from sys import maxsize
 from dkv import noted
 from dkv.actor import Turn
 from dkv.configurations import Configurations, pack_configurations, unpack_configurations
-from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
-from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT, WRITES
+from dkv.keys import BATCH_MARK, CONFIGURATIONS
+from dkv.kv.appliers.by_code import APPLIERS
+from dkv.kv.asks import UNKNOWN, ask_of
+from dkv.kv.codes import (
+    EXEC,
+    IDMP,
+    IDMP_NEW,
+    IDMP_REPEAT,
+    IDMP_UNCHECKED,
+    MEMBERS,
+    PUT,
+    READS,
+    WRITES,
+)
+from dkv.kv.erasure import Eraser
+from dkv.kv.keyspace import Keyspace
 from dkv.kv.membership import changed
 from dkv.kv.sessions import (
     BOUNDS,
@@ -29,16 +44,15 @@ from dkv.kv.sessions import (
     Sessions,
     check_of,
 )
-from dkv.kv.stored import STRING, pack_header, string_header, value_of
+from dkv.kv.stored import STRING, pack_header
+from dkv.kv.transactions import execute
 from dkv.records import Batch, UncheckedEntry, follows
 from dkv.replies import OK, Error, Result, Simple
 
 _ORIGIN = Struct(">IQ")  # node, incarnation
 _MARK = Struct(">QQ")  # boot, seq
-_STATE = STATE + DATABASE
 _PUT_TYPES = [int, bytes, bytes]
 
-UNKNOWN = Error("ERR the log holds a command that this cluster does not know; it was not applied")
 NOT_EXECUTED = Error(
     "MISCONF disks are short of space, and no earlier request with this token was executed; this one was not applied:"
     " `dkv status` says which node wants room"
@@ -70,15 +84,12 @@ class Machine:
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._sessions = Sessions(bounds)
         self._place: Place = (0, 0)
-        self._index = 0  # of the entry that is applied now, among those of its slot
+        self._keyspace = Keyspace()
+        self._eraser = Eraser(self._keyspace)
         self._repeats = self._refused = 0  # of the batch at hand
         self.executed = 0
         """How many write commands were executed, since this process began."""
-        self._appliers: dict[object, Callable[[Turn, UncheckedEntry], Result]] = {
-            PUT: self._put,
-            APPEND: self._append,
-            DELETE: self._delete,
-            GET: self._get,
+        self._special: dict[int, Callable[[Turn, UncheckedEntry], Result]] = {
             IDMP: self._idmp,
             IDMP_UNCHECKED: self._idmp_unchecked,
             IDMP_NEW: self._idmp_new,
@@ -86,9 +97,23 @@ class Machine:
             MEMBERS: self._change_members,
         }
 
+    @property
+    def time(self) -> int:
+        """The replicated time after the slots so far, in milliseconds since 1970; 0 if no slot had one."""
+        return self._keyspace.time
+
+    def due(self, turn: Turn) -> int:
+        """The time at which a slot is wanted though nobody writes: the nearest deadline, in milliseconds since 1970.
+
+        0 if something is to be erased now, ``maxsize`` if no slot is wanted.
+        """
+        return 0 if self._eraser.is_due(turn) else self._keyspace.deadlines.nearest(turn)
+
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory. The state may be another one than before: nothing of that is kept."""
         self._sessions.start(turn)
+        self._keyspace.start(turn)
+        self._eraser.start()
         stored = turn.load(CONFIGURATIONS)
         self.configurations = self._first if stored is None else unpack_configurations(stored)
         self._origins_through = 0
@@ -103,13 +128,16 @@ class Machine:
         return tuple((*origin, *mark) for origin, mark in self._marks.items())
 
     def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
-        """Slot ``slot``, whose value has this ``stamp``, is applied next, also if it has no batches.
+        """Slot ``slot`` is applied next, also if it has no batches. ``stamp`` is its time, 0 if it has none.
 
-        If another set decides it than the slot before, only the members of that one write from here on. The batch marks
-        of all others go: no batch of theirs takes effect again, and no id is used twice.
+        Dead keys are erased, a bounded number. If another set decides it than the slot before, only the members of that
+        one write from here on. The batch marks of all others go: no batch of theirs takes effect again, and no id is
+        used twice.
         """
         self._place = (slot, 0)
-        self._index = 0
+        self._keyspace.begin_slot(turn, slot, stamp)
+        self._eraser.erase(turn)
+        self._keyspace.settle(turn)
         if slot <= self._origins_through:
             return
         newest = self.configurations.newest
@@ -137,6 +165,7 @@ class Machine:
             return [UNREADABLE]
         self._repeats = self._refused = 0
         results = self._apply_entries(turn, entries, own)
+        self._keyspace.settle(turn)
         if own and self._repeats:
             turn.note(noted.duplicates_suppressed, count=self._repeats)
         if own and self._refused:
@@ -145,72 +174,55 @@ class Machine:
 
     def read(self, turn: Turn, entries: Sequence[UncheckedEntry]) -> list[Result]:
         """Evaluate read entries."""
-        return [self._get(turn, entry) for entry in entries]
+        self._keyspace.seen = self._keyspace.slot
+        return [self._execute(turn, entry) for entry in entries]
 
     def _apply_entries(self, turn: Turn, entries: Sequence[UncheckedEntry], own: bool) -> list[Result]:
-        """Apply all entries. Most are plain PUTs, which have a shorter way of their own."""
+        """Apply all entries. Most are plain PUTs to known keys, which have a shorter way of their own."""
         results: list[Result] = []
-        slot, first, stage = self._place[0], self._index, turn.stage
-        for self._index, entry in enumerate(entries, first):
+        keyspace = self._keyspace
+        slot, first, plain, prefix, stage = (
+            keyspace.slot, keyspace.index, keyspace.plain.known, keyspace.prefix(0), turn.stage,
+        )  # fmt: skip
+        for index, entry in enumerate(entries, first):
             if type(entry) is list and [*map(type, entry)] == _PUT_TYPES and entry[0] == PUT:
                 self.executed += 1
-                stage(_STATE + entry[1], pack_header(STRING, slot, self._index) + entry[2])
+                name = prefix + entry[1]
+                if name in plain:
+                    stage(name, pack_header(STRING, slot, index) + entry[2])
+                else:
+                    keyspace.index = index
+                    keyspace.put(turn, name, entry[2])
                 results.append(OK)
             else:
+                keyspace.index = index
                 results.append(self._apply_entry(turn, entry, own))
-        self._index = first + len(entries)
+                prefix = keyspace.prefix(0)  # the entry may have flushed the database
+        keyspace.index = first + len(entries)
         return results
 
     def _apply_entry(self, turn: Turn, entry: UncheckedEntry, own: bool) -> Result:
         if type(entry) is not list or not entry or type(entry[0]) is not int:
             return UNKNOWN
-        if entry[0] == GET and not own:
+        if entry[0] in READS and not own:
             return None
-        applier = self._appliers.get(entry[0])
-        return UNKNOWN if applier is None else applier(turn, entry)
+        special = self._special.get(entry[0])
+        return self._execute(turn, entry) if special is None else special(turn, entry)
 
-    def _put(self, turn: Turn, entry: UncheckedEntry) -> Result:
-        if len(entry) != 3 or type(entry[1]) is not bytes or type(entry[2]) is not bytes:
+    def _execute(self, turn: Turn, entry: UncheckedEntry) -> Result:
+        """Do what an entry asks for, which is a command for a database."""
+        ask = ask_of(entry)
+        if ask is None:
             return UNKNOWN
-        self.executed += 1
-        self._store(turn, _STATE + entry[1], entry[2])
-        return OK
-
-    def _store(self, turn: Turn, key: bytes, value: bytes) -> None:
-        """Store a string, with the revision that this entry gives it."""
-        turn.stage(key, string_header(self._place[0], self._index) + value)
-
-    def _get(self, turn: Turn, entry: UncheckedEntry) -> Result:
-        if len(entry) != 2 or type(entry[1]) is not bytes:
+        if ask.code == EXEC:
+            return execute(self._keyspace, turn, ask, self._execute)
+        applier = APPLIERS.get(ask.code)
+        if applier is None:
             return UNKNOWN
-        return value_of(turn.load(_STATE + entry[1]))
-
-    def _append(self, turn: Turn, entry: UncheckedEntry) -> Result:
-        if len(entry) != 4:
-            return UNKNOWN
-        _, name, suffix, bytes_max = entry
-        if type(name) is not bytes or type(suffix) is not bytes or type(bytes_max) is not int:
-            return UNKNOWN
-        self.executed += 1
-        key = _STATE + name
-        value = (value_of(turn.load(key)) or b"") + suffix
-        if len(value) > bytes_max:
-            return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {bytes_max}")
-        self._store(turn, key, value)
-        return len(value)
-
-    def _delete(self, turn: Turn, entry: UncheckedEntry) -> Result:
-        names = [name for name in entry[1:] if type(name) is bytes]
-        if not names or len(names) != len(entry) - 1:
-            return UNKNOWN
-        self.executed += 1
-        deleted = 0
-        for name in names:
-            key = _STATE + name
-            if turn.load(key) is not None:
-                turn.stage_erase(key)
-                deleted += 1
-        return deleted
+        result = applier(self._keyspace, turn, ask)
+        if ask.code not in READS and result is not UNKNOWN:
+            self.executed += 1
+        return result
 
     def _change_members(self, turn: Turn, entry: UncheckedEntry) -> Result:
         slot = self._place[0]
@@ -243,7 +255,7 @@ class Machine:
         place = self._next_place()
         answer = self._sessions.find(turn, producer, op, place, check)
         if answer is NEW:
-            answer = self._appliers[write[0]](turn, write)
+            answer = self._execute(turn, write)
             self._sessions.remember(turn, producer, op, answer, place, check)
         elif answer is not OLD and answer is not MISMATCH:
             self._repeats += 1

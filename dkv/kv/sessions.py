@@ -29,6 +29,7 @@ from typing import Final, assert_never
 
 from dkv.actor import Turn
 from dkv.keys import TOKEN
+from dkv.kv.codes import EXEC, RANDOMKEY, UNIFORM_FROM
 from dkv.records import UncheckedEntry
 from dkv.replies import ABORTED, OK, Aborted, Error, Result, Simple, Watched
 
@@ -60,6 +61,8 @@ NEW: Final = New.NEW
 
 OLD = Error("IDMPOLD the token is older than what is remembered; the write was not executed by this request")
 MISMATCH = Error("IDMPMISMATCH the token was used with another write; this one was not executed: give it a new op id")
+
+NOT_KEPT = Error("ERR this write was executed, and its answer was too large to be kept")
 
 CHECK_BYTES = 8
 NO_CHECK = b""
@@ -138,9 +141,15 @@ class Sessions:
         return MISMATCH if held and check and held != check else answer
 
     def remember(self, turn: Turn, name: bytes, op: int, answer: Result, place: Place, check: bytes = NO_CHECK) -> None:
-        """Store the answer of a write that was just executed, and its hash; answers beyond a limit are forgotten."""
+        """Store the answer of a write that was just executed, and its hash; answers beyond a limit are forgotten.
+
+        In place of one that is too large by itself, an error is kept that says so.
+        """
         producer = self._producers.get(name) or _Producer()
-        stored = (_CHECKED + check if check else b"") + pack_answer(answer)
+        head = _CHECKED + check if check else b""
+        stored = head + pack_answer(answer)
+        if len(stored) > self._bounds.answer_bytes:
+            stored = min(stored, head + pack_answer(NOT_KEPT), key=len)
         turn.stage(_answer_key(name, op), stored)
         producer.highest = max(producer.highest, op)
         producer.count += 1
@@ -205,14 +214,48 @@ def _answer_key(name: bytes, op: int) -> bytes:
 
 
 def check_of(write: UncheckedEntry) -> bytes:
-    """The hash of a write: of its kind and the bytes that the client sent, and of no setting of a node.
+    """The hash of a write: of its kind and what the client has sent, and of no setting or state of a node.
 
     It is total, as apply is: an entry that no client sent has a hash, too.
     """
+    code = write[0]
+    assert type(code) is int, "a write begins with its number"
+    if code >= UNIFORM_FROM:
+        return blake2b(_text_of(write), digest_size=CHECK_BYTES).digest()
     parts = [field for field in write[1:] if type(field) is bytes]
     lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
-    head = b"%d %d " % (write[0], len(parts))  # type: ignore[str-format]  # a write begins with its number
+    head = b"%d %d " % (code, len(parts))
     return blake2b(head + lengths + b"".join(parts), digest_size=CHECK_BYTES).digest()
+
+
+def _text_of(write: UncheckedEntry) -> bytes:
+    """What of a write is hashed: all but ``bytes_max``, which is a setting of the node that has taken it.
+
+    Of an EXEC also not what its WATCH has seen: a client that sends it again has to watch again. Nor a random number.
+    """
+    match write:
+        case [int() as code, db, _, [*watched], [*entries]] if code == EXEC:
+            keys = [each[:2] if type(each) is list else each for each in watched]
+            texts = [_text_of(each) if type(each) is list else _shape(each) for each in entries]
+            return _shape([code, db, keys, *texts])
+        case [int() as code, db, *_] if code == RANDOMKEY:
+            return _shape([code, db])
+        case [int() as code, db, _, *arguments] if code >= UNIFORM_FROM:
+            return _shape([code, db, *arguments])
+        case [int() as code, *arguments]:
+            return _shape([code, *(each for each in arguments if type(each) is bytes)])
+    return _shape(write)
+
+
+def _shape(argument: object) -> bytes:
+    """An argument as text, with its type and length, so that no two have the same."""
+    if type(argument) is bytes:
+        return b"b%d:%b" % (len(argument), argument)
+    if type(argument) is int:
+        return b"i%x;" % argument
+    if isinstance(argument, list | tuple):
+        return b"l%d:%b" % (len(argument), b"".join(map(_shape, argument)))
+    return b"?"  # nothing that a command has
 
 
 def producer_counts(key: bytes, stored: bytes) -> int | None:

@@ -61,10 +61,9 @@ def apply_log(
     host = Host(
         identity.node,
         clock=clock,
-        wall_clock=lambda: 0,
         store=_NoLog(state),
         generations=_OneState(state),
-        random=Random(0),  # nothing that is applied depends on it, nor on the time of day
+        random=Random(0),  # nothing that is applied depends on it
         limits=limits,
         timings=timings,
         note=_ignore,

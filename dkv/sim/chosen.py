@@ -17,7 +17,7 @@ from zlib import crc32
 from dkv import configurations
 from dkv.ballot import Ballot
 from dkv.configurations import Configuration
-from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
+from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, DATABASES_KEY, STATE, TIME, TOMBSTONE
 from dkv.kv.codes import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS, PUT
 from dkv.kv.sessions import Bounds
 from dkv.records import Batch, UncheckedEntry, Value
@@ -138,6 +138,7 @@ class Reference:
         self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
         self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
         self._slot = self._index = 0
+        self._keys = self._time = 0
         self._tokens = TokenTable(bounds, self._write)
         self.executions = self._tokens.executions
         """Every execution of a write with a token, by (producer, op)."""
@@ -158,6 +159,9 @@ class Reference:
         """Apply the next slot. Only members write, and nothing is left of one from the slot on that it is none in."""
         self._slot = slot
         self._index = 0
+        if value.time > self._time:
+            self._time = value.time
+            self._write(TIME, pack(">Q", self._time))
         origins = self._members.config(slot).members
         for node, incarnation in [origin for origin in self._marks if origin[0] not in origins]:
             del self._marks[node, incarnation]
@@ -189,6 +193,9 @@ class Reference:
                 held = [key for key in dict.fromkeys(keys) if isinstance(key, bytes) and self._get(key) is not None]
                 for key in held:
                     self._set(key, None)
+                    if self._time:
+                        bucket = blake2b(DATABASE + key, digest_size=2).digest()
+                        self._write(TOMBSTONE + bucket, pack(">Q", self._slot))
                 return len(held)
             case [kind, bytes() as name, int() as op, [*write]] if kind == IDMP:
                 self._tokens.judge(self._slot, name, op, write, lambda: self._apply_entry(write))
@@ -208,7 +215,9 @@ class Reference:
 
     def _set(self, key: bytes, value: bytes | None) -> None:
         stored = None if value is None else pack(">BQI", 0, self._slot, self._index) + value
+        self._keys += (value is not None) - (self._get(key) is not None)
         self._write(STATE + DATABASE + key, stored)
+        self._write(DATABASES_KEY, pack(">BBBQQQ", 1, 0, 0, self._keys, 0, 0) if self._keys else None)
 
     def _write(self, key: bytes, value: bytes | None) -> None:
         self._slots[key].append(self._slot)

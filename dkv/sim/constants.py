@@ -14,7 +14,14 @@ from typing import Any
 
 SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.identity.STARTS_KEPT": (2, 3),
+    "dkv.kv.erasure.ERASED_BYTES_MAX": (1, 100),
+    "dkv.kv.erasure.ERASED_MAX": (1, 3),
+    "dkv.kv.erasure.PAGE_KEYS": (1, 2),
+    "dkv.kv.expiry.FRONT_MAX": (1, 2, 5),
+    "dkv.kv.keyspace.BACKLOG_MAX": (1, 4),
+    "dkv.kv.plain_keys.PLAIN_BYTES_MAX": (1, 300),
     "dkv.kv.sessions.LOADED_MAX": (1, 3),
+    "dkv.kv.transactions.ANSWER_BYTES_MAX": (40, 400),
     "dkv.gateway.deadlines.DEADLINES_PER_TIMEOUT": (40, 100),
     "dkv.gateway.gateway.RESEND_SECONDS": (0.1, 0.3, 3.0),
     "dkv.gateway.gathering.GATHERED_BYTES_MAX": (1, 200),

@@ -16,16 +16,13 @@ from dkv.host.layers import Layers
 from dkv.keys import (
     APPLIED_KEYS,
     APPLIED_THROUGH,
-    BATCH_MARK,
     CHOSEN_THROUGH,
     COMPACTED,
-    CONFIGURATIONS,
     DIGEST,
     GENERATION,
     PROMISE,
     RECORD,
-    STATE,
-    TOKEN,
+    SUMMED,
     record_key,
     slot_of,
     unpack_number,
@@ -58,13 +55,10 @@ from dkv.sim.snapshot_rules import SnapshotRules
 from dkv.state_messages import ChosenSlots, SnapshotChunk
 from dkv.storage.store import Store
 
-APPLIED = (STATE, TOKEN, BATCH_MARK, CONFIGURATIONS)
-"""The prefixes of all keys of the state that the log makes."""
-
 
 def applied_state(store: Store | Layers) -> dict[bytes, bytes]:
     """The state that the log has made on a node's disk, keys and values as stored."""
-    return {key: value for prefix in APPLIED for key, value in store.scan(prefix)}
+    return {key: value for prefix in sorted(SUMMED) for key, value in store.scan(prefix)}
 
 
 class Invariants:

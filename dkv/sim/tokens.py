@@ -9,7 +9,7 @@ from hashlib import blake2b
 from struct import pack
 
 from dkv.keys import TOKEN
-from dkv.kv.sessions import Bounds, pack_answer
+from dkv.kv.sessions import NOT_KEPT, Bounds, pack_answer
 from dkv.records import UncheckedEntry
 from dkv.replies import Result
 
@@ -63,7 +63,10 @@ class TokenTable:
         if op > producer.dropped and op not in producer.answers:
             answer = execute()
             self.executions[name, op].append(Execution(slot, write, answer))
-            producer.answers[op] = b"h" + _hash(write) + pack_answer(answer)
+            stored = b"h" + _hash(write) + pack_answer(answer)
+            if len(stored) > self._bounds.answer_bytes:
+                stored = min(stored, b"h" + _hash(write) + pack_answer(NOT_KEPT), key=len)
+            producer.answers[op] = stored
             producer.highest = max(producer.highest, op)
             self._write(self._answer_key(name, op), producer.answers[op])
             while len(producer.answers) > self._bounds.answers or _size(producer) > self._bounds.answer_bytes:

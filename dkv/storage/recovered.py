@@ -17,13 +17,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from dkv.keys import (
-    APPLIED_KEYS,
     APPLIED_THROUGH,
+    BATCH_MARK,
     CHOSEN_THROUGH,
     COMPACTED,
+    CONFIGURATIONS,
     DIGEST,
-    STATE,
-    TOKEN,
     pack_compacted,
     pack_number,
     unpack_number,
@@ -39,7 +38,7 @@ from dkv.storage.store import StoreFailed
 MAKING = ".recovering"
 """The end of the name under which a directory is made."""
 
-_OF_THE_OLD_MEMBERS = APPLIED_KEYS - {APPLIED_THROUGH, DIGEST, STATE, TOKEN}
+_OF_THE_OLD_MEMBERS = (BATCH_MARK, CONFIGURATIONS)
 """Kinds of keys that say something of the old cluster's members, who send nothing to the new one."""
 
 Fill = Callable[[StateDirectory], Mapping[bytes, bytes]]
@@ -87,7 +86,7 @@ def begin_epoch(state: StateDirectory) -> dict[bytes, bytes]:
     """Let ``state`` be that after the first slot of the next epoch, and of no member; the writes of the log with it."""
     through = restored_through(unpack_number(state.get(APPLIED_THROUGH)))
     digest = state.get(DIGEST) or NO_DIGEST
-    gone = [key for prefix in sorted(_OF_THE_OLD_MEMBERS) for key, _ in state.scan(prefix)]
+    gone = [key for prefix in _OF_THE_OLD_MEMBERS for key, _ in state.scan(prefix)]
     state.commit_now(dict.fromkeys(gone) | {APPLIED_THROUGH: pack_number(through), DIGEST: digest})
     return {CHOSEN_THROUGH: pack_number(through), COMPACTED: pack_compacted(through, digest)}
 

@@ -26,7 +26,7 @@ def a_state() -> dict[bytes, bytes]:
         [[IDMP, b"alice", 2, [PUT, b"c", b"4444"]], [MEMBERS, 0, *NAMED, [REMOVE, 3]]],
     )
     for slot, entries in enumerate(writes, 1):
-        machine.begin_slot(turn, slot, 0)
+        machine.begin_slot(turn, slot, 1_000 + slot)
         machine.apply(turn, Batch(1, 5, 6, slot, encode_entries(entries)), False)
     pairs = {key: value for key, value in turn.staged.items() if value is not None}
     return dict(sorted((pairs | {APPLIED_THROUGH: pack_number(3), DIGEST: bytes(16)}).items()))
@@ -59,7 +59,16 @@ class CensusTests(SynchronousTestCase):
     def test_strange_pairs(self) -> None:
         """Keys of the log in a state, and values of another form, are damage: a node would fail on them later."""
         state = a_state()
-        strange = {RECORD + bytes(8): b"", CLUSTER_KEY: bytes(16), b"T?": b"", b"B1": b"", STATE: b"", b"S\1k": b""}
+        strange = {
+            RECORD + bytes(8): b"",
+            CLUSTER_KEY: bytes(16),
+            b"T?": b"",
+            b"B1": b"",
+            STATE: b"",
+            b"S\1k": b"",
+            b"E1": b"1",
+            b"Z": b"",
+        }
         for key, value in strange.items():
             error = self.assertRaises(StateDamaged, self.census, state | {key: value})
             self.assertIn(repr(key), str(error))

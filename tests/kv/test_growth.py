@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.kv.asks import UNKNOWN
 from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, PUT
 from dkv.kv.description import describe
 from dkv.kv.growth import without_growth
-from dkv.kv.machine import NOT_EXECUTED, UNKNOWN
+from dkv.kv.machine import NOT_EXECUTED
 from dkv.kv.sessions import MISMATCH
 from dkv.records import Entry
 from dkv.replies import OK

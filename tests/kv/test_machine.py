@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.configurations import first_configurations
 from dkv.keys import BATCH_MARK
+from dkv.kv.asks import UNKNOWN
 from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT
-from dkv.kv.machine import UNKNOWN, UNREADABLE, Machine
+from dkv.kv.machine import UNREADABLE, Machine
 from dkv.kv.sessions import MISMATCH
 from dkv.records import Batch
 from dkv.replies import OK, Error
@@ -244,7 +245,7 @@ class CommandTests(SynchronousTestCase):
     def test_reads_of_others(self) -> None:
         """A read in another node's batch costs nothing here: only where its client waits is it evaluated."""
         self.apply([PUT, b"k", b"v"])
-        foreign = batch([[GET, b"k"], [PUT, b"l", b"w"]], 1, 1, node=2)
+        foreign = batch([[GET, b"k"], [PUT, b"k", b"v"]], 1, 1, node=2)
         with mock.patch.object(self.node.turn, "load") as load:
             self.assertEqual(self.node.apply(foreign, own=False), [None, OK])
         load.assert_not_called()
@@ -340,7 +341,7 @@ class TotalTests(SynchronousTestCase):
                 reads_elsewhere = type(junk) is list and bool(junk) and junk[:1] == [GET] and type(junk[0]) is int
                 self.assertEqual(results, [OK, None if reads_elsewhere and not own else UNKNOWN, 2])
                 self.assertEqual(node.get(b"k"), b"12")
-                self.assertEqual(len(node.turn.staged), 2)
+                self.assertEqual(len(node.turn.staged), 3)
 
     @given(st.binary(max_size=40))
     def test_any_blob(self, blob: bytes) -> None:

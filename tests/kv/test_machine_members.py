@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.configurations import ALPHA, first_configurations, unpack_configurations
 from dkv.keys import BATCH_MARK, CONFIGURATIONS
+from dkv.kv.asks import UNKNOWN
 from dkv.kv.codes import IDMP, MEMBERS, PUT
-from dkv.kv.machine import UNKNOWN, Machine
+from dkv.kv.machine import Machine
 from dkv.kv.membership import ADD, NAME, PROMOTE, REMOVE
 from dkv.records import Batch
 from dkv.replies import OK, Error, Simple

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import TOKEN
 from dkv.kv import sessions
-from dkv.kv.sessions import BOUNDS, NEW, OLD, OP_MAX, Bounds, Sessions, pack_answer, unpack_answer
+from dkv.kv.sessions import BOUNDS, NEW, NOT_KEPT, OLD, OP_MAX, Bounds, Sessions, pack_answer, unpack_answer
 from dkv.replies import ABORTED, OK, Error, Simple
 from tests.turns import FakeTurn
 
@@ -205,15 +205,15 @@ class LimitTests(SynchronousTestCase):
         self.assertIsNone(self.table.executed(b"p", 4))
 
     def test_bytes_of_one_producer(self) -> None:
-        """At most 1 MiB of answers: the lowest go first, and one that is larger by itself is not kept."""
+        """At most 1 MiB of answers: the lowest go first. In place of one that is larger by itself, an error is kept."""
         value = b"v" * 400_000
         for op in (1, 2, 3):
             self.table.write(b"p", op, lambda: value)
         self.assertIsNone(self.table.executed(b"p", 1))
         self.assertEqual([self.table.write(b"p", op) for op in (2, 3)], [value, value])
         self.table.write(b"p", 4, lambda: b"v" * (1 << 20))
-        self.assertEqual([self.table.executed(b"p", op) for op in (2, 3, 4)], [None] * 3)
-        self.assertEqual(self.stored(), 1)
+        self.assertEqual([self.table.write(b"p", op) for op in (2, 3, 4)], [value, value, NOT_KEPT])
+        self.assertEqual(self.stored(), 4)
 
     def test_producers(self) -> None:
         """The least recently used producer is evicted with all it has; a repeat counts as a use."""

@@ -12,8 +12,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import GATEWAY, PROPOSER, Address
+from dkv.kv.asks import UNKNOWN
 from dkv.kv.codes import APPEND, DELETE, GET, PUT
-from dkv.kv.machine import UNKNOWN, UNREADABLE
+from dkv.kv.machine import UNREADABLE
 from dkv.messages import Submit
 from dkv.records import Batch, Entry
 from dkv.replies import OK

@@ -18,8 +18,8 @@ from dkv.configurations import Configuration
 from dkv.events import PromiseRaised
 from dkv.gateway.gateway import Gateway
 from dkv.keys import APPLIED_THROUGH, DATABASE, STATE, record_key
-from dkv.kv.codes import DELETE
-from dkv.kv.machine import Machine
+from dkv.kv.appliers.by_code import APPLIERS
+from dkv.kv.codes import ERASE
 from dkv.messages import Accept, Accepted, Barrier, ChosenMark, Prepare, Promise
 from dkv.net.acquaintances import Acquaintances
 from dkv.paxos.acceptor import Acceptor
@@ -366,16 +366,10 @@ def batch_number_reused() -> Iterator[None]:
 def erased_at_once() -> Iterator[None]:
     """A DELETE erases on disk before the slot that it belongs to counts as applied there."""
 
-    def delete(self: Machine, turn: Any, entry: Any) -> Any:
-        held = [name for name in entry[1:] if turn.load(STATE + DATABASE + name) is not None]
+    def delete(keyspace: Any, turn: Any, ask: Any) -> Any:
+        held = [name for name in ask.arguments if turn.load(STATE + DATABASE + name) is not None]
         turn.states._generations.current.commit_now({STATE + DATABASE + name: None for name in held})
         return len(held)
 
-    init = Machine.__init__
-
-    def wire(self: Machine, *arguments: Any) -> None:
-        init(self, *arguments)
-        self._appliers[DELETE] = lambda turn, entry: delete(self, turn, entry)
-
-    with patch.object(Machine, "__init__", wire):
+    with patch.dict(APPLIERS, {ERASE: delete}):
         yield

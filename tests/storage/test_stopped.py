@@ -35,7 +35,7 @@ class StoppedNodeTests(SynchronousTestCase):
         with stopped_node(str(self.directory)) as node:
             self.assertEqual((node.identity.cluster, node.identity.node), ("example", 3))
             self.assertEqual((node.format_version, node.generation, node.generations), (FORMAT_VERSION, 1, (1,)))
-            self.assertEqual(len(list(node.state_pairs())), 11)
+            self.assertEqual(len(list(node.state_pairs())), 13)
         self.assertEqual((everything(self.directory), everything(state)), before)
 
     def test_older_formats(self) -> None:

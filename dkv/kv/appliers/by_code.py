@@ -1,0 +1,15 @@
+"""The appliers of all commands, by code: the state machine looks here. A family joins by a line."""
+
+from __future__ import annotations
+
+from dkv.kv.appliers import oldest, whole_databases
+from dkv.kv.asks import Applier
+from dkv.kv.codes import WATCH
+from dkv.kv.transactions import watch
+
+APPLIERS: dict[int, Applier] = {
+    **oldest.APPLIERS,
+    **whole_databases.APPLIERS,
+    WATCH: watch,
+}
+"""EXEC is not here: it applies others (``dkv.kv.transactions``). Nor are tokens and changes of members."""

@@ -1,0 +1,59 @@
+"""The commands that are about a whole database, or all of them, and the time that these live by."""
+
+from __future__ import annotations
+
+from dkv.actor import Turn
+from dkv.kv.asks import UNKNOWN, Applier, Ask
+from dkv.kv.codes import DATABASES, DBSIZE, FLUSHALL, FLUSHDB, KEYSPACE, TIME
+from dkv.kv.keyspace import Keyspace
+from dkv.replies import OK, Error, Result
+
+NO_SPACE = Error(
+    "ERR too many databases that were flushed before are still being erased; nothing was flushed: try again in a moment"
+)
+
+
+def flush_one(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
+    """Empty the database."""
+    return _flush(keyspace, range(ask.db, ask.db + 1), ask)
+
+
+def flush_all(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
+    """Empty all databases."""
+    return _flush(keyspace, range(DATABASES), ask)
+
+
+def _flush(keyspace: Keyspace, numbers: range, ask: Ask) -> Result:
+    if ask.arguments:
+        return UNKNOWN
+    return OK if keyspace.flush(numbers) else NO_SPACE
+
+
+def count(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
+    """How many keys the database has."""
+    return UNKNOWN if ask.arguments else keyspace.count(turn, ask.db)
+
+
+def tell_time(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
+    """The replicated time of the last applied slot: seconds since 1970, and the microseconds of that second."""
+    if ask.arguments:
+        return UNKNOWN
+    seconds, milliseconds = divmod(keyspace.time, 1000)
+    return [b"%d" % seconds, b"%d" % (1000 * milliseconds)]
+
+
+def counts(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
+    """For each database that holds something: its number, its keys, and how many of them have a deadline."""
+    if ask.arguments:
+        return UNKNOWN
+    numbered = enumerate(keyspace.databases.numbered)
+    return [[number, database.keys, database.mortal] for number, database in numbered if database.keys]
+
+
+APPLIERS: dict[int, Applier] = {
+    FLUSHDB: flush_one,
+    FLUSHALL: flush_all,
+    DBSIZE: count,
+    TIME: tell_time,
+    KEYSPACE: counts,
+}

@@ -1,0 +1,72 @@
+"""The erasure of keys that are dead already: those whose deadline has passed, and those of flushed databases.
+
+Nothing that anybody sees depends on when it happens. But the state does, so it happens at the beginning of each slot
+and by rules that depend on the state alone, on every node alike. A slot erases a bounded number of keys. As long as
+something is left, the leader proposes slots for that (``Machine.due``).
+"""
+
+from __future__ import annotations
+
+from dkv.actor import Turn
+from dkv.keys import STATE
+from dkv.kv.keyspace import Keyspace
+from dkv.kv.stored import deadline_of
+
+ERASED_MAX = 500
+"""How many keys one slot erases. It is a constant of the format."""
+
+ERASED_BYTES_MAX = 4 << 20
+"""After so many bytes of values of flushed databases a slot erases no more. It is a constant of the format."""
+
+PAGE_KEYS = 16
+"""How many keys of a flushed database are read at a time, with their values. It is a constant of the format."""
+
+
+class Eraser:
+    """Erases dead keys of ``keyspace``."""
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
+        self._after: dict[int, bytes] = {}
+        """Up to where flushed spaces are erased, so that a search need not begin at their first key again."""
+
+    def start(self) -> None:
+        """The state may be another one: nothing is known of it."""
+        self._after.clear()
+
+    def is_due(self, turn: Turn) -> bool:
+        """Whether something is left to be erased."""
+        keyspace = self._keyspace
+        return bool(keyspace.databases.flushed) or keyspace.deadlines.nearest(turn) <= keyspace.time
+
+    def erase(self, turn: Turn) -> None:
+        """Erase what the slot at hand has to: first what has expired, in the order of the deadlines."""
+        room = ERASED_MAX - self._erase_expired(turn)
+        if room and self._keyspace.databases.flushed:
+            self._erase_flushed(turn, room)
+
+    def _erase_expired(self, turn: Turn) -> int:
+        keyspace = self._keyspace
+        if keyspace.deadlines.nearest(turn) > keyspace.time:
+            return 0
+        passed = keyspace.deadlines.passed(turn, keyspace.time, ERASED_MAX)
+        for deadline, name in passed:
+            keyspace.erase_stored(turn, STATE + name, deadline, keyspace.databases.number_of(name[0]))
+        return len(passed)
+
+    def _erase_flushed(self, turn: Turn, room: int) -> None:
+        """Erase keys of flushed spaces, in the order in which they are stored."""
+        flushed = self._keyspace.databases.flushed
+        size = 0
+        while flushed and room and size < ERASED_BYTES_MAX:
+            space = min(flushed)
+            prefix = STATE + bytes((space,))
+            pairs = turn.scan_page(prefix, self._after.get(space, prefix), min(room, PAGE_KEYS))
+            for name, stored in pairs:
+                self._keyspace.erase_stored(turn, name, deadline_of(stored), None)
+                size += len(stored)
+            room -= len(pairs)
+            if space in flushed:
+                self._after[space] = pairs[-1][0]
+            else:
+                self._after.pop(space, None)

@@ -1,0 +1,224 @@
+"""The keys of all databases, their values, deadlines and revisions, and the replicated time that they live by.
+
+A key whose deadline is at or below the time does not exist, for every command. It may be stored for a while still
+(``dkv.kv.erasure``), and nothing that anybody sees depends on that. Everything that counts or orders keys is kept up
+here, together with the keys themselves: how many each database has, the index of deadlines, the marks of erased keys.
+"""
+
+from __future__ import annotations
+
+from dkv import noted
+from dkv.actor import Turn
+from dkv.keys import APPLIED_THROUGH, DATABASES_KEY, STATE, TIME, pack_number, unpack_number
+from dkv.kv.databases import Databases, unpack_databases
+from dkv.kv.expiry import DeadlineIndex
+from dkv.kv.plain_keys import PlainKeys
+from dkv.kv.stored import (
+    ABSENT,
+    DEADLINE_MAX,
+    HEADER_BYTES,
+    STRING,
+    Held,
+    Revision,
+    deadline_of,
+    pack_header,
+    revision_of,
+    string_header,
+    unpack_string,
+)
+from dkv.kv.tombstones import last_erased, mark_erased
+
+BACKLOG_MAX = 1_000
+"""A constant of the format: so many keys whose deadlines have passed, and which are stored still, are not counted."""
+
+_PREFIX_BYTES = len(STATE) + 1
+
+
+class Keyspace:
+    """The keys as they are after the entries so far.
+
+    ``slot`` and ``index`` are the place of the entry at hand, which becomes the revision of what it writes. ``seen`` is
+    the last slot whose changes have all been applied.
+    """
+
+    def __init__(self) -> None:
+        self.time = 0
+        """The replicated time, in milliseconds since 1970. It never falls; 0 as long as no slot had a time."""
+        self.slot = self.index = self.seen = 0
+        self.plain = PlainKeys()
+        self.deadlines = DeadlineIndex()
+        self.databases = Databases()
+        self._prefixes: list[bytes] = []
+        self._changed = False
+        """Whether the databases are to be staged."""
+        self._arrange()
+
+    def start(self, turn: Turn) -> None:
+        """Load what is kept in memory. The state may be another one than before: nothing of that is kept."""
+        self.time = unpack_number(turn.load(TIME))
+        self.slot = self.seen = unpack_number(turn.load(APPLIED_THROUGH))
+        self.index = 0
+        self.plain.clear()
+        self.deadlines.start()
+        stored = turn.load(DATABASES_KEY)
+        self.databases = unpack_databases(stored) if stored is not None else _counted(turn)
+        self._changed = stored is None and self.databases.pack() != b""
+        self._arrange()
+        self.settle(turn)
+
+    def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
+        """Slot ``slot`` is applied next. ``stamp`` is its time, 0 if it has none."""
+        self.slot, self.index, self.seen = slot, 0, slot - 1
+        if stamp > self.time:
+            self.time = stamp
+            turn.stage(TIME, pack_number(stamp))
+
+    def settle(self, turn: Turn) -> None:
+        """Stage what has changed of the databases: with the slot at hand, whatever comes behind it."""
+        if self._changed:
+            self._changed = False
+            packed = self.databases.pack()
+            if packed:
+                turn.stage(DATABASES_KEY, packed)
+            else:
+                turn.stage_erase(DATABASES_KEY)
+
+    # --- reading ---
+
+    def prefix(self, db: int) -> bytes:
+        """What stands in front of the keys of a database where they are stored."""
+        return self._prefixes[db]
+
+    def is_alive(self, stored: bytes) -> bool:
+        """Whether the deadline of a stored value, if it has one, lies ahead."""
+        return stored[0] == STRING or deadline_of(stored) > self.time
+
+    def value(self, turn: Turn, db: int, key: bytes) -> bytes | None:
+        """The value of a key; None if it does not exist."""
+        stored = turn.load(self._prefixes[db] + key)
+        if stored is None:
+            return None
+        if stored[0] == STRING:
+            return stored[HEADER_BYTES:]
+        held = unpack_string(stored)
+        return held.value if held.deadline > self.time else None
+
+    def load(self, turn: Turn, db: int, key: bytes) -> Held | None:
+        """The value of a key with its deadline and revision; None if it does not exist."""
+        stored = turn.load(self._prefixes[db] + key)
+        return unpack_string(stored) if stored is not None and self.is_alive(stored) else None
+
+    def revision(self, turn: Turn, db: int, key: bytes) -> Revision:
+        """The revision of a key; ``ABSENT`` if it does not exist."""
+        stored = turn.load(self._prefixes[db] + key)
+        return revision_of(stored) if stored is not None and self.is_alive(stored) else ABSENT
+
+    def gone_since(self, turn: Turn, db: int, key: bytes) -> int:
+        """A slot behind which a key that does not exist has never existed: usually the last one in which it was erased.
+
+        A key that has lived and died since may be stored still. Then its revision says so.
+        """
+        stored = turn.load(self._prefixes[db] + key)
+        unmarked = 0 if stored is None else revision_of(stored)[0]
+        return max(last_erased(turn, db, key), self.databases.numbered[db].flushed, unmarked)
+
+    def count(self, turn: Turn, db: int) -> int:
+        """How many keys a database has. Beyond ``BACKLOG_MAX``, keys that are dead and stored still count, too."""
+        database = self.databases.numbered[db]
+        dead = self.deadlines.passed(turn, self.time, BACKLOG_MAX)
+        return database.keys - sum(name[0] == database.space for _, name in dead)
+
+    # --- writing ---
+
+    def store(self, turn: Turn, db: int, key: bytes, value: bytes, deadline: int = 0) -> None:
+        """Store a string, with the revision of the entry at hand. ``deadline`` 0 is none.
+
+        A deadline that is not ahead erases the key.
+        """
+        if deadline and deadline <= self.time:
+            self.erase(turn, db, key)
+            return
+        name = self._prefixes[db] + key
+        deadline = min(deadline, DEADLINE_MAX)
+        if deadline or name not in self.plain.known:
+            self._prepare(turn, db, name, deadline)
+        turn.stage(name, string_header(self.slot, self.index, deadline) + value)
+
+    def put(self, turn: Turn, name: bytes, value: bytes) -> None:
+        """Store a string without a deadline in database 0; ``name`` begins with its prefix. ``plain`` knows it then."""
+        self._prepare(turn, 0, name, 0)
+        turn.stage(name, pack_header(STRING, self.slot, self.index) + value)
+
+    def erase(self, turn: Turn, db: int, key: bytes) -> bool:
+        """Erase a key, and say whether it existed."""
+        name = self._prefixes[db] + key
+        stored = turn.load(name)
+        if stored is None:
+            return False
+        self.erase_stored(turn, name, deadline_of(stored), db)
+        return self.is_alive(stored)
+
+    def erase_stored(self, turn: Turn, name: bytes, deadline: int, db: int | None) -> None:
+        """Erase what is stored under ``name``, which has this deadline; ``db`` is None if its space is flushed."""
+        turn.stage_erase(name)
+        self.plain.discard(name)
+        if deadline:
+            self.deadlines.remove(turn, deadline, name[len(STATE) :])
+        if db is None:
+            self.databases.erased(name[len(STATE)])
+        else:
+            database = self.databases.numbered[db]
+            database.keys -= 1
+            database.mortal -= deadline > 0
+            self._mark(turn, db, name[_PREFIX_BYTES:])
+        self._changed = True
+
+    def flush(self, numbers: range) -> bool:
+        """Empty these databases at once, whatever they hold; False, and nothing is done, if no space is free for it."""
+        if not self.databases.flush(numbers, self.slot):
+            return False
+        self._changed = True
+        self.plain.clear()
+        self._arrange()
+        return True
+
+    def _prepare(self, turn: Turn, db: int, name: bytes, deadline: int) -> None:
+        """Count the key that is stored next, unless it is there, and let the index of deadlines agree with it."""
+        database = self.databases.numbered[db]
+        stored = turn.load(name)
+        if stored is None:
+            database.keys += 1
+            self._changed = True
+        before = 0 if stored is None else deadline_of(stored)
+        if before != deadline:
+            if before:
+                self.deadlines.remove(turn, before, name[len(STATE) :])
+            if deadline:
+                self.deadlines.add(turn, deadline, name[len(STATE) :])
+            database.mortal += (deadline > 0) - (before > 0)
+            self._changed = True
+        if deadline:
+            self.plain.discard(name)
+        else:
+            self.plain.add(name)
+
+    def _mark(self, turn: Turn, db: int, key: bytes) -> None:
+        """Mark that the key is erased.
+
+        Before the first slot with a time nothing is marked: nodes come to this version at different slots, and their
+        states must not differ by it. An EXEC has a time.
+        """
+        if self.time:
+            mark_erased(turn, db, key, self.slot)
+
+    def _arrange(self) -> None:
+        self._prefixes = [STATE + bytes((database.space,)) for database in self.databases.numbered]
+
+
+def _counted(turn: Turn) -> Databases:
+    """The databases of a state that formats 1 to 5 have made: all keys are in database 0, and nobody counted them."""
+    databases = Databases()
+    databases.numbered[0].keys = sum(1 for _ in turn.scan(STATE))
+    if databases.numbered[0].keys:
+        turn.note(noted.keys_counted, keys=databases.numbered[0].keys)
+    return databases
