@@ -27,7 +27,8 @@ TAKEN = "IDMPMISMATCH"
 """The token was used for another write. As with ``FORGOTTEN``, this request was not executed and never will be."""
 
 READS = frozenset(
-    b"GET MGET EXISTS STRLEN PING ECHO HELP INFO COMMAND CONFIG SELECT TIME DKV.STATUS DKV.METRICS DKV.LOG".split()
+    b"GET MGET STRLEN GETRANGE SUBSTR EXISTS TYPE TTL PTTL EXPIRETIME PEXPIRETIME KEYS SCAN RANDOMKEY DBSIZE OBJECT "
+    b"MEMORY PING ECHO HELP INFO COMMAND CONFIG SELECT TIME DKV.STATUS DKV.METRICS DKV.LOG".split()
 )
 """Requests that change nothing."""
 
@@ -47,8 +48,11 @@ def changes(words: Sequence[bytes]) -> bool:
 def repeatable(words: Sequence[bytes]) -> bool:
     """Whether a request may be sent twice, even to two nodes at the same time.
 
-    It only reads, or carries a token by which all nodes know it again.
+    It only reads, or carries a token by which all nodes know it again. A cursor of SCAN, but for 0, means something
+    to one node alone.
     """
+    if words[0].upper() == b"SCAN" and [*words[1:2]] != [b"0"]:
+        return False
     token = words[0].upper() == b"IDMP" and len(words) >= TOKEN_WORDS_MIN and words[1].upper() != b"NEW"
     return token or not changes(words)
 

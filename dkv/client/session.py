@@ -7,16 +7,14 @@ from time import monotonic
 
 from dkv.client.addresses import voters
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
-from dkv.client.outcome import FULL, REMOVED, TOKEN_WORDS_MIN, Unreachable
+from dkv.client.connection_state import ConnectionState
+from dkv.client.outcome import FULL, REMOVED, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
-from dkv.client.url import DATABASE_MAX
 
-ABORTED = "EXECABORT the connection was lost on which the transaction was begun; this was not executed"
-"""A request between MULTI and EXEC is not executed alone on another node: the user meant all of them or none."""
-
-TRANSACTION_ENDS = (b"EXEC", b"DISCARD", b"RESET")
-
+ABORTED = "EXECABORT the connection was lost that had the transaction, or the watched keys; this was not executed"
+"""A request between MULTI and EXEC is not executed alone on another node: the user meant all of them or none. One
+behind WATCH is not, either: an EXEC there would not know what is watched."""
 
 LEARN_SECONDS = 60.0
 """How often a session asks who the members are, at most, while it stays where it is and is used."""
@@ -50,8 +48,7 @@ class Session:
         self._endpoints = self._silence.last(endpoints)
         self._answer_seconds = answer_seconds
         self._connection: Connection | None = None
-        self._in_transaction = False
-        self._chosen = ChosenDatabase(database)
+        self._state = ConnectionState(database)
         self._asked_at: float | None = None
         self._answered_by: Endpoint | None = None
         self._has_moved = False
@@ -69,12 +66,12 @@ class Session:
     @property
     def database(self) -> int:
         """The database that requests are for."""
-        return self._chosen.database
+        return self._state.database
 
     @property
     def in_transaction(self) -> bool:
         """Whether requests wait for an EXEC."""
-        return self._in_transaction
+        return self._state.in_transaction
 
     def close(self) -> None:
         """Hang up. The next call connects to the next endpoint."""
@@ -110,24 +107,24 @@ class Session:
         """
         if self._connection is not None and self._connection.lost():
             self.close()  # before the request is on its way, while nothing is uncertain
-        begun = self._note_transaction(_verb(words))
-        if begun and self._connection is None:
+        bound = self._state.note_request(words)
+        if bound and self._connection is None:
             raise ServerError(ABORTED)
         attempts = []
         if self._connection is not None:
             self._turn_behind(self._connection.endpoint)
             attempts = [Attempt(self._connection.endpoint, self._answer_seconds, connection=self._connection)]
             self._connection = None
-        if not begun:
+        if not bound:
             attempts += self._attempts(self._endpoints)
         try:
             reply = self._race(words, attempts)
         except ServerError as error:
-            others = [] if begun or not error.text.startswith(REMOVED) else self._others()
+            others = [] if bound or not error.text.startswith(REMOVED) else self._others()
             if not others:
                 raise
             reply = self._race(words, self._attempts(others))
-        self._chosen.note(words, reply, begun)
+        self._state.note_reply(words, reply)
         self._keep_up()
         return reply
 
@@ -175,45 +172,11 @@ class Session:
             kept = [each for each in self._endpoints if each in wanted]
             self._endpoints = [*kept, *(each for each in wanted if each not in kept)]
 
-    def _note_transaction(self, name: bytes) -> bool:
-        """Whether a request belongs to a transaction that an earlier request began on its connection."""
-        begun = self._in_transaction
-        self._in_transaction = name == b"MULTI" or (begun and name not in TRANSACTION_ENDS)
-        return begun
-
     def _turn_behind(self, endpoint: Endpoint) -> None:
         """Turn the list: the endpoints behind ``endpoint`` come next, and ``endpoint`` comes last."""
         if endpoint in self._endpoints:  # else it was forgotten, for it is no voter any more
             place = self._endpoints.index(endpoint) + 1
             self._endpoints = self._endpoints[place:] + self._endpoints[:place]
-
-
-class ChosenDatabase:
-    """The database that a client has chosen, by its requests and the answers to them."""
-
-    def __init__(self, database: int) -> None:
-        self.database = database
-        self._queued = b""  # what the last SELECT of a transaction names
-
-    def note(self, words: Sequence[bytes], reply: Reply, in_transaction: bool) -> None:
-        """A request was answered. A SELECT in a transaction takes effect with its EXEC."""
-        match _verb(words), reply:
-            case b"SELECT", "OK":
-                self.database = int(words[1])
-            case b"SELECT", "QUEUED" if in_transaction:
-                self._queued = words[1]
-            case b"EXEC", list() if self._queued.isdigit() and int(self._queued) <= DATABASE_MAX:
-                self.database, self._queued = int(self._queued), b""
-            case b"EXEC" | b"DISCARD", _:
-                self._queued = b""
-            case b"RESET", _:
-                self.database, self._queued = 0, b""
-
-
-def _verb(words: Sequence[bytes]) -> bytes:
-    """The word that says what a request does: the one behind a token, if it has one."""
-    name = words[0].upper()
-    return words[TOKEN_WORDS_MIN - 1].upper() if name == b"IDMP" and len(words) >= TOKEN_WORDS_MIN else name
 
 
 def _is_answer(error: ServerError) -> bool:

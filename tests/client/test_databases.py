@@ -6,8 +6,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client.any_node import ask
 from dkv.client.blocking import Endpoint, Reply, ServerError
+from dkv.client.connection_state import ConnectionState
 from dkv.client.outcome import Unreachable
-from dkv.client.session import ChosenDatabase, Session
+from dkv.client.session import Session
 from tests.client.fakes import Answers, FakeNodes
 
 SELECT_3 = b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
@@ -73,7 +74,7 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(made.call(b"PUT", b"k", b"v"), "OK")
 
 
-class ChosenDatabaseTests(SynchronousTestCase):
+class ConnectionStateTests(SynchronousTestCase):
     def test_requests(self) -> None:
         """A SELECT counts when it has taken effect: at once, or with EXEC."""
         for requests, database in (
@@ -87,7 +88,35 @@ class ChosenDatabaseTests(SynchronousTestCase):
             ([("SELECT 99", "QUEUED"), ("EXEC", [None])], 1),
             ([("SELECT x", "QUEUED"), ("EXEC", [None])], 1),
         ):
-            chosen = ChosenDatabase(1)
+            chosen = ConnectionState(1)
             for text, reply in requests:
-                chosen.note(text.encode().split(), reply, reply == "QUEUED")  # type: ignore[arg-type]  # lists of str
+                chosen.note_reply(text.encode().split(), reply)  # type: ignore[arg-type]  # lists of str
             self.assertEqual(chosen.database, database, requests)
+
+    def test_bound(self) -> None:
+        """Behind WATCH and MULTI requests are of use on this connection alone, until something ends that."""
+        for text, bound in (
+            ("GET k", False),
+            ("WATCH k; GET k; UNWATCH; GET k", False),
+            ("WATCH k; GET k", True),
+            ("WATCH k; MULTI; EXEC", True),
+            ("WATCH k; MULTI; EXEC; GET k", False),
+            ("MULTI; UNWATCH; GET k", True),
+            ("MULTI; DISCARD; GET k", False),
+            ("WATCH k; RESET; GET k", False),
+        ):
+            state = ConnectionState()
+            found = [state.note_request(line.encode().split()) for line in text.split("; ")]
+            self.assertEqual(found[-1], bound, text)
+
+    def test_watched_on_a_connection_that_is_lost(self) -> None:
+        """An EXEC at another node would not know what was watched, and overwrite what others have changed."""
+        nodes = FakeNodes(self, a=b"+OK\r\n", b=b"+OK\r\n")
+        made = Session([Endpoint("a", 1), Endpoint("b", 1)], 5.0)
+        self.addCleanup(made.close)
+        made.call(b"WATCH", b"k")
+        for words in ((b"GET", b"k"), (b"MULTI",), (b"EXEC",)):
+            with self.assertRaises(ServerError):
+                made.call(*words)
+        self.assertEqual(nodes.asked, ["a"])
+        self.assertEqual(made.call(b"PUT", b"k", b"v"), "OK")
