@@ -30,16 +30,22 @@ ANSWER_SECONDS = 10.0
 
 PRODUCER = "producer"
 
-STATUSES = """\b
+
+def statuses(absent: str) -> str:
+    """The exit statuses of a command on data; status 1 means ``absent``."""
+    return f"""\b
 Exit status:
   0    done
-  1    absent: there is no such key (get), or none of them (delete)
+  1    {absent}
   2    usage: the command line is wrong; nothing was sent
   3    nobody reachable: no endpoint answered; a write was not sent
   4    refused: not applied
   5    outcome unknown: a write was sent and may or may not happen; the message says how to send it again safely
   74   the answer, whatever it was, could not be written to stdout
   130  interrupted"""
+
+
+STATUSES = statuses("absent: there is no such key (get), or none of them (delete)")
 
 
 DATABASE = click.option(
@@ -226,3 +232,18 @@ def producer_name(_: click.Context, __: click.Parameter, word: str | None) -> by
     if name is None or (0 < len(name) <= PRODUCER_BYTES_MAX and (name[:1] != b"#" or NEW_PRODUCER.fullmatch(name))):
         return name
     raise click.BadParameter(f"a name has 1 to {PRODUCER_BYTES_MAX} bytes, and no '#' in front unless IDMP NEW made it")
+
+
+# --- answers ---
+
+
+def integer(reply: Reply) -> int:
+    """The number that a command was answered with."""
+    if type(reply) is not int:
+        raise unexpected(reply)
+    return reply
+
+
+def unexpected(reply: Reply) -> Failure:
+    """The failure for an answer of a program that is not dkv: nobody knows what it did with the request."""
+    return Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: a node of dkv would not answer {reply!r:.60}")

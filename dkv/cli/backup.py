@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from dkv.cli.access import ANSWER_SECONDS, Access, looks
-from dkv.cli.asking import FIRST, not_understood, pause
+from dkv.cli.asking import CONNECT_SECONDS, FIRST, READ_KEY, not_understood, patiently, pause
 from dkv.cli.checked_backup import CheckedBackup, backup_fields
 from dkv.cli.output import Failure, Status, complain, emit, say
 from dkv.cli.own import interrupt
@@ -25,13 +25,9 @@ from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerErro
 from dkv.storage.guard import private_files
 from dkv.storage.state_directories import sync_directory
 
-CONNECT_SECONDS = 5.0
 COVERED_SECONDS = 30.0
 """How long to wait until the node has written back what it had applied; it does so about once a second."""
-PAUSE_SECONDS = 0.005
 MIB = 1 << 20
-READ_KEY = b"backup?"
-"""Any key: the answer shows that the node has applied all that was acknowledged before."""
 
 
 @click.command(
@@ -127,7 +123,7 @@ def _begin(to: Access, connection: Connection) -> tuple[bytes, int]:
     if not isinstance(slot, int):
         raise not_understood(to, repr(slot))
     total = status.get("state_live_bytes") or 0
-    first = _patiently(lambda: connection.call(b"DKV.BACKUP", b"BEGIN", b"%d" % slot), COVERED_SECONDS)
+    first = patiently(lambda: connection.call(b"DKV.BACKUP", b"BEGIN", b"%d" % slot), COVERED_SECONDS)
     if not isinstance(first, bytes):
         raise not_understood(to, first)
     return first, total if isinstance(total, int) else 0
@@ -145,22 +141,10 @@ def _status(to: Access, reply: Reply) -> dict[str, object]:
 
 def _pieces(to: Access, connection: Connection, first: bytes) -> Iterator[bytes]:
     yield first
-    while (piece := _patiently(lambda: connection.call(b"DKV.BACKUP", b"NEXT"), to.answer_seconds)) is not None:
+    while (piece := patiently(lambda: connection.call(b"DKV.BACKUP", b"NEXT"), to.answer_seconds)) is not None:
         if not isinstance(piece, bytes):
             raise not_understood(to, piece)
         yield piece
-
-
-def _patiently(ask: Callable[[], Reply], seconds: float) -> Reply:
-    """An answer of a node that may say: ask again in a moment."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return ask()
-        except ServerError as error:
-            if error.word != "TRYAGAIN" or time.monotonic() > deadline:
-                raise
-        pause(PAUSE_SECONDS)
 
 
 # --- to a file ---

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import click
 
-from dkv.cli.access import STATUSES, Access, Given, access, tokened
-from dkv.cli.output import Failure, Status, answer, bytes_field, complain, emit
-from dkv.client.blocking import Reply
+from dkv.cli.access import STATUSES, Access, Given, access, integer, tokened, unexpected
+from dkv.cli.output import Status, answer, bytes_field, complain, emit
+from dkv.cli.types import Seconds
 
 VALUE_BYTES_MAX = 512 * 1024 * 1024
 """The most bytes read from a file or stdin. Nodes refuse smaller values, but a config may allow more."""
@@ -57,19 +57,34 @@ def _read_all(file: BinaryIO) -> bytes:
     return data
 
 
+LIFETIME_SECONDS_MAX = 1_000_000_000.0
+"""About thirty years."""
+
+lifetime = click.option(
+    "--ttl", type=Seconds(LIFETIME_SECONDS_MAX), metavar="SECONDS", help="Let KEY expire so many seconds later."
+)
+
+
+def milliseconds(seconds: float) -> bytes:
+    """A time as requests have it."""
+    return b"%d" % round(seconds * 1000)
+
+
 # --- the commands ---
 
 
 @click.command(short_help="Set a key.", help=f"Set KEY to VALUE.\n\n{VALUES}", epilog=STATUSES)
 @click.argument("key", callback=word_bytes)
 @click.argument("value", callback=value_bytes)
+@lifetime
 @access
 @tokened
-def put(to: Access, token: Given | None, key: bytes, value: bytes) -> int:
+def put(to: Access, token: Given | None, key: bytes, value: bytes, ttl: float | None) -> int:
     """Set a key."""
-    reply = to.write(token, b"PUT", key, value)
+    words = (b"PUT", key, value) if ttl is None else (b"SET", key, value, b"PX", milliseconds(ttl))
+    reply = to.write(token, *words)
     if reply != "OK":
-        raise _unexpected(reply)
+        raise unexpected(reply)
     answer(b"OK", bytes_field("key", key) | {"result": "OK"}, to.as_json)
     return Status.DONE
 
@@ -91,7 +106,7 @@ def get(to: Access, raw: bool, key: bytes) -> int:
         raise click.UsageError("--raw and --output json contradict each other: name one")
     value = to.ask(b"GET", key)
     if value is not None and not isinstance(value, bytes):
-        raise _unexpected(value)
+        raise unexpected(value)
     if raw and value is not None:
         emit(value, newline=False)
     elif value is not None or to.as_json:
@@ -113,7 +128,7 @@ def get(to: Access, raw: bool, key: bytes) -> int:
 @tokened
 def append(to: Access, token: Given | None, key: bytes, value: bytes) -> int:
     """Append to the value of a key."""
-    length = _integer(to.write(token, b"APPEND", key, value))
+    length = integer(to.write(token, b"APPEND", key, value))
     answer(b"%d" % length, bytes_field("key", key) | {"length": length}, to.as_json)
     return Status.DONE
 
@@ -126,17 +141,6 @@ def append(to: Access, token: Given | None, key: bytes, value: bytes) -> int:
 @tokened
 def delete(to: Access, token: Given | None, keys: tuple[bytes, ...]) -> int:
     """Delete keys."""
-    deleted = _integer(to.write(token, b"DELETE", *keys))
+    deleted = integer(to.write(token, b"DELETE", *keys))
     answer(b"%d" % deleted, {"deleted": deleted}, to.as_json)
     return Status.DONE if deleted else Status.ABSENT
-
-
-def _integer(reply: Reply) -> int:
-    if type(reply) is not int:
-        raise _unexpected(reply)
-    return reply
-
-
-def _unexpected(reply: Reply) -> Failure:
-    """The failure for an answer of a program that is not dkv: nobody knows what it did with the request."""
-    return Failure(Status.UNCERTAIN, "NO_ANSWER", f"outcome unknown: a node of dkv would not answer {reply!r:.60}")

@@ -21,6 +21,12 @@ SECTIONS = {
         "get": "data:get",
         "append": "data:append",
         "delete": "data:delete",
+        "incr": "conditional:incr",
+        "cas": "conditional:cas",
+        "expire": "ttl:expire",
+        "ttl": "ttl:ttl",
+        "keys": "listing:keys",
+        "scan": "listing:scan",
         "repl": "repl:repl",
     },
     "A cluster's state": {
@@ -52,7 +58,7 @@ SECTIONS = {
 does not wait for the simulator."""
 
 
-MEANT = {"set": "put", "del": "delete", "rm": "delete", "help": "--help"}
+MEANT = {"set": "put", "del": "delete", "rm": "delete", "list": "keys", "help": "--help"}
 """The words here for those that people know from elsewhere, and that are no more like them than others."""
 
 EPILOG = """\b

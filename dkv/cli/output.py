@@ -55,6 +55,11 @@ def shell_word(data: bytes) -> str:
     text = os.fsdecode(data)
     if text.isprintable():
         return shlex.quote(text)
+    return escaped_word(data)
+
+
+def escaped_word(data: bytes) -> str:
+    """``data`` as ``$'...'``, with escapes for all that is not plain ASCII."""
     bare = "".join(chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}" for byte in data)
     return f"$'{bare}'"
 

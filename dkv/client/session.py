@@ -7,7 +7,7 @@ from time import monotonic
 
 from dkv.client.addresses import voters
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
-from dkv.client.connection_state import ConnectionState
+from dkv.client.bound_state import BoundState
 from dkv.client.outcome import FULL, REMOVED, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
@@ -48,7 +48,7 @@ class Session:
         self._endpoints = self._silence.last(endpoints)
         self._answer_seconds = answer_seconds
         self._connection: Connection | None = None
-        self._state = ConnectionState(database)
+        self._state = BoundState(database)
         self._asked_at: float | None = None
         self._answered_by: Endpoint | None = None
         self._has_moved = False

@@ -14,7 +14,7 @@ from click.testing import Result
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli import access
+from dkv.cli import access, asking
 from dkv.cli import backup as command
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.console.surroundings import BackupRefused
@@ -84,6 +84,7 @@ class BackupTests(SynchronousTestCase):
         self.patch(access, "ask_where", lambda *_: (ENDPOINT, None))
         self.patch(command, "connect", lambda *_: self.node)
         self.patch(command, "pause", self.pause)
+        self.patch(asking, "pause", self.pause)
         self.patch(command, "signal", _NoSignals)
         self.paused: list[float] = []
 
@@ -123,7 +124,7 @@ class BackupTests(SynchronousTestCase):
         self.node.applied_through = 9
         self.assertIn("up to slot 9\n", self.backup().stdout)
         begins = [words for words in self.node.asked if words[1:2] == (b"BEGIN",)]
-        self.assertEqual(self.node.asked[:2], [(b"GET", command.READ_KEY), (b"DKV.STATUS",)])
+        self.assertEqual(self.node.asked[:2], [(b"GET", asking.READ_KEY), (b"DKV.STATUS",)])
         self.assertEqual(begins, [(b"DKV.BACKUP", b"BEGIN", b"9")] * len(begins))
         self.assertGreater(len(begins), 1)
 

@@ -28,9 +28,13 @@ class DataTestCase(SynchronousTestCase):
     def written(self) -> bytes:
         """The one write that was sent, without its token, which must be there."""
         (request,) = self.nodes.requests
-        header = rb"\*[67]\r\n\$4\r\nIDMP\r\n\$20\r\ndkv-[0-9a-f]{16}\r\n\$19\r\n[0-9]{19}\r\n"
+        header = rb"\*[0-9]+\r\n\$4\r\nIDMP\r\n\$20\r\ndkv-[0-9a-f]{16}\r\n\$19\r\n[0-9]{19}\r\n"
         self.assertRegex(request, header)
         return re.sub(header, b"", request)
+
+    def words_written(self) -> list[str]:
+        """The words of that write."""
+        return self.written().decode().split("\r\n")[1::2]
 
     def assert_prints(self, result: Result, status: int, stdout: bytes, stderr: str = "") -> None:
         self.assertEqual((result.exit_code, result.stdout_bytes, result.stderr), (status, stdout, stderr))

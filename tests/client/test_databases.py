@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client.any_node import ask
 from dkv.client.blocking import Endpoint, Reply, ServerError
-from dkv.client.connection_state import ConnectionState
+from dkv.client.bound_state import BoundState
 from dkv.client.outcome import Unreachable
 from dkv.client.session import Session
 from tests.client.fakes import Answers, FakeNodes
@@ -74,7 +74,7 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(made.call(b"PUT", b"k", b"v"), "OK")
 
 
-class ConnectionStateTests(SynchronousTestCase):
+class BoundStateTests(SynchronousTestCase):
     def test_requests(self) -> None:
         """A SELECT counts when it has taken effect: at once, or with EXEC."""
         for requests, database in (
@@ -88,7 +88,7 @@ class ConnectionStateTests(SynchronousTestCase):
             ([("SELECT 99", "QUEUED"), ("EXEC", [None])], 1),
             ([("SELECT x", "QUEUED"), ("EXEC", [None])], 1),
         ):
-            chosen = ConnectionState(1)
+            chosen = BoundState(1)
             for text, reply in requests:
                 chosen.note_reply(text.encode().split(), reply)  # type: ignore[arg-type]  # lists of str
             self.assertEqual(chosen.database, database, requests)
@@ -105,7 +105,7 @@ class ConnectionStateTests(SynchronousTestCase):
             ("MULTI; DISCARD; GET k", False),
             ("WATCH k; RESET; GET k", False),
         ):
-            state = ConnectionState()
+            state = BoundState()
             found = [state.note_request(line.encode().split()) for line in text.split("; ")]
             self.assertEqual(found[-1], bound, text)
 

@@ -11,7 +11,7 @@ from dkv.client.url import DATABASE_MAX
 ENDS = (b"EXEC", b"DISCARD", b"RESET")
 
 
-class ConnectionState:
+class BoundState:
     """The state that the requests of a client have made. ``database`` is the one that they are for."""
 
     def __init__(self, database: int = 0) -> None:
