@@ -42,8 +42,11 @@ class Eraser:
     def erase(self, turn: Turn) -> None:
         """Erase what the slot at hand has to: first what has expired, in the order of the deadlines."""
         room = ERASED_MAX - self._erase_expired(turn)
-        if room and self._keyspace.databases.flushed:
+        flushed = self._keyspace.databases.flushed
+        if room and flushed:
             self._erase_flushed(turn, room)
+        for space in self._after.keys() - flushed.keys():
+            del self._after[space]  # it is free: other keys may come there
 
     def _erase_expired(self, turn: Turn) -> int:
         keyspace = self._keyspace
@@ -60,13 +63,10 @@ class Eraser:
         size = 0
         while flushed and room and size < ERASED_BYTES_MAX:
             space = min(flushed)
-            prefix = STATE + bytes((space,))
-            pairs = turn.scan_page(prefix, self._after.get(space, prefix), min(room, PAGE_KEYS))
+            pairs = turn.scan_page(STATE + bytes((space,)), self._after.get(space, b""), min(room, PAGE_KEYS))
+            assert pairs, f"{flushed[space]} keys of the flushed space {space} are counted and not stored"
             for name, stored in pairs:
                 self._keyspace.erase_stored(turn, name, deadline_of(stored), None)
                 size += len(stored)
             room -= len(pairs)
-            if space in flushed:
-                self._after[space] = pairs[-1][0]
-            else:
-                self._after.pop(space, None)
+            self._after[space] = pairs[-1][0]

@@ -95,7 +95,10 @@ class Keyspace:
 
     def value(self, turn: Turn, db: int, key: bytes) -> bytes | None:
         """The value of a key; None if it does not exist."""
-        stored = turn.load(self._prefixes[db] + key)
+        return self.value_of(turn.load(self._prefixes[db] + key))
+
+    def value_of(self, stored: bytes | None) -> bytes | None:
+        """The value in what is stored for a key; None if the key does not exist, or no more."""
         if stored is None:
             return None
         if stored[0] == STRING:
@@ -122,11 +125,15 @@ class Keyspace:
         unmarked = 0 if stored is None else revision_of(stored)[0]
         return max(last_erased(turn, db, key), self.databases.numbered[db].flushed, unmarked)
 
-    def count(self, turn: Turn, db: int) -> int:
-        """How many keys a database has. Beyond ``BACKLOG_MAX``, keys that are dead and stored still count, too."""
+    def counts(self, turn: Turn, db: int) -> tuple[int, int]:
+        """How many keys a database has, and how many of them have a deadline.
+
+        Beyond ``BACKLOG_MAX``, keys that are dead and stored still count, too.
+        """
         database = self.databases.numbered[db]
-        dead = self.deadlines.passed(turn, self.time, BACKLOG_MAX)
-        return database.keys - sum(name[0] == database.space for _, name in dead)
+        passed = self.deadlines.passed(turn, self.time, BACKLOG_MAX)
+        dead = sum(name[0] == database.space for _, name in passed)
+        return database.keys - dead, database.mortal - dead
 
     # --- writing ---
 

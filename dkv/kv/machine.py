@@ -19,6 +19,7 @@ from dkv.kv.appliers.by_code import APPLIERS
 from dkv.kv.asks import UNKNOWN, ask_of
 from dkv.kv.codes import (
     EXEC,
+    GET,
     IDMP,
     IDMP_NEW,
     IDMP_REPEAT,
@@ -51,7 +52,6 @@ from dkv.replies import OK, Error, Result, Simple
 
 _ORIGIN = Struct(">IQ")  # node, incarnation
 _MARK = Struct(">QQ")  # boot, seq
-_PUT_TYPES = [int, bytes, bytes]
 
 NOT_EXECUTED = Error(
     "MISCONF disks are short of space, and no earlier request with this token was executed; this one was not applied:"
@@ -173,32 +173,46 @@ class Machine:
         return results
 
     def read(self, turn: Turn, entries: Sequence[UncheckedEntry]) -> list[Result]:
-        """Evaluate read entries."""
-        self._keyspace.seen = self._keyspace.slot
-        return [self._execute(turn, entry) for entry in entries]
+        """Evaluate read entries. Most are plain GETs, which have a shorter way of their own."""
+        keyspace = self._keyspace
+        keyspace.seen = keyspace.slot
+        prefix = keyspace.prefix(0)
+        return [
+            keyspace.value_of(turn.load(prefix + entry[1]))
+            if len(entry) == 2 and entry[0] is GET and type(entry[1]) is bytes
+            else self._execute(turn, entry)
+            for entry in entries
+        ]
 
     def _apply_entries(self, turn: Turn, entries: Sequence[UncheckedEntry], own: bool) -> list[Result]:
         """Apply all entries. Most are plain PUTs to known keys, which have a shorter way of their own."""
         results: list[Result] = []
         keyspace = self._keyspace
-        slot, first, plain, prefix, stage = (
-            keyspace.slot, keyspace.index, keyspace.plain.known, keyspace.prefix(0), turn.stage,
-        )  # fmt: skip
+        slot, first, stage = keyspace.slot, keyspace.index, turn.stage
+        plain, prefix = keyspace.plain.known, keyspace.prefix(0)
+        puts = 0
         for index, entry in enumerate(entries, first):
-            if type(entry) is list and [*map(type, entry)] == _PUT_TYPES and entry[0] == PUT:
-                self.executed += 1
-                name = prefix + entry[1]
+            if (
+                type(entry) is list
+                and len(entry) == 3
+                and entry[0] is PUT  # a number that is equal and another object takes the longer way
+                and type(key := entry[1]) is bytes
+                and type(value := entry[2]) is bytes
+            ):
+                puts += 1
+                name = prefix + key
                 if name in plain:
-                    stage(name, pack_header(STRING, slot, index) + entry[2])
+                    stage(name, pack_header(STRING, slot, index) + value)
                 else:
                     keyspace.index = index
-                    keyspace.put(turn, name, entry[2])
+                    keyspace.put(turn, name, value)
                 results.append(OK)
             else:
                 keyspace.index = index
                 results.append(self._apply_entry(turn, entry, own))
                 prefix = keyspace.prefix(0)  # the entry may have flushed the database
         keyspace.index = first + len(entries)
+        self.executed += puts
         return results
 
     def _apply_entry(self, turn: Turn, entry: UncheckedEntry, own: bool) -> Result:

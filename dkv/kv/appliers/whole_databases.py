@@ -31,7 +31,7 @@ def _flush(keyspace: Keyspace, numbers: range, ask: Ask) -> Result:
 
 def count(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
     """How many keys the database has."""
-    return UNKNOWN if ask.arguments else keyspace.count(turn, ask.db)
+    return UNKNOWN if ask.arguments else keyspace.counts(turn, ask.db)[0]
 
 
 def tell_time(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
@@ -46,8 +46,8 @@ def counts(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
     """For each database that holds something: its number, its keys, and how many of them have a deadline."""
     if ask.arguments:
         return UNKNOWN
-    numbered = enumerate(keyspace.databases.numbered)
-    return [[number, database.keys, database.mortal] for number, database in numbered if database.keys]
+    counted = [(db, *keyspace.counts(turn, db)) for db in range(DATABASES)]
+    return [[db, keys, mortal] for db, keys, mortal in counted if keys]
 
 
 APPLIERS: dict[int, Applier] = {
