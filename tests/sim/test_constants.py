@@ -27,6 +27,7 @@ FIXED = {
     "dkv.host.layers.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
     "dkv.kv.registry.WORD_BYTES_MAX": "how long a quoted word of an error is",
     "dkv.kv.databases.SPACES": "all that a byte can say",
+    "dkv.kv.glob.PATTERN_BYTES_MAX": "what is refused is the same on all nodes",
     "dkv.kv.membership.ID_MAX": "of the stored format",
     "dkv.kv.membership.INCARNATION_MAX": "of the stored format",
     "dkv.kv.plain_keys.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
