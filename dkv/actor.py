@@ -146,6 +146,14 @@ class Turn(Protocol):
         """Monotonic seconds, the same throughout the turn and the turns that are run with it."""
 
     @property
+    def wall_ms(self) -> int:
+        """What this machine takes for the time of day, in milliseconds since 1970, as fresh as ``now``.
+
+        It may be wrong by hours, and jump both ways. Only those use it that agree on the cluster's time: what it says
+        must reach the state through the log alone.
+        """
+
+    @property
     def random(self) -> Random:
         """The node's seeded generator."""
 

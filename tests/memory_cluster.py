@@ -119,6 +119,7 @@ class Node:
         self.host = Host(
             self.number,
             clock=cluster.clock,
+            wall_clock=lambda: round(cluster.clock.seconds() * 1000),
             store=self.store,
             generations=self.generations,
             random=Random(cluster.random.getrandbits(64)),

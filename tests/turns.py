@@ -87,6 +87,7 @@ class FakeTurn:
 
     def __init__(self, now: float = 100.0, stored: dict[bytes, bytes] | None = None) -> None:
         self.now = now
+        self.wall_ms = 1_795_000_000_000
         self.random = Random(7)
         self.stored: dict[bytes, bytes] = dict(stored or {})
         self.sent: list[tuple[Address, Any]] = []

@@ -2,7 +2,7 @@
 
 It drains the mailbox, one turn for each message (``turn.py``). All that the turns persisted goes into one commit, and
 one commit is under way at a time (``commits.py``). A message leaves once everything that its actor had persisted by
-then is on disk. The disk's speed sets the size of commits: there is no batching timer. Clock, network, stores and
+then is on disk. The disk's speed sets the size of commits: there is no batching timer. Clocks, network, stores and
 randomness are handed in (``seams.py``), so the simulator runs this same file.
 
 The state is written back to a store of its own, always behind the commit of the log that holds the slots it amounts to:
@@ -36,7 +36,7 @@ from dkv.actor import (
 from dkv.events import Captured, PeerDown, PeerHeard, PeerMet, PeerUp, RemovalTold, TimerFired, WrittenBack
 from dkv.host.commits import Commits
 from dkv.host.layers import Layers, StateLayers
-from dkv.host.seams import Call, ClientPort, Clock, Network, Source
+from dkv.host.seams import Call, ClientPort, Clock, Network, Source, WallClock
 from dkv.host.states import DurableState
 from dkv.host.turn import HostTurn
 from dkv.host.write_back import WriteBack
@@ -64,6 +64,7 @@ class Host:
         node: int,
         *,
         clock: Clock,
+        wall_clock: WallClock,
         store: Store,
         generations: Generations,
         random: Random,
@@ -73,9 +74,11 @@ class Host:
         fail: Callable[[str, BaseException], None],
     ) -> None:
         self.clock = clock
+        self.wall_ms = 0
         self.layers = Layers(store, generations.current)
         self.generations = generations
         self._node = node
+        self._wall_clock = wall_clock
         self._store = store
         self._random = random
         self._limits = limits
@@ -110,6 +113,7 @@ class Host:
 
     def start(self) -> None:
         """Start every actor; their messages wait for the first drain, when all have started."""
+        self.wall_ms = self._wall_clock()
         for role, (actor, turn) in self._actors.items():
             turn.now = self.clock.seconds()
             try:
@@ -218,6 +222,7 @@ class Host:
     def _take_turns(self, letters: deque[Letter], turns: int) -> int:
         """Handle letters, and those that come meanwhile, in ``turns`` turns at most; how many turns are left."""
         actors, now = self._actors, self.clock.seconds()
+        self.wall_ms = self._wall_clock()
         while letters and turns > 0 and not self.failed:
             turns -= 1
             role, sender, message = letters.popleft()

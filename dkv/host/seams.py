@@ -1,6 +1,6 @@
 """The seams between a node and its surroundings: what the host is handed, and what tests and the simulator replace.
 
-Clock, network and clients are here. The store is the fourth seam (``dkv.storage.store``), randomness the fifth.
+Clocks, network and clients are here. The store is the fourth seam (``dkv.storage.store``), randomness the fifth.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ class Clock(Protocol):
 
     def callLater(self, delay: float, call: Callable[..., Any], /, *args: Any) -> Call:  # noqa: N802 - Twisted's name
         """Call after ``delay`` seconds."""
+
+
+WallClock = Callable[[], int]
+"""The time of day as the node's machine has it, in milliseconds since 1970. It may be wrong by hours, and jump."""
 
 
 class Source(Protocol):

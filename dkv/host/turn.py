@@ -18,6 +18,7 @@ class Keeper(Protocol):
     """What a turn needs of its host."""
 
     clock: Clock
+    wall_ms: int
     layers: Layers
     generations: Generations
 
@@ -81,6 +82,10 @@ class HostTurn:
         self.timers: dict[str, Call] = {}
         self.due: set[str] = set()
         """Timers that fired and were not handled yet: their messages wait in the mailbox."""
+
+    @property
+    def wall_ms(self) -> int:
+        return self._keeper.wall_ms
 
     def send(self, to: Address, message: Any) -> None:
         self.outbox.append((to, message))

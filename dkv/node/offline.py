@@ -61,9 +61,10 @@ def apply_log(
     host = Host(
         identity.node,
         clock=clock,
+        wall_clock=lambda: 0,
         store=_NoLog(state),
         generations=_OneState(state),
-        random=Random(0),  # nothing that is applied depends on it
+        random=Random(0),  # nothing that is applied depends on it, nor on the time of day
         limits=limits,
         timings=timings,
         note=_ignore,

@@ -15,6 +15,7 @@ from dkv.sim.wires import Weather
 FAULTS = (
     "altered-state",
     "clock",
+    "clocks",
     "clone",
     "contest",
     "crash",
@@ -42,7 +43,11 @@ FAULTS = (
     "stuck-disk",
     "write-error",
 )
-"""Every kind of fault. Those in ``WEATHER`` are the network's and last all the time; the others strike."""
+"""Every kind of fault. Those in ``WEATHER`` are the network's and last all the time; the others strike.
+
+``WALL_CLOCKS`` are not in a plan (``dkv.sim.wall_clocks``)."""
+
+WALL_CLOCKS = "clocks"
 
 OF_OPERATORS = ("join", "leave", "promote", "replace", "replace-all")
 """Changes of members, one at a time. They strike beside the faults."""
@@ -117,7 +122,7 @@ EAGER = Timings(heartbeat_seconds=0.05, election_seconds_min=0.2, election_secon
 
 def draw(random: Random, nodes: int, seconds: float, faults: frozenset[str]) -> Plan:
     """The plan of a seed for a run of ``seconds`` under a choice of ``faults``."""
-    enabled = [name for name in FAULTS if name in faults and random.random() < 0.7]
+    enabled = [name for name in FAULTS if name in faults and name != WALL_CLOCKS and random.random() < 0.7]
     changes = {name: CHANGES[name] for name in CHANGES if name in faults}
     enabled += [name for name in (*BY_NAME, *AT_CHANGES) if name in faults]
     habits = draw_habits(random)

@@ -98,6 +98,7 @@ def _begin(world: World) -> bool:
     world.mode.begin_changes()
     world.crowd.begin()
     world.faults.begin()
+    world.wall_clocks.begin()
     return True
 
 
@@ -112,6 +113,7 @@ def _must_meet(world: World, nodes: list[SimulatedNode]) -> bool:
 def _heal(world: World, random: Random) -> None:
     """End all faults for a majority with whole disks; the others must not keep it from its work."""
     world.faults.stop()
+    world.wall_clocks.stop()
     world.calm_down()
     for node in world.nodes:
         node.disk.faults.full, node.disk.faults.free_bytes = False, TOTAL_BYTES  # that of one keeps all from writes

@@ -12,6 +12,7 @@ from dkv.client_events import Replies
 from dkv.configurations import first_configurations, unpack_configurations
 from dkv.console.readiness import Readiness
 from dkv.host.host import Host
+from dkv.host.seams import WallClock
 from dkv.identity import Start
 from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, CONFIGURATIONS, MEMBER, node_of, unpack_number
 from dkv.kv.sessions import Bounds
@@ -132,6 +133,7 @@ class SimulatedNode:
         timings: Timings,
         bounds: Bounds,
         choose_mode: Callable[[], str],
+        wall_clock: WallClock,
         watcher: Watcher,
         hints: Collection[int] = (),
     ) -> None:
@@ -163,6 +165,7 @@ class SimulatedNode:
         self._timings = timings
         self._bounds = bounds
         self._choose_mode = choose_mode
+        self._wall_clock = wall_clock
         self.mode = LEADER
         """The mode of its present life."""
         self._hello: Hello
@@ -222,6 +225,7 @@ class SimulatedNode:
         self.host = Host(
             self.number,
             clock=self.clock,
+            wall_clock=self._wall_clock,
             store=log,
             generations=self.disk.states,
             random=Random(self._random.getrandbits(64)),

@@ -21,7 +21,7 @@ from dkv.sim.disk import DiskCopy
 from dkv.sim.fault_injector import FaultInjector
 from dkv.sim.in_force import SetsInForce
 from dkv.sim.invariants import Invariants
-from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, draw
+from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, WALL_CLOCKS, draw
 from dkv.sim.readiness_rule import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_client import SimulatedClient
@@ -32,6 +32,7 @@ from dkv.sim.state_rules import StateRules
 from dkv.sim.takeovers import TakeOverRule
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.verdict import Done, Executions, wrong_reply
+from dkv.sim.wall_clocks import WallClocks
 from dkv.storage.data_directory import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
@@ -112,6 +113,9 @@ class World:
             self.schedule, self._generator("network"), plan.limits, plan.timings, self.trace, plan.weather
         )
         self.network.past.chance = plan.past_life_chance
+        self.wall_clocks = WallClocks(
+            self.schedule, self._generator("wall clocks"), members, WALL_CLOCKS in faults, self.note
+        )
         self.nodes: list[SimulatedNode] = []
         self.crowd = Crowd(
             self.schedule,
@@ -122,10 +126,17 @@ class World:
             plan.client_delay,
             SimulatedClient,
         )
-        self.faults = FaultInjector(
+        self.faults = self._injector()
+        self._disk_random = self._generator("disk")
+        self.nodes.extend(self._node(number, members) for number in members)
+        self.operators = self.faults.operators(self.invariants.chosen, self._join)
+        self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
+
+    def _injector(self) -> FaultInjector:
+        return FaultInjector(
             self.schedule,
             self._generator("faults"),
-            plan,
+            self.plan,
             self.nodes,
             self.network.wires,
             self.crowd,
@@ -136,10 +147,6 @@ class World:
             self._clone,
             self._may_damage,
         )
-        self._disk_random = self._generator("disk")
-        self.nodes.extend(self._node(number, members) for number in members)
-        self.operators = self.faults.operators(self.invariants.chosen, self._join)
-        self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def node(self, number: int) -> SimulatedNode:
         """The node with this id."""
@@ -163,6 +170,7 @@ class World:
             self.plan.timings,
             self.plan.bounds,
             self.mode.of_next_life,
+            self.wall_clocks.of(number),
             self if clone is None else Unwatched(self.note, self.violated),
             hints,
         )

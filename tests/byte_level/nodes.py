@@ -45,6 +45,7 @@ class Node:
         self.host = Host(
             self.number,
             clock=self.site,
+            wall_clock=lambda: round(self.site.seconds() * 1000),
             generations=self.generations,
             store=self.store,
             random=Random(self._net.random.getrandbits(64)),

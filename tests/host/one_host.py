@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -159,9 +160,12 @@ class OneHost:
         self.network = Network(self.deliveries)
         self.clients = Network([])
         self.timings = Timings()
+        self.wall_clock = count(1_795_000_000_000)
+        """Each reading shows one millisecond more."""
         self.host = Host(
             1,
             clock=clock,
+            wall_clock=lambda: next(self.wall_clock),
             store=self.store,
             generations=self.generations,
             random=Random(1),

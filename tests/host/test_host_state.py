@@ -137,6 +137,18 @@ class TimerTests(SynchronousTestCase):
         self.node.do(GATEWAY, look)
         self.assertEqual(times, [1000.0] * 4 + [1000.5, 1000.5])
 
+    def test_the_time_of_day_is_read_as_often(self) -> None:
+        """Each turn of a drain sees the same. ``OneHost`` has a clock that counts how often it is read."""
+        read: list[int] = []
+
+        def look(turn: Turn) -> None:
+            read.append(turn.wall_ms)
+
+        self.node.do(GATEWAY, look, look)
+        self.node.do(GATEWAY, look)
+        first, second, third = read
+        self.assertEqual((second - first, third > second), (0, True))
+
 
 class LoadTests(SynchronousTestCase):
     """What happens when more comes in than can be done."""

@@ -25,6 +25,7 @@ from dkv.settings import Limits, Timings
 from dkv.sim.disk import DiskCopy
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.sim.wall_clocks import MachineClock
 from dkv.storage.seal import seal
 from dkv.wire.codec import encode_entries
 from tests.scripts import words
@@ -61,7 +62,7 @@ class Cluster:
         for number, schedule in self._schedules.items():
             random, commit_seconds = Random(f"script/{number}"), partial(self._commit_seconds, number)
             seams = (schedule, self.mail, random, commit_seconds, limits, timings, BOUNDS)
-            SimulatedNode(number, members, *seams, lambda: self.mode, self.witness)
+            SimulatedNode(number, members, *seams, lambda: self.mode, MachineClock(schedule), self.witness)
 
     # --- lives ---
 

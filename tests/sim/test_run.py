@@ -106,6 +106,7 @@ class SeedTests(SynchronousTestCase):
         marks |= {"stuck-disk": "stuck", "full-disk": "full", "write-error": "broken", "flipped-byte": "flip"}
         marks |= {
             "altered-state": "alter",
+            "clocks": "jump",
             "lost-disk": "wipe",
             "lossy-link": "lossy",
             "flap": "cut",

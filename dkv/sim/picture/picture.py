@@ -49,6 +49,7 @@ TELLING = (*_LEADERS, *OF_ONE_SLOT)
 FAULT_WORDS = {
     "ended": "ends",
     "leap": "clock leaps",
+    "jump": "time of day jumps",
     "broken": "write error",
     "wipe": "disk lost",
     "flip": "bit flipped",

@@ -32,7 +32,7 @@ from dkv.sim.trace import Happening
 from dkv.state_messages import ChosenSlots
 
 CRASHES = ("crash", "ended", "wipe")
-FAULTS = (*CRASHES, "leap", "slow", "stuck", "broken", "full", "flip")
+FAULTS = (*CRASHES, "leap", "jump", "slow", "stuck", "broken", "full", "flip")
 LINKS = ("cut", "mend", "lossy")
 NOTES = {
     noted.phase1_started.name: "phase 1",
