@@ -176,8 +176,8 @@ def looks(help: str, seconds: float, keys: bool = False) -> Callable[[Callable[.
     )
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
-        def run(endpoints: Destination, output: str, timeout: float, db: int | None = None, **arguments: Any) -> int:
-            database = _one_of(db, endpoints.database)
+        def run(endpoints: Destination, output: str, timeout: float, **arguments: Any) -> int:
+            database = _one_of(arguments.pop("db") if keys else None, endpoints.database)
             return command(Access(endpoints.endpoints, output == "json", timeout, database), **arguments)
 
         update_wrapper(run, command)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -16,14 +15,14 @@ import click
 from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import CONNECT_SECONDS, FIRST, READ_KEY, not_understood, patiently, pause
 from dkv.cli.checked_backup import CheckedBackup, backup_fields
-from dkv.cli.output import Failure, Status, complain, emit, say
+from dkv.cli.new_file import output
+from dkv.cli.output import Failure, Status, complain, say
 from dkv.cli.own import interrupt
 from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.status_table import size
 from dkv.cli.types import Number, PathName
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError, connect
-from dkv.storage.guard import private_files
-from dkv.storage.state_directories import sync_directory
+from dkv.wire.backup_file import Pair
 
 COVERED_SECONDS = 30.0
 """How long to wait until the node has written back what it had applied; it does so about once a second."""
@@ -65,8 +64,8 @@ def backup(to: Access, file: Path, rate: float | None) -> int:
     made = CheckedBackup("the backup")
     began = time.monotonic()
     try:
-        with _output(path) as write:
-            written = _fetch(to, made, write, rate)
+        with output(path, "backup") as write:
+            written = fetch(to, made, lambda piece, _: write(piece), "saving", rate)
     except KeyboardInterrupt:
         left = "what was printed is no backup" if path is None else f"{path} was not made"
         raise Failure(Status.INTERRUPTED, "INTERRUPTED", f"interrupted; {left}") from None
@@ -87,17 +86,23 @@ def backup(to: Access, file: Path, rate: float | None) -> int:
 # --- from a node ---
 
 
-def _fetch(to: Access, made: CheckedBackup, write: Callable[[bytes], None], rate: float | None) -> int:
-    """Fetch a backup from the first node that serves, check it, and ``write`` it; its size in bytes."""
+Take = Callable[[bytes, list[Pair]], object]
+"""Is given each piece of a backup, and the pairs that it completes."""
+
+
+def fetch(to: Access, made: CheckedBackup, take: Take, what: str, rate: float | None = None) -> int:
+    """Fetch a backup from the first node that serves, check it, and let ``take`` have it; its size in bytes.
+
+    ``what`` is done meanwhile, at most at a ``rate`` in MiB a second.
+    """
     endpoint, _ = to.ask_where(b"GET", READ_KEY)
     try:
         with ExitStack() as opened:
             connection = opened.enter_context(connect(endpoint, CONNECT_SECONDS, to.answer_seconds))
             first, total = _begin(to, connection)
-            progress = opened.enter_context(ProgressBar("saving", total))
+            progress = opened.enter_context(ProgressBar(what, total))
             for piece in _pieces(to, connection, first):
-                made.feed(piece)
-                write(piece)
+                take(piece, made.feed(piece))
                 progress.add(len(piece))
                 if rate is not None:
                     pause(max(progress.done / (rate * MIB) - progress.seconds, 0.0))
@@ -106,7 +111,7 @@ def _fetch(to: Access, made: CheckedBackup, write: Callable[[bytes], None], rate
     except NotSent as error:
         raise Failure(Status.UNREACHABLE, "UNREACHABLE", f"nobody reachable: {error}") from None
     except NoAnswer as error:
-        raise Failure(Status.UNCERTAIN, error.word, f"the backup is not whole: {error}") from None
+        raise Failure(Status.UNCERTAIN, error.word, f"{made.name} is not whole: {error}") from None
     except ServerError as error:
         raise Failure(Status.REFUSED, error.word, f"refused by {endpoint}: {error.text}") from None
 
@@ -145,36 +150,3 @@ def _pieces(to: Access, connection: Connection, first: bytes) -> Iterator[bytes]
         if not isinstance(piece, bytes):
             raise not_understood(to, piece)
         yield piece
-
-
-# --- to a file ---
-
-
-@contextmanager
-def _output(path: Path | None) -> Iterator[Callable[[bytes], None]]:
-    """Takes the bytes. A file gets its name when it is whole and on disk, so nobody mistakes a part for it."""
-    if path is None:
-        yield lambda piece: emit(piece, newline=False)
-        return
-    part = path.with_name(path.name + ".part")
-    if path.exists() or path.is_symlink():
-        raise Failure(Status.USAGE, "USAGE", f"{path} exists: name another file, or remove this one")
-    try:
-        with private_files(), open(part, "xb") as file:
-            try:
-                yield file.write  # type: ignore[misc]  # how much it wrote is not looked at: it writes all or fails
-                file.flush()
-                os.fsync(file.fileno())
-                os.rename(part, path)
-                sync_directory(str(path.absolute().parent))
-            except BaseException:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        advice = (
-            f"; another backup may be under way, if not remove {part}" if isinstance(error, FileExistsError) else ""
-        )
-        raise Failure(
-            Status.FAILED, "FILE", f"cannot write {path}: {error.strerror}{advice}; it was not made"
-        ) from None

@@ -24,7 +24,7 @@ class CheckedBackup:
 
     def __init__(self, name: str) -> None:
         self.census = Census()
-        self._name = name
+        self.name = name
         self._reader = BackupReader()
 
     @property
@@ -61,7 +61,7 @@ class CheckedBackup:
 
     def _wrong(self, error: BackupError | StateDamaged) -> Failure:
         verb = "" if isinstance(error, BackupError) else "is damaged: "
-        return Failure(Status.FAILED, "DAMAGED", f"{self._name} {verb}{error}")
+        return Failure(Status.FAILED, "DAMAGED", f"{self.name} {verb}{error}")
 
 
 def read_checked(path: Path, what: str, backup: CheckedBackup) -> Iterator[list[Pair]]:
@@ -70,7 +70,7 @@ def read_checked(path: Path, what: str, backup: CheckedBackup) -> Iterator[list[
     ``Failure`` at the first thing that is wrong; at the last byte if the file was cut.
     """
     try:
-        with _opened(path) as file, ProgressBar(what, _size(file)) as progress:
+        with opened(path) as file, ProgressBar(what, file_size(file)) as progress:
             while data := file.read(READ_BYTES):
                 pairs = backup.feed(data)
                 progress.add(len(data))
@@ -100,7 +100,8 @@ def name_of(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to be read, or stdin for ``-``."""
     if str(path) != "-":
         with open(path, "rb") as file:
             yield file
@@ -110,7 +111,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
 
 
-def _size(file: BinaryIO) -> int:
+def file_size(file: BinaryIO) -> int:
     """The size of a file in bytes; 0 if it has none, such as a pipe."""
     try:
         found = os.fstat(file.fileno())

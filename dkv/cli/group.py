@@ -41,6 +41,8 @@ SECTIONS = {
     "Files of a cluster": {
         "backup": "backup:backup",
         "restore": "restore:restore",
+        "export": "exporting:export",
+        "import": "importing:load",
         "inspect": "inspect:inspect",
         "verify": "verify:verify",
         "recover": "recover:recover",

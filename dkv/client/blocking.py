@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from queue import Empty, SimpleQueue
@@ -184,6 +185,24 @@ class Connection:
         if refusal is not None:
             raise refusal
         return reply
+
+    def call_all(self, requests: Sequence[tuple[bytes, ...]]) -> list[Reply]:
+        """Send several requests at once and return their answers, all within ``answer_seconds``.
+
+        An answer that is an error is one of them. Raises ``NotSent`` if no request was sent, and ``NoAnswer`` if any
+        may have been and not all were answered.
+        """
+        if self.lost():
+            raise NotSent(f"the connection to {self.endpoint} is of no more use")
+        self._deadline = time.monotonic() + self._answer_seconds
+        self._in_step = False  # until the whole answer has been read, whatever interrupts that
+        try:
+            self._send(b"".join(map(_encode, requests)))
+        except OSError as error:
+            raise NoAnswer(f"cannot send all to {self.endpoint}: {_reason(error)}") from None
+        replies = [self._read() for _ in requests]
+        self._in_step = True
+        return replies
 
     def select(self, database: int) -> None:
         """Choose the database of all requests behind this one. A connection begins in database 0.

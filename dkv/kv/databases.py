@@ -59,6 +59,10 @@ class Databases:
                 return number
         return None
 
+    def spaces(self) -> tuple[int, ...]:
+        """The space of each database, in order."""
+        return tuple(database.space for database in self.numbered)
+
     def flush(self, numbers: range, slot: int) -> bool:
         """Let these databases be empty; False, and nothing is done, if there are not enough free spaces for that.
 

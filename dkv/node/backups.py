@@ -16,7 +16,8 @@ from dkv import __version__
 from dkv.console.surroundings import BackupRefused
 from dkv.host.seams import Call, Clock
 from dkv.identity import Identity
-from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, unpack_number
+from dkv.keys import APPLIED_THROUGH, CLUSTER_KEY, DATABASES_KEY, unpack_number
+from dkv.kv.databases import unpack_databases
 from dkv.settings import KIB
 from dkv.storage.store import StateStore, StoreFailed, StoreView
 from dkv.wire.backup_file import BackupHeader, BackupWriter
@@ -78,6 +79,7 @@ class NodeBackups:
         view = self._current().view()
         try:
             through = unpack_number(view.get(APPLIED_THROUGH))
+            databases = view.get(DATABASES_KEY)
         except StoreFailed as failure:
             view.close()
             raise self._damaged(failure) from None
@@ -87,7 +89,8 @@ class NodeBackups:
         self._under_way = _UnderWay(owner, view, BackupWriter(), self._clock.seconds())
         self._watch_silence(SILENCE_SECONDS)
         me = self._identity
-        header = BackupHeader(me.cluster, me.node, through, int(self._seconds()), __version__)
+        spaces = () if databases is None else unpack_databases(databases).spaces()
+        header = BackupHeader(me.cluster, me.node, through, int(self._seconds()), __version__, spaces)
         return self._under_way.writer.begin(header)
 
     def next(self, owner: object) -> bytes | None:

@@ -52,7 +52,8 @@ class BackupError(ValueError):
 class BackupHeader:
     """Where a backup comes from: ``node`` of ``cluster``, whose state it is after slot ``applied_through``.
 
-    ``seconds`` is the time of day of that node when it began, since 1970; ``version`` that of its dkv.
+    ``seconds`` is the time of day of that node when it began, since 1970; ``version`` that of its dkv. ``spaces`` has
+    the space of each database, in order (``dkv.kv.databases``); where it is empty each has its first one.
     """
 
     cluster: str
@@ -60,6 +61,7 @@ class BackupHeader:
     applied_through: int
     seconds: int
     version: str
+    spaces: tuple[int, ...] = ()
 
 
 class BackupWriter:
@@ -72,7 +74,10 @@ class BackupWriter:
 
     def begin(self, header: BackupHeader) -> bytes:
         """The first piece."""
-        return self._counted(_FIRST_LINES[-1] + _frame(_HEADER, json.dumps(asdict(header)).encode()))
+        values = asdict(header)
+        if not header.spaces:
+            del values["spaces"]
+        return self._counted(_FIRST_LINES[-1] + _frame(_HEADER, json.dumps(values).encode()))
 
     def chunk(self, pairs: Iterable[Pair]) -> bytes:
         """The piece that has the next pairs."""
@@ -171,7 +176,9 @@ class BackupReader:
             raise ValueError
         if letter == _HEADER:
             values = json.loads(body)
-            self.header = BackupHeader(**{each.name: values[each.name] for each in fields(BackupHeader)})
+            spaces = tuple(map(int, values.pop("spaces", ())))  # those of older versions do not have it
+            names = [each.name for each in fields(BackupHeader) if each.name != "spaces"]
+            self.header = BackupHeader(**{name: values[name] for name in names}, spaces=spaces)
         elif letter == _CHUNK:
             pairs = _unpack_pairs(body)
             self.pairs += len(pairs)

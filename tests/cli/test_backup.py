@@ -32,11 +32,11 @@ ENDPOINT = Endpoint("127.0.0.1", 5001)
 class OneNode:
     """A node as the command meets it: what it has written back grows to what it has applied after a few questions."""
 
-    def __init__(self, applied_through: int = 3) -> None:
+    def __init__(self, applied_through: int = 3, state: dict[bytes, bytes] | None = None) -> None:
         self.state = MemoryStore(auto=True)
         self.clock = Clock()
         self.applied_through = applied_through
-        self.write({**a_state(), APPLIED_THROUGH: pack_number(3)})
+        self.write({**(state or a_state()), APPLIED_THROUGH: pack_number(3)})
         self.backups = NodeBackups(self.clock, Identity("c", 2, 9, 1), lambda: self.state, print, lambda: 0.0)
         self.asked: list[tuple[bytes, ...]] = []
         self.on_next: Callable[[int, bytes], bytes] = lambda _, piece: piece
