@@ -1,14 +1,16 @@
-"""The results of commands, before a protocol encodes them.
+"""The results of commands, before a protocol encodes them; and what a session makes of a request.
 
 Results never cross the network: each node answers its own clients from its own apply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import final
+
+from dkv.records import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,21 @@ Nested = Single | Raw | Verbatim | SetOf | Local | Sequence["Nested"] | dict[byt
 
 A ``Local`` is in it where an EXEC had a request that switches the protocol.
 """
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """An entry that stands for more than the words of its own request.
+
+    ``size`` is what it has of earlier requests, in bytes. With ``settle`` it holds its connection (``net.holding``):
+    that is told what the entry was answered, and makes the reply of it.
+    """
+
+    entry: Entry
+    size: int = 0
+    settle: Callable[[Nested], Local] | None = None
+
+
+Meaning = Entry | Local | LogRequest
+"""What a request is to the session of its connection: an entry for the log, or a reply that needs no log."""

@@ -17,8 +17,11 @@ from dkv.identity import Identity
 from dkv.net.clients import Clients
 from dkv.settings import KIB, MIB
 
-REDIS_VERSION = "7.0.0"
-"""The version of Redis whose commands clients may expect. A later one would invite commands that dkv lacks."""
+REDIS_VERSION = "7.2.4"
+"""The version of Redis whose commands clients may expect, as far as strings go; Valkey names the same.
+
+To a later one libraries send words that dkv lacks: redis-om sends HTTL to 7.4, and redis-py offers client-side caching.
+"""
 
 _SECONDS_PER_DAY = 86_400
 

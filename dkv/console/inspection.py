@@ -22,6 +22,7 @@ from dkv.host.host import Host
 from dkv.identity import Identity
 from dkv.keys import RECORD, record_key, slot_of
 from dkv.kv.description import describe
+from dkv.net.client_connection import ClientConnection
 from dkv.net.clients import Clients
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.mesh import Mesh
@@ -118,6 +119,10 @@ class Inspection:
     def connections_max(self) -> int:
         """The number of clients that may be connected at once."""
         return self._clients.connections_max
+
+    def client_connections(self) -> list[ClientConnection]:
+        """All clients, in the order in which they came."""
+        return self._clients.connected()
 
     def info(self) -> Sections:
         """The fields of INFO."""

@@ -1,20 +1,24 @@
-"""COMMAND, CONFIG GET and HELP, in Redis's words, built from the tables that are in force."""
+"""COMMAND and HELP, in Redis's words, built from the table of commands that is in force."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator, Mapping
 
-from dkv.kv.registry import NO_KEYS, Command, KeySpec
-from dkv.replies import Nested, Simple
-from dkv.settings import Limits
-
-PATTERN_BYTES_MAX = 64
-"""No setting has a longer name, so a longer pattern finds nothing."""
-
+from dkv.console.client_state import ClientState
+from dkv.console.declaring import SYNTAX, ClientWord, container, word
+from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
+from dkv.kv.registry import NO_KEYS, BadRequest, Command, Group, KeySpec
+from dkv.replies import Local, Nested, SetOf, Simple
 
 Table = Mapping[bytes, Command]
 """The commands by name, in lower case."""
+
+_CATEGORY_OF_GROUP: dict[Group, str] = {
+    "string": "string",
+    "generic": "keyspace",
+    "connection": "connection",
+    "transactions": "transaction",
+}
 
 
 def help_lines(table: Table) -> list[Simple]:
@@ -27,45 +31,156 @@ def help_lines(table: Table) -> list[Simple]:
 
 def command_info(table: Table, names: Iterable[bytes]) -> list[Nested]:
     """COMMAND INFO: Redis's facts about each command, or nil for a name that is not a command."""
-    found = (table.get(name.lower()) for name in names)
-    return [None if described is None else _details(described) for described in found]
+    found = (_named(table, name) for name in names)
+    return [None if command is None else _details(command) for command in found]
 
 
 def command_docs(table: Table, names: Iterable[bytes]) -> dict[bytes, Nested]:
     """COMMAND DOCS: by name, for the names that are commands."""
-    return {name.lower(): _docs(table[name.lower()]) for name in names if name.lower() in table}
+    found = ((name.lower(), _named(table, name)) for name in names)
+    return {name: _docs(command) for name, command in found if command is not None}
 
 
-def config_get(limits: Limits, connections_max: int, patterns: Iterable[bytes]) -> dict[bytes, Nested]:
-    """CONFIG GET: the settings that have a name in Redis and match one of ``patterns``.
+def command_list(table: Table, filters: list[bytes]) -> list[Nested]:
+    """COMMAND LIST: the names of all commands and subcommands, or those that ``FILTERBY kind value`` leaves."""
+    match [word.lower() for word in filters]:
+        case []:
+            return [command.name.encode() for command in _all(table)]
+        case [b"filterby", b"module", _]:
+            return []
+        case [b"filterby", b"aclcat", category]:
+            wanted = category.decode("utf-8", "replace")
+            return [command.name.encode() for command in _all(table) if wanted in _categories(command)]
+        case [b"filterby", b"pattern", pattern]:
+            if len(pattern) > PATTERN_BYTES_MAX:
+                return []
+            glob = Glob(pattern)
+            return [name for command in _all(table) if glob.matches(name := command.name.encode())]
+    raise BadRequest(SYNTAX)
 
-    ``connections_max`` is that of the limits, or fewer if the limit of open files allows fewer.
-    """
-    settings = {
-        "appendfsync": "always",
-        "appendonly": "yes",
-        "databases": "1",
-        "maxclients": str(connections_max),
-        "proto-max-bulk-len": str(limits.value_bytes_max),
-        "save": "",
-    }
-    wanted = [pattern.decode("utf-8", "replace").lower() for pattern in patterns if len(pattern) <= PATTERN_BYTES_MAX]
-    return {
-        name.encode(): value.encode()
-        for name, value in settings.items()
-        if any(fnmatchcase(name, pattern) for pattern in wanted)
-    }
+
+def command_keys(table: Table, words: list[bytes]) -> list[Nested]:
+    """COMMAND GETKEYS: the keys in a request."""
+    command = table.get(words[0].lower())
+    subcommand = None
+    if command is not None and command.subcommands and len(words) > 1:
+        subcommand = command.subcommand(words[1])
+        if subcommand is None:
+            command = None
+    if command is None:
+        raise BadRequest("ERR Invalid command specified")
+    if not (subcommand or command).takes(len(words)):
+        raise BadRequest("ERR Invalid number of arguments specified for command")
+    keys: list[Nested] = [words[position] for position in command.key_positions(words)]
+    if not keys:
+        raise BadRequest("ERR The command has no key arguments")
+    return keys
+
+
+def words_about(table: Table) -> tuple[ClientWord, ...]:
+    """COMMAND and HELP, about the commands of ``table``, which may still grow."""
+
+    def answer_help(client: ClientState, words: list[bytes]) -> Local:
+        return Local([*help_lines(table)])
+
+    def answer_all(client: ClientState, words: list[bytes]) -> Local:
+        return Local(command_info(table, table))
+
+    def answer_count(client: ClientState, words: list[bytes]) -> Local:
+        return Local(len(table))
+
+    def answer_docs(client: ClientState, words: list[bytes]) -> Local:
+        return Local(command_docs(table, words[2:] or table))
+
+    def answer_keys(client: ClientState, words: list[bytes]) -> Local:
+        return Local(command_keys(table, words[2:]))
+
+    def answer_info(client: ClientState, words: list[bytes]) -> Local:
+        return Local(command_info(table, words[2:] or table))
+
+    def answer_list(client: ClientState, words: list[bytes]) -> Local:
+        return Local(command_list(table, words[2:]))
+
+    subcommands = (
+        ("count", 2, answer_count, "2.8.13", "", "How many commands there are."),
+        ("docs", -2, answer_docs, "7.0.0", "[name ...]", "What commands are for."),
+        ("getkeys", -3, answer_keys, "2.8.13", "command [argument ...]", "The keys in a request."),
+        ("info", -2, answer_info, "2.8.13", "[name ...]", "Arity, flags and keys of commands."),
+        ("list", -2, answer_list, "7.0.0", "[FILTERBY MODULE|ACLCAT|PATTERN value]", "The names of commands."),
+    )
+    return (
+        word("help", -1, answer_help, group="dkv", since="0.1.0", summary="These lines."),
+        container(
+            "command",
+            [
+                word(f"command|{name}", arity, answer, group="server", since=since, arguments=form, summary=summary)
+                for name, arity, answer, since, form, summary in subcommands
+            ],
+            alone=answer_all,
+            group="server",
+            since="2.8.13",
+            summary="About the commands.",
+        ),
+    )
+
+
+def _named(table: Table, name: bytes) -> Command | None:
+    """A command, or a subcommand by a name like ``client|id``."""
+    first, bar, second = name.lower().partition(b"|")
+    command = table.get(first)
+    return command if command is None or not bar else command.subcommand(second)
+
+
+def _all(table: Table) -> Iterator[Command]:
+    for command in table.values():
+        yield command
+        yield from command.subcommands
+
+
+def _categories(command: Command) -> list[str]:
+    """The categories of a command, as Redis's access control lists have them."""
+    found = [name for flag, name in (("write", "write"), ("readonly", "read")) if flag in command.flags]
+    if "admin" in command.flags:
+        found += ["admin", "dangerous"]
+    if command.group in _CATEGORY_OF_GROUP:
+        found.append(_CATEGORY_OF_GROUP[command.group])
+    return [*found, "fast" if "fast" in command.flags else "slow"]
 
 
 def _details(command: Command) -> list[Nested]:
     """Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands."""
-    flags: list[Nested] = [Simple(flag) for flag in command.flags if flag != "no_multi"]
+    flags: list[Nested] = [Simple(flag) for flag in command.flags]
     first = last = step = 0
+    specifications: list[Nested] = []
     if not isinstance(command.keys, KeySpec):
         flags.append(Simple("movablekeys"))
     elif command.keys != NO_KEYS:
         first, last, step = command.keys.first, command.keys.last, command.keys.step
-    return [command.name.encode(), command.arity, flags, first, last, step, [], [], [], []]
+        specifications.append(_specification(command.keys, "write" in command.flags))
+    categories: list[Nested] = [Simple(f"@{name}") for name in _categories(command)]
+    return [
+        command.name.encode(),
+        command.arity,
+        SetOf(flags),
+        first,
+        last,
+        step,
+        SetOf(categories),
+        SetOf([]),
+        SetOf(specifications),
+        [_details(each) for each in command.subcommands],
+    ]
+
+
+def _specification(keys: KeySpec, writes: bool) -> dict[bytes, Nested]:
+    """Where the keys are, once more, as Redis says it from version 7 on."""
+    flags = ("RW", "access", "update") if writes else ("RO", "access")
+    last = keys.last - keys.first if keys.last >= 0 else keys.last
+    return {
+        b"flags": SetOf([Simple(flag) for flag in flags]),
+        b"begin_search": {b"type": b"index", b"spec": {b"index": keys.first}},
+        b"find_keys": {b"type": b"range", b"spec": {b"lastkey": last, b"keystep": keys.step, b"limit": 0}},
+    }
 
 
 def _docs(command: Command) -> dict[bytes, Nested]:
@@ -75,7 +190,9 @@ def _docs(command: Command) -> dict[bytes, Nested]:
         b"group": command.group.encode(),
         b"complexity": command.complexity.encode(),
     }
-    if command.arguments:
+    if command.arguments and not command.subcommands:
         text = command.arguments.encode()
         docs[b"arguments"] = [{b"name": text, b"type": b"string", b"display_text": text}]
+    if command.subcommands:
+        docs[b"subcommands"] = {each.name.encode(): _docs(each) for each in command.subcommands}
     return docs

@@ -77,6 +77,11 @@ class MemberView:
         """The sets of members."""
         return self._held
 
+    @property
+    def quorum(self) -> int:
+        """How many disks hold whatever was acknowledged, at least."""
+        return min(each.quorum for each in self._held.each(self._applied))
+
     def incarnation(self, node: int) -> int | None:
         """The incarnation of a node, as the log names it or as this node has met it; None if neither."""
         return self._identity.incarnation if node == self._identity.node else self._met(node)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from dkv.records import Entry
-from dkv.replies import Error, Local
+from dkv.replies import Error, Meaning
 from dkv.settings import Limits
 
 Flag = Literal["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_multi"]
@@ -20,8 +20,8 @@ Flag = Literal["write", "readonly", "denyoom", "admin", "noscript", "loading", "
 
 ``denyoom``: it may grow the data, so it is refused while disks are short of space (``dkv.kv.growth``). ``noscript``:
 for no script. ``loading`` and ``stale``: it is answered by a node that is not ready, too. ``fast``: its cost does not
-grow with the data. ``no_multi``: it is refused between MULTI and EXEC. All but the last are told to clients
-(``COMMAND INFO``) under these names, which are those of Redis.
+grow with the data. ``no_multi``: it is refused between MULTI and EXEC. All are told to clients (``COMMAND INFO``) under
+these names, which are those of Redis.
 """
 
 Group = Literal["string", "generic", "connection", "server", "transactions", "dkv"]
@@ -118,7 +118,7 @@ class LogCommand(Command):
     build: Callable[[list[bytes], Context], Entry]
 
 
-Session = TypeVar("Session")
+Session = TypeVar("Session", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class ConnectionCommand(Command, Generic[Session]):
     all, as a change of members is: then it is the entry.
     """
 
-    answer: Callable[[Session, list[bytes]], Entry | Local]
+    answer: Callable[[Session, list[bytes]], Meaning]
 
 
 AnyCommand = TypeVar("AnyCommand", bound=Command)

@@ -18,13 +18,13 @@ from zope.interface import implementer
 from dkv.client_events import Replies, Requests
 from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, ConnectionState, after
 from dkv.net.flow_control import FlowControl, FlowOwner
-from dkv.net.holding import Hold, LogRequest, Words
+from dkv.net.holding import Hold, Words
 from dkv.net.meter import Meter
 from dkv.net.sending import SenderOf
-from dkv.net.sockets import prepare_socket
+from dkv.net.sockets import address_text, prepare_socket
 from dkv.net.throttled_log import ThrottledLog
 from dkv.records import Entry
-from dkv.replies import Error, Local, Result
+from dkv.replies import Error, Local, Meaning, Result
 from dkv.settings import MIB, Limits
 from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.resp import RequestParser
@@ -46,7 +46,7 @@ class Interpreter(Protocol):
         """The first fields of entries that only read."""
 
     @property
-    def interpret(self) -> Callable[[list[bytes]], Entry | Local | LogRequest]:
+    def interpret(self) -> Callable[[list[bytes]], Meaning]:
         """An entry for the log, or the reply to a request that needs none.
 
         It may be another function after each answer that is no plain entry.
@@ -101,12 +101,12 @@ class ClientConnection(TwistedProtocol):
     def __init__(self, clients: ConnectionOwner, number: int, peer: str, interpreter: Interpreter) -> None:
         self.number = number
         self.peer = peer
+        self.interpreter = interpreter
         self.quiet_looks = 0
         """How often the connection was looked at since something came in or went out."""
         self.flow = FlowControl(clients, self, clients.limits.connection_inflight_bytes_max)
         self._clients = clients
         self._meter = clients.meter
-        self._interpreter = interpreter
         self._parser = RequestParser(clients.limits)
         self._encoder = ReplyEncoder()
         self._message_bytes_max = min(BYTES_PER_MESSAGE, clients.limits.request_bytes_max)
@@ -127,6 +127,26 @@ class ClientConnection(TwistedProtocol):
         """The bytes of replies that wait for the client to read them, roughly."""
         return self.flow.unread_bytes
 
+    @property
+    def held_bytes(self) -> int:
+        """The bytes of requests that have arrived and are not passed on."""
+        return self._parser.held
+
+    @property
+    def local(self) -> str:
+        """The address of this node that the client has connected to."""
+        return address_text(self.transport.getHost())
+
+    @property
+    def age_seconds(self) -> float:
+        """For how long the client has been connected."""
+        return self._meter.now - self._made_at
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long the client has sent nothing, to about a second."""
+        return self._meter.now - self._heard_at
+
     # --- the transport ---
 
     def connectionMade(self) -> None:
@@ -135,11 +155,13 @@ class ClientConnection(TwistedProtocol):
         prepare_socket(self.transport)
         self.transport.registerProducer(self, True)
         self._send = self._clients.sender_of(self.transport)
+        self._made_at = self._heard_at = self._meter.now
         self._clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """The client has sent something: take in the requests in it, unless the connection is coming to its end."""
         self._meter.input_bytes += len(data)
+        self._heard_at = self._meter.sampled_at
         self.quiet_looks = 0
         if self._state is OPEN:
             self._parser.feed(data)
@@ -159,7 +181,7 @@ class ClientConnection(TwistedProtocol):
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection has ended: leave. Nobody waits for the replies that are under way."""
         self._become(ConnectionInput.LOST)
-        self._interpreter.gone()
+        self.interpreter.gone()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         self._clients.remove(self, self.flow.outstanding > 0, self.flow.inflight)
@@ -226,9 +248,13 @@ class ClientConnection(TwistedProtocol):
         self._clients.complaints.warning("client_cut_off", peer=self.peer, unread_bytes=self.unread_bytes)
         self.transport.abortConnection()
 
+    def kill(self) -> None:
+        """End the connection now, on somebody's order."""
+        self.transport.abortConnection()
+
     def _pass_on(self, requests: list[tuple[Words, int]]) -> None:
         """Interpret requests and send them to the gateway; answer at once what needs no waiting for others."""
-        interpret, only_read = self._interpreter.interpret, self._interpreter.reads
+        interpret, only_read = self.interpreter.interpret, self.interpreter.reads
         items: list[Entry | Local] = []
         reads = local = size = 0
         coming = iter(requests)
@@ -258,7 +284,7 @@ class ClientConnection(TwistedProtocol):
                     self._hold = Hold(item.settle, self.flow.outstanding, list(coming))
                     self.flow.hold()
                     return
-            interpret = self._interpreter.interpret
+            interpret = self.interpreter.interpret
         if items:
             self._deliver(items, reads, local, size)
         if self._parser.error is not None and self._state in TAKES_IN:

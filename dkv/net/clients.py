@@ -6,7 +6,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -20,6 +19,7 @@ from dkv.net.large_requests import LargeRequests
 from dkv.net.meter import Meter
 from dkv.net.refusal import Refusal
 from dkv.net.sending import SenderOf, by_write
+from dkv.net.sockets import address_text
 from dkv.net.throttled_log import ThrottledLog
 from dkv.net.unread_replies import UnreadReplies
 from dkv.replies import Error
@@ -91,6 +91,10 @@ class Clients(Factory):
         """How many clients are connected."""
         return len(self._connections)
 
+    def connected(self) -> list[ClientConnection]:
+        """The connections of all clients, in the order in which they came."""
+        return sorted(self._connections.values(), key=lambda connection: connection.number)
+
     @property
     def inflight_bytes(self) -> int:
         """The bytes on the wire of all requests that are not answered yet."""
@@ -98,7 +102,7 @@ class Clients(Factory):
 
     def buildProtocol(self, addr: Any) -> TwistedProtocol:
         """A client connects: a connection, or a polite refusal."""
-        peer = _text(addr)
+        peer = address_text(addr)
         if self._drained is not None:
             return Refusal(STOPPING)
         if len(self._connections) >= self.connections_max:
@@ -226,12 +230,3 @@ class Clients(Factory):
         drained = self._drained
         if drained is not None and not drained.called:
             drained.callback(None)
-
-
-def _text(address: Any) -> str:
-    """A peer's address as people write it."""
-    if isinstance(address, IPv4Address):
-        return f"{address.host}:{address.port}"
-    if isinstance(address, IPv6Address):
-        return f"[{address.host}]:{address.port}"
-    return str(address)

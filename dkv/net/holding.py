@@ -8,30 +8,11 @@ sent behind it stays as it is, not interpreted, until all up to it is answered a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import final
 
-from dkv.records import Entry
 from dkv.replies import Local, Nested, Result
-
-Settle = Callable[[Nested], Local]
-"""Is told what the entry was answered, and makes the reply of it."""
 
 Words = list[bytes]
 """A request as the client sent it."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class LogRequest:
-    """An entry that stands for more than the words of its own request.
-
-    ``size`` is what it has of earlier requests, in bytes. With ``settle`` it holds its connection.
-    """
-
-    entry: Entry
-    size: int = 0
-    settle: Settle | None = None
 
 
 class Hold:
@@ -42,7 +23,7 @@ class Hold:
 
     __slots__ = ("_outstanding", "_settle", "behind")
 
-    def __init__(self, settle: Settle, outstanding: int, behind: list[tuple[Words, int]]) -> None:
+    def __init__(self, settle: Callable[[Nested], Local], outstanding: int, behind: list[tuple[Words, int]]) -> None:
         self.behind = behind
         self._settle = settle
         self._outstanding = outstanding

@@ -25,17 +25,23 @@ class Meter:
         self.output_bytes = 0
         self.requests_per_second = 0.0
         """Over the last whole second that was measured."""
+        self.sampled_at = reactor.seconds()
+        """When it was measured last, in monotonic seconds: the time, to a second, while anybody is connected."""
         self._reactor = reactor
         self._is_used = is_used
-        self._sampled_at = 0.0
         self._sampled = 0
         self._sampling = LoopingCall(self._sample)
         self._sampling.clock = reactor
 
+    @property
+    def now(self) -> float:
+        """The time, in monotonic seconds."""
+        return float(self._reactor.seconds())
+
     def start(self) -> None:
         """A client has connected: measure the rate, until all have left and a second has passed."""
         if not self._sampling.running:
-            self._sampled_at, self._sampled = self._reactor.seconds(), self.requests
+            self.sampled_at, self._sampled = self._reactor.seconds(), self.requests
             self._sampling.start(SAMPLE_SECONDS, now=False)
 
     def stop(self) -> None:
@@ -45,7 +51,7 @@ class Meter:
 
     def _sample(self) -> None:
         now = self._reactor.seconds()
-        self.requests_per_second = (self.requests - self._sampled) / (now - self._sampled_at)
-        self._sampled_at, self._sampled = now, self.requests
+        self.requests_per_second = (self.requests - self._sampled) / (now - self.sampled_at)
+        self.sampled_at, self._sampled = now, self.requests
         if not self.requests_per_second and not self._is_used():
             self.stop()

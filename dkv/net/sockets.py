@@ -1,10 +1,11 @@
-"""Options that every TCP connection of a node gets when it is made."""
+"""Options that every TCP connection of a node gets when it is made, and how addresses are written."""
 
 from __future__ import annotations
 
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SO_OOBINLINE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import ITCPTransport
 
 KEEPALIVE_IDLE_SECONDS = 60
@@ -31,3 +32,12 @@ def prepare_socket(transport: Any) -> None:
     if socket is not None:
         for level, option, value in _OPTIONS:
             socket.setsockopt(level, option, value)
+
+
+def address_text(address: Any) -> str:
+    """An address as people write it."""
+    if isinstance(address, IPv4Address):
+        return f"{address.host}:{address.port}"
+    if isinstance(address, IPv6Address):
+        return f"[{address.host}]:{address.port}"
+    return str(address)

@@ -17,6 +17,7 @@ from dkv.config.config import Config, Member
 from dkv.configurations import Configurations
 from dkv.console.admin import admin_site
 from dkv.console.client_session import ClientSession
+from dkv.console.client_transaction import GatheredBytes
 from dkv.console.inspection import Inspection
 from dkv.console.member_view import MemberView
 from dkv.console.notes import Notes
@@ -173,13 +174,14 @@ class NodeService(MultiService):
             note=self._notes.note,
             fail=self._fail,
         )
+        gathered = GatheredBytes(config.limits.node_inflight_bytes_max)
         self._clients = Clients(
             self._reactor,
             config.limits,
             connections_max,
             lambda message: self._host.deliver(GATEWAY, Address(node, CLIENTS), message),
             self._host.wake,
-            lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection),
+            lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection, gathered),
             logs.get_logger(node, CLIENTS),
             config.timings.idle_seconds_max,
             self._sender_of,

@@ -213,37 +213,6 @@ class EndTests(SynchronousTestCase):
         self.assertFalse(self.port.messages)
 
 
-class TransactionTests(SynchronousTestCase):
-    """A refused transaction on its way through a connection."""
-
-    def test_in_one_piece(self) -> None:
-        """redis-py, ioredis and node-redis write MULTI, the commands and EXEC at once: none of them is executed."""
-        aborted = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
-        stream = encoded(b"MULTI") + PUT_X + encoded(b"DEL", b"x") + encoded(b"EXEC")
-        for pieces in ([stream], [stream[place : place + 1] for place in range(len(stream))]):
-            port = Port()
-            connection, transport = port.connect()
-            for piece in pieces:
-                connection.dataReceived(piece)
-            self.assertFalse(port.messages)
-            refused, rest = transport.value().split(b"\r\n", 1)
-            self.assertTrue(refused.startswith(b"-ERR unknown command 'MULTI'"))
-            self.assertEqual(rest, aborted * 3)
-            connection.dataReceived(PUT_X)
-            self.assertEqual(port.requests().items, [[PUT, b"x", b"1"]])
-
-    def test_between_requests(self) -> None:
-        """Requests around a refused transaction are executed, in their order, and others' connections know nothing."""
-        port = Port()
-        (connection, _), (other, _) = port.connect(), port.connect()
-        connection.dataReceived(PUT_X + b"multi\r\nDEL x\r\ndiscard\r\nGET x\r\nMULTI\r\n")
-        items = port.requests().items
-        self.assertEqual([item for item in items if isinstance(item, list)], [[PUT, b"x", b"1"], [GET, b"x"]])
-        self.assertEqual(len(items), 6)
-        other.dataReceived(PUT_X)
-        self.assertEqual(port.requests().items, [[PUT, b"x", b"1"]])
-
-
 class TelnetTests(SynchronousTestCase):
     """A person whose telnet says more than was typed."""
 

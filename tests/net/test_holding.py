@@ -10,9 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client_events import ClientGone
 from dkv.kv.codes import GET, PUT
-from dkv.net.holding import Hold, LogRequest
-from dkv.records import Entry
-from dkv.replies import OK, Error, Local, Nested, Result, Simple
+from dkv.net.holding import Hold
+from dkv.replies import OK, Error, Local, LogRequest, Meaning, Nested, Result, Simple
 from dkv.settings import KIB, MIB, Limits
 from tests.net.client_port import Port, Transport, encoded
 
@@ -30,11 +29,11 @@ class Holder:
         self.is_gone = False
 
     @property
-    def interpret(self) -> Callable[[list[bytes]], Entry | Local | LogRequest]:
+    def interpret(self) -> Callable[[list[bytes]], Meaning]:
         """Looked up again where it may have become another one."""
         return self._interpret
 
-    def _interpret(self, words: list[bytes]) -> Entry | Local | LogRequest:
+    def _interpret(self, words: list[bytes]) -> Meaning:
         self.heard.append(words[0])
         match words:
             case [b"hold", key]:

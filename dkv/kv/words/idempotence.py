@@ -20,27 +20,34 @@ _TOKEN_WORDS = 3  # IDMP itself, the producer and the op
 Interpret = Callable[[list[bytes], Context], Entry | Error | None]
 
 
+def token_of(words: list[bytes]) -> tuple[bytes, int]:
+    """The producer and the op of ``IDMP producer op write ...``."""
+    if len(words) <= _TOKEN_WORDS:
+        raise BadRequest(wrong_number_of_arguments("idmp").text)
+    _, producer, op, *_ = words
+    if not 1 <= len(producer) <= PRODUCER_BYTES_MAX:
+        raise BadRequest(f"ERR the producer has {len(producer)} bytes; 1 to {PRODUCER_BYTES_MAX} are allowed")
+    if producer.startswith(b"#") and not NEW_PRODUCER.fullmatch(producer):
+        raise BadRequest("ERR only what IDMP NEW answered may begin with '#': name another producer")
+    if not _OP.fullmatch(op) or int(op) > OP_MAX:
+        raise BadRequest(f"ERR the op id must be a whole number from 1 to {OP_MAX}")
+    return producer, int(op)
+
+
 def idmp(commands: Mapping[bytes, LogCommand], interpret: Interpret) -> LogCommand:
     """The command, for writes among ``commands``, which ``interpret`` reads."""
 
     def build(words: list[bytes], context: Context) -> Entry:
         if len(words) == 2 and words[1].lower() == b"new":
             return [IDMP_NEW]
-        if len(words) <= _TOKEN_WORDS:
-            raise BadRequest(wrong_number_of_arguments("idmp").text)
-        _, producer, op, *write = words
-        if not 1 <= len(producer) <= PRODUCER_BYTES_MAX:
-            raise BadRequest(f"ERR the producer has {len(producer)} bytes; 1 to {PRODUCER_BYTES_MAX} are allowed")
-        if producer.startswith(b"#") and not NEW_PRODUCER.fullmatch(producer):
-            raise BadRequest("ERR only what IDMP NEW answered may begin with '#': name another producer")
-        if not _OP.fullmatch(op) or int(op) > OP_MAX:
-            raise BadRequest(f"ERR the op id must be a whole number from 1 to {OP_MAX}")
+        producer, op = token_of(words)
+        write = words[_TOKEN_WORDS:]
         entry = None if write[0].lower() == b"idmp" else interpret(write, context)
         if type(entry) is Error:
             raise BadRequest(entry.text)
         if type(entry) is not list or entry[0] not in WRITES:
             raise BadRequest("ERR IDMP takes a write command behind producer and op id, as in IDMP alice 7 APPEND k v")
-        return [IDMP, producer, int(op), entry]
+        return [IDMP, producer, op, entry]
 
     def keys(words: list[bytes]) -> Iterable[int]:
         write = words[_TOKEN_WORDS:]

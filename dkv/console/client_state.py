@@ -1,0 +1,45 @@
+"""What a node knows of one of its clients: commands about the connection read and change it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dkv.console.client_transaction import GatheredBytes, Transaction
+from dkv.console.inspection import Inspection
+from dkv.kv.registry import Context
+from dkv.settings import Limits
+
+
+class ClientState:
+    """The client at ``peer``, which has the connection with the number ``connection``.
+
+    ``gathered`` is shared by all clients of the node.
+    """
+
+    def __init__(
+        self, connection: int, peer: str, limits: Limits, node: Inspection, gathered: GatheredBytes | None = None
+    ) -> None:
+        self.connection = connection
+        self.peer = peer
+        self.limits = limits
+        self.node = node
+        self.context = Context(limits)
+        """What requests are read with; it has the database."""
+        self.protocol = 2
+        """The version of RESP."""
+        self.name = b""
+        """What the client calls itself; empty if it has not said."""
+        self.library = {b"lib-name": b"", b"lib-ver": b""}
+        """What the client says of the library that it uses."""
+        self.transaction = Transaction(limits, gathered or GatheredBytes(limits.node_inflight_bytes_max))
+        """What it has gathered since MULTI, and what it watches."""
+
+    def select(self, db: int) -> None:
+        """Mean this database from now on."""
+        self.context = replace(self.context, db=db)
+
+    def reset(self) -> None:
+        """Become as a new connection is. What the client said of its library stays true."""
+        self.transaction.end()
+        self.select(0)
+        self.protocol, self.name = 2, b""

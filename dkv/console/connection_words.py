@@ -1,0 +1,235 @@
+"""The commands of a connection: PING, ECHO, SELECT, HELLO, RESET, QUIT, and the five of transactions."""
+
+from __future__ import annotations
+
+from dkv.console.client_state import ClientState
+from dkv.console.declaring import quoted, whole, word
+from dkv.console.info import REDIS_VERSION
+from dkv.kv.codes import DATABASES
+from dkv.kv.registry import BadRequest, Flag, KeySpec, wrong_number_of_arguments
+from dkv.kv.words.parsing import keys_of
+from dkv.replies import OK, Error, Local, LogRequest, Nested, Replying, Simple
+
+PROTOCOLS = (2, 3)
+BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
+
+ALWAYS: tuple[Flag, ...] = ("loading", "stale", "fast")
+FOR_NO_SCRIPT: tuple[Flag, ...] = ("noscript", *ALWAYS)
+
+
+def database_of(text: bytes) -> int:
+    """The number of a database."""
+    db = whole(text)
+    if not -(2**31) <= db < 2**31:
+        raise BadRequest("ERR value is out of range, value must between -2147483648 and 2147483647")
+    if not 0 <= db < DATABASES:
+        raise BadRequest("ERR DB index is out of range")
+    return db
+
+
+def is_plain(name: bytes) -> bool:
+    """Whether this may stand in a list of clients without being taken for something else."""
+    return all(33 <= byte <= 126 for byte in name)
+
+
+def _ping(client: ClientState, words: list[bytes]) -> Local:
+    if len(words) > 2:
+        return Local(wrong_number_of_arguments("ping"))
+    return Local(words[1] if len(words) == 2 else Simple("PONG"))
+
+
+def _echo(client: ClientState, words: list[bytes]) -> Local:
+    return Local(words[1])
+
+
+def _select(client: ClientState, words: list[bytes]) -> Local:
+    client.select(database_of(words[1]))
+    return Local(OK)
+
+
+def _reset(client: ClientState, words: list[bytes]) -> Local:
+    client.reset()
+    return Local(Simple("RESET"), protocol=2, replying=Replying.ON)
+
+
+def _quit(client: ClientState, words: list[bytes]) -> Local:
+    return Local(OK, close=True)
+
+
+def _hello(client: ClientState, words: list[bytes]) -> Local:
+    protocol = client.protocol
+    if len(words) > 1:
+        protocol = whole(words[1], "ERR Protocol version is not an integer or out of range")
+        if protocol not in PROTOCOLS:
+            raise BadRequest("NOPROTO unsupported protocol version")
+    name = client.name
+    options = words[2:]
+    while options:
+        option = options.pop(0)
+        if option.lower() == b"auth" and len(options) >= 2:
+            raise BadRequest("ERR this server has no passwords: say HELLO without AUTH")
+        if option.lower() != b"setname" or not options:
+            raise BadRequest(f"ERR Syntax error in HELLO option '{quoted(option)}'")
+        name = options.pop(0)
+        if not is_plain(name):
+            raise BadRequest(BAD_NAME)
+    client.protocol, client.name = protocol, name
+    fields: dict[bytes, Nested] = {
+        b"server": b"dkv",
+        b"version": REDIS_VERSION.encode(),
+        b"proto": protocol,
+        b"id": client.connection,
+        b"mode": b"standalone",
+        b"role": b"master",
+        b"modules": [],
+    }
+    return Local(fields, protocol=protocol)
+
+
+# --- transactions ---
+
+
+def _watch(client: ClientState, words: list[bytes]) -> Local | LogRequest:
+    transaction = client.transaction
+    if transaction.gathering:
+        return Local(Error("ERR WATCH inside MULTI is not allowed"))
+    try:
+        keys = keys_of(words[1:], client.context)
+    except BadRequest as refused:
+        return Local(transaction.fail_watch(Error(str(refused))))
+    return transaction.watch(client.context.db, keys)
+
+
+def _unwatch(client: ClientState, words: list[bytes]) -> Local:
+    client.transaction.unwatch()
+    return Local(OK)
+
+
+def _multi(client: ClientState, words: list[bytes]) -> Local:
+    if client.transaction.gathering:
+        return Local(Error("ERR MULTI calls can not be nested"))
+    client.transaction.begin(client.context)
+    return Local(OK)
+
+
+def _exec(client: ClientState, words: list[bytes]) -> Local | LogRequest:
+    transaction = client.transaction
+    return transaction.execute() if transaction.gathering else Local(Error("ERR EXEC without MULTI"))
+
+
+def _discard(client: ClientState, words: list[bytes]) -> Local:
+    if not client.transaction.gathering:
+        return Local(Error("ERR DISCARD without MULTI"))
+    client.transaction.end()
+    return Local(OK)
+
+
+CONNECTION_WORDS = (
+    word(
+        "ping",
+        -1,
+        _ping,
+        group="connection",
+        since="1.0.0",
+        arguments="[message]",
+        summary="PONG, or the message.",
+        flags=("fast",),
+    ),
+    word(
+        "echo",
+        2,
+        _echo,
+        group="connection",
+        since="1.0.0",
+        arguments="message",
+        summary="The message.",
+        flags=ALWAYS,
+    ),
+    word(
+        "select",
+        2,
+        _select,
+        group="connection",
+        since="1.0.0",
+        arguments="index",
+        summary="Mean another database from here on: 0 to 15.",
+        flags=ALWAYS,
+    ),
+    word(
+        "hello",
+        -1,
+        _hello,
+        group="connection",
+        since="6.0.0",
+        arguments="[2|3 [SETNAME name]]",
+        summary="Choose RESP 2 or 3; about this server.",
+        flags=FOR_NO_SCRIPT,
+    ),
+    word(
+        "reset",
+        1,
+        _reset,
+        group="connection",
+        since="6.2.0",
+        summary="Begin again, as a new connection would.",
+        flags=FOR_NO_SCRIPT,
+    ),
+    word(
+        "quit",
+        -1,
+        _quit,
+        group="connection",
+        since="1.0.0",
+        summary="Close the connection.",
+        flags=FOR_NO_SCRIPT,
+    ),
+    word(
+        "watch",
+        -2,
+        _watch,
+        group="transactions",
+        since="2.2.0",
+        arguments="key [key ...]",
+        summary="Let EXEC do nothing if one of these has changed.",
+        flags=FOR_NO_SCRIPT,
+        complexity="O(N) for N keys",
+        keys=KeySpec(1, -1),
+    ),
+    word(
+        "unwatch",
+        1,
+        _unwatch,
+        group="transactions",
+        since="2.2.0",
+        summary="Forget what is watched.",
+        flags=FOR_NO_SCRIPT,
+    ),
+    word(
+        "multi",
+        1,
+        _multi,
+        group="transactions",
+        since="1.2.0",
+        summary="Gather the requests behind it, until EXEC.",
+        flags=FOR_NO_SCRIPT,
+    ),
+    word(
+        "exec",
+        1,
+        _exec,
+        group="transactions",
+        since="1.2.0",
+        summary="Execute what was gathered, unless a key has changed.",
+        flags=("noscript", "loading", "stale"),
+        complexity="That of the requests",
+    ),
+    word(
+        "discard",
+        1,
+        _discard,
+        group="transactions",
+        since="2.0.0",
+        summary="Forget what was gathered, and what is watched.",
+        flags=FOR_NO_SCRIPT,
+    ),
+)

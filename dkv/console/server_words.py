@@ -1,0 +1,175 @@
+"""The commands about a node as a server: INFO, CONFIG, LATENCY, ROLE, and WAIT, which asks for copies of writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dkv.console.client_state import ClientState
+from dkv.console.declaring import Answer, ClientWord, container, whole, word
+from dkv.console.info import info_text
+from dkv.kv.codes import DATABASES
+from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
+from dkv.kv.registry import BadRequest, Flag
+from dkv.net.sockets import KEEPALIVE_IDLE_SECONDS
+from dkv.replies import Local, Verbatim
+
+_LATENCY_ADVICE = (
+    b"dkv keeps no latency events. How long commits, batches and reads take is in the metrics of each node:"
+    b" DKV.METRICS, or its admin port.\n"
+)
+
+
+def config_get(client: ClientState, patterns: Iterable[bytes]) -> Mapping[bytes, bytes]:
+    """CONFIG GET: the settings that have a name in Redis and match one of ``patterns``."""
+    limits, node = client.limits, client.node
+    settings = {
+        "appendfsync": "always",
+        "appendonly": "yes",
+        "cluster-enabled": "no",
+        "databases": str(DATABASES),
+        "latency-monitor-threshold": "0",
+        "maxclients": str(node.connections_max),  # fewer than the limit if that of open files allows fewer
+        "maxmemory": "0",
+        "maxmemory-policy": "noeviction",
+        "notify-keyspace-events": "",
+        "proto-max-bulk-len": str(limits.value_bytes_max),
+        "requirepass": "",
+        "save": "",
+        "tcp-keepalive": str(KEEPALIVE_IDLE_SECONDS),
+    }
+    wanted = [Glob(pattern.lower()) for pattern in patterns if len(pattern) <= PATTERN_BYTES_MAX]
+    named = {name.encode(): value.encode() for name, value in settings.items()}
+    return {name: value for name, value in named.items() if any(glob.matches(name) for glob in wanted)}
+
+
+def _config_get(client: ClientState, words: list[bytes]) -> Local:
+    return Local({**config_get(client, words[2:])})
+
+
+def _info(client: ClientState, words: list[bytes]) -> Local:
+    return Local(Verbatim(info_text(client.node.info(), words[1:])))
+
+
+def _role(client: ClientState, words: list[bytes]) -> Local:
+    """Every node takes writes, so each is a master of its own. What it has applied stands for the offset."""
+    return Local([b"master", client.node.applied_through, []])
+
+
+# --- copies of writes ---
+
+
+def _wait(client: ClientState, words: list[bytes]) -> Local:
+    """How many other nodes have the writes of this connection that were answered: no need to wait for any."""
+    whole(words[1])
+    _check_timeout(words[2])
+    return Local(client.node.member_view.quorum - 1)
+
+
+def _waitaof(client: ClientState, words: list[bytes]) -> Local:
+    """The same, as a sum: which nodes have them on disk is not told, and their number includes this one or not."""
+    if not 0 <= whole(words[1]) <= 1:
+        raise BadRequest("ERR value is out of range, value must between 0 and 1")
+    if whole(words[2], "ERR value is out of range, must be positive") < 0:
+        raise BadRequest("ERR value is out of range, must be positive")
+    _check_timeout(words[3])
+    return Local([1, client.node.member_view.quorum - 1])
+
+
+def _check_timeout(text: bytes) -> None:
+    if whole(text, "ERR timeout is not an integer or out of range") < 0:
+        raise BadRequest("ERR timeout is negative")
+
+
+# --- latency ---
+
+
+def _no_events(client: ClientState, words: list[bytes]) -> Local:
+    return Local([])
+
+
+def _none_reset(client: ClientState, words: list[bytes]) -> Local:
+    return Local(0)
+
+
+def _doctor(client: ClientState, words: list[bytes]) -> Local:
+    return Local(Verbatim(_LATENCY_ADVICE))
+
+
+_ADMIN: tuple[Flag, ...] = ("admin", "noscript", "loading", "stale")
+
+
+def _latency(name: str, arity: int, answer: Answer, arguments: str, summary: str) -> ClientWord:
+    return word(
+        f"latency|{name}",
+        arity,
+        answer,
+        group="server",
+        since="2.8.13",
+        arguments=arguments,
+        summary=summary,
+        flags=_ADMIN,
+    )
+
+
+SERVER_WORDS = (
+    word(
+        "info",
+        -1,
+        _info,
+        group="server",
+        since="1.0.0",
+        arguments="[section ...]",
+        summary="The state of this node.",
+    ),
+    container(
+        "config",
+        (
+            word(
+                "config|get",
+                -3,
+                _config_get,
+                group="server",
+                since="2.0.0",
+                arguments="pattern [pattern ...]",
+                summary="Settings, by Redis's names.",
+                flags=_ADMIN,
+            ),
+        ),
+        group="server",
+        since="2.0.0",
+        summary="Settings, by Redis's names.",
+    ),
+    container(
+        "latency",
+        (
+            _latency("doctor", 2, _doctor, "", "Where to look for latencies."),
+            _latency("history", 3, _no_events, "event", "Nothing: no events are kept."),
+            _latency("latest", 2, _no_events, "", "Nothing: no events are kept."),
+            _latency("reset", -2, _none_reset, "[event ...]", "0: no events are kept."),
+        ),
+        group="server",
+        since="2.8.13",
+        summary="About slow events, of which dkv keeps none.",
+    ),
+    word("role", 1, _role, group="server", since="2.8.12", summary="master, and the last slot that this node applied."),
+    word(
+        "wait",
+        3,
+        _wait,
+        group="generic",
+        since="3.0.0",
+        arguments="numreplicas timeout",
+        summary="How many other nodes hold the answered writes, at least.",
+        flags=(),
+    ),
+    word(
+        "waitaof",
+        4,
+        _waitaof,
+        group="generic",
+        since="7.2.0",
+        arguments="numlocal numreplicas timeout",
+        summary="The same, as disks: 1, and so many others.",
+        flags=(),
+    ),
+)
