@@ -9,12 +9,14 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
+from dkv import keys as kinds
 from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import ALL, pause
 from dkv.cli.output import Failure, Status, answer, complain, say
 from dkv.cli.reply_text import as_json, word
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError, connect
-from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, STATE
+from dkv.keys import DATABASE, STATE
+from dkv.kv.expiry import split_deadline_key
 
 ORDER = b"DKV.COMPARE"
 TRIES = 5
@@ -240,12 +242,28 @@ def _fields(pair: Pair) -> dict[str, object]:
 
 
 def _name(key: bytes) -> str:
-    if key.startswith(STATE + DATABASE):
-        return f"key {word(key[len(STATE + DATABASE) :])}"
-    if key == CONFIGURATIONS:
-        return "the sets of members"
-    kind = "the last batch of an origin" if key.startswith(BATCH_MARK) else "a token"
-    return f"{kind}, {word(key[1:])}"
+    match key[:1]:
+        case kinds.STATE:
+            return _name_of_users_key(key[1:])
+        case kinds.DEADLINE:
+            return f"the deadline of {_name_of_users_key(split_deadline_key(key)[1])}"
+        case kinds.CONFIGURATIONS:
+            return "the sets of members"
+        case kinds.DATABASES_KEY:
+            return "the counts of the databases"
+        case kinds.TIME:
+            return "the replicated time"
+        case kinds.TOMBSTONE:
+            return f"the last erasure in a bucket of keys, {word(key[1:])}"
+        case kinds.BATCH_MARK:
+            return f"the last batch of an origin, {word(key[1:])}"
+    return f"a token, {word(key[1:])}"
+
+
+def _name_of_users_key(name: bytes) -> str:
+    """``name`` is the space and the key. Which database has the space is not known here."""
+    space = "" if name[:1] == DATABASE else f" in space {name[0]}"
+    return f"key {word(name[1:])}{space}"
 
 
 def _json_name(key: bytes) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from dkv.actor import COMPARISON, LEARNER, Address, StateView, Turn
 from dkv.events import Captured, CaptureMissed, CaptureState, TimerFired
 from dkv.keys import STATE, SUMMED
-from dkv.kv.stored import HEADER_BYTES, revision_of
+from dkv.kv.stored import header_bytes, is_string, revision_of
 from dkv.replies import Nested
 from dkv.state_sum import StateSum, pair_digest
 
@@ -130,7 +130,7 @@ class HeldState:
 
 
 def _length_and_revision(key: bytes, value: bytes) -> list[Nested]:
-    if key[:1] != STATE or len(value) < HEADER_BYTES:  # a damaged value may be shorter than any that dkv has written
+    if key[:1] != STATE or not is_string(value):  # a damaged value may be like none that dkv has written
         return [len(value), None]
     slot, index = revision_of(value)
-    return [len(value) - HEADER_BYTES, b"%d.%d" % (slot, index)]
+    return [len(value) - header_bytes(value), b"%d.%d" % (slot, index)]

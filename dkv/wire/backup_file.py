@@ -3,7 +3,7 @@
 ====================== =======================================================================
 part                   bytes
 ====================== =======================================================================
-the first line         ``dkv backup 2`` and a newline: the version of this format
+the first line         ``dkv backup 3`` and a newline: the version of this format
 a frame, ``H``         the header: where the state comes from, as JSON
 frames, ``C``          chunks: pairs of the state, in the order of their keys
 a frame, ``E``         the end: how many pairs and bytes came before it, and a hash of these bytes
@@ -12,7 +12,8 @@ a frame, ``E``         the end: how many pairs and bytes came before it, and a h
 A frame is its letter, the length of its body and their CRC32C, both big-endian u32, and then the body. A pair is two
 lengths, big-endian u32, then the key and the value as they are stored. So a flipped bit is noticed in the frame that
 has it, and a file that was cut has no end. The version rises when the stored forms of keys and values change, too.
-Version 2 may have the sets of members (key ``M``), which a version 1 never has; else they are alike.
+Version 2 may have the sets of members (key ``M``), which a version 1 never has. Version 3 has the time, the databases
+and the marks of erased keys, and may have deadlines (keys ``L``, ``U``, ``Z`` and ``E``). Else they are alike.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from struct import Struct
 
 import google_crc32c
 
-BACKUP_VERSION = 2
+BACKUP_VERSION = 3
 """What is written. All versions up to it are read."""
 
 _WORD = b"dkv backup "

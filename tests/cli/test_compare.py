@@ -137,7 +137,10 @@ class CompareTests(SynchronousTestCase):
 
     def test_other_keys(self) -> None:
         """A token, the last batch of an origin, or the members: no key of a user, but no less wrong."""
-        others = ((b"Tp", "a token, p"), (b"Bo", "the last batch of an origin, o"), (b"M", "the sets of members"))
+        others = ((b"Tp", "a token, p"), (b"Bo", "the last batch of an origin, o"), (b"M", "the sets of members"),
+                  (b"E" + bytes(9) + b"k", "the deadline of key k"), (b"L", "the replicated time"),
+                  (b"S\x11k", "key k in space 17"), (b"U", "the counts of the databases"),
+                  (b"Z12", "the last erasure in a bucket of keys, 12"))  # fmt: skip
         for key, name in others:
             result = self.compare(HeldNode(1, {key: b"1"}), HeldNode(2, {}))
             self.assertEqual(result.stdout.splitlines()[0], f"differs: {name} at slot 7")

@@ -128,7 +128,7 @@ class RestoreTests(SynchronousTestCase):
         self.file.write_bytes(whole[:-1])
         self.assert_refused(self.restore(), 1, "state.dkv is cut, or damaged: it has .* bytes and no end")
         self.file.write_bytes(b"dkv backup 9\n")
-        self.assert_refused(self.restore(), 1, "has version 9 of the format, and this dkv knows none beyond 2")
+        self.assert_refused(self.restore(), 1, "has version 9 of the format, and this dkv knows none beyond 3")
         self.file.write_bytes(a_backup({key: value for key, value in a_state().items() if key != DATABASES_KEY}))
         self.assert_refused(self.restore(), 1, "state.dkv is damaged: ")
 

@@ -190,7 +190,7 @@ class NoRoomAndNoReader(SynchronousTestCase):
         command = [sys.executable, "-m", "dkv.cli.main", "backup", "-", "--endpoints", self.endpoint]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=child_environment())
         assert process.stdout is not None and process.stderr is not None
-        self.assertEqual(process.stdout.read(13), b"dkv backup 2\n")
+        self.assertEqual(process.stdout.read(13), b"dkv backup 3\n")
         process.stdout.close()
         self.assertEqual((process.wait(SECONDS), process.stderr.read()), (141, b""))
         process.stderr.close()

@@ -39,22 +39,24 @@ class BackupFileTests(SynchronousTestCase):
         header = b'{"cluster": "c", "node": 1, "applied_through": 2, "seconds": 3, "version": "4"}'
         self.assertEqual(
             data.hex(),
-            (b"dkv backup 2\nH" + len(header).to_bytes(4, "big")).hex()
+            (b"dkv backup 3\nH" + len(header).to_bytes(4, "big")).hex()
             + "efae9035"
             + header.hex()
             + "430000000a38c7a24300000001000000014101"
-            + "45000000305e0878a300000000000000010000000000000078"
-            + "0572157469e9bc4dba4ccf385aa0ab9ecb6c50c1e49abe70f2742265e2a4e761",
+            + "4500000030511d6f2100000000000000010000000000000078"
+            + "eabf7c351c4cf386255030747e9f816069d98fadfd2032d0450da504266f68a3",
         )
 
     def test_older_version(self) -> None:
-        """A backup of the version before is read: it may be all that is left of a cluster."""
+        """A backup of a version before is read: it may be all that is left of a cluster."""
         data = backup([(b"A", b"\1")], header=BackupHeader("c", 1, 2, 3, "4"))
-        end = "45000000305ec881c100000000000000010000000000000078"
-        end += "c7067ebf0fe964d417370e697e26877c490a0d4d5f5c7e00aaeec69f70bde09d"
-        data = b"dkv backup 1" + data[12:-57] + bytes.fromhex(end)
-        reader, found = read(data)
-        self.assertEqual((reader.header, found), (BackupHeader("c", 1, 2, 3, "4"), [(b"A", b"\1")]))
+        for version, checksum, digest in (
+            (b"1", "5ec881c1", "c7067ebf0fe964d417370e697e26877c490a0d4d5f5c7e00aaeec69f70bde09d"),
+            (b"2", "5e0878a3", "0572157469e9bc4dba4ccf385aa0ab9ecb6c50c1e49abe70f2742265e2a4e761"),
+        ):
+            end = bytes.fromhex(f"4500000030{checksum}00000000000000010000000000000078{digest}")
+            reader, found = read(b"dkv backup " + version + data[12:-57] + end)
+            self.assertEqual((reader.header, found), (BackupHeader("c", 1, 2, 3, "4"), [(b"A", b"\1")]))
 
     def test_read_again(self) -> None:
         """In whatever pieces it comes, also byte by byte."""
@@ -103,8 +105,8 @@ class BackupFileTests(SynchronousTestCase):
         """Another file, an empty one, or a later format, is told apart from damage."""
         for data in (b"", b"dkv", b"a letter\n", b"\0" * 100, b"dkv backup ", b"dkv backup one\n", b"x" * 10_000):
             self.assertIn("is no backup of dkv", self.refused(data))
-        words = self.refused(b"dkv backup 3\n" + backup(PAIRS)[13:])
-        self.assertEqual(words, "has version 3 of the format, and this dkv knows none beyond 2")
+        words = self.refused(b"dkv backup 4\n" + backup(PAIRS)[13:])
+        self.assertEqual(words, "has version 4 of the format, and this dkv knows none beyond 3")
 
     def test_order_of_parts(self) -> None:
         """A header is first, and there is one."""
