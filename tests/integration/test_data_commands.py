@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, RealCluster, child_environment, shared_cluster
+from tests.integration.processes import HOST, RealCluster, child_environment, shared_cluster, wait_until
 
 SECONDS = 60.0
 
 
-def dkv(cluster: RealCluster, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a command against all nodes of a cluster."""
+def start(cluster: RealCluster, *words: str) -> subprocess.Popen[bytes]:
+    """Start a command against all nodes of a cluster."""
     endpoints = ",".join(f"{HOST}:{node.port}" for node in cluster.nodes)
     command = [sys.executable, "-m", "dkv.cli.main", words[0], "--endpoints", endpoints, *words[1:]]
     environment = child_environment() | {"XDG_STATE_HOME": str(cluster.directory / "state")}
-    return subprocess.run(command, input=stdin, capture_output=True, env=environment, timeout=SECONDS, check=False)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+
+
+def dkv(cluster: RealCluster, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a command against all nodes of a cluster."""
+    process = start(cluster, *words)
+    output, errors = process.communicate(stdin, timeout=SECONDS)
+    return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
 
 class DataCommandTests(SynchronousTestCase):
@@ -34,6 +43,42 @@ class DataCommandTests(SynchronousTestCase):
         data = bytes(range(256)) + b"\r\n"
         self.dkv("put", "data-commands:raw", "-", stdin=data)
         self.assertEqual(self.dkv("get", "--raw", "data-commands:raw"), data)
+
+    def test_export_and_import(self) -> None:
+        """What was exported can be imported elsewhere, byte for byte."""
+        lines = [
+            f'{{"db": 0, "key": "data-commands:é{number}", "value": "{number}"}}\n'.encode() for number in range(600)
+        ]
+        odd = b'{"db": 0, "key_base64": "ZGF0YS1jb21tYW5kczr/", "value_base64": "AP8K"}\n'
+        said = self.dkv("import", "-", stdin=b"".join([*lines, odd]))
+        self.assertRegex(said.decode(), r"\Astdin: 601 keys imported in ")
+        first, *found, last = self.dkv("export", "-", "--match", "data-commands:[é\udcff]*").splitlines(keepends=True)
+        self.assertEqual(json.loads(first)["cluster"], "test")
+        self.assertEqual(sorted(found), sorted([*lines, odd]))
+        self.assertEqual(json.loads(last), {"dkv_export_end": 601})
+
+
+class ImportTests(SynchronousTestCase):
+    """A cluster of which nodes die."""
+
+    def test_a_leader_that_dies(self) -> None:
+        """An import goes on at the other nodes, and each line is there in the end."""
+        cluster = RealCluster()
+        self.addCleanup(cluster.close)
+        cluster.start()
+        leader = cluster.leader()
+        count = 20_000
+        path = cluster.directory / "keys.jsonl"
+        path.write_text("".join(f'{{"key": "k{number}", "value": "{number}"}}\n' for number in range(count)))
+        importing = start(cluster, "import", str(path))
+        wait_until(lambda: leader.call("GET", "k1000"), SECONDS, "some lines are imported")
+        leader.kill()
+        output, errors = importing.communicate(timeout=SECONDS)
+        self.assertEqual(importing.returncode, 0, errors)
+        self.assertIn(b": 20000 keys imported in ", output)
+        exported = dkv(cluster, "export", "-").stdout.splitlines()
+        keys = {line["key"]: line["value"] for line in map(json.loads, exported[1:-1])}
+        self.assertEqual(keys, {f"k{number}": f"{number}" for number in range(count)})
 
 
 class WaitingTests(SynchronousTestCase):
