@@ -220,12 +220,35 @@ class ReportOrigins:
 class Origins:
     """``marks`` is ((node, incarnation, boot, seq), ...): the last batch applied of each origin.
 
-    Every slot up to ``through`` is applied, and no later one.
+    Every slot up to ``through`` is applied, and no later one; ``time`` is the replicated time after that slot.
     """
 
     ballot: Ballot
     through: int
     marks: tuple[tuple[int, int, int, int], ...]
+    time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A slot is wanted once the replicated time is ``at``, though nobody writes: 0 at once, ``maxsize`` never.
+
+    That is so after slot ``through``, which is the last one applied, and at which it is ``time``.
+    """
+
+    at: int
+    through: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksAre:
+    """The times of day of the machines that answered the last heartbeat, the leader's own among them.
+
+    Each is (node, milliseconds by which it is ahead of the leader's monotonic clock).
+    """
+
+    clocks: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ key         value                               written by
 ``Q`` slot  ballot promised for one slot        acceptor (classic mode)
 ``H``       highest ballot of any slot          acceptor (classic mode)
 ``W``       how many votes it has cast          acceptor
+``J``       the time it holds                   acceptor
 ``R`` slot  slot record                         acceptor
 ``C``       chosen_through                      acceptor
 ``V`` node  what is known of a member once seen acceptor
@@ -50,6 +51,7 @@ PROMISE = b"P"
 SLOT_PROMISE = b"Q"
 SLOT_BALLOT = b"H"
 VOTE_COUNT = b"W"
+HELD_TIME = b"J"
 RECORD = b"R"
 CHOSEN_THROUGH = b"C"
 MEMBER = b"V"
@@ -83,6 +85,7 @@ _U64 = Struct(">Q")
 _U32 = Struct(">I")
 _BALLOT = Struct(">QI")
 _COMPACTED = Struct(">Q16s")
+_HELD_TIME = Struct(">Qq")
 
 
 def record_key(slot: int) -> bytes:
@@ -142,3 +145,14 @@ def unpack_compacted(data: bytes | None) -> tuple[int, bytes]:
         return 0, bytes(DIGEST_BYTES)
     through, digest = _COMPACTED.unpack(data)
     return through, digest
+
+
+def pack_held_time(time: int, wall_ms: int) -> bytes:
+    """The stored form of the time that an acceptor held when its wall clock showed ``wall_ms``, both since 1970."""
+    return _HELD_TIME.pack(time, wall_ms)
+
+
+def unpack_held_time(data: bytes) -> tuple[int, int]:
+    """The time and the wall clock stored, in milliseconds."""
+    time, wall_ms = _HELD_TIME.unpack(data)
+    return time, wall_ms

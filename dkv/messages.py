@@ -28,7 +28,8 @@ class Promise:
 
     The sender has erased the records up to ``compacted_through``: they are chosen, and nobody can fetch them from it.
     A long report comes in ``chunks`` messages numbered ``chunk`` from 0; it counts when all have come. ``report`` is
-    a number drawn for each report: the chunks of two may differ in where they begin, and must not be joined.
+    a number drawn for each report: the chunks of two may differ in where they begin, and must not be joined. ``clock``
+    is the replicated time as the sender holds it, in milliseconds since 1970.
     """
 
     ballot: Ballot
@@ -39,6 +40,7 @@ class Promise:
     chunks: int
     records: tuple[tuple[int, SlotRecord], ...]
     votes: int = field(default=0, compare=False)
+    clock: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,16 @@ class Nack:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Accept ``value`` for ``slot`` in ``ballot``; the sender counted every slot up to ``chosen_through`` chosen."""
+    """Accept ``value`` for ``slot`` in ``ballot``; the sender counted every slot up to ``chosen_through`` chosen.
+
+    ``clock`` is the replicated time at the sender. A value that is sent again has an older stamp.
+    """
 
     ballot: Ballot
     slot: int
     value: Value
     chosen_through: int
+    clock: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +118,16 @@ class PrepareSlot:
 
 @dataclass(frozen=True, slots=True)
 class PromiseSlot:
-    """``ballot`` is promised for ``slot``; ``record`` is the value accepted or learned there before, None if none."""
+    """``ballot`` is promised for ``slot``; ``record`` is the value accepted or learned there before, None if none.
+
+    ``clock`` is that of a Promise.
+    """
 
     ballot: Ballot
     slot: int
     record: SlotRecord | None
     votes: int = field(default=0, compare=False)
+    clock: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +142,15 @@ class NackSlot:
 
 @dataclass(frozen=True, slots=True)
 class AcceptSlot:
-    """Accept ``value`` for ``slot`` in ``ballot``, which a quorum has promised for this slot."""
+    """Accept ``value`` for ``slot`` in ``ballot``, which a quorum has promised for this slot.
+
+    ``clock`` is that of an Accept.
+    """
 
     ballot: Ballot
     slot: int
     value: Value
+    clock: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +304,15 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatAck:
-    """Heartbeat ``beat`` of ``ballot`` was heard. The sender holds all slots up to about ``chosen_through``."""
+    """Heartbeat ``beat`` of ``ballot`` was heard. The sender holds all slots up to about ``chosen_through``.
+
+    ``wall_ms`` is the time of day by the sender's machine, in milliseconds since 1970.
+    """
 
     ballot: Ballot
     beat: int
     chosen_through: int = 0
+    wall_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ PARTS = {
     "hearing": ELECTOR,
     "held_mark": ACCEPTOR,
     "leadership": PROPOSER,
+    "pace": PROPOSER,
     "roster": ROSTER,
     "space": ELECTOR,
     "state_checker": CHECKER,

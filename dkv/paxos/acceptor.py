@@ -51,6 +51,7 @@ from dkv.messages import (
     Voted,
 )
 from dkv.paxos.held_mark import HeldMark
+from dkv.paxos.held_time import HeldTime
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.met_members import MetMembers
 from dkv.paxos.slot_log import SlotLog
@@ -81,6 +82,7 @@ class Acceptor:
         self._promised = ZERO
         self._log = SlotLog(limits.erasures_max)
         self._held = HeldMark(identity.node, self._log)
+        self._time = HeldTime()
         self._count = VoteCount()
         self._pushed_through = 0
         self._reported_through = 0
@@ -136,6 +138,7 @@ class Acceptor:
         self._met.start(turn)
         self._count.start(turn)
         self._log.start(turn)
+        self._time.start(turn)
         self._pushed_through = self._log.chosen_through
         self._load_slot_promises(turn)
         turn.note(noted.promised, ballot=self._promised)
@@ -189,9 +192,10 @@ class Acceptor:
         self._raise_promise(turn, message.ballot)
         chosen, compacted = self._log.chosen_through, self._log.compacted_through
         chunks, report = self._report(turn, message.from_slot), turn.random.getrandbits(62)
+        held = self._count.votes, self._time.now(turn)
         for number, records in enumerate(chunks):
-            part = (report, number, len(chunks), tuple(records), self._count.votes)
-            turn.send(sender, Promise(message.ballot, chosen, compacted, *part))
+            part = (report, number, len(chunks), tuple(records))
+            turn.send(sender, Promise(message.ballot, chosen, compacted, *part, *held))
 
     def _report(self, turn: Turn, from_slot: int) -> list[list[tuple[int, SlotRecord]]]:
         """Every record above ``chosen_through`` from ``from_slot`` on, in chunks of bounded bytes, one at least."""
@@ -230,6 +234,7 @@ class Acceptor:
             return
         self._raise_promise(turn, message.ballot)  # Or a lower ballot could still take the slot back (B5).
         if self._accept(turn, message):
+            self._time.follow(turn, message.ballot, message.clock)
             votes, through = self._count.votes, self._log.chosen_through
             turn.send(sender, Accepted(message.ballot, message.slot, votes, through))
         else:

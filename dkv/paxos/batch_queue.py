@@ -56,8 +56,8 @@ class BatchQueue:
     def __bool__(self) -> bool:
         return bool(self._queue)
 
-    def next_value(self, slot_bytes_max: int) -> Value:
-        """The batches for one slot: the oldest ones, as many as fit, but at least one."""
+    def next_value(self, slot_bytes_max: int, stamp: int = 0) -> Value:
+        """The batches for one slot, with its stamp: the oldest ones, as many as fit, but at least one."""
         batches = [self._queue.popleft()]
         size = batch_bytes(batches[0])
         while self._queue:
@@ -65,4 +65,4 @@ class BatchQueue:
             if size > slot_bytes_max:
                 break
             batches.append(self._queue.popleft())
-        return Value(tuple(batches))
+        return Value(tuple(batches), stamp)

@@ -166,7 +166,7 @@ class Elector:
             self._tell_leader(turn, ballot)
         self._space.obey(turn, message.short)
         self._timer.put_off(turn)
-        turn.send(sender, HeartbeatAck(ballot, message.beat, self._electorate.chosen_through))
+        turn.send(sender, HeartbeatAck(ballot, message.beat, self._electorate.chosen_through, turn.wall_ms))
         self._prove(turn, min(message.acked, message.confirmed), message.chosen_through)
         self._proof.ask(message.beat, turn.now)
 
@@ -304,6 +304,7 @@ class Elector:
             standing.answers.came(sender.node, turn.now)
             standing.answered[sender.node] = message.beat
             standing.counts[sender.node] = message.chosen_through
+            self._heartbeats.answered(turn, sender.node, message)
 
     def _beat(self, turn: Turn, leader: Leader) -> None:
         self._space.decide(turn, self._members.in_force.voters)

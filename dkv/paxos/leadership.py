@@ -19,7 +19,7 @@ from typing import assert_never
 
 from dkv import configurations, noted
 from dkv.actor import ACCEPTOR, ELECTOR, LEARNER, PROPOSER, Address, Turn
-from dkv.events import Flush, Leading, Origins, ReportApplied, ReportOrigins
+from dkv.events import Due, Flush, Leading, Origins, ReportApplied, ReportOrigins, StepDown
 from dkv.messages import (
     Accept,
     Accepted,
@@ -34,7 +34,9 @@ from dkv.messages import (
 )
 from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.paxos.chosen_marks import ChosenMarks
+from dkv.paxos.due_slots import DueSlots
 from dkv.paxos.known_members import KnownMembers
+from dkv.paxos.lead_time import LeadTime
 from dkv.paxos.pace import Pace
 from dkv.paxos.promise_tally import PromiseTally
 from dkv.paxos.promised import Promised
@@ -48,6 +50,8 @@ LeadershipMessage = Accepted | Submit | BarrierRequest | Confirmed | Flush | Ori
 EARLY_SUBMITS_MAX = 64
 """Submits kept while a new leader does not know yet what each origin's next batch is; origins resend the rest."""
 
+SLEPT = "this machine has slept, or its time of day was set ahead: the next lead asks what time it is"
+
 MARK_SECONDS = 0.002
 """How long the leader may delay a ChosenMark to a node with no waiting clients. An Accept usually carries it sooner."""
 
@@ -55,11 +59,19 @@ MARK_SECONDS = 0.002
 class Leadership:
     """The lead of ``node`` in the ballot of ``tally``; all up to slot ``base`` is known chosen.
 
-    The Promises that the tally holds by now report nothing above ``base`` as chosen.
+    The Promises that the tally holds by now report nothing above ``base`` as chosen. ``time`` gives the stamps.
     """
 
     def __init__(
-        self, tally: PromiseTally, base: int, node: int, members: KnownMembers, limits: Limits, timings: Timings
+        self,
+        tally: PromiseTally,
+        base: int,
+        node: int,
+        members: KnownMembers,
+        limits: Limits,
+        timings: Timings,
+        time: LeadTime,
+        due: Due,
     ) -> None:
         self._ballot = tally.ballot
         self._promised = Promised(tally, base)
@@ -81,8 +93,8 @@ class Leadership:
         self._rounds = ReadRounds(members.of(base + 1))
         self._flushing = False
         self._pace = Pace()
-        self._holding_back = False
-        self._waiting_for: list[int] = []
+        self._time = time
+        self._dues = DueSlots(due)
 
     def begin(self, turn: Turn) -> None:
         """Phase 1 is done: tell the node so, and propose what phase 1 found."""
@@ -145,9 +157,11 @@ class Leadership:
             self._ask_origins(turn)  # A late Promise has reported more, which the learner has not applied.
             return
         self._queue = BatchQueue(message.marks)
+        self._time.saw(message.time)
         early, self._early = self._early, []
         for sender, submit in early:
             self._on_submit(turn, sender, submit)
+        self._flush_soon(turn)  # something may be due
 
     def _ask_origins(self, turn: Turn) -> None:
         self._reported_through = self._found.through
@@ -181,45 +195,45 @@ class Leadership:
             if slot <= self._found.through:
                 value = self._found.take(slot)
                 self._saw(value)
+            elif self._time.leapt(turn.now, turn.wall_ms):
+                turn.send(Address(self._node, PROPOSER), StepDown(SLEPT))
+                return
             elif self._queue:
-                wait = self._pace.wait(slot, turn.now)
-                if wait:
-                    self._hold_back(turn, wait)
+                if self._pace.holds_back(turn, slot, self._window.chosen_through):
                     return
-                value = self._queue.next_value(self._slot_bytes_max)
+                value = self._queue.next_value(self._slot_bytes_max, self._time.stamp(turn.now))
             elif slot <= self._fill_through:
                 value = NOOP
+            elif self._queue is not None and self._dues.wanted(turn, self._time.now(turn.now)):
+                value = Value(time=self._time.stamp(turn.now))
+                self._dues.proposed(slot, value.time, turn.now)
             else:
                 return
             self._window.propose(self._members.of(slot), value, turn.now)
             turn.note(noted.proposed)
-            accept = Accept(self._ballot, slot, value, self._window.chosen_through)
+            accept = Accept(self._ballot, slot, value, self._window.chosen_through, self._time.now(turn.now))
             for node in self._everyone:
                 turn.send(Address(node, ACCEPTOR), accept)
             self._marks.tell(self._everyone, accept.chosen_through)
 
     def _saw(self, value: Value) -> None:
         """What was found late may be the next batch of an origin, which the learner has not counted yet."""
+        self._time.saw(value.time)
         if self._queue is not None:
             for batch in value.batches:
                 self._queue.saw(batch)
 
-    def _hold_back(self, turn: Turn, seconds: float) -> None:
-        """Let a node that catches up come nearer before the next slot."""
-        if not self._holding_back:
-            self._holding_back = True
-            turn.set_timer("pace", seconds)
-            self._note_pace(turn)
+    def look_again(self, turn: Turn, timer: str) -> None:
+        """The timer ``pace`` or ``due`` has fired: a slot that had to wait may be proposed now."""
+        if timer == "pace":
+            self._pace.waited()
+        else:
+            self._dues.looked()
+        self._flush_soon(turn)
 
-    def _note_pace(self, turn: Turn) -> None:
-        laggards = sorted(self._pace.holding_back(turn.now))
-        if laggards != self._waiting_for:
-            self._waiting_for = laggards
-            turn.note(noted.held_back, nodes=laggards, chosen_through=self._window.chosen_through)
-
-    def hold_back_no_more(self, turn: Turn) -> None:
-        """The timer ``pace`` has fired."""
-        self._holding_back = False
+    def on_due(self, turn: Turn, message: Due) -> None:
+        """The learner says when a slot is wanted though nobody writes."""
+        self._dues.due = message
         self._flush_soon(turn)
 
     def _on_accepted(self, turn: Turn, sender: Address, message: Accepted) -> None:
@@ -319,7 +333,7 @@ class Leadership:
     def on_promise(self, turn: Turn, sender: Address, message: Promise) -> None:
         """A Promise has come after the quorum with which this lead began."""
         if self._promised.lacking:
-            self._promised.add(sender.node, message, self._window.chosen_through, self._window.next_slot)
+            self._promised.add(sender.node, message, turn.now, self._window.chosen_through, self._window.next_slot)
             self._allow()
             self._flush_soon(turn)
 
@@ -366,7 +380,7 @@ class Leadership:
         if turn.now - self._rounds.begun_at >= self._timings.retransmit_seconds:
             self._ask_confirmation(turn, self._everyone)
         self._ask_promises(turn, self._everyone)
-        self._note_pace(turn)
+        self._pace.note(turn, self._window.chosen_through)
         self._marks = ChosenMarks(self._everyone)  # what was told may be lost
         self._announce(turn, self._everyone)
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
@@ -381,4 +395,5 @@ class Leadership:
         turn.send(Address(node, ACCEPTOR), ChosenMark(self._ballot, self._window.chosen_through))
 
     def _send_accept(self, turn: Turn, node: int, slot: int, value: Value) -> None:
-        turn.send(Address(node, ACCEPTOR), Accept(self._ballot, slot, value, self._window.chosen_through))
+        time = self._time.now(turn.now)
+        turn.send(Address(node, ACCEPTOR), Accept(self._ballot, slot, value, self._window.chosen_through, time))

@@ -39,6 +39,7 @@ from dkv.events import (
     CaptureMissed,
     CaptureState,
     Compacted,
+    Due,
     HoldLog,
     Install,
     Installed,
@@ -78,6 +79,13 @@ class StateMachine(Protocol):
     executed: int
     configurations: Configurations
 
+    @property
+    def time(self) -> int:
+        """The replicated time after the slots so far, in milliseconds since 1970; 0 if no slot had one."""
+
+    def due(self, turn: Turn) -> int:
+        """The time at which a slot is wanted though nobody writes: 0 if at once, ``maxsize`` if none is wanted."""
+
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory, and forget what was there before: the state in force may be another one."""
 
@@ -110,6 +118,7 @@ class Learner:
         self._replaying = True
         self._reads: deque[Read] = deque()
         self._report: ReportOrigins | None = None
+        self._due = maxsize
         self._asked: dict[Address, int] = {}
         """Who is to hear that a slot is applied, and which one."""
         self._captures: dict[str, int] = {}
@@ -120,6 +129,7 @@ class Learner:
         """Load the state's mark, then replay what the log holds beyond it."""
         self._take_up_state(turn)
         self._tell_members(turn)
+        self._tell_due(turn)
         turn.send(self._here(ACCEPTOR), Applied(self._applied_through))
         self._ask(turn)
 
@@ -176,6 +186,7 @@ class Learner:
             if len(message.values) > known:
                 self._mark(turn)
                 self._serve_reads(turn)
+                self._tell_due(turn)
                 self._send_report(turn)
         if message.chosen_through > self._applied_through:
             self._ask(turn)
@@ -280,6 +291,7 @@ class Learner:
         self._pass_own_batches(turn)
         self._tell_members(turn)
         self._serve_reads(turn)
+        self._tell_due(turn)
         self._send_report(turn)
         self._asking = False
         self._ask(turn)
@@ -308,11 +320,20 @@ class Learner:
         """Answer what had to wait until more is applied."""
         through = self._applied_through
         if self._report is not None and self._report.through <= through:
-            turn.send(self._here(PROPOSER), Origins(self._report.ballot, through, self._machine.origins()))
+            turn.send(
+                self._here(PROPOSER), Origins(self._report.ballot, through, self._machine.origins(), self._machine.time)
+            )
             self._report = None
         for asker in [asker for asker, wanted in self._asked.items() if wanted <= through]:
             del self._asked[asker]
             turn.send(asker, AppliedThrough(through))
+
+    def _tell_due(self, turn: Turn) -> None:
+        """Tell the proposer when a slot is wanted, if that has changed or is overdue still."""
+        due, time = self._machine.due(turn), self._machine.time
+        if due != self._due or due <= time:
+            self._due = due
+            turn.send(self._here(PROPOSER), Due(due, self._applied_through, time))
 
     def _here(self, role: str) -> Address:
         return Address(self._identity.node, role)

@@ -15,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from dkv import noted
+from dkv.actor import Turn
+
 LAG_SLOTS_MIN = 1_000
 """How far a node may be behind without holding anybody back. Marks that are on their way make much less."""
 
@@ -48,6 +51,8 @@ class Pace:
         self._standbys_since: dict[int, float] = {}
         self._laggards: dict[int, _Laggard] = {}
         self._proposed_at = 0.0
+        self._waiting = False
+        self._noted: list[int] = []
 
     def know(self, members: Collection[int], standbys: Collection[int], now: float) -> None:
         """The members are these from now on, ``standbys`` among them: only they may hold slots back."""
@@ -92,3 +97,23 @@ class Pace:
                 return wait
         self._proposed_at = now
         return 0.0
+
+    def holds_back(self, turn: Turn, slot: int, chosen_through: int) -> bool:
+        """Whether ``slot`` must let a node that catches up come nearer first. Then timer ``pace`` is set."""
+        wait = self.wait(slot, turn.now)
+        if wait and not self._waiting:
+            self._waiting = True
+            turn.set_timer("pace", wait)
+            self.note(turn, chosen_through)
+        return wait > 0
+
+    def waited(self) -> None:
+        """The timer ``pace`` has fired."""
+        self._waiting = False
+
+    def note(self, turn: Turn, chosen_through: int) -> None:
+        """Note for whom slots are held back, if that has changed."""
+        laggards = sorted(self.holding_back(turn.now))
+        if laggards != self._noted:
+            self._noted = laggards
+            turn.note(noted.held_back, nodes=laggards, chosen_through=chosen_through)

@@ -18,12 +18,14 @@ class PromiseTally:
     def __init__(self, ballot: Ballot) -> None:
         self.ballot = ballot
         self._chunks: dict[int, dict[int, Promise]] = {}
+        self._clocks: dict[int, float] = {}
 
-    def add(self, node: int, promise: Promise) -> None:
-        """Take one message. A chunk of another report than those held begins that node's report anew.
+    def add(self, node: int, promise: Promise, now: float) -> None:
+        """Take one message, at monotonic second ``now``.
 
-        An acceptor that is asked twice reports twice, and the second time it may begin at another slot: chunks of the
-        two, joined, would leave out the slots between.
+        A chunk of another report than those held begins that node's report anew. An acceptor that is asked twice
+        reports twice, and the second time it may begin at another slot: chunks of the two, joined, would leave out the
+        slots between.
         """
         if promise.ballot != self.ballot or promise.chunk >= promise.chunks:
             return
@@ -31,10 +33,15 @@ class PromiseTally:
         if any((held.report, held.chunks) != (promise.report, promise.chunks) for held in chunks.values()):
             chunks.clear()
         chunks[promise.chunk] = promise
+        self._clocks[node] = promise.clock - now * 1000
 
     def reported(self) -> set[int]:
         """The nodes whose report is whole."""
         return {node for node, chunks in self._chunks.items() if len(chunks) == next(iter(chunks.values())).chunks}
+
+    def clocks(self) -> dict[int, float]:
+        """What time it is for the nodes whose report is whole: milliseconds ahead of this node's monotonic clock."""
+        return {node: self._clocks[node] for node in self.reported()}
 
     def base(self) -> tuple[int, int]:
         """The highest slot that was reported as chosen or compacted, and a node that reported it (B13)."""

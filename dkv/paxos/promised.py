@@ -30,9 +30,9 @@ class Promised:
         self._counted: set[int] = set()
         self.count(base, base + 1)
 
-    def add(self, node: int, promise: Promise, chosen_through: int, next_slot: int) -> None:
-        """Take a late Promise of a member."""
-        self._tally.add(node, promise)
+    def add(self, node: int, promise: Promise, now: float, chosen_through: int, next_slot: int) -> None:
+        """Take a late Promise of a member, at monotonic second ``now``."""
+        self._tally.add(node, promise, now)
         self.count(chosen_through, next_slot)
 
     def count(self, chosen_through: int, next_slot: int) -> None:

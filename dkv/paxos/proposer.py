@@ -29,6 +29,8 @@ from dkv.events import (
     Campaign,
     CatchUp,
     CaughtUp,
+    ClocksAre,
+    Due,
     Flush,
     MembersAre,
     Origins,
@@ -41,13 +43,15 @@ from dkv.events import (
 )
 from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, GiveWay, Nack, Prepare, Promise, Submit
 from dkv.paxos.backoff import backoff
+from dkv.paxos.due_slots import NOTHING_DUE
 from dkv.paxos.known_members import KnownMembers
-from dkv.paxos.leadership import Leadership, LeadershipMessage
+from dkv.paxos.lead_time import LeadTime
+from dkv.paxos.leadership import SLEPT, Leadership, LeadershipMessage
 from dkv.paxos.promise_tally import PromiseTally
 from dkv.settings import Limits, Timings
 
 _FromAcceptors = Promise | Nack | ChosenOtherwise | GiveWay | PromiseRaised
-_FromThisNode = Campaign | StepDown | CaughtUp | MembersAre | AppliedThrough
+_FromThisNode = Campaign | StepDown | CaughtUp | MembersAre | AppliedThrough | ClocksAre | Due
 ProposerMessage = LeadershipMessage | _FromAcceptors | _FromThisNode | PeerUp | TimerFired
 
 
@@ -76,7 +80,9 @@ class Proposer:
         self._asked_times = 1  # how often its Prepares went out
         self._tally = PromiseTally(ZERO)
         self._held_through = 0
-        self._leadership: Leadership | None = None  # while LEADING
+        self._leadership: Leadership | None = None  # while LEADING, as is the next one
+        self._time: LeadTime | None = None
+        self._due = NOTHING_DUE
 
     def start(self, turn: Turn) -> None:
         """Nothing is kept on disk: the acceptor says at its start which ballot it has promised."""
@@ -106,6 +112,13 @@ class Proposer:
                 self._on_members_are(turn, message)
             case AppliedThrough():
                 self._on_applied_through(turn, message)
+            case ClocksAre():
+                if self._time is not None:
+                    self._time.clocks_are(turn.now, dict(message.clocks), self._members.in_force)
+            case Due():
+                self._due = message
+                if self._leadership is not None:
+                    self._leadership.on_due(turn, message)
             case StepDown():
                 self._stop(turn, self._ballot, message.reason)
             case PeerUp():
@@ -139,13 +152,14 @@ class Proposer:
             return  # A late Promise of an earlier ballot: what was accepted since is missing in it (B4).
         if not self._members.is_known(sender.node):
             return  # A node that is no member decides nothing.
-        if self._leadership is not None:
+        if self._leadership is not None and self._time is not None:
+            self._time.promised(sender.node, message.clock - turn.now * 1000)
             self._leadership.on_promise(turn, sender, message)
             self._go_on(turn)
             return
         if self._step not in (Step.RESERVING, Step.PREPARING):
             return  # A quorum has answered.
-        self._tally.add(sender.node, message)
+        self._tally.add(sender.node, message, turn.now)
         turn.set_timer("progress", self._timings.phase1_idle_seconds)
         if self._step is Step.RESERVING and self._node in self._tally.reported():
             self._step = Step.PREPARING
@@ -230,7 +244,10 @@ class Proposer:
         """Phase 1 and its catch-up are done: propose what it found, then what gateways send."""
         self._step = Step.LEADING
         turn.cancel_timer("progress")
-        self._leadership = Leadership(self._tally, base, self._node, self._members, self._limits, self._timings)
+        members, wall = self._members, turn.wall_ms - turn.now * 1000
+        self._time = LeadTime(self._tally.clocks(), members.of(base + 1), wall)
+        settings = self._limits, self._timings
+        self._leadership = Leadership(self._tally, base, self._node, members, *settings, self._time, self._due)
         self._leadership.begin(turn)
 
     # --- being overtaken, or stuck ---
@@ -278,8 +295,8 @@ class Proposer:
         led = self._step is Step.LEADING
         turn.note(noted.stepped_down if led else noted.phase1_ended, ballot=self._ballot, by=by, reason=reason)
         self._step = Step.IDLE
-        self._leadership = None
-        for timer in ("retransmit", "announce", "pace", "progress"):
+        self._leadership = self._time = None
+        for timer in ("retransmit", "announce", "pace", "due", "progress"):
             turn.cancel_timer(timer)
         turn.send(Address(self._node, ELECTOR), Stopped(self._ballot, by, led))
 
@@ -290,9 +307,9 @@ class Proposer:
         if message.name == "announce":
             if self._leadership is not None:
                 self._leadership.announce_to_all(turn)
-        elif message.name == "pace":
+        elif message.name in ("pace", "due"):
             if self._leadership is not None:
-                self._leadership.hold_back_no_more(turn)
+                self._leadership.look_again(turn, message.name)
         elif message.name == "retransmit":
             self._send_again(turn)
         elif self._step is Step.CATCHING_UP and self._held_through >= self._tally.base()[0]:
@@ -307,6 +324,9 @@ class Proposer:
             silent = self._leadership.own_disk_silent_seconds(turn.now)
             if silent > self._timings.stuck_disk_seconds:
                 self._stop(turn, self._ballot, f"this node's disk has not answered for {silent:.1f} s")
+                return
+            if self._time is not None and self._time.leapt(turn.now, turn.wall_ms):
+                self._stop(turn, self._ballot, SLEPT)
                 return
             self._leadership.send_again(turn)
             self._go_on(turn)

@@ -63,6 +63,9 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.backoff.BACKOFF_MAX": (1, 3),
     "dkv.configurations.ALPHA": (1, 2, 3, 8),
     "dkv.paxos.pace.STANDBY_SECONDS": (0.5, 5.0),
+    "dkv.paxos.due_slots.PAUSE_SECONDS": (0.001, 0.4),
+    "dkv.paxos.heartbeats.PROMPT_SECONDS": (0.02, 0.1),
+    "dkv.paxos.held_time.STORED_MS": (1, 5_000),
 }
 """The values that each may be drawn as: small, or unusual."""
 

@@ -9,6 +9,7 @@ from dkv.ballot import Ballot
 from dkv.client_events import LeaderIs, QuorumHeard
 from dkv.events import (
     Campaign,
+    ClocksAre,
     PeerDown,
     PeerHeard,
     PeerUp,
@@ -20,19 +21,33 @@ from dkv.messages import BarrierRequest, Heartbeat, HeartbeatAck, Poll, Resigned
 from tests.paxos.test_elector import B1, B2, B3, TIMINGS, OneElector, elector, here, told_of
 
 
-def beats(number: int) -> list[tuple[Address, Any]]:
+def beats(number: int, now: float) -> list[tuple[Address, Any]]:
     """What a leader of ``B1`` sends at a tick, before anybody has answered."""
+    clocks = ClocksAre(((1, 1_795_000_000_000 - now * 1000),))
     sent: list[tuple[Address, Any]] = [(elector(node), Heartbeat(B1, number, 0, 0, 0)) for node in (2, 3)]
-    return [*sent, (here(PROPOSER), BarrierRequest(0, number))]
+    return [(here(PROPOSER), clocks), *sent, (here(PROPOSER), BarrierRequest(0, number))]
 
 
 class LeadTests(OneElector):
     def test_heartbeats(self) -> None:
         """Who leads says so at once, and at every tick; a peer that comes up hears it too."""
         sent = self.lead()
-        self.assertEqual(sent, [*told_of(B1), *beats(1)])
-        self.assertEqual(self.fire("tick"), beats(2))
+        self.assertEqual(sent, [*told_of(B1), *beats(1, self.turn.now)])
+        sent = self.fire("tick")
+        self.assertEqual(sent, beats(2, self.turn.now))
         self.assertEqual(self.give(elector(3), PeerUp(3, 0xB3, 2)), [(elector(3), Heartbeat(B1, 2, 0, 0, 0))])
+
+    def test_clocks(self) -> None:
+        """The proposer hears what the clocks show of those that have answered at once, and only then."""
+        self.lead()
+        self.turn.now += 0.01
+        self.give(elector(2), HeartbeatAck(B1, 1, 0, 200_000))
+        self.give(elector(3), HeartbeatAck(B1, 0, 0, 7))
+        own = self.turn.wall_ms - 120_000.0
+        self.turn.now = 120.0
+        self.give(elector(3), HeartbeatAck(B1, 1, 0, 300_000))
+        clocks = [message for _, message in self.give(here(ELECTOR), TimerFired("tick")) if type(message) is ClocksAre]
+        self.assertEqual(clocks, [ClocksAre(((1, own), (2, 200_000 - 100_010.0)))])
 
     def test_steps_down_without_a_quorum(self) -> None:
         """A leader cut off from the others would keep its clients waiting for nothing."""
@@ -65,7 +80,7 @@ class LeadTests(OneElector):
         """A leader that was stopped has heard no answers, and that is not the others' fault: nothing fails over."""
         self.lead()
         self.turn.now += 30.0
-        self.assertEqual(self.give(here(ELECTOR), TimerFired("tick")), beats(2))
+        self.assertEqual(self.give(here(ELECTOR), TimerFired("tick")), beats(2, self.turn.now))
 
     def test_b19_grants_nobody_an_election(self) -> None:
         """A leader that helps to depose itself is deposed by every node that has lost one connection."""

@@ -10,7 +10,7 @@ from dkv.messages import Accept, Accepted, ChosenMark, Submit, Want
 from dkv.paxos import pace
 from dkv.paxos.leadership import EARLY_SUBMITS_MAX, MARK_SECONDS
 from dkv.paxos.proposer import Proposer
-from dkv.records import Batch, SlotRecord
+from dkv.records import Batch, SlotRecord, Value
 from dkv.settings import Limits
 from tests.paxos.test_proposer import FIRST, TIMINGS, OneProposer, acceptor, accepts, batch, here, marks, value
 from tests.turns import inject
@@ -192,11 +192,12 @@ class Phase2Tests(OneProposer):
         self.assertGreater(self.turn.timers["pace"], self.turn.now)
         self.turn.now = self.turn.timers.pop("pace")
         self.assertEqual(
-            accepts(self.give(here(PROPOSER), TimerFired("pace"))), [(node, 4, value(batch(4))) for node in (1, 2, 3)]
+            accepts(self.give(here(PROPOSER), TimerFired("pace"))),
+            [(node, 4, Value((batch(4),), time=20)) for node in (1, 2, 3)],
         )
         self.assertEqual(accepts(self.submit(batch(5))), [])
         sent = self.give(acceptor(3), Accepted(FIRST, 4, chosen_through=4))  # it has arrived
         sent += self.give(here(PROPOSER), TimerFired("pace"))
-        self.assertEqual(accepts(sent), [(node, 5, value(batch(5))) for node in (1, 2, 3)])
+        self.assertEqual(accepts(sent), [(node, 5, Value((batch(5),), time=20)) for node in (1, 2, 3)])
         self.give(here(PROPOSER), TimerFired("retransmit"))
         self.assertEqual(self.turn.notes[-1], ("held_back", {"nodes": [], "chosen_through": 3}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from sys import maxsize
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,7 +12,7 @@ from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address, Tu
 from dkv.ballot import Ballot
 from dkv.client_events import BatchApplied, Read, ReadResults, Replayed
 from dkv.configurations import first_configurations
-from dkv.events import Applied, Origins, ReportOrigins
+from dkv.events import Applied, Due, Origins, ReportOrigins
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number
 from dkv.paxos.learner import Learner
@@ -44,12 +45,17 @@ class Recorder:
         self.executed = 0
         self.configurations = first_configurations((1, 2, 3))
         self.begun: list[tuple[int, int]] = []
+        self.time = 0
+        self.due_at = maxsize
 
     def start(self, turn: Turn) -> None:
         self.applied.append(b"started")
 
     def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
         self.begun.append((slot, stamp))
+
+    def due(self, turn: Turn) -> int:
+        return self.due_at
 
     def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
         turn.stage(b"S" + batch.blob, b"")
@@ -155,6 +161,40 @@ class ApplyTests(OneLearner):
         """What was skipped here was skipped everywhere: its gateway sends it again."""
         skipped = Batch(1, 0xB1, 3, 4, b"skip")
         self.assertEqual(self.give(ChosenSlots(1, (Value((skipped,)),), 1)), replayed(1))
+
+
+class DueTests(OneLearner):
+    """Without a slot no deadline passes, and who proposes is told when one is wanted."""
+
+    def slot(self, number: int, due: int, time: int) -> list[Due]:
+        """Slot ``number`` is applied, and this is due then; what the proposer hears."""
+        self.machine.due_at, self.machine.time = due, time
+        sent = inject(self.learner, self.turn, Address(1, ACCEPTOR), ChosenSlots(number, (value("a"),), number))
+        return [message for to, message in sent if to == Address(1, PROPOSER)]
+
+    def test_a_change(self) -> None:
+        self.assertEqual(self.slot(1, maxsize, 10), [])
+        self.assertEqual(self.slot(2, 100, 20), [Due(100, 2, 20)])
+        self.assertEqual(self.slot(3, 100, 30), [])
+        self.assertEqual(self.slot(4, maxsize, 40), [Due(maxsize, 4, 40)])
+
+    def test_what_is_overdue(self) -> None:
+        """More is to be erased than one slot may: it is told after each of them."""
+        for number in (1, 2, 3):
+            self.assertEqual(self.slot(number, 0, 10), [Due(0, number, 10)])
+
+    def test_a_start(self) -> None:
+        """A key that was set before it has its deadline after it, too."""
+        self.machine.due_at, self.machine.time = 100, 20
+        self.learner.start(self.turn)
+        self.assertIn((Address(1, PROPOSER), Due(100, 0, 20)), self.turn.sent)
+
+    def test_origins_know_the_time(self) -> None:
+        """A new leader must not give a stamp below it."""
+        self.machine.time = 77
+        (sent,) = inject(self.learner, self.turn, Address(1, PROPOSER), ReportOrigins(Ballot(1, 1), 0))
+        assert isinstance(sent[1], Origins)
+        self.assertEqual(sent[1].time, 77)
 
 
 class ReadTests(OneLearner):

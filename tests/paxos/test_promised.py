@@ -28,7 +28,7 @@ class AllowedTests(SynchronousTestCase):
         """The last slot that may be proposed when ``nodes`` have promised."""
         tally = PromiseTally(BALLOT)
         for node in nodes:
-            tally.add(node, promise())
+            tally.add(node, promise(), 0.0)
         self.promised = Promised(tally, next_slot - 1)
         return self.promised.allowed_through(KnownMembers(1, HELD, applied), next_slot)
 
@@ -64,10 +64,10 @@ class LateTests(SynchronousTestCase):
     def test_r5_a_promise_that_knows_more_waits(self) -> None:
         """Its node knows a slot to be chosen that the lead might give another value; it counts when that is passed."""
         tally = PromiseTally(BALLOT)
-        tally.add(1, promise())
+        tally.add(1, promise(), 0.0)
         promised, members = Promised(tally, 72), KnownMembers(1, HELD, 72)
         self.assertFalse(promised.lacking or promised.kept, "nobody has asked yet")
-        promised.add(2, promise(through=73), 72, 73)
+        promised.add(2, promise(through=73), 0.0, 72, 73)
         self.assertTrue(promised.kept)
         self.assertEqual(promised.allowed_through(members, 73), 0)
         self.assertEqual(promised.ahead(members, 73), [2])
@@ -81,6 +81,6 @@ class LateTests(SynchronousTestCase):
         tally = PromiseTally(BALLOT)
         promised, members = Promised(tally, 72), KnownMembers(1, HELD, 72)
         for node, through in ((1, 73), (2, 72), (3, 0)):
-            promised.add(node, promise(through), 72, 73)
+            promised.add(node, promise(through), 0.0, 72, 73)
         self.assertTrue(promised.kept)
         self.assertEqual(promised.allowed_through(members, 73), 73)

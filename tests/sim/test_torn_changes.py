@@ -32,13 +32,15 @@ class RunTests(SynchronousTestCase):
         counts: Counter[str] = Counter()
         add = Promised.add
 
-        def count(promised: Promised, node: int, promise: Promise, chosen_through: int, next_slot: int) -> None:
+        def count(
+            promised: Promised, node: int, promise: Promise, now: float, chosen_through: int, next_slot: int
+        ) -> None:
             counts["reported"] += any(slot >= next_slot for slot, _ in promise.records)
             counts["chosen"] += promise.chosen_through >= next_slot
-            add(promised, node, promise, chosen_through, next_slot)
+            add(promised, node, promise, now, chosen_through, next_slot)
 
         self.patch(Promised, "add", count)
-        self.check(range(1, 6), "torn-change")
+        self.check(range(1, 11), "torn-change")
         self.assertGreater(counts["reported"], 2)
         self.assertGreater(counts["chosen"], 1)
 

@@ -60,17 +60,17 @@ STORED = {
     Removed("no", 9, ("h:1",), HELLO): f"8505626e6f098163683a318a{HELLO_FIELDS}",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
-    m.Promise(BALLOT, 9, 3, 77, 0, 1, ((10, RECORD),), 5): "8911"
+    m.Promise(BALLOT, 9, 3, 77, 0, 1, ((10, RECORD),), 5, 300): "8a11"
     "8219012c02"
     "0903184d0001"
     "81820a83"
     "8219012c02"
     "828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b"
-    "f505",
+    "f50519012c",
     m.Nack(BALLOT, BALLOT): "83128219012c028219012c02",
     m.Accept(
-        BALLOT, 6, VALUE, 5
-    ): "85138219012c0206828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b05",
+        BALLOT, 6, VALUE, 5, 300
+    ): "86138219012c0206828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b0519012c",
     m.Accepted(BALLOT, 6, 4, 5): "85148219012c02060405",
     m.ChosenOtherwise(BALLOT, 6): "83158219012c0206",
     m.GiveWay(BALLOT, 6): "83182e8219012c0206",
@@ -101,17 +101,17 @@ STORED = {
     m.Heartbeat(
         BALLOT, 8, 7, 6, 300, (ShortDisk(2, 70_000, 300),)
     ): "8718228219012c0208070619012c8183021a0001117019012c",
-    m.HeartbeatAck(BALLOT, 8, 500): "8418238219012c02081901f4",
+    m.HeartbeatAck(BALLOT, 8, 500, 300): "8518238219012c02081901f419012c",
     m.TakeOver(BALLOT): "8218378219012c02",
     m.DiskSpace(70_000, 300, True): "8418341a0001117019012cf5",
     m.PrepareSlot(BALLOT, 6): "8318248219012c0206",
-    m.PromiseSlot(BALLOT, 6, None, 5): "8518258219012c0206f605",
-    m.PromiseSlot(BALLOT, 6, RECORD, 5): "8518258219012c0206838219012c02"
-    "828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7bf505",
+    m.PromiseSlot(BALLOT, 6, None, 5, 300): "8618258219012c0206f60519012c",
+    m.PromiseSlot(BALLOT, 6, RECORD, 5, 300): "8618258219012c0206838219012c02"
+    "828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7bf50519012c",
     m.NackSlot(BALLOT, 6, BALLOT, BALLOT): "8518268219012c02068219012c028219012c02",
     m.AcceptSlot(
-        BALLOT, 6, VALUE
-    ): "8418278219012c0206828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b",
+        BALLOT, 6, VALUE, 300
+    ): "8518278219012c0206828185011bffffffffffffffff041a0001117044626c6f621b000001a1ee565e7b19012c",
     m.AcceptedSlot(BALLOT, 6, 5): "8418288219012c020605",
     m.SlotSettled(6, 7): "8318290607",
     m.SlotChosen(BALLOT, 6): "83182a8219012c0206",
@@ -284,11 +284,11 @@ class Refusals(SynchronousTestCase):
 
     def test_b13_a_report_without_what_is_compacted(self) -> None:
         """A Promise that does not say where its log begins would call the slots before that empty (B13)."""
-        decode(cbor2.dumps((17, [1, 1], 9, 3, 7, 0, 1, [], 5)))
-        self.refuse_array(17, [1, 1], 9, 7, 0, 1, [], 5)
+        decode(cbor2.dumps((17, [1, 1], 9, 3, 7, 0, 1, [], 5, 6)))
+        self.refuse_array(17, [1, 1], 9, 7, 0, 1, [], 5, 6)
         compacted: Any
         for compacted in (-1, COUNT_MAX + 1, False, 0.0, None, []):
-            self.refuse_array(17, [1, 1], 9, compacted, 7, 0, 1, [], 5)
+            self.refuse_array(17, [1, 1], 9, compacted, 7, 0, 1, [], 5, 6)
 
     def test_numbers(self) -> None:
         """A handler can add one to any number and store it: no negatives, floats, booleans, bignums."""

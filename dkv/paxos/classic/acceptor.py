@@ -110,7 +110,9 @@ class ClassicAcceptor(Acceptor):
         if ballot > promised:
             self._slots.promise(turn, slot, ballot)
             self._count.cast(turn)
-        turn.send(sender, PromiseSlot(ballot, slot, self._log.record(turn, slot), self._count.votes))
+        turn.send(
+            sender, PromiseSlot(ballot, slot, self._log.record(turn, slot), self._count.votes, self._time.now(turn))
+        )
 
     # --- phase 2 ---
 
@@ -136,6 +138,7 @@ class ClassicAcceptor(Acceptor):
             self._count.cast(turn)
         elif otherwise:
             return  # No proposer has two values for one ballot.
+        self._time.follow(turn, (slot, ballot), message.clock)
         turn.send(sender, AcceptedSlot(ballot, slot, self._count.votes))
         self._log.save_mark(turn)
 

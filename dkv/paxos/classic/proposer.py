@@ -30,7 +30,7 @@ from dkv import noted
 from dkv.actor import ACCEPTOR, LEARNER, Address, Turn
 from dkv.ballot import ZERO, Ballot
 from dkv.configurations import Configuration, ConfigurationForgotten, Configurations
-from dkv.events import CaughtUp, MembersAre, Origins, PeerUp, PromiseRaised, ReportOrigins, TimerFired
+from dkv.events import CaughtUp, Due, MembersAre, Origins, PeerUp, PromiseRaised, ReportOrigins, TimerFired
 from dkv.messages import (
     AcceptedSlot,
     AcceptSlot,
@@ -46,6 +46,7 @@ from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
 from dkv.paxos.classic.filling import Filling
 from dkv.paxos.classic.patience import Patience
 from dkv.paxos.known_members import KnownMembers
+from dkv.paxos.lead_time import reached
 from dkv.paxos.strongest import strongest
 from dkv.records import NOOP, Batch, SlotRecord, Value
 from dkv.settings import Limits, Timings
@@ -58,6 +59,7 @@ ClassicProposerMessage = (
     | SlotSettled
     | NackSlot
     | CaughtUp
+    | Due
     | MembersAre
     | PromiseRaised
     | PeerUp
@@ -88,7 +90,8 @@ class _Try:
 
     ``promises`` has the record that each acceptor reported, None if it held nothing. ``refused`` and ``accepted_by``
     are the nodes that refused the ballot, and that accepted ``value`` in it, standbys among them. ``sent_times`` counts
-    how often it was asked.
+    how often it was asked. ``clocks`` are those of the acceptors that have promised, in milliseconds ahead of this
+    node's monotonic clock, and ``time`` is the latest time that a quorum of them has reached, as one of these.
     """
 
     configuration: Configuration = NOBODY
@@ -97,6 +100,8 @@ class _Try:
     accepted_by: set[int] = field(default_factory=set)
     value: Value = NOOP
     sent_times: int = 1
+    clocks: dict[int, float] = field(default_factory=dict)
+    time: float = 0.0
 
 
 class ClassicProposer:
@@ -111,6 +116,7 @@ class ClassicProposer:
         self._patience = Patience()
         self._batches: dict[tuple[int, int], Batch] = {}  # of this node, by boot and seq, not known to be applied
         self._marks: tuple[tuple[int, int, int, int], ...] = ()
+        self._applied_time = 0
         self._floor = ZERO  # the highest promise for every slot that was met
         self._step = SlotStep.IDLE
         self._known_through = 0  # all up to there is chosen, says a peer
@@ -145,6 +151,8 @@ class ClassicProposer:
             case CaughtUp():
                 if self._step is SlotStep.BEHIND and message.chosen_through >= self._known_through:
                     self._settled(turn, message.chosen_through)
+            case Due():
+                self._filling.due(turn, self._members, message)
             case PromiseRaised():
                 self._floor = max(self._floor, message.ballot)
             case PeerUp():
@@ -187,6 +195,7 @@ class ClassicProposer:
         if message.through < self._slot - 1:
             return  # The same ballot, in an earlier slot. The set that decides this one may not be known yet (R3).
         self._marks = message.marks
+        self._applied_time = message.time
         applied = BatchQueue(message.marks)
         self._batches = {number: batch for number, batch in self._batches.items() if not applied.took(batch)}
         if self._members.configurations.was_removed(self._node, self._members.applied):
@@ -227,22 +236,30 @@ class ClassicProposer:
             turn.set_timer("retransmit", self._timings.retransmit_seconds)
         if self._step is SlotStep.PREPARING:
             self._try.promises[sender.node] = message.record
+            self._try.clocks[sender.node] = message.clock - turn.now * 1000
             if self._try.configuration.decides(self._try.promises):
                 self._propose(turn)
 
     def _propose(self, turn: Turn) -> None:
-        """Propose the strongest value that anybody reported; the own one if nobody did.
+        """Propose the strongest value that anybody reported, with its stamp; the own one if nobody did.
 
         Where the slot's set does not have this node, learners would skip its batches.
         """
         held = strongest([record for record in self._try.promises.values() if record is not None])
         own = self._own_value() if self._node in self._try.configuration.members else NOOP
-        self._try.value = own if held is None else held.value
+        time = reached(self._try.clocks, self._try.configuration)
+        assert time is not None, "a quorum has promised"
+        self._try.time = time
+        self._try.value = Value(own.batches, self._clock(turn)) if held is None else held.value
         self._step = SlotStep.ACCEPTING
         self._try.sent_times = 1
         turn.note(noted.proposed)
-        self._tell_all(turn, AcceptSlot(self._ballot, self._slot, self._try.value))
+        self._tell_all(turn, AcceptSlot(self._ballot, self._slot, self._try.value, self._clock(turn)))
         turn.set_timer("retransmit", self._timings.retransmit_seconds)
+
+    def _clock(self, turn: Turn) -> int:
+        """What time it is: the latest time that a quorum of clocks has reached, and never before the state's."""
+        return max(int(turn.now * 1000 + self._try.time), self._applied_time)
 
     # --- phase 2 ---
 
@@ -326,8 +343,8 @@ class ClassicProposer:
         if message.name == "again":
             if self._step is not SlotStep.IDLE:
                 self._ask(turn)
-        elif message.name == "fill":
-            self._filling.look(turn, idle=self._step is SlotStep.IDLE)
+        elif message.name in ("fill", "due"):
+            self._filling.look(turn, message.name, idle=self._step is SlotStep.IDLE)
             if self._step is SlotStep.IDLE:
                 self._ask(turn)
         elif self._step in (SlotStep.PREPARING, SlotStep.ACCEPTING):
@@ -337,7 +354,8 @@ class ClassicProposer:
 
     def _retransmit(self, turn: Turn, nodes: Iterable[int]) -> None:
         """Send again what other nodes have not answered; within the node nothing is lost."""
-        prepare, accept = PrepareSlot(self._ballot, self._slot), AcceptSlot(self._ballot, self._slot, self._try.value)
+        prepare = PrepareSlot(self._ballot, self._slot)
+        accept = AcceptSlot(self._ballot, self._slot, self._try.value, self._clock(turn))
         for node in sorted(set(nodes) - {self._node}):
             if self._step is SlotStep.PREPARING and node not in self._try.promises:
                 turn.send(self._acceptor(node), prepare)
