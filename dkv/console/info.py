@@ -1,7 +1,7 @@
 """INFO: the state of a node in Redis's words, for ``redis-cli --stat``, exporters, and libraries that connect.
 
-Every value is true. A field without a true value is left out, above all the section ``Keyspace``: a write does not look
-whether its key exists, so the number of keys is only known as it was some time ago (``dkv_state_keys``).
+Every value is true, and a field without a true value is left out. The section ``Keyspace`` counts what this node has
+applied: exactly, but for keys that have expired and are erased in the slots to come.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha1
 
 from dkv import __version__
+from dkv.console.surroundings import Holdings
 from dkv.identity import Identity
 from dkv.net.clients import Clients
 from dkv.settings import KIB, MIB
@@ -30,12 +31,17 @@ Sections = Mapping[str, Fields]
 
 
 def info_sections(
-    status: Fields, identity: Identity, clients: Clients, tcp_port: int | None, uptime_seconds: float
+    status: Fields,
+    identity: Identity,
+    clients: Clients,
+    holdings: Holdings,
+    tcp_port: int | None,
+    uptime_seconds: float,
 ) -> Sections:
     """The fields of INFO, by section.
 
-    ``status`` is the node's own, for the section ``dkv``. ``tcp_port`` is None if clients do not connect by TCP,
-    which Redis calls port 0.
+    ``status`` is the node's own, for the section ``dkv``. ``holdings`` is its state machine. ``tcp_port`` is None if
+    clients do not connect by TCP, which Redis calls port 0.
     """
     meter, system = clients.meter, os.uname()
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -70,6 +76,7 @@ def info_sections(
             "loading": status["loading"],
             "aof_enabled": 1,
             "aof_rewrite_in_progress": 0,
+            "aof_last_write_status": "ok",  # a node whose disk fails has ended
             "rdb_bgsave_in_progress": 0,
         },
         "Stats": {
@@ -79,12 +86,16 @@ def info_sections(
             "total_net_input_bytes": meter.input_bytes,
             "total_net_output_bytes": meter.output_bytes,
             "rejected_connections": clients.connections_refused,
-            "expired_keys": 0,
+            "expired_keys": holdings.expired,
             "evicted_keys": 0,
         },
         "Replication": {"role": "master", "connected_slaves": 0},
         "CPU": {"used_cpu_sys": f"{usage.ru_stime:.6f}", "used_cpu_user": f"{usage.ru_utime:.6f}"},
         "Cluster": {"cluster_enabled": 0},
+        "Keyspace": {
+            f"db{number}": f"keys={keys},expires={mortal},avg_ttl=0"  # 0: not known, in Redis too
+            for number, keys, mortal in holdings.counted()
+        },
         "Dkv": status,
     }
 

@@ -131,7 +131,8 @@ class Inspection:
         stored = {f"dkv_{name}": value for name, value in self._stored().items() if isinstance(value, int | float)}
         counts = {f"dkv_{kind}s": count for kind, count in self.member_view.counts.items()}
         own = {**self._notes.status(), "dkv_member": self.member_view.kind, **counts, **stored}
-        return info_sections(own, self.identity, self._clients, port, uptime_seconds)
+        holdings = self._surroundings.holdings()
+        return info_sections(own, self.identity, self._clients, holdings, port, uptime_seconds)
 
     # --- for changes of members ---
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,17 @@ class Counted:
     at: float
 
 
+class Holdings(Protocol):
+    """What the state machine of the node holds (``dkv.kv.machine``)."""
+
+    @property
+    def expired(self) -> int:
+        """How many keys were erased because they had expired, since the process began."""
+
+    def counted(self) -> Sequence[tuple[int, int, int]]:
+        """For each database that holds something: its number, its keys, and how many of them have a deadline."""
+
+
 class BackupRefused(Exception):
     """A backup does not begin or go on now; the text is the reply."""
 
@@ -67,5 +78,6 @@ class Surroundings:
     counted: Callable[[], Counted | None]
     disk: WatchesDisk
     backups: Backups
+    holdings: Callable[[], Holdings]
     held: HeldStore | None = None
     """The log's store, if faults may be ordered."""

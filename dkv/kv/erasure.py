@@ -29,6 +29,8 @@ class Eraser:
         self._keyspace = keyspace
         self._after: dict[int, bytes] = {}
         """Up to where flushed spaces are erased, so that a search need not begin at their first key again."""
+        self.expired = 0
+        """How many keys were erased because they had expired."""
 
     def start(self) -> None:
         """The state may be another one: nothing is known of it."""
@@ -55,6 +57,7 @@ class Eraser:
         passed = keyspace.deadlines.passed(turn, keyspace.time, ERASED_MAX)
         for deadline, name in passed:
             keyspace.erase_stored(turn, STATE + name, deadline, keyspace.databases.number_of(name[0]))
+        self.expired += len(passed)
         return len(passed)
 
     def _erase_flushed(self, turn: Turn, room: int) -> None:

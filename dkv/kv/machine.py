@@ -102,6 +102,19 @@ class Machine:
         """The replicated time after the slots so far, in milliseconds since 1970; 0 if no slot had one."""
         return self._keyspace.time
 
+    def counted(self) -> list[tuple[int, int, int]]:
+        """For each database that holds something: its number, its keys, and how many of them have a deadline.
+
+        Keys that have expired and are still to be erased are counted, so this needs no look at what is stored.
+        """
+        databases = enumerate(self._keyspace.databases.numbered)
+        return [(number, database.keys, database.mortal) for number, database in databases if database.keys]
+
+    @property
+    def expired(self) -> int:
+        """How many keys were erased because they had expired, since this process began."""
+        return self._eraser.expired
+
     def due(self, turn: Turn) -> int:
         """The time at which a slot is wanted though nobody writes: the nearest deadline, in milliseconds since 1970.
 

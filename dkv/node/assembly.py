@@ -50,8 +50,10 @@ def add_actors(
     mode: str = LEADER,
     hints: Collection[int] = (),
     tell_members: TellMembers = lambda configurations, applied: None,
-) -> None:
+) -> Machine:
     """Hand ``add``, a host's, the actors of the node that ``identity`` names; ``clients`` takes the replies.
+
+    The state machine is returned, for those who ask how much it holds.
 
     ``configurations`` are the sets of members as the state on disk has them, or the first ones. ``mode`` is the
     cluster's way to agree: in classic mode no node leads, and other actors play three of the roles. ``hints`` are the
@@ -71,7 +73,8 @@ def add_actors(
         proposer = Proposer(node, configurations, limits, timings)
         elector = Elector(node, configurations, limits, timings)
     add(ACCEPTOR, acceptor)
-    add(LEARNER, Learner(identity, limits, timings, Machine(decode_entries, configurations, bounds)))
+    machine = Machine(decode_entries, configurations, bounds)
+    add(LEARNER, Learner(identity, limits, timings, machine))
     add(PROPOSER, proposer)
     add(ELECTOR, elector)
     add(CATCHUP, Catchup(node, configurations, timings, hints))
@@ -81,3 +84,4 @@ def add_actors(
     add(GATEWAY, Gateway(identity, configurations, limits, timings, encode_entries, classic))
     add(ROSTER, Roster(node, tell_members))
     add(CLIENTS, clients)
+    return machine

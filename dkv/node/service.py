@@ -209,7 +209,7 @@ class NodeService(MultiService):
             self._surroundings(identity, self._states),
             MemberView(identity, held, applied, self._address_book, self._mesh.acquaintances.incarnation),
         )
-        add_actors(
+        self._machine = add_actors(
             self._host.add,
             identity,
             held,
@@ -264,6 +264,7 @@ class NodeService(MultiService):
             lambda: self._key_count.counted,
             self._disk_watch,
             self._backups,
+            lambda: self._machine,
             self._held,
         )
 

@@ -29,6 +29,7 @@ class ErasureTests(SynchronousTestCase):
         self.assertEqual(self.names(), [b"\0a", b"\0e"])
         self.assertTrue(self.one.eraser.is_due(self.one.turn))
         self.assertEqual(len(self.one.stored(TOMBSTONE)), 3)
+        self.assertEqual(self.one.eraser.expired, 3)
         self.one.begin(1_013)
         self.assertEqual((self.names(), len(self.one.stored(DEADLINE))), ([b"\0e"], 1))
         self.assertFalse(self.one.eraser.is_due(self.one.turn))

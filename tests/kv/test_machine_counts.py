@@ -34,3 +34,12 @@ class CountTests(SynchronousTestCase):
     def test_what_is_no_write(self) -> None:
         """Reads in a batch and entries without meaning change nothing."""
         self.assertEqual(self.executed([GET, b"k"], [PUT, b"k"], [APPEND, b"k"], [DELETE], [99, b"k"]), 0)
+
+    def test_keys(self) -> None:
+        """INFO tells how many keys each database has, without a look at what is stored."""
+        node = Node()
+        self.assertEqual((node.machine.counted(), node.machine.expired), ([], 0))
+        node.apply(batch([[PUT, b"k", b"v"], [PUT, b"l", b"v"], [PUT, b"k", b"w"], [DELETE, b"l"]], 1, 1))
+        self.assertEqual(node.machine.counted(), [(0, 1, 0)])
+        node.restart()
+        self.assertEqual(node.machine.counted(), [(0, 1, 0)])
