@@ -89,7 +89,7 @@ class Databases:
         rows = [
             _ROW.pack(number, database.space, database.keys, database.mortal, database.flushed)
             for number, database in enumerate(self.numbered)
-            if database != Database(number)
+            if database.keys or database.flushed or database.space != number
         ]
         left = [_FLUSHED.pack(space, keys) for space, keys in sorted(self.flushed.items())]
         return bytes((len(rows),)) + b"".join(rows) + b"".join(left) if rows or left else b""

@@ -5,17 +5,23 @@ An entry that stops one node stops every node, for ever. One that leaves two sta
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.configurations import first_configurations
+from dkv.keys import APPLIED_THROUGH, pack_number
 from dkv.kv import codes
+from dkv.kv.census import Census
 from dkv.kv.codes import EXEC, IDMP, READS, UNIFORM_FROM
 from dkv.kv.machine import Machine
 from dkv.records import Batch
+from tests.kv import entries
+from tests.kv.entries import READS_OF_ONE_NODE, WRITES
 from tests.turns import FakeTurn
 
 CODES = range(UNIFORM_FROM, codes.KEYSPACE + 1)
@@ -51,33 +57,61 @@ EXECS = st.builds(lambda watched, entries: [EXEC, 0, 100, watched, entries],
 WITH_TOKENS = st.builds(lambda op, write: [IDMP, b"p", op, write], st.integers(1, 3), st.one_of(COMMANDS, EXECS))
 SLOTS = st.lists(st.lists(st.one_of(COMMANDS, COMMANDS, EXECS, WITH_TOKENS), max_size=4), max_size=6)
 
+REAL_COMMANDS = st.one_of(WRITES, WRITES, entries.READS)
+REAL_EXECS = st.builds(lambda commands: [EXEC, 0, 100, [], commands], st.lists(REAL_COMMANDS, max_size=4))
+REAL_TOKENS = st.builds(lambda op, write: [IDMP, b"p", op, write], st.integers(1, 9), st.one_of(WRITES, REAL_EXECS))
+REAL_SLOTS = st.lists(
+    st.lists(st.one_of(REAL_COMMANDS, REAL_COMMANDS, READS_OF_ONE_NODE, REAL_EXECS, REAL_TOKENS), max_size=6),
+    max_size=9,
+)
+FORGETFUL = {"dkv.kv.expiry.FRONT_MAX": 1, "dkv.kv.plain_keys.PLAIN_BYTES_MAX": 100}
+"""Constants of a machine that keeps next to nothing in memory."""
+
 
 class AnyEntryTests(SynchronousTestCase):
-    @given(SLOTS, st.integers(0, 5))
-    def test_all_nodes_agree(self, log: list[list[Any]], restart: int) -> None:
-        """Where the client waits, elsewhere, and on a node that restarts: equal states, and equal results of writes."""
+    def compare(self, log: list[list[Any]], restart: int, erased_max: int) -> None:
+        """Three nodes apply the log: one where the clients wait, another one, and one that restarts and forgets."""
+        batch: list[Any] = []
         turns = FakeTurn(), FakeTurn(), FakeTurn()
-        entries: list[Any] = []
-        machines = [Machine(lambda blob: entries, first_configurations((1,))) for _ in turns]
+        machines = [Machine(lambda blob: batch, first_configurations((1,))) for _ in turns]
         for machine, turn in zip(machines, turns, strict=True):
             machine.start(turn)
         for slot, each in enumerate(log, 1):
-            entries[:] = each
+            batch[:] = each
             answers = []
             for number, (machine, turn) in enumerate(zip(machines, turns, strict=True)):
-                if number == 2 and slot == restart:
-                    machine.start(turn)
-                machine.begin_slot(turn, slot, 1_000 + slot)
-                answers.append(machine.apply(turn, Batch(1, 1, 1, slot, b""), number == 0))
+                with ExitStack() as stack:
+                    constants = {"dkv.kv.erasure.ERASED_MAX": erased_max} | (FORGETFUL if number == 2 else {})
+                    for name, value in constants.items():
+                        stack.enter_context(patch(name, value))
+                    if number == 2 and slot % restart == 0:
+                        machine.start(turn)
+                    machine.begin_slot(turn, slot, 1_000 + slot)
+                    answers.append(machine.apply(turn, Batch(1, 1, 1, slot, b""), number == 0))
+                turn.stage(APPLIED_THROUGH, pack_number(slot))
             own, *others = answers
             assert own is not None
-            self.assertEqual(len(own), len(entries))
+            self.assertEqual(len(own), len(batch))
             for other in others:
                 assert other is not None
-                for entry, here, there in zip(entries, own, other, strict=True):
+                for entry, here, there in zip(batch, own, other, strict=True):
                     self.assertEqual(there, None if entry[0] in READS else here, entry)
             self.assertEqual(turns[0].stored, turns[1].stored)
             self.assertEqual(turns[0].stored, turns[2].stored)
+        census = Census()
+        for key, stored in sorted(turns[0].stored.items()):
+            census.add(key, stored)
+        census.finish()
+
+    @given(SLOTS, st.integers(1, 3))
+    def test_all_nodes_agree_on_anything(self, log: list[list[Any]], restart: int) -> None:
+        """Equal states, and equal results of writes, whatever stands in the log."""
+        self.compare(log, restart, 500)
+
+    @given(REAL_SLOTS, st.integers(1, 3), st.sampled_from([1, 500]))
+    def test_all_nodes_agree_on_commands(self, log: list[list[Any]], restart: int, erased_max: int) -> None:
+        """The same for what clients ask; and what is counted is right."""
+        self.compare(log, restart, erased_max)
 
     @given(COMMANDS)
     def test_reads_change_nothing(self, command: list[Any]) -> None:
