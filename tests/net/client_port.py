@@ -95,7 +95,10 @@ class Port:
         )
 
     def _session(self, connection: int, peer: str) -> ClientSession:
-        return ClientSession(connection, peer, self.limits, Mock(spec=Inspection))
+        node = Mock(spec=Inspection, connections_max=100)
+        node.client_connections.side_effect = self.clients.connected
+        node.info.return_value = {}
+        return ClientSession(connection, peer, self.limits, node)
 
     def _take(self, message: Any) -> None:
         self._messages.extend(message.requests if isinstance(message, ClientRequests) else [message])
