@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from dkv.console.client_state import ClientState
@@ -13,6 +14,11 @@ from dkv.replies import Local, Nested, SetOf, Simple
 Table = Mapping[bytes, Command]
 """The commands by name, in lower case."""
 
+FORM_CHARACTERS_MAX = 40
+"""How much of a command's form HELP shows."""
+
+_COLON = re.compile("[;:]")
+
 _CATEGORY_OF_GROUP: dict[Group, str] = {
     "string": "string",
     "generic": "keyspace",
@@ -22,11 +28,19 @@ _CATEGORY_OF_GROUP: dict[Group, str] = {
 
 
 def help_lines(table: Table) -> list[Simple]:
-    """A line for each command. Lines without CR or LF read well both in telnet and in redis-cli."""
-    forms = [(f"{known.name.upper()} {known.arguments}".strip(), known.summary) for known in table.values()]
+    """A line for each command. Lines without CR or LF read well both in telnet and in redis-cli.
+
+    A long form is cut, and a summary is told up to its first semicolon or colon: COMMAND DOCS has the whole.
+    """
+    forms = [(_form(known), _COLON.split(known.summary)[0].removesuffix(".") + ".") for known in table.values()]
     width = max(len(form) for form, _ in forms)
     intro = 'Commands may be typed in either case. Quote what has spaces: PUT greeting "hello world"'
     return [Simple(intro), *(Simple(f"{form:<{width}}  {summary}") for form, summary in forms)]
+
+
+def _form(command: Command) -> str:
+    form = f"{command.name.upper()} {command.arguments}".strip()
+    return form if len(form) <= FORM_CHARACTERS_MAX else form[: FORM_CHARACTERS_MAX - 3].rsplit(" ", 1)[0] + " ..."
 
 
 def command_info(table: Table, names: Iterable[bytes]) -> list[Nested]:

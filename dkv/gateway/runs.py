@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from dkv.client_events import Requests
-from dkv.kv.codes import GET
+from dkv.kv.codes import READS
 from dkv.kv.growth import without_growth
 from dkv.records import Entry
 from dkv.replies import Error, Local, Result
@@ -80,7 +80,7 @@ class Run:
 
     def outcomes(self, *, writes: Result, reads: Result) -> list[Result]:
         """One of two results for each entry, by what the entry is."""
-        return [reads if entry[0] == GET else writes for entry in self.log_entries()]
+        return [reads if entry[0] in READS else writes for entry in self.log_entries()]
 
 
 def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:

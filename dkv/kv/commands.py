@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dkv.kv.registry import BadRequest, Context, LogCommand, table, wrong_number_of_arguments
-from dkv.kv.words import strings, whole_keys
+from dkv.kv.words import all_keys, lifetimes, many, numbers, strings, whole_keys
 from dkv.kv.words.idempotence import idmp
 from dkv.records import Entry
 from dkv.replies import Error
 
-COMMANDS: dict[bytes, LogCommand] = table(strings.COMMANDS, whole_keys.COMMANDS)
+COMMANDS: dict[bytes, LogCommand] = table(
+    strings.COMMANDS,
+    numbers.COMMANDS,
+    many.COMMANDS,
+    lifetimes.COMMANDS,
+    whole_keys.COMMANDS,
+    all_keys.COMMANDS,
+)
 """All of them, by name in lower case."""
 
 

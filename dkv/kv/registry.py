@@ -57,10 +57,14 @@ Keys = KeySpec | Callable[[list[bytes]], Iterable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the words of a request are read with: the connection's database, and the limits of its node."""
+    """What the words of a request are read with: the limits of the node, and the database of the connection.
+
+    ``draw`` gives a random number of up to 64 bits, for RANDOMKEY: what is applied may hold chance, but not make it.
+    """
 
     limits: Limits
     db: int = 0
+    draw: Callable[[], int] = int  # which gives 0: for those who want no chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +116,11 @@ class BadRequest(Exception):
 class LogCommand(Command):
     """A command that becomes an entry of the log, or a read of the state.
 
-    ``build`` is given as many words as the arity allows. It raises ``BadRequest`` if they make no entry.
+    ``build`` is given as many words as the arity allows. It raises ``BadRequest`` if they make no entry. ``codes`` are
+    the numbers of the entries that it makes (``dkv.kv.codes``).
     """
 
+    codes: tuple[int, ...]
     build: Callable[[list[bytes], Context], Entry]
 
 
@@ -149,6 +155,16 @@ def table(*families: Iterable[AnyCommand]) -> dict[bytes, AnyCommand]:
 def wrong_number_of_arguments(name: str) -> Error:
     """Redis's refusal of a command with too few or too many arguments."""
     return Error(f"ERR wrong number of arguments for '{name}' command")
+
+
+def refused_subcommand(command: Command, word: bytes) -> Error:
+    """The refusal of a subcommand: it has a wrong number of arguments, or dkv does not have it."""
+    known = command.subcommand(word)
+    if known is not None:
+        return wrong_number_of_arguments(known.name)
+    names = ", ".join(each.name.partition("|")[2].upper() for each in command.subcommands)
+    quoted = word[:WORD_BYTES_MAX].decode("utf-8", "backslashreplace")
+    return Error(f"ERR unknown subcommand '{quoted}'. {command.name.upper()} knows {names}.")
 
 
 def shown(word: bytes) -> str:

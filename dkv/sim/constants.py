@@ -70,6 +70,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
 """The values that each may be drawn as: small, or unusual."""
 
 COPIES = {
+    "dkv.kv.transactions.ANSWER_BYTES_MAX": ("dkv.kv.appliers.several",),
     "dkv.configurations.ALPHA": ("dkv.kv.membership", "dkv.console.member_changes", "dkv.cli.change_run"),
     "dkv.identity.STARTS_KEPT": ("dkv.net.acquaintances", "dkv.storage.lives"),
     "dkv.gateway.gathering.GATHERED_BYTES_MAX": ("dkv.gateway.gateway",),

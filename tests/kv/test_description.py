@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, MEMBERS, PUT
+from dkv.kv.codes import (
+    APPEND,
+    DELETE,
+    EXEC,
+    GET,
+    IDMP,
+    IDMP_NEW,
+    IDMP_UNCHECKED,
+    INCRBY,
+    KEYSPACE,
+    MEMBERS,
+    PUT,
+    READS,
+    WATCH,
+    WRITES,
+)
+from dkv.kv.commands import interpret
 from dkv.kv.description import describe
 from dkv.kv.membership import REMOVE
-from dkv.records import UncheckedEntry
+from dkv.kv.registry import Context
+from dkv.records import Argument, UncheckedEntry
+from tests.kv.words.reading import LIMITS
+from tests.kv.words.samples import SAMPLES
+
+CODES = sorted(READS | WRITES | {IDMP, IDMP_NEW, IDMP_UNCHECKED, MEMBERS})
+JUNK = st.recursive(
+    st.one_of(st.integers(-3, 20), st.sampled_from(CODES), st.binary(max_size=3), st.none(), st.text(max_size=2)),
+    lambda each: st.lists(each, max_size=4),
+)
 
 
 class DescriptionTests(SynchronousTestCase):
@@ -32,3 +61,35 @@ class DescriptionTests(SynchronousTestCase):
         no_entries: list[UncheckedEntry] = [[], [99], [True, b"k"], ["GET", b"k"], [GET], [GET, 1], [APPEND, b"k"]]
         for entry, words in shown + [(each, [b"?"]) for each in no_entries]:
             self.assertEqual(describe(entry), words, entry)
+
+    def test_round_trip(self) -> None:
+        """Typed again, what the log shows does the same: so a log can be read, and a case built from it."""
+        for words in SAMPLES:
+            for db in (0, 3):
+                entry = interpret(words, Context(LIMITS, db))
+                assert isinstance(entry, list)
+                shown = describe(entry)
+                if db and words != [b"idmp", b"new"]:
+                    self.assertEqual(shown.pop(0), b"[3]")
+                again = interpret(shown, Context(LIMITS, db))
+                self.assertEqual(again, entry, (words, shown))
+
+    def test_other_entries(self) -> None:
+        """Those that no single request of a client makes."""
+        watched: list[Argument] = [[0, b"a", 7, 1, 9], [2, b"b", 0, 0, 9]]
+        entries: list[Argument] = [[PUT, b"a", b"1"], [INCRBY, 2, 20, b"n", 5], [99]]
+        for entry, text in (
+            ([WATCH, 0, 0, b"a", b"b"], b"WATCH a b"),
+            ([KEYSPACE, 0, 0], b"KEYSPACE"),
+            ([EXEC, 0, 20, watched, entries], b"WATCH a b ; MULTI ; PUT a 1 ; [2] INCRBY n 5 ; ? ; EXEC"),
+            ([EXEC, 0, 20, [], []], b"MULTI ; EXEC"),
+            ([IDMP, b"p", 7, [EXEC, 0, 20, [], [[PUT, b"a", b"1"]]]], b"IDMP p 7 MULTI ; PUT a 1 ; EXEC"),
+        ):
+            self.assertEqual(b" ".join(describe(entry)), text)
+
+    @given(st.lists(JUNK, max_size=8), st.sampled_from(CODES))
+    def test_anything(self, junk: list[Any], code: int) -> None:
+        """Anything may stand in the log: it is shown in words, and nothing raises."""
+        for entry in (junk, [code, *junk], [code, 0, 20, *junk]):
+            words = describe(entry)
+            self.assertTrue(words and all(type(word) is bytes for word in words), entry)

@@ -191,14 +191,14 @@ class Words:
     def _milliseconds(self, absolute: bool) -> bytes:
         random = self._random
         if absolute:
-            return b"%d" % (self._time_ms() + random.choice([-100_000, -1, 3, 8, 100_000, 10**10]))
-        return b"%d" % random.choice([1, 2, 5, 9, 1000, 1499, 1500, 100_000, 0, -1])
+            return b"%d" % (self._time_ms() + random.choice([-100_000, 100_000, 10**10]))
+        return b"%d" % random.choice([5_000, 7_499, 7_500, 100_000, 0, -1])
 
     def _seconds(self, absolute: bool) -> bytes:
         random = self._random
         if absolute:
             return b"%d" % (self._time_ms() // 1000 + random.choice([-100, 2, 100, 10**7]))
-        return b"%d" % random.choice([1, 2, 100, 10**6, 0, -1])
+        return b"%d" % random.choice([5, 7, 100, 10**6, 0, -1])
 
     def _break(self, words: list[bytes]) -> None:
         random = self._random

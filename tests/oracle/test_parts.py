@@ -96,7 +96,7 @@ class PlantedTests(SynchronousTestCase):
 
         def wrong(client: MemoryClient, words: list[bytes]) -> bytes:
             data = ask(client, words)
-            return b":6\r\n" if data == b":5\r\n" else data
+            return b":6\r\n" if data == b":1\r\n" else data
 
         with patch.object(MemoryClient, "ask", wrong):
             reference = FakeReference()

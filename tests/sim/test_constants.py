@@ -14,7 +14,7 @@ from dkv.sim.constants import COPIES, SMALL, constants, draw_constants
 from dkv.sim.run import run
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("paxos", "paxos/classic", "kv", "kv/words", "gateway", "host")
+ROOMS = ("paxos", "paxos/classic", "kv", "kv/words", "kv/appliers", "gateway", "host")
 """Rooms whose code a simulated node runs."""
 
 CODES = "dkv.kv.codes"
@@ -31,6 +31,13 @@ FIXED = {
     "dkv.kv.membership.ID_MAX": "of the stored format",
     "dkv.kv.membership.INCARNATION_MAX": "of the stored format",
     "dkv.kv.plain_keys.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
+    "dkv.kv.appliers.other_keys.EMBEDDED_BYTES_MAX": "as in Redis",
+    "dkv.kv.numerals.INTEGER_MAX": "of 64 bits",
+    "dkv.kv.numerals.INTEGER_MIN": "of 64 bits",
+    "dkv.kv.numerals.TEXT_BYTES_MAX": "the same on all nodes: whether a value is a number follows from it",
+    "dkv.kv.words.all_keys.COUNT": "as in Redis",
+    "dkv.kv.words.all_keys.CURSOR_MAX": "of 64 bits",
+    "dkv.kv.words.lifetimes.LATEST_NOW_MS": "a rule of what is refused",
     "dkv.kv.sessions.CHECK_BYTES": "of the stored format",
     "dkv.kv.sessions.OP_MAX": "of the stored format",
     "dkv.kv.sessions.PRODUCER_BYTES_MAX": "the same on all nodes, as commands in the log are read by it",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dkv.kv.appliers import oldest, whole_databases
+from dkv.kv.appliers import expiring, oldest, one_string, other_keys, several, sums, whole_databases
 from dkv.kv.asks import Applier
 from dkv.kv.codes import WATCH
 from dkv.kv.transactions import watch
 
 APPLIERS: dict[int, Applier] = {
     **oldest.APPLIERS,
+    **one_string.APPLIERS,
+    **several.APPLIERS,
+    **sums.APPLIERS,
+    **expiring.APPLIERS,
+    **other_keys.APPLIERS,
     **whole_databases.APPLIERS,
     WATCH: watch,
 }

@@ -66,5 +66,6 @@ def idmp(commands: Mapping[bytes, LogCommand], interpret: Interpret) -> LogComma
         arguments="producer op write ...|NEW",
         summary="A write that happens once, however often sent.",
         complexity="That of the write",
+        codes=(IDMP, IDMP_NEW),
         build=build,
     )

@@ -2,16 +2,116 @@
 
 from __future__ import annotations
 
-from dkv.kv.codes import DELETE, ERASE
-from dkv.kv.registry import Context, KeySpec, LogCommand
-from dkv.kv.words.parsing import keys_of
+from dkv.kv.codes import COPY, DATABASES, DELETE, ERASE, EXISTS, MEMORY, OBJECT, RENAME, RENAMENX, TYPE
+from dkv.kv.registry import NO_KEYS, BadRequest, Command, Context, KeySpec, LogCommand, refused_subcommand
+from dkv.kv.words.parsing import SYNTAX, integer, key_of, keys_of, operand, small_integer, uniform
 from dkv.records import Entry
 
 
 def _delete(words: list[bytes], context: Context) -> Entry:
     keys = keys_of(words[1:], context)
-    return [ERASE, context.db, context.limits.value_bytes_max, *keys] if context.db else [DELETE, *keys]
+    return uniform(ERASE, context, *keys) if context.db else [DELETE, *keys]
 
+
+def _exists(words: list[bytes], context: Context) -> Entry:
+    return uniform(EXISTS, context, *keys_of(words[1:], context))
+
+
+def _rename(words: list[bytes], context: Context) -> Entry:
+    return uniform(RENAME, context, *keys_of(words[1:], context))
+
+
+def _renamenx(words: list[bytes], context: Context) -> Entry:
+    return uniform(RENAMENX, context, *keys_of(words[1:], context))
+
+
+def _copy(words: list[bytes], context: Context) -> Entry:
+    _, source, destination, *options = words
+    db, replace = context.db, 0
+    rest = iter(options)
+    for option in rest:
+        name = option.lower()
+        if name == b"replace":
+            replace = 1
+        elif name == b"db":
+            db = small_integer(operand(rest))
+            if not 0 <= db < DATABASES:
+                raise BadRequest("ERR DB index is out of range")
+        else:
+            raise BadRequest(SYNTAX)
+    if source == destination and db == context.db:
+        raise BadRequest("ERR source and destination objects are the same")
+    return uniform(COPY, context, key_of(source, context), key_of(destination, context), db, replace)
+
+
+def _type(words: list[bytes], context: Context) -> Entry:
+    return uniform(TYPE, context, key_of(words[1], context))
+
+
+def _object(words: list[bytes], context: Context) -> Entry:
+    subcommand = _OBJECT.subcommand(words[1])
+    if subcommand is None or not subcommand.takes(len(words)):
+        raise BadRequest(refused_subcommand(_OBJECT, words[1]).text)
+    return uniform(OBJECT, context, key_of(words[2], context), words[1].lower())
+
+
+def _memory(words: list[bytes], context: Context) -> Entry:
+    subcommand = _MEMORY.subcommand(words[1])
+    if subcommand is None or not subcommand.takes(len(words)):
+        raise BadRequest(refused_subcommand(_MEMORY, words[1]).text)
+    rest = iter(words[3:])
+    for option in rest:  # which says how many items of a collection to look at: there are none
+        if option.lower() != b"samples" or integer(operand(rest)) < 0:
+            raise BadRequest(SYNTAX)
+    return uniform(MEMORY, context, key_of(words[2], context))
+
+
+def _subcommand(name: str, arity: int, since: str, arguments: str, summary: str) -> Command:
+    return Command(
+        name=name,
+        arity=arity,
+        keys=KeySpec(2, 2),
+        flags=("readonly",),
+        group="server" if name.startswith("memory") else "generic",
+        since=since,
+        arguments=arguments,
+        summary=summary,
+    )
+
+
+_OBJECT = LogCommand(
+    name="object",
+    arity=-2,
+    keys=NO_KEYS,
+    flags=("readonly",),
+    group="generic",
+    since="2.2.3",
+    arguments="ENCODING|FREQ|IDLETIME|REFCOUNT key",
+    summary="About the value of a key.",
+    subcommands=(
+        _subcommand("object|encoding", 3, "2.2.3", "key", "How Redis would hold the value: int, embstr or raw."),
+        _subcommand("object|freq", 3, "4.0.0", "key", "Refused: dkv does not count accesses."),
+        _subcommand("object|idletime", 3, "2.2.3", "key", "0: dkv does not know when a key was read."),
+        _subcommand("object|refcount", 3, "2.2.3", "key", "1."),
+    ),
+    codes=(OBJECT,),
+    build=_object,
+)
+_MEMORY = LogCommand(
+    name="memory",
+    arity=-2,
+    keys=NO_KEYS,
+    flags=("readonly",),
+    group="server",
+    since="4.0.0",
+    arguments="USAGE key [SAMPLES count]",
+    summary="The bytes that a key takes.",
+    subcommands=(
+        _subcommand("memory|usage", -3, "4.0.0", "key [SAMPLES count]", "The bytes that a key and its value take."),
+    ),
+    codes=(MEMORY,),
+    build=_memory,
+)
 
 COMMANDS = (
     LogCommand(
@@ -24,6 +124,7 @@ COMMANDS = (
         arguments="key [key ...]",
         summary="Delete keys, as DEL does.",
         complexity="O(N) for N keys",
+        codes=(DELETE, ERASE),
         build=_delete,
     ),
     LogCommand(
@@ -36,6 +137,96 @@ COMMANDS = (
         arguments="key [key ...]",
         summary="Delete keys; how many existed.",
         complexity="O(N) for N keys",
+        codes=(DELETE, ERASE),
         build=_delete,
     ),
+    LogCommand(
+        name="unlink",
+        arity=-2,
+        keys=KeySpec(1, -1),
+        flags=("write", "fast"),
+        group="generic",
+        since="4.0.0",
+        arguments="key [key ...]",
+        summary="Delete keys, as DEL does.",
+        complexity="O(N) for N keys",
+        codes=(DELETE, ERASE),
+        build=_delete,
+    ),
+    LogCommand(
+        name="exists",
+        arity=-2,
+        keys=KeySpec(1, -1),
+        flags=("readonly", "fast"),
+        group="generic",
+        since="1.0.0",
+        arguments="key [key ...]",
+        summary="How many of the keys exist, repeats counted.",
+        complexity="O(N) for N keys",
+        codes=(EXISTS,),
+        build=_exists,
+    ),
+    LogCommand(
+        name="touch",
+        arity=-2,
+        keys=KeySpec(1, -1),
+        flags=("readonly", "fast"),
+        group="generic",
+        since="3.2.1",
+        arguments="key [key ...]",
+        summary="How many of the keys exist, repeats counted.",
+        complexity="O(N) for N keys",
+        codes=(EXISTS,),
+        build=_exists,
+    ),
+    LogCommand(
+        name="rename",
+        arity=3,
+        keys=KeySpec(1, 2),
+        flags=("write",),
+        group="generic",
+        since="1.0.0",
+        arguments="key newkey",
+        summary="Give a value and its deadline another key.",
+        codes=(RENAME,),
+        build=_rename,
+    ),
+    LogCommand(
+        name="renamenx",
+        arity=3,
+        keys=KeySpec(1, 2),
+        flags=("write", "fast"),
+        group="generic",
+        since="1.0.0",
+        arguments="key newkey",
+        summary="As RENAME, if the new key does not exist; 1, or 0 if it does.",
+        codes=(RENAMENX,),
+        build=_renamenx,
+    ),
+    LogCommand(
+        name="copy",
+        arity=-3,
+        keys=KeySpec(1, 2),
+        flags=("write", "denyoom"),
+        group="generic",
+        since="6.2.0",
+        arguments="source destination [DB destination-db] [REPLACE]",
+        summary="Copy a value and its deadline; 1, or 0 if nothing was copied.",
+        codes=(COPY,),
+        build=_copy,
+    ),
+    LogCommand(
+        name="type",
+        arity=2,
+        keys=KeySpec(1, 1),
+        flags=("readonly", "fast"),
+        group="generic",
+        since="1.0.0",
+        arguments="key",
+        summary="The type of a value: string, or none if there is no value.",
+        codes=(TYPE,),
+        build=_type,
+    ),
+    _OBJECT,
+    _MEMORY,
 )
