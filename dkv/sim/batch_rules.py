@@ -7,7 +7,16 @@ from collections.abc import Callable
 from dkv.client_events import BatchApplied, Passed
 from dkv.keys import APPLIED_THROUGH, unpack_number
 from dkv.sim.chosen import Chosen
+from dkv.sim.reference import UNJUDGED
 from dkv.sim.simulated_node import SimulatedNode
+
+
+def is_same(results: object, expected: object) -> bool:
+    """Whether these are the results that the reference has come to. A 1 is no True, and a nil no 0."""
+    if isinstance(expected, list):
+        same_length = isinstance(results, list) and len(results) == len(expected)
+        return same_length and all(map(is_same, results, expected))  # type: ignore[call-overload]  # it is a list
+    return expected is UNJUDGED or (type(results), results) == (type(expected), expected)
 
 
 class BatchRules:
@@ -30,6 +39,10 @@ class BatchRules:
         if message.seq != self._seq.get(life, 0) + 1:
             self._violated(f"I10: node {node.number} applied its batch {batch} twice or out of order")
         self._seq[life] = message.seq
+        expected = self._chosen.reference.results.get((node.number, node.incarnation, node.boot, message.seq))
+        if expected is not None and not is_same(message.results, expected):
+            told = f"{message.results!r:.300}, which should be {expected!r:.300}"
+            self._violated(f"I9: the results of batch {batch} on node {node.number} are {told}")
         self._acknowledged(slot)
 
     def passed(self, node: SimulatedNode, message: Passed) -> None:

@@ -1,13 +1,12 @@
-"""The agreement of the cluster, seen from outside: votes counted on disks, and a second state machine.
+"""The agreement of the cluster, seen from outside: votes counted on disks.
 
 Nothing here asks an actor what it believes. A value is chosen for a slot when a quorum of the voters that decide the
 slot has had it on disk in one ballot. Who decides it is known once all up to ALPHA slots before are chosen: votes that
-come earlier wait. ``Reference`` applies the chosen values by rules that are written a second time.
+come earlier wait. A second state machine applies the chosen values (``dkv.sim.reference``).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -17,14 +16,10 @@ from zlib import crc32
 from dkv import configurations
 from dkv.ballot import Ballot
 from dkv.configurations import Configuration
-from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASE, DATABASES_KEY, STATE, TIME, TOMBSTONE
-from dkv.kv.codes import APPEND, DELETE, IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS, PUT
 from dkv.kv.sessions import Bounds
-from dkv.records import Batch, UncheckedEntry, Value
-from dkv.replies import OK, Error, Result
+from dkv.records import Value
 from dkv.sim.member_rules import MemberTable
-from dkv.sim.tokens import TokenTable
-from dkv.wire.codec import decode_entries
+from dkv.sim.reference import Reference
 
 
 class Chosen:
@@ -123,102 +118,3 @@ def _digest(before: bytes, value: Value) -> bytes:
         text += pack(">IQQQI", batch.node, batch.incarnation, batch.boot, batch.seq, len(batch.blob))
         text += pack(">I", crc32(batch.blob)) if len(batch.blob) > 2048 else batch.blob
     return blake2b(text, digest_size=16, salt=pack(">Q", value.time)).digest()
-
-
-def _origin_key(node: int, incarnation: int) -> bytes:
-    return BATCH_MARK + pack(">IQ", node, incarnation)
-
-
-class Reference:
-    """The state on disk after every slot, as each replica must have it once it has applied that far."""
-
-    def __init__(self, bounds: Bounds, members: MemberTable) -> None:
-        self._members = members
-        self._marks: dict[tuple[int, int], tuple[int, int]] = {}
-        self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
-        self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
-        self._slot = self._index = 0
-        self._keys = self._time = 0
-        self._tokens = TokenTable(bounds, self._write)
-        self.executions = self._tokens.executions
-        """Every execution of a write with a token, by (producer, op)."""
-        self.evicted = self._tokens.evicted
-        """The producers that were forgotten at least once."""
-
-    def state_at(self, slot: int) -> dict[bytes, bytes]:
-        """Every stored key and value of the state once all slots up to ``slot`` are applied."""
-        state = {}
-        for key, slots in self._slots.items():
-            index = bisect_right(slots, slot) - 1
-            value = self._values[key][index] if index >= 0 else None
-            if value is not None:
-                state[key] = value
-        return state
-
-    def apply(self, slot: int, value: Value) -> None:
-        """Apply the next slot. Only members write, and nothing is left of one from the slot on that it is none in."""
-        self._slot = slot
-        self._index = 0
-        if value.time > self._time:
-            self._time = value.time
-            self._write(TIME, pack(">Q", self._time))
-        origins = self._members.config(slot).members
-        for node, incarnation in [origin for origin in self._marks if origin[0] not in origins]:
-            del self._marks[node, incarnation]
-            self._write(_origin_key(node, incarnation), None)
-        for batch in value.batches:
-            if batch.node in origins and self._is_next(batch):
-                self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
-                self._write(_origin_key(batch.node, batch.incarnation), pack(">QQ", batch.boot, batch.seq))
-                for entry in decode_entries(batch.blob) or []:
-                    self._apply_entry(entry)
-                    self._index += 1
-
-    def _is_next(self, batch: Batch) -> bool:
-        boot, seq = self._marks.get((batch.node, batch.incarnation), (0, 0))
-        return (batch.boot == boot and batch.seq == seq + 1) or (batch.boot > boot and batch.seq == 1)
-
-    def _apply_entry(self, entry: UncheckedEntry) -> Result:
-        match entry:
-            case [kind, bytes() as key, bytes() as value] if kind == PUT:
-                self._set(key, value)
-                return OK
-            case [kind, bytes() as key, bytes() as suffix, int() as bytes_max] if kind == APPEND:
-                value = (self._get(key) or b"") + suffix
-                if len(value) > bytes_max:
-                    return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {bytes_max}")
-                self._set(key, value)
-                return len(value)
-            case [kind, *keys] if kind == DELETE:
-                held = [key for key in dict.fromkeys(keys) if isinstance(key, bytes) and self._get(key) is not None]
-                for key in held:
-                    self._set(key, None)
-                    if self._time:
-                        bucket = blake2b(DATABASE + key, digest_size=2).digest()
-                        self._write(TOMBSTONE + bucket, pack(">Q", self._slot))
-                return len(held)
-            case [kind, bytes() as name, int() as op, [*write]] if kind == IDMP:
-                self._tokens.judge(self._slot, name, op, write, lambda: self._apply_entry(write))
-            case [kind, bytes() as name, int(), bytes()] if kind == IDMP_REPEAT:
-                self._tokens.look_up(self._slot, name)
-            case [kind] if kind == IDMP_NEW:
-                self._tokens.register(self._slot)
-            case [kind, *change] if kind == MEMBERS:
-                if self._members.apply(self._slot, change):
-                    self._write(CONFIGURATIONS, self._members.stored())
-        return None
-
-    def _get(self, key: bytes) -> bytes | None:
-        values = self._values.get(STATE + DATABASE + key)
-        stored = values[-1] if values else None
-        return None if stored is None else stored[13:]
-
-    def _set(self, key: bytes, value: bytes | None) -> None:
-        stored = None if value is None else pack(">BQI", 0, self._slot, self._index) + value
-        self._keys += (value is not None) - (self._get(key) is not None)
-        self._write(STATE + DATABASE + key, stored)
-        self._write(DATABASES_KEY, pack(">BBBQQQ", 1, 0, 0, self._keys, 0, 0) if self._keys else None)
-
-    def _write(self, key: bytes, value: bytes | None) -> None:
-        self._slots[key].append(self._slot)
-        self._values[key].append(value)

@@ -1,0 +1,113 @@
+"""The state machine a second time: what every replica must hold after each slot, and what its clients must be told.
+
+It applies the chosen values by rules that are written a second time, in the plainest form: the commands, the keys and
+databases (``dkv.sim.second_commands``, ``second_keys``), the tokens and the members.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from enum import Enum, auto
+from struct import pack
+from typing import Final
+
+from dkv.keys import BATCH_MARK, CONFIGURATIONS
+from dkv.kv.codes import IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS
+from dkv.kv.sessions import Bounds
+from dkv.records import Batch, UncheckedEntry, Value
+from dkv.replies import Result
+from dkv.sim.member_rules import MemberTable
+from dkv.sim.second_commands import execute
+from dkv.sim.second_keys import SecondKeys
+from dkv.sim.tokens import TokenTable
+from dkv.wire.codec import decode_entries
+
+BatchName = tuple[int, int, int, int]
+"""(node, incarnation, boot, seq) of a batch."""
+
+
+class Unjudged(Enum):
+    """Stands for the result of an entry about which the reference says nothing."""
+
+    UNJUDGED = auto()
+
+
+UNJUDGED: Final = Unjudged.UNJUDGED
+
+
+def _origin_key(node: int, incarnation: int) -> bytes:
+    return BATCH_MARK + pack(">IQ", node, incarnation)
+
+
+class Reference:
+    """The state on disk after every slot, as each replica must have it once it has applied that far."""
+
+    def __init__(self, bounds: Bounds, members: MemberTable) -> None:
+        self.results: dict[BatchName, list[Result | Unjudged]] = {}
+        """The result of each entry of every batch that took effect."""
+        self._members = members
+        self._marks: dict[tuple[int, int], tuple[int, int]] = {}
+        self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
+        self._slot = 0
+        self._keys = SecondKeys(self._write)
+        self._tokens = TokenTable(bounds, self._write)
+        self.executions = self._tokens.executions
+        """Every execution of a write with a token, by (producer, op)."""
+        self.evicted = self._tokens.evicted
+        """The producers that were forgotten at least once."""
+
+    def state_at(self, slot: int) -> dict[bytes, bytes]:
+        """Every stored key and value of the state once all slots up to ``slot`` are applied."""
+        state = {}
+        for key, slots in self._slots.items():
+            index = bisect_right(slots, slot) - 1
+            value = self._values[key][index] if index >= 0 else None
+            if value is not None:
+                state[key] = value
+        return state
+
+    def apply(self, slot: int, value: Value) -> None:
+        """Apply the next slot. Only members write, and nothing is left of one from the slot on that it is none in."""
+        self._slot = slot
+        self._keys.begin_slot(slot, value.time)
+        origins = self._members.config(slot).members
+        for node, incarnation in [origin for origin in self._marks if origin[0] not in origins]:
+            del self._marks[node, incarnation]
+            self._write(_origin_key(node, incarnation), None)
+        for batch in value.batches:
+            if batch.node in origins and self._is_next(batch):
+                self._apply_batch(batch)
+        self._keys.settle()
+
+    def _apply_batch(self, batch: Batch) -> None:
+        self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
+        self._write(_origin_key(batch.node, batch.incarnation), pack(">QQ", batch.boot, batch.seq))
+        results: list[Result | Unjudged] = []
+        for entry in decode_entries(batch.blob) or []:
+            results.append(self._apply_entry(entry))
+            self._keys.index += 1
+        self.results[batch.node, batch.incarnation, batch.boot, batch.seq] = results
+
+    def _is_next(self, batch: Batch) -> bool:
+        boot, seq = self._marks.get((batch.node, batch.incarnation), (0, 0))
+        return (batch.boot == boot and batch.seq == seq + 1) or (batch.boot > boot and batch.seq == 1)
+
+    def _apply_entry(self, entry: UncheckedEntry) -> Result | Unjudged:
+        match entry:
+            case [kind, bytes() as name, int() as op, [*write]] if kind == IDMP:
+                return self._tokens.judge(self._slot, name, op, write, lambda: execute(self._keys, write))
+            case [kind, bytes() as name, int() as op, bytes() as check] if kind == IDMP_REPEAT:
+                return self._tokens.look_up(self._slot, name, op, check)
+            case [kind] if kind == IDMP_NEW:
+                return self._tokens.register(self._slot)
+            case [kind, *change] if kind == MEMBERS:
+                if self._members.apply(self._slot, change):
+                    self._write(CONFIGURATIONS, self._members.stored())
+                return UNJUDGED
+        return execute(self._keys, entry)
+
+    def _write(self, key: bytes, value: bytes | None) -> None:
+        self._slots[key].append(self._slot)
+        self._values[key].append(value)
