@@ -69,6 +69,21 @@ def leading(*, ballot: Ballot, chosen_through: int, recovering: int) -> None:
     """This node leads, and finishes so many slots that earlier leaders began."""
 
 
+@_note(MEASURE, PROPOSER)
+def clocks_compared(*, time_ms: int, offsets: dict[int, float]) -> None:
+    """By this leader it is ``time_ms``; machines' clocks are ahead of that by ``offsets``, in seconds by node."""
+
+
+@_note("warning", PROPOSER)
+def clock_off(*, node: int, seconds: float) -> None:
+    """The clock of a node's machine is ahead of the replicated time by ``seconds``, or behind if that is negative."""
+
+
+@_note("info", PROPOSER)
+def clock_agrees(*, node: int, seconds: float) -> None:
+    """The clock of a node's machine is no more than 10 seconds from the replicated time again."""
+
+
 @_note("info", PROPOSER)
 def held_back(*, nodes: list[int], chosen_through: int) -> None:
     """This leader holds slots back, so that these nodes come nearer, which catch up; it has counted so far."""

@@ -21,6 +21,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
 ROOMS = {"gateway": GATEWAY, "host": HOST, "kv": LEARNER, "node": HOST}
 """Rooms in which all that note do so as one actor, or as the host."""
 PARTS = {
+    "clock_watch": PROPOSER,
     "digests": LEARNER,
     "hearing": ELECTOR,
     "held_mark": ACCEPTOR,

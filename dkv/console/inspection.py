@@ -229,6 +229,7 @@ class Inspection:
             "catching_up": self._notes.catching_up,
             "snapshot": self._metrics.snapshots.status(),
             "state_check": self._metrics.state_checks.status(),
+            **self._metrics.clocks.status(),
             "catchup_entries_applied": metrics.catchup_entries_applied,
             "duplicates_suppressed": metrics.duplicates_suppressed,
             "applied_ops": metrics.applied_ops,

@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from dkv import noted
 from dkv.actor import Takers
 from dkv.ballot import ZERO, Ballot
+from dkv.console.cluster_clocks import ClusterClocks
 from dkv.console.metric_families import Histogram, counter, gauge, histogram, labelled
 from dkv.console.recent import RecentTimes
 from dkv.console.snapshot_counts import SnapshotCounts
@@ -85,6 +86,7 @@ class NodeMetrics:
         self._stages = {stage: Histogram(SECONDS) for stage in ("queue", "agree", "read")}
         self.snapshots = SnapshotCounts()
         self.state_checks = StateChecks(now)
+        self.clocks = ClusterClocks()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -114,7 +116,7 @@ class NodeMetrics:
             )
         )
         """The functions that count the notes of the node's actors."""
-        self.takers |= self.snapshots.takers | self.state_checks.takers
+        self.takers |= self.snapshots.takers | self.state_checks.takers | self.clocks.takers
 
     # --- in ---
 
@@ -181,6 +183,7 @@ class NodeMetrics:
         self.leads = True
 
     def _on_stepped_down(self, **_: object) -> None:
+        self.clocks.forget()
         self.leads = False
 
     def _on_replayed(self, **_: object) -> None:
@@ -224,6 +227,7 @@ class NodeMetrics:
         yield from self._stored(reading)
         yield from self.snapshots.collect()
         yield from self.state_checks.collect()
+        yield from self.clocks.collect()
         yield from self._work(reading)
         yield from self._surroundings(reading)
 

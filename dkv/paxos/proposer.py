@@ -43,6 +43,7 @@ from dkv.events import (
 )
 from dkv.messages import Accepted, BarrierRequest, ChosenOtherwise, Confirmed, GiveWay, Nack, Prepare, Promise, Submit
 from dkv.paxos.backoff import backoff
+from dkv.paxos.clock_watch import ClockWatch
 from dkv.paxos.due_slots import NOTHING_DUE
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.lead_time import LeadTime
@@ -83,6 +84,7 @@ class Proposer:
         self._leadership: Leadership | None = None  # while LEADING, as is the next one
         self._time: LeadTime | None = None
         self._due = NOTHING_DUE
+        self._watch = ClockWatch()
 
     def start(self, turn: Turn) -> None:
         """Nothing is kept on disk: the acceptor says at its start which ballot it has promised."""
@@ -114,7 +116,7 @@ class Proposer:
                 self._on_applied_through(turn, message)
             case ClocksAre():
                 if self._time is not None:
-                    self._time.clocks_are(turn.now, dict(message.clocks), self._members.in_force)
+                    self._on_clocks(turn, self._time, message)
             case Due():
                 self._due = message
                 if self._leadership is not None:
@@ -249,6 +251,12 @@ class Proposer:
         settings = self._limits, self._timings
         self._leadership = Leadership(self._tally, base, self._node, members, *settings, self._time, self._due)
         self._leadership.begin(turn)
+
+    def _on_clocks(self, turn: Turn, time: LeadTime, message: ClocksAre) -> None:
+        """The wall clocks of those that have answered a heartbeat: the time follows a quorum of them."""
+        clocks = dict(message.clocks)
+        time.clocks_are(turn.now, clocks, self._members.in_force)
+        self._watch.look(turn, time.now(turn.now), clocks)
 
     # --- being overtaken, or stuck ---
 

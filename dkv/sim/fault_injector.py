@@ -62,6 +62,8 @@ class FaultInjector:
     ) -> None:
         self.slow: dict[int, float] = {}
         """The factor by which the commits of a node take longer than planned."""
+        self.leapt_seconds = 0.0
+        """By how much all monotonic clocks together have leapt ahead."""
         self._schedule = schedule
         self._random = random
         self._plan = plan
@@ -200,6 +202,7 @@ class FaultInjector:
         seconds = self._random.choice((0.3, 2.0, 3600.0))
         self._note(node.number, "leap", f"the clock leaps {seconds} s ahead")
         node.clock.leap(seconds)
+        self.leapt_seconds += seconds
 
     # --- disks ---
 

@@ -60,6 +60,10 @@ class WallClocks:
                 clock.wrong_ms = round(self._random.choice((0, 10_000, HALF_DAY_MS)) * self._random.uniform(-1, 1))
         return self._clocks[number]
 
+    def latest_steady_ms(self) -> int:
+        """What the latest of the clocks shows that do not jump."""
+        return max(clock() for number, clock in self._clocks.items() if number not in self.jumping)
+
     def begin(self) -> None:
         """Let some clocks jump now and then."""
         if self.jumping:

@@ -30,6 +30,7 @@ from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.space_rules import SpaceRules
 from dkv.sim.state_rules import StateRules
 from dkv.sim.takeovers import TakeOverRule
+from dkv.sim.time_rules import TimeRules
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.verdict import Done, Executions, wrong_reply
 from dkv.sim.wall_clocks import WallClocks
@@ -105,8 +106,9 @@ class World:
         self.trace = Trace(out)
         members = tuple(range(1, size + 1))
         self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
-        self._states = StateRules(self.invariants.chosen, self.violated)
-        self.sets = SetsInForce(self.invariants.chosen, self.schedule, self.violated)
+        chosen = self.invariants.chosen
+        self._states = StateRules(chosen, self.violated)
+        self.sets = SetsInForce(chosen, self.schedule, self.violated)
         self.space = SpaceRules(self.sets, self.violated)
         self._take_overs = TakeOverRule(self.violated)
         self.network = SimulatedNetwork(
@@ -130,6 +132,7 @@ class World:
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
         self.operators = self.faults.operators(self.invariants.chosen, self._join)
+        self._time = TimeRules(self.wall_clocks, chosen.members, self.faults, self.schedule, self.violated)
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def _injector(self) -> FaultInjector:
@@ -326,6 +329,7 @@ class World:
             self._states.sending(node, message)
             self.sets.sending(node, message)
             self.space.sending(node, message)
+            self._time.sending(node, message)
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """The order of the limits rules this out."""

@@ -48,6 +48,7 @@ FIXED = {
     "dkv.kv.stored.STRING_WITH_DEADLINE": "of the stored format",
     "dkv.kv.tombstones.BUCKET_BYTES": "of the stored format",
     "dkv.paxos.held_mark.HELD_SECONDS": "nobody in a run waits for what it puts off",
+    "dkv.paxos.clock_watch.OFF_SECONDS": "it decides what is said, and nothing else",
     "dkv.paxos.held_time.KEPT_MS": "what users are promised of deadlines follows from it",
     "dkv.paxos.held_time.NUDGE": "the same",
     "dkv.paxos.lead_time.LEAP_MS": "the same",
