@@ -38,9 +38,15 @@ class ClientSession(ClientState):
     reads = READS
 
     def __init__(
-        self, connection: int, peer: str, limits: Limits, node: Inspection, gathered: GatheredBytes | None = None
+        self,
+        connection: int,
+        peer: str,
+        limits: Limits,
+        node: Inspection,
+        gathered: GatheredBytes | None = None,
+        draw: Callable[[], int] = int,
     ) -> None:
-        super().__init__(connection, peer, limits, node, gathered)
+        super().__init__(connection, peer, limits, node, gathered, draw)
         self.interpret: Callable[[list[bytes]], Meaning] = self._interpret
         """What a request is: an entry for the log, or the reply if it needs none.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from dkv.console.client_transaction import GatheredBytes, Transaction
@@ -13,17 +14,23 @@ from dkv.settings import Limits
 class ClientState:
     """The client at ``peer``, which has the connection with the number ``connection``.
 
-    ``gathered`` is shared by all clients of the node.
+    ``gathered`` is shared by all clients of the node. ``draw`` gives random numbers, as in ``Context``.
     """
 
     def __init__(
-        self, connection: int, peer: str, limits: Limits, node: Inspection, gathered: GatheredBytes | None = None
+        self,
+        connection: int,
+        peer: str,
+        limits: Limits,
+        node: Inspection,
+        gathered: GatheredBytes | None = None,
+        draw: Callable[[], int] = int,
     ) -> None:
         self.connection = connection
         self.peer = peer
         self.limits = limits
         self.node = node
-        self.context = Context(limits)
+        self.context = Context(limits, draw=draw)
         """What requests are read with; it has the database."""
         self.protocol = 2
         """The version of RESP."""

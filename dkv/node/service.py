@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -65,6 +66,9 @@ from dkv.storage.store import StoreFailed
 from dkv.wire.codec import Hello
 
 __all__ = ["NodeService", "Options", "makeService"]
+
+RANDOM_BITS = 63
+"""How large the numbers are by which RANDOMKEY finds a key."""
 
 _STATUS: dict[type[Exception], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
 """The exit status of a start that finds its directory in this state; it is 1 for all others."""
@@ -160,6 +164,7 @@ class NodeService(MultiService):
     def _build(self, identity: Identity, hello: Hello, known: dict[int, Acquaintance], connections_max: int) -> None:
         config, node = self._config, identity.node
         assert self._store is not None and self._states is not None
+        chance = SystemRandom()
         held, applied = load_configurations(self._states.current, identity)
         self._held = HeldStore(self._store, self._reactor) if config.allow_faults else None
         self._host = Host(
@@ -168,20 +173,21 @@ class NodeService(MultiService):
             wall_clock=lambda: time.time_ns() // 1_000_000,
             store=self._store if self._held is None else self._held,
             generations=self._states,
-            random=SystemRandom(),
+            random=chance,
             limits=config.limits,
             timings=config.timings,
             note=self._notes.note,
             fail=self._fail,
         )
         gathered = GatheredBytes(config.limits.node_inflight_bytes_max)
+        draw = partial(chance.getrandbits, RANDOM_BITS)
         self._clients = Clients(
             self._reactor,
             config.limits,
             connections_max,
             lambda message: self._host.deliver(GATEWAY, Address(node, CLIENTS), message),
             self._host.wake,
-            lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection, gathered),
+            lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection, gathered, draw),
             logs.get_logger(node, CLIENTS),
             config.timings.idle_seconds_max,
             self._sender_of,
