@@ -17,6 +17,7 @@ from dkv.kv.registry import (
     Flag,
     Group,
     Keys,
+    refused_subcommand,
     wrong_number_of_arguments,
 )
 from dkv.replies import Error, Local, Meaning, Simple
@@ -120,9 +121,8 @@ def refusal_of(command: Command, words: list[bytes]) -> Error | None:
     if not command.subcommands or len(words) == 1 or asks_for_help(command, words):
         return None
     subcommand = command.subcommand(words[1])
-    if subcommand is not None:
-        return None if subcommand.takes(len(words)) else wrong_number_of_arguments(subcommand.name)
-    return Error(f"ERR unknown subcommand '{quoted(words[1])}'. Try {command.name.upper()} HELP.")
+    is_right = subcommand is not None and subcommand.takes(len(words))
+    return None if is_right else refused_subcommand(command, words[1])
 
 
 def unknown(words: list[bytes]) -> Error:

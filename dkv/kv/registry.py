@@ -30,6 +30,9 @@ Group = Literal["string", "generic", "connection", "server", "transactions", "dk
 WORD_BYTES_MAX = 64
 """How many bytes of a refused option are quoted."""
 
+SUBCOMMAND_BYTES_MAX = 128
+"""How many bytes of a refused subcommand are quoted, as in Redis."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
@@ -158,13 +161,12 @@ def wrong_number_of_arguments(name: str) -> Error:
 
 
 def refused_subcommand(command: Command, word: bytes) -> Error:
-    """The refusal of a subcommand: it has a wrong number of arguments, or dkv does not have it."""
+    """Redis's refusal of a subcommand: it has a wrong number of arguments, or dkv does not have it."""
     known = command.subcommand(word)
     if known is not None:
         return wrong_number_of_arguments(known.name)
-    names = ", ".join(each.name.partition("|")[2].upper() for each in command.subcommands)
-    quoted = word[:WORD_BYTES_MAX].decode("utf-8", "backslashreplace")
-    return Error(f"ERR unknown subcommand '{quoted}'. {command.name.upper()} knows {names}.")
+    quoted = word[:SUBCOMMAND_BYTES_MAX].decode("utf-8", "backslashreplace")
+    return Error(f"ERR unknown subcommand '{quoted}'. Try {command.name.upper()} HELP.")
 
 
 def shown(word: bytes) -> str:

@@ -89,6 +89,16 @@ class SessionTests(Spoken):
         self.assertEqual(len(lines), len(TABLE) + 1)
         self.assertLess(max(map(len, lines)), 100)
 
+    def test_help_of_a_command_for_the_log(self) -> None:
+        """It is answered by the connection, also between MULTI and EXEC, where it has its place."""
+        lines = [line.text for line in self.reply("object help")]
+        self.assertEqual(lines[0], "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+        self.assertIn("ENCODING key", lines)
+        self.reply("MULTI")
+        self.reply("OBJECT HELP")
+        (answer,) = self.reply("EXEC")
+        self.assertEqual([line.text for line in answer.reply], lines)
+
     def test_unknown(self) -> None:
         """A word that is no command is refused as Redis does, so that libraries recognise it."""
         self.assertEqual(self.refusal("NOPE a b"), "ERR unknown command 'NOPE', with args beginning with: 'a' 'b' ")

@@ -45,11 +45,11 @@ class WholeKeyTests(ReadingCase):
     def test_subcommands(self) -> None:
         """A subcommand that is not there is named, with those that are."""
         self.check_errors(
-            ("OBJECT FOO a", "ERR unknown subcommand 'FOO'. OBJECT knows ENCODING, FREQ, IDLETIME, REFCOUNT."),
-            ("OBJECT HELP", "ERR unknown subcommand 'HELP'. OBJECT knows ENCODING, FREQ, IDLETIME, REFCOUNT."),
+            ("OBJECT FOO a", "ERR unknown subcommand 'FOO'. Try OBJECT HELP."),
+            ("OBJECT HELP", "ERR unknown subcommand 'HELP'. Try OBJECT HELP."),
             ("OBJECT ENCODING", "ERR wrong number of arguments for 'object|encoding' command"),
             ("OBJECT FREQ a b", "ERR wrong number of arguments for 'object|freq' command"),
-            ("MEMORY DOCTOR", "ERR unknown subcommand 'DOCTOR'. MEMORY knows USAGE."),
+            ("MEMORY DOCTOR", "ERR unknown subcommand 'DOCTOR'. Try MEMORY HELP."),
             ("MEMORY USAGE", "ERR wrong number of arguments for 'memory|usage' command"),
             *((f"MEMORY USAGE a {options}", SYNTAX) for options in ("SAMPLES", "SAMPLES -1", "FOO", "SAMPLES 1 FOO")),
             ("MEMORY USAGE a SAMPLES x", NO_INTEGER),
