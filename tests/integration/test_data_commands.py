@@ -44,6 +44,35 @@ class DataCommandTests(SynchronousTestCase):
         self.dkv("put", "data-commands:raw", "-", stdin=data)
         self.assertEqual(self.dkv("get", "--raw", "data-commands:raw"), data)
 
+    def test_words(self) -> None:
+        """Each command asks the nodes for what they have."""
+        one, two = "data-commands:words:1", "data-commands:words:2"
+        self.assertEqual(self.dkv("cas", one, "--absent", "5", "--ttl", "100"), b"OK\n")
+        self.assertEqual(self.dkv("cas", one, "--absent", "6", status=1), b"")
+        self.assertEqual(self.dkv("incr", one, "--by", "-7"), b"-2\n")
+        self.assertEqual(self.dkv("incr", one, "--by", "0.5"), b"-1.5\n")
+        self.assertEqual(self.dkv("cas", one, "-1.5", "x", status=2), b"", "a dash needs -- in front of it")
+        self.assertEqual(self.dkv("cas", one, "--", "-1.5", "x"), b"OK\n")
+        self.assertEqual(self.dkv("ttl", one), b"never\n")
+        self.assertEqual(self.dkv("expire", one, "100"), b"OK\n")
+        self.assertTrue(99.0 < float(self.dkv("ttl", one)) <= 100.0)
+        self.assertEqual(self.dkv("put", two, "v", "--ttl", "100"), b"OK\n")
+        self.assertEqual(self.dkv("expire", two, "--never"), b"OK\n")
+        self.assertEqual(self.dkv("ttl", two), b"never\n")
+        self.assertEqual(self.dkv("expire", two, "0"), b"OK\n")
+        self.dkv("ttl", two, status=1)
+        self.dkv("get", one, "--db", "1", status=1)
+
+    def test_databases(self) -> None:
+        """Keys of a database, with an end, are exported from it and imported into another one."""
+        key = "data-commands:databases"
+        self.dkv("put", key, "v", "--db", "11", "--ttl", "500")
+        exported = self.dkv("export", "-", "--db", "11")
+        self.assertEqual(self.dkv("import", "-", "--db", "12", stdin=exported)[:20], b"stdin: 1 keys import")
+        self.assertEqual(self.dkv("get", key, "--db", "12"), b"v\n")
+        self.assertTrue(400.0 < float(self.dkv("ttl", key, "--db", "12")) <= 500.0)
+        self.dkv("get", key, status=1)
+
     def test_export_and_import(self) -> None:
         """What was exported can be imported elsewhere, byte for byte."""
         lines = [

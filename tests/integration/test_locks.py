@@ -24,7 +24,7 @@ class LockTests(SynchronousTestCase):
     def take(self, node: RealNode, holder: str) -> bool:
         """Whether ``holder`` gets the lock through a node; False if that does not answer, or not so."""
         try:
-            return node.call("SET", "lock", holder, "NX", "PX", int(HELD_SECONDS * 1000)) == "OK"
+            return bool(node.call("SET", "lock", holder, "NX", "PX", int(HELD_SECONDS * 1000)) == "OK")
         except (OSError, EOFError, Refused):
             return False
 
