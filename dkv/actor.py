@@ -23,6 +23,7 @@ LEARNER = "learner"
 PROPOSER = "proposer"
 RECEIVER = "receiver"
 ROSTER = "roster"
+SURVEYOR = "surveyor"
 
 ROLES = (
     ACCEPTOR,
@@ -37,6 +38,7 @@ ROLES = (
     PROPOSER,
     RECEIVER,
     ROSTER,
+    SURVEYOR,
 )
 
 HOST = "host"
@@ -101,6 +103,9 @@ class StateView(Protocol):
     @property
     def applied_through(self) -> int:
         """The slot after which the state was like this."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value that the key had."""
 
     def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
         """The pairs behind key ``after`` in key order, up to ``bytes_max`` bytes, one at least; none at the end."""

@@ -59,10 +59,35 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class ReadResults:
-    """The results of read ``number``, one per entry."""
+    """The results of read ``number``, one per entry, after slot ``through``."""
 
     number: int
     results: list[Result]
+    through: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Answer a read that looks through many keys, by the state as it is after slot ``through`` or a later one."""
+
+    number: int
+    entry: Entry
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyOver:
+    """Nobody waits for survey ``number`` any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """The reply to survey ``number``."""
+
+    number: int
+    reply: Local
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +100,9 @@ class Replayed:
 class Requests(NamedTuple):
     """Requests of one connection, in order: entries for the log, and ``Local`` replies that keep their place.
 
-    ``writes`` and ``reads`` count the entries; ``size`` is the size of the requests on the wire, in bytes.
+    ``writes`` and ``reads`` count the entries; ``size`` is the size of the requests on the wire, in bytes. ``alone``
+    says that this is one read that may take long: it waits until the connection has nothing else under way, and what
+    comes behind it waits for its reply.
     """
 
     connection: int
@@ -83,6 +110,7 @@ class Requests(NamedTuple):
     writes: int
     reads: int
     size: int
+    alone: bool = False
 
 
 class Replies(NamedTuple):

@@ -202,6 +202,11 @@ class CaptureState:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureNow:
+    """Let me have a view of the state as it is now. The answer is ``Captured``, or ``CaptureMissed``."""
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureMissed:
     """The state as it is after ``slot`` cannot be had: later slots are applied, or too much waits for the disk."""
 

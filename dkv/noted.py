@@ -21,12 +21,15 @@ from dkv.actor import (
     PROPOSER,
     RECEIVER,
     ROSTER,
+    SURVEYOR,
     Level,
     Note,
     NoteFields,
 )
 from dkv.ballot import Ballot
 from dkv.configurations import Configurations
+from dkv.records import Entry
+from dkv.replies import Local
 
 MEASURE: Final = None
 """In place of a level: it happens for every slot, batch or commit, so it is no line of the log."""
@@ -335,6 +338,11 @@ def batch_passed(*, commands: int) -> None:
 @_note(MEASURE, GATEWAY)
 def reads_evaluated(*, commands: int, seconds: float) -> None:
     """Reads got their results; the oldest of them had waited so many ``seconds``."""
+
+
+@_note(MEASURE, SURVEYOR)
+def surveyed(*, entry: Entry, through: int, reply: Local) -> None:
+    """A read that looks through many keys is answered, by the state as it was after slot ``through``."""
 
 
 @_note(MEASURE, GATEWAY, LEARNER)

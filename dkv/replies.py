@@ -60,6 +60,24 @@ class Watched:
     revisions: tuple[tuple[int, int], ...]
 
 
+TOO_LONG = Error(
+    "ERR KEYS would look through too many keys at once here: it may outside of MULTI, and SCAN does so step by step"
+)
+"""What a read answers at first that has to look through many keys: where it came alone, a survey follows."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EncodedList:
+    """A long list of bytes, encoded piece by piece while it was made: to encode it at once would take too long.
+
+    ``pieces`` are those of all ``count`` items, as both versions of RESP have them.
+    """
+
+    count: int
+    pieces: tuple[bytes, ...]
+
+
 Single = bytes | int | Simple | Error | Aborted | Watched | None
 """A result that is no list; None is nil."""
 
@@ -119,7 +137,7 @@ def result_bytes(result: Result) -> int:
     return RESULT_OVERHEAD_BYTES
 
 
-Nested = Single | Raw | Verbatim | SetOf | Local | Sequence["Nested"] | dict[bytes, "Nested"]
+Nested = Single | Raw | Verbatim | SetOf | EncodedList | Local | Sequence["Nested"] | dict[bytes, "Nested"]
 """The result of a request that needs no log: a result, or lists and dicts of results. Every ``Result`` is one.
 
 A ``Local`` is in it where an EXEC had a request that switches the protocol.
@@ -132,12 +150,14 @@ class LogRequest:
     """An entry that stands for more than the words of its own request.
 
     ``size`` is what it has of earlier requests, in bytes. With ``settle`` it holds its connection (``net.holding``):
-    that is told what the entry was answered, and makes the reply of it.
+    that is told what the entry was answered, and makes the reply of it. ``alone`` says that it is a read that may take
+    long: its connection has nothing else under way meanwhile.
     """
 
     entry: Entry
     size: int = 0
     settle: Callable[[Nested], Local] | None = None
+    alone: bool = False
 
 
 Meaning = Entry | Local | LogRequest

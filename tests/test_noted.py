@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER, SURVEYOR
 from tests.test_architecture import rows_under
 from tests.test_tidy import modules
 
@@ -31,9 +31,10 @@ PARTS = {
     "space": ELECTOR,
     "state_checker": CHECKER,
     "succession": ELECTOR,
+    "surveyor": SURVEYOR,
     "tail": LEARNER,
 }
-"""Parts of actors in ``paxos``, and an actor of the node; other modules of ``paxos`` are actors of their names."""
+"""Parts of actors in ``paxos``, and actors of ``kv`` and the node. Others of ``paxos`` are actors of their names."""
 
 
 def noter(module: str) -> str:

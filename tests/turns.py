@@ -20,6 +20,9 @@ class FakeView:
         self.applied_through = unpack_number(pairs.get(APPLIED_THROUGH))
         self.closed = False
 
+    def get(self, key: bytes) -> bytes | None:
+        return self._pairs.get(key)
+
     def read(self, after: bytes, bytes_max: int) -> list[tuple[bytes, bytes]]:
         found: list[tuple[bytes, bytes]] = []
         size = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dkv.console.client_state import ClientState
-from dkv.console.client_transaction import NOT_IN_MULTI, Gathered, GatheredBytes, Token
+from dkv.console.client_transaction import NOT_IN_MULTI, OF_ONE_NODE_ALONE, Gathered, GatheredBytes, Token
 from dkv.console.client_words import CLIENT
 from dkv.console.connection_words import CONNECTION_WORDS, database_of
 from dkv.console.declaring import asks_for_help, help_of, refusal_of, unknown
@@ -22,7 +22,7 @@ from dkv.kv.codes import IN_EXEC, READS
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.registry import BadRequest, Command, ConnectionCommand, table
 from dkv.kv.words.idempotence import token_of
-from dkv.replies import Error, Local, Meaning, Simple
+from dkv.replies import Error, Local, LogRequest, Meaning, Simple
 from dkv.settings import Limits
 from dkv.wire.telnet import TIMING_MARK, TIMING_MARK_REPLY
 
@@ -62,7 +62,9 @@ class ClientSession(ClientState):
         entry = interpret(words, self.context)
         if isinstance(entry, list):
             return entry
-        return self._answer(words) if entry is None else self._refused(words, entry)
+        if entry is None:
+            return self._answer(words)
+        return entry if type(entry) is LogRequest else self._refused(words, entry)
 
     def _answer(self, words: list[bytes]) -> Meaning:
         """The answer to a request that is not for the log, or what is to be asked in the log for it."""
@@ -133,8 +135,10 @@ class ClientSession(ClientState):
             return NOT_IN_MULTI
         context = self.transaction.context
         entry = interpret(words, context)
+        if type(entry) is LogRequest:  # It may take no longer than others here.
+            entry = entry.entry
         if isinstance(entry, list):
-            return entry if entry[0] in IN_EXEC else NOT_IN_MULTI
+            return entry if entry[0] in IN_EXEC else lambda: Local(OF_ONE_NODE_ALONE)
         if entry is not None:
             return lambda: self._refused(words, entry)
         if command.name == "select":

@@ -17,6 +17,7 @@ from dkv.gateway.batches import Batches
 from dkv.gateway.lanes import Lanes
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run
+from dkv.gateway.surveys import Surveys
 from dkv.replies import Error
 
 DEADLINES_PER_TIMEOUT = 20
@@ -24,14 +25,21 @@ DEADLINES_PER_TIMEOUT = 20
 
 
 class Deadlines:
-    """Answers what has waited for ``seconds``: in ``lanes``, ``batches`` and ``reads``."""
+    """Answers what has waited for ``seconds``: in ``lanes``, ``batches``, ``reads`` and ``surveys``."""
 
     def __init__(
-        self, lanes: Lanes, batches: Batches, reads: Reads, availability: Availability, seconds: float
+        self,
+        lanes: Lanes,
+        batches: Batches,
+        reads: Reads,
+        surveys: Surveys,
+        availability: Availability,
+        seconds: float,
     ) -> None:
         self._lanes = lanes
         self._batches = batches
         self._reads = reads
+        self._surveys = surveys
         self._availability = availability
         self._seconds = seconds
         self._watching = False
@@ -50,7 +58,9 @@ class Deadlines:
 
     def expire(self, turn: Turn) -> None:
         """Answer what has waited too long, oldest first."""
-        self._expire(turn, turn.now - self._seconds, self._availability.uncertain)
+        expired = turn.now - self._seconds
+        self._surveys.expire(turn, expired)
+        self._expire(turn, expired, self._availability.uncertain)
 
     def dismiss(self, turn: Turn, numbered: Error) -> None:
         """This node is no member any more: answer all that waits, writes that have a number with ``numbered``."""

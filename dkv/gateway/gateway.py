@@ -5,7 +5,7 @@ under the same number and in order, until this node's own learner applies it. Re
 which says how far the log must be applied before they may be evaluated (``reads.py``). The requests of one connection
 take effect in their order: for that some reads travel in a batch, and some writes wait (``lanes.py``). Requests wait a
 moment for each other, so that they share batches and barriers (``gathering.py``). No client waits for more than
-``request_seconds`` (``deadlines.py``).
+``request_seconds`` (``deadlines.py``). A read that looks through very many keys is the surveyor's (``surveys.py``).
 
 In classic mode the "leader" is this node itself, which proposes its own batches. The barrier of reads is then a batch
 numbered after they arrived: of writes, if there are any, or without entries (a NOOP).
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from dkv import noted
-from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, Address, Turn
+from dkv.actor import CLIENTS, GATEWAY, LEARNER, PROPOSER, SURVEYOR, Address, Turn
 from dkv.client_events import (
     BatchApplied,
     ClientGone,
@@ -30,6 +30,7 @@ from dkv.client_events import (
     Replayed,
     RepliesUnread,
     ShortOfSpace,
+    Surveyed,
 )
 from dkv.configurations import Configurations
 from dkv.events import Flush, MembersAre, PeerUp, RemovalTold, TimerFired
@@ -42,10 +43,12 @@ from dkv.gateway.lanes import Lanes
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run, take_fitting, weigh_at_least
 from dkv.gateway.shortage import Shortage
+from dkv.gateway.surveys import Surveys
 from dkv.identity import Identity
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, BarrierRequest, Submit, Want
 from dkv.records import Entry
+from dkv.replies import TOO_LONG
 from dkv.settings import Limits, Timings
 
 GatewayMessage = (
@@ -54,6 +57,7 @@ GatewayMessage = (
     | Passed
     | Barrier
     | ReadResults
+    | Surveyed
     | Flush
     | ClientGone
     | RepliesUnread
@@ -102,8 +106,9 @@ class Gateway:
         self._lanes = Lanes(self._reads)
         self._batches = Batches(identity, limits, encode)
         self._shortage = Shortage(self._lanes, self._batches, self._gathering)
+        self._surveys = Surveys(self._lanes, Address(identity.node, SURVEYOR))
         self._deadlines = Deadlines(
-            self._lanes, self._batches, self._reads, self._availability, timings.request_seconds
+            self._lanes, self._batches, self._reads, self._surveys, self._availability, timings.request_seconds
         )
         self._flushing = False  # a Flush is in the mailbox
         self._lull_ends = False  # the timer that watches for a lull has fired
@@ -125,10 +130,12 @@ class Gateway:
                 self._on_barrier(turn, message)
             case ReadResults():
                 self._on_read_results(turn, message)
+            case Surveyed():
+                self._on_surveyed(turn, message)
             case Flush():
                 self._on_flush(turn)
             case ClientGone():
-                self._on_client_gone(message)
+                self._on_client_gone(turn, message)
             case Want():
                 self._on_want(turn, message)
             case LeaderIs():
@@ -149,7 +156,11 @@ class Gateway:
                 self._on_timer(turn, message.name)
             case _:
                 assert_never(message)
-        if self._lanes.replies:  # all of a turn in one message: the client port writes once per connection
+        self._send_replies(turn)
+
+    def _send_replies(self, turn: Turn) -> None:
+        """Send all replies of a turn in one message: the client port writes once per connection."""
+        if self._lanes.replies:
             replies, self._lanes.replies = self._lanes.replies, []
             turn.send(self._clients, ClientReplies(replies))
 
@@ -170,9 +181,10 @@ class Gateway:
         if went:
             self._under_way(turn)
 
-    def _on_client_gone(self, message: ClientGone) -> None:
+    def _on_client_gone(self, turn: Turn, message: ClientGone) -> None:
         """A connection ended: what has no number yet is forgotten, and the client port counts its bytes no more."""
         self._lanes.close(message.connection)
+        self._surveys.forget(turn)
 
     def _under_way(self, turn: Turn) -> None:
         """Requests have gone their way: act on them soon, and answer them in time whatever happens."""
@@ -237,7 +249,7 @@ class Gateway:
         if self._shortage:
             results = self._shortage.explain(results)
         self._gathering.answered(len(applied.runs), turn.now)
-        self._lanes.share_out(applied.runs, results)  # lets no others go: these stall behind reads alone
+        self._lanes.share_out(applied.runs, results)
         self._go_on_behind(turn, applied.barrier)
 
     def _on_passed(self, turn: Turn, message: Passed) -> None:
@@ -304,15 +316,25 @@ class Gateway:
         waited = turn.now - min((run.arrived for run in runs), default=turn.now)
         turn.note(noted.reads_evaluated, commands=len(message.results), seconds=waited)
         self._gathering.answered(len(runs), turn.now)
-        if self._lanes.share_out(runs, message.results):
+        if runs[0].alone and message.results[0] is TOO_LONG:
+            went = self._surveys.take_in(turn, runs[0], message.through)
+        else:
+            went = self._lanes.share_out(runs, message.results)
+        if went:
             self._under_way(turn)
         self._read_next(turn)
         if self._reads.waiting:
             self._flush_soon(turn)
 
+    def _on_surveyed(self, turn: Turn, message: Surveyed) -> None:
+        """All keys were looked through that a read is about."""
+        if self._surveys.on_surveyed(turn, message):
+            self._under_way(turn)
+
     def _on_replies_unread(self, turn: Turn, message: RepliesUnread) -> None:
         """Clients leave too many replies unread, so that no more reads are evaluated; or no longer too many."""
         self._replies_full = message.full
+        self._surveys.pause(turn, message.full)
         self._read_next(turn)
         self._flush_soon(turn)
 

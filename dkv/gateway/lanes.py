@@ -1,7 +1,9 @@
 """Lanes: the requests of each connection take effect in the order in which it sent them.
 
 Writes go by the log and reads by a barrier, which are two ways of different speed. So a connection's read that follows
-an unanswered write goes by the log too, and a write that follows unanswered reads stalls until these are answered.
+an unanswered write goes by the log too, and a write that follows unanswered reads stalls until these are answered. A
+read that may take long is under way alone: it stalls until all before it is answered, and what follows stalls behind
+it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from dkv.client_events import Replies
 from dkv.gateway.reads import Reads
 from dkv.gateway.runs import Run
-from dkv.replies import Result
+from dkv.replies import Local, Result
 
 
 class Lane:
@@ -27,6 +29,12 @@ class Lane:
         """The last run that went its way, if it is not answered."""
         self.stalled: list[Run] = []
         """Oldest first; each goes its way when what it must not overtake is answered."""
+
+    def must_stall(self, run: Run) -> bool:
+        """Whether the run must not go its way before something that is under way is answered."""
+        if run.alone or (self.newest is not None and self.newest.alone):
+            return self.in_log > 0 or self.in_reads > 0
+        return self.in_reads > 0 and (run.writes > 0 or self.in_log > 0)
 
 
 class Lanes:
@@ -73,10 +81,10 @@ class Lanes:
             else:
                 lane.newest.take_in(run)  # to be answered behind it
             return False
+        if lane.must_stall(run):
+            lane.stalled.append(run)
+            return False
         if run.writes or lane.in_log:
-            if lane.in_reads:
-                lane.stalled.append(run)
-                return False
             run.in_log = True
             lane.in_log += 1
             self.to_log.append(run)
@@ -94,7 +102,7 @@ class Lanes:
             position += run.entries
         return went
 
-    def answer(self, run: Run, results: Sequence[Result]) -> bool:
+    def answer(self, run: Run, results: Sequence[Result | Local]) -> bool:
         """Answer a run; whether that let others go their way, which had stalled behind it.
 
         Nothing happens if the run was answered before (it had waited too long) or its connection is gone.
@@ -111,13 +119,13 @@ class Lanes:
         if lane.newest is run:
             lane.newest = None
         went = False
-        while lane.stalled and not lane.in_reads:
+        while lane.stalled and not lane.must_stall(lane.stalled[0]):
             went |= self.admit(lane, lane.stalled.pop(0))
         if not (lane.in_log or lane.in_reads):
             del self._lanes[run.connection]
         return went
 
-    def reply(self, run: Run, results: Sequence[Result]) -> None:
+    def reply(self, run: Run, results: Sequence[Result | Local]) -> None:
         """Send these results, with this turn's other replies."""
         self.replies.append(Replies(run.connection, run.replies(results), run.size))
 

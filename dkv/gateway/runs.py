@@ -21,11 +21,12 @@ class Run:
 
     It has ``entries`` for the log, ``writes`` and ``reads``, and local replies between them (PONG and the like). It
     took ``size`` bytes on the wire, and ``arrived`` at a time in monotonic seconds. ``in_log`` says that it travels in
-    a batch of the log, else by a read barrier.
+    a batch of the log, else by a read barrier. ``alone`` says that it is one read that may take long.
     """
 
     __slots__ = (
         "_items",
+        "alone",
         "answered",
         "arrived",
         "connection",
@@ -38,7 +39,7 @@ class Run:
     )
 
     def __init__(self, requests: Requests, arrived: float) -> None:
-        self.connection, self._items, self.writes, self.reads, self.size = requests
+        self.connection, self._items, self.writes, self.reads, self.size, self.alone = requests
         self.arrived = arrived
         self.entries = self.writes + self.reads
         self.weight = self.size + self.reads * READ_BYTES
@@ -71,7 +72,7 @@ class Run:
         self.entries -= refused
         return refused
 
-    def replies(self, results: Sequence[Result]) -> Sequence[Result | Local]:
+    def replies(self, results: Sequence[Result | Local]) -> Sequence[Result | Local]:
         """The results of the entries, one each, with the local replies in their places."""
         if len(self._items) == self.entries:
             return results
@@ -104,10 +105,13 @@ def weigh_at_least(runs: Iterable[Run], bytes_min: int) -> bool:
 
 
 def take_few(runs: deque[Run], entries_max: int) -> list[Run]:
-    """Take runs off the front, as many as together have ``entries_max`` entries, one at least."""
+    """Take runs off the front, as many as together have ``entries_max`` entries, one at least.
+
+    One that may take long has nobody with it.
+    """
     taken = [runs.popleft()]
-    entries = taken[0].entries
-    while runs and entries + runs[0].entries <= entries_max:
+    entries = entries_max if taken[0].alone else taken[0].entries
+    while runs and entries + runs[0].entries <= entries_max and not runs[0].alone:
         entries += runs[0].entries
         taken.append(runs.popleft())
     return taken

@@ -71,6 +71,7 @@ class DurableState:
     """
 
     def __init__(self, view: StoreView) -> None:
+        self.get = view.get
         self.read = view.read
         self.close = view.close
         self.applied_through = unpack_number(view.get(APPLIED_THROUGH))

@@ -53,7 +53,7 @@ PERSIST      key                                           1, or 0 if there was 
 TTL          key, kind                                     0 TTL, 1 PTTL, 2 EXPIRETIME, 3 PEXPIRETIME
 RANDOMKEY    number                                        a key, found by the number, or nil
 KEYS         pattern                                       list of keys
-SCAN         cursor, pattern, count, type                  list of a cursor and a list of keys; b"" stands for any
+SCAN         cursor, pattern, count, type                  list of a cursor and a list of keys; type b"" is any
 DBSIZE                                                     how many keys the database has
 FLUSHDB                                                    OK; the database is empty
 FLUSHALL                                                   OK; all databases are

@@ -6,7 +6,7 @@ from dkv.kv.registry import BadRequest, Context, LogCommand, table, wrong_number
 from dkv.kv.words import all_keys, lifetimes, many, numbers, strings, whole_keys
 from dkv.kv.words.idempotence import idmp
 from dkv.records import Entry
-from dkv.replies import Error
+from dkv.replies import Error, LogRequest
 
 COMMANDS: dict[bytes, LogCommand] = table(
     strings.COMMANDS,
@@ -19,7 +19,7 @@ COMMANDS: dict[bytes, LogCommand] = table(
 """All of them, by name in lower case."""
 
 
-def interpret(words: list[bytes], context: Context) -> Entry | Error | None:
+def interpret(words: list[bytes], context: Context) -> Entry | LogRequest | Error | None:
     """The entry for a request, or the error that refuses it; None if its first word is not a command of the log."""
     command = COMMANDS.get(words[0].lower())
     if command is None:

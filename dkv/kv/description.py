@@ -194,7 +194,7 @@ def _copy(db: int, arguments: Sequence[object]) -> list[bytes]:
 def _scan(db: int, arguments: Sequence[object]) -> list[bytes]:
     match arguments:
         case [int() as cursor, bytes() as pattern, int() as count, bytes() as kind]:
-            match_ = [b"MATCH", pattern] if pattern else []
+            match_ = [b"MATCH", pattern] if pattern != b"*" else []
             return [b"SCAN", b"%d" % cursor, *match_, b"COUNT", b"%d" % count, *([b"TYPE", kind] if kind else [])]
     raise _Odd
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dkv import noted
 from dkv.actor import Turn
 from dkv.keys import APPLIED_THROUGH, DATABASES_KEY, STATE, TIME, pack_number, unpack_number
+from dkv.kv.cursors import Cursors
 from dkv.kv.databases import Databases, unpack_databases
 from dkv.kv.expiry import DeadlineIndex
 from dkv.kv.plain_keys import PlainKeys
@@ -48,6 +49,8 @@ class Keyspace:
         self.plain = PlainKeys()
         self.deadlines = DeadlineIndex()
         self.databases = Databases()
+        self.cursors = Cursors()
+        """Those of the clients of this node: no part of the state."""
         self._prefixes: list[bytes] = []
         self._changed = False
         """Whether the databases are to be staged."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from dkv.records import Entry
-from dkv.replies import Error, Meaning
+from dkv.replies import Error, LogRequest, Meaning
 from dkv.settings import Limits
 
 Flag = Literal["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_multi"]
@@ -124,7 +124,7 @@ class LogCommand(Command):
     """
 
     codes: tuple[int, ...]
-    build: Callable[[list[bytes], Context], Entry]
+    build: Callable[[list[bytes], Context], Entry | LogRequest]
 
 
 Session = TypeVar("Session", contravariant=True)

@@ -279,7 +279,7 @@ class ClientConnection(TwistedProtocol):
                 if items:
                     self._deliver(items, reads, local, size)
                     items, reads, local, size = [], 0, 0, 0
-                self._deliver([item.entry], item.entry[0] in only_read, 0, wire_bytes + item.size)
+                self._deliver([item.entry], item.entry[0] in only_read, 0, wire_bytes + item.size, item.alone)
                 if item.settle is not None:
                     self._hold = Hold(item.settle, self.flow.outstanding, list(coming))
                     self.flow.hold()
@@ -297,7 +297,7 @@ class ClientConnection(TwistedProtocol):
         self._become(ConnectionInput.REFUSE if self._is_tcp else ConnectionInput.FINISH)
         self._deliver([Local(Error(text), close=True)], 0, 1, 0)
 
-    def _deliver(self, items: list[Entry | Local], reads: int, local: int, size: int) -> None:
+    def _deliver(self, items: list[Entry | Local], reads: int, local: int, size: int, alone: bool = False) -> None:
         count = len(items)
         self._meter.requests += count
         if local == count and not self.flow.outstanding:
@@ -306,7 +306,7 @@ class ClientConnection(TwistedProtocol):
                 self._close()
             return
         self.flow.passed_on(count, size)
-        self._clients.admit(Requests(self.number, items, count - reads - local, reads, size))
+        self._clients.admit(Requests(self.number, items, count - reads - local, reads, size, alone))
 
     # --- replies out ---
 

@@ -16,6 +16,7 @@ from dkv.actor import (
     PROPOSER,
     RECEIVER,
     ROSTER,
+    SURVEYOR,
     Actor,
 )
 from dkv.configurations import Configurations
@@ -23,6 +24,7 @@ from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import BOUNDS, Bounds
+from dkv.kv.surveyor import Surveyor
 from dkv.node.roster import Roster, TellMembers
 from dkv.paxos.acceptor import Acceptor
 from dkv.paxos.catchup import Catchup
@@ -37,6 +39,7 @@ from dkv.paxos.snapshots.receiver import SnapshotReceiver
 from dkv.paxos.state_checker import StateChecker
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.wire.codec import decode_entries, encode_entries
+from dkv.wire.reply_encoder import encode_items
 
 
 def add_actors(
@@ -81,6 +84,7 @@ def add_actors(
     add(DONOR, SnapshotDonor(node, configurations, limits, timings))
     add(RECEIVER, SnapshotReceiver(identity, configurations, limits, timings, hints))
     add(CHECKER, StateChecker(node, configurations, limits, timings))
+    add(SURVEYOR, Surveyor(node, encode_items))
     add(GATEWAY, Gateway(identity, configurations, limits, timings, encode_entries, classic))
     add(ROSTER, Roster(node, tell_members))
     add(CLIENTS, clients)

@@ -27,6 +27,7 @@ from dkv.actor import (
     PROPOSER,
     RECEIVER,
     ROSTER,
+    SURVEYOR,
     Address,
     Turn,
 )
@@ -37,6 +38,7 @@ from dkv.events import (
     AppliedElsewhere,
     AppliedThrough,
     CaptureMissed,
+    CaptureNow,
     CaptureState,
     Compacted,
     Due,
@@ -62,7 +64,7 @@ from dkv.replies import Result
 from dkv.settings import Limits, Timings
 from dkv.state_messages import AppliedDigest, ChosenSlots, ReadChosen
 
-_FromThisNode = Read | ReportOrigins | ReportApplied | CaptureState | Install | HoldLog | WrittenBack
+_FromThisNode = Read | ReportOrigins | ReportApplied | CaptureState | CaptureNow | Install | HoldLog | WrittenBack
 LearnerMessage = ChosenSlots | _FromThisNode | AppliedDigest | PeerUp | TimerFired
 
 TOLD_OF_MEMBERS = (ACCEPTOR, PROPOSER, ELECTOR, GATEWAY, CATCHUP, DONOR, RECEIVER, CHECKER, ROSTER)
@@ -158,6 +160,9 @@ class Learner:
             case CaptureState():
                 self._captures[sender.role] = message.slot
                 self._capture(turn)
+            case CaptureNow():
+                if not turn.states.capture(sender.role):
+                    turn.send(sender, CaptureMissed(self._applied_through))
             case AppliedDigest():
                 self._on_applied_digest(turn, sender, message)
             case WrittenBack():
@@ -285,7 +290,7 @@ class Learner:
         assert self._applied_through == message.through, "the mark in a snapshot is its slot: the receiver has looked"
         turn.note(noted.snapshot_installed, through=message.through, passed=message.through - before)
         turn.send(self._here(ACCEPTOR), Compacted(message.through))
-        for role in (RECEIVER, CHECKER):
+        for role in (RECEIVER, CHECKER, SURVEYOR):
             turn.send(self._here(role), Installed(message.through))
         self._capture(turn)
         self._pass_own_batches(turn)
@@ -314,7 +319,8 @@ class Learner:
     def _serve_reads(self, turn: Turn) -> None:
         while self._reads and self._reads[0].through <= self._applied_through:
             read = self._reads.popleft()
-            turn.send(self._here(GATEWAY), ReadResults(read.number, self._machine.read(turn, read.entries)))
+            results = self._machine.read(turn, read.entries)
+            turn.send(self._here(GATEWAY), ReadResults(read.number, results, self._applied_through))
 
     def _send_report(self, turn: Turn) -> None:
         """Answer what had to wait until more is applied."""

@@ -14,6 +14,17 @@ from typing import Any
 
 SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.identity.STARTS_KEPT": (2, 3),
+    "dkv.gateway.surveys.SURVEYS_MAX": (1, 2),
+    "dkv.kv.appliers.iteration.KEYS_AT_ONCE": (1, 3),
+    "dkv.kv.appliers.iteration.KEY_BYTES_AT_ONCE": (1, 30),
+    "dkv.kv.appliers.iteration.PAGE_BYTES": (1, 300),
+    "dkv.kv.appliers.iteration.SCANNED_AT_ONCE": (1, 3),
+    "dkv.kv.appliers.random_key.LOOKS_MAX": (1, 5),
+    "dkv.kv.appliers.random_key.READ_BYTES_MAX": (1, 100),
+    "dkv.kv.cursors.CURSORS_MAX": (1, 3),
+    "dkv.kv.cursors.CURSOR_BYTES_MAX": (1, 30),
+    "dkv.kv.surveyor.PIECE_BYTES": (1, 300),
+    "dkv.kv.surveyor.RETRY_SECONDS": (0.001, 0.5),
     "dkv.kv.erasure.ERASED_BYTES_MAX": (1, 100),
     "dkv.kv.erasure.ERASED_MAX": (1, 3),
     "dkv.kv.erasure.PAGE_KEYS": (1, 2),

@@ -9,7 +9,7 @@ from dkv.kv.commands import interpret
 from dkv.kv.description import describe
 from dkv.kv.registry import Context
 from dkv.records import Entry, UncheckedEntry
-from dkv.replies import OK, Error, Local, Nested
+from dkv.replies import OK, Error, Local, LogRequest, Nested
 from dkv.settings import Limits
 from dkv.sim.keyring import Keyring
 
@@ -122,6 +122,8 @@ class Request:
             return Local(self.words[1])
         entry = interpret(self.on_the_wire(), Context(limits))
         assert entry is not None, f"{self.words[0]!r} is no command of the log"
+        if isinstance(entry, LogRequest):
+            return entry.entry
         return Local(entry) if isinstance(entry, Error) else entry
 
     def is_fitting(self, limits: Limits) -> bool:

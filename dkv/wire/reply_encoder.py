@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dkv.replies import OK, Aborted, Error, Local, Nested, Raw, Replying, Result, SetOf, Simple, Verbatim, Watched
+from dkv.replies import (
+    OK,
+    Aborted,
+    EncodedList,
+    Error,
+    Local,
+    Nested,
+    Raw,
+    Replying,
+    Result,
+    SetOf,
+    Simple,
+    Verbatim,
+    Watched,
+)
 
 _OK = b"+OK\r\n"
 _NIL = {2: b"$-1\r\n", 3: b"_\r\n"}
@@ -91,6 +105,10 @@ class ReplyEncoder:
                 add(_OK)
             case Raw(data):
                 add(data)
+            case EncodedList(count, parts):
+                add(b"*%d\r\n" % count)
+                for part in parts:
+                    add(part)
             case Verbatim(data):
                 add(b"$%d\r\n%b\r\n" % (len(data), data) if self.protocol == 2 else _verbatim(data))
             case list() | tuple():
@@ -113,6 +131,11 @@ class ReplyEncoder:
                 add(b"$%d\r\n%b\r\n" % (len(member), member))
             else:
                 self._add(add, member)
+
+
+def encode_items(items: list[bytes]) -> bytes:
+    """The bytes of a piece of an ``EncodedList``."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(item), item) for item in items])
 
 
 def _verbatim(data: bytes) -> bytes:

@@ -200,8 +200,8 @@ class MetricsTests(SynchronousTestCase):
     def test_every_measure_is_counted(self) -> None:
         """A note for metrics alone that is not counted would be in vain."""
         uncounted = {event.name for event in noted.TABLE if event.level is None and event not in self.metrics.takers}
-        elsewhere = {"held", "may_serve", "members_are", "peer_applied", "successors", "votes"}
-        self.assertEqual(uncounted, elsewhere, "for readiness, for status, and for those who hand the lead over")
+        elsewhere = {"held", "may_serve", "members_are", "peer_applied", "successors", "surveyed", "votes"}
+        self.assertEqual(uncounted, elsewhere, "for readiness, status, those who hand the lead over, and the simulator")
 
 
 class HistogramTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from dkv.actor import CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address
+from dkv.actor import CLIENTS, ELECTOR, GATEWAY, LEARNER, PROPOSER, SURVEYOR, Address
 from dkv.ballot import Ballot
 from dkv.client_events import (
     BatchApplied,
@@ -18,12 +18,14 @@ from dkv.client_events import (
     Replayed,
     Replies,
     Requests,
+    Survey,
+    SurveyOver,
 )
 from dkv.configurations import Configurations, first_configurations
 from dkv.events import Flush, PeerUp, TimerFired
 from dkv.gateway.gateway import Gateway
 from dkv.identity import Identity
-from dkv.kv.codes import APPEND, GET, PUT
+from dkv.kv.codes import APPEND, GET, KEYS, PUT
 from dkv.messages import BarrierRequest, Submit
 from dkv.records import Batch, Entry, UncheckedEntry
 from dkv.replies import Error, Local
@@ -55,6 +57,11 @@ def append(key: str, value: str) -> Entry:
 def get(key: str) -> Entry:
     """A read."""
     return [GET, key.encode()]
+
+
+def keys_alone(connection: int, pattern: str = "*") -> ClientRequests:
+    """What the client port makes of a KEYS."""
+    return ClientRequests([Requests(connection, [[KEYS, 0, 0, pattern.encode()]], 0, 1, SIZE, alone=True)])
 
 
 def key(entry: Entry) -> bytes:
@@ -93,6 +100,7 @@ class OneGateway:
         self.submits: list[tuple[Address, Batch]] = []
         self.barrier_requests: list[tuple[Address, BarrierRequest]] = []
         self.reads: list[Read] = []
+        self.surveys: list[Survey | SurveyOver] = []
         self.replies: list[Replies] = []
         self._rounds = count(1)
         if ready:
@@ -118,6 +126,9 @@ class OneGateway:
                 case Read():
                     assert to == here(LEARNER)
                     self.reads.append(message)
+                case Survey() | SurveyOver():
+                    assert to == here(SURVEYOR)
+                    self.surveys.append(message)
                 case ClientReplies():
                     assert to == here(CLIENTS)
                     self.replies.extend(message.replies)

@@ -12,7 +12,7 @@ from dkv.kv.registry import Context, wrong_number_of_arguments
 from dkv.records import Argument
 from dkv.replies import Error
 from dkv.settings import Limits
-from tests.kv.words.samples import SAMPLES
+from tests.kv.words.samples import SAMPLES, entry_of
 
 LIMITS = Limits(key_bytes_max=10, value_bytes_max=20)
 
@@ -118,9 +118,7 @@ class InterpretTests(SynchronousTestCase):
         for words in SAMPLES:
             command = COMMANDS[words[0]]
             for db in (0, 3):
-                entry = interpret(words, Context(LIMITS, db))
-                assert isinstance(entry, list), words
-                self.assertIn(entry[0], command.codes, words)
+                self.assertIn(entry_of(words, db)[0], command.codes, words)
             self.assertEqual(("write" in command.flags), "readonly" not in command.flags, words)
             wrote = WRITES | READS if command.name == "getex" else WRITES | {IDMP, IDMP_NEW}
             self.assertLessEqual(set(command.codes), wrote if "write" in command.flags else READS, words)
@@ -129,8 +127,7 @@ class InterpretTests(SynchronousTestCase):
     def test_keys(self) -> None:
         """A client library that spreads keys over servers, or a rule about keys, finds all of them in every request."""
         for words in SAMPLES:
-            entry = meant(*words)
-            assert isinstance(entry, list)
+            entry = entry_of(words)
             keys = [words[position] for position in COMMANDS[words[0]].key_positions(words)]
             self.assertEqual(keys, [word for word in words[1:] if word.startswith(b"k:")], words)
             self.assertEqual(_keys_in(entry), set(keys), words)

@@ -24,13 +24,10 @@ from dkv.kv.codes import (
     WATCH,
     WRITES,
 )
-from dkv.kv.commands import interpret
 from dkv.kv.description import describe
 from dkv.kv.membership import REMOVE
-from dkv.kv.registry import Context
 from dkv.records import Argument, UncheckedEntry
-from tests.kv.words.reading import LIMITS
-from tests.kv.words.samples import SAMPLES
+from tests.kv.words.samples import SAMPLES, entry_of
 
 CODES = sorted(READS | WRITES | {IDMP, IDMP_NEW, IDMP_UNCHECKED, MEMBERS})
 JUNK = st.recursive(
@@ -66,13 +63,11 @@ class DescriptionTests(SynchronousTestCase):
         """Typed again, what the log shows does the same: so a log can be read, and a case built from it."""
         for words in SAMPLES:
             for db in (0, 3):
-                entry = interpret(words, Context(LIMITS, db))
-                assert isinstance(entry, list)
+                entry = entry_of(words, db)
                 shown = describe(entry)
                 if db and words != [b"idmp", b"new"]:
                     self.assertEqual(shown.pop(0), b"[3]")
-                again = interpret(shown, Context(LIMITS, db))
-                self.assertEqual(again, entry, (words, shown))
+                self.assertEqual(entry_of(shown, db), entry, (words, shown))
 
     def test_other_entries(self) -> None:
         """Those that no single request of a client makes."""

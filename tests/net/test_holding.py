@@ -40,6 +40,8 @@ class Holder:
                 return LogRequest([GET, key], 0, self._seen)
             case [b"large", size]:
                 return LogRequest([PUT, b"k", b"v"], int(size))
+            case [b"long", key]:
+                return LogRequest([GET, key], alone=True)
             case [b"put", key]:
                 return [PUT, key, b"v"]
             case [b"quit"]:
@@ -78,6 +80,14 @@ class HoldingTests(SynchronousTestCase):
         """All of ``STREAM`` was answered in its order, and nothing was interpreted too early."""
         self.assertEqual(transport.value(), b"+OK\r\n+SEEN\r\n+local\r\n+OK\r\n")
         self.assertEqual(self.holder.heard, [b"put", b"hold", b"value", b"local", b"put"])
+
+    def test_alone(self) -> None:
+        """A read that may take long is handed on by itself: the gateway keeps it apart from what comes with it."""
+        self.connection.dataReceived(encoded(b"put", b"a") + encoded(b"long", b"b") + encoded(b"put", b"c"))
+        passed_on = [self.port.requests() for _ in range(3)]
+        self.assertEqual([(each.items, each.reads, each.alone) for each in passed_on], [
+            ([[PUT, b"a", b"v"]], 0, False), ([[GET, b"b"]], 1, True), ([[PUT, b"c", b"v"]], 0, False),
+        ])  # fmt: skip
 
     def test_nothing_behind_is_interpreted(self) -> None:
         """What comes behind in one piece waits until the session has seen the result. Then it goes on by itself."""

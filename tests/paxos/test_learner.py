@@ -204,8 +204,10 @@ class ReadTests(OneLearner):
         sent = self.give(ChosenSlots(1, (value("a"),), 1))
         self.assertNotIn(ReadResults, [type(message) for _, message in sent])
         sent = self.give(ChosenSlots(2, (value("b"),), 2))
-        self.assertIn((GATEWAY, ReadResults(1, [b"[4, b'k'] at 3"])), sent)
-        self.assertEqual(self.give(Read(2, 2, [[4, b"k"]]), GATEWAY), [(GATEWAY, ReadResults(2, [b"[4, b'k'] at 3"]))])
+        self.assertIn((GATEWAY, ReadResults(1, [b"[4, b'k'] at 3"], 2)), sent)
+        self.assertEqual(
+            self.give(Read(2, 2, [[4, b"k"]]), GATEWAY), [(GATEWAY, ReadResults(2, [b"[4, b'k'] at 3"], 2))]
+        )
 
     def test_reports_origins_once_it_is_far_enough(self) -> None:
         """A new leader that is told too early proposes batches which are in the log already."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, PROPOSER, Address
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, PROPOSER, SURVEYOR, Address
 from dkv.configurations import first_configurations
-from dkv.events import AppliedThrough, CaptureMissed, CaptureState, ReportApplied
+from dkv.events import AppliedThrough, CaptureMissed, CaptureNow, CaptureState, ReportApplied
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, DIGEST, unpack_number
 from dkv.kv.codes import PUT
@@ -52,6 +52,14 @@ class CaptureTests(SynchronousTestCase):
             for slot in range(first, last + 1)
         )
         inject(self.learner, self.turn, Address(1, ACCEPTOR), ChosenSlots(first, values, last))
+
+    def test_now(self) -> None:
+        """Whoever wants the newest state gets it, and hears at once if it cannot be had."""
+        self.apply(1, 3)
+        self.assertEqual(self.give(SURVEYOR, CaptureNow()), [])
+        self.assertEqual([each[:3] for each in self.captured], [(SURVEYOR, 3, b"3")])
+        self.turn.states.full = True
+        self.assertEqual(self.give(SURVEYOR, CaptureNow()), [CaptureMissed(3)])
 
     def test_in_the_middle_of_many(self) -> None:
         """What was applied by then has its mark and its digest; later slots of the same message are not in it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, PROPOSER, RECEIVER, Address
+from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, PROPOSER, RECEIVER, SURVEYOR, Address
 from dkv.ballot import Ballot
 from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
 from dkv.configurations import first_configurations
@@ -114,6 +114,7 @@ class InstallTests(SynchronousTestCase):
                 (ACCEPTOR, Compacted(5)),
                 (RECEIVER, Installed(5)),
                 (CHECKER, Installed(5)),
+                (SURVEYOR, Installed(5)),
                 (GATEWAY, Passed(2)),
                 (ACCEPTOR, ReadChosen(6)),
             ],
@@ -167,8 +168,8 @@ class InstallTests(SynchronousTestCase):
         self.node.apply(1, 1)
         self.node.give(Read(1, 4, [[GET, b"a"]]), GATEWAY)
         self.node.give(Read(2, 6, [[GET, b"a"]]), GATEWAY)
-        self.assertIn((GATEWAY, ReadResults(1, [b"2"])), self.install(5))
-        self.assertIn((GATEWAY, ReadResults(2, [b"2"])), self.node.apply(6, 6))
+        self.assertIn((GATEWAY, ReadResults(1, [b"2"], 5)), self.install(5))
+        self.assertIn((GATEWAY, ReadResults(2, [b"2"], 6)), self.node.apply(6, 6))
 
     def test_origins_that_are_waited_for(self) -> None:
         """A proposer of this node takes no batch before it knows what is applied."""

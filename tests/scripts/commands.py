@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.registry import Context
+from dkv.replies import LogRequest
 from dkv.routes import ROUTES
 from dkv.settings import LEADER, MODES, Limits, Timings
 from dkv.sim.constants import constants
@@ -232,6 +233,8 @@ class Commands:
 
     def _entry(self, words: list[str]) -> list[Any]:
         entry = interpret([word.encode() for word in words], Context(self._cluster.limits)) if words else None
+        if isinstance(entry, LogRequest):
+            return entry.entry
         if not isinstance(entry, list):
             raise WrongCommand(f"{' '.join(words)!r} is no command of a client" + (f": {entry.text}" if entry else ""))
         return entry

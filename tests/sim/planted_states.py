@@ -71,5 +71,6 @@ class _Labelled:
 
     def __init__(self, view: StateView, applied_through: int) -> None:
         self.applied_through = applied_through
+        self.get = view.get
         self.read = view.read
         self.close = view.close

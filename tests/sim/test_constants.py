@@ -26,6 +26,8 @@ OPERATIONS = {f"dkv.kv.membership.{name}" for name in ("ADD", "PROMOTE", "REMOVE
 FIXED = {
     "dkv.host.layers.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
     "dkv.kv.registry.WORD_BYTES_MAX": "how long a quoted word of an error is",
+    "dkv.kv.appliers.random_key.DEAD_AT_ONCE": "with a smaller one there would be no key where there are some",
+    "dkv.kv.surveyor.ANSWER_BYTES_MAX": "the most that memory holds, and the error beyond it says so",
     "dkv.kv.databases.SPACES": "all that a byte can say",
     "dkv.kv.glob.PATTERN_BYTES_MAX": "what is refused is the same on all nodes",
     "dkv.kv.membership.ID_MAX": "of the stored format",

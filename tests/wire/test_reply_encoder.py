@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.replies import ABORTED, OK, Error, Local, Raw, Replying, SetOf, Simple, Verbatim, Watched
-from dkv.wire.reply_encoder import ReplyEncoder
+from dkv.replies import ABORTED, OK, EncodedList, Error, Local, Raw, Replying, SetOf, Simple, Verbatim, Watched
+from dkv.wire.reply_encoder import ReplyEncoder, encode_items
 
 
 class ReplyTests(SynchronousTestCase):
@@ -43,6 +43,13 @@ class ReplyTests(SynchronousTestCase):
         self.assertEqual(self.encoded(None, 3), b"_\r\n")
         self.assertEqual(self.encoded(ABORTED, 3), b"_\r\n")
         self.assertEqual(self.encoded({b"a": [None]}, 3), b"%1\r\n$1\r\na\r\n*1\r\n_\r\n")
+
+    def test_encoded_in_pieces(self) -> None:
+        """A list that is too long to encode at once must not look any different."""
+        items = [b"", b"a\r\nb", bytes(300)]
+        pieces = tuple(encode_items(items[start : start + 2]) for start in (0, 2))
+        for protocol in (2, 3):
+            self.assertEqual(self.encoded(EncodedList(3, pieces), protocol), self.encoded([*items], protocol))
 
     def test_unknown_type(self) -> None:
         """A result that no protocol has is a mistake of ours, found at once."""

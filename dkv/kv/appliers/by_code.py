@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dkv.kv.appliers import expiring, oldest, one_string, other_keys, several, sums, whole_databases
+from dkv.kv.appliers import (
+    expiring,
+    iteration,
+    oldest,
+    one_string,
+    other_keys,
+    random_key,
+    several,
+    sums,
+    whole_databases,
+)
 from dkv.kv.asks import Applier
 from dkv.kv.codes import WATCH
 from dkv.kv.transactions import watch
@@ -15,6 +25,8 @@ APPLIERS: dict[int, Applier] = {
     **expiring.APPLIERS,
     **other_keys.APPLIERS,
     **whole_databases.APPLIERS,
+    **iteration.APPLIERS,
+    **random_key.APPLIERS,
     WATCH: watch,
 }
 """EXEC is not here: it applies others (``dkv.kv.transactions``). Nor are tokens and changes of members."""

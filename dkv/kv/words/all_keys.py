@@ -8,6 +8,7 @@ from dkv.kv.codes import DBSIZE, FLUSHALL, FLUSHDB, KEYS, RANDOMKEY, SCAN, TIME
 from dkv.kv.registry import NO_KEYS, BadRequest, Context, LogCommand
 from dkv.kv.words.parsing import SYNTAX, integer, operand, uniform, value_of
 from dkv.records import Entry
+from dkv.replies import LogRequest
 
 CURSOR_MAX = 2**64 - 1
 COUNT = 10
@@ -19,15 +20,15 @@ TYPES = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
 _CURSOR = re.compile(rb"[+]?[0-9]{1,20}")
 
 
-def _keys(words: list[bytes], context: Context) -> Entry:
-    return uniform(KEYS, context, value_of(words[1], context))
+def _keys(words: list[bytes], context: Context) -> LogRequest:
+    return LogRequest(uniform(KEYS, context, value_of(words[1], context)), alone=True)
 
 
 def _scan(words: list[bytes], context: Context) -> Entry:
     cursor = int(words[1]) if _CURSOR.fullmatch(words[1]) else CURSOR_MAX + 1
     if cursor > CURSOR_MAX:
         raise BadRequest("ERR invalid cursor")
-    pattern, count, kind = b"", COUNT, b""
+    pattern, count, kind = b"*", COUNT, b""
     rest = iter(words[2:])
     for option in rest:
         match option.lower():
@@ -73,7 +74,7 @@ def _time(words: list[bytes], context: Context) -> Entry:
     return uniform(TIME, context)
 
 
-SEARCHES = (
+COMMANDS = (
     LogCommand(
         name="keys",
         arity=2,
@@ -112,10 +113,6 @@ SEARCHES = (
         codes=(RANDOMKEY,),
         build=_randomkey,
     ),
-)
-"""The commands that look through the keys."""
-
-COMMANDS = (
     LogCommand(
         name="dbsize",
         arity=1,

@@ -9,7 +9,7 @@ from dkv.kv.codes import IDMP, IDMP_NEW, WRITES
 from dkv.kv.registry import BadRequest, Context, LogCommand, wrong_number_of_arguments
 from dkv.kv.sessions import OP_MAX, PRODUCER_BYTES_MAX
 from dkv.records import Entry
-from dkv.replies import Error
+from dkv.replies import Error, LogRequest
 
 NEW_PRODUCER = re.compile(rb"#[1-9][0-9]*\.[0-9]+")
 """The form of a name that IDMP NEW answers: ``#<slot>.<index in slot>``."""
@@ -17,7 +17,7 @@ NEW_PRODUCER = re.compile(rb"#[1-9][0-9]*\.[0-9]+")
 _OP = re.compile(rb"[1-9][0-9]{0,18}")
 _TOKEN_WORDS = 3  # IDMP itself, the producer and the op
 
-Interpret = Callable[[list[bytes], Context], Entry | Error | None]
+Interpret = Callable[[list[bytes], Context], Entry | LogRequest | Error | None]
 
 
 def token_of(words: list[bytes]) -> tuple[bytes, int]:

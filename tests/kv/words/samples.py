@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.kv.words.reading import words_of
+from dkv.kv.commands import interpret
+from dkv.kv.registry import Context
+from dkv.records import Entry
+from dkv.replies import LogRequest
+from tests.kv.words.reading import LIMITS, words_of
 
 SAMPLES = [
     words_of(line)
@@ -59,6 +63,9 @@ SAMPLES = [
         "pttl k:1",
         "expiretime k:1",
         "pexpiretime k:1",
+        "keys a*",
+        "scan 0 MATCH a* COUNT 5",
+        "randomkey",
         "dbsize",
         "flushdb",
         "flushall ASYNC",
@@ -69,3 +76,11 @@ SAMPLES = [
         "idmp p 3 incr k:1",
     )
 ]
+
+
+def entry_of(words: list[bytes], db: int = 0) -> Entry:
+    """The entry of a sample, in a database."""
+    made = interpret(words, Context(LIMITS, db))
+    entry = made.entry if isinstance(made, LogRequest) else made
+    assert isinstance(entry, list), words
+    return entry

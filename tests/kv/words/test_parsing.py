@@ -10,7 +10,7 @@ from dkv.kv.codes import PUT
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.registry import BadRequest, Context
 from dkv.kv.words.parsing import integer, key_of, keys_of, lacks, operand, value_of
-from dkv.replies import Error
+from dkv.replies import Error, LogRequest
 from dkv.settings import Limits
 
 CONTEXT = Context(Limits(key_bytes_max=3, value_bytes_max=4))
@@ -58,6 +58,7 @@ class ParsingTests(SynchronousTestCase):
             self.assertRegex(made.text, r"\AERR ")
             return
         assert made is not None
+        made = made.entry if isinstance(made, LogRequest) else made
         codes = COMMANDS[name].codes
         self.assertIn(made[0], codes)
         if name != b"idmp" and made[0] >= 10:  # type: ignore[operator]  # the code is an int
