@@ -15,6 +15,7 @@ from dkv.configurations import Configurations
 from dkv.identity import in_words
 from dkv.keys import APPLIED_THROUGH, CHOSEN_THROUGH, COMPACTED, unpack_compacted, unpack_number
 from dkv.kv.census import Census, StateDamaged
+from dkv.kv.databases import Databases
 from dkv.storage.data_directory import FIRST_FORMAT_WITH_STATES, DirectoryError, load_members
 from dkv.storage.fence import fence_of
 from dkv.storage.lives import votes_of
@@ -91,6 +92,8 @@ def survey(node: StoppedNode) -> dict[str, Any]:
             "producers": census.producers,
             "answers": census.answers,
             "origins": census.origins,
+            "time_ms": census.time or None,
+            "databases": _databases(census.databases),
             "membership": _membership(census.configurations),
             "bytes_on_disk": node.state_bytes,
         },
@@ -109,6 +112,16 @@ def take_census(node: StoppedNode, progress: ProgressBar) -> Census:
             progress.add(len(key) + len(value))
         census.finish()
     return census
+
+
+def _databases(held: Databases | None) -> dict[str, Any]:
+    """The counts of the databases that hold something, by number."""
+    numbered = [] if held is None else held.numbered
+    return {
+        str(number): {"keys": database.keys, "with_deadline": database.mortal}
+        for number, database in enumerate(numbered)
+        if database.keys
+    }
 
 
 def _membership(held: Configurations | None) -> dict[str, Any] | None:

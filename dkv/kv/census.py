@@ -44,10 +44,11 @@ class Census:
     """Takes all pairs of a state in the order of their keys, one after another.
 
     ``keys`` are the users' keys, ``key_bytes`` and ``value_bytes`` their bytes and those of their values, without
-    headers. Keys that are to be erased count, too. ``time`` is the replicated time, in milliseconds since 1970.
-    ``databases`` are None if there never were keys, and in a state of format 5 or below. ``answers`` are those that are
-    kept for ``producers``, ``origins`` those that batches came from. ``configurations`` are the sets of members, None
-    if these never changed. ``latest_change`` is the last slot that changed a key or the members.
+    headers. At the end those of flushed databases are no ``keys`` any more. ``time`` is the replicated time, in
+    milliseconds since 1970. ``databases`` are None if there never were keys, and in a state of format 5 or below.
+    ``answers`` are those that are kept for ``producers``, ``origins`` those that batches came from. ``configurations``
+    are the sets of members, None if these never changed. ``latest_change`` is the last slot that changed a key or the
+    members.
     """
 
     def __init__(self) -> None:
@@ -131,6 +132,7 @@ class Census:
                 )
         if self._spaces != self.databases.flushed:
             raise StateDamaged("there are other keys of flushed databases than are counted")
+        self.keys -= self._spaces.total()
 
     def _add_value(self, key: bytes, value: bytes) -> None:
         if len(key) < 2 or not is_string(value):

@@ -15,7 +15,7 @@ from dkv.storage.fence import fence_writes
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.state_directories import state_directory
 from tests.cli.commands import run
-from tests.storage.test_formats import FORMATS
+from tests.storage.test_formats import FORMATS, RECORDS
 from tests.storage.test_lookalike import everything
 
 
@@ -79,6 +79,8 @@ class Inspect(StoppedNodeCase):
         self.assertEqual(found["met"], {"1": "ffffffffffffffff", "2": "0000000000000002"})
         self.assertEqual((found["log"]["records"], found["log"]["ranges"]), (3, [[1, 2], [4, 4]]))
         self.assertEqual((found["state"]["keys"], found["state"]["generations"]), (2, [1]))
+        self.assertEqual(found["state"]["databases"], {"0": {"keys": 2, "with_deadline": 0}})
+        self.assertEqual(found["state"]["time_ms"], RECORDS[1].value.time)
         membership = found["state"]["membership"]
         self.assertEqual((membership["slot"], membership["from_slot"], membership["ids_through"]), (2, 66, 5))
         self.assertEqual((membership["voters"], membership["standbys"]), ([2, 3, 4], [5]))
