@@ -16,11 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import Turn
 from dkv.configurations import first_configurations
 from dkv.keys import APPLIED_THROUGH, pack_number
-from dkv.kv.appliers.by_code import APPLIERS
-from dkv.kv.asks import UNKNOWN, Ask
 from dkv.kv.census import Census
 from dkv.kv.codes import (
     ANY,
@@ -43,10 +40,9 @@ from dkv.kv.codes import (
     TIME,
     WATCH,
 )
-from dkv.kv.keyspace import Keyspace
 from dkv.kv.machine import Machine
 from dkv.records import Batch
-from dkv.replies import OK, Error, Result, Watched
+from dkv.replies import Error, Watched
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.kv.dumb_machine import DumbMachine
 from tests.turns import FakeTurn
@@ -81,15 +77,6 @@ WITH_TOKENS = st.builds(lambda op, write: [IDMP, b"p", op, write], st.integers(1
 ENTRIES = st.one_of(COMMANDS, WATCHES, EXECS, WITH_TOKENS)
 SLOTS = st.tuples(st.sampled_from([0, 1, 2, 10]), st.booleans(), st.lists(ENTRIES, max_size=5))
 """How far the stamp is behind that of the slot before, whether a machine restarts before it, and its entries."""
-
-
-def set_string(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
-    """Set a key, as far as these logs ask for it."""
-    match ask.arguments:
-        case [bytes() as key, bytes() as value, _, _, life, int() as ms, _]:
-            keyspace.store(turn, ask.db, key, value, keyspace.time + ms if life == RELATIVE else 0)
-            return OK
-    return UNKNOWN
 
 
 def plain(result: Any) -> Any:
@@ -133,7 +120,6 @@ class RealMachine:
 
     def _run(self, work: Callable[[], Any]) -> Any:
         with ExitStack() as stack:
-            stack.enter_context(patch.dict(APPLIERS, {SET: set_string}))
             for name, value in self._constants.items():
                 stack.enter_context(patch(name, value))
             return work()
