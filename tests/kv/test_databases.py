@@ -13,8 +13,12 @@ from dkv.kv.databases import SPACES, Database, Databases, unpack_databases
 
 NUMBERS = st.integers(0, 2**64 - 1)
 ROWS = st.dictionaries(
-    st.integers(0, DATABASES - 1), st.builds(Database, st.integers(0, 255), NUMBERS, NUMBERS, NUMBERS)
-)
+    st.integers(0, DATABASES - 1),
+    st.builds(
+        lambda space, keys, mortal, flushed: Database(space, keys, min(keys, mortal), flushed),
+        st.integers(0, 255), NUMBERS, NUMBERS, NUMBERS,
+    ),
+)  # fmt: skip
 
 
 class DatabaseTests(SynchronousTestCase):
