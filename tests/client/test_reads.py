@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client.outcome import READS, changes, repeatable
+from dkv.console.client_session import TABLE
 from dkv.kv.commands import COMMANDS
 
 
@@ -13,6 +14,7 @@ class ReadTests(SynchronousTestCase):
         """A write that is taken for a read would be sent to two nodes at once, and a read that is not, to one only."""
         for name, command in COMMANDS.items():
             self.assertEqual(name.upper() in READS, "readonly" in command.flags, command.name)
+        self.assertEqual([name for name in READS if name.lower() not in TABLE], [])
 
     def test_cursors(self) -> None:
         """A cursor means something to the node that gave it, and only to that one."""
