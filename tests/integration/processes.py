@@ -101,7 +101,7 @@ class Connection:
             size = int(rest)
             return None if size < 0 else self._file.read(size + 2)[:-2]
         if kind == b"*":
-            return [self.read() for _ in range(int(rest))]
+            return None if rest == b"-1" else [self.read() for _ in range(int(rest))]
         raise ValueError(f"not RESP2: {line!r}")
 
     def call(self, *arguments: bytes | str | int) -> Any:
