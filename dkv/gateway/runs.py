@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from dkv.client_events import Requests
-from dkv.kv.codes import READS
+from dkv.kv.codes import EXEC, GETDEL, GETEX, IDMP, MGET, READS, SET
 from dkv.kv.growth import without_growth
 from dkv.records import Entry
 from dkv.replies import Error, Local, Result
@@ -15,13 +15,16 @@ from dkv.settings import KIB
 READ_BYTES = 256 * KIB
 """What a read in a batch is assumed to bring, in bytes: values may be larger, but most are not."""
 
+_BRING_MORE = frozenset((MGET, EXEC, IDMP, SET, GETDEL, GETEX))  # looked up for every request
+
 
 class Run:
     """Consecutive requests of one connection, as they came in one message.
 
-    It has ``entries`` for the log, ``writes`` and ``reads``, and local replies between them (PONG and the like). It
-    took ``size`` bytes on the wire, and ``arrived`` at a time in monotonic seconds. ``in_log`` says that it travels in
-    a batch of the log, else by a read barrier. ``alone`` says that it is one read that may take long.
+    It has ``entries`` for the log, ``writes`` and ``reads``, and local replies between them (PONG and the like). The
+    entries may bring ``values``: one for each read, more for an MGET or a transaction, and some writes bring one. The
+    run took ``size`` bytes on the wire, and ``arrived`` at a time in monotonic seconds. ``in_log`` says that it travels
+    in a batch of the log, else by a read barrier. ``alone`` says that it is one read that may take long.
     """
 
     __slots__ = (
@@ -34,6 +37,7 @@ class Run:
         "in_log",
         "reads",
         "size",
+        "values",
         "weight",
         "writes",
     )
@@ -42,7 +46,9 @@ class Run:
         self.connection, self._items, self.writes, self.reads, self.size, self.alone = requests
         self.arrived = arrived
         self.entries = self.writes + self.reads
-        self.weight = self.size + self.reads * READ_BYTES
+        others = [item for item in self._items if type(item) is list and item[0] in _BRING_MORE]
+        self.values = self.reads + sum(map(_more_values, others))
+        self.weight = self.size + self.values * READ_BYTES
         """What it counts for in a batch, in bytes: its own, and what its reads may bring when they are applied."""
         self.in_log = False
         self.answered = False
@@ -104,14 +110,29 @@ def weigh_at_least(runs: Iterable[Run], bytes_min: int) -> bool:
     return False
 
 
-def take_few(runs: deque[Run], entries_max: int) -> list[Run]:
-    """Take runs off the front, as many as together have ``entries_max`` entries, one at least.
+def _more_values(entry: Entry) -> int:
+    """How many values an entry may bring, beside the one that it counts for if it is a read."""
+    match entry:
+        case [code, *_, [*entries]] if code == EXEC:
+            commands = [each for each in entries if type(each) is list]
+            return sum((each[0] in READS) + _more_values(each) for each in commands)
+        case [code, *_, [*write]] if code == IDMP:
+            return _more_values(write)
+        case [code, _, _, _, *others] if code == MGET:
+            return len(others)
+        case [code, *_, get] if code == SET:
+            return int(get == 1)
+    return int(entry[0] in (GETDEL, GETEX))
+
+
+def take_few(runs: deque[Run], values_max: int) -> list[Run]:
+    """Take runs off the front, as many as together may bring ``values_max`` values, one at least.
 
     One that may take long has nobody with it.
     """
     taken = [runs.popleft()]
-    entries = entries_max if taken[0].alone else taken[0].entries
-    while runs and entries + runs[0].entries <= entries_max and not runs[0].alone:
-        entries += runs[0].entries
+    values = values_max if taken[0].alone else taken[0].values
+    while runs and values + runs[0].values <= values_max and not runs[0].alone:
+        values += runs[0].values
         taken.append(runs.popleft())
     return taken

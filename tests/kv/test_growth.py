@@ -9,15 +9,19 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.kv.asks import UNKNOWN
-from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, PUT
+from dkv.kv.codes import APPEND, DELETE, EXEC, GET, IDMP, IDMP_NEW, IDMP_REPEAT, INCRBY, MSET, PUT, READ, SETNX
+from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.description import describe
 from dkv.kv.growth import without_growth
 from dkv.kv.machine import NOT_EXECUTED
-from dkv.kv.sessions import MISMATCH
+from dkv.kv.registry import Alone, Context
+from dkv.kv.sessions import MISMATCH, check_of
 from dkv.records import Entry
 from dkv.replies import OK
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.kv.test_machine import Node, batch
+from tests.kv.words.reading import LIMITS
+from tests.kv.words.samples import SAMPLES
 
 NAMES = st.binary(min_size=1, max_size=20)
 OPS = st.integers(1, 2**63 - 1)
@@ -39,6 +43,26 @@ class GrowthTests(SynchronousTestCase):
         """Each of these fills the disk further."""
         self.assertIsNone(without_growth([PUT, b"k", b"v"]))
         self.assertIsNone(without_growth([APPEND, b"k", b"v", 9]))
+
+    def test_as_declared(self) -> None:
+        """The commands that may grow the data are those that Redis refuses when it has no memory left."""
+        for words in SAMPLES:
+            made = interpret(words, Context(LIMITS))
+            entry = made.entry if isinstance(made, Alone) else made
+            assert isinstance(entry, list)
+            grows = "denyoom" in COMMANDS[words[0]].flags or entry[-1] == [MSET, 0, 20, b"k:1", b"v", b"k:2", b"w"]
+            grows = grows or entry[-1] == [INCRBY, 0, 20, b"k:1", 1]
+            self.assertEqual(without_growth(entry) is not entry, grows, words)
+
+    def test_transactions(self) -> None:
+        """One command that grows the data is enough to refuse all of a transaction: a half of it must not happen."""
+        grows: Entry = [EXEC, 0, 20, [], [[GET, b"a"], [SETNX, 3, 20, b"k", b"v"]]]
+        serves: Entry = [EXEC, 0, 20, [], [[DELETE, b"a"], [READ, 3, 20, b"k"]]]
+        self.assertIsNone(without_growth(grows))
+        self.assertIs(without_growth(serves), serves)
+        token: Entry = [IDMP, b"p", 1, serves]
+        self.assertIs(without_growth(token), token)
+        self.assertEqual(without_growth([IDMP, b"p", 1, grows]), [IDMP_REPEAT, b"p", 1, check_of(grows)])
 
     @given(TOKENS)
     def test_smaller_than_the_write(self, entry: list[Any]) -> None:

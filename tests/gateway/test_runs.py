@@ -1,0 +1,60 @@
+"""Runs: what they weigh, and how each of their requests is answered."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.client_events import Requests
+from dkv.gateway.runs import READ_BYTES, Run, take_few, take_fitting
+from dkv.kv.codes import EXEC, GET, GETDEL, IDMP, INCRBY, MGET, PUT, READS, SET, STRLEN
+from dkv.records import Argument, Entry
+from dkv.replies import Local, Simple
+
+PONG = Local(Simple("PONG"))
+
+
+def run(*entries: Entry) -> Run:
+    """The run of one connection, with a local reply behind."""
+    reads = sum(entry[0] in READS for entry in entries)
+    return Run(Requests(1, [*entries, PONG], len(entries) - reads, reads, 100), 0.0)
+
+
+class RunTests(SynchronousTestCase):
+    def test_values(self) -> None:
+        """What a request may bring is in memory until its client has read it: small requests must not bring all."""
+        inside: list[Argument] = [[GET, b"a"], [MGET, 0, 9, b"a", b"b"], [PUT, b"a", b"b"], [GETDEL, 0, 9, b"a"]]
+        watched: Entry = [EXEC, 0, 9, [], inside]
+        entries: tuple[tuple[Entry, int], ...] = (
+            ([PUT, b"k", b"v"], 0),
+            ([GET, b"k"], 1),
+            ([STRLEN, 0, 9, b"k"], 1),
+            ([INCRBY, 0, 9, b"k", 1], 0),
+            ([MGET, 0, 9, b"a"], 1),
+            ([MGET, 0, 9, b"a", b"b", b"c"], 3),
+            ([GETDEL, 0, 9, b"a"], 1),
+            ([SET, 0, 9, b"a", b"v", 0, b"", 0, 0, 0], 0),
+            ([SET, 0, 9, b"a", b"v", 0, b"", 0, 0, 1], 1),
+            (watched, 4),
+            ([IDMP, b"p", 1, watched], 4),
+            ([IDMP, b"p", 1, [PUT, b"k", b"v"]], 0),
+        )
+        for entry, values in entries:
+            self.assertEqual((run(entry).values, run(entry).weight), (values, 100 + values * READ_BYTES), entry)
+        everything = run(*(entry for entry, _ in entries))
+        self.assertEqual(everything.values, sum(values for _, values in entries))
+
+    def test_taking(self) -> None:
+        """Reads of many keys are evaluated a few at a time, and one that is too large for any bound alone."""
+        one: Entry = [GET, b"a"]
+        five: Entry = [MGET, 0, 9, *[b"a"] * 5]
+        runs = deque((run(one), run(one), run(five), run(one), run(five), run(one)))
+        self.assertEqual([len(take_few(runs, 3)) for _ in range(5)], [2, 1, 1, 1, 1])
+        runs = deque((run(one), run(five), run(five)))
+        self.assertEqual([len(take_fitting(runs, 6 * READ_BYTES + 200)) for _ in range(2)], [2, 1])
+
+    def test_outcomes(self) -> None:
+        """A read that got no answer changed nothing; of a write nobody can know."""
+        mixed = run([GET, b"a"], [PUT, b"a", b"b"], [MGET, 0, 9, b"a"], [INCRBY, 0, 9, b"a", 1])
+        self.assertEqual(mixed.outcomes(writes=1, reads=2), [2, 1, 2, 1])
