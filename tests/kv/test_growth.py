@@ -14,10 +14,10 @@ from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.description import describe
 from dkv.kv.growth import without_growth
 from dkv.kv.machine import NOT_EXECUTED
-from dkv.kv.registry import Alone, Context
+from dkv.kv.registry import Context
 from dkv.kv.sessions import MISMATCH, check_of
 from dkv.records import Entry
-from dkv.replies import OK
+from dkv.replies import OK, LogRequest
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.kv.test_machine import Node, batch
 from tests.kv.words.reading import LIMITS
@@ -48,7 +48,7 @@ class GrowthTests(SynchronousTestCase):
         """The commands that may grow the data are those that Redis refuses when it has no memory left."""
         for words in SAMPLES:
             made = interpret(words, Context(LIMITS))
-            entry = made.entry if isinstance(made, Alone) else made
+            entry = made.entry if isinstance(made, LogRequest) else made
             assert isinstance(entry, list)
             grows = "denyoom" in COMMANDS[words[0]].flags or entry[-1] == [MSET, 0, 20, b"k:1", b"v", b"k:2", b"w"]
             grows = grows or entry[-1] == [INCRBY, 0, 20, b"k:1", 1]
