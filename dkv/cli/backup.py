@@ -21,6 +21,7 @@ from dkv.cli.own import interrupt
 from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.status_table import size
 from dkv.cli.types import Number, PathName
+from dkv.cli.waiting import Waiting
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError, connect
 from dkv.wire.backup_file import Pair
 
@@ -128,7 +129,8 @@ def _begin(to: Access, connection: Connection) -> tuple[bytes, int]:
     if not isinstance(slot, int):
         raise not_understood(to, repr(slot))
     total = status.get("state_live_bytes") or 0
-    first = patiently(lambda: connection.call(b"DKV.BACKUP", b"BEGIN", b"%d" % slot), COVERED_SECONDS)
+    with Waiting(lambda: f"{connection.endpoint} has not written slot {slot} back to its disk yet"):
+        first = patiently(lambda: connection.call(b"DKV.BACKUP", b"BEGIN", b"%d" % slot), COVERED_SECONDS)
     if not isinstance(first, bytes):
         raise not_understood(to, first)
     return first, total if isinstance(total, int) else 0

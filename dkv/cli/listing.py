@@ -12,6 +12,7 @@ from dkv.cli.asking import not_understood, one_node, patiently
 from dkv.cli.data import word_bytes
 from dkv.cli.output import Status, answer, bytes_field, emit, escaped_word
 from dkv.cli.types import Whole
+from dkv.cli.waiting import for_answer
 from dkv.client.blocking import Connection, Reply
 
 SCAN_COUNT = 1_000
@@ -73,7 +74,8 @@ def _pages(to: Access, connection: Connection, pattern: bytes) -> Iterator[list[
     cursor = b"0"
     while True:
         words = (b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"%d" % SCAN_COUNT)
-        reply = patiently(partial(connection.call, *words), to.answer_seconds)
+        with for_answer([connection.endpoint]):
+            reply = patiently(partial(connection.call, *words), to.answer_seconds)
         match reply:
             case [bytes() as cursor, list() as found]:
                 yield _keys(to, found)

@@ -32,6 +32,8 @@ ENDPOINT = Endpoint("127.0.0.1", 5001)
 class OneNode:
     """A node as the command meets it: what it has written back grows to what it has applied after a few questions."""
 
+    endpoint = ENDPOINT
+
     def __init__(self, applied_through: int = 3, state: dict[bytes, bytes] | None = None) -> None:
         self.state = MemoryStore(auto=True)
         self.clock = Clock()

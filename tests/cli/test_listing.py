@@ -66,6 +66,8 @@ class KeysTests(DataTestCase):
 class OneScan:
     """A node that answers SCAN with pages; a page may be an exception."""
 
+    endpoint = Endpoint("a", 1)
+
     def __init__(self, *pages: Reply | Exception) -> None:
         self.pages = list(pages)
         self.asked: list[tuple[bytes, ...]] = []

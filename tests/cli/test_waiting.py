@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import nullcontext
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli import access, waiting
+from dkv.cli import access, asking, waiting
 from dkv.cli.waiting import Waiting, for_answer
 from dkv.client.blocking import Endpoint, Reply
 from dkv.client.survey import Answer
 from tests.cli.commands import run
+from tests.cli.test_listing import OneScan
 
 SECONDS = 30.0
 A, B, C = (Endpoint(host, 1) for host in "abc")
@@ -59,6 +61,23 @@ class WaitingTests(SynchronousTestCase):
         self.patch(access, "ask_where", slowly)
         self.patch(waiting, "ask_all", lambda *_: [answered(A)])
         self.assertEqual(run("get", "k", "--endpoints", "a:1").stdout, "1\n")
+        self.assertEqual(self.lines, ["waiting: a:1 has not answered yet"])
+
+    def test_a_page_of_a_scan(self) -> None:
+        """A long list that stands still says so, too."""
+        node = OneScan([b"0", [b"k"]])
+        call = node.call
+
+        def slowly(*words: bytes) -> Reply:
+            self.assertTrue(self.said.wait(SECONDS))
+            return call(*words)
+
+        node.call = slowly  # type: ignore[method-assign]  # this node takes its time
+        self.patch(access, "ask_where", lambda *_: (A, None))
+        self.patch(access, "for_answer", lambda _: nullcontext())
+        self.patch(asking, "connect", lambda *_: node)
+        self.patch(waiting, "ask_all", lambda *_: [answered(A)])
+        self.assertEqual(run("scan", "--endpoints", "a:1").stdout, "k\n")
         self.assertEqual(self.lines, ["waiting: a:1 has not answered yet"])
 
     def test_not_behind_the_end(self) -> None:
