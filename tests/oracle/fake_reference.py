@@ -24,7 +24,9 @@ MSET that lacks a value fails before EXEC, and DECRBY takes a number whose oppos
 class FakeReference:
     """A server within this process. Each value is told as RESP 2 has it, and a status as a bulk string."""
 
+    name = "fake"
     exact = False
+    steady = False
 
     def __init__(self) -> None:
         self._server = FakeServer(server_type="redis", version=(7, 4))
@@ -41,6 +43,11 @@ class FakeReference:
     def time_ms(self) -> int:
         """The time that the server sees."""
         return time.time_ns() // 1_000_000
+
+    def go_on(self, until_ms: int) -> None:
+        """Let time pass until then."""
+        while self.time_ms() < until_ms:
+            pass
 
     def knows(self, name: bytes) -> bool:
         """Whether the server has the command, as Redis has it."""

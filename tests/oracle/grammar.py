@@ -72,7 +72,7 @@ DATABASES = [b"0", b"0", b"1", b"1", b"2", b"15", b"16", b"-1"]
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Form:
     """Parts one behind the other."""
 
     parts: tuple[Part, ...]
@@ -87,10 +87,10 @@ class Choice:
     repeated: bool = False
 
 
-Part = str | Sequence | Choice
+Part = str | Form | Choice
 
 
-def parse(form: str) -> Sequence:
+def parse(form: str) -> Form:
     """The form of a command's arguments."""
     pieces = _PIECES.findall(form)
     parts, end = _parse(pieces, 0)
@@ -98,7 +98,7 @@ def parse(form: str) -> Sequence:
     return parts
 
 
-def _parse(pieces: list[str], at: int) -> tuple[Sequence, int]:
+def _parse(pieces: list[str], at: int) -> tuple[Form, int]:
     """The parts up to the bracket that closes, or to the end. Outside of brackets ``|`` binds only two words."""
     parts: list[Part] = []
     while at < len(pieces) and pieces[at] != "]":
@@ -122,10 +122,10 @@ def _parse(pieces: list[str], at: int) -> tuple[Sequence, int]:
             at += 1
         else:
             parts.append(piece)
-    return Sequence(tuple(parts)), at
+    return Form(tuple(parts)), at
 
 
-def _parse_option(pieces: list[str], at: int) -> tuple[Sequence, int]:
+def _parse_option(pieces: list[str], at: int) -> tuple[Form, int]:
     """The parts up to the next ``|`` or closing bracket of this depth."""
     end, depth = at, 0
     while depth or pieces[end] not in ("|", "]"):
@@ -146,7 +146,7 @@ class Words:
         self._random = random
         self._time_ms = time_ms
 
-    def arguments(self, form: Sequence) -> list[bytes]:
+    def arguments(self, form: Form) -> list[bytes]:
         """Arguments of the form, and now and then some that break it."""
         words = self.of(form)
         while self._wrong and self._random.random() < 0.12:
@@ -157,7 +157,7 @@ class Words:
         """Words of the form."""
         random = self._random
         match part:
-            case Sequence(parts):
+            case Form(parts):
                 return [word for each in parts for word in self.of(each)]
             case Choice(options, optional, repeated):
                 if optional and random.random() < 0.55:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dkv.client_events import Requests
 from dkv.configurations import first_configurations
+from dkv.keys import DEADLINE, pack_number
 from dkv.kv.codes import READS
 from dkv.kv.machine import Machine
 from dkv.records import Batch, Entry
@@ -40,6 +41,10 @@ class MemoryNode:
     def restart(self) -> None:
         """Lose the memory: what is not stored is gone."""
         self._machine.start(self._turn)
+
+    def has_deadline(self, time_ms: int) -> bool:
+        """Whether a key is to go at that time."""
+        return any(True for _ in self._turn.scan(DEADLINE + pack_number(time_ms)))
 
     def serve(self) -> None:
         """Answer all that clients have asked, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ from socket import AF_UNIX, socket
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from dkv.kv.codes import DATABASES
 from tests.net.client_port import encoded
+from tests.oracle.moved_clock import BEGAN_MS, MovedClock, moved_clock
 from tests.oracle.reply_tree import Reply, read_reply
 
 START_SECONDS = 20.0
@@ -36,7 +39,15 @@ class Reference(Protocol):
     """What dkv is compared with. ``exact`` says whether its replies are those of a real server, to the byte."""
 
     @property
+    def name(self) -> str:
+        """Which server it is: redis, valkey or fake."""
+
+    @property
     def exact(self) -> bool: ...
+
+    @property
+    def steady(self) -> bool:
+        """Whether its time stands still until it is told to go on."""
 
     def connect(self) -> Client:
         """A new connection."""
@@ -47,6 +58,9 @@ class Reference(Protocol):
     def time_ms(self) -> int:
         """The time that it sees, in milliseconds since 1970."""
 
+    def go_on(self, until_ms: int) -> None:
+        """Let time pass until then."""
+
     def knows(self, name: bytes) -> bool:
         """Whether it has the command."""
 
@@ -54,21 +68,28 @@ class Reference(Protocol):
         """Erase what has expired and was not looked at since: a real server counts it until then."""
 
     def clear(self) -> None:
-        """Forget all keys."""
+        """Forget all keys, and begin at the same time again if that can be."""
 
 
 class RealReference:
-    """A running server. It keeps nothing on disk."""
+    """A running server. It keeps nothing on disk.
+
+    Its time is moved by hand where there is a C compiler, which makes a library for that (``moved_clock.c``). Elsewhere
+    it is that of the machine.
+    """
 
     exact = True
 
-    def __init__(self, binary: str) -> None:
+    def __init__(self, name: str, binary: str) -> None:
+        self.name = name
         self._directory = TemporaryDirectory(prefix="oracle-")
         self._path = str(Path(self._directory.name) / "socket")
+        self._clock = moved_clock(Path(self._directory.name))
         self._process = subprocess.Popen(
             [binary, "--port", "0", "--unixsocket", self._path, "--save", "", "--dir", self._directory.name],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
+            env=None if self._clock is None else {**os.environ, **self._clock.environment},
         )
         self._control = self._first_connection()
 
@@ -82,6 +103,11 @@ class RealReference:
                     self._kill()
                     raise
                 time.sleep(0.01)  # between two looks: nobody tells when it listens
+
+    @property
+    def steady(self) -> bool:
+        """Whether its time is moved by hand."""
+        return self._clock is not None
 
     def connect(self) -> RealClient:
         """A new connection."""
@@ -99,8 +125,24 @@ class RealReference:
 
     def time_ms(self) -> int:
         """The time that the server sees."""
+        return self._told_ms() if self._clock is None else self._clock.time_ms
+
+    def _told_ms(self) -> int:
         seconds, microseconds = self._control.ask([b"TIME"]).items
         return seconds.number * 1000 + microseconds.number // 1000
+
+    def go_on(self, until_ms: int) -> None:
+        """Let time pass until then."""
+        if self._clock is not None:
+            self._move(self._clock, until_ms)
+        while self.time_ms() < until_ms:
+            pass
+
+    def _move(self, clock: MovedClock, time_ms: int) -> None:
+        """Valkey looks at the time of day once in a millisecond, and measures itself what passes in between."""
+        clock.time_ms = time_ms
+        while self._told_ms() != time_ms:
+            pass
 
     def knows(self, name: bytes) -> bool:
         """Whether the server has the command."""
@@ -108,13 +150,14 @@ class RealReference:
 
     def sweep(self) -> None:
         """Erase what has expired: an iteration looks at every key."""
-        for database in range(16):
-            self._control.ask([b"SELECT", b"%d" % database])
-            self._control.ask([b"SCAN", b"0", b"COUNT", SWEPT_KEYS])
+        requests = [(b"SELECT", b"%d" % database) for database in range(DATABASES)]
+        self._control.ask_all([each for one in requests for each in (one, (b"SCAN", b"0", b"COUNT", SWEPT_KEYS))])
 
     def clear(self) -> None:
-        """Forget all keys."""
+        """Forget all keys, and begin at the same time again if that can be."""
         self._control.ask([b"FLUSHALL"])
+        if self._clock is not None:
+            self._move(self._clock, BEGAN_MS)
 
 
 class RealClient:
@@ -132,7 +175,14 @@ class RealClient:
 
     def ask(self, words: Sequence[bytes]) -> Reply:
         """The reply to one request; ``Silent`` if there is none."""
-        self._socket.sendall(encoded(*words))
+        return self.ask_all([words])[0]
+
+    def ask_all(self, requests: Sequence[Sequence[bytes]]) -> list[Reply]:
+        """The replies to requests that are sent at once."""
+        self._socket.sendall(b"".join(encoded(*words) for words in requests))
+        return [self._read(words) for words in requests]
+
+    def _read(self, words: Sequence[bytes]) -> Reply:
         while (found := read_reply(self._data)) is None:
             try:
                 piece = self._socket.recv(1 << 16)

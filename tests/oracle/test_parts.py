@@ -10,32 +10,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.kv.differences import Difference
 from tests.oracle.comparison import Comparison
 from tests.oracle.fake_reference import FakeReference
-from tests.oracle.grammar import Choice, Sequence, Words, parse
+from tests.oracle.grammar import Choice, Form, Words, parse
 from tests.oracle.memory_node import MemoryClient
-from tests.oracle.reply_tree import Reply, read_reply
+from tests.oracle.reply_tree import read_reply, read_whole
 from tests.oracle.search import Search
-
-
-def reply(data: bytes) -> Reply:
-    """The reply that these bytes are."""
-    read = read_reply(data)
-    assert read is not None and read[1] == len(data), data
-    return read[0]
 
 
 class GrammarTests(SynchronousTestCase):
     def test_forms(self) -> None:
         """A form that is read wrongly makes requests up that no client sends, and none that clients do."""
-        nx, get = Choice((Sequence(("NX",)), Sequence(("XX",))), optional=True), Choice((Sequence(("GET",)),), True)
-        self.assertEqual(parse("key value [NX|XX] [GET]"), Sequence(("key", "value", nx, get)))
-        self.assertEqual(parse("key [key ...]").parts[1], Choice((Sequence((Choice(("key",), False, True),)),), True))
-        life = Choice((Sequence(("EX", "seconds")), Sequence(("PERSIST",))), optional=True)
-        self.assertEqual(parse("[EX seconds|PERSIST]"), Sequence((life,)))
-        self.assertEqual(parse("2|3 name"), Sequence((Choice(("2", "3")), "name")))
+        nx, get = Choice((Form(("NX",)), Form(("XX",))), optional=True), Choice((Form(("GET",)),), True)
+        self.assertEqual(parse("key value [NX|XX] [GET]"), Form(("key", "value", nx, get)))
+        self.assertEqual(parse("key [key ...]").parts[1], Choice((Form((Choice(("key",), False, True),)),), True))
+        life = Choice((Form(("EX", "seconds")), Form(("PERSIST",))), optional=True)
+        self.assertEqual(parse("[EX seconds|PERSIST]"), Form((life,)))
+        self.assertEqual(parse("2|3 name"), Form((Choice(("2", "3")), "name")))
         nested = parse("[A [B b]|C]").parts[0]
-        self.assertEqual(
-            nested, Choice((Sequence(("A", Choice((Sequence(("B", "b")),), True))), Sequence(("C",))), True)
-        )
+        self.assertEqual(nested, Choice((Form(("A", Choice((Form(("B", "b")),), True))), Form(("C",))), True))
 
     def test_words(self) -> None:
         """Requests of a form have what it has, in its order, unless they are to be wrong."""
@@ -56,8 +47,8 @@ class ReplyTests(SynchronousTestCase):
             b"+OK\r\n", b"-ERR no\r\n", b":-1\r\n", b"$-1\r\n", b"$0\r\n\r\n", b"$4\r\n\r\n\r\n\r\n", b"_\r\n",
             b",1.5\r\n", b"*-1\r\n", b"*0\r\n", b"*2\r\n$1\r\na\r\n*1\r\n:1\r\n", b"%1\r\n+a\r\n_\r\n", b"~1\r\n#t\r\n",
         ):  # fmt: skip
-            self.assertEqual(reply(data).data, data)
-            self.assertEqual(read_reply(data + b"+next\r\n"), (reply(data), len(data)))
+            self.assertEqual(read_whole(data).data, data)
+            self.assertEqual(read_reply(data + b"+next\r\n"), (read_whole(data), len(data)))
             self.assertEqual([read_reply(data[:end]) for end in range(len(data))], [None] * len(data))
 
 
@@ -67,16 +58,19 @@ class ComparisonTests(SynchronousTestCase):
         order = Difference(("keys",), "", "", (), unordered=True)
         text = Difference(("set",), "", "", (), rb"-ERR syntax.*", rb"-ERR SET has no option .*")
         comparison = Comparison((order, text))
-        ours, theirs = reply(b"*2\r\n+a\r\n+b\r\n"), reply(b"*2\r\n+b\r\n+a\r\n")
+        ours, theirs = read_whole(b"*2\r\n+a\r\n+b\r\n"), read_whole(b"*2\r\n+b\r\n+a\r\n")
         self.assertTrue(comparison.same([b"KEYS", b"*"], theirs, ours))
         self.assertFalse(comparison.same([b"MGET", b"*"], theirs, ours))
-        self.assertFalse(comparison.same([b"KEYS", b"*"], theirs, reply(b"*2\r\n+b\r\n+b\r\n")))
-        syntax, refused = reply(b"-ERR syntax error\r\n"), reply(b"-ERR SET has no option X\r\n")
+        self.assertFalse(comparison.same([b"KEYS", b"*"], theirs, read_whole(b"*2\r\n+b\r\n+b\r\n")))
+        syntax, refused = read_whole(b"-ERR syntax error\r\n"), read_whole(b"-ERR SET has no option X\r\n")
         self.assertTrue(comparison.same([b"set"], syntax, refused))
         self.assertFalse(comparison.same([b"set"], refused, syntax))
         self.assertEqual(comparison.used, {order: 1, text: 1})
         both = [[b"KEYS", b"*"], [b"SET", b"a"]]
-        executed = reply(b"*2\r\n%b%b" % (theirs.data, syntax.data)), reply(b"*2\r\n%b%b" % (ours.data, refused.data))
+        executed = (
+            read_whole(b"*2\r\n%b%b" % (theirs.data, syntax.data)),
+            read_whole(b"*2\r\n%b%b" % (ours.data, refused.data)),
+        )
         self.assertTrue(comparison.same([b"EXEC"], *executed, both))
         self.assertFalse(comparison.same([b"EXEC"], *executed, both[::-1]))
 
@@ -84,9 +78,9 @@ class ComparisonTests(SynchronousTestCase):
         """fakeredis tells no bulk string from a status, and has errors of its own."""
         comparison = Comparison((), exact=False)
         for theirs, ours in ((b"$2\r\nOK\r\n", b"+OK\r\n"), (b"$-1\r\n", b"_\r\n"), (b"-ERR a\r\n", b"-WRONG b\r\n")):
-            self.assertTrue(comparison.same([b"get"], reply(theirs), reply(ours)))
+            self.assertTrue(comparison.same([b"get"], read_whole(theirs), read_whole(ours)))
         for theirs, ours in ((b"$1\r\n1\r\n", b":1\r\n"), (b"$-1\r\n", b"$0\r\n\r\n"), (b"-ERR\r\n", b"$3\r\nERR\r\n")):
-            self.assertFalse(comparison.same([b"get"], reply(theirs), reply(ours)))
+            self.assertFalse(comparison.same([b"get"], read_whole(theirs), read_whole(ours)))
 
 
 class PlantedTests(SynchronousTestCase):

@@ -39,9 +39,10 @@ def _scan(words: list[bytes], context: Context) -> Entry:
                 if count < 1:
                     raise BadRequest(SYNTAX)
             case b"type":
-                kind = operand(rest).lower()
+                named = operand(rest)
+                kind = named.lower()
                 if kind not in TYPES:
-                    raise BadRequest(f"ERR unknown type name '{kind[:128].decode('utf-8', 'backslashreplace')}'")
+                    raise BadRequest(f"ERR unknown type name '{named[:128].decode('utf-8', 'backslashreplace')}'")
             case _:
                 raise BadRequest(SYNTAX)
     return uniform(SCAN, context, cursor, pattern, count, kind)

@@ -65,7 +65,7 @@ def _set_with_options(words: list[bytes], context: Context) -> Entry:
         wanted = _CONDITIONS.get(name, ANY)
         if name == b"get":
             get = 1
-        elif wanted != ANY and condition in (ANY, wanted):
+        elif wanted != ANY and (condition == ANY or (condition == wanted and wanted not in _WITH_OPERAND)):
             condition = wanted
             if condition in _WITH_OPERAND:
                 compared = operand(rest)

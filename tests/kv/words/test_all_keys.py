@@ -39,7 +39,7 @@ class AllKeyTests(ReadingCase):
                 for options in ("COUNT 0", "COUNT -1", "COUNT", "MATCH", "TYPE", "NOVALUES")
             ),
             ("SCAN 0 COUNT x", NO_INTEGER),
-            ("SCAN 0 TYPE foo", "ERR unknown type name 'foo'"),
+            ("SCAN 0 TYPE Foo", "ERR unknown type name 'Foo'"),
         )
 
     def test_flush_errors(self) -> None:
