@@ -27,6 +27,9 @@ from dkv.wire.codec import decode, encode
 
 STEPS_MAX = 2_000_000
 
+EPOCH_MS = 1_795_000_000_000
+"""What the clocks of machines show at the beginning, in milliseconds since 1970."""
+
 
 class SlowStore(MemoryStore):
     """Commits that finish after ``delay()`` seconds of the clock; none while it is stuck."""
@@ -107,6 +110,8 @@ class Node:
         self.up = False
         self.mode = cluster.mode
         self.failure: BaseException | None = None
+        self.wrong_ms = 0
+        """How far the clock of its machine is ahead."""
         self.notes: list[tuple[str, str, dict[str, Any]]] = []
 
     def start(self) -> None:
@@ -119,7 +124,7 @@ class Node:
         self.host = Host(
             self.number,
             clock=cluster.clock,
-            wall_clock=lambda: round(cluster.clock.seconds() * 1000),
+            wall_clock=lambda: EPOCH_MS + round(cluster.clock.seconds() * 1000) + self.wrong_ms,
             store=self.store,
             generations=self.generations,
             random=Random(cluster.random.getrandbits(64)),

@@ -170,7 +170,7 @@ class NodeService(MultiService):
         self._host = Host(
             node,
             clock=self._clock,
-            wall_clock=lambda: time.time_ns() // 1_000_000,
+            wall_clock=lambda: max(0, time.time_ns() // 1_000_000),  # a number that messages can carry
             store=self._store if self._held is None else self._held,
             generations=self._states,
             random=chance,
