@@ -40,7 +40,6 @@ FIXED = {
     "dkv.kv.words.all_keys.COUNT": "as in Redis",
     "dkv.kv.words.all_keys.CURSOR_MAX": "of 64 bits",
     "dkv.kv.words.lifetimes.LATEST_NOW_MS": "a rule of what is refused",
-    "dkv.kv.registry.SUBCOMMAND_BYTES_MAX": "how long a quoted word of an error is",
     "dkv.kv.sessions.CHECK_BYTES": "of the stored format",
     "dkv.kv.sessions.OP_MAX": "of the stored format",
     "dkv.kv.sessions.PRODUCER_BYTES_MAX": "the same on all nodes, as commands in the log are read by it",
