@@ -18,7 +18,7 @@ from dkv.configurations import Configurations, first_configurations, unpack_conf
 from dkv.host.host import Host
 from dkv.identity import Acquaintance, Identity, Start
 from dkv.keys import CONFIGURATIONS, STATE
-from dkv.kv.codes import APPEND, DELETE, GET, PUT
+from dkv.kv.codes import APPEND, DELETE, GET, KEYS, PUT, READS
 from dkv.node.assembly import add_actors
 from dkv.settings import LEADER, Limits, Timings
 from dkv.sim.memory import MemoryStore
@@ -174,8 +174,8 @@ class Node:
         cluster = self.cluster
         cluster.connections += 1
         waiting = self.clients.waiting[cluster.connections] = Waiting()
-        write = entry[0] != GET
-        requests = Requests(cluster.connections, [list(entry)], int(write), int(not write), 64)
+        write = entry[0] not in READS
+        requests = Requests(cluster.connections, [list(entry)], int(write), int(not write), 64, alone=entry[0] == KEYS)
         self.host.deliver(GATEWAY, Address(self.number, CLIENTS), ClientRequests([requests]))
         return waiting
 

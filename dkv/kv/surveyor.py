@@ -35,6 +35,9 @@ ANSWER_BYTES_MAX = 32 * MIB
 RETRY_SECONDS = 0.05
 """How long to wait before asking for a view again, if there was none because too much waits for the disk."""
 
+REST_SECONDS = 0.0
+"""The time between two pieces: just long enough for all others that are ready to have their turns."""
+
 TOO_LARGE = Error(
     f"ERR the answer has more than {ANSWER_BYTES_MAX} bytes: SCAN gives it step by step, or ask for fewer keys"
 )
@@ -176,7 +179,7 @@ class Surveyor:
         assert survey is not None and view is not None and search is not None, "the timer is cancelled with them"
         reply = search.go_on()
         if reply is None:
-            turn.set_timer(READ, 0.0)
+            turn.set_timer(READ, REST_SECONDS)
             return
         turn.note(noted.surveyed, entry=survey.entry, through=view.applied_through, reply=reply)
         turn.send(self._gateway, Surveyed(survey.number, reply))

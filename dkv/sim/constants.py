@@ -24,6 +24,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.kv.cursors.CURSORS_MAX": (1, 3),
     "dkv.kv.cursors.CURSOR_BYTES_MAX": (1, 30),
     "dkv.kv.surveyor.PIECE_BYTES": (1, 300),
+    "dkv.kv.surveyor.REST_SECONDS": (0.001, 0.05),
     "dkv.kv.surveyor.RETRY_SECONDS": (0.001, 0.5),
     "dkv.kv.erasure.ERASED_BYTES_MAX": (1, 100),
     "dkv.kv.erasure.ERASED_MAX": (1, 3),
