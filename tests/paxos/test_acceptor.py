@@ -87,6 +87,34 @@ class OneAcceptor(SynchronousTestCase):
         return [sent for to, sent in self.turn.sent + self.turn.early if to == Address(1, role)]
 
 
+class ClockTests(OneAcceptor):
+    """What time it is, for the next lead."""
+
+    def clock(self) -> int:
+        """What the next Promise says."""
+        self.ballot = Ballot(self.ballot.round + 1, 2)
+        (promise,) = self.give(proposer(2), Prepare(self.ballot, 1))
+        return int(promise.clock)
+
+    def test_follows_what_it_accepts(self) -> None:
+        """By the time of the Accept: the stamp of a value that is sent again is old. A restart remembers it."""
+        self.ballot = Ballot(5, 2)
+        self.assertEqual(self.clock(), self.turn.wall_ms)
+        self.give(proposer(2), Accept(self.ballot, 1, Value((), 7_000), 0, 9_000))
+        self.assertEqual(self.clock(), 9_000)
+        self.begin(self.turn.stored)
+        self.assertEqual(self.clock(), 9_000)
+
+    def test_not_what_it_refuses(self) -> None:
+        """A leader that was overtaken, or one that proposes what is settled otherwise, decides no deadline."""
+        self.ballot = Ballot(5, 2)
+        self.accept(self.ballot, 1, value("a"), mark=1)
+        held = self.clock()
+        self.give(proposer(1), Accept(Ballot(1, 1), 2, Value((), 7_000), 0, 9_000))
+        self.give(proposer(2), Accept(self.ballot, 1, Value((), 7_000), 0, 9_000))
+        self.assertEqual(self.clock(), held)
+
+
 class PromiseTests(OneAcceptor):
     def test_b1_a_promise_is_persisted_in_the_turn_that_sends_it(self) -> None:
         """A promise that a crash undoes lets two leaders choose two values."""
