@@ -90,6 +90,8 @@ class OneAcceptor(SynchronousTestCase):
 class ClockTests(OneAcceptor):
     """What time it is, for the next lead."""
 
+    ballot = Ballot(5, 2)
+
     def clock(self) -> int:
         """What the next Promise says."""
         self.ballot = Ballot(self.ballot.round + 1, 2)
@@ -98,7 +100,6 @@ class ClockTests(OneAcceptor):
 
     def test_follows_what_it_accepts(self) -> None:
         """By the time of the Accept: the stamp of a value that is sent again is old. A restart remembers it."""
-        self.ballot = Ballot(5, 2)
         self.assertEqual(self.clock(), self.turn.wall_ms)
         self.give(proposer(2), Accept(self.ballot, 1, Value((), 7_000), 0, 9_000))
         self.assertEqual(self.clock(), 9_000)
@@ -107,7 +108,6 @@ class ClockTests(OneAcceptor):
 
     def test_not_what_it_refuses(self) -> None:
         """A leader that was overtaken, or one that proposes what is settled otherwise, decides no deadline."""
-        self.ballot = Ballot(5, 2)
         self.accept(self.ballot, 1, value("a"), mark=1)
         held = self.clock()
         self.give(proposer(1), Accept(Ballot(1, 1), 2, Value((), 7_000), 0, 9_000))
