@@ -165,6 +165,16 @@ class HoldingTests(SynchronousTestCase):
         self.check(self.transport)
         self.assertTrue(self.transport.disconnecting)
 
+    def test_half_closed_before_it_is_held(self) -> None:
+        """So does one that had sent all, and closed, before the node took it in."""
+        self.port.clients.pause_reading()
+        self.connection.dataReceived(STREAM)
+        self.connection.readConnectionLost()
+        self.port.clients.resume_reading()
+        self.port.answer_all()
+        self.check(self.transport)
+        self.assertTrue(self.transport.disconnecting)
+
     def test_stopped_while_held(self) -> None:
         """A node that stops answers what it has taken in, and interprets nothing more."""
         self.connection.dataReceived(STREAM)
