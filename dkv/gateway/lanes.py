@@ -81,7 +81,7 @@ class Lanes:
             else:
                 lane.newest.take_in(run)  # to be answered behind it
             return False
-        if lane.must_stall(run):
+        if (lane.in_log or lane.in_reads) and lane.must_stall(run):
             lane.stalled.append(run)
             return False
         if run.writes or lane.in_log:
