@@ -26,6 +26,13 @@ class OtherKeyTests(ActingCase):
         )
         self.assertEqual(self.acting.deadline(b"b"), TIME + 100)
 
+    def test_onto_itself(self) -> None:
+        """A key that is renamed to itself has not changed, for those who watch it."""
+        self.check(("SET a 1", "OK"))
+        before = self.acting.keyspace.revision(self.acting.turn, 0, b"a")
+        self.check(("RENAME a a", "OK"), ("RENAMENX a a", 0))
+        self.assertEqual(self.acting.keyspace.revision(self.acting.turn, 0, b"a"), before)
+
     def test_renamenx(self) -> None:
         """A key that exists is not overwritten, not even by itself."""
         self.check(
