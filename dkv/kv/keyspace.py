@@ -73,8 +73,8 @@ class Keyspace:
         """Slot ``slot`` is applied next. ``stamp`` is its time, 0 if it has none."""
         self.slot, self.index, self.seen = slot, 0, slot - 1
         if stamp > self.time:
-            self.time = stamp
-            turn.stage(TIME, pack_number(stamp))
+            self.time = min(stamp, DEADLINE_MAX)  # anything may stand in the log
+            turn.stage(TIME, pack_number(self.time))
 
     def settle(self, turn: Turn) -> None:
         """Stage what has changed of the databases: with the slot at hand, whatever comes behind it."""
@@ -188,7 +188,6 @@ class Keyspace:
         if not self.databases.flush(numbers, self.slot):
             return False
         self._changed = True
-        self.plain.clear()
         self._arrange()
         return True
 

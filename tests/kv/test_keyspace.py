@@ -38,6 +38,15 @@ class KeyspaceTests(SynchronousTestCase):
         self.assertEqual((self.one.keyspace.time, self.one.keyspace.slot), (1_010, 4))
         self.assertEqual(self.turn.load(TIME), pack_number(1_010))
 
+    def test_a_time_from_nowhere(self) -> None:
+        """No stamp in the log can stop a node, not even the last one that a record can have."""
+        self.one.put(b"k", 2**70)
+        for _ in range(2):
+            self.one.begin(2**64 - 1)
+            self.assertEqual((self.keyspace.time, self.one.keys()), (DEADLINE_MAX, 0))
+        self.one.put(b"k", 2**70)
+        self.assertIsNone(self.one.get(b"k"))
+
     def test_a_deadline_that_has_passed(self) -> None:
         """Such a key is not stored, and the one that was there is gone."""
         self.one.put(b"k")
