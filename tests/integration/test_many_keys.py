@@ -118,12 +118,10 @@ class ManyKeys:
         with self.under_load("KEYS of a few, which looks through all"):
             few = self.client.call("KEYS", b"*" + last + b"[0-9]?")
         expected = {key for key in found if key[-6:-2] == last}
-        assert isinstance(few, Exception) or set(few) == expected, (few, expected)
-        self._say(str(few)[:80])
+        assert {key for key in few if not key.startswith(b"load:")} == expected, (len(few), len(expected))
         with self.under_load("KEYS of all"):
             every = self.client.call("KEYS", "*")
-        assert isinstance(every, Exception) or set(found) <= set(every), str(every)[:100]
-        self._say(str(every)[:80])
+        assert set(found) <= set(every), (len(every), len(found))
         with self.under_load("RANDOMKEY, 200 times"):
             drawn = {self.client.call("RANDOMKEY") for _ in range(200)}
         assert len(drawn) > 50, drawn
