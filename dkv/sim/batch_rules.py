@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dkv.client_events import BatchApplied, Passed
 from dkv.keys import APPLIED_THROUGH, unpack_number
 from dkv.sim.chosen import Chosen
-from dkv.sim.reference import UNJUDGED
+from dkv.sim.second_commands import UNJUDGED
 from dkv.sim.simulated_node import SimulatedNode
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address
 from dkv.ballot import ZERO, Ballot
-from dkv.client_events import BatchApplied, Passed
+from dkv.client_events import BatchApplied, Passed, Read, ReadResults
 from dkv.host.layers import Layers
 from dkv.keys import (
     APPLIED_KEYS,
@@ -42,6 +42,7 @@ from dkv.messages import (
     PromiseSlot,
 )
 from dkv.records import unpack_record
+from dkv.sim.answer_rules import AnswerRules
 from dkv.sim.batch_rules import BatchRules
 from dkv.sim.chosen import Chosen
 from dkv.sim.compaction_rules import CompactionRules
@@ -76,6 +77,7 @@ class Invariants:
         self._compaction = CompactionRules(self._disks, self.chosen, violated)
         self._snapshots = SnapshotRules(self.chosen, violated)
         self._reads = ReadRules(self.chosen, violated)
+        self._answers = AnswerRules(self.chosen, violated)
         self._batches = BatchRules(self.chosen, self._reads.acknowledged, violated)
 
     @property
@@ -271,6 +273,10 @@ class Invariants:
                 self._check_chosen_slots(node.number, role, message)
             case BatchApplied():
                 self._batches.applied(node, message)
+            case Read() if role == LEARNER:
+                self._answers.asked(node, message)
+            case ReadResults():
+                self._answers.told(node, message)
             case Passed():
                 self._batches.passed(node, message)
             case BarrierRequest() if role == PROPOSER:

@@ -8,32 +8,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from enum import Enum, auto
 from struct import pack
-from typing import Final
 
 from dkv.keys import BATCH_MARK, CONFIGURATIONS
 from dkv.kv.codes import IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS
 from dkv.kv.sessions import Bounds
 from dkv.records import Batch, UncheckedEntry, Value
-from dkv.replies import Result
 from dkv.sim.member_rules import MemberTable
-from dkv.sim.second_commands import execute
-from dkv.sim.second_keys import SecondKeys
+from dkv.sim.second_commands import UNJUDGED, Judged, execute
+from dkv.sim.second_keys import SecondKeys, keys_of
 from dkv.sim.tokens import TokenTable
 from dkv.wire.codec import decode_entries
 
+SEEN_MAX = 50
+"""The keys after so many slots are kept, as reads of several nodes find them."""
+
 BatchName = tuple[int, int, int, int]
 """(node, incarnation, boot, seq) of a batch."""
-
-
-class Unjudged(Enum):
-    """Stands for the result of an entry about which the reference says nothing."""
-
-    UNJUDGED = auto()
-
-
-UNJUDGED: Final = Unjudged.UNJUDGED
 
 
 def _origin_key(node: int, incarnation: int) -> bytes:
@@ -44,13 +35,14 @@ class Reference:
     """The state on disk after every slot, as each replica must have it once it has applied that far."""
 
     def __init__(self, bounds: Bounds, members: MemberTable) -> None:
-        self.results: dict[BatchName, list[Result | Unjudged]] = {}
+        self.results: dict[BatchName, list[Judged]] = {}
         """The result of each entry of every batch that took effect."""
         self._members = members
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
         self._values: defaultdict[bytes, list[bytes | None]] = defaultdict(list)
         self._slot = 0
+        self._seen: dict[int, SecondKeys] = {}
         self._keys = SecondKeys(self._write)
         self._tokens = TokenTable(bounds, self._write)
         self.executions = self._tokens.executions
@@ -68,6 +60,14 @@ class Reference:
                 state[key] = value
         return state
 
+    def keys_at(self, slot: int) -> SecondKeys:
+        """The keys once all slots up to ``slot`` are applied, for reads."""
+        if slot not in self._seen:
+            while len(self._seen) >= SEEN_MAX:
+                del self._seen[next(iter(self._seen))]
+            self._seen[slot] = keys_of(self.state_at(slot), slot)
+        return self._seen[slot]
+
     def apply(self, slot: int, value: Value) -> None:
         """Apply the next slot. Only members write, and nothing is left of one from the slot on that it is none in."""
         self._slot = slot
@@ -84,7 +84,7 @@ class Reference:
     def _apply_batch(self, batch: Batch) -> None:
         self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)
         self._write(_origin_key(batch.node, batch.incarnation), pack(">QQ", batch.boot, batch.seq))
-        results: list[Result | Unjudged] = []
+        results: list[Judged] = []
         for entry in decode_entries(batch.blob) or []:
             results.append(self._apply_entry(entry))
             self._keys.index += 1
@@ -94,7 +94,7 @@ class Reference:
         boot, seq = self._marks.get((batch.node, batch.incarnation), (0, 0))
         return (batch.boot == boot and batch.seq == seq + 1) or (batch.boot > boot and batch.seq == 1)
 
-    def _apply_entry(self, entry: UncheckedEntry) -> Result | Unjudged:
+    def _apply_entry(self, entry: UncheckedEntry) -> Judged:
         match entry:
             case [kind, bytes() as name, int() as op, [*write]] if kind == IDMP:
                 return self._tokens.judge(self._slot, name, op, write, lambda: execute(self._keys, write))
@@ -106,7 +106,8 @@ class Reference:
                 if self._members.apply(self._slot, change):
                     self._write(CONFIGURATIONS, self._members.stored())
                 return UNJUDGED
-        return execute(self._keys, entry)
+        judged: Judged = execute(self._keys, entry)
+        return judged
 
     def _write(self, key: bytes, value: bytes | None) -> None:
         self._slots[key].append(self._slot)

@@ -97,6 +97,7 @@ def _begin(world: World) -> bool:
         world.network.wires.weather.loss = loss
     world.mode.begin_changes()
     world.crowd.begin()
+    world.wordy.begin()
     world.faults.begin()
     world.wall_clocks.begin()
     return True
@@ -133,7 +134,7 @@ def _heal(world: World, random: Random) -> None:
     away = [node for node in world.nodes if node not in healed]
     disturbed = [node for node in away if _put_away(world, node, healed, random) == "deaf"]
     _repair(world, healed)
-    world.crowd.stopped = True
+    world.wordy.stopped = world.crowd.stopped = True
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
     _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
 
@@ -141,7 +142,8 @@ def _heal(world: World, random: Random) -> None:
 def _settle_members(world: World) -> bool:
     """Let changes that are under way come to their ends, with all nodes that are whole, as operators do."""
     _repair(world, [node for node in world.nodes if not node.damaged])
-    world.crowd.stopped = True  # where nobody leads, one of many nodes that all write may wait for very long
+    # Where nobody leads, one of many nodes that all write may wait for very long.
+    world.wordy.stopped = world.crowd.stopped = True
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
     for node in world.nodes:
         if not _ends_what_it_began(world, node):

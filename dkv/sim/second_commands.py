@@ -5,14 +5,26 @@ It knows the entries that nodes make of requests. Of others it says nothing more
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from fractions import Fraction
 from re import compile as compiled
-from typing import Any
+from typing import Any, Final
 
 from dkv.kv import codes, transactions
 from dkv.kv.asks import UNKNOWN
 from dkv.replies import ABORTED, OK, Error, Result, Simple, Watched, result_bytes
 from dkv.sim.second_keys import ABSENT, SecondKeys, StoredKey
+
+
+class Unjudged(Enum):
+    """Stands for the result of an entry about which nothing is said here."""
+
+    UNJUDGED = auto()
+
+
+UNJUDGED: Final = Unjudged.UNJUDGED
+
+Judged = Result | Unjudged
 
 _OLD = {codes.PUT: codes.SET, codes.APPEND: codes.EXTEND, codes.DELETE: codes.ERASE, codes.GET: codes.READ}
 _INTEGER = compiled(rb"0|-?[1-9][0-9]{0,18}")
@@ -24,8 +36,8 @@ NO_SUCH_KEY = Error("ERR no such key")
 TOO_MANY = Error("ERR the values of these keys are too large to be sent together: ask for fewer keys at once")
 
 
-def execute(keys: SecondKeys, entry: Any) -> Result:
-    """The result of an entry that needs no token."""
+def execute(keys: SecondKeys, entry: Any) -> Any:
+    """The result of an entry that needs no token, ``Judged``."""
     code = entry[0]
     if code in _OLD:
         arguments = entry[1:-1] if code == codes.APPEND else entry[1:]

@@ -34,6 +34,7 @@ from dkv.sim.time_rules import TimeRules
 from dkv.sim.trace import Happening, Trace
 from dkv.sim.verdict import Done, Executions, wrong_reply
 from dkv.sim.wall_clocks import WallClocks
+from dkv.sim.wordy import Wordy
 from dkv.storage.data_directory import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
@@ -128,6 +129,9 @@ class World:
             plan.client_delay,
             SimulatedClient,
         )
+        wordy = self._generator("wordy")
+        count = wordy.choice((0, 2, 4))
+        self.wordy = Wordy(self.schedule, wordy, self.nodes, plan.limits, plan.client_delay, count)
         self.faults = self._injector()
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
@@ -371,6 +375,7 @@ class World:
     def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """The gateway answers a connection."""
         self.crowd.replied(replies)
+        self.wordy.replied(replies)
 
     def check_replies(self) -> None:
         """Check that every reply fits its request, and every request was answered in time."""

@@ -63,6 +63,10 @@ def hunt(
     return None
 
 
+ANSWERS = ("linearizable", "was answered")
+"""What is said of a wrong answer that a client got."""
+
+
 class HuntTestCase(SynchronousTestCase):
     """A bug that the simulator cannot see may be in the product already."""
 
@@ -72,12 +76,17 @@ class HuntTestCase(SynchronousTestCase):
         self,
         name: str,
         plant: Plant,
-        words: Iterable[str],
+        words: Collection[str],
         mode: str = LEADER,
         faults: Iterable[str] = FAULTS,
         within: int = SEEDS,
     ) -> None:
-        """The bug is found within so many seeds, and the sentence has one of ``words``: it names what was promised."""
+        """The bug is found within so many seeds, and the sentence has one of ``words``: it names what was promised.
+
+        Where a client's answer may show it, the judge of all results may have seen it before.
+        """
+        if not {*words}.isdisjoint(ANSWERS):
+            words = (*words, "the results of batch", "which is true after no slot")
         seeds = range(1, within + 1)
         last = None if WRITE else found_last(name, mode)
         found = hunt(plant, [last], mode, faults) if last is not None and last in seeds else None

@@ -22,8 +22,8 @@ from dkv.replies import Watched
 from dkv.sim.batch_rules import is_same
 from dkv.sim.constants import constants
 from dkv.sim.member_rules import MemberTable
-from dkv.sim.reference import UNJUDGED, Reference
-from dkv.sim.second_commands import execute
+from dkv.sim.reference import Reference
+from dkv.sim.second_commands import UNJUDGED, execute
 from dkv.sim.second_keys import keys_of
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn

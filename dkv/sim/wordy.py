@@ -1,0 +1,211 @@
+"""Clients that speak all words of the log: conditions, counters, deadlines, several keys, transactions and databases.
+
+They work beside the crowd, over few keys of their own, and flush no database that it uses. What they are told is judged
+at the node: the second state machine says what each command must answer (``dkv.sim.batch_rules``, ``answer_rules``).
+They do not ask again when they get no answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+from dkv.client_events import ClientGone, Replies, Requests
+from dkv.kv.codes import EXEC, IDMP, IN_EXEC, READS, WATCH, WRITES
+from dkv.kv.commands import interpret
+from dkv.kv.registry import Context
+from dkv.records import Entry
+from dkv.replies import Local, Watched
+from dkv.settings import Limits
+from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES
+from dkv.sim.schedule import Schedule
+from dkv.sim.simulated_connection import Life
+from dkv.sim.simulated_node import SimulatedNode
+
+FIRST_CONNECTION = 1 << 40
+"""Their connections have numbers from here on, so that they are not taken for those of the crowd."""
+
+KEYS = tuple(b"w%d" % number for number in range(4))
+DBS = (0, 0, 0, 1, 15)
+VALUES = (b"", b"0", b"17", b"-3", b"1.5", b"some", b"other words")
+NUMBERS = (b"1", b"-1", b"40")
+LIVES: tuple[tuple[bytes, ...], ...] = (
+    (b"PX", b"1"),
+    (b"PX", b"300"),
+    (b"PX", b"2000"),
+    (b"EX", b"1"),
+    (b"EX", b"100"),
+    (b"KEEPTTL",),
+    (),
+    (),
+    (),
+)
+PATIENCE_SECONDS = 3.0
+
+
+class Wordy:
+    """All of these clients: ``count`` of them."""
+
+    def __init__(
+        self, schedule: Schedule, random: Random, nodes: list[SimulatedNode], limits: Limits, delay: float, count: int
+    ) -> None:
+        self.schedule = schedule
+        self.random = random
+        self.nodes = nodes
+        self.limits = limits
+        self.stopped = False
+        self.connections: dict[int, WordyClient] = {}
+        self.made = FIRST_CONNECTION
+        self._delay = delay
+        self._clients = [WordyClient(self, number) for number in range(count)]
+        self._think = random.choice((0.02, 0.1, 0.5))
+
+    def begin(self) -> None:
+        """Let all of them begin."""
+        for client in self._clients:
+            client.go_on_after(self.pause())
+
+    def replied(self, replies: Replies) -> None:
+        """A node answers a connection."""
+        client = self.connections.get(replies.connection)
+        if client is not None:
+            self.schedule.after(self.delay(), client.take, replies)
+
+    def delay(self) -> float:
+        """How long bytes travel between a client and a node, in seconds."""
+        return self.random.uniform(0.2, 1.8) * self._delay
+
+    def pause(self) -> float:
+        """How long a client thinks, in seconds."""
+        return self.random.expovariate(1 / self._think)
+
+    # --- what they say ---
+
+    def words(self) -> list[bytes]:
+        """A request, in words."""
+        draw = self.random.choice
+        key, other, value = draw(KEYS), draw(KEYS), draw(VALUES)
+        kinds: tuple[Callable[[], list[bytes]], ...] = (
+            lambda: [b"SET", key, value, *draw(LIVES), *draw(((b"NX",), (b"XX",), (b"IFEQ", draw(VALUES)), (b"GET",)))],
+            lambda: [b"SET", key, value, *draw(LIVES)],
+            lambda: [draw((b"SETNX", b"GETSET", b"APPEND")), key, value],
+            lambda: [draw((b"GET", b"GETDEL", b"STRLEN", b"TYPE", b"PTTL", b"EXPIRETIME", b"PERSIST")), key],
+            lambda: [b"GETEX", key, *draw(((b"PX", b"500"), (b"PERSIST",)))],
+            lambda: [draw((b"MGET", b"EXISTS", b"DEL")), key, other],
+            lambda: [draw((b"MSET", b"MSETNX")), key, value, other, draw(VALUES)],
+            lambda: [draw((b"INCRBY", b"DECRBY", b"INCRBYFLOAT")), key, draw(NUMBERS)],
+            lambda: [draw((b"RENAME", b"RENAMENX")), key, other],
+            lambda: [b"COPY", key, other, *draw(((), (b"REPLACE",), (b"DB", b"1", b"REPLACE")))],
+            lambda: [b"PEXPIRE", key, draw((b"0", b"1", b"700")), *draw(((), (b"NX",), (b"XX",), (b"GT",), (b"LT",)))],
+            lambda: [b"SETRANGE", key, draw((b"0", b"3")), value],
+            lambda: [b"GETRANGE", key, draw((b"0", b"-2")), draw((b"1", b"-1"))],
+            lambda: [draw((b"DBSIZE", b"TIME", b"DBSIZE", b"FLUSHDB"))],
+        )
+        return draw(kinds)()
+
+    def entry(self, db: int, token: tuple[bytes, int] | None = None) -> tuple[Entry, int] | None:
+        """The entry of a request, and the bytes that it takes; None if the limits do not allow it."""
+        words = self.words()
+        if words == [b"FLUSHDB"] and db == 0:
+            return None  # the keys of the crowd are there
+        made = interpret(words, Context(self.limits, db))
+        if not isinstance(made, list):
+            return None
+        if token is not None and made[0] in WRITES:
+            made = [IDMP, *token, made]
+        size = REQUEST_BYTES + sum(WORD_BYTES + len(word) for word in words) + 50
+        return (made, size) if size <= self.limits.request_bytes_max else None
+
+
+class WordyClient:
+    """One client. It waits for its answers, and hangs up if they do not come."""
+
+    def __init__(self, wordy: Wordy, number: int) -> None:
+        self._wordy = wordy
+        self._producer = b"wordy%d" % number
+        self._ops = 0
+        self._node: SimulatedNode | None = None
+        self._life: Life = (0, 0)
+        self._connection = 0
+        self._waiting: deque[Entry] = deque()
+        self._watched: list[Entry] = []
+        self._turn = 0  # counts what it did, so that an old call does nothing
+
+    def go_on_after(self, seconds: float) -> None:
+        """Send the next requests in a moment."""
+        self._turn += 1
+        self._wordy.schedule.after(seconds, self._go_on, self._turn)
+
+    def take(self, replies: Replies) -> None:
+        """The node answers its oldest requests."""
+        if replies.connection != self._connection:
+            return
+        for reply in replies.replies:
+            entry = self._waiting.popleft()
+            if entry[0] == WATCH and isinstance(reply, Watched):
+                _, db, _, *keys = entry
+                revisions = zip(keys, reply.revisions, strict=True)
+                self._watched += [[db, key, *revision, reply.slot] for key, revision in revisions]
+        if not self._waiting:
+            self.go_on_after(self._wordy.pause())
+
+    def _go_on(self, turn: int) -> None:
+        wordy = self._wordy
+        if wordy.stopped or turn != self._turn:
+            return
+        if self._waiting or self._node is None or not self._node.up or self._node.life != self._life:
+            self._connect()
+        if self._node is None:
+            self.go_on_after(wordy.pause())
+            return
+        requests = [each for _ in range(wordy.random.choice((1, 1, 3))) if (each := self._request()) is not None]
+        entries = [entry for entry, _ in requests]
+        if not entries:
+            self.go_on_after(wordy.pause())
+            return
+        self._waiting.extend(entries)
+        reads = sum(entry[0] in READS for entry in entries)
+        items: list[Entry | Local] = [*entries]
+        message = Requests(self._connection, items, len(entries) - reads, reads, sum(size for _, size in requests))
+        wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, message)
+        self.go_on_after(PATIENCE_SECONDS)  # unless the answers come before
+
+    def _request(self) -> tuple[Entry, int] | None:
+        wordy, random = self._wordy, self._wordy.random
+        db = random.choice(DBS)
+        what = random.random()
+        if what < 0.15:
+            return [WATCH, db, wordy.limits.value_bytes_max, *random.sample(KEYS, 2)], 50
+        if what < 0.35:
+            return self._transaction(db)
+        if random.random() < 0.3:
+            self._ops += random.choice((0, 1, 1, 1))  # now and then another write has the same token
+            return wordy.entry(db, (self._producer, max(self._ops, 1)))
+        return wordy.entry(db)
+
+    def _transaction(self, db: int) -> tuple[Entry, int] | None:
+        wordy = self._wordy
+        drawn = [each for _ in range(wordy.random.choice((0, 1, 2, 4))) if (each := wordy.entry(db)) is not None]
+        watched, self._watched = self._watched, []
+        entries = [entry for entry, _ in drawn if entry[0] in IN_EXEC]
+        size = 100 + 40 * len(watched) + sum(size for _, size in drawn)
+        made: Entry = [EXEC, 0, wordy.limits.value_bytes_max, [*watched], [*entries]]
+        if wordy.random.random() < 0.3:
+            self._ops += 1
+            made = [IDMP, self._producer, self._ops, made]
+        return (made, size) if size <= wordy.limits.request_bytes_max else None
+
+    def _connect(self) -> None:
+        wordy = self._wordy
+        if self._node is not None:
+            wordy.connections.pop(self._connection, None)
+            wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, ClientGone(self._connection))
+        self._waiting.clear()
+        self._watched = []
+        ups = [node for node in wordy.nodes if node.up]
+        self._node = wordy.random.choice(ups) if ups else None
+        if self._node is not None:
+            wordy.made += 1
+            self._connection, self._life = wordy.made, self._node.life
+            wordy.connections[self._connection] = self
