@@ -116,7 +116,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b28_batch_number_reused(self) -> None:
         """A write acknowledged that another one's number carried."""
-        self.check("B28b", "two batches", "gateway failed", "I10", "was answered")
+        self.check("B28b", "two batches", "gateway failed", "I10", "was answered", "B50")
 
     def test_b29_erased_at_once(self) -> None:
         """A replay that computes another answer than the other nodes did."""
