@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from struct import pack
 
-from dkv.keys import BATCH_MARK, CONFIGURATIONS
+from dkv.keys import BATCH_MARK, CONFIGURATIONS, DATABASES_KEY, STATE, SUMMED, TIME, TOMBSTONE
 from dkv.kv.codes import IDMP, IDMP_NEW, IDMP_REPEAT, MEMBERS
 from dkv.kv.sessions import Bounds
 from dkv.records import Batch, UncheckedEntry, Value
@@ -19,6 +19,9 @@ from dkv.sim.second_commands import UNJUDGED, Judged, execute
 from dkv.sim.second_keys import SecondKeys, keys_of
 from dkv.sim.tokens import TokenTable
 from dkv.wire.codec import decode_entries
+
+OF_KEYS = frozenset((STATE, TIME, DATABASES_KEY, TOMBSTONE))
+"""The first bytes of what is stored of the keys, beside the index of deadlines."""
 
 SEEN_MAX = 50
 """The keys after so many slots are kept, as reads of several nodes find them."""
@@ -50,10 +53,12 @@ class Reference:
         self.evicted = self._tokens.evicted
         """The producers that were forgotten at least once."""
 
-    def state_at(self, slot: int) -> dict[bytes, bytes]:
-        """Every stored key and value of the state once all slots up to ``slot`` are applied."""
+    def state_at(self, slot: int, prefixes: frozenset[bytes] = SUMMED) -> dict[bytes, bytes]:
+        """Every stored key with one of the prefixes, and its value, once all slots up to ``slot`` are applied."""
         state = {}
         for key, slots in self._slots.items():
+            if key[:1] not in prefixes:
+                continue
             index = bisect_right(slots, slot) - 1
             value = self._values[key][index] if index >= 0 else None
             if value is not None:
@@ -65,7 +70,7 @@ class Reference:
         if slot not in self._seen:
             while len(self._seen) >= SEEN_MAX:
                 del self._seen[next(iter(self._seen))]
-            self._seen[slot] = keys_of(self.state_at(slot), slot)
+            self._seen[slot] = keys_of(self.state_at(slot, OF_KEYS), slot)
         return self._seen[slot]
 
     def apply(self, slot: int, value: Value) -> None:

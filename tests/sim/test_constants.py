@@ -25,6 +25,7 @@ OPERATIONS = {f"dkv.kv.membership.{name}" for name in ("ADD", "PROMOTE", "REMOVE
 
 FIXED = {
     "dkv.host.layers.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
+    "dkv.kv.registry.SUBCOMMAND_BYTES_MAX": "how long a quoted subcommand of an error is, as in Redis",
     "dkv.kv.registry.WORD_BYTES_MAX": "how long a quoted word of an error is",
     "dkv.kv.appliers.random_key.DEAD_AT_ONCE": "with a smaller one there would be no key where there are some",
     "dkv.kv.surveyor.ANSWER_BYTES_MAX": "the most that memory holds, and the error beyond it says so",
