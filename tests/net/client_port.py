@@ -95,7 +95,7 @@ class Port:
         )
 
     def _session(self, connection: int, peer: str) -> ClientSession:
-        node = Mock(spec=Inspection, connections_max=100, applied_through=0, member_view=Mock(quorum=1))
+        node = Mock(spec=Inspection, connections_max=100, applied_through=0, member_view=Mock(quorum=2))
         node.client_connections.side_effect = self.clients.connected
         node.info.return_value = {}
         return ClientSession(connection, peer, self.limits, node)
