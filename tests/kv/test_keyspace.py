@@ -67,6 +67,8 @@ class KeyspaceTests(SynchronousTestCase):
             self.one.put(b"k", deadline)
             self.assertEqual(self.keyspace.counts(self.turn, 0), (1, mortal))
             self.assertEqual(len(self.one.stored(b"E")), mortal)
+            self.keyspace.settle(self.turn)
+            self.assertEqual(self.turn.load(DATABASES_KEY), self.keyspace.databases.pack())
         self.assertTrue(self.keyspace.erase(self.turn, 0, b"k"))
         self.assertEqual((self.keyspace.counts(self.turn, 0), self.one.stored(b"E")), ((0, 0), []))
         self.keyspace.settle(self.turn)
