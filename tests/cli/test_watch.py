@@ -11,6 +11,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dkv.cli import status as status_command
 from dkv.cli import status_table, watch
 from dkv.cli.status_table import Found, rate, size
 from dkv.cli.watch import AS_BEFORE, CLEAR_BELOW, CLEAR_LINE, HOME, frame
@@ -66,7 +67,7 @@ class WatchTests(LookTestCase):
     def test_the_terminal_is_left_as_it_was_after_a_failure(self) -> None:
         """A user without a cursor could not go on."""
         self.at_a_terminal()
-        self.patch(sys.modules["dkv.cli.status"], "status_lines", lambda *_: 1 // 0)
+        self.patch(status_command, "status_lines", lambda *_: 1 // 0)
         result = self.run_at(["status", "--watch"], a=status(1))
         self.assertEqual(result.exit_code, 70)
         self.assertTrue(result.stdout.endswith(AS_BEFORE))
