@@ -88,7 +88,7 @@ class LibrariesTest(ClientsTest):
         self.assertEqual(writer.info()["loading"], 0)
         self.assertGreater(writer.client_id(), 0)
         with self.assertRaises(redis.ResponseError) as refused:
-            writer.execute_command("FLUSHALL")
+            writer.hset("hash", "field", "value")
         self.assertIn("unknown command", str(refused.exception))
 
     def test_redis_py_resp3(self) -> None:
@@ -114,17 +114,20 @@ class LibrariesTest(ClientsTest):
             self.assertEqual(pipeline.execute(), expected)
 
     def test_redis_py_transactions(self) -> None:
-        """A pipeline as redis-py makes it by itself is a transaction: it is refused, and nothing of it is done."""
+        """A pipeline as redis-py makes it by itself is a transaction: all of it is done, or nothing."""
         for protocol in (2, 3):
             client = self.redis(self.first, protocol=protocol)
             pipeline = client.pipeline()
-            pipeline.set("part", "done")
-            pipeline.append("part", "done")
+            pipeline.set("whole", "do")
+            pipeline.append("whole", "ne")
+            pipeline.get("whole")
+            self.assertEqual(pipeline.execute(), [True, 4, b"done"])
+            pipeline.delete("whole")
+            pipeline.hset("hash", "field", "value")
             with self.assertRaises(redis.ResponseError) as refused:
                 pipeline.execute()
-            self.assertIn("unknown command 'MULTI'", str(refused.exception))
-            self.assertIsNone(client.get("part"))
-            self.assertIs(client.set("whole", "done"), True)
+            self.assertIn("unknown command 'HSET'", str(refused.exception))
+            self.assertEqual(client.get("whole"), b"done")
 
     def test_txredisapi(self) -> None:
         """The Redis client of Twisted programs, in a process of its own."""
