@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from sys import maxsize
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.keys import DATABASES_KEY, STATE, TIME, pack_number
+from dkv.keys import DATABASES_KEY, STATE, TIME, TOMBSTONE, pack_number
+from dkv.kv.keyspace import Keyspace
 from dkv.kv.stored import ABSENT, DEADLINE_MAX, string_header
 from tests.kv.one_keyspace import OneKeyspace
 from tests.turns import FakeTurn
@@ -130,3 +133,30 @@ class KeyspaceTests(SynchronousTestCase):
         self.one.restart()
         self.assertEqual((self.one.keys(), len(self.one.turn.notes)), (3, 1))
         self.assertEqual(self.one.keyspace.databases.pack(), counted)
+
+    def test_another_state(self) -> None:
+        """A snapshot is put in force: what memory knew of the state before it counts for nothing."""
+        self.one.put(b"k")
+        self.one.put(b"l", 5_000)
+        self.assertEqual(self.keyspace.deadlines.nearest(self.turn), 5_000)
+        turn = FakeTurn()
+        self.keyspace.start(turn)
+        self.assertEqual(self.keyspace.deadlines.nearest(turn), maxsize)
+        self.keyspace.store(turn, 0, b"k", b"v")
+        self.assertEqual(self.keyspace.counts(turn, 0), (1, 0))
+
+    def test_dead_keys_of_another_database(self) -> None:
+        """They are not taken from this one's count."""
+        self.one.put(b"k")
+        self.one.put(b"k", 1_010, db=1)
+        self.keyspace.time = 1_010
+        self.assertEqual([self.keyspace.counts(self.turn, db) for db in (0, 1)], [(1, 0), (0, 0)])
+
+    def test_no_marks_before_there_is_a_time(self) -> None:
+        """A node that applied such slots with an older version has none, and both states must be equal."""
+        turn, keyspace = FakeTurn(), Keyspace()
+        keyspace.start(turn)
+        keyspace.begin_slot(turn, 1, 0)
+        keyspace.store(turn, 0, b"k", b"v")
+        keyspace.erase(turn, 0, b"k")
+        self.assertEqual([*turn.scan(TOMBSTONE)], [])
