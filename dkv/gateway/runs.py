@@ -46,8 +46,10 @@ class Run:
         self.connection, self._items, self.writes, self.reads, self.size, self.alone = requests
         self.arrived = arrived
         self.entries = self.writes + self.reads
-        others = [item for item in self._items if type(item) is list and item[0] in _BRING_MORE]
-        self.values = self.reads + sum(map(_more_values, others))
+        self.values = self.reads
+        for item in self._items:
+            if type(item) is list and item[0] in _BRING_MORE:
+                self.values += _more_values(item)
         self.weight = self.size + self.values * READ_BYTES
         """What it counts for in a batch, in bytes: its own, and what its reads may bring when they are applied."""
         self.in_log = False

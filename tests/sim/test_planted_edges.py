@@ -43,7 +43,7 @@ class PlantedTests(HuntTestCase):
 
     def test_caught_up_is_promised(self) -> None:
         """A leader that no quorum promised to, as what it was to catch up with for another ballot has come."""
-        self.check("I6")
+        self.check("I6", "a lead begins with a quorum of promises")
 
     def test_b12_votes_before_it_has_met_everybody(self) -> None:
         """A vote that a lost disk takes with it while a member is still to come that knows nothing of it."""
