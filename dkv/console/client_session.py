@@ -18,7 +18,7 @@ from dkv.console.inspection import Inspection
 from dkv.console.introspection import words_about
 from dkv.console.orders import ORDERS
 from dkv.console.server_words import SERVER_WORDS
-from dkv.kv.codes import IN_EXEC, READS
+from dkv.kv.codes import BY_BARRIER, IN_EXEC
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.registry import BadRequest, Command, ConnectionCommand, table
 from dkv.kv.words.idempotence import token_of
@@ -35,7 +35,7 @@ AT_ONCE = frozenset((b"discard", b"exec", b"multi", b"quit", b"reset", b"watch")
 class ClientSession(ClientState):
     """The session of the connection with the number ``connection`` and the client at ``peer``."""
 
-    reads = READS
+    reads = BY_BARRIER
 
     def __init__(
         self,

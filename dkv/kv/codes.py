@@ -108,6 +108,10 @@ READS = frozenset(
 )  # fmt: skip
 """The entries that change nothing. They are evaluated at the node of the client only, unless an EXEC has them."""
 
+BY_BARRIER = READS - {TTL, TIME}
+"""The reads that need no slot. TTL and TIME get one, with the time at which they are asked for its stamp: while nobody
+writes, the last slot is old."""
+
 WRITES = frozenset(
     (
         PUT, APPEND, DELETE, SET, SETNX, ERASE, EXTEND, GETDEL, GETEX, MSET, MSETNX, INCRBY, INCRBYFLOAT, SETRANGE,

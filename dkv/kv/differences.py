@@ -123,7 +123,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("time",),
-        "The time is that of the last slot: it is the same on every node, and has milliseconds only.",
+        "The time is that of the slot that the request gets: it is replicated, and has milliseconds only.",
         "Deadlines are judged by it, so that is the time that a client should see.",
         ("TIME",),
         rb"\*2\r\n\$10\r\n[0-9]{10}\r\n\$[0-9]\r\n[0-9]{1,6}\r\n",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from dkv.client_events import ClientGone, Replies, Requests
 from dkv.host.calls import PlannedCall
-from dkv.kv.codes import READS
+from dkv.kv.codes import BY_BARRIER
 from dkv.replies import Error, Local, Result
 from dkv.sim.crowd import Crowd
 from dkv.sim.keyring import Keyring
@@ -148,7 +148,7 @@ class SimulatedClient:
         """The message that the node's client port makes of these requests."""
         items = [request.item(self._crowd.limits) for request in requests]
         entries = [item for item in items if isinstance(item, list)]
-        reads = sum(entry[0] in READS for entry in entries)
+        reads = sum(entry[0] in BY_BARRIER for entry in entries)
         return Requests(self.connection, items, len(entries) - reads, reads, size)
 
     def _tell(self, node: SimulatedNode, message: Requests | ClientGone) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 
 from dkv.client_events import ClientGone, Replies, Requests
-from dkv.kv.codes import EXEC, IDMP, IN_EXEC, READS, WATCH, WRITES
+from dkv.kv.codes import BY_BARRIER, EXEC, IDMP, IN_EXEC, WATCH, WRITES
 from dkv.kv.commands import interpret
 from dkv.kv.registry import Context
 from dkv.records import Entry
@@ -165,7 +165,7 @@ class WordyClient:
             self.go_on_after(wordy.pause())
             return
         self._waiting.extend(entries)
-        reads = sum(entry[0] in READS for entry in entries)
+        reads = sum(entry[0] in BY_BARRIER for entry in entries)
         items: list[Entry | Local] = [*entries]
         message = Requests(self._connection, items, len(entries) - reads, reads, sum(size for _, size in requests))
         wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, message)

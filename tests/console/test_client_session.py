@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkv.console.client_session import TABLE
-from dkv.kv.codes import GET, PUT, READ, READS
+from dkv.kv.codes import BY_BARRIER, GET, PUT, READ
 from dkv.replies import OK, Error, Local, Raw, Replying, Simple
 from dkv.settings import MIB
 from dkv.wire.reply_encoder import ReplyEncoder
@@ -21,7 +21,7 @@ class SessionTests(Spoken):
         """Reads and writes go to the log, and refused ones do not."""
         self.assertEqual(self.session.interpret([b"put", b"k", b"v"]), [PUT, b"k", b"v"])
         self.assertEqual(self.session.interpret([b"GET", b"k"]), [GET, b"k"])
-        self.assertEqual(self.session.reads, READS)
+        self.assertEqual(self.session.reads, BY_BARRIER)
         self.assertEqual(self.refusal("GET"), "ERR wrong number of arguments for 'get' command")
 
     def test_ping_echo_quit(self) -> None:

@@ -64,3 +64,13 @@ class LockTests(SynchronousTestCase):
         self.assertEqual(self.cluster.nodes[2].call("SET", "lock", "one", "IFEQ", "one", "PX", 60_000), "OK")
         self.assertGreater(self.cluster.nodes[1].call("PTTL", "lock"), HELD_SECONDS * 1000)
         self.assertIsNone(self.cluster.nodes[1].call("SET", "lock", "two", "IFEQ", "two", "PX", 60_000))
+
+    def test_what_is_left_falls_while_nobody_writes(self) -> None:
+        """The holder of a lock asks how long it still has it, and nothing else happens in the cluster."""
+        self.assertTrue(self.take(self.cluster.nodes[0], "one"))
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began >= 1.0, SECONDS, "a second has passed")
+        for node in self.cluster.nodes:
+            most = (HELD_SECONDS - (time.monotonic() - began)) * 1000
+            left = node.call("PTTL", "lock")
+            self.assertTrue(0 < left <= most + 100, (left, most))
