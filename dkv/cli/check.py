@@ -12,9 +12,11 @@ import click
 from dkv.cli.output import Failure, Status, bytes_field, complain, one_line, say
 from dkv.cli.types import Whole
 from dkv.sim.history import HistoryError, Operation, as_fields, read_history, readable
+from dkv.sim.joint import Tolerance
 from dkv.sim.linearize import STEPS_MAX, Verdict
 from dkv.sim.linearize import check as judge
 
+SLACK_MAX = 1e12
 LINE_BYTES_MAX = 64 * 1024 * 1024
 NOT_LINEARIZABLE = 1
 UNDECIDED = 6
@@ -40,7 +42,21 @@ Exit status:
     show_default=True,
     help="How long to search for an order, for each key: a million steps take about a second.",
 )
-def check(file: str, output: str, steps: int) -> int:
+@click.option(
+    "--early",
+    type=click.FloatRange(0, SLACK_MAX),
+    default=0.0,
+    show_default=True,
+    help="How much earlier than its deadline a key may go, in the unit of the times.",
+)
+@click.option(
+    "--late",
+    type=click.FloatRange(0, SLACK_MAX),
+    default=1.0,
+    show_default=True,
+    help="How much later than its deadline a key may still be there.",
+)
+def check(file: str, output: str, steps: int, early: float, late: float) -> int:
     """Check whether the history in FILE is linearizable (- reads it from stdin).
 
     FILE has one JSON object a line for each operation, such as
@@ -49,7 +65,7 @@ def check(file: str, output: str, steps: int) -> int:
     """
     operations = _read(file)
     size = {"operations": len(operations), "keys": len({key for operation in operations for key in operation.keys})}
-    verdict = judge(operations, steps)
+    verdict = judge(operations, steps, Tolerance(early, late))
     if output == "json":
         say(json.dumps(_fields(verdict) | size))
     elif verdict.linearizable:
@@ -103,8 +119,9 @@ def _say_why(verdict: Verdict) -> None:
     if verdict.window is None:
         say(one_line(f"linearizable: no; {verdict.proof.sentence}"))
         return
-    since = verdict.window.operations[0].called
-    say(one_line(f"linearizable: no; key {readable(verdict.key)}, times from {since!r} on:"))
+    since, keys = verdict.window.operations[0].called, verdict.window.keys
+    names = f"key{'s' if len(keys) > 1 else ''} {', '.join(map(readable, keys))}"
+    say(one_line(f"linearizable: no; {names}, times from {since!r} on:"))
     for line in verdict.window.text.splitlines():
         say(one_line(line))
 

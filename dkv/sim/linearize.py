@@ -1,9 +1,10 @@
 """Is a history linearizable? And if not: the few operations that show it.
 
 A history is linearizable if every operation can have taken effect at one moment between its call and its return
-(Herlihy & Wing, 1990). It is linearizable if each key's history is, so keys are judged one by one. ``dkv.sim.search``
-looks for an order. A few operations that have no order, whatever the key held before, are a proof as well, and a short
-one. The check looks for them where the search gets no further, so it need not go through all that came before.
+(Herlihy & Wing, 1990). It is linearizable if each key's history is, so keys are judged one by one. Keys that an
+operation joins, and those that have deadlines, are judged together (``dkv.sim.joint``). ``dkv.sim.search`` looks for an
+order. A few operations that have no order, whatever the key held before, are a proof as well, and a short one. The
+check looks for them where the search gets no further, so it need not go through all that came before.
 
 Writes of unknown outcome make a search long, and nobody ever saw most of them. So the search first leaves those out, as
 if they had never taken effect, and then takes a few of them in: any order proves that the history is good.
@@ -12,11 +13,14 @@ if they had never taken effect, and then takes a few of them in: any order prove
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from math import inf
 
+from dkv.sim.counterexample import Counterexample, Part
 from dkv.sim.counts import Miscount, counts_some, miscount, parts
-from dkv.sim.history import Operation, readable
+from dkv.sim.history import Operation
+from dkv.sim.joint import Tolerance, TooManySteps, components, judge_joint
 from dkv.sim.model import ANYTHING, State
 from dkv.sim.search import Search, only_reads
 from dkv.sim.seen import spare
@@ -36,64 +40,9 @@ WINDOW_RETURNS = 64
 COUNT_RETURNS = 16
 """How many returns are looked at to find out whether a key existed when several were deleted."""
 
-WINDOW_STEPS = 20_000
-"""For the search through one counterexample; SHRINKING_STEPS to make one smaller, after which it is small enough."""
-SHRINKING_STEPS = 1_000_000
 
-
-@dataclass(frozen=True, slots=True)
-class Counterexample:
-    """Operations on one key, sorted by their calls, that no order explains. Without any one of them an order would.
-
-    It holds for every value before, if ``whatever``; else the first operation found the key absent. ``others`` counts
-    operations that may have changed the value at that time; no order explains it with or without their effects.
-    """
-
-    operations: tuple[Operation, ...]
-    blocked: Operation
-    whatever: bool
-    others: int
-
-    @property
-    def key(self) -> bytes:
-        """The key."""
-        return self.blocked.key
-
-    @property
-    def text(self) -> str:
-        """A line for each operation, with times counted from the first call, and the one that cannot be explained."""
-        rows = [("called", "returned", "client", "")]
-        for each in self.operations:
-            call = f"{each} -> {_told(each)}"
-            rows.append((self._time(each.called), self._time(each.returned), readable(each.client), call))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [
-            "  ".join((*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3])).rstrip()
-            for row in rows
-        ]
-        return "\n".join((*lines, self.sentence))
-
-    @property
-    def sentence(self) -> str:
-        """What cannot be explained."""
-        before = "whatever the key held before" if self.whatever else "the key being absent at first"
-        others = ""
-        if self.others:
-            others = f", and whether or not {self.others} other write{'s' * (self.others > 1)} took effect"
-        return (
-            f"No order of these explains what client {readable(self.blocked.client)} was told at "
-            f"{self._time(self.blocked.returned)}, {before}{others}."
-        )
-
-    def _time(self, time: float | None) -> str:
-        assert time is not None, "an operation of unknown outcome can only help to explain others"
-        return f"+{time - self.operations[0].called:.6f}".rstrip("0").rstrip(".")
-
-
-def _told(operation: Operation) -> str:
-    if operation.kind == "put":
-        return "ok"
-    return "1 or 0" if operation.result is None and operation.kind == "delete" else readable(operation.result)
+EXACT = Tolerance()
+"""Deadlines are kept to the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +67,33 @@ class Verdict:
         return proof
 
 
-def check(operations: Iterable[Operation], steps_max: int = STEPS_MAX) -> Verdict:
-    """Judge a history; the keys with the fewest operations first. ``steps_max`` is for each key."""
+def check(operations: Iterable[Operation], steps_max: int = STEPS_MAX, tolerance: Tolerance = EXACT) -> Verdict:
+    """Judge a history; the keys with the fewest operations first.
+
+    ``steps_max`` is for each key, or for those that belong together. ``tolerance`` is for deadlines.
+    """
+    apart, joint = components(list(operations))
     keys: dict[bytes, list[Operation]] = {}
     counts = []
-    for operation in operations:
+    for operation in apart:
         its_parts = parts(operation)
         for part in its_parts:
             keys.setdefault(part.key, []).append(part)
         if counts_some(operation):
             counts.append((operation, its_parts))
     verdict = Verdict(True)
-    for key, history in sorted(keys.items(), key=lambda item: (len(item[1]), item[0])):
+    judged = [
+        *((len(history), key, partial(_judge, history, steps_max)) for key, history in keys.items()),
+        *((len(each), _first_key(each), partial(judge_joint, each, tolerance, steps_max)) for each in joint),
+    ]
+    for _, key, judge in sorted(judged, key=lambda each: each[:2]):
         try:
-            window = _judge(history, steps_max)
-        except _TooManySteps:
+            window = judge()
+        except TooManySteps:
             verdict = Verdict(False, undecided=True, key=key)
             continue
         if window is not None:
-            return Verdict(False, key=key, window=window)
+            return Verdict(False, key=window.key, window=window)
     for operation, its_parts in counts:
         wrong = miscount(operation, its_parts, lambda part, told: _is_refuted(keys[part.key], part, told))
         if wrong is not None:
@@ -144,8 +101,8 @@ def check(operations: Iterable[Operation], steps_max: int = STEPS_MAX) -> Verdic
     return verdict
 
 
-class _TooManySteps(Exception):
-    pass
+def _first_key(history: list[Operation]) -> bytes:
+    return min((key for each in history for key in each.keys), default=b"")
 
 
 def _judge(history: list[Operation], steps_max: int) -> Counterexample | None:
@@ -166,7 +123,7 @@ def _judge(history: list[Operation], steps_max: int) -> Counterexample | None:
         if part is not None:
             return part.shrunk()
         if search.steps >= steps_max:
-            raise _TooManySteps
+            raise TooManySteps
         patience *= 2
 
 
@@ -204,62 +161,6 @@ def _is_refuted(history: list[Operation], part: Operation, told: Operation) -> b
     return len(suffixes) <= COUNT_RETURNS and suffixes.part(len(suffixes), None).refuted()
 
 
-class _Part:
-    """Some operations, and the search for an order of them that leads past the return of ``goal``.
-
-    The ``optional`` ones may have taken effect or not. To make the outcome of an operation unknown, or to leave out a
-    read, allows more orders and never fewer. If there is still none, the proof does not need that operation.
-    """
-
-    def __init__(self, operations: list[Operation], optional: list[Operation], goal: Operation, state: State) -> None:
-        self.operations = operations
-        self.optional = optional
-        self.goal = goal
-        self.state = state
-        self.steps = 0
-
-    def refuted(self) -> bool:
-        """Whether there certainly is no such order."""
-        search = Search(self.operations, self.state, self.goal, self.optional)
-        found = search.run(WINDOW_STEPS)
-        self.steps = search.steps + len(self.operations)  # it takes time, too, to lay them out
-        return found is False
-
-    def shrunk(self) -> Counterexample:
-        """The rest of a refuted part, when every operation that the proof does not need is loosened."""
-        part, steps = self, 0
-        size = len(self.operations)
-        while size:
-            size = (size + 1) // 2 if size > 1 else 0
-            first = 0
-            while first < len(part.operations) and steps < SHRINKING_STEPS:
-                smaller = part._loosened(first, max(size, 1))
-                refuted = smaller.operations != part.operations and smaller.refuted()
-                steps += smaller.steps
-                if refuted:
-                    first += len(smaller.operations) - len(part.operations)
-                    part = smaller
-                first += max(size, 1)
-        return part._window()
-
-    def _loosened(self, first: int, count: int) -> _Part:
-        chosen = range(first, first + count)
-        numbered = enumerate(self.operations)
-        loose = (each if at not in chosen or each is self.goal else loosened(each) for at, each in numbered)
-        return _Part([each for each in loose if each is not None], self.optional, self.goal, self.state)
-
-    def _window(self) -> Counterexample:
-        known = [each for each in self.operations if each.returned is not None]
-        others = len(self.optional) + sum(each.returned is None and each.kind != "get" for each in self.operations)
-        known.sort(key=lambda each: each.called)
-        return Counterexample(tuple(known), self.goal, self.state == ANYTHING, others)
-
-
-def loosened(operation: Operation) -> Operation | None:
-    """The operation with an unknown outcome; None for a read, which then says nothing."""
-    return None if only_reads(operation) else replace(operation, returned=None, result=None)
-
-
 class _Suffixes:
     """The part of a history that begins a number of returns before the call of ``goal`` and ends with its return.
 
@@ -278,15 +179,15 @@ class _Suffixes:
     def __len__(self) -> int:
         return len(self._ends)
 
-    def part(self, returns: int, state: State) -> _Part:
+    def part(self, returns: int, state: State) -> Part:
         """The part that begins ``returns`` returns before, with the value ``state``."""
         start = self._ends[returns - 1]
         left = [each for each in self._until if each.returned is None or each.returned > start]
         opened = [each for each in left if each.called <= start and not only_reads(each)]
         began = [each for each in left if each.called > start]
-        return _Part(began, opened, self._goal, state)
+        return Part(began, opened, self._goal, state)
 
-    def shortest(self, returns_max: int) -> _Part | None:
+    def shortest(self, returns_max: int) -> Part | None:
         """The shortest part that has no order; None if none is refuted."""
         bottom, top = 0, 1
         while (found := self._refuted(top)) is None:
@@ -302,6 +203,6 @@ class _Suffixes:
                 found, top = part, middle
         return found
 
-    def _refuted(self, returns: int) -> _Part | None:
+    def _refuted(self, returns: int) -> Part | None:
         part = self.part(returns, ANYTHING)
         return part if part.refuted() else None

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dkv.sim.history import INTEGER_DIGITS_MAX, Operation
+from dkv.sim.fields import INTEGER_DIGITS_MAX
+from dkv.sim.history import Operation
 
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,%d}" % (INTEGER_DIGITS_MAX - 1))
 
@@ -63,6 +64,7 @@ def step(state: State, operation: Operation) -> tuple[bool, State]:
             return _cas(state, expected, new, result if known else None)
         case "incr":
             return _incr(state, operation.arguments[0], result if known else None)
+    raise AssertionError(f"{operation.kind} is judged with all keys that it joins")
 
 
 def _append(state: State, suffix: bytes, length: Any) -> tuple[bool, State]:

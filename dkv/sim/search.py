@@ -16,13 +16,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 from dkv.sim.history import Operation
-from dkv.sim.model import State, step
+from dkv.sim.model import step
 from dkv.sim.seen import twins
 
+Model = Callable[[Any, Operation], tuple[bool, Any]]
+"""What says whether an operation fits a state, and what it leaves: ``dkv.sim.model.step``, or one for several keys."""
+_READING = frozenset(("get", "strlen", "getrange", "exists", "ttl", "absent", "present", "unchanged"))
 _NOTHING = object()
 _LONG_BYTES = 64
 """Longer values are remembered by a digest."""
@@ -32,7 +36,10 @@ def only_reads(operation: Operation) -> bool:
     """Whether it certainly changed nothing."""
     if operation.kind in ("cas", "delete"):
         return operation.returned is not None and operation.result is not None and not operation.result
-    return operation.kind in ("get", "strlen")
+    if operation.kind == "atomic":
+        given_up = operation.returned is not None and operation.result is None
+        return given_up or all(act[0] in _READING for act in operation.arguments)
+    return operation.kind in _READING
 
 
 def _value_seen(operation: Operation) -> object:
@@ -45,12 +52,12 @@ class _Moment:
 
     __slots__ = ("done", "lifted", "maybes", "moves", "state", "stop", "tried")
 
-    def __init__(self, done: int, tried: int, state: State) -> None:
+    def __init__(self, done: int, tried: int, state: Any) -> None:
         self.done = done  # bit set of known operations, by number
         self.tried = tried  # bit set of operations of unknown outcome
         self.state = state
         self.lifted: list[int] = []  # calls that were taken out of the list here, in order
-        self.moves: list[tuple[list[int], State]] = []  # (calls, the value that they leave), the next one last
+        self.moves: list[tuple[list[int], Any]] = []  # (calls, the value that they leave), the next one last
         self.stop = 0  # the first return that is left
         self.maybes = 0  # the next operation of unknown outcome to try
 
@@ -67,12 +74,14 @@ class Search:
     def __init__(
         self,
         operations: Sequence[Operation],
-        state: State = None,
+        state: Any = None,
         goal: Operation | None = None,
         optional: Sequence[Operation] = (),
         spare: Sequence[Operation] = (),
         spares_max: int = 0,
+        model: Model = step,
     ) -> None:
+        self._step = model
         self._known = sorted((each for each in operations if each.returned is not None), key=lambda each: each.called)
         maybe = [*(each for each in operations if each.returned is None), *optional]
         self._maybe = sorted((each for each in maybe if not only_reads(each)), key=lambda each: each.called)
@@ -191,13 +200,13 @@ class Search:
             if self._spares >> number & 1 and (moment.tried & self._spares).bit_count() >= self._spares_max:
                 continue
             self.steps += 1
-            allowed, state = step(moment.state, self._maybe[number])
+            allowed, state = self._step(moment.state, self._maybe[number])
             tried = moment.tried | 1 << number
             if allowed and state != moment.state and self._is_new(moment.done, tried, state):
                 return self._enter(moment.done, tried, state, [])
         return None
 
-    def _is_new(self, done: int, tried: int, state: State) -> bool:
+    def _is_new(self, done: int, tried: int, state: Any) -> bool:
         """Whether the search was never here before."""
         mark: object = state
         if isinstance(state, bytes):
@@ -213,18 +222,18 @@ class Search:
         self._visited.add(place)
         return True
 
-    def _enter(self, done: int, tried: int, state: State, lifted: list[int]) -> _Moment:
+    def _enter(self, done: int, tried: int, state: Any, lifted: list[int]) -> _Moment:
         """Do all operations that change nothing, and find those that may be next."""
         moment = _Moment(done, tried, state)
         moment.lifted = lifted
-        moves: list[tuple[int, State]] = []
+        moves: list[tuple[int, Any]] = []
         unseen: list[int] = []
         event = self._next[0]
         while self._return_of[event]:
             number = self._number[event]
             operation = self._known[number]
             self.steps += 1
-            allowed, after = step(state, operation)
+            allowed, after = self._step(state, operation)
             if allowed and self._reads[number] and after == state:
                 self._lift(event)
                 lifted.append(event)

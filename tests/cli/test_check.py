@@ -68,6 +68,56 @@ class Check(SynchronousTestCase):
         document = json.loads(result.stdout)
         self.assertEqual((document["message"], document["window"][0]["arguments"]), (why, ["y", "z"]))
 
+    def test_deadline(self) -> None:
+        """A lock that is lost early is found; the clocks may be off by as much as the user says."""
+        lock = {
+            "kind": "set",
+            "key": "x",
+            "arguments": ["me", "absent", 10],
+            "called": 0,
+            "returned": 1,
+            "result": True,
+        }
+        other = lock | {"arguments": ["you", "absent", 10], "called": 8, "returned": 9}
+        both = b"".join(json.dumps(each).encode() + b"\n" for each in (lock, other))
+        result = run("check", "-", stdin=both)
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(
+            result.stdout.splitlines(),
+            [
+                'linearizable: no; key "x", times from 0.0 on:',
+                "called  returned  client",
+                '    +0        +1       0  set "me" "absent" 10.0 false -> true',
+                '    +8        +9       0  set "you" "absent" 10.0 false -> true',
+                "No order of these explains what client 0 was told at +9, the key being absent at first.",
+            ],
+        )
+        self.assertEqual(run("check", "--early", "1", "-", stdin=both).exit_code, 0)
+        late = json.dumps({"kind": "get", "key": "x", "called": 13, "returned": 14, "result": "me"}).encode()
+        held = both.splitlines(keepends=True)[0] + late
+        self.assertEqual([run("check", "--late", each, "-", stdin=held).exit_code for each in ("1", "2")], [1, 0])
+
+    def test_transaction(self) -> None:
+        """All keys are named, and each operation with its own."""
+        write = {"kind": "atomic", "arguments": [["put", "x", "1"], ["put", "y", "1"]], "called": 0, "returned": 1}
+        reads = (
+            {"kind": "get", "key": key, "called": 2, "returned": 3, "result": value}
+            for key, value in (("x", "1"), ("y", None))
+        )
+        lines = (write | {"result": ["ok", "ok"]}, *reads)
+        result = run("check", "-", stdin=b"".join(json.dumps(each).encode() + b"\n" for each in lines))
+        self.assertEqual(result.exit_code, 1)
+        self.assertEqual(
+            result.stdout.splitlines(),
+            [
+                'linearizable: no; keys "x", "y", times from 0.0 on:',
+                "called  returned  client",
+                '    +0        +1       0  atomic ["put", "x", "1"] ["put", "y", "1"] -> [null, null]',
+                '    +2        +3       0  "y": get -> null',
+                "No order of these explains what client 0 was told at +3, all keys being absent at first.",
+            ],
+        )
+
     def test_json(self) -> None:
         """A program reads the same, and may check the operations again."""
         self.assertEqual(

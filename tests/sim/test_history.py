@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.sim.fields import ERROR
 from dkv.sim.history import HistoryError, Kind, Operation, history_line, read_history, readable
 
 BYTES = st.binary(max_size=8)
@@ -21,6 +22,22 @@ ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
     "strlen": st.tuples(),
     "cas": st.tuples(st.none() | BYTES, BYTES),
     "incr": st.tuples(INTEGERS),
+    "add": st.tuples(BYTES),
+    "set": st.tuples(
+        BYTES,
+        st.sampled_from((None, "absent", "present")) | st.tuples(st.sampled_from(("equals", "differs")), BYTES),
+        st.none() | st.just("keep") | st.floats(0, 1e9),
+        st.just(False),
+    ),
+    "getrange": st.tuples(INTEGERS, INTEGERS),
+    "setrange": st.tuples(st.integers(0, 100), BYTES),
+    "exists": st.lists(BYTES, max_size=2).map(tuple),
+    "expire": st.tuples(st.none() | st.floats(0, 1e9), st.sampled_from((None, "none", "some"))),
+    "ttl": st.tuples(),
+    "copy": st.tuples(BYTES, st.booleans()),
+    "rename": st.tuples(BYTES, st.booleans()),
+    "flush": st.tuples(),
+    "atomic": st.just((("unchanged", b"a", 1.0, 2.0), ("get", b"\xff"), ("incr", b"a", 1), ("put", b"b", b""))),
 }
 RESULTS: dict[str, st.SearchStrategy[Any]] = {
     "put": st.none(),
@@ -30,6 +47,17 @@ RESULTS: dict[str, st.SearchStrategy[Any]] = {
     "strlen": st.integers(0, 10**30),
     "cas": st.booleans(),
     "incr": INTEGERS,
+    "add": BYTES,
+    "set": st.booleans(),
+    "getrange": BYTES,
+    "setrange": st.integers(0, 100),
+    "exists": st.integers(0, 100),
+    "expire": st.booleans(),
+    "ttl": st.none() | st.just(False) | st.floats(0, 1e9),
+    "copy": st.booleans(),
+    "rename": st.booleans(),
+    "flush": st.none(),
+    "atomic": st.none() | st.tuples(st.none() | BYTES, INTEGERS | st.just(ERROR), st.none()),
 }
 TIMES = st.floats(0, 1e9)
 
@@ -41,7 +69,8 @@ def operations(draw: st.DrawFn) -> Operation:
     called, duration, known = draw(TIMES), draw(TIMES), draw(st.booleans())
     returned, result = (called + duration, draw(RESULTS[kind])) if known else (None, None)
     client = draw(st.integers() | st.text(max_size=3))
-    return Operation(client, kind, draw(BYTES), draw(ARGUMENTS[kind]), called, returned, result)
+    key = b"" if kind == "atomic" else draw(BYTES)
+    return Operation(client, kind, key, draw(ARGUMENTS[kind]), called, returned, result)
 
 
 class FileTests(SynchronousTestCase):
@@ -66,6 +95,15 @@ class FileTests(SynchronousTestCase):
         cas = self.read(kind="cas", key="x", arguments=[None, "1"], called=1, returned=None)
         self.assertEqual(cas, Operation(0, "cas", b"x", (None, b"1"), 1.0))
         self.assertEqual(self.read(kind="delete", key="", called=1), Operation(0, "delete", b"", (), 1.0))
+        lock = self.read(kind="set", key="x", arguments=["1", "absent", 10], called=1, returned=2, result=True)
+        self.assertEqual(lock, Operation(0, "set", b"x", (b"1", "absent", 10.0, False), 1.0, 2.0, True))
+        old = self.read(kind="set", key="x", arguments=["1", None, "keep", True], called=1, returned=2, result="0")
+        self.assertEqual(old, Operation(0, "set", b"x", (b"1", None, "keep", True), 1.0, 2.0, b"0"))
+        acts = [["unchanged", "x", 0, 0.5], ["incr", "x", 1], ["get", "y"]]
+        both = self.read(kind="atomic", arguments=acts, called=1, returned=2, result=[{"error": "ERR"}, None])
+        expected = (("unchanged", b"x", 0.0, 0.5), ("incr", b"x", 1), ("get", b"y"))
+        self.assertEqual(both, Operation(0, "atomic", b"", expected, 1.0, 2.0, (ERROR, None)))
+        self.assertEqual(both.keys, (b"x", b"y"))
         delete = self.read(kind="delete", key="x", arguments=["y", "x"], called=1, returned=2, result=2)
         self.assertEqual(delete, Operation(0, "delete", b"x", (b"y", b"x"), 1.0, 2.0, 2))
         self.assertEqual(delete.keys, (b"x", b"y"))
@@ -96,8 +134,17 @@ class FileTests(SynchronousTestCase):
         base = {"kind": "get", "key": "x", "called": 1, "returned": 2, "result": None}
         cases: list[tuple[dict[str, Any], str]] = [
             ({"retuned": 2}, 'unknown field "retuned"'),
-            ({"kind": "scan"}, '"kind" must be one of put, get, append, delete, strlen, cas, incr, not "scan"'),
-            ({"kind": []}, '"kind" must be one of put, get, append, delete, strlen, cas, incr, not []'),
+            ({"kind": "scan"}, f'"kind" must be one of {", ".join(get_args(Kind))}, not "scan"'),
+            ({"kind": []}, f'"kind" must be one of {", ".join(get_args(Kind))}, not []'),
+            (
+                {"kind": "set", "arguments": ["1", "never"]},
+                'condition in "arguments" must be null, "absent", "present"',
+            ),
+            ({"kind": "set", "arguments": ["1", None, "long"]}, 'life in "arguments" must be a number'),
+            ({"kind": "set", "arguments": []}, '"arguments" of set must be [value, condition, life, get]'),
+            ({"kind": "expire", "arguments": [1, "later"]}, 'condition in "arguments" must be null, "none" or "some"'),
+            ({"kind": "ttl", "result": True}, '"result" must be a number'),
+            ({"kind": "atomic"}, '"key" of atomic is in each of its acts'),
             ({"client": 1.5}, '"client" must be an integer or a string'),
             ({"key": 1}, '"key" must be a string or {"base64": "..."}'),
             ({"key": {"base64": "?"}}, '"key" is not base64: Only base64 data is allowed'),

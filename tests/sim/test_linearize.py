@@ -11,8 +11,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.sim.counterexample import Counterexample
 from dkv.sim.history import Kind, Operation
-from dkv.sim.linearize import Counterexample, Verdict, check
+from dkv.sim.linearize import Verdict, check
 from dkv.sim.model import ANYTHING, step
 from tests.sim.histories import KINDS, brute_force, compare_with_definition, op, tiny_histories
 
