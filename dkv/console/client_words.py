@@ -95,15 +95,20 @@ def _connected(client: ClientState) -> Iterator[Connected]:
 
 
 def _lines(clients: Iterator[Connected]) -> bytes:
-    return "".join([_line(*each) for each in clients]).encode()
+    listed = list(clients)
+    now = listed[0][0].now if listed else 0.0
+    return "".join([_line(*each, now) for each in listed]).encode()
 
 
-def _line(connection: ClientConnection, state: ClientState) -> str:
-    """A client in Redis's fields, as far as there is something to say. One expression: there may be 10,000 clients."""
+def _line(connection: ClientConnection, state: ClientState, now: float) -> str:
+    """A client in Redis's fields, as far as there is something to say.
+
+    It is one expression of what is known already: there may be 10,000 clients, and their lines are made at once.
+    """
     transaction, library = state.transaction, state.library
     return (
         f"id={connection.number} addr={connection.peer} laddr={connection.local} name={state.name.decode()}"
-        f" age={int(connection.age_seconds)} idle={int(connection.idle_seconds)}"
+        f" age={int(now - connection.made_at)} idle={int(now - connection.heard_at)}"
         f" flags={'x' if transaction.gathering else 'N'} db={state.context.db} sub=0 psub=0 ssub=0"
         f" multi={transaction.queued} watch={transaction.watched} qbuf={connection.held_bytes}"
         f" omem={connection.unread_bytes} user={_USER_NAME} resp={state.protocol}"
@@ -176,7 +181,7 @@ def _filter(option: bytes, value: bytes) -> Wants:
             seconds = whole(value, "ERR maxage is not an integer or out of range")
             if seconds < 1:
                 raise BadRequest("ERR maxage should be greater than 0")
-            return lambda connection, state: connection.age_seconds >= seconds
+            return lambda connection, state: connection.now - connection.made_at >= seconds
     raise BadRequest(SYNTAX)
 
 

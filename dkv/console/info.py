@@ -1,7 +1,7 @@
 """INFO: the state of a node in Redis's words, for ``redis-cli --stat``, exporters, and libraries that connect.
 
 Every value is true, and a field without a true value is left out. The section ``Keyspace`` counts what this node has
-applied: exactly, but for keys that have expired and are erased in the slots to come.
+applied, as DBSIZE does.
 """
 
 from __future__ import annotations

@@ -15,6 +15,12 @@ from dkv.settings import KIB
 READ_BYTES = 256 * KIB
 """What a read in a batch is assumed to bring, in bytes: values may be larger, but most are not."""
 
+JOINED_BYTES_MAX = 64 * KIB
+"""Runs share a batch up to this many bytes of requests: a larger one saves little, and takes long to apply at once."""
+
+REQUEST_BYTES_MIN = 32
+"""A request counts as many bytes at least: the shortest ones take as long as longer ones."""
+
 _BRING_MORE = frozenset((MGET, EXEC, IDMP, SET, GETDEL, GETEX))  # looked up for every request
 
 
@@ -35,6 +41,7 @@ class Run:
         "connection",
         "entries",
         "in_log",
+        "length",
         "reads",
         "size",
         "values",
@@ -52,6 +59,8 @@ class Run:
                 self.values += _more_values(item)
         self.weight = self.size + self.values * READ_BYTES
         """What it counts for in a batch, in bytes: its own, and what its reads may bring when they are applied."""
+        self.length = max(self.size, self.entries * REQUEST_BYTES_MIN)
+        """How long it takes to apply, as a number of bytes."""
         self.in_log = False
         self.answered = False
 
@@ -93,11 +102,15 @@ class Run:
 
 
 def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:
-    """Take runs off the front, as many as together fit ``bytes_max`` bytes by their weights, one at least."""
+    """Take runs off the front, as many as together fit ``bytes_max`` bytes by their weights, one at least.
+
+    Nor are they longer than ``JOINED_BYTES_MAX`` together: all nodes apply a batch without a pause.
+    """
     taken = [runs.popleft()]
-    weight = taken[0].weight
-    while runs and weight + runs[0].weight <= bytes_max:
+    weight, length = taken[0].weight, taken[0].length
+    while runs and weight + runs[0].weight <= bytes_max and length + runs[0].length <= JOINED_BYTES_MAX:
         weight += runs[0].weight
+        length += runs[0].length
         taken.append(runs.popleft())
     return taken
 

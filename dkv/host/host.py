@@ -48,6 +48,9 @@ from dkv.storage.store import Generations, Store, StoreFailed
 TURNS_PER_DRAIN = 2_000
 """How many turns the host takes before it lets the reactor look at its sockets and timers again."""
 
+LEARNER_SECONDS = 0.02
+"""For how long the learner goes on before the host does so, too: what there is to apply may be a long log."""
+
 Letter = tuple[str, Address, Any]
 """The role of the actor that a message is for, its sender, and the message."""
 
@@ -93,6 +96,7 @@ class Host:
         self._draining = False
         self._commits = Commits()
         self._write_back = WriteBack(self.layers, clock, limits, timings, self._drain)
+        self._learner_rests_at = 0.0
         self._switching = 0  # the number of the commit that switches the state's generation; 0: none
         self._writing_state = False
         self._reading_paused = False
@@ -202,6 +206,7 @@ class Host:
         try:
             self._collect()
             turns, more = TURNS_PER_DRAIN, True
+            self._learner_rests_at = self.clock.seconds() + LEARNER_SECONDS
             while more:
                 turns = self._take_turns(self._mailbox or self._to_learner, turns)
                 self._flush()  # before the commit, which may be made on this thread: peers work while this disk does
@@ -238,6 +243,8 @@ class Host:
                     self._let_go(turn)
             except Exception as error:  # A handler's mistake must not be survived: its state may be half changed.
                 self._end(f"the {role} failed on {message!r:.200}", error)
+            if role == LEARNER and self.clock.seconds() >= self._learner_rests_at:
+                return 0
         return turns
 
     def _flush(self) -> None:

@@ -63,16 +63,20 @@ class DeadlineIndex:
 
     def nearest(self, turn: Turn) -> int:
         """The nearest deadline; ``maxsize`` if there is none."""
-        self._read_on(turn, 1)
+        self.read_on(turn, 1)
         return split_deadline_key(self._front[0])[0] if self._front else maxsize
 
     def passed(self, turn: Turn, time: int, count: int) -> list[tuple[int, bytes]]:
         """The first entries whose deadlines are at or below ``time``, ``count`` at most: (deadline, space and key)."""
-        self._read_on(turn, count)
+        self.read_on(turn, count)
+        return self.passed_in_front(time, count)
+
+    def passed_in_front(self, time: int, count: int) -> list[tuple[int, bytes]]:
+        """Those of them that are in memory."""
         end = bisect_left(self._front, deadline_key(time + 1, b""), hi=min(count, len(self._front)))
         return [split_deadline_key(entry) for entry in self._front[:end]]
 
-    def _read_on(self, turn: Turn, count: int) -> None:
+    def read_on(self, turn: Turn, count: int) -> None:
         """Let the front have so many entries, unless there are fewer."""
         while len(self._front) < count and self._horizon is not None:
             pairs = turn.scan_page(DEADLINE, self._horizon, FRONT_MAX)

@@ -133,8 +133,17 @@ class Keyspace:
 
         Beyond ``BACKLOG_MAX``, keys that are dead and stored still count, too.
         """
+        self.look_at_backlog(turn)
+        return self.counts_in_memory(db)
+
+    def look_at_backlog(self, turn: Turn) -> None:
+        """Have the keys that are not counted in memory: from then on ``counts_in_memory`` tells the same."""
+        self.deadlines.read_on(turn, BACKLOG_MAX)
+
+    def counts_in_memory(self, db: int) -> tuple[int, int]:
+        """As ``counts``, by what memory has of the index of deadlines."""
         database = self.databases.numbered[db]
-        passed = self.deadlines.passed(turn, self.time, BACKLOG_MAX)
+        passed = self.deadlines.passed_in_front(self.time, BACKLOG_MAX)
         dead = sum(name[0] == database.space for _, name in passed)
         return database.keys - dead, database.mortal - dead
 

@@ -18,6 +18,7 @@ from dkv.keys import BATCH_MARK, CONFIGURATIONS
 from dkv.kv.appliers.by_code import APPLIERS
 from dkv.kv.asks import UNKNOWN, ask_of
 from dkv.kv.codes import (
+    DATABASES,
     EXEC,
     GET,
     IDMP,
@@ -105,10 +106,10 @@ class Machine:
     def counted(self) -> list[tuple[int, int, int]]:
         """For each database that holds something: its number, its keys, and how many of them have a deadline.
 
-        Keys that have expired and are still to be erased are counted, so this needs no look at what is stored.
+        As DBSIZE counts, after the slots that ``due`` was asked behind.
         """
-        databases = enumerate(self._keyspace.databases.numbered)
-        return [(number, database.keys, database.mortal) for number, database in databases if database.keys]
+        counted = [(number, *self._keyspace.counts_in_memory(number)) for number in range(DATABASES)]
+        return [each for each in counted if each[1]]
 
     @property
     def expired(self) -> int:
@@ -120,7 +121,10 @@ class Machine:
 
         0 if something is to be erased now, ``maxsize`` if no slot is wanted.
         """
-        return 0 if self._eraser.is_due(turn) else self._keyspace.deadlines.nearest(turn)
+        if self._eraser.is_due(turn):
+            self._keyspace.look_at_backlog(turn)
+            return 0
+        return self._keyspace.deadlines.nearest(turn)
 
     def start(self, turn: Turn) -> None:
         """Load what is kept in memory. The state may be another one than before: nothing of that is kept."""

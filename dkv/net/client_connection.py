@@ -8,6 +8,7 @@ nothing more is interpreted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
+from sys import intern
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
@@ -102,6 +103,10 @@ class ClientConnection(TwistedProtocol):
         self.number = number
         self.peer = peer
         self.interpreter = interpreter
+        self.local = ""
+        """The address of this node that the client has connected to."""
+        self.made_at = self.heard_at = clients.meter.now
+        """When the client has connected, and when it sent something last, to about a second; in monotonic seconds."""
         self.quiet_looks = 0
         """How often the connection was looked at since something came in or went out."""
         self.flow = FlowControl(clients, self, clients.limits.connection_inflight_bytes_max)
@@ -133,19 +138,9 @@ class ClientConnection(TwistedProtocol):
         return self._parser.held
 
     @property
-    def local(self) -> str:
-        """The address of this node that the client has connected to."""
-        return address_text(self.transport.getHost())
-
-    @property
-    def age_seconds(self) -> float:
-        """For how long the client has been connected."""
-        return self._meter.now - self._made_at
-
-    @property
-    def idle_seconds(self) -> float:
-        """For how long the client has sent nothing, to about a second."""
-        return self._meter.now - self._heard_at
+    def now(self) -> float:
+        """The time in monotonic seconds, as ``made_at`` and ``heard_at`` tell it."""
+        return self._meter.now
 
     # --- the transport ---
 
@@ -155,13 +150,14 @@ class ClientConnection(TwistedProtocol):
         prepare_socket(self.transport)
         self.transport.registerProducer(self, True)
         self._send = self._clients.sender_of(self.transport)
-        self._made_at = self._heard_at = self._meter.now
+        self.made_at = self.heard_at = self._meter.now
+        self.local = intern(address_text(self.transport.getHost()))  # most clients have connected to the same one
         self._clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """The client has sent something: take in the requests in it, unless the connection is coming to its end."""
         self._meter.input_bytes += len(data)
-        self._heard_at = self._meter.sampled_at
+        self.heard_at = self._meter.sampled_at
         self.quiet_looks = 0
         if self._state is OPEN:
             self._parser.feed(data)

@@ -276,7 +276,7 @@ class Acceptor:
         """Hand the learner what became chosen, without waiting for this disk: others hold it. Report a gap."""
         through = self._log.chosen_through
         if through > self._pushed_through:
-            values = self._log.chosen_values(turn, self._pushed_through + 1, self._limits.catchup_bytes_max)
+            values = self._log.values_to_apply(turn, self._pushed_through + 1)
             turn.send_early(self._here(LEARNER), ChosenSlots(self._pushed_through + 1, values, through))
             self._pushed_through = through
             turn.note(noted.chosen, through=through)
@@ -305,7 +305,10 @@ class Acceptor:
         if first <= self._log.compacted_through:
             turn.send_early(sender, CompactedThrough(self._log.compacted_through))
             return
-        values = self._log.chosen_values(turn, first, self._limits.catchup_bytes_max)
+        if sender == self._here(LEARNER):
+            values = self._log.values_to_apply(turn, first)
+        else:
+            values = self._log.chosen_values(turn, first, self._limits.catchup_bytes_max)
         # Early: that a value is chosen rests on a quorum's disks, not on this one.
         turn.send_early(sender, ChosenSlots(first, values, self._log.chosen_through))
 

@@ -6,12 +6,18 @@ from collections import deque
 
 from dkv.messages import Want
 from dkv.records import Batch, Value, batch_bytes, follows
-from dkv.settings import Limits
+from dkv.settings import KIB, Limits
+
+JOINED_BYTES_MAX = 32 * KIB
+"""Batches share a slot up to this many bytes. Small batches gain by it; a large one has a slot of its own.
+
+Every node applies a slot without a pause, and this is thousands of the shortest commands.
+"""
 
 
 def slot_bytes_max(limits: Limits) -> int:
-    """How many bytes of batches to put into one slot: half a window at most, so that another slot can be under way."""
-    return min(limits.slot_bytes_max, limits.window_bytes_max // 2)
+    """Up to how many bytes batches share a slot: half a window at most, so that another slot can be under way."""
+    return min(JOINED_BYTES_MAX, limits.slot_bytes_max, limits.window_bytes_max // 2)
 
 
 class BatchQueue:

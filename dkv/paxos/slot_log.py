@@ -31,6 +31,12 @@ from dkv.records import SlotRecord, Value, pack_record, unpack_record, value_byt
 RECENT_BYTES_MAX = 8 << 20
 """How many bytes of the newest values stay in memory, for the learner and for peers that are slightly behind."""
 
+APPLIED_BYTES_MAX = 32 << 10
+"""How much the learner is given to apply in one turn: one slot, or small ones that are not larger together."""
+
+SLOT_BYTES = 1 << 10
+"""What a slot counts for beside its batches, where many are handed on: to apply or store one takes its time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
@@ -95,7 +101,8 @@ class SlotLog:
     def chosen_values(self, turn: Turn, from_slot: int, bytes_max: int) -> tuple[Value, ...]:
         """The chosen values from ``from_slot`` on, as many as fit ``bytes_max`` bytes, but at least the first one.
 
-        ``from_slot`` is above ``compacted_through``.
+        Each counts as ``SLOT_BYTES`` more than it has: a slot takes its time, even one without batches. ``from_slot``
+        is above ``compacted_through``.
         """
         assert from_slot > self.compacted_through
         values: list[Value] = []
@@ -103,11 +110,15 @@ class SlotLog:
         for slot in range(from_slot, self.chosen_through + 1):
             record = self.record(turn, slot)
             assert record is not None, f"slot {slot} is below chosen_through {self.chosen_through} and has no record"
-            size += value_bytes(record.value)
+            size += SLOT_BYTES + value_bytes(record.value)
             if values and size > bytes_max:
                 break
             values.append(record.value)
         return tuple(values)
+
+    def values_to_apply(self, turn: Turn, from_slot: int) -> tuple[Value, ...]:
+        """As ``chosen_values``: as many as the learner applies without a pause. It asks for the next ones."""
+        return self.chosen_values(turn, from_slot, APPLIED_BYTES_MAX)
 
     # --- writing ---
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, PropertyMock, patch
 
 from dkv.console.client_session import ClientSession
 from dkv.console.client_state import ClientState
 from dkv.console.inspection import Inspection
+from dkv.net.meter import Meter
 from dkv.replies import OK, Local, Raw, Replying, Verbatim
 from tests.console.spoken import Spoken
 from tests.net.client_port import Port, Transport, encoded
@@ -113,6 +114,15 @@ class OthersTests(Spoken):
         self.assertEqual((second["id"], second["age"], second["idle"]), ("2", "8", "3"))
         self.assertEqual((second["db"], second["resp"], second["lib-name"]), ("4", "3", "redis-py"))
         self.assertEqual((second["flags"], second["multi"]), ("x", "1"))
+
+    def test_a_line_is_cheap(self) -> None:
+        """The lines of 10,000 clients are made at once: neither the clock nor the system is asked for each of them."""
+        for number in range(3, 30):
+            self.port.connect(f"192.0.2.{number}")
+        asked = patch.object(Transport, "getHost", side_effect=AssertionError)
+        with asked, patch.object(Meter, "now", PropertyMock(return_value=0.0)) as now:
+            self.assertEqual(len(self.fields(b"CLIENT LIST")), 29)
+        self.assertEqual(now.call_count, 1)
 
     def test_chosen(self) -> None:
         """Only those that were asked for."""

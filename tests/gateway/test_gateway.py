@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client_events import ClientGone, ReadResults, Replayed, RepliesUnread
+from dkv.gateway import runs
 from dkv.kv.machine import UNREADABLE
 from dkv.messages import Barrier, Want
 from dkv.replies import OK, Local, Result, Simple
@@ -77,6 +78,7 @@ class WriteTests(SynchronousTestCase):
     def test_batch_bytes_at_most(self) -> None:
         """What waits is split where it would exceed ``batch_bytes_max``; a single large run still goes."""
         limits = Limits(request_bytes_max=2**18, key_bytes_max=1, value_bytes_max=1, batch_bytes_max=2**19)
+        self.patch(runs, "JOINED_BYTES_MAX", 2**19)
         self.node = OneGateway(limits)
         self.node.leader(0)
         for connection in range(3):

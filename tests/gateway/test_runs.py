@@ -7,7 +7,7 @@ from collections import deque
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client_events import Requests
-from dkv.gateway.runs import READ_BYTES, Run, take_few, take_fitting
+from dkv.gateway.runs import JOINED_BYTES_MAX, READ_BYTES, REQUEST_BYTES_MIN, Run, take_few, take_fitting
 from dkv.kv.codes import EXEC, GET, GETDEL, IDMP, INCRBY, MGET, PUT, READS, SET, STRLEN
 from dkv.records import Argument, Entry
 from dkv.replies import Local, Simple
@@ -53,6 +53,15 @@ class RunTests(SynchronousTestCase):
         self.assertEqual([len(take_few(runs, 3)) for _ in range(5)], [2, 1, 1, 1, 1])
         runs = deque((run(one), run(five), run(five)))
         self.assertEqual([len(take_fitting(runs, 6 * READ_BYTES + 200)) for _ in range(2)], [2, 1])
+
+    def test_a_batch_of_the_shortest_requests_is_short(self) -> None:
+        """All nodes apply a batch without a pause: thousands of requests that have hardly any bytes take long."""
+        put: Entry = [PUT, b"k", b"v"]
+        runs = deque(run(*[put] * 128) for _ in range(100))
+        taken = take_fitting(runs, 1 << 30)
+        self.assertEqual(sum(each.entries for each in taken), JOINED_BYTES_MAX // REQUEST_BYTES_MIN)
+        runs = deque(Run(Requests(1, [put], 1, 0, size), 0.0) for size in (JOINED_BYTES_MAX + 1, JOINED_BYTES_MAX, 1))
+        self.assertEqual([len(take_fitting(runs, 1 << 30)) for _ in range(3)], [1, 1, 1])
 
     def test_outcomes(self) -> None:
         """A read that got no answer changed nothing; of a write nobody can know."""

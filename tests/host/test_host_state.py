@@ -10,7 +10,7 @@ from dkv import noted
 from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Turn
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.host import host as host_module
-from dkv.host.host import TURNS_PER_DRAIN
+from dkv.host.host import LEARNER_SECONDS, TURNS_PER_DRAIN
 from dkv.settings import Limits
 from tests.host.one_host import OUTSIDE, PEER, OneHost, Store, both, here, persist, send, stage
 
@@ -189,6 +189,23 @@ class LoadTests(SynchronousTestCase):
         node.clock.callLater(0, lambda: seen.append(left))
         node.settle()
         self.assertEqual((seen, left), ([2 * TURNS_PER_DRAIN], 0))
+
+    def test_a_long_log_lets_the_reactor_go_on(self) -> None:
+        """A node that replays or catches up applies slots for minutes: it must hear its clients and peers meanwhile."""
+        node, left = OneHost(), 10
+
+        def apply(turn: Turn) -> None:
+            nonlocal left
+            left -= 1
+            node.clock.rightNow += LEARNER_SECONDS / 2
+            if left:
+                turn.send(here(LEARNER), apply)
+
+        seen: list[int] = []
+        node.host.deliver(LEARNER, OUTSIDE, apply)
+        node.clock.callLater(0, lambda: seen.append(left))
+        node.settle()
+        self.assertEqual((seen, left), ([8], 0))
 
     def test_commits_in_the_middle_of_work(self) -> None:
         """What was persisted is on its way after so many turns, however full the mailbox."""

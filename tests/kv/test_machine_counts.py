@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.codes import APPEND, DELETE, GET, IDMP, PUT
+from dkv.kv import erasure, expiry
+from dkv.kv.codes import APPEND, DBSIZE, DELETE, GET, IDMP, PUT, SET
 from tests.kv.test_machine import Node, batch
 
 ROOM = 100
@@ -43,3 +44,18 @@ class CountTests(SynchronousTestCase):
         self.assertEqual(node.machine.counted(), [(0, 1, 0)])
         node.restart()
         self.assertEqual(node.machine.counted(), [(0, 1, 0)])
+
+    def test_keys_that_have_expired(self) -> None:
+        """INFO and DBSIZE tell the same, also while keys that are dead wait to be erased."""
+        node = Node()
+        entries: list[Any] = [
+            [SET, db, ROOM, b"%d" % key, b"v", 0, b"", 3, 1_010, 0] for db in (0, 1) for key in range(4)
+        ]
+        node.apply(batch([*entries, [PUT, b"k", b"v"]], 1, 1))
+        self.assertEqual(node.machine.counted(), [(0, 5, 4), (1, 4, 4)])
+        self.patch(erasure, "ERASED_MAX", 1)
+        self.patch(expiry, "FRONT_MAX", 1)
+        node.machine.begin_slot(node.turn, 2, 1_010)
+        self.assertEqual(node.machine.due(node.turn), 0)
+        self.assertEqual(node.machine.counted(), [(0, 1, 0)])
+        self.assertEqual(node.machine.read(node.turn, [[DBSIZE, 0, ROOM], [DBSIZE, 1, ROOM]]), [1, 0])

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.messages import Want
-from dkv.paxos.batch_queue import BatchQueue, slot_bytes_max
+from dkv.paxos.batch_queue import JOINED_BYTES_MAX, BatchQueue, slot_bytes_max
 from dkv.records import Batch, Value, value_bytes
 from dkv.settings import Limits
 
@@ -101,7 +101,14 @@ class QueueTests(SynchronousTestCase):
     def test_two_slots_fit_a_window(self) -> None:
         """A window that one slot fills up lets no slot be under way while another is written."""
         self.assertEqual(slot_bytes_max(Limits(window_bytes_max=1001)), 500)
-        self.assertEqual(slot_bytes_max(Limits(window_bytes_max=64 << 20)), Limits().slot_bytes_max)
+
+    def test_only_small_batches_share_a_slot(self) -> None:
+        """All nodes apply a slot without a pause: batches of thousands of tiny writes must not come together in one."""
+        self.assertEqual(slot_bytes_max(Limits()), JOINED_BYTES_MAX)
+        for seq in range(8, 18):
+            self.queue.take(batch(3, seq, JOINED_BYTES_MAX // 4))
+        sizes = [len(self.queue.next_value(slot_bytes_max(Limits())).batches) for _ in range(4)]
+        self.assertEqual(sizes, [3, 3, 3, 1])
 
     def test_a_new_boot_begins_at_one(self) -> None:
         """A node that was restarted counts anew; what its earlier life left unfinished is given up."""

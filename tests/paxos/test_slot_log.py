@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.ballot import ZERO, Ballot
 from dkv.keys import CHOSEN_THROUGH, COMPACTED, RECORD, pack_compacted, pack_number, record_key
-from dkv.paxos.slot_log import SlotLog
+from dkv.paxos import slot_log
+from dkv.paxos.slot_log import APPLIED_BYTES_MAX, SLOT_BYTES, SlotLog
 from dkv.records import Batch, SlotRecord, Value, value_bytes
 from tests.turns import FakeTurn
 
@@ -91,6 +92,7 @@ class LogTests(SynchronousTestCase):
 
     def test_bounded_answers(self) -> None:
         """A catch-up answer fits its limit, and has at least one value (B17)."""
+        self.patch(slot_log, "SLOT_BYTES", 0)
         for slot in (1, 2, 3):
             self.log.learn(self.turn, slot, value(slot, 100))
         self.assertEqual(len(self.log.chosen_values(self.turn, 1, 300)), 2)
@@ -98,6 +100,13 @@ class LogTests(SynchronousTestCase):
         two = value_bytes(value(1, 100)) * 2
         self.assertEqual([len(self.log.chosen_values(self.turn, 1, size)) for size in (two - 1, two)], [1, 2])
         self.assertEqual(self.log.chosen_values(self.turn, 4, 300), ())
+
+    def test_slots_without_batches_are_bounded_too(self) -> None:
+        """Slots for deadlines have no batches, and each of them erases: thousands in one turn would stop a node."""
+        for slot in range(1, 101):
+            self.log.learn(self.turn, slot, Value((), slot))
+        self.assertEqual(len(self.log.values_to_apply(self.turn, 1)), APPLIED_BYTES_MAX // SLOT_BYTES)
+        self.assertEqual(len(self.log.chosen_values(self.turn, 1, 10 * SLOT_BYTES)), 10)
 
     def test_b8_b11_a_restart_without_the_staged_mark(self) -> None:
         """The mark may be older on disk than in memory; the records are not."""

@@ -24,6 +24,7 @@ OPERATIONS = {f"dkv.kv.membership.{name}" for name in ("ADD", "PROMOTE", "REMOVE
 """The operations of a change of members."""
 
 FIXED = {
+    "dkv.host.host.LEARNER_SECONDS": "no time passes in a turn of a simulated node",
     "dkv.host.layers.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
     "dkv.kv.registry.SUBCOMMAND_BYTES_MAX": "how long a quoted subcommand of an error is, as in Redis",
     "dkv.kv.registry.WORD_BYTES_MAX": "how long a quoted word of an error is",
