@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dkv import noted
 from dkv.actor import Turn
-from dkv.keys import APPLIED_THROUGH, DATABASES_KEY, STATE, TIME, pack_number, unpack_number
+from dkv.keys import APPLIED_THROUGH, DATABASES_KEY, DIGEST, STATE, TIME, pack_number, unpack_number
 from dkv.kv.cursors import Cursors
 from dkv.kv.databases import Databases, unpack_databases
 from dkv.kv.expiry import DeadlineIndex
@@ -67,6 +67,8 @@ class Keyspace:
         self.databases = unpack_databases(stored) if stored is not None else _counted(turn)
         self._changed = stored is None and self.databases.pack() != b""
         self._arrange()
+        if self._changed:
+            _mark_again(turn)
         self.settle(turn)
 
     def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
@@ -231,6 +233,14 @@ class Keyspace:
 
     def _arrange(self) -> None:
         self._prefixes = [STATE + bytes((database.space,)) for database in self.databases.numbered]
+
+
+def _mark_again(turn: Turn) -> None:
+    """Stage the marks of the state as they are: what is written back says which slots it amounts to."""
+    for mark in (APPLIED_THROUGH, DIGEST):
+        value = turn.load(mark)
+        if value is not None:
+            turn.stage(mark, value)
 
 
 def _counted(turn: Turn) -> Databases:

@@ -36,6 +36,7 @@ COMMANDS[b"test.members"] = LogCommand(
     since="0.1.0",
     arguments="json",
     summary="Change the members.",
+    codes=(MEMBERS,),
     build=entry,
 )
 from twisted.scripts.twistd import run
