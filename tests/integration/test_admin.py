@@ -146,14 +146,14 @@ class OwnPagesTest(AdminTestCase):
         one.call("DEL", "x", "y")
         self.applied_everywhere()
         logs = [node.call("DKV.LOG", "1", "1000") for node in self.cluster.nodes]
-        shown = [[(slot, state, batches) for slot, _, state, batches in log] for log in logs]
+        shown = [[(slot, state, batches, time) for slot, _, state, batches, time in log] for log in logs]
         self.assertEqual(shown, [shown[0]] * 3)
-        for _, ballot, _, _ in logs[0] + logs[1] + logs[2]:
+        for _, ballot, *_ in logs[0] + logs[1] + logs[2]:
             self.assertRegex(ballot or b"1.1", rb"\A\d+\.[123]\Z")
-        commands = [command for _, _, _, batches in logs[0] for _, batch in batches for command in batch]
+        commands = [command for _, _, _, batches, _ in logs[0] for _, batch in batches for command in batch]
         token = [b"IDMP", b"alice", b"7", b"APPEND", b"x", b"2" * 253 + b"..."]
         self.assertEqual(commands, [[b"PUT", b"x", b"1"], token, [b"DELETE", b"x", b"y"]])
-        self.assertEqual({state for _, _, state, _, _ in logs[0]}, {b"chosen"})
+        self.assertEqual({state for _, _, state, *_ in logs[0]}, {b"chosen"})
         self.assertEqual(one.call("DKV.LOG", "1000000"), [])
         last = one.call("DKV.LOG")
         self.assertEqual(last, logs[0][-10:])

@@ -123,7 +123,7 @@ class GivenClusterTest(ScenarioTestCase):
         """The keys that the log wrote and that are there still."""
         node = self.cluster.nodes[0]
         slots = node.call("DKV.LOG", 1, 1000)
-        commands = [command for *_, batches in slots for _, batch in batches for command in batch]
+        commands = [command for *_, batches, _ in slots for _, batch in batches for command in batch]
         words = [command[3:] if command[0] == b"IDMP" else command for command in commands]
         keys = {command[1] for command in words if command[0] in (b"PUT", b"APPEND")}
         self.assertTrue(keys)
