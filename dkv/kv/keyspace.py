@@ -68,7 +68,7 @@ class Keyspace:
         self._changed = stored is None and self.databases.pack() != b""
         self._arrange()
         if self._changed:
-            _mark_again(turn)
+            self._mark_again(turn)
         self.settle(turn)
 
     def begin_slot(self, turn: Turn, slot: int, stamp: int) -> None:
@@ -87,6 +87,13 @@ class Keyspace:
                 turn.stage(DATABASES_KEY, packed)
             else:
                 turn.stage_erase(DATABASES_KEY)
+
+    def _mark_again(self, turn: Turn) -> None:
+        """Stage the marks of the state as they are: what is written back says which slots it amounts to."""
+        turn.stage(APPLIED_THROUGH, pack_number(self.slot))
+        digest = turn.load(DIGEST)
+        if digest is not None:
+            turn.stage(DIGEST, digest)
 
     # --- reading ---
 
@@ -233,14 +240,6 @@ class Keyspace:
 
     def _arrange(self) -> None:
         self._prefixes = [STATE + bytes((database.space,)) for database in self.databases.numbered]
-
-
-def _mark_again(turn: Turn) -> None:
-    """Stage the marks of the state as they are: what is written back says which slots it amounts to."""
-    for mark in (APPLIED_THROUGH, DIGEST):
-        value = turn.load(mark)
-        if value is not None:
-            turn.stage(mark, value)
 
 
 def _counted(turn: Turn) -> Databases:

@@ -15,7 +15,7 @@ from dkv.actor import ELECTOR, HOST, Address, TakesNotes
 from dkv.host.calls import PlannedCall
 from dkv.host.host import Host
 from dkv.host.seams import Clock
-from dkv.keys import DATABASE, STATE
+from dkv.keys import STATE, TOKEN
 from dkv.node.disk_watch import DiskWatch
 from dkv.settings import Limits, Timings
 from dkv.sim.memory import MemoryStore
@@ -26,8 +26,8 @@ from dkv.storage.seal import seal
 from dkv.storage.state_directories import FIRST_GENERATION, generation_in_force, generation_writes
 from dkv.storage.store import StoreFailed
 
-STRAY = STATE + DATABASE + b"\xff nobody wrote this"
-"""A key that no client asks for: before the node is found out, nobody can expect a right answer of it."""
+STRAY = TOKEN + b"A\xff nobody wrote this"
+"""An answer that no client asks for, and no count has: until the node is found out, clients must get right answers."""
 
 TOTAL_BYTES = 1 << 40
 """Of every disk: much more than a run can write, so how much is free is a matter of faults alone."""

@@ -28,7 +28,7 @@ Judged = Result | Unjudged
 
 _OLD = {codes.PUT: codes.SET, codes.APPEND: codes.EXTEND, codes.DELETE: codes.ERASE, codes.GET: codes.READ}
 _INTEGER = compiled(rb"0|-?[1-9][0-9]{0,18}")
-_DECIMAL = compiled(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+_DECIMAL = compiled(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 NO_INTEGER = Error("ERR value is not an integer or out of range")
 NO_DECIMAL = Error("ERR value is not a valid float")
 OVERFLOW = Error("ERR increment or decrement would overflow")
@@ -172,9 +172,9 @@ def _is_64_bits(number: int) -> bool:
 
 
 def _added(value: bytes, by: bytes) -> bytes:
-    """The sum of two decimal numbers with few digits, in its shortest form."""
-    total = Fraction(value.decode()) + Fraction(by.decode())
-    digits = f"{abs(total * 10**17).numerator:018d}"
+    """The sum of two decimal numbers, to 17 digits behind the point, in its shortest form."""
+    total = round((Fraction(value.decode()) + Fraction(by.decode())) * 10**17)
+    digits = f"{abs(total):018d}"
     text = f"{digits[:-17]}.{digits[-17:]}".rstrip("0").rstrip(".")
     return (b"-" if total < 0 else b"") + text.encode()
 
