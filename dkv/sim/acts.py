@@ -20,6 +20,9 @@ from dkv.sim.history import Operation, keys_of
 
 INNER = ("vanish", "watch")
 """Acts that no client asks for by name: a deadline that passes, and the beginning of an ``unchanged``."""
+GONE = "gone"
+"""In the place of a deadline that had passed when it was set: the key is gone with the act itself."""
+NOT_ALWAYS_TOLD = ("delete", "expire")
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,%d}" % (INTEGER_DIGITS_MAX - 1))
 _NUMBERS = Context(prec=60)
 
@@ -93,7 +96,7 @@ def step_several(state: Several, operation: Operation) -> tuple[bool, Several]:
         if told and result == ERROR:
             continue
         answer = _ttl(kept, act[1], result) if told and act[0] == "ttl" else _do(kept, act)
-        if (told and result != answer and not (act[0] == "delete" and result is None)) or (
+        if (told and result != answer and not (act[0] in NOT_ALWAYS_TOLD and result is None)) or (
             answer == ERROR and len(acts) == 1
         ):
             return False, state
@@ -219,19 +222,24 @@ def _set(kept: dict[bytes, Kept], key: bytes, value: bytes, condition: Any, life
             fits = (held is None) == (condition == "absent")
         case (word, operand):
             fits = held is not None and held.value == operand if word == "equals" else not held or held.value != operand
-    if fits:
+    if fits and life == GONE:
+        kept.pop(key, None)
+    elif fits:
         kept[key] = Kept(value, life if life != "keep" else held and held.deadline)
     return (held and held.value) if get else fits
 
 
-def _expire(kept: dict[bytes, Kept], key: bytes, deadline: Deadline | None, condition: str | None) -> bool:
+def _expire(kept: dict[bytes, Kept], key: bytes, deadline: Any, condition: str | None) -> bool:
     """Give a deadline, or take it away (which is nothing if there is none)."""
     held = kept.get(key)
     if held is None or (condition == "none" and held.deadline) or (condition == "some" and not held.deadline):
         return False
     if deadline is None and held.deadline is None:
         return False
-    kept[key] = held._replace(deadline=deadline)
+    if deadline == GONE:
+        del kept[key]
+    else:
+        kept[key] = held._replace(deadline=deadline)
     return True
 
 

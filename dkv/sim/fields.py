@@ -132,6 +132,10 @@ def _boolean_or_null(name: str, value: Any) -> bool:
     return value is not None and _boolean(name, value)
 
 
+def _boolean_or_nothing(name: str, value: Any) -> bool | None:
+    return None if value is None else _boolean(name, value)
+
+
 def _condition(name: str, value: Any) -> Any:
     if value in (None, "absent", "present"):
         return value
@@ -199,7 +203,7 @@ RESULTS: dict[str, Parser] = {
     "getrange": bytes_of,
     "setrange": _length,
     "exists": _length,
-    "expire": _boolean,
+    "expire": _boolean_or_nothing,
     "ttl": _rest,
     "copy": _boolean,
     "rename": _boolean,

@@ -13,7 +13,7 @@ from itertools import count
 from math import inf
 from typing import Any, NamedTuple
 
-from dkv.sim.acts import Deadline, Several, is_inner, single, step_several
+from dkv.sim.acts import GONE, Deadline, Several, is_inner, single, step_several
 from dkv.sim.counterexample import Counterexample, Part
 from dkv.sim.history import Operation
 from dkv.sim.search import Search, only_reads
@@ -129,6 +129,8 @@ def _prepared(operation: Operation, tolerance: Tolerance, numbers: Iterator[int]
     def deadline(life: Any) -> Any:
         if life is None or life == "keep":
             return life
+        if life <= 0:
+            return GONE
         return Deadline(next(numbers), operation.called + life - tolerance.early, end + life + tolerance.late)
 
     acts = []

@@ -52,7 +52,7 @@ RESULTS: dict[str, st.SearchStrategy[Any]] = {
     "getrange": BYTES,
     "setrange": st.integers(0, 100),
     "exists": st.integers(0, 100),
-    "expire": st.booleans(),
+    "expire": st.none() | st.booleans(),
     "ttl": st.none() | st.just(False) | st.floats(0, 1e9),
     "copy": st.booleans(),
     "rename": st.booleans(),

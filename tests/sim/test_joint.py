@@ -279,6 +279,22 @@ class JointBadTests(SynchronousTestCase):
         expiring = op("set", "a", b"1", None, 4, at=(0, 1), result=True)
         self.assert_bad(expiring, do(*guarded, at=(8, 9), result=(None,)))
 
+    def test_gone_at_once(self) -> None:
+        """A deadline that has passed already deletes a key: what comes after it in the same transaction finds none."""
+        put, read = ("put", b"a", b"1"), ("get", b"a")
+        for end, result in ((("expire", b"a", 0.0, None), True), (("set", b"a", b"2", None, -1.0, False), True)):
+            self.assert_good(do(put, end, read, at=(0, 1), result=(None, result, None)))
+            self.assert_bad(do(put, end, read, at=(0, 1), result=(None, result, b"1")))
+        later = do(put, ("expire", b"a", 0.1, None), read, at=(0, 1), result=(None, True, None))
+        self.assert_bad(later)
+
+    def test_deadline_that_was_not_told(self) -> None:
+        """GETEX does not say whether it changed a deadline."""
+        made = op("set", "k", b"1", None, 10, at=(0, 1), result=True)
+        change = do(("get", b"k"), ("expire", b"k", None, None), at=(2, 3), result=(b"1", None))
+        self.assert_good(made, change, op("get", "k", at=(30, 31), result=b"1"))
+        self.assert_bad(made, change, op("get", "k", at=(30, 31), result=None))
+
     def test_lost_increment(self) -> None:
         """Two counted up and one of them for nothing, beside other keys."""
         both = do(("incr", b"a", 1), ("incr", b"b", 1), at=(0, 3), result=(1, 1))
