@@ -103,14 +103,14 @@ class Part:
         self.steps = search.steps + len(self.operations)  # it takes time, too, to lay them out
         return found is False
 
-    def shrunk(self) -> Counterexample:
+    def shrunk(self, steps_max: int = SHRINKING_STEPS) -> Counterexample:
         """The rest of a refuted part, when every operation that the proof does not need is loosened."""
         part, steps = self, 0
         size = len(self.operations)
         while size:
             size = (size + 1) // 2 if size > 1 else 0
             first = 0
-            while first < len(part.operations) and steps < SHRINKING_STEPS:
+            while first < len(part.operations) and steps < steps_max:
                 smaller = part._loosened(first, max(size, 1))
                 refuted = smaller.operations != part.operations and smaller.refuted()
                 steps += smaller.steps

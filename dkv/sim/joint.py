@@ -22,6 +22,8 @@ SPARES_MAX = 4
 """How many of the writes of unknown outcome are tried to explain the answers, before all are."""
 GUESS_STEPS = 50_000
 """How many steps each of these searches may take."""
+SHRINKING_STEPS = 100_000
+"""How many steps are spent on a small counterexample: each costs more than one for a single key."""
 OF_ONE_KEY = ("put", "get", "append", "delete", "strlen", "cas", "incr")
 """Kinds that join nothing and know no deadlines."""
 
@@ -117,7 +119,7 @@ def judge_joint(history: list[Operation], tolerance: Tolerance, steps_max: int) 
     goal = search.blocked
     assert goal.returned is not None
     until = [each for each in prepared if each.called <= goal.returned]
-    window = Part(until, [], goal, Several(), step_several).shrunk()
+    window = Part(until, [], goal, Several(), step_several).shrunk(SHRINKING_STEPS)
     shown = tuple(originals[id(each)] for each in window.operations)
     return replace(window, operations=shown, blocked=originals[id(goal)])
 
