@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import click
 
-from dkv.cli.output import Failure, Status, bytes_field, complain, one_line, say
-from dkv.cli.types import Whole
+from dkv.cli.output import Failure, Status, bytes_field, complain, counted, one_line, say
+from dkv.cli.types import Number, Whole
 from dkv.sim.history import HistoryError, Operation, as_fields, read_history, readable
 from dkv.sim.joint import Tolerance
 from dkv.sim.linearize import STEPS_MAX, Verdict
@@ -40,18 +40,19 @@ Exit status:
     type=Whole(most=10**12),
     default=STEPS_MAX,
     show_default=True,
-    help="How long to search for an order, for each key: a million steps take about a second.",
+    help="How long to search for an order, for each key and each group of keys that belong together: a million steps "
+    "take about a second.",
 )
 @click.option(
     "--early",
-    type=click.FloatRange(0, SLACK_MAX),
+    type=Number(0.0, SLACK_MAX),
     default=0.0,
     show_default=True,
     help="How much earlier than its deadline a key may go, in the unit of the times.",
 )
 @click.option(
     "--late",
-    type=click.FloatRange(0, SLACK_MAX),
+    type=Number(0.0, SLACK_MAX),
     default=1.0,
     show_default=True,
     help="How much later than its deadline a key may still be there.",
@@ -69,7 +70,7 @@ def check(file: str, output: str, steps: int, early: float, late: float) -> int:
     if output == "json":
         say(json.dumps(_fields(verdict) | size))
     elif verdict.linearizable:
-        say(f"linearizable: yes ({_count(size['operations'], 'operation')}, {_count(size['keys'], 'key')})")
+        say(f"linearizable: yes ({counted(size['operations'], 'operation')}, {counted(size['keys'], 'key')})")
     else:
         _say_why(verdict)
     if verdict.undecided:
@@ -105,10 +106,6 @@ def _bounded(lines: IO[bytes]) -> Iterator[bytes]:
         if len(line) > LINE_BYTES_MAX:
             raise HistoryError(f"line {number}: it has more than {LINE_BYTES_MAX} bytes")
         yield line
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _say_why(verdict: Verdict) -> None:

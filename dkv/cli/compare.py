@@ -12,7 +12,7 @@ import click
 from dkv import keys as kinds
 from dkv.cli.access import ANSWER_SECONDS, Access, looks
 from dkv.cli.asking import ALL, pause
-from dkv.cli.output import Failure, Status, answer, complain, say
+from dkv.cli.output import Failure, Status, answer, complain, counted, say
 from dkv.cli.reply_text import as_json, word
 from dkv.client.blocking import Connection, NoAnswer, NotSent, Reply, ServerError, connect
 from dkv.keys import DATABASE, STATE
@@ -202,7 +202,9 @@ def _walk(to: Access, nodes: list[Node], slot: int) -> bool:
         if first.last is None:
             break
         after = first.last
-    text = f"equal: {keys:,} keys, {size:,} bytes at slot {slot} on nodes {', '.join(map(str, numbers))}"
+    text = (
+        f"equal: {counted(keys, 'key')}, {counted(size, 'byte')} at slot {slot} on nodes {', '.join(map(str, numbers))}"
+    )
     fields = {"equal": True, "slot": slot, "nodes": numbers, "keys": keys, "bytes": size}
     answer(text.encode(), fields, to.as_json)
     return True

@@ -69,10 +69,8 @@ def cas(
     ttl: float | None,
 ) -> int:
     """Set a key if it has a certain value."""
-    wanted = 1 if absent else 2
-    if len(values) != wanted:
-        what = "VALUE alone behind --absent" if absent else "EXPECTED and VALUE"
-        raise click.UsageError(f"name {what}: {wanted} and not {len(values)}")
+    if len(values) != (1 if absent else 2):
+        raise click.UsageError("write KEY EXPECTED VALUE, or KEY --absent VALUE")
     if values.count("-") > 1:
         raise click.UsageError("only one of EXPECTED and VALUE can come from stdin")
     *expected, value = (value_bytes(context, context.command.params[1], text) for text in values)

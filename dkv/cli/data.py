@@ -61,7 +61,7 @@ LIFETIME_SECONDS_MAX = 1_000_000_000.0
 """About thirty years."""
 
 lifetime = click.option(
-    "--ttl", type=Seconds(LIFETIME_SECONDS_MAX), metavar="SECONDS", help="Let KEY expire so many seconds later."
+    "--ttl", type=Seconds(LIFETIME_SECONDS_MAX), metavar="SECONDS", help="Let KEY expire after this time."
 )
 
 
@@ -98,7 +98,7 @@ def put(to: Access, token: Given | None, key: bytes, value: bytes, ttl: float | 
     epilog=STATUSES,
 )
 @click.argument("key", callback=word_bytes)
-@click.option("--raw", is_flag=True, help="Print the value byte for byte, without a newline behind it.")
+@click.option("--raw", is_flag=True, help="Print the value byte for byte, and no newline after it.")
 @access
 def get(to: Access, raw: bool, key: bytes) -> int:
     """Print the value of a key."""

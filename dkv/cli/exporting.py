@@ -17,7 +17,7 @@ from dkv.cli.backup import fetch
 from dkv.cli.checked_backup import CheckedBackup, name_of, read_checked
 from dkv.cli.json_lines import Row, first_line, last_line, line_of
 from dkv.cli.new_file import output
-from dkv.cli.output import Status, complain, say
+from dkv.cli.output import Status, complain, counted, say
 from dkv.cli.own import interrupt
 from dkv.cli.status_table import size
 from dkv.cli.types import PathName
@@ -137,7 +137,7 @@ def export(to: Access, file: Path, pattern: Glob, backup: Path | None, db: int |
         exporter.finish()
     header = made.header
     text = (
-        f"{exporter.keys} keys, {size(exporter.bytes)} in {time.monotonic() - began:.1f} s, of cluster "
+        f"{counted(exporter.keys, 'key')}, {size(exporter.bytes)} in {time.monotonic() - began:.1f} s, of cluster "
         f"{header.cluster!r} up to slot {header.applied_through}"
     )
     if path is None:

@@ -23,7 +23,7 @@ from dkv.cli.access import ANSWER_SECONDS, DATABASE, Access, looks
 from dkv.cli.asking import CONNECT_SECONDS, FIRST, pause
 from dkv.cli.checked_backup import file_size, name_of, opened
 from dkv.cli.json_lines import BadLine, Row, rows
-from dkv.cli.output import Failure, Status, say
+from dkv.cli.output import Failure, Status, counted, say
 from dkv.cli.own import interrupt
 from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.types import PathName, Seconds, Whole
@@ -269,9 +269,10 @@ def _ended(importer: Importer, first: int, check: bool, failure: Failure) -> Fai
     if check:
         done = ""
     elif through < first:
-        done = "; nothing is imported for certain"
+        done = "; no line is known to be imported"
     else:
-        done = f"; lines {first} to {through} are imported: go on with --from-line {through + 1}"
+        imported = f"lines {first} to {through} are" if through > first else f"line {first} is"
+        done = f"; {imported} imported: go on with --from-line {through + 1}"
     return Failure(failure.status, failure.word, failure.message + done)
 
 
@@ -279,7 +280,7 @@ def _tell(to: Access, file: Path, importer: Importer, lines: int, check: bool, s
     if to.as_json:
         say(json.dumps({"file": name_of(file), "keys": lines, "kept": importer.kept, "seconds": round(seconds, 3)}))
     elif check:
-        say(f"{name_of(file)}: {lines} keys, and nothing is wrong; nothing was sent")
+        say(f"{name_of(file)}: {counted(lines, 'key')}, and nothing is wrong; nothing was sent")
     else:
-        kept = f"; {importer.kept} of them existed, and stay as they were" if importer.kept else ""
-        say(f"{name_of(file)}: {lines} keys imported in {seconds:.1f} s{kept}")
+        kept = f"; {importer.kept} of them existed already, and were left as they were" if importer.kept else ""
+        say(f"{name_of(file)}: {counted(lines, 'key')} imported in {seconds:.1f} s{kept}")

@@ -78,26 +78,28 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, int, Row]]:
     begun = ended = False
     while line := stream.readline(LINE_BYTES_MAX + 1):
         number += 1
+        if len(line) > LINE_BYTES_MAX:
+            raise BadLine(number, f"has more than {LINE_BYTES_MAX} bytes")
         if not line.endswith(b"\n"):
-            raise BadLine(number, "is cut" if len(line) <= LINE_BYTES_MAX else f"has more than {LINE_BYTES_MAX} bytes")
+            raise BadLine(number, "does not end with a newline: the file is cut")
         if not line.strip():
             continue
         if ended:
-            raise BadLine(number, f"comes behind the last one, {TAIL}")
+            raise BadLine(number, f"comes after the line with {TAIL}, which is the last one")
         fields = _fields(number, line)
         if HEAD in fields:
             if number > 1 or fields[HEAD] != VERSION:
-                raise BadLine(number, f"has {HEAD}, which only the first line has, and there {VERSION}")
+                raise BadLine(number, f"has {HEAD}, which only the first line may have, with the value {VERSION}")
             begun = True
         elif TAIL in fields:
             if not begun or fields[TAIL] != keys:
-                raise BadLine(number, f"says that {fields[TAIL]!s:.30} keys came before it; they are {keys}")
+                raise BadLine(number, f"says that {fields[TAIL]!s:.30} keys came before it, and there were {keys}")
             ended = True
         else:
             keys += 1
             yield number, len(line), _row(number, fields)
     if begun and not ended:
-        raise BadLine(number + 1, f"is missing: the file is cut, the last line of an export has {TAIL}")
+        raise BadLine(number + 1, f"is missing: the file is cut, since the last line of an export has {TAIL}")
 
 
 def _line(fields: dict[str, Any]) -> bytes:
@@ -116,18 +118,18 @@ def _fields(number: int, line: bytes) -> dict[str, Any]:
     except BadLine:
         raise
     except (ValueError, RecursionError) as error:  # ValueError: also for bytes that are no UTF-8
-        raise BadLine(number, f"is no JSON: {error!s:.100}") from None
+        raise BadLine(number, f"is not JSON: {error!s:.100}") from None
     if not isinstance(fields, dict):
-        raise BadLine(number, "is no JSON object")
+        raise BadLine(number, 'is not a JSON object, such as {"key": "k", "value": "v"}')
     return fields
 
 
 def _row(number: int, fields: dict[str, Any]) -> Row:
     unknown = fields.keys() - _NAMES
     if unknown:
-        raise BadLine(number, f"has a field that is not known: {min(unknown)!r:.60}")
+        raise BadLine(number, f"has an unknown field: {min(unknown)!r:.60}")
     if "deadline_ms" in fields and "ttl_ms" in fields:
-        raise BadLine(number, "has deadline_ms and ttl_ms; one of them is enough")
+        raise BadLine(number, "has both deadline_ms and ttl_ms: leave one out")
     return Row(
         _number(number, fields, "db", 0, DATABASES - 1),
         _bytes(number, fields, "key"),
@@ -141,7 +143,7 @@ def _number(number: int, fields: dict[str, Any], name: str, least: int, most: in
     """A whole number; 0 if it is not there."""
     found = fields.get(name, 0)
     if name in fields and not (type(found) is int and least <= found <= most):
-        raise BadLine(number, f"has {name} {found!r:.40}, which is no whole number from {least} to {most}")
+        raise BadLine(number, f"has {name} {found!r:.40}, which is not a whole number from {least} to {most}")
     return int(found)
 
 
@@ -149,11 +151,11 @@ def _bytes(number: int, fields: dict[str, Any], name: str) -> bytes:
     """The bytes of ``name``, as text or in base64."""
     given = [each for each in (name, f"{name}_base64") if each in fields]
     if len(given) != 1:
-        raise BadLine(number, f"has no {name}" if not given else f"has its {name} twice")
+        raise BadLine(number, f"has no {name}" if not given else f"has both {name} and {name}_base64")
     found = fields[given[0]]
     if isinstance(found, str):
         try:
             return found.encode() if given[0] == name else base64.b64decode(found, validate=True)
         except (UnicodeEncodeError, binascii.Error, ValueError):
             pass  # half of a character outside the plane of sixteen bits, or no base64
-    raise BadLine(number, f"has a {given[0]} that is none")
+    raise BadLine(number, f"has a {given[0]} that is not {'text' if given[0] == name else 'base64'}")

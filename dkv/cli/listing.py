@@ -10,7 +10,7 @@ import click
 from dkv.cli.access import Access, access, statuses
 from dkv.cli.asking import not_understood, one_node, patiently
 from dkv.cli.data import word_bytes
-from dkv.cli.output import Status, answer, bytes_field, emit, escaped_word
+from dkv.cli.output import Status, answer, bytes_field, counted, emit, escaped_word
 from dkv.cli.types import Whole
 from dkv.cli.waiting import for_answer
 from dkv.client.blocking import Connection, Reply
@@ -26,7 +26,7 @@ HOW = """A pattern has * for any bytes, ? for one, [a-c] for one of several, and
     \b
       dkv keys 'old:*' --null | xargs -0 dkv delete --"""
 
-null = click.option("--null", "-0", is_flag=True, help="Print keys byte for byte, a zero byte behind each.")
+null = click.option("--null", "-0", is_flag=True, help="Print keys byte for byte, each followed by a zero byte.")
 
 
 @click.command(
@@ -54,13 +54,13 @@ def keys(to: Access, pattern: bytes, null: bool) -> int:
     epilog=statuses("absent: no key matches"),
 )
 @click.argument("pattern", default="*", callback=word_bytes)
-@click.option("--limit", type=Whole(), metavar="N", help="End after so many keys.")
+@click.option("--limit", type=Whole(), metavar="N", help="Print no more than this number of keys.")
 @null
 @access
 def scan(to: Access, pattern: bytes, limit: int | None, null: bool) -> int:
     """Print keys, however many there are."""
     printed = 0
-    with one_node(to, lambda: f"the list is not whole: {printed} keys were printed") as connection:
+    with one_node(to, lambda: f"the list is not whole: it ends after {counted(printed, 'key')}") as connection:
         for found in _pages(to, connection, pattern):
             left = found if limit is None else found[: limit - printed]
             _print(to, left, null)

@@ -50,6 +50,11 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as "1 key" and "2,000 keys"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def shell_word(data: bytes) -> str:
     """The word that a shell reads as ``data``."""
     text = os.fsdecode(data)

@@ -24,9 +24,12 @@ NEVER, ABSENT = -1, -2
     epilog=statuses("absent: there is no such key; with --never also: it does not expire"),
 )
 @click.argument("key", callback=word_bytes)
-@click.argument("seconds", required=False, type=Number(0.0, LIFETIME_SECONDS_MAX))
+@click.argument("seconds", required=False, type=Number(0.0, LIFETIME_SECONDS_MAX, "number of seconds"))
 @click.option(
-    "--at", type=Number(0.0, TIME_SECONDS_MAX), metavar="TIME", help="The time of day, in seconds since 1970 (UTC)."
+    "--at",
+    type=Number(0.0, TIME_SECONDS_MAX, "number of seconds since 1970"),
+    metavar="TIME",
+    help="The time of day, in seconds since 1970 (UTC).",
 )
 @click.option("--never", is_flag=True, help="Let it not expire any more.")
 @access
@@ -34,7 +37,7 @@ NEVER, ABSENT = -1, -2
 def expire(to: Access, token: Given | None, key: bytes, seconds: float | None, at: float | None, never: bool) -> int:
     """Let a key expire."""
     if (seconds is not None) + (at is not None) + never != 1:
-        raise click.UsageError("name one of SECONDS, --at TIME and --never")
+        raise click.UsageError("write one of SECONDS, --at TIME and --never")
     words: tuple[bytes, ...]
     if seconds is not None:
         words = (b"PEXPIRE", key, milliseconds(seconds))

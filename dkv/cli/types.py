@@ -23,24 +23,30 @@ class Whole(click.IntRange):
 
     def __init__(self, least: int = 1, most: int = MOST) -> None:
         super().__init__(least, most)
+        self._least, self._most = least, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number that was typed, or a usage error."""
-        if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
-            self.fail(f"{shown(value)} is no whole number from {self.min} to {self.max}.", param, ctx)
+        typed = isinstance(value, str)
+        if typed and not (_WHOLE.fullmatch(value.strip()) and self._least <= int(value) <= self._most):
+            self.fail(f"{shown(value)} is not a whole number from {self._least} to {self._most}.", param, ctx)
         return super().convert(value, param, ctx)
 
 
 class Number(click.FloatRange):
-    """A decimal number from ``least`` to ``most``. ``nan`` is in no range, but no comparison with a bound says so."""
+    """A decimal number from ``least`` to ``most``. ``nan`` is in no range, but no comparison with a bound says so.
+    Errors call it a ``noun``."""
 
-    def __init__(self, least: float, most: float) -> None:
+    def __init__(self, least: float, most: float, noun: str = "number") -> None:
         super().__init__(least, most)
+        self._least, self._most = least, most
+        self._noun = noun
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number that was typed, or a usage error."""
-        if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-            self.fail(f"{shown(value)} is no number from {self.min:g} to {self.max:g}.", param, ctx)
+        typed = isinstance(value, str)
+        if typed and not (_NUMBER.fullmatch(value.strip()) and self._least <= float(value) <= self._most):
+            self.fail(f"{shown(value)} is not a {self._noun} from {self._least:.15g} to {self._most:.15g}.", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -48,7 +54,7 @@ class Seconds(Number):
     """A time of at least a millisecond."""
 
     def __init__(self, most: float = DAY_SECONDS) -> None:
-        super().__init__(0.001, most)
+        super().__init__(0.001, most, "number of seconds")
 
 
 class PathName(click.Path):

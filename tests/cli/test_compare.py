@@ -149,7 +149,7 @@ class CompareTests(SynchronousTestCase):
         """The slot is ahead of all nodes: where slots are applied, one that is past cannot be compared."""
         state = values(a="1")
         nodes = [HeldNode(number, state, (100, 100, 130, 131)) for number in (1, 2)]
-        self.assertEqual(self.compare(*nodes).stdout, "equal: 1 keys, 17 bytes at slot 160 on nodes 1, 2\n")
+        self.assertEqual(self.compare(*nodes).stdout, "equal: 1 key, 17 bytes at slot 160 on nodes 1, 2\n")
 
     def test_past_the_slot(self) -> None:
         """Slots came faster than expected: another slot, further ahead."""

@@ -177,7 +177,7 @@ class ImportTests(SynchronousTestCase):
         rows = self.many(2)
         result = self.load([*rows, b'{"key":"x","value":"y","tll_ms":5}\n', Row(0, b"behind", b"")])
         self.assertEqual((result.exit_code, result.stdout), (1, ""))
-        said = "line 3 has a field that is not known: 'tll_ms'; lines 1 to 2 are imported: go on with --from-line 3"
+        said = "line 3 has an unknown field: 'tll_ms'; lines 1 to 2 are imported: go on with --from-line 3"
         self.assertIn(said, result.stderr)
         self.assertEqual(self.cluster.state, self.state(rows))
 
@@ -185,7 +185,7 @@ class ImportTests(SynchronousTestCase):
         """At a byte, and between two lines."""
         rows = self.many(2)
         result = self.load([first_line(), rows[0], line_of(rows[1])[:-3]])
-        self.assertIn("line 3 is cut; lines 1 to 2 are imported", result.stderr)
+        self.assertIn("line 3 does not end with a newline: the file is cut; lines 1 to 2 are imported", result.stderr)
         self.assertEqual((result.exit_code, self.cluster.state), (1, self.state(rows[:1])))
         result = self.load([first_line(), *rows])
         self.assertIn("line 4 is missing: the file is cut", result.stderr)
@@ -213,7 +213,7 @@ class ImportTests(SynchronousTestCase):
         self.cluster.databases = 1
         result = self.load([Row(0, b"a", b"1"), Row(3, b"a", b"2")])
         self.assertEqual(result.exit_code, 4)
-        self.assertIn("refused: ERR DB index is out of range; lines 1 to 1 are imported", result.stderr)
+        self.assertIn("refused: ERR DB index is out of range; line 1 is imported", result.stderr)
         self.assertEqual(self.cluster.state, {(0, b"a"): (b"1",)})
 
     def test_nobody(self) -> None:
@@ -232,7 +232,7 @@ class ImportTests(SynchronousTestCase):
         self.cluster.refuses = lambda words: "UNCERTAIN no decision"
         result = self.load(self.many(3), "--wait", "0.001")
         self.assertEqual(result.exit_code, 5)
-        self.assertIn("outcome unknown: UNCERTAIN no decision; nothing is imported for certain", result.stderr)
+        self.assertIn("outcome unknown: UNCERTAIN no decision; no line is known to be imported", result.stderr)
 
     def test_interrupted(self) -> None:
         """A Ctrl-C says how to go on, too."""
@@ -250,7 +250,9 @@ class ImportTests(SynchronousTestCase):
         """What is there stays, and is counted."""
         self.cluster.state[0, b"k1"] = (b"old",)
         result = self.load(self.many(3), "--keep")
-        self.assertIn("3 keys imported in 0.0 s; 1 of them existed, and stay as they were\n", result.stdout)
+        self.assertIn(
+            "3 keys imported in 0.0 s; 1 of them existed already, and were left as they were\n", result.stdout
+        )
         self.assertEqual(self.cluster.state[0, b"k1"], (b"old",))
         self.assertEqual(self.cluster.state[0, b"k2"], (b"2", b"NX"))
 
@@ -265,7 +267,7 @@ class ImportTests(SynchronousTestCase):
         self.assertEqual((result.exit_code, self.cluster.connected), (0, []))
         self.assertIn("3 keys, and nothing is wrong; nothing was sent", result.stdout)
         result = self.load([*self.many(3), b"x\n"], "--check")
-        self.assertRegex(result.stderr, r"\Adkv: .*: line 4 is no JSON: [^;]*\n\Z")
+        self.assertRegex(result.stderr, r"\Adkv: .*: line 4 is not JSON: [^;]*\n\Z")
 
     def test_json(self) -> None:
         """For a script; from stdin."""

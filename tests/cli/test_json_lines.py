@@ -67,18 +67,18 @@ class JsonLinesTests(SynchronousTestCase):
         for fields, words in (
             ({"key": "k"}, "has no value"),
             ({"value": "v"}, "has no key"),
-            (good | {"value_base64": "dg=="}, "has its value twice"),
-            (good | {"ttl": 5}, "has a field that is not known: 'ttl'"),
-            (good | {"db": 16}, "has db 16, which is no whole number from 0 to 15"),
+            (good | {"value_base64": "dg=="}, "has both value and value_base64"),
+            (good | {"ttl": 5}, "has an unknown field: 'ttl'"),
+            (good | {"db": 16}, "has db 16, which is not a whole number from 0 to 15"),
             (good | {"db": True}, "has db True"),
             (good | {"ttl_ms": 0}, "has ttl_ms 0"),
             (good | {"deadline_ms": 1.5}, "has deadline_ms 1.5"),
-            (good | {"deadline_ms": 5, "ttl_ms": 5}, "one of them is enough"),
-            ({"key": "k", "value": 5}, "has a value that is none"),
-            ({"key_base64": "?", "value": "v"}, "has a key_base64 that is none"),
-            ({"key_base64": "é", "value": "v"}, "has a key_base64 that is none"),
-            ({"key": "\ud800", "value": "v"}, "has a key that is none"),
-            ({"dkv_export": 1}, "which only the first line has"),
+            (good | {"deadline_ms": 5, "ttl_ms": 5}, "leave one out"),
+            ({"key": "k", "value": 5}, "has a value that is not text"),
+            ({"key_base64": "?", "value": "v"}, "has a key_base64 that is not base64"),
+            ({"key_base64": "é", "value": "v"}, "has a key_base64 that is not base64"),
+            ({"key": "\ud800", "value": "v"}, "has a key that is not text"),
+            ({"dkv_export": 1}, "which only the first line may have"),
             ({"dkv_export_end": 1}, "says that 1 keys came before it"),
         ):
             line = json.dumps(fields).encode()
@@ -89,17 +89,17 @@ class JsonLinesTests(SynchronousTestCase):
     def test_no_lines_of_json(self) -> None:
         """Another file was named, or one whose bytes were changed."""
         for line, words in (
-            (b"hello\n", "is no JSON"),
-            (b'{"key":"\xff","value":"v"}\n', "is no JSON"),
-            (b"[" * 100_000 + b"\n", "is no JSON"),
-            (b"[]\n", "is no JSON object"),
+            (b"hello\n", "is not JSON"),
+            (b'{"key":"\xff","value":"v"}\n', "is not JSON"),
+            (b"[" * 100_000 + b"\n", "is not JSON"),
+            (b"[]\n", "is not a JSON object"),
             (b'{"key":"k","key":"l","value":"v"}\n', "has a field twice"),
-            (b'{"key":"k","value":"v"}', "is cut"),
-            (b'{"dkv_export":2}\n', "only the first line has, and there 1"),
+            (b'{"key":"k","value":"v"}', "does not end with a newline"),
+            (b'{"dkv_export":2}\n', "only the first line may have, with the value 1"),
             (first_line() + line_of(Row(0, b"k", b"v")), "is missing: the file is cut"),
-            (first_line() + last_line(0) + line_of(Row(0, b"k", b"v")), "comes behind the last one"),
-            (first_line() + last_line(1), "they are 0"),
-            (first_line() + first_line(), "only the first line has"),
+            (first_line() + last_line(0) + line_of(Row(0, b"k", b"v")), "comes after the line with dkv_export_end"),
+            (first_line() + last_line(1), "there were 0"),
+            (first_line() + first_line(), "only the first line may have"),
         ):
             self.assertIn(words, self.refused(line), line[:40])
 
@@ -107,4 +107,4 @@ class JsonLinesTests(SynchronousTestCase):
         """A file without an end of a line does not fill the memory."""
         self.patch(json_lines, "LINE_BYTES_MAX", 100)
         self.assertIn("has more than 100 bytes", self.refused(b"x" * 1000))
-        self.assertIn("is no JSON", self.refused(b"x" * 99 + b"\n"))
+        self.assertIn("is not JSON", self.refused(b"x" * 99 + b"\n"))

@@ -120,10 +120,10 @@ class ScanTests(SynchronousTestCase):
         """A list that is not whole says so, in its status too: only that node knows how to go on."""
         result = self.scan(OneScan([b"7", [b"a"]], NoAnswer("no answer from a:1")))
         self.assertEqual((result.exit_code, result.stdout), (3, "a\n"))
-        self.assertEqual(result.stderr, "dkv: the list is not whole: 1 keys were printed: no answer from a:1\n")
+        self.assertEqual(result.stderr, "dkv: the list is not whole: it ends after 1 key: no answer from a:1\n")
         result = self.scan(OneScan([b"7", [b"a"]], ServerError("ERR invalid cursor")))
         self.assertEqual(result.exit_code, 4)
-        self.assertIn("ERR invalid cursor; the list is not whole: 1 keys", result.stderr)
+        self.assertIn("ERR invalid cursor; the list is not whole: it ends after 1 key", result.stderr)
 
     def test_odd_answers(self) -> None:
         """Another server at that port."""

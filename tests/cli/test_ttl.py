@@ -32,6 +32,8 @@ class TtlTests(DataTestCase):
         for words in ([], ["1", "--never"], ["--at=1", "1"], ["-1"], ["soon"], ["1e30"]):
             self.assertEqual(self.run_against(b":1\r\n", "expire", "k", *words).exit_code, 2, words)
             self.assertEqual(self.nodes.asked, [])
+        said = self.run_against(b":1\r\n", "expire", "k", "--at", "2030-01-01").stderr
+        self.assertIn("'2030-01-01' is not a number of seconds since 1970 from 0 to 100000000000.", said)
 
     def test_ttl(self) -> None:
         """The time that is left, or that there is no end."""

@@ -74,6 +74,14 @@ class NumberTests(SynchronousTestCase):
         ]
         self.assertEqual(wrong, [])
 
+    def test_said(self) -> None:
+        """What is out of range, and what is no number at all, gets one sentence that has the range."""
+        for text in ("0", "1e30", "soon"):
+            said = f"'{text}' is not a number of seconds from 0.001 to 1000000000."
+            self.assertIn(said, run("put", "k", "v", f"--ttl={text}").stderr)
+        for text in ("16", "x"):
+            self.assertIn(f"'{text}' is not a whole number from 0 to 15.", run("get", "k", f"--db={text}").stderr)
+
     def test_numbers(self) -> None:
         """Sensible values are taken."""
         for text, number in (("1", 1.0), ("0.5", 0.5), (".5", 0.5), ("5.", 5.0), ("1e2", 100.0), ("2E-1", 0.2)):

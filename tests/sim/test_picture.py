@@ -128,7 +128,8 @@ class PictureTests(PictureCase):
         """An arrow for each arrival; what is lost is told from what arrives, comes twice, or is still on its way."""
         titles = self.titles(self.draw(EVENTS))
         self.assertIn(
-            "1 to 2: Accept ballot=1.1 slot=1 value=[] chosen_through=0 clock=0 (sent 1.002000, arrived 1.003000)", titles
+            "1 to 2: Accept ballot=1.1 slot=1 value=[] chosen_through=0 clock=0 (sent 1.002000, arrived 1.003000)",
+            titles,
         )
         self.assertIn(
             "1 to 3: Accept ballot=1.1 slot=1 value=[] chosen_through=0 clock=0 (sent 1.002000, never arrived)", titles
