@@ -217,7 +217,7 @@ CLIENT = container(
             _kill,
             "2.4.0",
             "address|option value [option value ...]",
-            "End connections, by ID, ADDR, LADDR, TYPE, USER, MAXAGE; this one only with SKIPME no.",
+            "End connections, by ID, ADDR, LADDR, TYPE, USER or MAXAGE; this one only with SKIPME no.",
         ),
         _word(
             "list",
@@ -235,9 +235,11 @@ CLIENT = container(
             _reply,
             "3.2.0",
             "ON|OFF|SKIP",
-            "Whether this connection is sent replies; SKIP leaves out the next.",
+            "Switch the replies to this connection on or off; SKIP leaves out the next one.",
         ),
-        _word("setinfo", 4, _setinfo, "7.2.0", "LIB-NAME|LIB-VER value", "Say which library this is."),
+        _word(
+            "setinfo", 4, _setinfo, "7.2.0", "LIB-NAME|LIB-VER value", "Tell the node which library this client uses."
+        ),
         _word("setname", 3, _setname, "2.6.9", "name", "Name this connection."),
     ),
     group="connection",

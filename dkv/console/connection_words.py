@@ -152,7 +152,7 @@ CONNECTION_WORDS = (
         group="connection",
         since="1.0.0",
         arguments="index",
-        summary="Mean another database from here on: 0 to 15.",
+        summary="Use another database, 0 to 15, from here on.",
         flags=ALWAYS,
     ),
     word(
@@ -162,7 +162,7 @@ CONNECTION_WORDS = (
         group="connection",
         since="6.0.0",
         arguments="[2|3 [SETNAME name]]",
-        summary="Choose RESP 2 or 3; about this server.",
+        summary="Choose RESP 2 or 3; facts about this server.",
         flags=FOR_NO_SCRIPT,
     ),
     word(
@@ -190,7 +190,7 @@ CONNECTION_WORDS = (
         group="transactions",
         since="2.2.0",
         arguments="key [key ...]",
-        summary="Let EXEC do nothing if one of these has changed.",
+        summary="Make EXEC do nothing if one of these keys has changed.",
         flags=FOR_NO_SCRIPT,
         complexity="O(N) for N keys",
         keys=KeySpec(1, -1),
@@ -201,7 +201,7 @@ CONNECTION_WORDS = (
         _unwatch,
         group="transactions",
         since="2.2.0",
-        summary="Forget what is watched.",
+        summary="Forget the watched keys.",
         flags=FOR_NO_SCRIPT,
     ),
     word(
@@ -210,7 +210,7 @@ CONNECTION_WORDS = (
         _multi,
         group="transactions",
         since="1.2.0",
-        summary="Gather the requests behind it, until EXEC.",
+        summary="Begin a transaction; the requests that follow are queued until EXEC.",
         flags=FOR_NO_SCRIPT,
     ),
     word(
@@ -219,7 +219,7 @@ CONNECTION_WORDS = (
         _exec,
         group="transactions",
         since="1.2.0",
-        summary="Execute what was gathered, unless a key has changed.",
+        summary="Execute the queued requests; do nothing if a watched key has changed.",
         flags=("noscript", "loading", "stale"),
         complexity="That of the requests",
     ),
@@ -229,7 +229,7 @@ CONNECTION_WORDS = (
         _discard,
         group="transactions",
         since="2.0.0",
-        summary="Forget what was gathered, and what is watched.",
+        summary="Drop the queued requests, and forget the watched keys.",
         flags=FOR_NO_SCRIPT,
     ),
 )

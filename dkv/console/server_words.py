@@ -159,7 +159,7 @@ SERVER_WORDS = (
         group="generic",
         since="3.0.0",
         arguments="numreplicas timeout",
-        summary="How many other nodes hold the answered writes, at least.",
+        summary="How many other nodes, at least, hold the answered writes.",
         flags=(),
     ),
     word(
@@ -169,7 +169,7 @@ SERVER_WORDS = (
         group="generic",
         since="7.2.0",
         arguments="numlocal numreplicas timeout",
-        summary="The same, as disks: 1, and so many others.",
+        summary="As WAIT, with a 1 in front for one disk.",
         flags=(),
     ),
 )

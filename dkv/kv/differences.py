@@ -98,7 +98,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("incrbyfloat",),
-        "Hexadecimal numbers are no numbers.",
+        "Hexadecimal numbers are refused.",
         "Nobody has asked for them.",
         ("INCRBYFLOAT k 0x10",),
         rb"\$[0-9]+\r\n-?[0-9]+(\.[0-9]+)?\r\n",
@@ -107,7 +107,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("expire", "pexpire", "expireat", "pexpireat", "scan"),
-        "An unknown word is quoted whole, with escapes where it has bytes that are no text.",
+        "An unknown word is quoted whole, with escapes for bytes that are not text.",
         "An error is text, whatever a client sends.",
         ('EXPIRE k 10 "\\xff"',),
         rb"-ERR (Unsupported option|unknown type name) .*\r\n",
@@ -132,14 +132,14 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         ("keys",),
         "Keys come in the order of their bytes.",
-        "So they are stored.",
+        "They are stored in this order.",
         (),
         unordered=True,
     ),
     Difference(
         ("scan",),
         "Keys come in the order of their bytes, and a page ends elsewhere. No key comes twice.",
-        "So they are stored. A page has no more than 1,000 keys, and fewer if they or their values are long.",
+        "They are stored in this order. A page has 1,000 keys at most, and fewer if they or their values are long.",
         (),
         rb"\*2\r\n\$.*",
         rb"\*2\r\n\$.*",
@@ -163,7 +163,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         ("keys", "scan"),
         "A pattern has at most 1,024 bytes, and a byte in a range `[a-z]` counts as a number from 0 to 255.",
-        "What one request costs is bounded. Redis's ranges depend on the machine where bytes are no text.",
+        "What one request costs is bounded. In Redis the order of bytes that are not text depends on the machine.",
         (),
         rb"\*.*",
         rb"-ERR the pattern has more than.*",
@@ -187,7 +187,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         ("exec",),
         "Nil, although the watched keys did not change: possible for a key that was absent when it was watched.",
-        "What was erased is not remembered key by key. Another key was erased, or the database flushed. Try again.",
+        "Erased keys are remembered in groups. Another key of the group was erased, or all of them. Try again.",
         ("SET other v", "WATCH k", "FLUSHDB", "MULTI", "SET k v", "EXEC"),
         rb"\*[0-9].*",
         rb"(\*-1|_)\r\n",
@@ -205,7 +205,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("dbsize", "memory|usage"),
-        "A key whose deadline has passed is not counted. Redis counts it until it has noticed.",
+        "A key whose deadline has passed is not counted, unless more than 1,000 have just expired. Redis counts it "
+        "until it has noticed.",
         "A key that has expired does not exist, for any command.",
         ("MULTI", "SET k v EXAT 1", "DBSIZE", "EXEC"),
         rb":[0-9]+\r\n",
@@ -214,7 +215,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("client|reply",),
-        "Between MULTI and EXEC it is refused, which refuses the whole. Valkey does the same.",
+        "Between MULTI and EXEC it is refused, and so is the whole transaction. Valkey does the same.",
         "The reply of EXEC would have fewer parts than it says.",
         ("MULTI", "CLIENT REPLY SKIP"),
         rb"(\+QUEUED|-ERR Command 'client\|reply' not allowed inside a transaction)\r\n",
@@ -223,7 +224,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         ("multi", "watch"),
         "Between MULTI and EXEC they are refused, and the rest is executed. Valkey refuses the rest, too.",
-        "So it is in Redis.",
+        "Redis does the same.",
         (),
         rb"-ERR Command '(multi|watch)' not allowed inside a transaction\r\n",
         rb"-ERR (MULTI calls can not be nested|WATCH inside MULTI is not allowed)\r\n",
@@ -232,13 +233,13 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         ("client|list", "client|info"),
         "Fields that say nothing of dkv are left out, such as `fd`, `events` and `cmd`.",
-        "Every value is true.",
+        "Every value that is there is true.",
         ("CLIENT INFO",),
         rb"[$=].*",
         rb"[$=].*",
     ),
     Difference(
-        ("client|help", "command|help", "config|help", "latency|help"),
+        ("client|help", "command|help", "config|help", "latency|help", "memory", "object"),
         "HELP lists the subcommands that are there.",
         "Others are refused.",
         ("CLIENT HELP",),
@@ -247,15 +248,15 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("wait",),
-        "It answers at once how many other nodes hold the answered writes of the connection, whatever it asks for.",
-        "A write is answered when a majority holds it, so there is nothing to wait for.",
+        "It answers at once, and says on how many other nodes the answered writes of the connection are.",
+        "A write is answered when it is on the disks of a majority, so there is nothing to wait for.",
         ("WAIT 0 0",),
         rb":[0-9]+\r\n",
         rb":[0-9]+\r\n",
     ),
     Difference(
         ("waitaof",),
-        "The same, with 1 in front for a first disk.",
+        "As WAIT, after a 1 for a first disk.",
         "Which nodes hold a write is not told.",
         (),
         rb"\*2\r\n:[0-9]+\r\n:[0-9]+\r\n",
@@ -286,8 +287,11 @@ ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("EVAL", "EVALSHA", "SCRIPT", "FUNCTION"), "There are no scripts."),
     (("SUBSCRIBE", "PUBLISH", "PUBSUB", "MONITOR"), "There are no messages between clients."),
-    (("DUMP", "RESTORE", "MIGRATE"), "The stored form of a value is that of dkv, not of Redis. Use `dkv backup`."),
-    (("SWAPDB", "MOVE"), "Nobody who was asked needs them."),
+    (
+        ("DUMP", "RESTORE", "MIGRATE"),
+        "The stored form of a value is that of dkv, not of Redis. Use `dkv backup` or `dkv export`.",
+    ),
+    (("SWAPDB", "MOVE"), "None of the client libraries that were tried needs them."),
     (("CLIENT TRACKING",), "A node does not remember what its clients have read."),
     (("AUTH", "ACL"), "There are no users and passwords."),
     (

@@ -110,7 +110,7 @@ COMMANDS = (
         group="generic",
         since="1.0.0",
         arguments="",
-        summary="Some key, or nil.",
+        summary="A key by chance; nil if there is none.",
         codes=(RANDOMKEY,),
         build=_randomkey,
     ),

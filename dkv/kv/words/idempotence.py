@@ -64,7 +64,7 @@ def idmp(commands: Mapping[bytes, LogCommand], interpret: Interpret) -> LogComma
         group="dkv",
         since="0.1.0",
         arguments="producer op write ...|NEW",
-        summary="A write that happens once, however often sent.",
+        summary="A write that happens once, however often it is sent.",
         complexity="That of the write",
         codes=(IDMP, IDMP_NEW),
         build=build,

@@ -140,7 +140,7 @@ def _getter(name: str, since: str, summary: str) -> LogCommand:
 
 
 COMMANDS = (
-    _setter("expire", "1.0.0", "seconds", "Let a key expire so many seconds from now; 1, or 0 if nothing was set."),
+    _setter("expire", "1.0.0", "seconds", "Let a key expire after some seconds; 1, or 0 if nothing was set."),
     _setter("pexpire", "2.6.0", "milliseconds", "As EXPIRE, in milliseconds."),
     _setter("expireat", "1.2.0", "unix-time-seconds", "Let a key expire at a time, in seconds since 1970; 1 or 0."),
     _setter("pexpireat", "2.6.0", "unix-time-milliseconds", "As EXPIREAT, in milliseconds."),
@@ -152,7 +152,7 @@ COMMANDS = (
         group="generic",
         since="2.2.0",
         arguments="key",
-        summary="Let a key never expire; 1, or 0 if it had no deadline.",
+        summary="Remove the deadline of a key; 1, or 0 if it had none.",
         codes=(PERSIST,),
         build=_persist,
     ),
