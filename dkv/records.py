@@ -63,6 +63,9 @@ class Value:
     time: int = 0
 
 
+STAMP_MAX = 2**63 - 1
+"""No stamp is later, and no clock in a message: these carry no larger number."""
+
 NOOP = Value()
 """What fills a slot that nobody has a value for."""
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from dkv.keys import HELD_TIME, pack_held_time, unpack_held_time
+from dkv.records import STAMP_MAX
 
 NUDGE = 0.05
 """How much faster or slower than its clocks the time goes, at most, to come nearer to the wall clock."""
@@ -21,6 +22,10 @@ NUDGE = 0.05
 KEPT_MS = 100
 """How far an Accept's time may be behind the one that is held without setting it back. Messages take time, so each is
 a little old when it comes, and slot after slot that would add up. Beyond it the proposer's time holds."""
+
+UNSET_MS = 24 * 3_600_000
+"""A wall clock that is so far behind the time is not set yet: a machine that has lost the time of day begins in 1970,
+say. When it is set it leaps by years, which have not passed."""
 
 STORED_MS = 1_000
 """How often the time goes to disk at most, unless it is set back. The slot's record has a commit to go with."""
@@ -58,7 +63,7 @@ class HeldTime:
 
     def now(self, turn: _Turn) -> int:
         """What time it is."""
-        return int(self._held(turn))
+        return min(int(self._held(turn)), STAMP_MAX)
 
     def _held(self, turn: _Turn) -> float:
         if self._time is None:
@@ -68,7 +73,10 @@ class HeldTime:
         return time + max(-NUDGE * passed, min(turn.wall_ms - time, NUDGE * passed))
 
     def _passed(self, turn: _Turn) -> float:
-        by_wall = turn.wall_ms - self._wall_ms
+        assert self._time is not None, "something was heard"
+        by_wall: float = turn.wall_ms - self._wall_ms
+        if self._time - self._wall_ms > UNSET_MS:
+            by_wall = min(by_wall, turn.wall_ms - self._time)  # what it shows once it is set is the time of day
         by_monotonic = 0.0 if self._now is None else (turn.now - self._now) * 1000
         return max(by_wall, by_monotonic, 0.0)
 

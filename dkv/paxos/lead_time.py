@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dkv.configurations import Configuration
+from dkv.records import STAMP_MAX
 
 RATE = 0.05
 """How much faster or slower than the leader's clock the time goes, at most."""
@@ -72,7 +73,7 @@ class LeadTime:
         self._make_up(now)
         if now * 1000 + self._ahead < self._least:
             self._ahead = self._least - now * 1000
-        return int(now * 1000 + self._ahead)
+        return min(int(now * 1000 + self._ahead), STAMP_MAX)
 
     def stamp(self, now: float) -> int:
         """The stamp of a slot that is proposed now; it never falls."""

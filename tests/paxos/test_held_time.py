@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.keys import HELD_TIME
 from dkv.paxos.held_time import KEPT_MS, NUDGE, HeldTime
+from dkv.records import STAMP_MAX
 from tests.turns import FakeTurn
 
 HOUR_MS = 3_600_000
@@ -71,6 +72,25 @@ class HeldTimeTests(SynchronousTestCase):
         self.assertEqual(self.time.now(self.turn), 60_000 + 10_000 * NUDGE)
         self.turn.wall_ms -= HOUR_MS
         self.assertEqual(self.time.now(self.turn), 50_000)
+
+    def test_a_clock_that_was_not_set(self) -> None:
+        """It leaps by years when it is set, also while the node is down: nothing of that has passed."""
+        noon = 50 * 365 * 24 * HOUR_MS
+        for restarted in (False, True):
+            self.turn.wall_ms = 7_000
+            self.accept(noon, 1 + restarted)
+            self.pass_ms(1_000)
+            self.assertEqual(self.time.now(self.turn), noon + 1_000 * (1 - NUDGE))
+            self.turn.wall_ms = noon + HOUR_MS
+            if restarted:
+                self.restart()
+            self.assertEqual(self.time.now(self.turn), noon + HOUR_MS)
+
+    def test_no_clock_shows_so_much(self) -> None:
+        """But anything may stand in the log, and a message carries no more."""
+        self.accept(STAMP_MAX)
+        self.pass_ms(60_000)
+        self.assertEqual(self.time.now(self.turn), STAMP_MAX)
 
     def test_a_little_old(self) -> None:
         """Each Accept is on its way for some time. Slot after slot that would add up."""

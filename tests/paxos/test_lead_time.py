@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.configurations import Configuration
 from dkv.paxos.lead_time import LEAP_MS, RATE, LeadTime, reached
+from dkv.records import STAMP_MAX
 
 THREE = Configuration(0, 1, frozenset((1, 2, 3)), frozenset((4,)))
 FIVE = Configuration(0, 1, frozenset((1, 2, 3, 4, 5)))
@@ -56,6 +57,11 @@ class LeadTimeTests(SynchronousTestCase):
         self.assertEqual(self.begin({1: 5_000, 2: 9_000}).now(1.0), 6_000)
         time = self.begin({1: 5_000, 2: 9_000}, 20_000)
         self.assertEqual([time.stamp(now) for now in (1.0, 2.0)], [20_000, 21_000])
+
+    def test_no_clock_shows_so_much(self) -> None:
+        """But anything may stand in the log, and a message carries no more."""
+        time = self.begin({1: 5_000, 2: 9_000}, STAMP_MAX)
+        self.assertEqual([time.stamp(now) for now in (1.0, 2_000.0)], [STAMP_MAX, STAMP_MAX])
 
     def test_late_promises(self) -> None:
         """With all three one wrong clock does not matter at all; but what is stamped is stamped."""

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.kv.codes import EXISTS, SET
 from dkv.replies import OK
 from dkv.settings import CLASSIC, LEADER
-from tests.memory_cluster import MemoryCluster, Node
+from tests.memory_cluster import EPOCH_MS, MemoryCluster, Node
 
 RELATIVE = 2
 HOUR_SECONDS = 3_600.0
@@ -91,3 +91,32 @@ class DeadlineTests(SynchronousTestCase):
                     self.assertTrue(self.held(self.cluster.nodes[number % 3 + 1]), what)
                     self.cluster.run(60.0)
                     self.assertFalse(self.held(self.cluster.nodes[number % 3 + 1]), what)
+
+    def test_clocks_that_were_not_set(self) -> None:
+        """After a power cut all machines begin in 1970, and are set while the nodes run: no lock is lost by it."""
+        for mode in MODES:
+            self.begin(mode)
+            self.set(self.cluster.nodes[1], HOUR_SECONDS)
+            for node in self.cluster.nodes.values():
+                node.wrong_ms = -EPOCH_MS
+            self.restart(5.0)
+            self.assertTrue(self.held(self.cluster.nodes[1]), mode)
+            for node in self.cluster.nodes.values():
+                node.wrong_ms = 0
+            self.cluster.run(20.0)
+            self.assertTrue(self.held(self.cluster.nodes[2]), mode)
+            self.cluster.run(HOUR_SECONDS)
+            self.assertFalse(self.held(self.cluster.nodes[3]), mode)
+
+    def test_clocks_that_are_set_back(self) -> None:
+        """The time goes slower then, and the slot that passes a deadline comes when it is there: one, or a few."""
+        for mode in MODES:
+            self.begin(mode)
+            self.set(self.cluster.nodes[1], 200.0)
+            for node in self.cluster.nodes.values():
+                node.wrong_ms = -round(HOUR_SECONDS * 1000)
+            self.cluster.run(5.0)
+            commits = sum(node.store.commits for node in self.cluster.nodes.values())
+            self.cluster.run(215.0)
+            self.assertEqual([node.state() for node in self.cluster.nodes.values()], [{}, {}, {}], mode)
+            self.assertLess(sum(node.store.commits for node in self.cluster.nodes.values()), commits + 100, mode)

@@ -12,6 +12,7 @@ from sys import maxsize
 
 from dkv.actor import Turn
 from dkv.events import Due
+from dkv.paxos.due_slots import NOTHING_DUE
 from dkv.paxos.known_members import KnownMembers
 
 
@@ -23,7 +24,9 @@ class Filling:
         self._heartbeat_seconds = heartbeat_seconds
         self._fills = False
         self._wait_seconds = 0.0
+        self._due = NOTHING_DUE
         self._is_due = False
+        self._moved = False
         self._won = False
 
     @property
@@ -45,13 +48,21 @@ class Filling:
 
         Whoever proposed that one goes on at once while something is left to be done.
         """
-        self._is_due = False
+        self._due, self._is_due = due, False
         if due.at == maxsize or self._node not in members.in_force.voters:
             turn.cancel_timer("due")
             return
         overdue = due.at <= due.time
         wait = 0.0 if overdue else (due.at - due.time) / 1000
         turn.set_timer("due", wait if overdue and self._won else wait + self._turn_seconds(members))
+
+    def applied(self, turn: Turn, members: KnownMembers, time: int) -> None:
+        """It is ``time`` at the last slot. If a slot that was due came too early, there is a while left to wait.
+
+        The time goes slower than this node's clock while clocks are put right.
+        """
+        if self._is_due and self._moved and time < self._due.at:
+            self.due(turn, members, Due(self._due.at, self._due.through, time))
 
     def _turn_seconds(self, members: KnownMembers) -> float:
         """How long this node leaves it to those with lower ids."""
@@ -63,12 +74,12 @@ class Filling:
         It is settled if the log moves.
         """
         if timer == "due":
-            self._is_due = True
+            self._is_due, self._moved = True, False
         else:
             self._fills = self._fills or idle
             turn.set_timer("fill", self._wait_seconds)
 
     def settled(self, won: bool) -> None:
         """A slot is settled. Whoever got it goes on; for all others the log has moved, and they wait again."""
-        self._won = won
+        self._won, self._moved = won, True
         self._fills = self._fills and won

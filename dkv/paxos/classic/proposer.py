@@ -48,7 +48,7 @@ from dkv.paxos.classic.patience import Patience
 from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.lead_time import reached
 from dkv.paxos.strongest import strongest
-from dkv.records import NOOP, Batch, SlotRecord, Value
+from dkv.records import NOOP, STAMP_MAX, Batch, SlotRecord, Value
 from dkv.settings import Limits, Timings
 
 ClassicProposerMessage = (
@@ -196,6 +196,7 @@ class ClassicProposer:
             return  # The same ballot, in an earlier slot. The set that decides this one may not be known yet (R3).
         self._marks = message.marks
         self._applied_time = message.time
+        self._filling.applied(turn, self._members, message.time)
         applied = BatchQueue(message.marks)
         self._batches = {number: batch for number, batch in self._batches.items() if not applied.took(batch)}
         if self._members.configurations.was_removed(self._node, self._members.applied):
@@ -259,7 +260,7 @@ class ClassicProposer:
 
     def _clock(self, turn: Turn) -> int:
         """What time it is: the latest time that a quorum of clocks has reached, and never before the state's."""
-        return max(int(turn.now * 1000 + self._try.time), self._applied_time)
+        return min(max(int(turn.now * 1000 + self._try.time), self._applied_time), STAMP_MAX)
 
     # --- phase 2 ---
 

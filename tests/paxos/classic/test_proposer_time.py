@@ -8,9 +8,9 @@ from typing import Any
 from dkv.actor import LEARNER, Address
 from dkv.ballot import Ballot
 from dkv.events import Due, Origins, ReportOrigins
-from dkv.messages import AcceptSlot, PromiseSlot
+from dkv.messages import AcceptSlot, PrepareSlot, PromiseSlot
 from dkv.paxos.classic.proposer import ClassicProposer
-from dkv.records import SlotRecord, Value
+from dkv.records import STAMP_MAX, SlotRecord, Value
 from dkv.settings import Limits, Timings
 from tests.paxos.classic.test_proposer import R1, OneProposer, acceptor, batch
 from tests.paxos.classic.test_proposer import value as without_stamp
@@ -43,6 +43,14 @@ class StampTests(OneProposer):
         self.promised(1, 5_000)
         (accept,) = self.accepts(self.promised(2, 5_000))
         self.assertEqual(accept.value.time, 70_000)
+
+    def test_no_clock_shows_so_much(self) -> None:
+        """But anything may stand in the log, and a message carries no more."""
+        self.submit(1)
+        self.give(Address(1, LEARNER), Origins(R1, 999, (), STAMP_MAX))
+        self.promised(1, STAMP_MAX)
+        (accept,) = self.accepts(self.promised(2, STAMP_MAX))
+        self.assertEqual((accept.value.time, accept.clock), (STAMP_MAX, STAMP_MAX))
 
     def test_a_recovered_slot_keeps_its_stamp(self) -> None:
         """It may be chosen with it."""
@@ -104,3 +112,18 @@ class DueTests(OneProposer):
         self.settled(1, 1, 1)
         self.due(0, 1, 50)
         self.assertEqual(self.turn.timers["due"], self.turn.now)
+
+    def test_too_early(self) -> None:
+        """The time has gone slower than this node's clock: what is left is waited for, without slot after slot."""
+        self.due(1_000)
+        self.fire("due")
+        self.origins(R1)
+        for node in (1, 2):
+            self.promise(node, R1, 1)
+        for node in (1, 2):
+            self.accepted(node, R1, 1)
+        self.assertEqual(self.settled(1, 1, 1), [(Address(1, LEARNER), ReportOrigins(R1, 1))])
+        self.assertEqual(self.give(Address(1, LEARNER), Origins(R1, 1, (), 600)), [])
+        self.assertAlmostEqual(self.turn.timers["due"] - self.turn.now, 0.4 + HEARTBEAT)
+        self.assertEqual(self.fire("due"), [(Address(1, LEARNER), ReportOrigins(R1, 1))])
+        self.assertEqual(self.give(Address(1, LEARNER), Origins(R1, 1, (), 600)), [(acceptor(1), PrepareSlot(R1, 2))])
