@@ -12,7 +12,7 @@ from dkv.client.outcome import FULL, REMOVED, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
 
-ABORTED = "EXECABORT the connection was lost that had the transaction, or the watched keys; this was not executed"
+ABORTED = "EXECABORT the connection with the transaction or the watched keys was lost; nothing was executed"
 """A request between MULTI and EXEC is not executed alone on another node: the user meant all of them or none. One
 behind WATCH is not, either: an EXEC there would not know what is watched."""
 

@@ -66,7 +66,7 @@ class InterpretTests(SynchronousTestCase):
     def test_wrong_tokens(self) -> None:
         """What could not be judged alike each time is refused before it is proposed, and says why."""
         put = (b"PUT", b"k", b"v")
-        write = "ERR IDMP takes a write command behind producer and op id, as in IDMP alice 7 APPEND k v"
+        write = "ERR IDMP takes a write command after producer and op id, as in IDMP alice 7 APPEND k v"
         op = f"ERR the op id must be a whole number from 1 to {2**63 - 1}"
         for words, text in (
             ((b"p",), "ERR wrong number of arguments for 'idmp' command"),

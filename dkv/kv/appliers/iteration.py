@@ -26,7 +26,7 @@ PAGE_BYTES = 1 * MIB
 KEY_BYTES_AT_ONCE = 64 * KIB
 """A constant of the format: a page ends when its keys have so many bytes, since patterns take their time with each."""
 
-BAD_CURSOR = Error("ERR invalid cursor: this node does not know it, or not any more; begin again with 0")
+BAD_CURSOR = Error("ERR invalid cursor: this node does not know it, or has forgotten it; begin again with 0")
 PATTERN_TOO_LONG = Error(f"ERR the pattern has more than {PATTERN_BYTES_MAX} bytes")
 
 _STRING = b"string"

@@ -46,7 +46,7 @@ def idmp(commands: Mapping[bytes, LogCommand], interpret: Interpret) -> LogComma
         if type(entry) is Error:
             raise BadRequest(entry.text)
         if type(entry) is not list or entry[0] not in WRITES:
-            raise BadRequest("ERR IDMP takes a write command behind producer and op id, as in IDMP alice 7 APPEND k v")
+            raise BadRequest("ERR IDMP takes a write command after producer and op id, as in IDMP alice 7 APPEND k v")
         return [IDMP, producer, op, entry]
 
     def keys(words: list[bytes]) -> Iterable[int]:
