@@ -19,6 +19,7 @@ from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.trace import Happening
 from dkv.sim.verdict import judge
+from dkv.sim.wordy_history import early_seconds, judge_words
 from dkv.sim.world import World
 
 SETTLE_SECONDS = 30.0
@@ -66,7 +67,7 @@ def run(
             _heal(world, Random(f"{seed}/heal"))
     world.check_replies()
     if world.violation is None:
-        complaint = judge(world.crowd.requests, world.executions)
+        complaint = judge(world.crowd.requests, world.executions) or _judge_words(world)
         if complaint is not None:
             world.violated(complaint)
     requests = world.crowd.requests
@@ -80,6 +81,13 @@ def run(
         len(world.elected),
         list(world.trace.events),
     )
+
+
+def _judge_words(world: World) -> str | None:
+    """A sentence about what the clients with all words were told, if something is wrong with it."""
+    chosen = world.invariants.chosen
+    stamps = [chosen.values[slot].time for slot in range(1, chosen.through + 1)]
+    return judge_words(world.wordy.asked, early_seconds(stamps, world.chosen_at[1 : chosen.through + 1]))
 
 
 def _begin(world: World) -> bool:

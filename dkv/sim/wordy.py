@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from dkv.client_events import ClientGone, Replies, Requests
 from dkv.kv.codes import BY_BARRIER, EXEC, IDMP, IN_EXEC, WATCH, WRITES
@@ -22,6 +23,7 @@ from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_connection import Life
 from dkv.sim.simulated_node import SimulatedNode
+from dkv.sim.wordy_history import Asked
 
 FIRST_CONNECTION = 1 << 40
 """Their connections have numbers from here on, so that they are not taken for those of the crowd."""
@@ -56,6 +58,8 @@ class Wordy:
         self.limits = limits
         self.stopped = False
         self.connections: dict[int, WordyClient] = {}
+        self.asked: list[Asked] = []
+        """All requests, in the order of sending."""
         self.made = FIRST_CONNECTION
         self._delay = delay
         self._clients = [WordyClient(self, number) for number in range(count)]
@@ -128,8 +132,10 @@ class WordyClient:
         self._node: SimulatedNode | None = None
         self._life: Life = (0, 0)
         self._connection = 0
-        self._waiting: deque[Entry] = deque()
+        self._number = number
+        self._waiting: deque[Asked] = deque()
         self._watched: list[Entry] = []
+        self._watched_at: dict[tuple[Any, ...], tuple[float, float]] = {}  # by what it told of a key
         self._turn = 0  # counts what it did, so that an old call does nothing
 
     def go_on_after(self, seconds: float) -> None:
@@ -142,11 +148,15 @@ class WordyClient:
         if replies.connection != self._connection:
             return
         for reply in replies.replies:
-            entry = self._waiting.popleft()
-            if entry[0] == WATCH and isinstance(reply, Watched):
-                _, db, _, *keys = entry
-                revisions = zip(keys, reply.revisions, strict=True)
-                self._watched += [[db, key, *revision, reply.slot] for key, revision in revisions]
+            asked = self._waiting.popleft()
+            asked.returned = self._wordy.schedule.now
+            asked.reply = reply.reply if isinstance(reply, Local) else reply
+            if asked.entry[0] == WATCH and isinstance(reply, Watched):
+                _, db, _, *keys = asked.entry
+                pairs = zip(keys, reply.revisions, strict=True)
+                revisions: list[Any] = [[db, key, *revision, reply.slot] for key, revision in pairs]
+                self._watched += revisions
+                self._watched_at |= {tuple(each): (asked.called, asked.returned) for each in revisions}
         if not self._waiting:
             self.go_on_after(self._wordy.pause())
 
@@ -164,12 +174,20 @@ class WordyClient:
         if not entries:
             self.go_on_after(wordy.pause())
             return
-        self._waiting.extend(entries)
+        asked = [self._asked(entry) for entry in entries]
+        self._waiting.extend(asked)
+        wordy.asked += asked
         reads = sum(entry[0] in BY_BARRIER for entry in entries)
         items: list[Entry | Local] = [*entries]
         message = Requests(self._connection, items, len(entries) - reads, reads, sum(size for _, size in requests))
         wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, message)
         self.go_on_after(PATIENCE_SECONDS)  # unless the answers come before
+
+    def _asked(self, entry: Entry) -> Asked:
+        """Note down a request."""
+        inner: Any = entry[3] if entry[0] == IDMP else entry
+        watches = [self._watched_at[tuple(each)] for each in inner[3]] if inner[0] == EXEC else []
+        return Asked(self._number, entry, self._wordy.schedule.now, watches)
 
     def _request(self) -> tuple[Entry, int] | None:
         wordy, random = self._wordy, self._wordy.random
@@ -203,6 +221,7 @@ class WordyClient:
             wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, ClientGone(self._connection))
         self._waiting.clear()
         self._watched = []
+        self._watched_at = {}
         ups = [node for node in wordy.nodes if node.up]
         self._node = wordy.random.choice(ups) if ups else None
         if self._node is not None:

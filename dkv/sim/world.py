@@ -97,7 +97,7 @@ class World:
         """Every node that became leader, once for each time."""
         self.elected_at = 0.0
         """When a node last became leader, in simulated seconds."""
-        self._chosen_at = [0.0]
+        self.chosen_at = [0.0]
         """For each slot, when it and all slots below had been chosen."""
         self._acknowledged: list[tuple[int, float]] = [(0, 0.0)]
         """How much of the log clients may have known, and since when."""
@@ -369,8 +369,8 @@ class World:
 
     def _note_chosen(self) -> None:
         """Note the time at which slots were chosen."""
-        while len(self._chosen_at) <= self.invariants.chosen.through:
-            self._chosen_at.append(self.schedule.now)
+        while len(self.chosen_at) <= self.invariants.chosen.through:
+            self.chosen_at.append(self.schedule.now)
 
     def replied(self, node: SimulatedNode, replies: Replies) -> None:
         """The gateway answers a connection."""
@@ -388,7 +388,7 @@ class World:
         """The executions of each write with a token, from the log."""
         return {
             token: [
-                Done(each.write, each.answer, self._chosen_at[each.slot], self._acknowledged_at(each.slot))
+                Done(each.write, each.answer, self.chosen_at[each.slot], self._acknowledged_at(each.slot))
                 for each in executions
             ]
             for token, executions in self.invariants.chosen.reference.executions.items()
