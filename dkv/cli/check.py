@@ -41,7 +41,7 @@ Exit status:
     default=STEPS_MAX,
     show_default=True,
     help="How long to search for an order, for each key and each group of keys that belong together: a million steps "
-    "take about a second.",
+    "take about a second for a key, and half a minute for a group.",
 )
 @click.option(
     "--early",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal, InvalidOperation
+from math import inf
 from typing import Any, NamedTuple
 
 from dkv.sim.fields import ERROR, GUARDS, INTEGER_DIGITS_MAX
@@ -44,17 +45,22 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """What all keys hold, sorted, and the watches that saw no change: pairs of a number and a key."""
+    """What all keys hold, sorted; the watches that saw no change, as pairs of a number and a key; and what time it is.
+
+    ``now`` is a time that has passed certainly. It is told where the calls and returns do not tell it: a key has gone
+    whose deadline was known better than when it was given, from a TTL.
+    """
 
     kept: tuple[tuple[bytes, Kept], ...] = ()
     clean: frozenset[tuple[int, bytes]] = field(default_factory=frozenset)
+    now: float = -inf
 
-    def changed(self, kept: dict[bytes, Kept], watches: frozenset[tuple[int, bytes]]) -> Several:
-        """The same with other keys, and more watches. A watch is over when its key changes."""
+    def changed(self, kept: dict[bytes, Kept], watches: frozenset[tuple[int, bytes]], now: float) -> Several:
+        """The same with other keys, more watches, and a later time. A watch is over when its key changes."""
         before = dict(self.kept)
         others = {key for key in before.keys() | kept.keys() if _seen(before.get(key)) != _seen(kept.get(key))}
         clean = frozenset(each for each in self.clean if each[1] not in others) | watches
-        return Several(tuple(sorted(kept.items())), clean)
+        return Several(tuple(sorted(kept.items())), clean, max(self.now, now))
 
 
 def _seen(kept: Kept | None) -> object:
@@ -75,11 +81,13 @@ def step_several(state: Several, operation: Operation) -> tuple[bool, Several]:
     """
     kept = dict(state.kept)
     acts = operation.arguments
+    told = operation.returned is not None
+    if operation.returned is not None and operation.returned < state.now:
+        return False, state
     for key in (key for act in acts for key in keys_of(act)):
         held = kept.get(key)
         if held is not None and held.deadline is not None and operation.called > held.deadline.latest:
             return False, state
-    told = operation.returned is not None
     given_up = told and operation.result is None
     if given_up or not all(_holds(state, kept, act) for act in acts):
         # A server may take a key for changed that is not, but it may not miss a change.
@@ -88,19 +96,22 @@ def step_several(state: Several, operation: Operation) -> tuple[bool, Several]:
         return fits, state
     results = iter(operation.result if isinstance(operation.result, tuple) else ())
     watches = frozenset((act[2], act[1]) for act in acts if act[0] == "watch")
+    now = -inf
     for act in acts:
+        if act[0] == "vanish":
+            earliest = _vanish(kept, act[2])
+            now = earliest if earliest > operation.called else now
         if act[0] in GUARDS or act[0] in INNER:
-            _vanish(kept, act)
             continue
         result = next(results) if told else None
         if told and result == ERROR:
             continue
-        answer = _ttl(kept, act[1], result) if told and act[0] == "ttl" else _do(kept, act)
+        answer = _ttl(kept, act[1], result) if told and act[0] == "ttl" else _do(kept, act, result)
         if (told and result != answer and not (act[0] in NOT_ALWAYS_TOLD and result is None)) or (
             answer == ERROR and len(acts) == 1
         ):
             return False, state
-    return True, state.changed(kept, watches)
+    return True, state.changed(kept, watches, now)
 
 
 def _holds(state: Several, kept: dict[bytes, Kept], act: tuple[Any, ...]) -> bool:
@@ -110,11 +121,12 @@ def _holds(state: Several, kept: dict[bytes, Kept], act: tuple[Any, ...]) -> boo
     return (kind != "absent" or key not in kept) and (kind != "present" or key in kept)
 
 
-def _vanish(kept: dict[bytes, Kept], act: tuple[Any, ...]) -> None:
-    if act[0] == "vanish":
-        for key, held in [*kept.items()]:
-            if held.deadline is not None and held.deadline.number == act[2]:
-                del kept[key]
+def _vanish(kept: dict[bytes, Kept], number: int) -> float:
+    """Let the keys with a deadline go, and return the earliest time at which they may, by all that was told of it."""
+    gone = {key: held.deadline for key, held in kept.items() if held.deadline and held.deadline.number == number}
+    for key in gone:
+        del kept[key]
+    return max((deadline.earliest for deadline in gone.values()), default=-inf)
 
 
 def _ttl(kept: dict[bytes, Kept], key: bytes, told: Any) -> Any:
@@ -131,8 +143,11 @@ def _ttl(kept: dict[bytes, Kept], key: bytes, told: Any) -> Any:
     return told
 
 
-def _do(kept: dict[bytes, Kept], act: tuple[Any, ...]) -> Any:
-    """Do one act, and return the answer of a right server; ``ERROR`` for an act that is refused and changes nothing."""
+def _do(kept: dict[bytes, Kept], act: tuple[Any, ...], told: Any) -> Any:
+    """Do one act, and return the answer of a right server; ``ERROR`` for an act that is refused and changes nothing.
+
+    Where two answers are right, it is the one that was ``told``.
+    """
     kind, key, *arguments = act
     held = kept.get(key)
     value = b"" if held is None else held.value
@@ -160,7 +175,7 @@ def _do(kept: dict[bytes, Kept], act: tuple[Any, ...]) -> Any:
         case "set":
             return _set(kept, key, *arguments)
         case "expire":
-            return _expire(kept, key, *arguments)
+            return _expire(kept, key, *arguments, told=told)
         case "copy" | "rename":
             return _move(kept, key, *arguments, moves=kind == "rename")
         case "flush":
@@ -229,18 +244,35 @@ def _set(kept: dict[bytes, Kept], key: bytes, value: bytes, condition: Any, life
     return (held and held.value) if get else fits
 
 
-def _expire(kept: dict[bytes, Kept], key: bytes, deadline: Any, condition: str | None) -> bool:
+def _expire(kept: dict[bytes, Kept], key: bytes, deadline: Any, condition: str | None, *, told: Any) -> bool:
     """Give a deadline, or take it away (which is nothing if there is none)."""
     held = kept.get(key)
-    if held is None or (condition == "none" and held.deadline) or (condition == "some" and not held.deadline):
+    if held is None or (deadline is None and held.deadline is None):
         return False
-    if deadline is None and held.deadline is None:
+    if not _may_follow(held.deadline, deadline, condition, told):
         return False
     if deadline == GONE:
         del kept[key]
     else:
         kept[key] = held._replace(deadline=deadline)
     return True
+
+
+def _may_follow(before: Deadline | None, deadline: Any, condition: str | None, told: Any) -> bool:
+    """Whether the condition of an ``expire`` holds. Two deadlines may lie so that it is true or false, as ``told``.
+
+    A key without a deadline stays longer than any other; ``GONE`` lies before the deadline of any key that is there.
+    """
+    if condition is None:
+        return True
+    if condition in ("none", "some"):
+        return (before is None) == (condition == "none")
+    if before is None or deadline == GONE:
+        return condition == "earlier"
+    if deadline is None:
+        return condition == "later"
+    first, last = (before, deadline) if condition == "later" else (deadline, before)
+    return first.earliest < last.latest and (told is not False or first.latest < last.earliest)
 
 
 def _move(kept: dict[bytes, Kept], key: bytes, to: bytes, replace_it: bool, *, moves: bool) -> bool:

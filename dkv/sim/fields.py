@@ -153,9 +153,9 @@ def _duration_or_null(name: str, value: Any) -> float | None:
 
 
 def _deadline_condition(name: str, value: Any) -> str | None:
-    if value not in (None, "none", "some"):
-        raise BadFieldError(f'{name} must be null, "none" or "some"')
-    return value  # type: ignore[no-any-return]  # it was compared with the three
+    if value not in (None, "none", "some", "later", "earlier"):
+        raise BadFieldError(f'{name} must be null, "none", "some", "later" or "earlier"')
+    return value  # type: ignore[no-any-return]  # it was compared with the five
 
 
 def _rest(name: str, value: Any) -> Any:

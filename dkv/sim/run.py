@@ -87,7 +87,8 @@ def _judge_words(world: World) -> str | None:
     """A sentence about what the clients with all words were told, if something is wrong with it."""
     chosen = world.invariants.chosen
     stamps = [chosen.values[slot].time for slot in range(1, chosen.through + 1)]
-    return judge_words(world.wordy.asked, early_seconds(stamps, world.chosen_at[1 : chosen.through + 1]))
+    early = early_seconds(stamps, world.chosen_at[1 : chosen.through + 1])
+    return judge_words(world.wordy.asked, early, chosen.reference.evicted)
 
 
 def _begin(world: World) -> bool:

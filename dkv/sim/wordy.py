@@ -2,13 +2,14 @@
 
 They work beside the crowd, over few keys of their own, and flush no database that it uses. What they are told is judged
 at the node: the second state machine says what each command must answer (``dkv.sim.batch_rules``, ``answer_rules``).
-They do not ask again when they get no answer.
+They send writes with a token again when they get no answer, and other requests not.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from dkv.kv.codes import BY_BARRIER, EXEC, IDMP, IN_EXEC, WATCH, WRITES
 from dkv.kv.commands import interpret
 from dkv.kv.registry import Context
 from dkv.records import Entry
-from dkv.replies import Local, Watched
+from dkv.replies import Error, Local, Watched
 from dkv.settings import Limits
 from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES
 from dkv.sim.schedule import Schedule
@@ -133,7 +134,8 @@ class WordyClient:
         self._life: Life = (0, 0)
         self._connection = 0
         self._number = number
-        self._waiting: deque[Asked] = deque()
+        self._waiting: deque[tuple[Asked, int]] = deque()  # with the bytes that each takes
+        self._again: list[tuple[Asked, int]] = []  # writes with a token whose outcome is unknown
         self._watched: list[Entry] = []
         self._watched_at: dict[tuple[Any, ...], tuple[float, float]] = {}  # by what it told of a key
         self._turn = 0  # counts what it did, so that an old call does nothing
@@ -148,9 +150,11 @@ class WordyClient:
         if replies.connection != self._connection:
             return
         for reply in replies.replies:
-            asked = self._waiting.popleft()
+            asked, size = self._waiting.popleft()
             asked.returned = self._wordy.schedule.now
             asked.reply = reply.reply if isinstance(reply, Local) else reply
+            if isinstance(reply, Error) and reply.text.startswith("UNCERTAIN"):
+                self._ask_again([(asked, size)])
             if asked.entry[0] == WATCH and isinstance(reply, Watched):
                 _, db, _, *keys = asked.entry
                 pairs = zip(keys, reply.revisions, strict=True)
@@ -169,25 +173,28 @@ class WordyClient:
         if self._node is None:
             self.go_on_after(wordy.pause())
             return
-        requests = [each for _ in range(wordy.random.choice((1, 1, 3))) if (each := self._request()) is not None]
-        entries = [entry for entry, _ in requests]
-        if not entries:
+        drawn = [each for _ in range(wordy.random.choice((1, 1, 3))) if (each := self._request()) is not None]
+        requests = [(self._asked(entry), size) for entry, size in drawn]
+        if self._again:
+            asked, size = self._again.pop(0)
+            requests.append((replace(asked, called=wordy.schedule.now, returned=None, reply=None), size))
+        if not requests:
             self.go_on_after(wordy.pause())
             return
-        asked = [self._asked(entry) for entry in entries]
-        self._waiting.extend(asked)
-        wordy.asked += asked
-        reads = sum(entry[0] in BY_BARRIER for entry in entries)
-        items: list[Entry | Local] = [*entries]
-        message = Requests(self._connection, items, len(entries) - reads, reads, sum(size for _, size in requests))
+        self._waiting.extend(requests)
+        wordy.asked += [each for each, _ in requests]
+        items: list[Entry | Local] = [each.entry for each, _ in requests]
+        reads = sum(each.entry[0] in BY_BARRIER for each, _ in requests)
+        message = Requests(self._connection, items, len(items) - reads, reads, sum(size for _, size in requests))
         wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, message)
         self.go_on_after(PATIENCE_SECONDS)  # unless the answers come before
 
     def _asked(self, entry: Entry) -> Asked:
         """Note down a request."""
-        inner: Any = entry[3] if entry[0] == IDMP else entry
-        watches = [self._watched_at[tuple(each)] for each in inner[3]] if inner[0] == EXEC else []
-        return Asked(self._number, entry, self._wordy.schedule.now, watches)
+        asked = Asked(self._number, entry, self._wordy.schedule.now)
+        if asked.command[0] == EXEC:
+            asked.watches = [self._watched_at[tuple(each)] for each in asked.command[3]]
+        return asked
 
     def _request(self) -> tuple[Entry, int] | None:
         wordy, random = self._wordy, self._wordy.random
@@ -214,11 +221,17 @@ class WordyClient:
             made = [IDMP, self._producer, self._ops, made]
         return (made, size) if size <= wordy.limits.request_bytes_max else None
 
+    def _ask_again(self, requests: Iterable[tuple[Asked, int]]) -> None:
+        """Some of the writes with a token are sent again, once each time, at whatever node is asked next."""
+        drawn = [each for each in requests if each[0].entry[0] == IDMP and self._wordy.random.random() < 0.7]
+        self._again += drawn
+
     def _connect(self) -> None:
         wordy = self._wordy
         if self._node is not None:
             wordy.connections.pop(self._connection, None)
             wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, ClientGone(self._connection))
+        self._ask_again(self._waiting)
         self._waiting.clear()
         self._watched = []
         self._watched_at = {}

@@ -15,22 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.sim.fields import ERROR
 from dkv.sim.history import Kind, Operation
 from dkv.sim.joint import Tolerance
-from dkv.sim.linearize import Verdict, check
+from dkv.sim.linearize import check
+from tests.sim.joint_case import JointCase, do, op
 
 KEYS = (b"a", b"b")
 TOLERANCE = Tolerance(0.0, 2.0)
-
-
-def op(kind: Kind, key: str, *arguments: Any, at: tuple[float, float | None], result: Any = None) -> Operation:
-    """An operation, called and returned at these times."""
-    full = {"set": (None, None, False), "expire": (None,)}.get(kind, ())
-    given_ = arguments + full[len(arguments) - 1 :]
-    return Operation(1, kind, key.encode(), given_, at[0], at[1], result)
-
-
-def do(*acts: tuple[Any, ...], at: tuple[float, float | None], result: tuple[Any, ...] | None = None) -> Operation:
-    """A transaction."""
-    return Operation(1, "atomic", b"", acts, at[0], at[1], result)
 
 
 # --- the definition, once more and slowly ---
@@ -183,74 +172,8 @@ class JointBruteForceTests(SynchronousTestCase):
         self.assertGreater(min(verdicts[True], verdicts[False]), 200, verdicts)
 
 
-class JointBadTests(SynchronousTestCase):
+class JointBadTests(JointCase):
     """Histories that no correct server has, and what would make them right."""
-
-    def judge(self, *history: Operation, late: float = 1.0) -> Verdict:
-        """The verdict, which must be one."""
-        verdict = check(history, tolerance=Tolerance(0.0, late))
-        self.assertFalse(verdict.undecided)
-        return verdict
-
-    def assert_bad(self, *history: Operation) -> None:
-        """It is found, among much else, too, and told in a few operations."""
-        before = [op("set", "old", b"%d" % at, None, 3, at=(-100 + at, -99.5 + at), result=True) for at in range(20)]
-        self.assertFalse(self.judge(*before, *history).linearizable)
-        window = self.judge(*history).window
-        assert window is not None
-        self.assertLessEqual({*window.operations}, {*history})
-        self.assertIn("No order of these explains", window.text)
-
-    def assert_good(self, *history: Operation) -> None:
-        """It is not called wrong."""
-        self.assertEqual(self.judge(*history), Verdict(True))
-
-    def test_early_and_late_expiry(self) -> None:
-        """A lock is held until its time is over, and is free soon after."""
-        lock = op("set", "k", b"mine", "absent", 10, at=(0, 1), result=True)
-        for called, returned, value, right in (
-            (8, 9, None, False),
-            (9, 10, None, True),
-            (12, 13, b"mine", True),
-            (13, 14, b"mine", False),
-            (13, 14, None, True),
-        ):
-            read = op("get", "k", at=(called, returned), result=value)
-            (self.assert_good if right else self.assert_bad)(lock, read)
-        self.assert_bad(lock, op("set", "k", b"yours", "absent", 10, at=(5, 6), result=True))
-        self.assert_good(lock, op("set", "k", b"yours", "absent", 10, at=(5, 6), result=False))
-
-    def test_back_to_life(self) -> None:
-        """A key that was gone comes back with nobody's help."""
-        lock = op("set", "k", b"1", None, 10, at=(0, 1), result=True)
-        gone = op("get", "k", at=(10, 10.5), result=None)
-        again = op("get", "k", at=(11, 11.5), result=b"1")
-        self.assert_good(lock, again)
-        self.assert_bad(lock, gone, again)
-
-    def test_deadline_moves_with_its_value(self) -> None:
-        """KEEPTTL, INCR and RENAME keep a deadline; SET and PERSIST take it away."""
-        made = op("set", "k", b"1", None, 10, at=(0, 1), result=True)
-        for change, gone in (
-            (op("set", "k", b"1", None, "keep", at=(2, 3), result=True), True),
-            (op("incr", "k", 1, at=(2, 3), result=2), True),
-            (op("rename", "k", b"l", True, at=(2, 3), result=True), True),
-            (op("set", "k", b"1", None, at=(2, 3), result=True), False),
-            (op("expire", "k", None, at=(2, 3), result=True), False),
-            (op("expire", "k", 100.0, "some", at=(2, 3), result=True), False),
-        ):
-            count = op("exists", "k", b"l", at=(20, 21), result=0 if gone else 1)
-            self.assert_good(made, change, count)
-            self.assert_bad(made, change, op("exists", "k", b"l", at=(20, 21), result=1 if gone else 0))
-
-    def test_time_left(self) -> None:
-        """A TTL that no deadline explains; and two that contradict each other."""
-        made = op("set", "k", b"1", None, 10, at=(0, 4), result=True)
-        self.assert_good(made, op("ttl", "k", at=(5, 5), result=6))
-        self.assert_bad(made, op("ttl", "k", at=(5, 5), result=3))
-        self.assert_bad(made, op("ttl", "k", at=(5, 5), result=None))
-        self.assert_bad(made, op("ttl", "k", at=(5, 5), result=9), op("ttl", "k", at=(6, 6), result=4))
-        self.assert_good(op("ttl", "k", at=(6, 6), result=False))
 
     def test_half_an_mset(self) -> None:
         """One key has the new value, and the other has not."""
@@ -280,22 +203,6 @@ class JointBadTests(SynchronousTestCase):
         self.assert_bad(put, do(*guarded, at=(8, 9)), op("get", "b", at=(10, 11), result=b"1"))
         expiring = op("set", "a", b"1", None, 4, at=(0, 1), result=True)
         self.assert_bad(expiring, do(*guarded, at=(8, 9), result=(None,)))
-
-    def test_gone_at_once(self) -> None:
-        """A deadline that has passed already deletes a key: what comes after it in the same transaction finds none."""
-        put, read = ("put", b"a", b"1"), ("get", b"a")
-        for end, result in ((("expire", b"a", 0.0, None), True), (("set", b"a", b"2", None, -1.0, False), True)):
-            self.assert_good(do(put, end, read, at=(0, 1), result=(None, result, None)))
-            self.assert_bad(do(put, end, read, at=(0, 1), result=(None, result, b"1")))
-        later = do(put, ("expire", b"a", 0.1, None), read, at=(0, 1), result=(None, True, None))
-        self.assert_bad(later)
-
-    def test_deadline_that_was_not_told(self) -> None:
-        """GETEX does not say whether it changed a deadline."""
-        made = op("set", "k", b"1", None, 10, at=(0, 1), result=True)
-        change = do(("get", b"k"), ("expire", b"k", None, None), at=(2, 3), result=(b"1", None))
-        self.assert_good(made, change, op("get", "k", at=(30, 31), result=b"1"))
-        self.assert_bad(made, change, op("get", "k", at=(30, 31), result=None))
 
     def test_lost_increment(self) -> None:
         """Two counted up and one of them for nothing, beside other keys."""
