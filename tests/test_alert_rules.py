@@ -34,6 +34,7 @@ class AlertRuleTests(SynchronousTestCase):
         self.metrics = NodeMetrics(NODE, lambda: READINGS, lambda: 0.0)
         self.metrics.takers[noted.committed](seconds=0.1)
         self.metrics.takers[noted.refused](reason="UNCERTAIN", count=1)
+        self.metrics.takers[noted.clocks_compared](time_ms=1, offsets={1: 0.0})
 
     def test_metrics_exist(self) -> None:
         """A rule on a metric that was renamed never fires, and nothing says so."""
