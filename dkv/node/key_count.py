@@ -1,9 +1,9 @@
-"""How many keys a node holds: counted now and then, a little at a time.
+"""How many keys and bytes a node holds: counted now and then, a little at a time.
 
-A write does not look whether its key exists, since that would cost it a read. So nobody knows the number at each
-moment. It is counted instead: exactly, but as it was some time ago. A count takes a small share of the node's time, and
-the next one waits for many times as long as the last one took: a few keys are counted every few seconds, and millions
-about once an hour.
+A write does not look how long the value was that it replaces, since that would cost it a read. So nobody knows the
+bytes at each moment. They are counted instead: exactly, but as they were some time ago, and the keys with them, those
+that are dead and not erased yet included. A count takes a small share of the node's time, and the next one waits for
+many times as long as the last one took: a few keys are counted every few seconds, and millions about once an hour.
 
 A count reads a view of the durable state. While it is under way, LevelDB keeps what was overwritten since: in the worst
 case another copy of the state. So nothing is counted while the disk is short of space.

@@ -11,14 +11,11 @@ from dkv.records import NOOP, SlotRecord, Value
 class FoundValues:
     """The records that Promises reported, by slot. ``through`` is the highest slot of them, or the base of phase 1.
 
-    ``time`` is the highest stamp of any of them.
-
     The value of a slot is looked up when it is proposed.
     """
 
     def __init__(self, base: int) -> None:
         self.through = base
-        self.time = 0
         self._strongest: dict[int, SlotRecord] = {}
 
     def add(self, records: Iterable[tuple[int, SlotRecord]], next_slot: int) -> None:
@@ -30,7 +27,6 @@ class FoundValues:
                 assert found is not None, "the strongest of one or two records"
                 self._strongest[slot] = found
                 self.through = max(self.through, slot)
-                self.time = max(self.time, record.value.time)
 
     def take(self, slot: int) -> Value:
         """The value to propose in ``slot``, which is ``through`` or below: the strongest that was reported there.
