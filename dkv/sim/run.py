@@ -245,12 +245,15 @@ def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> 
         return
     if not _must(world, lambda: not any(map(world.space.refuses, healed)), "there is no end to a shortage of space"):
         return
+    world.wordy.leave_a_key(healed[0])
     for node in healed:
         if not _serves(world, node):
             return
     if not _must(world, quiet, "it goes on electing leaders"):
         return
     if not _must(world, lambda: _converged(world, healed), "the replicas did not converge"):
+        return
+    if not _must(world, lambda: not world.time.due.is_waiting(), "a key stays though it is dead"):
         return
     if not world.run(healed[0].request_seconds):  # for this long nobody asks for anything
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from struct import pack, unpack_from
+from sys import maxsize
 from typing import NamedTuple
 
 from dkv.kv import erasure, keyspace
@@ -167,6 +168,12 @@ class SecondKeys:
         each_of_it = [each for (held, _), each in self.stored.items() if held == self.spaces[db]]
         dead = sum(space == self.spaces[db] for _, space, _ in self._dead()[: keyspace.BACKLOG_MAX])
         return len(each_of_it) - dead, sum(each.deadline > 0 for each in each_of_it) - dead
+
+    def due(self) -> int:
+        """The time at which a slot is wanted though nobody writes: 0 at once, ``maxsize`` never."""
+        nearest = min((each.deadline for each in self.stored.values() if each.deadline), default=maxsize)
+        is_left = any(space not in self.spaces for space, _ in self.stored)
+        return 0 if is_left or nearest <= self.time else nearest
 
     def is_as_it_was(self, db: int, key: bytes, revision: tuple[int, int], seen: int) -> bool:
         """Whether a key has not changed since a WATCH that has ``seen`` all changes up to this slot."""

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dkv.messages import Accept, AcceptSlot
+from dkv.sim.chosen import Chosen
+from dkv.sim.due_rules import DueRules
 from dkv.sim.fault_injector import FaultInjector
-from dkv.sim.member_rules import MemberTable
 from dkv.sim.schedule import Schedule
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wall_clocks import WallClocks
@@ -29,19 +30,21 @@ class TimeRules:
     def __init__(
         self,
         clocks: WallClocks,
-        members: MemberTable,
+        chosen: Chosen,
         faults: FaultInjector,
         schedule: Schedule,
         violated: Callable[[str], None],
     ) -> None:
         self._clocks = clocks
-        self._members = members
+        self._members = chosen.members
         self._faults = faults
         self._schedule = schedule
         self._violated = violated
+        self.due = DueRules(chosen, faults, schedule, violated)
 
     def sending(self, node: SimulatedNode, message: Any) -> None:
         """Check what a proposer takes for the time, and its stamps, before they leave."""
+        self.due.sending(node, message)
         if not isinstance(message, Accept | AcceptSlot) or self._may_be_misled():
             return
         allowed = AHEAD_MS + (FAST * self._schedule.now + self._faults.leapt_seconds) * 1000

@@ -2,7 +2,8 @@
 
 They work beside the crowd, over few keys of their own, and flush no database that it uses. What they are told is judged
 at the node: the second state machine says what each command must answer (``dkv.sim.batch_rules``, ``answer_rules``).
-They send writes with a token again when they get no answer, and other requests not.
+They send writes with a token again when they get no answer, and other requests not. After some writes with a deadline
+they wait for just that long, and read.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from random import Random
 from typing import Any
 
 from dkv.client_events import ClientGone, Replies, Requests
-from dkv.kv.codes import BY_BARRIER, EXEC, IDMP, IN_EXEC, WATCH, WRITES
+from dkv.kv.codes import BY_BARRIER, EXEC, EXPIRE, IDMP, IN_EXEC, READ, RELATIVE, SET, WATCH, WRITES
 from dkv.kv.commands import interpret
 from dkv.kv.registry import Context
 from dkv.records import Entry
@@ -38,6 +39,7 @@ LIVES: tuple[tuple[bytes, ...], ...] = (
     (b"PX", b"300"),
     (b"PX", b"2000"),
     (b"EX", b"1"),
+    (b"EX", b"10"),
     (b"EX", b"100"),
     (b"KEEPTTL",),
     (),
@@ -45,6 +47,8 @@ LIVES: tuple[tuple[bytes, ...], ...] = (
     (),
 )
 PATIENCE_SECONDS = 3.0
+AIM_SECONDS = 0.03
+"""How long after a deadline a client reads the key, at most: a slot may bring the time there in that moment."""
 
 
 class Wordy:
@@ -84,6 +88,13 @@ class Wordy:
     def pause(self) -> float:
         """How long a client thinks, in seconds."""
         return self.random.expovariate(1 / self._think)
+
+    def leave_a_key(self, node: SimulatedNode) -> None:
+        """Set a key of which nobody else knows, and which expires soon; nobody waits for the answer."""
+        made = interpret([b"SET", b"left", b"", b"PX", b"300"], Context(self.limits, DBS[-1]))
+        assert isinstance(made, list)
+        self.made += 1
+        node.run(node.port.take, Requests(self.made, [made], 1, 0, REQUEST_BYTES))
 
     # --- what they say ---
 
@@ -138,6 +149,7 @@ class WordyClient:
         self._again: list[tuple[Asked, int]] = []  # writes with a token whose outcome is unknown
         self._watched: list[Entry] = []
         self._watched_at: dict[tuple[Any, ...], tuple[float, float]] = {}  # by what it told of a key
+        self._ending: tuple[float, int, bytes] | None = None  # when a key expires that it wants to see go, with its db
         self._turn = 0  # counts what it did, so that an old call does nothing
 
     def go_on_after(self, seconds: float) -> None:
@@ -162,7 +174,10 @@ class WordyClient:
                 self._watched += revisions
                 self._watched_at |= {tuple(each): (asked.called, asked.returned) for each in revisions}
         if not self._waiting:
-            self.go_on_after(self._wordy.pause())
+            self.go_on_after(self._wordy.pause() if self._ending is None else self._seconds_to_the_end(self._ending[0]))
+
+    def _seconds_to_the_end(self, at: float) -> float:
+        return max(0.0, at - self._wordy.schedule.now) + self._wordy.random.uniform(0, AIM_SECONDS)
 
     def _go_on(self, turn: int) -> None:
         wordy = self._wordy
@@ -183,6 +198,7 @@ class WordyClient:
             return
         self._waiting.extend(requests)
         wordy.asked += [each for each, _ in requests]
+        self._ending = self._look_for_an_end(requests[-1][0].command)
         items: list[Entry | Local] = [each.entry for each, _ in requests]
         reads = sum(each.entry[0] in BY_BARRIER for each, _ in requests)
         message = Requests(self._connection, items, len(items) - reads, reads, sum(size for _, size in requests))
@@ -196,8 +212,20 @@ class WordyClient:
             asked.watches = [self._watched_at[tuple(each)] for each in asked.command[3]]
         return asked
 
+    def _look_for_an_end(self, entry: Entry) -> tuple[float, int, bytes] | None:
+        """When the key expires to which this write gives a deadline that is near; None for any other entry."""
+        match entry:
+            case [int() as code, int() as db, _, bytes() as key, *_, int() as life, int() as ms, _]:
+                near = life == RELATIVE and ms < PATIENCE_SECONDS * 1000
+                if code in (SET, EXPIRE) and near and self._wordy.random.random() < 0.7:
+                    return self._wordy.schedule.now + ms / 1000, db, key
+        return None
+
     def _request(self) -> tuple[Entry, int] | None:
         wordy, random = self._wordy, self._wordy.random
+        if self._ending is not None and self._ending[0] <= wordy.schedule.now:
+            _, db, key = self._ending
+            return [READ, db, wordy.limits.value_bytes_max, key], 50
         db = random.choice(DBS)
         what = random.random()
         if what < 0.15:

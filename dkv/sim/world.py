@@ -136,7 +136,7 @@ class World:
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
         self.operators = self.faults.operators(self.invariants.chosen, self._join)
-        self._time = TimeRules(self.wall_clocks, chosen.members, self.faults, self.schedule, self.violated)
+        self.time = TimeRules(self.wall_clocks, chosen, self.faults, self.schedule, self.violated)
         self.schedule.after(LOOK_SECONDS, self._look_who_is_ready)
 
     def _injector(self) -> FaultInjector:
@@ -319,6 +319,7 @@ class World:
         self.invariants.delivered(node, role, sender, message)
         self.sets.delivered(node, role, message)
         self.space.delivered(node, role, sender, message)
+        self.time.due.delivered(node, role, message)
         through = self.invariants.acknowledged_through
         if through > self._acknowledged[-1][0]:
             self._acknowledged.append((through, self.schedule.now))
@@ -333,7 +334,7 @@ class World:
             self._states.sending(node, message)
             self.sets.sending(node, message)
             self.space.sending(node, message)
-            self._time.sending(node, message)
+            self.time.sending(node, message)
 
     def oversized(self, node: SimulatedNode, message: Any, size: int) -> None:
         """The order of the limits rules this out."""

@@ -54,7 +54,8 @@ class _Without:
         return []
 
 
-def _leaves_out(prefix: bytes) -> Any:
+def leaves_out(prefix: bytes) -> Any:
+    """While entered, snapshots have no key with this first byte."""
     begin = SnapshotDonor._begin
 
     def begin_without(self: SnapshotDonor, turn: Any, receiver: int, transfer: Any) -> Any:
@@ -68,14 +69,14 @@ def _leaves_out(prefix: bytes) -> Any:
 @plant("B22")
 def without_sessions() -> Iterator[None]:
     """A snapshot has the values, and not the answers of producers."""
-    with _leaves_out(TOKEN):
+    with leaves_out(TOKEN):
         yield
 
 
 @plant("B22b")
 def without_marks() -> Iterator[None]:
     """A snapshot has no marks of the last batch of each origin."""
-    with _leaves_out(BATCH_MARK):
+    with leaves_out(BATCH_MARK):
         yield
 
 
