@@ -15,10 +15,10 @@ from dkv.settings import KIB
 READ_BYTES = 256 * KIB
 """What a read in a batch is assumed to bring, in bytes: values may be larger, but most are not."""
 
-JOINED_BYTES_MAX = 64 * KIB
+JOINED_BYTES_MAX = 128 * KIB
 """Runs share a batch up to this many bytes of requests: a larger one saves little, and takes long to apply at once."""
 
-REQUEST_BYTES_MIN = 32
+REQUEST_BYTES_MIN = 64
 """A request counts as many bytes at least: the shortest ones take as long as longer ones."""
 
 _BRING_MORE = frozenset((MGET, EXEC, IDMP, SET, GETDEL, GETEX))  # looked up for every request

@@ -13,6 +13,7 @@ from dkv.keys import APPLIED_THROUGH, DATABASES_KEY, DIGEST, STATE, TIME, pack_n
 from dkv.kv.cursors import Cursors
 from dkv.kv.databases import Databases, unpack_databases
 from dkv.kv.expiry import DeadlineIndex
+from dkv.kv.key_filter import KeyFilter
 from dkv.kv.plain_keys import PlainKeys
 from dkv.kv.stored import (
     ABSENT,
@@ -47,6 +48,7 @@ class Keyspace:
         """The replicated time, in milliseconds since 1970. It never falls; 0 as long as no slot had a time."""
         self.slot = self.index = self.seen = 0
         self.plain = PlainKeys()
+        self._filter = KeyFilter()
         self.deadlines = DeadlineIndex()
         self.databases = Databases()
         self.cursors = Cursors()
@@ -62,6 +64,7 @@ class Keyspace:
         self.slot = self.seen = unpack_number(turn.load(APPLIED_THROUGH))
         self.index = 0
         self.plain.clear()
+        self._filter.start()
         self.deadlines.start()
         stored = turn.load(DATABASES_KEY)
         self.databases = unpack_databases(stored) if stored is not None else _counted(turn)
@@ -77,6 +80,7 @@ class Keyspace:
         if stamp > self.time:
             self.time = min(stamp, DEADLINE_MAX)  # anything may stand in the log
             turn.stage(TIME, pack_number(self.time))
+        self._filter.read_on(turn)
 
     def settle(self, turn: Turn) -> None:
         """Stage what has changed of the databases: with the slot at hand, whatever comes behind it."""
@@ -169,12 +173,18 @@ class Keyspace:
         name = self._prefixes[db] + key
         deadline = min(deadline, DEADLINE_MAX)
         if deadline or name not in self.plain.known:
-            self._prepare(turn, db, name, deadline)
+            stored = None if self._filter.is_new(name) else turn.load(name)
+            self._prepare(turn, db, name, stored, deadline)
         turn.stage(name, string_header(self.slot, self.index, deadline) + value)
 
     def put(self, turn: Turn, name: bytes, value: bytes) -> None:
         """Store a string without a deadline in database 0; ``name`` begins with its prefix. ``plain`` knows it then."""
-        self._prepare(turn, 0, name, 0)
+        if self._filter.is_new(name):  # as ``_prepare`` does for such a key: written out for speed
+            self.databases.numbered[0].keys += 1
+            self._changed = True
+            self.plain.add(name)
+        else:
+            self._prepare(turn, 0, name, turn.load(name), 0)
         turn.stage(name, pack_header(STRING, self.slot, self.index) + value)
 
     def erase(self, turn: Turn, db: int, key: bytes) -> bool:
@@ -209,10 +219,9 @@ class Keyspace:
         self._arrange()
         return True
 
-    def _prepare(self, turn: Turn, db: int, name: bytes, deadline: int) -> None:
-        """Count the key that is stored next, unless it is there, and let the index of deadlines agree with it."""
+    def _prepare(self, turn: Turn, db: int, name: bytes, stored: bytes | None, deadline: int) -> None:
+        """Count the key that is stored next, unless it is there as ``stored``, and keep the index of deadlines."""
         database = self.databases.numbered[db]
-        stored = turn.load(name)
         if stored is None:
             database.keys += 1
             self._changed = True

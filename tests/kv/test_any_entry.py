@@ -64,7 +64,13 @@ REAL_SLOTS = st.lists(
     st.lists(st.one_of(REAL_COMMANDS, REAL_COMMANDS, READS_OF_ONE_NODE, REAL_EXECS, REAL_TOKENS), max_size=6),
     max_size=9,
 )
-FORGETFUL = {"dkv.kv.expiry.FRONT_MAX": 1, "dkv.kv.plain_keys.PLAIN_BYTES_MAX": 100}
+FORGETFUL = {
+    "dkv.kv.expiry.FRONT_MAX": 1,
+    "dkv.kv.plain_keys.PLAIN_BYTES_MAX": 100,
+    "dkv.kv.key_filter.FILTER_BYTES": 1,
+    "dkv.kv.key_filter.ADDED_MAX": 2,
+    "dkv.kv.key_filter.PAGE_KEYS": 1,
+}
 """Constants of a machine that keeps next to nothing in memory."""
 
 

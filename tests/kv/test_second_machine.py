@@ -47,6 +47,12 @@ from dkv.wire.codec import decode_entries, encode_entries
 from tests.kv.dumb_machine import DumbMachine
 from tests.turns import FakeTurn
 
+FORGETFUL = {
+    "dkv.kv.expiry.FRONT_MAX": 1,
+    "dkv.kv.plain_keys.PLAIN_BYTES_MAX": 200,
+    "dkv.kv.key_filter.FILTER_BYTES": 1,
+}
+
 BYTES_MAX = 6
 DBS = st.sampled_from([0, 0, 1, 15])
 KEYS = st.sampled_from([b"", b"a", b"b", b"\xff"])
@@ -131,7 +137,7 @@ class SecondMachineTests(SynchronousTestCase):
     def compare(self, log: list[tuple[int, bool, list[Any]]], constants: dict[str, Any], slow: bool) -> None:
         """Apply the log by all machines."""
         through = RealMachine(constants)
-        anew = RealMachine(constants | {"dkv.kv.expiry.FRONT_MAX": 1, "dkv.kv.plain_keys.PLAIN_BYTES_MAX": 200})
+        anew = RealMachine(constants | FORGETFUL)
         dumb = DumbMachine(slow)
         watched: list[Any] = []
         stamp = 1_000
