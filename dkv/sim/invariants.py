@@ -6,12 +6,13 @@ sentence what is wrong. docs/known-bugs.md explains I1 to I12.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address
+from dkv import noted
+from dkv.actor import ACCEPTOR, CATCHUP, LEARNER, PROPOSER, Address, Note
 from dkv.ballot import ZERO, Ballot
-from dkv.client_events import BatchApplied, Passed, Read, ReadResults
+from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Survey
 from dkv.host.layers import Layers
 from dkv.keys import (
     APPLIED_KEYS,
@@ -222,6 +223,13 @@ class Invariants:
                 f" where {expected.get(first)!r} follows from the log"
             )
 
+    # --- what a node says of itself ---
+
+    def noted(self, node: SimulatedNode, event: Note[...], fields: Mapping[str, Any]) -> None:
+        """An actor noted something."""
+        if event is noted.surveyed:
+            self._answers.surveyed(node, **fields)
+
     # --- messages leaving a node ---
 
     def sending(self, node: SimulatedNode, to: Address, message: Any) -> None:
@@ -277,6 +285,8 @@ class Invariants:
                 self._answers.asked(node, message)
             case ReadResults():
                 self._answers.told(node, message)
+            case Survey():
+                self._answers.survey_begins(node, message)
             case Passed():
                 self._batches.passed(node, message)
             case BarrierRequest() if role == PROPOSER:

@@ -47,6 +47,8 @@ class Reference:
         self._slot = 0
         self._seen: dict[int, SecondKeys] = {}
         self._keys = SecondKeys(self._write)
+        self.flushes = self._keys.flushes_of_first
+        """The slot of each flush that has taken keys from database 0."""
         self._tokens = TokenTable(bounds, self._write)
         self.executions = self._tokens.executions
         """Every execution of a write with a token, by (producer, op)."""

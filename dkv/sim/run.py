@@ -67,7 +67,7 @@ def run(
             _heal(world, Random(f"{seed}/heal"))
     world.check_replies()
     if world.violation is None:
-        complaint = judge(world.crowd.requests, world.executions) or _judge_words(world)
+        complaint = judge(world.crowd.requests, world.executions, world.flushes) or _judge_words(world)
         if complaint is not None:
             world.violated(complaint)
     requests = world.crowd.requests

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dkv.kv import codes, transactions
 from dkv.kv.asks import UNKNOWN
-from dkv.replies import ABORTED, OK, Error, Result, Simple, Watched, result_bytes
+from dkv.replies import ABORTED, OK, TOO_LONG, Error, Result, Simple, Watched, result_bytes
 from dkv.sim.second_keys import ABSENT, SecondKeys, StoredKey
 
 
@@ -263,6 +263,8 @@ def _of_databases(keys: SecondKeys, code: int, db: int, bytes_max: int, argument
         case codes.FLUSHDB | codes.FLUSHALL, []:
             flushed = keys.flush(range(codes.DATABASES) if code == codes.FLUSHALL else (db,))
             return OK if flushed else UNKNOWN
+        case codes.KEYS, [pattern]:
+            return TOO_LONG if keys.are_too_many(db, pattern) else [*keys.matching(db, pattern)]
         case codes.TIME, []:
             return [b"%d" % (keys.time // 1000), b"%d" % (keys.time % 1000 * 1000)]
         case codes.KEYSPACE, []:

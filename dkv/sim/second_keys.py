@@ -7,12 +7,15 @@ keys are erased is part of that: all nodes must do it in the same slots.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from hashlib import blake2b
+from re import split
 from struct import pack, unpack_from
 from sys import maxsize
 from typing import NamedTuple
 
 from dkv.kv import erasure, keyspace
+from dkv.kv.appliers import iteration
 from dkv.kv.codes import DATABASES
 
 Write = Callable[[bytes, bytes | None], None]
@@ -34,6 +37,11 @@ class StoredKey(NamedTuple):
         return pack(">BQI", 0, *self.revision) + self.value
 
 
+def _matches(key: bytes, pattern: bytes) -> bool:
+    """Whether a key is as the pattern says; Redis's patterns mean the same as those of files, without escapes."""
+    return fnmatchcase(key.decode("latin-1"), pattern.decode("latin-1"))
+
+
 def _unpacked(data: bytes) -> StoredKey:
     _, slot, index = unpack_from(">BQI", data)
     if data[0] == 0:
@@ -53,6 +61,8 @@ class SecondKeys:
         """The space of each database."""
         self.flushed = [0] * DATABASES
         """The slot in which each database was flushed last."""
+        self.flushes_of_first: list[int] = []
+        """The slot of each flush that has taken keys from database 0."""
         self.marks: dict[bytes, int] = {}
         """The last slot that erased a key of each bucket."""
         self._left: set[int] = set()
@@ -158,6 +168,7 @@ class SecondKeys:
         free = [space for space in range(256) if space not in self._left and space not in self.spaces]
         if len(free) < len(full):
             return False
+        self.flushes_of_first += [self.slot] * (0 in full)
         for db, space in zip(full, free, strict=False):
             self._left.add(self.spaces[db])
             self.spaces[db], self.flushed[db] = space, self.slot
@@ -174,6 +185,22 @@ class SecondKeys:
         nearest = min((each.deadline for each in self.stored.values() if each.deadline), default=maxsize)
         is_left = any(space not in self.spaces for space, _ in self.stored)
         return 0 if is_left or nearest <= self.time else nearest
+
+    def matching(self, db: int, pattern: bytes) -> list[bytes]:
+        """The keys that match, in order."""
+        names = sorted(key for space, key in self.stored if space == self.spaces[db])
+        return [key for key in names if self.get(db, key) is not None and _matches(key, pattern)]
+
+    def are_too_many(self, db: int, pattern: bytes) -> bool:
+        """Whether so many keys are stored that begin as the pattern does that they are not looked at in one turn."""
+        beginning = split(rb"[*?[\\]", pattern)[0]
+        mine = {key: each for (space, key), each in self.stored.items() if space == self.spaces[db]}
+        looked_at = [(key, each.packed()) for key, each in mine.items() if key.startswith(beginning)]
+        return (
+            len(looked_at) >= iteration.KEYS_AT_ONCE
+            or sum(len(key) for key, _ in looked_at) >= iteration.KEY_BYTES_AT_ONCE
+            or sum(2 + len(key) + len(stored) for key, stored in looked_at) >= iteration.PAGE_BYTES
+        )
 
     def is_as_it_was(self, db: int, key: bytes, revision: tuple[int, int], seen: int) -> bool:
         """Whether a key has not changed since a WATCH that has ``seen`` all changes up to this slot."""

@@ -5,6 +5,8 @@ under way at a time: for them, the places in that order are the times of the his
 
 For a write with a token and no clear answer, the log tells its fate: ``executions``. It was executed once or never. If
 its producer was evicted it may have been executed again and again, for a name that nobody issued starts anew.
+
+Others may flush the database. The log tells when: ``flushes`` has the ``after`` and ``by`` of each, as in ``Done``.
 """
 
 from __future__ import annotations
@@ -37,11 +39,16 @@ class Done(NamedTuple):
 
 
 Executions = Mapping[tuple[bytes, int], list[Done]]
+Flushes = Collection[tuple[float, float]]
+
+FLUSHING = "flush"
+"""The name of the client that flushes, in the history."""
 
 
-def history(requests: Iterable[Request], executions: Executions) -> Iterator[Operation]:
+def history(requests: Iterable[Request], executions: Executions, flushes: Flushes = ()) -> Iterator[Operation]:
     """The operations that took effect, or may have."""
     requests = list(requests)
+    yield from _deletions(requests, flushes)
     for request in requests:
         if not request.is_operation:
             continue
@@ -55,18 +62,33 @@ def history(requests: Iterable[Request], executions: Executions) -> Iterator[Ope
             yield operation
         for done in _others(request, executions) if told else _executions(request, executions):
             if not isinstance(done.answer, Error):
-                called, returned = _places(request, requests, done) if request.in_own_order else (done.after, done.by)
+                called, returned = _times(request, requests, done.after, done.by, request.first_place)
                 yield replace(operation, called=called, returned=returned, result=_told(done.answer))
 
 
-def _places(request: Request, requests: Iterable[Request], done: Done) -> tuple[float, float]:
-    """When it was executed, as places among all that its client sent."""
+def _deletions(requests: list[Request], flushes: Flushes) -> Iterator[Operation]:
+    """A flush deletes every key of the database, and tells of none whether it was there."""
+    users = {key: request for request in requests if request.is_operation for key in request.keys}
+    for key, request in users.items():
+        for after, by in flushes:
+            yield Operation(FLUSHING, "delete", key, (), *_times(request, requests, after, by))
+
+
+def _times(
+    request: Request, requests: list[Request], chosen_at: float, by: float, first_place: int = 0
+) -> tuple[float, float]:
+    """The times between which something happened to the keys of a request, for its history.
+
+    Where these are places among all that its client sent, it happened behind ``first_place``.
+    """
+    if not request.in_own_order:
+        return chosen_at, by
     mine = [each for each in requests if each.client == request.client and each.was_sent]
-    answered = [each.last_place for each in mine if each.returned is not None and each.returned < done.after]
-    asked = [each.first_place for each in mine if each.called <= done.by]
-    after = max(request.first_place, *answered, 0) + 0.6
+    answered = [each.last_place for each in mine if each.returned is not None and each.returned < chosen_at]
+    asked = [each.first_place for each in mine if each.called <= by]
+    after = max([first_place, *answered]) + 0.6
     # Each of these requests may have been executed before and sent again: then it has the place of its first sending.
-    return after, max(after, *(place + 0.6 for place in asked)) + 0.1
+    return after, max([after, *(place + 0.6 for place in asked)]) + 0.1
 
 
 def _executions(request: Request, executions: Executions) -> list[Done]:
@@ -86,13 +108,13 @@ def _same(one: object, other: object) -> bool:
     return (type(one), one) == (type(other), other)
 
 
-def judge(requests: Iterable[Request], executions: Executions) -> str | None:
+def judge(requests: Iterable[Request], executions: Executions, flushes: Flushes = ()) -> str | None:
     """A sentence about an answer that no linearizable store would give; None if there is none."""
     orders: tuple[list[Request], list[Request]] = ([], [])
     for request in requests:
         orders[request.in_own_order].append(request)
     for some, order in zip(orders, ("", ", times being places among all that its client sent"), strict=True):
-        verdict = check(history(some, executions))
+        verdict = check(history(some, executions, flushes))
         if verdict.undecided:
             return f"whether the history of key {verdict.key!r} is linearizable could not be decided"
         if not verdict.linearizable:

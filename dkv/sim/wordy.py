@@ -1,9 +1,10 @@
 """Clients that speak all words of the log: conditions, counters, deadlines, several keys, transactions and databases.
 
-They work beside the crowd, over few keys of their own, and flush no database that it uses. What they are told is judged
-at the node: the second state machine says what each command must answer (``dkv.sim.batch_rules``, ``answer_rules``).
-They send writes with a token again when they get no answer, and other requests not. After some writes with a deadline
-they wait for just that long, and read.
+They work beside the crowd, over few keys of their own. In some runs they flush the database that it uses, too, and its
+history has that (``dkv.sim.verdict``). What they are told is judged at the node: the second state machine says what
+each command must answer (``dkv.sim.batch_rules``, ``answer_rules``). They send writes with a token again when they get
+no answer, and now and then when they have one; other requests not. After some writes with a deadline they wait for just
+that long, and read.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from random import Random
 from typing import Any
 
 from dkv.client_events import ClientGone, Replies, Requests
-from dkv.kv.codes import BY_BARRIER, EXEC, EXPIRE, IDMP, IN_EXEC, READ, RELATIVE, SET, WATCH, WRITES
+from dkv.kv.codes import BY_BARRIER, EXEC, EXPIRE, IDMP, IN_EXEC, KEYS, READ, RELATIVE, SET, WATCH, WRITES
 from dkv.kv.commands import interpret
 from dkv.kv.registry import Context
 from dkv.records import Entry
-from dkv.replies import Error, Local, Watched
+from dkv.replies import Error, Local, LogRequest, Watched
 from dkv.settings import Limits
 from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES
 from dkv.sim.schedule import Schedule
@@ -30,7 +31,8 @@ from dkv.sim.wordy_history import Asked
 FIRST_CONNECTION = 1 << 40
 """Their connections have numbers from here on, so that they are not taken for those of the crowd."""
 
-KEYS = tuple(b"w%d" % number for number in range(4))
+NAMES = tuple(b"w%d" % number for number in range(4))
+PATTERNS = (b"*", b"w*", b"?1", b"w[02]", b"w3")
 DBS = (0, 0, 0, 1, 15)
 VALUES = (b"", b"0", b"17", b"-3", b"1.5", b"some", b"other words")
 NUMBERS = (b"1", b"-1", b"40")
@@ -52,10 +54,10 @@ AIM_SECONDS = 0.03
 
 
 class Wordy:
-    """All of these clients: ``count`` of them."""
+    """All of these clients."""
 
     def __init__(
-        self, schedule: Schedule, random: Random, nodes: list[SimulatedNode], limits: Limits, delay: float, count: int
+        self, schedule: Schedule, random: Random, nodes: list[SimulatedNode], limits: Limits, delay: float
     ) -> None:
         self.schedule = schedule
         self.random = random
@@ -67,8 +69,9 @@ class Wordy:
         """All requests, in the order of sending."""
         self.made = FIRST_CONNECTION
         self._delay = delay
-        self._clients = [WordyClient(self, number) for number in range(count)]
+        self._clients = [WordyClient(self, number) for number in range(random.choice((0, 2, 4)))]
         self._think = random.choice((0.02, 0.1, 0.5))
+        self._flushes_all = random.random() < 0.4
 
     def begin(self) -> None:
         """Let all of them begin."""
@@ -101,7 +104,7 @@ class Wordy:
     def words(self) -> list[bytes]:
         """A request, in words."""
         draw = self.random.choice
-        key, other, value = draw(KEYS), draw(KEYS), draw(VALUES)
+        key, other, value = draw(NAMES), draw(NAMES), draw(VALUES)
         kinds: tuple[Callable[[], list[bytes]], ...] = (
             lambda: [b"SET", key, value, *draw(LIVES), *draw(((b"NX",), (b"XX",), (b"IFEQ", draw(VALUES)), (b"GET",)))],
             lambda: [b"SET", key, value, *draw(LIVES)],
@@ -109,6 +112,7 @@ class Wordy:
             lambda: [draw((b"GET", b"GETDEL", b"STRLEN", b"TYPE", b"PTTL", b"EXPIRETIME", b"PERSIST")), key],
             lambda: [b"GETEX", key, *draw(((b"PX", b"500"), (b"PERSIST",)))],
             lambda: [draw((b"MGET", b"EXISTS", b"DEL")), key, other],
+            lambda: [draw((b"GETDEL", b"DEL")), key],
             lambda: [draw((b"MSET", b"MSETNX")), key, value, other, draw(VALUES)],
             lambda: [draw((b"INCRBY", b"DECRBY", b"INCRBYFLOAT")), key, draw(NUMBERS)],
             lambda: [draw((b"RENAME", b"RENAMENX")), key, other],
@@ -116,16 +120,31 @@ class Wordy:
             lambda: [b"PEXPIRE", key, draw((b"0", b"1", b"700")), *draw(((), (b"NX",), (b"XX",), (b"GT",), (b"LT",)))],
             lambda: [b"SETRANGE", key, draw((b"0", b"3")), value],
             lambda: [b"GETRANGE", key, draw((b"0", b"-2")), draw((b"1", b"-1"))],
-            lambda: [draw((b"DBSIZE", b"TIME", b"DBSIZE", b"FLUSHDB"))],
+            lambda: [draw((b"DBSIZE", b"DBSIZE", b"TIME"))],
+            lambda: [draw((b"FLUSHDB", b"FLUSHDB", b"FLUSHALL"))],
+            lambda: [b"KEYS", draw(PATTERNS)],
         )
         return draw(kinds)()
 
     def entry(self, db: int, token: tuple[bytes, int] | None = None) -> tuple[Entry, int] | None:
         """The entry of a request, and the bytes that it takes; None if the limits do not allow it."""
-        words = self.words()
-        if words == [b"FLUSHDB"] and db == 0:
+        return self._entry(self.words(), db, token)
+
+    def come_and_go(self, db: int) -> list[tuple[Entry, int]]:
+        """Requests that let all keys of a database come and go: at once, or together when their deadlines pass."""
+        life = self.random.choice((b"1", b"300", b"never", b"never"))
+        requests = [[b"SET", name, b"short", b"PX", life] for name in NAMES]
+        if life == b"never":
+            requests = [[b"MSET", *(word for name in NAMES for word in (name, b"short"))], [b"DEL", *NAMES]]
+        made = (self._entry(words, db) for words in requests)
+        return [each for each in made if each is not None]
+
+    def _entry(self, words: list[bytes], db: int, token: tuple[bytes, int] | None = None) -> tuple[Entry, int] | None:
+        if (words == [b"FLUSHALL"] or (words == [b"FLUSHDB"] and db == 0)) and not self._flushes_all:
             return None  # the keys of the crowd are there
         made = interpret(words, Context(self.limits, db))
+        if isinstance(made, LogRequest):
+            made = made.entry
         if not isinstance(made, list):
             return None
         if token is not None and made[0] in WRITES:
@@ -165,8 +184,8 @@ class WordyClient:
             asked, size = self._waiting.popleft()
             asked.returned = self._wordy.schedule.now
             asked.reply = reply.reply if isinstance(reply, Local) else reply
-            if isinstance(reply, Error) and reply.text.startswith("UNCERTAIN"):
-                self._ask_again([(asked, size)])
+            uncertain = isinstance(reply, Error) and reply.text.startswith("UNCERTAIN")
+            self._ask_again([(asked, size)], 0.7 if uncertain else 0.1)
             if asked.entry[0] == WATCH and isinstance(reply, Watched):
                 _, db, _, *keys = asked.entry
                 pairs = zip(keys, reply.revisions, strict=True)
@@ -183,14 +202,16 @@ class WordyClient:
         wordy = self._wordy
         if wordy.stopped or turn != self._turn:
             return
-        if self._waiting or self._node is None or not self._node.up or self._node.life != self._life:
+        lost = self._waiting or self._node is None or not self._node.up or self._node.life != self._life
+        if lost or wordy.random.random() < 0.05:
             self._connect()
         if self._node is None:
             self.go_on_after(wordy.pause())
             return
-        drawn = [each for _ in range(wordy.random.choice((1, 1, 3))) if (each := self._request()) is not None]
+        drawn = self._draw()
         requests = [(self._asked(entry), size) for entry, size in drawn]
-        if self._again:
+        alone = any(entry[0] == KEYS for entry, _ in drawn)
+        if self._again and not alone:
             asked, size = self._again.pop(0)
             requests.append((replace(asked, called=wordy.schedule.now, returned=None, reply=None), size))
         if not requests:
@@ -201,9 +222,18 @@ class WordyClient:
         self._ending = self._look_for_an_end(requests[-1][0].command)
         items: list[Entry | Local] = [each.entry for each, _ in requests]
         reads = sum(each.entry[0] in BY_BARRIER for each, _ in requests)
-        message = Requests(self._connection, items, len(items) - reads, reads, sum(size for _, size in requests))
+        size = sum(size for _, size in requests)
+        message = Requests(self._connection, items, len(items) - reads, reads, size, alone)
         wordy.schedule.after(wordy.delay(), self._node.run, self._node.port.take, message)
         self.go_on_after(PATIENCE_SECONDS)  # unless the answers come before
+
+    def _draw(self) -> list[tuple[Entry, int]]:
+        """New requests for one message; KEYS has one of its own, as a node's port gives it."""
+        random = self._wordy.random
+        if random.random() < 0.1:
+            return self._wordy.come_and_go(random.choice(DBS))
+        drawn = [each for _ in range(random.choice((1, 1, 3))) if (each := self._request()) is not None]
+        return [each for each in drawn if each[0][0] == KEYS][:1] or drawn
 
     def _asked(self, entry: Entry) -> Asked:
         """Note down a request."""
@@ -229,8 +259,8 @@ class WordyClient:
         db = random.choice(DBS)
         what = random.random()
         if what < 0.15:
-            return [WATCH, db, wordy.limits.value_bytes_max, *random.sample(KEYS, 2)], 50
-        if what < 0.35:
+            return [WATCH, db, wordy.limits.value_bytes_max, *random.sample(NAMES, 2)], 50
+        if what < (0.6 if self._watched else 0.25):
             return self._transaction(db)
         if random.random() < 0.3:
             self._ops += random.choice((0, 1, 1, 1))  # now and then another write has the same token
@@ -249,9 +279,9 @@ class WordyClient:
             made = [IDMP, self._producer, self._ops, made]
         return (made, size) if size <= wordy.limits.request_bytes_max else None
 
-    def _ask_again(self, requests: Iterable[tuple[Asked, int]]) -> None:
+    def _ask_again(self, requests: Iterable[tuple[Asked, int]], chance: float = 0.7) -> None:
         """Some of the writes with a token are sent again, once each time, at whatever node is asked next."""
-        drawn = [each for each in requests if each[0].entry[0] == IDMP and self._wordy.random.random() < 0.7]
+        drawn = [each for each in requests if each[0].entry[0] == IDMP and self._wordy.random.random() < chance]
         self._again += drawn
 
     def _connect(self) -> None:

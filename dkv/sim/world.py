@@ -41,7 +41,6 @@ from dkv.storage.store import RecordCorrupt, StoreFailed
 STEPS_AT_ONCE_MAX = 100_000
 CHANGE_CHANCE = 0.25
 
-
 MIXED = "mixed"
 """A cluster whose operators change its mode again and again, node after node, and not always on all nodes."""
 
@@ -129,9 +128,7 @@ class World:
             plan.client_delay,
             SimulatedClient,
         )
-        wordy = self._generator("wordy")
-        count = wordy.choice((0, 2, 4))
-        self.wordy = Wordy(self.schedule, wordy, self.nodes, plan.limits, plan.client_delay, count)
+        self.wordy = Wordy(self.schedule, self._generator("wordy"), self.nodes, plan.limits, plan.client_delay)
         self.faults = self._injector()
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
@@ -186,11 +183,10 @@ class World:
 
     def _join(self) -> SimulatedNode:
         """An operator sets up a node with an id that nobody had. No member knows it yet."""
-        first = self.nodes[0].first_members
         number = self.nodes[-1].number + self.random.choice((1, 1, 2))
         self.plan.clock_rates[number] = self.random.choice((1.0, self.random.uniform(0.9, 1.1)))
         self.invariants.joined(number)
-        node = self._node(number, first, hints=self.members)
+        node = self._node(number, self.nodes[0].first_members, hints=self.members)
         self.nodes.append(node)
         node.start()
         return node
@@ -299,6 +295,7 @@ class World:
         """An actor noted something."""
         self.space.noted(node, event, fields)
         self._take_overs.noted(node, event, fields)
+        self.invariants.noted(node, event, fields)
         if event.level is None:
             return
         if event is noted.leading:
@@ -388,13 +385,16 @@ class World:
     def executions(self) -> Executions:
         """The executions of each write with a token, from the log."""
         return {
-            token: [
-                Done(each.write, each.answer, self.chosen_at[each.slot], self._acknowledged_at(each.slot))
-                for each in executions
-            ]
+            token: [Done(each.write, each.answer, *self._when(each.slot)) for each in executions]
             for token, executions in self.invariants.chosen.reference.executions.items()
         }
 
-    def _acknowledged_at(self, slot: int) -> float:
+    @property
+    def flushes(self) -> list[tuple[float, float]]:
+        """Every flush of the crowd's database, from the log: when it was executed."""
+        return [self._when(slot) for slot in self.invariants.chosen.reference.flushes]
+
+    def _when(self, slot: int) -> tuple[float, float]:
         index = bisect_left(self._acknowledged, (slot, 0.0))
-        return self._acknowledged[index][1] if index < len(self._acknowledged) else inf
+        by = self._acknowledged[index][1] if index < len(self._acknowledged) else inf
+        return self.chosen_at[slot], by

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from dkv.sim.run import run
 from tests.sim import hunt
@@ -68,6 +69,16 @@ class HuntTests(hunt.HuntTestCase):
         """A violation of something else shows that the plant does more than it says, or something else is wrong."""
         self.page()
         self.assertRaises(AssertionError, self.check_found, "B1", PLANTS["B1"], ["no such words"])
+
+    def test_a_seed_that_always_finds_something_is_not_written(self) -> None:
+        """A bug of the product may break the same rule, and then the planted one may never have been at work."""
+        page = self.page()
+        before = page.read_text()
+        self.patch(hunt, "WRITE", True)
+        self.patch(hunt, "run", lambda *arguments, **options: Mock(violation="I3: two values"))
+        failure = self.assertRaises(AssertionError, self.check_found, "B5", PLANTS["B5"], ["I3"])
+        self.assertIn("seed 1 finds something where nothing is planted", str(failure))
+        self.assertEqual(page.read_text(), before)
 
     def test_rows_are_written(self) -> None:
         """By mode, then by number; a row that is there is replaced."""

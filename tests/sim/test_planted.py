@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sim import planted_clients, planted_readiness, planted_tokens  # noqa: F401 - imported for their plants
-from tests.sim.hunt import HuntTestCase
+from tests.sim.hunt import RESULTS, HuntTestCase
 from tests.sim.planted import PLANTS
 
 
@@ -84,7 +84,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b15_answered_as_another_write(self) -> None:
         """A write that is acknowledged and was never executed."""
-        self.check("B15g", "linearizable", "was answered")
+        self.check("B15g", "linearizable", "was answered", RESULTS)
 
     def test_b16_taken_for_mine(self) -> None:
         """Clients acknowledged for each other's writes."""
@@ -140,7 +140,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b43_deletes_not_counted(self) -> None:
         """A client that deletes several keys and is told of one."""
-        self.check("B43", "was told that 1 of them existed", "the results of batch")
+        self.check("B43", "was told that 1 of them existed", RESULTS)
 
     def test_all(self) -> None:
         """A planted bug without a test here would prove nothing."""

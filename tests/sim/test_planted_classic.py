@@ -5,7 +5,7 @@ from __future__ import annotations
 from dkv.settings import CLASSIC
 from dkv.sim.world import MIXED
 from tests.sim import planted_gaps, planted_readiness  # noqa: F401 - importing them registers their plants
-from tests.sim.hunt import HuntTestCase
+from tests.sim.hunt import FOUND, HuntTestCase
 from tests.sim.planted_classic import CLASSIC_PLANTS
 
 
@@ -58,7 +58,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b10_read_before_its_batch(self) -> None:
         """A read that shows the past."""
-        self.check("B10", "linearizable")
+        self.check("B10", "linearizable", FOUND)
 
     def test_b14_own_value_taken_for_chosen(self) -> None:
         """A node that applies what was never chosen."""

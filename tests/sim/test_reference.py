@@ -53,6 +53,7 @@ def several(code: int, *items: st.SearchStrategy[bytes]) -> st.SearchStrategy[li
     )
 
 
+patterns = st.sampled_from((b"*", b"?", b"a*", b"[ab]", b"b", b"[a-z]?*"))
 numbers = st.sampled_from((0, 1, -1, 5, -9, 2**63 - 1, -(2**63)))
 places = st.integers(-4, 4)
 OF_ONE = {
@@ -100,6 +101,7 @@ OF_ONE = {
     ),
     codes.PERSIST: entry(codes.PERSIST, keys),
     codes.TTL: entry(codes.TTL, keys, st.integers(0, 3)),
+    codes.KEYS: entry(codes.KEYS, patterns),
     codes.DBSIZE: entry(codes.DBSIZE),
     codes.FLUSHDB: entry(codes.FLUSHDB),
     codes.FLUSHALL: entry(codes.FLUSHALL),
@@ -128,6 +130,9 @@ SMALL = st.fixed_dictionaries(
         "dkv.kv.erasure.ERASED_MAX": st.sampled_from((1, 3, 500)),
         "dkv.kv.erasure.ERASED_BYTES_MAX": st.sampled_from((1, 40, 4 << 20)),
         "dkv.kv.erasure.PAGE_KEYS": st.sampled_from((1, 2, 16)),
+        "dkv.kv.appliers.iteration.KEYS_AT_ONCE": st.sampled_from((1, 2, 2_000)),
+        "dkv.kv.appliers.iteration.KEY_BYTES_AT_ONCE": st.sampled_from((1, 2, 65_536)),
+        "dkv.kv.appliers.iteration.PAGE_BYTES": st.sampled_from((1, 40, 1 << 20)),
         "dkv.kv.keyspace.BACKLOG_MAX": st.sampled_from((1, 1_000)),
         "dkv.kv.transactions.ANSWER_BYTES_MAX": st.sampled_from((40, 32 << 20)),
     }
@@ -186,7 +191,7 @@ class ReferenceTests(SynchronousTestCase):
         """Reads between slots find the same in the stored state."""
         state = keys_of(reference.state_at(slot), slot)
         reads: list[list[Any]] = [[codes.GET, b"a"], [codes.WATCH, 1, 0, b"", b"a"], [codes.KEYSPACE, 0, 0]]
-        reads += [[codes.READ, 15, 0, b"b"], [codes.DBSIZE, 0, 0], [codes.TIME, 0, 0]]
+        reads += [[codes.READ, 15, 0, b"b"], [codes.DBSIZE, 0, 0], [codes.TIME, 0, 0], [codes.KEYS, 0, 0, b"?"]]
         for read in reads:
             self.assertTrue(is_same(machine.read(turn, [read])[0], execute(state, read)), read)
 

@@ -20,7 +20,7 @@ from dkv.sim.keyring import OPEN_WRITES_MAX, Keyring
 from dkv.sim.plan import FAULTS
 from dkv.sim.requests import Request
 from dkv.sim.simulated_client import SimulatedClient
-from dkv.sim.verdict import Done, Executions, history, judge, wrong_reply
+from dkv.sim.verdict import FLUSHING, Done, Executions, history, judge, wrong_reply
 from dkv.sim.world import World
 
 RING = Keyring(b"k", 1, 100)
@@ -99,6 +99,24 @@ class HistoryTests(SynchronousTestCase):
         """It is no execution of this one."""
         writes = [asked("append k a", 1, token=TOKEN), asked("put k b", MISMATCH, at=2, token=TOKEN)]
         self.assertEqual(self.kinds(*writes, done=[(1, 1.05)]), [("append", 1.1, 1)])
+
+    def test_flushes(self) -> None:
+        """A flush of the database deletes every key of it, and leaves nothing to see of it but that."""
+        requests = [asked("append k x", 1), asked("delete k m", 2, at=3), asked("get other", "nil", at=4)]
+        deleted = [each for each in history(requests, {}, [(2.0, 2.5)]) if each.client == FLUSHING]
+        expected = {(key, "delete", 2.0, 2.5, None) for key in (b"k", b"m", b"other")}
+        self.assertEqual({(each.key, each.kind, each.called, each.returned, each.result) for each in deleted}, expected)
+        appended = [asked("append k x", 1), asked("append k y", 1, at=3)]
+        self.assertIsNone(judge(appended, {}, [(2.0, 2.5)]))
+        self.assertIsNotNone(judge(appended, {}, [(0.2, 0.5)]))
+        self.assertIsNotNone(judge(appended, {}))
+
+    def test_flushes_in_own_order(self) -> None:
+        """There a flush comes behind all that was answered when it was chosen, and before what was sent later."""
+        appended = [asked("append c1.1 x", 1, ring=OWN), asked("append c1.1 y", 1, at=3, ring=OWN)]
+        self.assertIsNone(judge(appended, {}, [(2.0, 2.5)]))
+        for after, by in ((0.2, 0.5), (3.2, 3.5)):
+            self.assertIsNotNone(judge(appended, {}, [(after, by)]))
 
     def test_own_order(self) -> None:
         """Two requests under way at once are judged as one after the other where no other client is to blame."""

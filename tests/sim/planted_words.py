@@ -1,0 +1,208 @@
+"""Bugs of transactions and databases, planted as in ``planted`` and looked for in both modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+from dkv.actor import Turn
+from dkv.client_events import ClientRequests, Requests
+from dkv.gateway.gateway import Gateway
+from dkv.kv import transactions
+from dkv.kv.asks import Ask
+from dkv.kv.codes import EXEC, IDMP, READS
+from dkv.kv.databases import Databases
+from dkv.kv.key_filter import KeyFilter
+from dkv.kv.keyspace import Keyspace
+from dkv.kv.machine import Machine
+from dkv.kv.transactions import execute
+from dkv.paxos.learner import Learner
+from dkv.records import UncheckedEntry
+from dkv.replies import ABORTED, Local, Result
+from tests.sim.planted import Plant, plant
+
+WORD_PLANTS: dict[str, Plant] = {}
+"""Every planted bug by its name."""
+
+Apply = Callable[[Turn, UncheckedEntry], Result]
+
+# --- transactions ---
+
+
+@plant("watch_is_checked_before_the_log", WORD_PLANTS)
+def watch_is_checked_before_the_log() -> Iterator[None]:
+    """An EXEC is judged where it arrives, by what is applied there, and not at its place in the log."""
+    is_as_it_was, receive = transactions._is_as_it_was, Gateway.receive
+
+    def judged(turn: Any, item: Any) -> Any:
+        write = item[3] if type(item) is list and item[0] == IDMP else item
+        if type(write) is not list or write[0] != EXEC:
+            return item
+        keyspace = Keyspace()
+        keyspace.start(turn)
+        watched = [each for argument in write[3] if (each := transactions._watched(argument)) is not None]
+        return item if all(is_as_it_was(keyspace, turn, each) for each in watched) else Local(ABORTED)
+
+    def judge_all(turn: Any, requests: Requests) -> Requests:
+        items = [judged(turn, item) for item in requests.items]
+        aborted = sum(type(item) is Local for item in items) - sum(type(item) is Local for item in requests.items)
+        return requests._replace(items=items, writes=requests.writes - aborted)
+
+    def judge_first(self: Gateway, turn: Any, sender: Any, message: Any) -> None:
+        if isinstance(message, ClientRequests):
+            message = ClientRequests([judge_all(turn, each) for each in message.requests])
+        receive(self, turn, sender, message)
+
+    with patch.object(transactions, "_is_as_it_was", lambda *_: True), patch.object(Gateway, "receive", judge_first):
+        yield
+
+
+@plant("erased_keys_leave_no_mark", WORD_PLANTS)
+def erased_keys_leave_no_mark() -> Iterator[None]:
+    """With a key its revision is gone, and nothing says that it has existed."""
+    with patch("dkv.kv.keyspace.mark_erased", lambda *_: None):
+        yield
+
+
+@plant("absent_is_as_it_was", WORD_PLANTS)
+def absent_is_as_it_was() -> Iterator[None]:
+    """A key that was absent for WATCH, and is for EXEC, counts as unchanged: whether it came and went is not asked."""
+    with patch.object(Keyspace, "gone_since", lambda *_: 0):
+        yield
+
+
+@plant("transaction_in_two_turns", WORD_PLANTS)
+def transaction_in_two_turns() -> Iterator[None]:
+    """After the first command of a transaction others have their turn: reads that wait for its slot are served."""
+    applies: Any = Learner._apply
+    applying: list[Learner] = []
+
+    def noted(self: Learner, turn: Any, value: Any) -> None:
+        applying[:] = [self]
+        applies(self, turn, value)
+
+    def in_two(keyspace: Keyspace, turn: Any, ask: Ask, apply: Apply) -> Result:
+        number = count()
+
+        def one(turn: Any, entry: UncheckedEntry) -> Result:
+            if next(number) == 1:
+                applying[0]._serve_reads(turn)
+            return apply(turn, entry)
+
+        return execute(keyspace, turn, ask, one)
+
+    with patch.object(Learner, "_apply", noted), patch("dkv.kv.machine.execute", in_two):
+        yield
+
+
+@plant("transaction_reads_on_one_node", WORD_PLANTS)
+def transaction_reads_on_one_node() -> Iterator[None]:
+    """Reads in a transaction are evaluated where its client waits, as all others are: the rest answer a repeat."""
+    applies, owns = Machine._apply_entry, [False]
+
+    def noted(self: Machine, turn: Any, entry: Any, own: bool) -> Any:
+        owns[:] = [own]
+        return applies(self, turn, entry, own)
+
+    def execute_some(keyspace: Keyspace, turn: Any, ask: Ask, apply: Apply) -> Result:
+        def one(turn: Any, entry: UncheckedEntry) -> Result:
+            return apply(turn, entry) if owns[0] or entry[0] not in READS else None
+
+        return execute(keyspace, turn, ask, one)
+
+    with patch.object(Machine, "_apply_entry", noted), patch("dkv.kv.machine.execute", execute_some):
+        yield
+
+
+# --- databases ---
+
+
+@plant("flush_misses_its_slot", WORD_PLANTS)
+def flush_misses_its_slot() -> Iterator[None]:
+    """A database counts as empty by the table as it was before the slot: what the slot has written survives."""
+    begin_slot, flush = Keyspace.begin_slot, Databases.flush
+    before: dict[int, list[int]] = {}
+
+    def begin(self: Keyspace, turn: Any, slot: int, stamp: int) -> None:
+        before[id(self.databases)] = [each.keys for each in self.databases.numbered]
+        begin_slot(self, turn, slot, stamp)
+
+    def flush_some(self: Databases, numbers: range, slot: int) -> bool:
+        return all(flush(self, range(each, each + 1), slot) for each in numbers if before[id(self)][each])
+
+    with patch.object(Keyspace, "begin_slot", begin), patch.object(Databases, "flush", flush_some):
+        yield
+
+
+@plant("puts_go_where_the_flushed_keys_are", WORD_PLANTS)
+def puts_go_where_the_flushed_keys_are() -> Iterator[None]:
+    """For the rest of its batch a flush has not given database 0 another space: what is put there is lost."""
+    applies, prefix = Machine._apply_entries, Keyspace.prefix
+
+    def by_the_first(self: Machine, turn: Any, entries: Any, own: bool) -> Any:
+        first = prefix(self._keyspace, 0)
+        with patch.object(Keyspace, "prefix", lambda keyspace, db: first if db == 0 else prefix(keyspace, db)):
+            return applies(self, turn, entries, own)
+
+    with patch.object(Machine, "_apply_entries", by_the_first):
+        yield
+
+
+@plant("expired_keys_are_counted_twice", WORD_PLANTS)
+def expired_keys_are_counted_twice() -> Iterator[None]:
+    """What takes the place of a key that has expired, and is stored still, is a new key for DBSIZE."""
+    prepare = Keyspace._prepare
+
+    def count_anew(self: Keyspace, turn: Any, db: int, name: bytes, stored: bytes | None, deadline: int) -> None:
+        if stored is not None and not self.is_alive(stored):
+            self.databases.numbered[db].keys += 1
+            self._changed = True
+        prepare(self, turn, db, name, stored, deadline)
+
+    with patch.object(Keyspace, "_prepare", count_anew):
+        yield
+
+
+@plant("stored_keys_are_new_after_a_start", WORD_PLANTS)
+def stored_keys_are_new_after_a_start() -> Iterator[None]:
+    """What memory knows of stored keys begins anew with each life, as if none were stored: they are counted again."""
+    start = KeyFilter.start
+
+    def know_all(self: KeyFilter) -> None:
+        start(self)
+        self._after = None
+
+    with patch.object(KeyFilter, "start", know_all):
+        yield
+
+
+@plant("absent_keys_are_discounted", WORD_PLANTS)
+def absent_keys_are_discounted() -> Iterator[None]:
+    """A DELETE makes DBSIZE one less, whether the key was there or not."""
+    erase = Keyspace.erase
+
+    def discount(self: Keyspace, turn: Any, db: int, key: bytes) -> bool:
+        database = self.databases.numbered[db]
+        if turn.load(self.prefix(db) + key) is None and database.keys:
+            database.keys -= 1
+            self._changed = True
+        return erase(self, turn, db, key)
+
+    with patch.object(Keyspace, "erase", discount):
+        yield
+
+
+@plant("expired_keys_are_in_dbsize", WORD_PLANTS)
+def expired_keys_are_in_dbsize() -> Iterator[None]:
+    """DBSIZE counts what is stored: keys that no other command finds, until they are erased."""
+    with patch("dkv.kv.keyspace.BACKLOG_MAX", 0):
+        yield
+
+
+@plant("survey_shows_the_dead", WORD_PLANTS)
+def survey_shows_the_dead() -> Iterator[None]:
+    """A KEYS that takes a survey gives keys that have expired, too: the surveyor takes no notice of the time."""
+    with patch("dkv.kv.surveyor.unpack_number", lambda _: 0):
+        yield
