@@ -86,7 +86,7 @@ class Transaction:
         if not fresh:
             return Local(OK)
         if len(self._watched) + len(fresh) > self._limits.request_arguments_max:
-            return Local(self.fail_watch(_too_many("watches more keys", self._limits)))
+            return Local(self.fail_watch(_too_many("watches more than {} keys", self._limits)))
         refusal = self._take(sum(map(len, fresh)) + 3 * WORD_BYTES * len(fresh))
         if refusal is not None:
             return Local(self.fail_watch(refusal))
@@ -134,7 +134,7 @@ class Transaction:
         if self._refused or self._watch_failed:
             return None  # EXEC will not look at it.
         if len(self._queue) >= self._limits.request_arguments_max:
-            return self.refuse(_too_many("has more requests", self._limits))
+            return self.refuse(_too_many("has more than {} requests", self._limits))
         refusal = self._take(sum(map(len, words)) + WORD_BYTES * len(words))
         if refusal is not None:
             return self.refuse(refusal)
@@ -177,7 +177,7 @@ class Transaction:
         """Count ``size`` more bytes; or why there is no room for them."""
         bytes_max = self._limits.request_bytes_max
         if self._bytes + size > bytes_max:
-            return Error(f"ERR the transaction has more than {bytes_max} bytes, which is limits.request_bytes_max")
+            return Error(f"ERR the transaction has more than {bytes_max} bytes, the limit limits.request_bytes_max")
         if not self._room.take(size):
             return Error(
                 f"TRYAGAIN the transactions of all clients have {self._room.taken} bytes,"
@@ -197,4 +197,4 @@ def _joined(queue: list[Gathered], result: Nested) -> Local:
 
 def _too_many(what: str, limits: Limits) -> Error:
     most = limits.request_arguments_max
-    return Error(f"ERR the transaction {what} than {most}, which is limits.request_arguments_max")
+    return Error(f"ERR the transaction {what.format(most)}, the limit limits.request_arguments_max")

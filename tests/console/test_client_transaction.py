@@ -247,11 +247,11 @@ class BoundTests(Spoken):
         self.reply("MULTI")
         for _ in range(3):
             self.assertEqual(self.reply("PING"), QUEUED)
-        text = "ERR the transaction has more requests than 3, which is limits.request_arguments_max"
+        text = "ERR the transaction has more than 3 requests, the limit limits.request_arguments_max"
         self.assertEqual(self.refusal("PING"), text)
         self.assertEqual(self.session.transaction._queue, [])
         self.assertEqual(self.reply("EXEC"), EXECABORT)
-        text = "ERR the transaction watches more keys than 3, which is limits.request_arguments_max"
+        text = "ERR the transaction watches more than 3 keys, the limit limits.request_arguments_max"
         self.assertEqual(self.refusal("WATCH a b c d"), text)
         self.reply("MULTI")
         self.assertEqual(self.reply("EXEC"), EXECABORT)
@@ -259,7 +259,7 @@ class BoundTests(Spoken):
     def test_bytes(self) -> None:
         """No more bytes than one request may have, many empty words included."""
         self.begin(Limits(key_bytes_max=KIB, value_bytes_max=KIB, inline_bytes_max=KIB, request_bytes_max=KIB))
-        text = "ERR the transaction has more than 1024 bytes, which is limits.request_bytes_max"
+        text = "ERR the transaction has more than 1024 bytes, the limit limits.request_bytes_max"
         for line in ("ECHO " + "x" * 500, "DEL " + '"" ' * 40):
             self.reply("MULTI")
             self.assertEqual(self.reply(line), QUEUED)
