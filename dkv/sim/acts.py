@@ -163,7 +163,7 @@ def _do(kept: dict[bytes, Kept], act: tuple[Any, ...], told: Any) -> Any:
         case "ttl":
             return None
         case "delete":
-            return sum(kept.pop(each, None) is not None for each in dict.fromkeys((key, *arguments)))
+            return sum(kept.pop(each, None) is not None for each in (key, *arguments))
         case "put":
             kept[key] = Kept(arguments[0])
             return None

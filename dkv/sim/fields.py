@@ -79,7 +79,7 @@ def arguments_of(kind: str, words: Any) -> tuple[Any, ...]:
 def result_of(kind: str, arguments: tuple[Any, ...], value: Any) -> Any:
     """The result of an act."""
     if kind in NO_RESULT:
-        if value not in ("ok", None) or isinstance(value, bool):
+        if value not in ("ok", None):
             raise BadFieldError(f'"result" of {kind} must be "ok" (of a refused one, give "failed": true)')
         return None
     told = _bytes_or_null if kind == "set" and arguments[3] else RESULTS[kind]

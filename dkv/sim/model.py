@@ -111,7 +111,7 @@ def _incr(state: State, by: int, result: Any) -> tuple[bool, State]:
     if isinstance(state, Ending):
         if result is None:
             return True, Ending(b"", None, absent=False)
-        fits = state.may_be(b"%d" % (result - by)) or (state.absent and result == by)
+        fits = state.may_be(b"%d" % (result - by))  # if it may be absent here, it may be anything
         return fits, b"%d" % result if fits else state
     before = b"0" if state is None else state
     if not _INTEGER.fullmatch(before):

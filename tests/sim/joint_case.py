@@ -38,7 +38,7 @@ class JointCase(SynchronousTestCase):
         self.assertFalse(self.judge(*before, *history).linearizable)
         window = self.judge(*history).window
         assert window is not None
-        self.assertLessEqual({*window.operations}, {*history})
+        self.assertLessEqual({window.blocked, *window.operations}, {*history})
         self.assertIn("No order of these explains", window.text)
 
     def assert_good(self, *history: Operation) -> None:

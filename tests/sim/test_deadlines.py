@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dkv.sim.joint import Tolerance
+from dkv.sim.linearize import check
 from tests.sim.joint_case import JointCase, do, op
 
 
@@ -23,6 +25,16 @@ class DeadlineTests(JointCase):
         self.assert_bad(lock, op("set", "k", b"yours", "absent", 10, at=(5, 6), result=True))
         self.assert_good(lock, op("set", "k", b"yours", "absent", 10, at=(5, 6), result=False))
 
+    def test_early_as_tolerated(self) -> None:
+        """A clock of the server that goes faster is no mistake, as far as that is said to be so."""
+        lock = op("set", "k", b"1", None, 10, at=(0, 1), result=True)
+        for early, called, right in ((2.0, 7, True), (1.0, 7, False), (1.0, 8, True)):
+            gone = op("get", "k", at=(called, called + 1), result=None)
+            self.assertEqual(check([lock, gone], tolerance=Tolerance(early, 1.0)).linearizable, right)
+            left = op("ttl", "k", at=(4, 4), result=8)
+            gone = op("get", "k", at=(called + 2, called + 3), result=None)
+            self.assertEqual(check([lock, left, gone], tolerance=Tolerance(early, 1.0)).linearizable, right)
+
     def test_back_to_life(self) -> None:
         """A key that was gone comes back with nobody's help."""
         lock = op("set", "k", b"1", None, 10, at=(0, 1), result=True)
@@ -38,6 +50,12 @@ class DeadlineTests(JointCase):
             (op("set", "k", b"1", None, "keep", at=(2, 3), result=True), True),
             (op("incr", "k", 1, at=(2, 3), result=2), True),
             (op("rename", "k", b"l", True, at=(2, 3), result=True), True),
+            (op("append", "k", b"1", at=(2, 3), result=2), True),
+            (op("setrange", "k", 0, b"2", at=(2, 3), result=1), True),
+            (op("add", "k", b"1", at=(2, 3), result=b"2"), True),
+            (op("copy", "k", b"l", True, at=(2, 3), result=True), True),
+            (op("put", "k", b"1", at=(2, 3)), False),
+            (op("cas", "k", b"1", b"1", at=(2, 3), result=True), False),
             (op("set", "k", b"1", None, at=(2, 3), result=True), False),
             (op("expire", "k", None, at=(2, 3), result=True), False),
             (op("expire", "k", 100.0, "some", at=(2, 3), result=True), False),
@@ -138,6 +156,22 @@ class DeadlineTests(JointCase):
             left = op("ttl", "k", at=(6, 6), result=told)
             read = op("get", "k", at=(called, called + 1), result=value)
             (self.assert_good if right else self.assert_bad)(made, left, read)
+        left, gone = op("ttl", "k", at=(6, 6), result=9), op("get", "k", at=(11, 12), result=None)
+        self.assert_bad(made, left, do(("put", b"j", b"1"), ("get", b"k"), at=(11, 20), result=(None, None)), gone)
+
+    def test_each_goes_by_itself(self) -> None:
+        """Of two keys that belong together one goes; the other has another deadline."""
+        acts = (("set", b"a", b"1", None, 10, False), ("set", b"b", b"1", None, 100, False))
+        made = do(*acts, at=(0, 1), result=(True, True))
+        for first, second, right in ((None, b"1", True), (None, None, False), (b"1", b"1", False)):
+            read = do(("get", b"a"), ("get", b"b"), at=(20, 21), result=(first, second))
+            (self.assert_good if right else self.assert_bad)(made, read)
+
+    def test_life_of_an_unknown_outcome(self) -> None:
+        """A SET without an answer may take effect late: then its key lives as much longer."""
+        lost = op("set", "k", b"1", None, 10, at=(0, None))
+        self.assert_good(lost, op("get", "k", at=(25, 26), result=b"1"))
+        self.assert_bad(lost, op("get", "k", at=(1, 2), result=b"1"), op("get", "k", at=(3, 4), result=None))
 
     def test_later_and_earlier(self) -> None:
         """GT and LT: an answer is wrong if the order of the two deadlines is certain, and either is right if not."""

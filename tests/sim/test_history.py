@@ -97,6 +97,14 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.read(kind="delete", key="", called=1), Operation(0, "delete", b"", (), 1.0))
         lock = self.read(kind="set", key="x", arguments=["1", "absent", 10], called=1, returned=2, result=True)
         self.assertEqual(lock, Operation(0, "set", b"x", (b"1", "absent", 10.0, False), 1.0, 2.0, True))
+        other = self.read(kind="set", key="x", arguments=["1", ["differs", "2"]], called=1)
+        self.assertEqual(other.arguments, (b"1", ("differs", b"2"), None, False))
+        for fields in ({"arguments": ["1"]}, {"arguments": ["1", None]}):
+            self.assertEqual(self.read(kind="set", key="x", called=1, **fields).arguments, (b"1", None, None, False))
+        self.assertEqual(self.read(kind="expire", key="x", arguments=[5], called=1).arguments, (5.0, None))
+        for told in (None, False, 2.5):
+            left = self.read(kind="ttl", key="x", called=1, returned=2, result=told)
+            self.assertEqual(repr(left.result), repr(told))
         old = self.read(kind="set", key="x", arguments=["1", None, "keep", True], called=1, returned=2, result="0")
         self.assertEqual(old, Operation(0, "set", b"x", (b"1", None, "keep", True), 1.0, 2.0, b"0"))
         acts = [["unchanged", "x", 0, 0.5], ["incr", "x", 1], ["get", "y"]]
@@ -146,6 +154,8 @@ class FileTests(SynchronousTestCase):
                 {"kind": "expire", "arguments": [1, "never"]},
                 'condition in "arguments" must be null, "none", "some", "later"',
             ),
+            ({"kind": "set", "arguments": ["1", None, None, 1]}, 'get in "arguments" must be true or false'),
+            ({"kind": "expire", "arguments": [1], "result": 1}, '"result" must be true or false'),
             ({"kind": "ttl", "result": True}, '"result" must be a number'),
             ({"kind": "atomic"}, '"key" of atomic is in each of its acts'),
             ({"client": 1.5}, '"client" must be an integer or a string'),
@@ -172,10 +182,15 @@ class FileTests(SynchronousTestCase):
             ({"kind": "incr", "arguments": [1], "result": 10**1000}, "an integer has more than 1000 digits"),
             ({"kind": "cas", "arguments": ["1", "2"], "result": 1}, '"result" must be true or false'),
             ({"failed": 1}, '"failed" must be true or false'),
+            ({"kind": "put", "arguments": ["1"], "result": True}, '"result" of put must be "ok"'),
         ]
         for fields, message in cases:
             error = self.assertRaises(HistoryError, read_history, [json.dumps(base | fields).encode()])
             self.assertTrue(str(error).startswith(f"line 1: {message}"), str(error))
+        line = b'{"kind": "atomic", "arguments": [["get", "x"]], "called": 1, "returned": 2, "result": [%b]}'
+        for result in (b'{"error": 1, "base64": ""}', b'{"err": 1}', b"1"):
+            error = self.assertRaises(HistoryError, read_history, [line % result])
+            self.assertEqual(str(error), 'line 1: "result" must be a string or {"base64": "..."}')
         for name in ("kind", "key", "called", "result"):
             line = json.dumps({field: value for field, value in base.items() if field != name}).encode()
             error = self.assertRaises(HistoryError, read_history, [line])

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.sim.fields import ERROR
 from dkv.sim.history import Kind, Operation
 from dkv.sim.joint import Tolerance
-from dkv.sim.linearize import check
+from dkv.sim.linearize import Verdict, check
 from tests.sim.joint_case import JointCase, do, op
 
 KEYS = (b"a", b"b")
@@ -203,6 +203,17 @@ class JointBadTests(JointCase):
         self.assert_bad(put, do(*guarded, at=(8, 9)), op("get", "b", at=(10, 11), result=b"1"))
         expiring = op("set", "a", b"1", None, 4, at=(0, 1), result=True)
         self.assert_bad(expiring, do(*guarded, at=(8, 9), result=(None,)))
+        lasting = op("set", "a", b"1", None, 40, at=(0, 1), result=True)
+        for kind, arguments, result, changes in (
+            ("expire", (None, None), True, True),
+            ("expire", (50, None), True, True),
+            ("expire", (50, "none"), False, False),
+            ("ttl", (), 37, False),
+            ("get", (), b"1", False),
+        ):
+            between = Operation(1, kind, b"a", arguments, 4, 5, result)  # type: ignore[arg-type]  # they are kinds
+            judge = self.assert_bad if changes else self.assert_good
+            judge(lasting, between, do(*guarded, at=(8, 9), result=(None,)))
 
     def test_lost_increment(self) -> None:
         """Two counted up and one of them for nothing, beside other keys."""
@@ -221,11 +232,20 @@ class JointBadTests(JointCase):
         self.assert_good(there, do(*acts, at=(2, None)), op("get", "a", at=(4, 5), result=None))
         self.assert_bad(there, do(*acts, at=(2, None)), op("get", "a", at=(4, 5), result=b"1"))
 
+    def test_undecided(self) -> None:
+        """What was not searched to the end is not called right."""
+        puts = [do(("put", b"a", b"%d" % number), ("get", b"b"), at=(0, None)) for number in range(9)]
+        read = do(("get", b"a"), ("get", b"b"), at=(1, 2), result=(b"9", None))
+        self.assertEqual(check([*puts, read], 100), Verdict(False, undecided=True, key=b"a"))
+        self.assertFalse(check([*puts, read]).undecided)
+
     def test_error_inside(self) -> None:
         """An act that fails undoes no other."""
         acts = (("put", b"a", b"x"), ("incr", b"a", 1), ("put", b"b", b"1"))
         self.assert_good(do(*acts, at=(0, 1), result=(None, ERROR, None)), op("get", "a", at=(2, 3), result=b"x"))
         self.assert_bad(do(*acts, at=(0, 1), result=(None, 1, None)))
+        full = do(("put", b"a", b"x"), ("append", b"a", b"y"), ("get", b"a"), at=(0, 1), result=(None, ERROR, b"x"))
+        self.assert_good(full)
 
     def test_flushed_database(self) -> None:
         """A key that a flush missed; other databases keep theirs."""
@@ -237,6 +257,27 @@ class JointBadTests(JointCase):
             *puts, flush, op("get", "2/a", at=(4, 5), result=None), op("strlen", "2/a", at=(6, 7), result=1)
         )
 
+        both = do(("flush", b"1/"), ("flush", b"2/"), at=(2, 3), result=(None, None))
+        self.assert_bad(*puts, both, op("get", "2/a", at=(4, 5), result=b"1"))
+        self.assert_good(flush)
+
+    def test_moves_join(self) -> None:
+        """What a COPY or RENAME made is judged, though nothing else names both keys."""
+        made = op("put", "a", b"1", at=(0, 1))
+        for kind in ("copy", "rename"):
+            move = Operation(1, kind, b"a", (b"b", False), 2, 3, True)  # type: ignore[arg-type]  # they are kinds
+            self.assert_good(made, move, op("get", "b", at=(4, 5), result=b"1"))
+            self.assert_bad(made, move, op("get", "b", at=(4, 5), result=None))
+
+    def test_present(self) -> None:
+        """Nothing is done where a key must be there and is not."""
+        acts = (("present", b"a"), ("put", b"b", b"1"))
+        put = op("put", "a", b"0", at=(0, 1))
+        for before, right in (([put], (None,)), ([], None)):
+            for result in (None, (None,)):
+                done = do(*acts, at=(2, 3), result=result)
+                (self.assert_good if result == right else self.assert_bad)(*before, done)
+
     def test_delete_joins(self) -> None:
         """A count of deleted keys is judged with the deadline of one of them."""
         made = op("set", "a", b"1", None, 10, at=(0, 1), result=True)
@@ -244,12 +285,17 @@ class JointBadTests(JointCase):
         for called, count in ((5, 2), (20, 1)):
             self.assert_good(made, put, op("delete", "a", b"b", at=(called, called + 1), result=count))
             self.assert_bad(made, put, op("delete", "a", b"b", at=(called, called + 1), result=3 - count))
+        other = op("put", "c", b"1", at=(0, 1))
+        chain = (op("delete", "c", b"b", at=(2, 3), result=2), op("delete", "b", b"a", at=(5, 6), result=1))
+        self.assert_good(made, put, other, *chain)
+        self.assert_bad(made, put, *chain)
 
 
 def _single_acts() -> Iterator[tuple[bytes | None, Kind, tuple[Any, ...], Any, bytes | None]]:
     """Value before, what is asked, the one answer, and the value after."""
     yield b"1", "set", (b"2", ("equals", b"1"), None, False), True, b"2"
     yield b"1", "set", (b"2", ("equals", b"3"), None, False), False, b"1"
+    yield None, "set", (b"2", ("equals", b"1"), None, False), False, None
     yield None, "set", (b"2", ("differs", b"3"), None, False), True, b"2"
     yield b"3", "set", (b"2", ("differs", b"3"), None, False), False, b"3"
     yield None, "set", (b"2", "present", None, True), None, None
@@ -259,6 +305,9 @@ def _single_acts() -> Iterator[tuple[bytes | None, Kind, tuple[Any, ...], Any, b
     yield b"hello", "getrange", (-3, -2), b"ll", b"hello"
     yield b"hello", "getrange", (1, 100), b"ello", b"hello"
     yield b"hello", "getrange", (3, 1), b"", b"hello"
+    yield b"hello", "getrange", (-100, -200), b"", b"hello"
+    yield b"hello", "getrange", (0, -100), b"h", b"hello"
+    yield b"1.00000000000000001", "add", (b"0.5",), b"1.50000000000000001", b"1.50000000000000001"
     yield b"ab", "setrange", (3, b"x"), 4, b"ab\0x"
     yield b"abcd", "setrange", (1, b"x"), 4, b"axcd"
     yield None, "setrange", (5, b""), 0, None
@@ -288,3 +337,17 @@ class ActTests(SynchronousTestCase):
             self.assertFalse(check([*put, wrong, read]).linearizable, (before, kind, arguments))
             again = do(("get", b"k"), at=(4, 5), result=(b"never",))
             self.assertFalse(check([*put, act, again]).linearizable, (before, kind, arguments))
+
+    def test_onto_another_key(self) -> None:
+        """COPY and RENAME overwrite a key if they say so, and else not."""
+        puts = do(("put", b"k", b"1"), ("put", b"l", b"2"), at=(0, 1), result=(None, None))
+        for kind, replaces, values in (
+            ("copy", True, (b"1", b"1")),
+            ("copy", False, (b"1", b"2")),
+            ("rename", True, (None, b"1")),
+            ("rename", False, (b"1", b"2")),
+        ):
+            for told in (False, True):
+                move = do((kind, b"k", b"l", replaces), at=(2, 3), result=(told,))
+                read = do(("get", b"k"), ("get", b"l"), at=(4, 5), result=values)
+                self.assertEqual(check([puts, move, read]).linearizable, told == replaces, (kind, replaces, told))

@@ -147,6 +147,7 @@ class AnythingTests(SynchronousTestCase):
             (("strlen", (), 3), ("append", (b"ab",), 4)),
             (("incr", (1,), 5), ("incr", (1,), 7)),
             (("cas", (b"1", b"2"), True), ("get", (), b"1")),
+            (("strlen", (), 2), ("cas", (b"1", b"2"), True)),
         ):
             state: State = ANYTHING
             verdicts = []
@@ -154,3 +155,15 @@ class AnythingTests(SynchronousTestCase):
                 allowed, state = step(state, known(kind, arguments, result))  # type: ignore[arg-type]
                 verdicts.append(allowed)
             self.assertEqual(verdicts, [True, False], calls)
+
+    def test_nor_is_it_after_an_unknown_outcome(self) -> None:
+        """An operation without an answer leaves what it writes."""
+        for before, (kind, arguments), after in (
+            (ANYTHING, ("append", (b"abc",)), ("append", (b"x",), 2)),
+            (ANYTHING, ("incr", (1,)), ("get", (), None)),
+            (step(ANYTHING, known("strlen", (), 0))[1], ("incr", (1,)), ("get", (), b"7")),
+            (ANYTHING, ("cas", (None, b"1")), ("get", (), b"2")),
+        ):
+            allowed, state = step(before, Operation(1, kind, b"k", arguments, 0.0))  # type: ignore[arg-type]
+            self.assertTrue(allowed, (kind, arguments))
+            self.assertFalse(step(state, known(*after))[0], (kind, arguments, after))  # type: ignore[arg-type]
