@@ -94,6 +94,14 @@ class WordyActsTests(SynchronousTestCase):
         self.assertEqual(acts_of(entry_of("GET k", 3), None), ([("get", b"3/k")], [None]))
         self.assertEqual(acts_of(entry_of("APPEND k v", 3), 1), ([("append", b"3/k", b"v")], [1]))
 
+    def test_several_at_once(self) -> None:
+        """An MSETNX that was refused inside a transaction tells of no single key, and DBSIZE of none at all."""
+        entry = [codes.EXEC, 0, 100, [], [entry_of("MSETNX a 1 b 2"), entry_of("DBSIZE"), entry_of("INCR a")]]
+        free: Any = [("set", key, value, "absent", None, False) for key, value in ((b"0/a", b"1"), (b"0/b", b"2"))]
+        count = ("incr", b"0/a", 1)
+        self.assertEqual(acts_of(entry, [1, 2, 2]), ([*free, count], [True, True, 2]))
+        self.assertEqual(acts_of(entry, [0, 2, 2]), ([count], [2]))
+
     def test_every_command(self) -> None:
         """A command that the checker does not know is judged by nobody: each has acts, or a reason."""
         named = {line.split()[0].lower() for line, *_ in CASES}
