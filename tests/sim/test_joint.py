@@ -265,7 +265,7 @@ class JointBadTests(JointCase):
         """What a COPY or RENAME made is judged, though nothing else names both keys."""
         made = op("put", "a", b"1", at=(0, 1))
         for kind in ("copy", "rename"):
-            move = Operation(1, kind, b"a", (b"b", False), 2, 3, True)  # type: ignore[arg-type]  # they are kinds
+            move = Operation(1, kind, b"a", (b"b", False), 2, 3, True)
             self.assert_good(made, move, op("get", "b", at=(4, 5), result=b"1"))
             self.assert_bad(made, move, op("get", "b", at=(4, 5), result=None))
 

@@ -166,4 +166,4 @@ class AnythingTests(SynchronousTestCase):
         ):
             allowed, state = step(before, Operation(1, kind, b"k", arguments, 0.0))  # type: ignore[arg-type]
             self.assertTrue(allowed, (kind, arguments))
-            self.assertFalse(step(state, known(*after))[0], (kind, arguments, after))  # type: ignore[arg-type]
+            self.assertFalse(step(state, known(*after))[0], (kind, arguments, after))
