@@ -48,12 +48,13 @@ Exit status:
 STATUSES = statuses("absent: there is no such key (get), or none of them (delete)")
 
 
-DATABASE = click.option(
-    "--db",
-    type=Whole(0, DATABASE_MAX),
-    metavar="N",
-    help=f"The database of the keys, from 0 to {DATABASE_MAX}.  [default: 0, or that of --endpoints]",
-)
+def database_option(what: str, default: str) -> Callable[[Any], Any]:
+    """The option --db: ``what`` it names, and which database counts by ``default``."""
+    help = f"{what}, from 0 to {DATABASE_MAX}.  [default: {default}, or that of --endpoints]"
+    return click.option("--db", type=Whole(0, DATABASE_MAX), metavar="N", help=help)
+
+
+DATABASE = database_option("The database of the keys", "0")
 
 
 def destination(_: click.Context, __: click.Parameter, text: str) -> Destination:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from dkv.cli.access import ANSWER_SECONDS, DATABASE, Access, looks
+from dkv.cli.access import ANSWER_SECONDS, Access, database_option, looks
 from dkv.cli.asking import FIRST
 from dkv.cli.backup import fetch
 from dkv.cli.checked_backup import CheckedBackup, name_of, read_checked
@@ -110,7 +110,7 @@ With every status but 0 there is no file.""",
 @click.option(
     "--from-backup", "backup", type=PathName(allow_dash=True), metavar="FILE", help="Read a backup, and ask no node."
 )
-@DATABASE
+@database_option("Only the keys of this database", "all")
 @looks(FIRST, ANSWER_SECONDS)
 def export(to: Access, file: Path, pattern: Glob, backup: Path | None, db: int | None) -> int:
     """Write all keys of the cluster, of all databases or of --db, as lines of JSON. - is stdout.

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import click
 
-from dkv.cli.access import ANSWER_SECONDS, DATABASE, Access, looks
+from dkv.cli.access import ANSWER_SECONDS, Access, database_option, looks
 from dkv.cli.asking import CONNECT_SECONDS, FIRST, pause
 from dkv.cli.checked_backup import file_size, name_of, opened
 from dkv.cli.json_lines import BadLine, Row, rows
@@ -216,7 +216,7 @@ does no harm.""",
     metavar="SECONDS",
     help="How long to try if no node takes a line.",
 )
-@DATABASE
+@database_option("Put all keys into this database", "that of each line")
 @looks(FIRST, ANSWER_SECONDS)
 def load(to: Access, file: Path, first: int, keep: bool, check: bool, wait: float, db: int | None) -> int:
     """Set keys as the lines of FILE say, of `dkv export` or of any program. - is stdin.

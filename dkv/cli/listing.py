@@ -20,8 +20,8 @@ SCAN_COUNT = 1_000
 
 HOW = """A pattern has * for any bytes, ? for one, [a-c] for one of several, and \\ in front of what stands for itself.
 
-    Each key has a line. A key that is no printable text, or begins with $', is printed as a shell reads it:
-    $'a\\x0ab'. With --null each key is printed byte for byte, with a zero byte behind it, as xargs -0 wants it:
+    Each key has a line. A key that is not printable text, or begins with $', is printed as a shell reads it:
+    $'a\\x0ab'. With --null each key is printed byte for byte, followed by a zero byte, as xargs -0 wants it:
 
     \b
       dkv keys 'old:*' --null | xargs -0 dkv delete --"""

@@ -31,7 +31,7 @@ NEVER, ABSENT = -1, -2
     metavar="TIME",
     help="The time of day, in seconds since 1970 (UTC).",
 )
-@click.option("--never", is_flag=True, help="Let it not expire any more.")
+@click.option("--never", is_flag=True, help="Remove its deadline: it never expires.")
 @access
 @tokened
 def expire(to: Access, token: Given | None, key: bytes, seconds: float | None, at: float | None, never: bool) -> int:
@@ -52,7 +52,7 @@ def expire(to: Access, token: Given | None, key: bytes, seconds: float | None, a
 
 
 @click.command(
-    short_help="Print when a key expires.",
+    short_help="Print in how many seconds a key expires.",
     help=f"""Print in how many seconds KEY expires, or "never".
 
     With --output json it is {{"key": ..., "ttl_ms": ...}} in milliseconds, with null for a key that does not expire.
@@ -62,7 +62,7 @@ def expire(to: Access, token: Given | None, key: bytes, seconds: float | None, a
 @click.argument("key", callback=word_bytes)
 @access
 def ttl(to: Access, key: bytes) -> int:
-    """Print when a key expires."""
+    """Print in how many seconds a key expires."""
     left = integer(to.ask(b"PTTL", key))
     if left == ABSENT:
         complain("there is no such key")

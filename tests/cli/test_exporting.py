@@ -82,6 +82,11 @@ class ExportTests(SynchronousTestCase):
         ]
         self.assertEqual(sorted(keys, key=lambda each: int(each["db"])), wanted)
 
+    def test_help(self) -> None:
+        """Without --db all databases are exported, and not the one that other commands would take."""
+        said = " ".join(run("export", "--help").stdout.split())
+        self.assertIn("Only the keys of this database, from 0 to 15. [default: all, or that of --endpoints]", said)
+
     def test_some(self) -> None:
         """One database, or the keys that match."""
         self.export("--db", "3")
