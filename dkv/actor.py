@@ -6,7 +6,7 @@ or global randomness. It asks its ``Turn`` for everything that it wants done, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from sys import maxsize
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol
@@ -183,6 +183,15 @@ class Turn(Protocol):
 
     def stage_erase(self, key: bytes) -> None:
         """Erase a key, under the same terms."""
+
+    def begin_trial(self) -> None:
+        """What is staged of the state from here on may be taken back: the trial ends, or is undone, in this turn."""
+
+    def end_trial(self) -> None:
+        """What was staged since the trial began is staged for good."""
+
+    def undo_trial(self) -> Iterable[bytes]:
+        """What was staged since the trial began is taken back: ``load`` gives what it gave then. Its keys."""
 
     def load(self, key: bytes) -> bytes | None:
         """The value that this actor last wrote for the key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from random import Random
 from sys import maxsize
@@ -97,6 +97,7 @@ class FakeTurn:
         self.early: list[tuple[Address, Any]] = []
         self.persisted: dict[bytes, bytes | None] = {}
         self.staged: dict[bytes, bytes | None] = {}
+        self.before_trial: tuple[dict[bytes, bytes], dict[bytes, bytes | None]] | None = None
         self.states = FakeStates(self)
         self.timers: dict[str, float] = {}
         self.notes: list[tuple[str, dict[str, Any]]] = []
@@ -123,6 +124,21 @@ class FakeTurn:
     def stage_erase(self, key: bytes) -> None:
         self.stored.pop(key, None)
         self.staged[key] = None
+
+    def begin_trial(self) -> None:
+        assert self.before_trial is None, "a trial is under way"
+        self.before_trial = dict(self.stored), dict(self.staged)
+
+    def end_trial(self) -> None:
+        assert self.before_trial is not None, "no trial is under way"
+        self.before_trial = None
+
+    def undo_trial(self) -> Iterable[bytes]:
+        assert self.before_trial is not None, "no trial is under way"
+        tried = self.staged.keys() | self.stored.keys()
+        self.stored, self.staged = self.before_trial
+        self.before_trial = None
+        return tried
 
     def load(self, key: bytes) -> bytes | None:
         return self.stored.get(key)

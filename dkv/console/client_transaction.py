@@ -21,10 +21,12 @@ from dkv.settings import Limits
 
 EXECABORT = Error("EXECABORT Transaction discarded because of previous errors.")
 NOT_IN_MULTI = Error("ERR Command not allowed inside a transaction")
-OF_ONE_NODE_ALONE = Error("ERR SCAN cannot be in a transaction: all nodes execute it, and a cursor is known to one of them")
+OF_ONE_NODE_ALONE = Error(
+    "ERR SCAN cannot be in a transaction: all nodes execute it, and a cursor is known to one of them"
+)
 
-WORD_BYTES = 16
-"""What each word of a gathered request counts beside its own bytes, so that many empty words count, too."""
+WORD_BYTES = 64
+"""What each word of a gathered request counts beside its own bytes: what it takes in memory, roughly."""
 
 Gathered = Entry | Callable[[], Local]
 """A request between MULTI and EXEC: its entry, or what makes the reply that needs no log."""

@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from dkv.client_events import Requests
-from dkv.kv.codes import EXEC, GETDEL, GETEX, IDMP, MGET, READS, SET
+from dkv.kv.codes import BRING_A_VALUE, EXEC, IDMP, MGET, READS, SET
 from dkv.kv.growth import without_growth
 from dkv.records import Entry
 from dkv.replies import Error, Local, Result
 from dkv.settings import KIB
 
 READ_BYTES = 256 * KIB
-"""What a read in a batch is assumed to bring, in bytes: values may be larger, but most are not."""
+"""What a value that a batch reads or copies is assumed to have, in bytes: it may be larger, but most are not."""
 
 JOINED_BYTES_MAX = 128 * KIB
 """Runs share a batch up to this many bytes of requests: a larger one saves little, and takes long to apply at once."""
@@ -21,16 +21,17 @@ JOINED_BYTES_MAX = 128 * KIB
 REQUEST_BYTES_MIN = 64
 """A request counts as many bytes at least: the shortest ones take as long as longer ones."""
 
-_BRING_MORE = frozenset((MGET, EXEC, IDMP, SET, GETDEL, GETEX))  # looked up for every request
+_BRING_MORE = frozenset((MGET, EXEC, IDMP, SET)) | BRING_A_VALUE  # looked up for every request
 
 
 class Run:
     """Consecutive requests of one connection, as they came in one message.
 
     It has ``entries`` for the log, ``writes`` and ``reads``, and local replies between them (PONG and the like). The
-    entries may bring ``values``: one for each read, more for an MGET or a transaction, and some writes bring one. The
-    run took ``size`` bytes on the wire, and ``arrived`` at a time in monotonic seconds. ``in_log`` says that it travels
-    in a batch of the log, else by a read barrier. ``alone`` says that it is one read that may take long.
+    entries may bring ``values`` that are stored already: one for each read, more for an MGET or a transaction, and some
+    writes bring one. The run took ``size`` bytes on the wire, and ``arrived`` at a time in monotonic seconds.
+    ``in_log`` says that it travels in a batch of the log, else by a read barrier. ``alone`` says that it is one read
+    that may take long.
     """
 
     __slots__ = (
@@ -137,7 +138,7 @@ def _more_values(entry: Entry) -> int:
             return len(others)
         case [code, *_, get] if code == SET:
             return int(get == 1)
-    return int(entry[0] in (GETDEL, GETEX))
+    return int(entry[0] in BRING_A_VALUE)
 
 
 def take_few(runs: deque[Run], values_max: int) -> list[Run]:

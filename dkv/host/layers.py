@@ -138,13 +138,17 @@ class StateLayers:
         """What the write-back under way writes, or is to write when the log has come so far."""
         self.read: Writes = {}
         self._read_bytes = 0
+        self._before_trial: tuple[Staged, KeyOrder] | None = None
+        """What was staged when the trial began that is under way."""
         self._newest_first: tuple[Writes, ...] = ()
         self._arrange()
 
     def _arrange(self) -> None:
         """Say where to look for a key: bound once for each layer that comes or goes, since every read goes by it."""
-        older = (each.writes for each in (self.closed, self.writing) if each is not None)
-        self._newest_first = (self.staged.writes, *older, self.read)
+        layers = [self.staged, self.closed, self.writing]
+        if self._before_trial is not None:
+            layers.insert(1, self._before_trial[0])
+        self._newest_first = (*(each.writes for each in layers if each is not None), self.read)
 
     @property
     def writing_bytes(self) -> int:
@@ -176,6 +180,8 @@ class StateLayers:
         """As ``Layers.scan_page``."""
         start = after + b"\0"
         orders = [self._order, *(each.order for each in (self.closed, self.writing) if each is not None)]
+        if self._before_trial is not None:
+            orders.insert(1, self._before_trial[1])
         sources: list[Iterable[tuple[bytes, bytes | None]]] = []
         for order in orders:
             sources += order.pairs(prefix, start)
@@ -186,6 +192,32 @@ class StateLayers:
             if bytes_max <= 0:
                 break
         return found
+
+    def begin_trial(self) -> None:
+        """What is staged from here on may be taken back. The trial ends, or is undone, in the same turn."""
+        assert self._before_trial is None, "a trial is under way"
+        self._before_trial = self.staged, self._order
+        self.staged = Staged()
+        self._order = KeyOrder(self.staged.writes)
+        self._arrange()
+
+    def end_trial(self) -> None:
+        """What was staged since it began is staged for good."""
+        tried = self._without_trial()
+        for key, value in tried.writes.items():
+            self.staged.put(key, value)
+
+    def undo_trial(self) -> Iterable[bytes]:
+        """Take back what was staged since it began; its keys."""
+        return self._without_trial().writes.keys()
+
+    def _without_trial(self) -> Staged:
+        tried = self.staged
+        assert self._before_trial is not None, "no trial is under way"
+        self.staged, self._order = self._before_trial
+        self._before_trial = None
+        self._arrange()
+        return tried
 
     @property
     def all_written(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, Protocol
 
@@ -103,6 +103,15 @@ class HostTurn:
 
     def stage_erase(self, key: bytes) -> None:
         self._keeper.layers.stage(key, None)
+
+    def begin_trial(self) -> None:
+        self._keeper.layers.state.begin_trial()
+
+    def end_trial(self) -> None:
+        self._keeper.layers.state.end_trial()
+
+    def undo_trial(self) -> Iterable[bytes]:
+        return self._keeper.layers.state.undo_trial()
 
     def _install(self) -> None:
         self.persisted = True

@@ -120,6 +120,9 @@ WRITES = frozenset(
 )  # fmt: skip
 """The entries that may have a token."""
 
+BRING_A_VALUE = frozenset((GETDEL, GETEX, APPEND, EXTEND, SETRANGE, COPY, RENAME, RENAMENX, EXPIRE, PERSIST))
+"""The writes that read a whole value, which may be much longer than they are, to answer with it or to store it."""
+
 OF_ONE_NODE = frozenset((SCAN, WATCH, KEYSPACE))
 """Reads that no EXEC has: they answer with what one node alone remembers, or serve the session alone."""
 

@@ -214,6 +214,16 @@ DIFFERENCES: tuple[Difference, ...] = (
         only="redis",
     ),
     Difference(
+        ("exec", "del", "unlink", "exists", "touch", "mget", "mset", "msetnx"),
+        "What would hold a node up for long is refused, and nothing of it is done: a transaction of 10,000 `RANDOMKEY`,"
+        " a `DEL` of 100 keys with values of 1 MiB. Redis does it, and everybody waits.",
+        "All nodes do it at once, in bounded time and memory. Split it.",
+        (),
+        rb".*",
+        rb"-ERR this would take too long at once.*\r\n",
+        keys_differ=True,
+    ),
+    Difference(
         ("client|reply",),
         "Between MULTI and EXEC it is refused, and so is the whole transaction. Valkey does the same.",
         "The reply of EXEC would have fewer parts than it says.",

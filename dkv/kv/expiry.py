@@ -73,8 +73,14 @@ class DeadlineIndex:
 
     def passed_in_front(self, time: int, count: int) -> list[tuple[int, bytes]]:
         """Those of them that are in memory."""
-        end = bisect_left(self._front, deadline_key(time + 1, b""), hi=min(count, len(self._front)))
-        return [split_deadline_key(entry) for entry in self._front[:end]]
+        return [split_deadline_key(entry) for entry in self._front[: self._passed_end(time, count)]]
+
+    def passed_of(self, space: int, time: int, count: int) -> int:
+        """How many of those in memory are of this space."""
+        return sum(entry[_DEADLINE_END] == space for entry in self._front[: self._passed_end(time, count)])
+
+    def _passed_end(self, time: int, count: int) -> int:
+        return bisect_left(self._front, deadline_key(time + 1, b""), hi=min(count, len(self._front)))
 
     def read_on(self, turn: Turn, count: int) -> None:
         """Let the front have so many entries, unless there are fewer."""

@@ -7,11 +7,14 @@ here, together with the keys themselves: how many each database has, the index o
 
 from __future__ import annotations
 
+from sys import maxsize
+
 from dkv import noted
 from dkv.actor import Turn
 from dkv.keys import APPLIED_THROUGH, DATABASES_KEY, DIGEST, STATE, TIME, pack_number, unpack_number
 from dkv.kv.cursors import Cursors
 from dkv.kv.databases import Databases, unpack_databases
+from dkv.kv.effort import LOOK, PAGE, Effort
 from dkv.kv.expiry import DeadlineIndex
 from dkv.kv.key_filter import KeyFilter
 from dkv.kv.plain_keys import PlainKeys
@@ -51,6 +54,7 @@ class Keyspace:
         self._filter = KeyFilter()
         self.deadlines = DeadlineIndex()
         self.databases = Databases()
+        self.effort = Effort()
         self.cursors = Cursors()
         """Those of the clients of this node: no part of the state."""
         self._prefixes: list[bytes] = []
@@ -92,6 +96,30 @@ class Keyspace:
             else:
                 turn.stage_erase(DATABASES_KEY)
 
+    # --- what may be undone ---
+
+    def begin_trial(self, turn: Turn) -> None:
+        """What is done from here on may turn out to be too much."""
+        self.settle(turn)
+        turn.begin_trial()
+        self.effort.begin()
+
+    def end_trial(self, turn: Turn) -> None:
+        """It was not."""
+        self.effort.end()
+        turn.end_trial()
+
+    def undo_trial(self, turn: Turn) -> None:
+        """It was: all is as it was when it began."""
+        self.effort.end()
+        for name in turn.undo_trial():
+            self.plain.discard(name)
+        self.deadlines.start()
+        stored = turn.load(DATABASES_KEY)
+        self.databases = Databases() if stored is None else unpack_databases(stored)
+        self._changed = False
+        self._arrange()
+
     def _mark_again(self, turn: Turn) -> None:
         """Stage the marks of the state as they are: what is written back says which slots it amounts to."""
         turn.stage(APPLIED_THROUGH, pack_number(self.slot))
@@ -111,7 +139,7 @@ class Keyspace:
 
     def value(self, turn: Turn, db: int, key: bytes) -> bytes | None:
         """The value of a key; None if it does not exist."""
-        return self.value_of(turn.load(self._prefixes[db] + key))
+        return self.value_of(self._look(turn, self._prefixes[db] + key))
 
     def value_of(self, stored: bytes | None) -> bytes | None:
         """The value in what is stored for a key; None if the key does not exist, or no more."""
@@ -124,12 +152,12 @@ class Keyspace:
 
     def load(self, turn: Turn, db: int, key: bytes) -> Held | None:
         """The value of a key with its deadline and revision; None if it does not exist."""
-        stored = turn.load(self._prefixes[db] + key)
+        stored = self._look(turn, self._prefixes[db] + key)
         return unpack_string(stored) if stored is not None and self.is_alive(stored) else None
 
     def revision(self, turn: Turn, db: int, key: bytes) -> Revision:
         """The revision of a key; ``ABSENT`` if it does not exist."""
-        stored = turn.load(self._prefixes[db] + key)
+        stored = self._look(turn, self._prefixes[db] + key)
         return revision_of(stored) if stored is not None and self.is_alive(stored) else ABSENT
 
     def gone_since(self, turn: Turn, db: int, key: bytes) -> int:
@@ -137,9 +165,22 @@ class Keyspace:
 
         A key that has lived and died since may be stored still. Then its revision says so.
         """
-        stored = turn.load(self._prefixes[db] + key)
+        stored = self._look(turn, self._prefixes[db] + key)
         unmarked = 0 if stored is None else revision_of(stored)[0]
         return max(last_erased(turn, db, key), self.databases.numbered[db].flushed, unmarked)
+
+    def page(
+        self, turn: Turn, prefix: bytes, after: bytes, count: int, bytes_max: int = maxsize
+    ) -> list[tuple[bytes, bytes]]:
+        """A page of what is stored, as ``Turn.scan_page`` has it: keys that are dead, too."""
+        pairs = turn.scan_page(prefix, after, count, bytes_max)
+        self.effort.take(PAGE + sum(LOOK + len(stored) for _, stored in pairs))
+        return pairs
+
+    def _look(self, turn: Turn, name: bytes) -> bytes | None:
+        stored = turn.load(name)
+        self.effort.take(LOOK if stored is None else LOOK + len(stored))
+        return stored
 
     def counts(self, turn: Turn, db: int) -> tuple[int, int]:
         """How many keys a database has, and how many of them have a deadline.
@@ -172,9 +213,10 @@ class Keyspace:
             return
         name = self._prefixes[db] + key
         deadline = min(deadline, DEADLINE_MAX)
-        if deadline or name not in self.plain.known:
-            stored = None if self._filter.is_new(name) else turn.load(name)
-            self._prepare(turn, db, name, stored, deadline)
+        stored = None if self._filter.is_new(name) else turn.load(name)
+        before = 0 if stored is None else len(stored)
+        self.effort.take((3 if deadline else 2) * LOOK + before + len(value))
+        self._prepare(turn, db, name, stored, deadline)
         turn.stage(name, string_header(self.slot, self.index, deadline) + value)
 
     def put(self, turn: Turn, name: bytes, value: bytes) -> None:
@@ -190,9 +232,10 @@ class Keyspace:
     def erase(self, turn: Turn, db: int, key: bytes) -> bool:
         """Erase a key, and say whether it existed."""
         name = self._prefixes[db] + key
-        stored = turn.load(name)
+        stored = self._look(turn, name)
         if stored is None:
             return False
+        self.effort.take(2 * LOOK)
         self.erase_stored(turn, name, deadline_of(stored), db)
         return self.is_alive(stored)
 

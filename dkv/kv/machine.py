@@ -30,6 +30,7 @@ from dkv.kv.codes import (
     READS,
     WRITES,
 )
+from dkv.kv.effort import TOO_MUCH, TooMuch, may_be_too_much
 from dkv.kv.erasure import Eraser
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.membership import changed
@@ -241,14 +242,30 @@ class Machine:
         return self._execute(turn, entry) if special is None else special(turn, entry)
 
     def _execute(self, turn: Turn, entry: UncheckedEntry) -> Result:
-        """Do what an entry asks for, which is a command for a database."""
+        """Do what an entry asks for, which is a command for a database, or a transaction."""
+        return self._try(turn, entry) if may_be_too_much(entry) else self._do(turn, entry)
+
+    def _try(self, turn: Turn, entry: UncheckedEntry) -> Result:
+        """Do it, unless it turns out to be too much at once: then it is undone."""
+        keyspace, executed = self._keyspace, self.executed
+        keyspace.begin_trial(turn)
+        try:
+            ask = ask_of(entry)
+            if ask is not None and ask.code == EXEC:
+                result = execute(keyspace, turn, ask, self._do)
+            else:
+                result = self._do(turn, entry)
+        except TooMuch:
+            keyspace.undo_trial(turn)
+            self.executed = executed
+            return TOO_MUCH
+        keyspace.end_trial(turn)
+        return result
+
+    def _do(self, turn: Turn, entry: UncheckedEntry) -> Result:
         ask = ask_of(entry)
-        if ask is None:
-            return UNKNOWN
-        if ask.code == EXEC:
-            return execute(self._keyspace, turn, ask, self._execute)
-        applier = APPLIERS.get(ask.code)
-        if applier is None:
+        applier = None if ask is None else APPLIERS.get(ask.code)
+        if ask is None or applier is None:
             return UNKNOWN
         result = applier(self._keyspace, turn, ask)
         if ask.code not in READS and result is not UNKNOWN:

@@ -12,16 +12,15 @@ from typing import NamedTuple, TypeGuard
 
 from dkv.actor import Turn
 from dkv.kv.asks import UNKNOWN, Ask
-from dkv.kv.codes import DATABASES, IN_EXEC, READS
+from dkv.kv.codes import DATABASES, IN_EXEC
+from dkv.kv.effort import LOOK, TooMuch
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.stored import ABSENT, Revision
 from dkv.records import UncheckedEntry
-from dkv.replies import ABORTED, Error, Result, Watched, result_bytes
+from dkv.replies import ABORTED, Result, Watched, result_bytes
 
 ANSWER_BYTES_MAX = 32 << 20
 """How much the results of one entry may have together, in bytes. It is a constant of the format."""
-
-ANSWER_TOO_LARGE = Error("ERR the transaction was executed, and its results are too large to be sent")
 
 
 def watch(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
@@ -35,7 +34,7 @@ def watch(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
 def execute(keyspace: Keyspace, turn: Turn, ask: Ask, apply: Callable[[Turn, UncheckedEntry], Result]) -> Result:
     """The results of all entries, each of which ``apply`` does; ``ABORTED``, and none is done, if a key has changed.
 
-    An entry that fails undoes nothing, and the others are executed.
+    An entry that fails undoes nothing, and the others are executed. ``TooMuch`` if all of it is to be undone.
     """
     match ask.arguments:
         case [[*keys], [*commands]]:
@@ -45,22 +44,26 @@ def execute(keyspace: Keyspace, turn: Turn, ask: Ask, apply: Callable[[Turn, Unc
                 return UNKNOWN
             if not all(_is_as_it_was(keyspace, turn, each) for each in watched):
                 return ABORTED
-            return _results(turn, entries, apply)
+            return _results(keyspace, turn, entries, apply)
     return UNKNOWN
 
 
-def _results(turn: Turn, entries: Sequence[UncheckedEntry], apply: Callable[[Turn, UncheckedEntry], Result]) -> Result:
-    """Execute the entries. Once their results are too large, those of the rest are not kept, and reads are passed."""
+def _results(
+    keyspace: Keyspace,
+    turn: Turn,
+    entries: Sequence[UncheckedEntry],
+    apply: Callable[[Turn, UncheckedEntry], Result],
+) -> Result:
     results: list[Result] = []
     size = 0
     for entry in entries:
-        if size <= ANSWER_BYTES_MAX:
-            result = apply(turn, entry)
-            results.append(result)
-            size += result_bytes(result)
-        elif entry[0] not in READS:
-            apply(turn, entry)
-    return results if size <= ANSWER_BYTES_MAX else ANSWER_TOO_LARGE
+        keyspace.effort.take(LOOK)
+        result = apply(turn, entry)
+        results.append(result)
+        size += result_bytes(result)
+        if size > ANSWER_BYTES_MAX:
+            raise TooMuch
+    return results
 
 
 class _WatchedKey(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dkv.kv import codes, transactions
 from dkv.kv.asks import UNKNOWN
+from dkv.kv.effort import TOO_MUCH
 from dkv.replies import ABORTED, OK, TOO_LONG, Error, Result, Simple, Watched, result_bytes
 from dkv.sim.second_keys import ABSENT, SecondKeys, StoredKey
 
@@ -53,14 +54,12 @@ def _exec(keys: SecondKeys, watched: Any, entries: Any) -> Result:
     for db, key, slot, index, seen in watched:
         if not keys.is_as_it_was(db, key, (slot, index), seen):
             return ABORTED
-    results: list[Result] = []
-    for entry in entries:
-        if sum(map(result_bytes, results)) <= transactions.ANSWER_BYTES_MAX:
-            results.append(execute(keys, entry))
-        elif entry[0] not in codes.READS:
-            execute(keys, entry)
-    fits = sum(map(result_bytes, results)) <= transactions.ANSWER_BYTES_MAX
-    return results if fits else transactions.ANSWER_TOO_LARGE
+    tried = keys.copy()
+    results: list[Result] = [execute(tried, entry) for entry in entries]
+    if sum(map(result_bytes, results)) > transactions.ANSWER_BYTES_MAX:
+        return TOO_MUCH
+    keys.become(tried)
+    return results
 
 
 def _do(keys: SecondKeys, code: int, db: int, bytes_max: int, arguments: Any) -> Result:

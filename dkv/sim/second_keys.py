@@ -65,9 +65,30 @@ class SecondKeys:
         """The slot of each flush that has taken keys from database 0."""
         self.marks: dict[bytes, int] = {}
         """The last slot that erased a key of each bucket."""
+        self.written: list[tuple[bytes, bytes | None]] = []
         self._left: set[int] = set()
         self._table = b""
         self._write = write
+
+    # --- transactions ---
+
+    def copy(self) -> SecondKeys:
+        """The same keys, to try something with: what it writes is kept in ``written``."""
+        tried = SecondKeys(lambda key, value: tried.written.append((key, value)))
+        tried._take_over(self)
+        return tried
+
+    def become(self, tried: SecondKeys) -> None:
+        """Be as the copy has become, and write what it has written."""
+        self._take_over(tried)
+        for key, value in tried.written:
+            self._write(key, value)
+
+    def _take_over(self, other: SecondKeys) -> None:
+        self.time, self.slot, self.index, self.seen = other.time, other.slot, other.index, other.seen
+        self.stored, self.marks = dict(other.stored), dict(other.marks)
+        self.spaces, self.flushed = list(other.spaces), list(other.flushed)
+        self._left, self._table = set(other._left), other._table
 
     # --- slots ---
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from dkv.kv.codes import IDMP
 from dkv.kv.sessions import NOT_KEPT
-from dkv.kv.transactions import ANSWER_TOO_LARGE
 from dkv.replies import ABORTED, Error
 from dkv.sim.history import Operation
 from dkv.sim.joint import Tolerance
@@ -26,8 +25,6 @@ from dkv.sim.wordy_acts import acts_of, guards_of, guesses_of, is_missing
 
 STEPS_MAX = 20_000
 """A run whose search takes more steps is not judged: there are enough others."""
-EXECUTED = (NOT_KEPT, ANSWER_TOO_LARGE)
-"""The errors that answer what was executed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +53,7 @@ class Asked:
     def failed(self) -> bool:
         """Whether it was refused, or had no effect and told nothing of a key."""
         refused = isinstance(self.reply, Error) and self.reply.text.startswith(NOT_APPLIED)
-        return refused and self.reply not in EXECUTED and not self.was_told
+        return refused and self.reply != NOT_KEPT and not self.was_told
 
 
 def judge_words(asked: Iterable[Asked], early_seconds: float, evicted: Collection[bytes] = ()) -> str | None:

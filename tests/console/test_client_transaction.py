@@ -260,7 +260,7 @@ class BoundTests(Spoken):
         """No more bytes than one request may have, many empty words included."""
         self.begin(Limits(key_bytes_max=KIB, value_bytes_max=KIB, inline_bytes_max=KIB, request_bytes_max=KIB))
         text = "ERR the transaction has more than 1024 bytes, the limit limits.request_bytes_max"
-        for line in ("ECHO " + "x" * 500, "DEL " + '"" ' * 40):
+        for line in ("ECHO " + "x" * 500, "DEL " + '"" ' * 12):
             self.reply("MULTI")
             self.assertEqual(self.reply(line), QUEUED)
             self.assertEqual(self.refusal(line), text)
@@ -269,14 +269,14 @@ class BoundTests(Spoken):
 
     def test_all_clients_together(self) -> None:
         """Many clients with a transaction each share what the node has for that; what ends makes room."""
-        room = GatheredBytes(200)
+        room = GatheredBytes(300)
         sessions = [ClientSession(number, "", Limits(), self.node, room) for number in range(2)]
         for session in sessions:
             session.interpret([b"MULTI"])
         self.assertEqual(sessions[0].interpret([b"ECHO", b"x" * 100]), Local(QUEUED))
         refused = sessions[1].interpret([b"ECHO", b"x" * 100])
         assert isinstance(refused, Local) and isinstance(refused.reply, Error)
-        self.assertRegex(refused.reply.text, "^TRYAGAIN the transactions of all clients have 136 bytes")
+        self.assertRegex(refused.reply.text, "^TRYAGAIN the transactions of all clients have 232 bytes")
         self.assertEqual(sessions[1].interpret([b"EXEC"]), Local(EXECABORT))
         sessions[0].gone()
         self.assertEqual(room.taken, 0)

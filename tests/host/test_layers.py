@@ -29,7 +29,13 @@ STEPS = st.lists(
     min_size=10,
     max_size=40,
 )
+STAGED = st.lists(st.tuples(st.sampled_from([b"Sa", b"Sb", b"Sc", b"Sd"]), VALUES), max_size=12)
 PREFIXES = ((b"R", b""), (b"R", b"Rb"), (b"R", b"Rbb"), (b"S", b""), (b"S", b"Sb"), (b"\xff", b""), (b"T", b"A"))
+
+
+def pairs_of(model: Writes) -> list[tuple[bytes, bytes]]:
+    """The keys that exist, in order."""
+    return [(key, value) for key, value in sorted(model.items()) if value is not None]
 
 
 class Stores:
@@ -136,6 +142,35 @@ class LayersTests(SynchronousTestCase):
             self.layers.stage(key, bytes(100))
         for bytes_max, expected in ((1, 1), (102, 1), (103, 2), (305, 3), (500, 3)):
             self.assertEqual(len(self.layers.scan_page(b"S", b"", 9, bytes_max)), expected)
+
+    @given(STAGED, STAGED, st.booleans(), st.booleans())
+    def test_trials(self, before: list[Any], tried: list[Any], undone: bool, closed: bool) -> None:
+        """What is tried is seen while it lasts, and afterwards all of it or nothing, also on pages."""
+        layers, model = Stores().layers, dict[bytes, bytes | None]()
+        for key, value in before:
+            layers.stage(key, value)
+            model[key] = value
+        if closed:
+            layers.state.begin_write_back()
+        layers.state.begin_trial()
+        outcome = dict(model)
+        for number, (key, value) in enumerate(tried):
+            layers.stage(key, value)
+            outcome[key] = value
+            self.assertEqual(layers.load(key), value)
+            if number % 3 == 0:
+                self.assertEqual(layers.scan_page(b"S", b"", 99), pairs_of(outcome))
+        if undone:
+            self.assertEqual(set(layers.state.undo_trial()), {key for key, _ in tried})
+            outcome = model
+        else:
+            layers.state.end_trial()
+        self.assertEqual(layers.scan_page(b"S", b"", 99), pairs_of(outcome))
+        self.assertEqual([*layers.scan(b"S")], pairs_of(outcome))
+        self.assertEqual([layers.load(key) for key in outcome], [*outcome.values()])
+        staged = layers.state.staged
+        size = sum(KEY_OVERHEAD_BYTES + len(key) + len(value or b"") for key, value in staged.writes.items())
+        self.assertEqual(staged.size, size)
 
     def test_pages_after_a_snapshot(self) -> None:
         """What was staged for a state that is no longer in force must not be on its pages."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, READS, WRITES
+from dkv.kv.codes import APPEND, COPY, DELETE, GET, IDMP, IDMP_NEW, IDMP_UNCHECKED, PUT, READS, WRITES
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.registry import Context, wrong_number_of_arguments
 from dkv.records import Argument
@@ -60,6 +60,8 @@ class InterpretTests(SynchronousTestCase):
         self.assertEqual(
             meant(b"idmp", b"#12.0", b"9223372036854775807", b"DEL", b"a"), [IDMP, b"#12.0", 2**63 - 1, [DELETE, b"a"]]
         )
+        copy = [COPY, 0, 20, b"a", b"b", 0, 0]
+        self.assertEqual(meant(b"idmp", b"p", b"1", b"COPY", b"a", b"b"), [IDMP, b"p", 1, copy])
         self.assertEqual(meant(b"idmp", b"new", b"1", b"put", b"k", b"v"), [IDMP, b"new", 1, [PUT, b"k", b"v"]])
         self.assertEqual(meant(b"IDMP", b"new"), [IDMP_NEW])
 

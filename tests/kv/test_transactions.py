@@ -12,9 +12,9 @@ from dkv.configurations import first_configurations
 from dkv.keys import TOMBSTONE
 from dkv.kv.asks import UNKNOWN
 from dkv.kv.codes import APPEND, DBSIZE, DELETE, ERASE, EXEC, FLUSHDB, GET, IDMP, PUT, READ, SCAN, WATCH
+from dkv.kv.effort import TOO_MUCH
 from dkv.kv.machine import Machine
 from dkv.kv.sessions import MISMATCH
-from dkv.kv.transactions import ANSWER_TOO_LARGE
 from dkv.records import Batch
 from dkv.replies import ABORTED, OK, Error
 from dkv.wire.codec import decode_entries, encode_entries
@@ -151,14 +151,14 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual((results, self.apply([GET, b"k"])), ([[ABORTED]] * 2, [None]))
 
     def test_results_that_are_too_large(self) -> None:
-        """Its writes are all done, and nobody's memory holds what cannot be sent."""
+        """Nothing is done, and nobody's memory holds what cannot be sent."""
         reads = [[GET, b"k"] for _ in range(9)]
         self.apply([PUT, b"k", b"v" * 50])
         with patch("dkv.kv.transactions.ANSWER_BYTES_MAX", 200):
-            result = self.apply([EXEC, 0, 0, [], [*reads, [PUT, b"l", b"1"]]])
-            self.assertEqual(result, [ANSWER_TOO_LARGE])
+            result = self.apply([EXEC, 0, 0, [], [[PUT, b"l", b"1"], *reads]])
+            self.assertEqual(result, [TOO_MUCH])
             self.assertEqual(len(self.apply([EXEC, 0, 0, [], reads[:3]])[0]), 3)
-        self.assertEqual(self.apply([GET, b"l"]), [b"1"])
+        self.assertEqual(self.apply([GET, b"l"]), [None])
 
     def test_other_shapes(self) -> None:
         """An EXEC that no gateway makes does nothing, on any node."""

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.kv import codes
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.registry import Context
-from dkv.replies import OK, Error, Simple
+from dkv.replies import OK, Error, LogRequest, Simple
 from dkv.settings import Limits
 from dkv.sim.fields import ARGUMENTS, GUARDS
 from dkv.sim.wordy_acts import UNTOLD, acts_of
@@ -83,7 +83,8 @@ ELSEWHERE = {
 
 def entry_of(line: str, db: int = 0) -> Any:
     """What a node makes of a request."""
-    return interpret([word.encode() for word in line.split()], Context(Limits(), db))
+    made = interpret([word.encode() for word in line.split()], Context(Limits(), db))
+    return made.entry if isinstance(made, LogRequest) else made
 
 
 class WordyActsTests(SynchronousTestCase):

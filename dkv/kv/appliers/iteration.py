@@ -9,6 +9,7 @@ from __future__ import annotations
 from dkv.actor import Turn
 from dkv.kv.asks import UNKNOWN, Applier, Ask
 from dkv.kv.codes import KEYS, SCAN
+from dkv.kv.effort import LOOK
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
 from dkv.kv.keyspace import Keyspace
 from dkv.replies import TOO_LONG, Error, Result
@@ -26,6 +27,12 @@ PAGE_BYTES = 1 * MIB
 KEY_BYTES_AT_ONCE = 64 * KIB
 """A constant of the format: a page ends when its keys have so many bytes, since patterns take their time with each."""
 
+MATCHED = 100
+"""A constant of the format: the effort for each byte of a key that a pattern may have to go through."""
+
+READ_PATTERN = 2 * LOOK
+"""A constant of the format: the effort for each byte of a pattern that is read."""
+
 BAD_CURSOR = Error("ERR invalid cursor: this node does not know it, or has forgotten it; begin again with 0")
 PATTERN_TOO_LONG = Error(f"ERR the pattern has more than {PATTERN_BYTES_MAX} bytes")
 
@@ -40,6 +47,7 @@ def keys(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
         case [bytes() as pattern]:
             if len(pattern) > PATTERN_BYTES_MAX:
                 return PATTERN_TOO_LONG
+            keyspace.effort.take(READ_PATTERN * len(pattern))
             found, following = _page(keyspace, turn, ask.db, Glob(pattern), b"", KEYS_AT_ONCE)
             return [*found] if following is None else TOO_LONG
     return UNKNOWN
@@ -71,7 +79,8 @@ def _page(
     Keys that do not begin as the pattern does are not looked at. One that is dead is no key, but is looked at.
     """
     stem = keyspace.prefix(db)
-    pairs = turn.scan_page(stem + glob.prefix, stem + begin[:-1] if begin else b"", count, PAGE_BYTES)
+    pairs = keyspace.page(turn, stem + glob.prefix, stem + begin[:-1] if begin else b"", count, PAGE_BYTES)
+    keyspace.effort.take(MATCHED * sum(len(name) for name, _ in pairs))
     found: list[bytes] = []
     size = read = 0
     for name, stored in pairs:

@@ -36,8 +36,9 @@ def random_key(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
     match ask.arguments:
         case [int() as number]:
             stem = keyspace.prefix(ask.db)
-            for after in (_Way(turn, number).lead(stem), b""):  # on from the key that was found; from the first key
-                for name, stored in turn.scan_page(stem, after, DEAD_AT_ONCE, READ_BYTES_MAX):
+            found = _Way(keyspace, turn, number).lead(stem)
+            for after, count in ((found, 1), (found, DEAD_AT_ONCE), (b"", DEAD_AT_ONCE)):  # most keys are alive
+                for name, stored in keyspace.page(turn, stem, after, count, READ_BYTES_MAX):
                     if keyspace.is_alive(stored):
                         return name[len(stem) :]
             return None
@@ -47,7 +48,8 @@ def random_key(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
 class _Way:
     """The way that a number leads down the tree of the stored keys."""
 
-    def __init__(self, turn: Turn, number: int) -> None:
+    def __init__(self, keyspace: Keyspace, turn: Turn, number: int) -> None:
+        self._keyspace = keyspace
         self._turn = turn
         self._seed = b"%d" % (number % 2**64)
         self._drawn = self._looks = self._read = 0
@@ -88,7 +90,7 @@ class _Way:
     def _keys(self, node: bytes, after: bytes, count: int) -> list[bytes]:
         """The stored keys behind ``after`` that begin with ``node``."""
         self._looks += 1
-        pairs = self._turn.scan_page(node, after, count)
+        pairs = self._keyspace.page(self._turn, node, after, count)
         self._read += sum(len(name) + len(stored) for name, stored in pairs)
         return [name for name, _ in pairs]
 

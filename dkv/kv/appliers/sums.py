@@ -10,6 +10,9 @@ from dkv.kv.keyspace import Keyspace
 from dkv.kv.numerals import INTEGER_MAX, INTEGER_MIN, NO_DECIMAL, NO_INTEGER, added, parse_decimal, parse_integer
 from dkv.replies import Error, Result
 
+DIGIT = 8
+"""A constant of the format: the effort for each digit of a decimal number."""
+
 OVERFLOW = Error("ERR increment or decrement would overflow")
 INFINITE = Error("ERR increment would produce NaN or Infinity")
 
@@ -41,6 +44,7 @@ def add_decimal(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             total = added(number, by)
             if total is None:
                 return INFINITE
+            keyspace.effort.take(DIGIT * len(total))
             return store_changed(keyspace, turn, ask, key, held, total) or total
     return UNKNOWN
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from dkv.actor import Turn
 from dkv.kv.asks import UNKNOWN, Applier, Ask
 from dkv.kv.codes import DATABASES, DBSIZE, FLUSHALL, FLUSHDB, KEYSPACE, TIME
+from dkv.kv.effort import LOOK
 from dkv.kv.keyspace import Keyspace
 from dkv.replies import OK, Error, Result
+
+COUNT = 160 * LOOK
+"""A constant of the format: the effort of DBSIZE, as keys that have expired may have to be counted."""
+
+FLUSH = 8 * LOOK
+"""A constant of the format: the effort of a flush for each database."""
 
 NO_SPACE = Error(
     "ERR too many databases that were flushed before are still being erased; nothing was flushed: try again in a moment"
@@ -26,12 +33,16 @@ def flush_all(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
 def _flush(keyspace: Keyspace, numbers: range, ask: Ask) -> Result:
     if ask.arguments:
         return UNKNOWN
+    keyspace.effort.take(FLUSH * len(numbers))
     return OK if keyspace.flush(numbers) else NO_SPACE
 
 
 def count(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
     """How many keys the database has."""
-    return UNKNOWN if ask.arguments else keyspace.counts(turn, ask.db)[0]
+    if ask.arguments:
+        return UNKNOWN
+    keyspace.effort.take(COUNT)
+    return keyspace.counts(turn, ask.db)[0]
 
 
 def tell_time(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:

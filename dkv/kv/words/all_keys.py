@@ -24,7 +24,7 @@ def _keys(words: list[bytes], context: Context) -> LogRequest:
     return LogRequest(uniform(KEYS, context, value_of(words[1], context)), alone=True)
 
 
-def _scan(words: list[bytes], context: Context) -> Entry:
+def _scan(words: list[bytes], context: Context) -> LogRequest:
     cursor = int(words[1]) if _CURSOR.fullmatch(words[1]) else CURSOR_MAX + 1
     if cursor > CURSOR_MAX:
         raise BadRequest("ERR invalid cursor")
@@ -45,11 +45,11 @@ def _scan(words: list[bytes], context: Context) -> Entry:
                     raise BadRequest(f"ERR unknown type name '{named[:128].decode('utf-8', 'backslashreplace')}'")
             case _:
                 raise BadRequest(SYNTAX)
-    return uniform(SCAN, context, cursor, pattern, count, kind)
+    return LogRequest(uniform(SCAN, context, cursor, pattern, count, kind), alone=True)
 
 
-def _randomkey(words: list[bytes], context: Context) -> Entry:
-    return uniform(RANDOMKEY, context, context.draw())
+def _randomkey(words: list[bytes], context: Context) -> LogRequest:
+    return LogRequest(uniform(RANDOMKEY, context, context.draw()), alone=True)
 
 
 def _dbsize(words: list[bytes], context: Context) -> Entry:

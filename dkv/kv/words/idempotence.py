@@ -43,6 +43,8 @@ def idmp(commands: Mapping[bytes, LogCommand], interpret: Interpret) -> LogComma
         producer, op = token_of(words)
         write = words[_TOKEN_WORDS:]
         entry = None if write[0].lower() == b"idmp" else interpret(write, context)
+        if type(entry) is LogRequest:
+            entry = entry.entry
         if type(entry) is Error:
             raise BadRequest(entry.text)
         if type(entry) is not list or entry[0] not in WRITES:

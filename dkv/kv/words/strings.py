@@ -37,6 +37,7 @@ from dkv.kv.words.parsing import (
     value_too_long,
 )
 from dkv.records import Entry
+from dkv.replies import LogRequest
 
 _CONDITIONS = {b"nx": IF_ABSENT, b"xx": IF_PRESENT, b"ifeq": IF_EQUAL, b"ifne": IF_UNEQUAL}
 _WITH_OPERAND = (IF_EQUAL, IF_UNEQUAL)
@@ -142,12 +143,12 @@ def _getrange(words: list[bytes], context: Context) -> Entry:
     return uniform(GETRANGE, context, key_of(key, context), integer(start), integer(end))
 
 
-def _setrange(words: list[bytes], context: Context) -> Entry:
+def _setrange(words: list[bytes], context: Context) -> LogRequest:
     _, key, offset, value = words
     number = integer(offset)
     if number < 0:
         raise BadRequest("ERR offset is out of range")
-    return uniform(SETRANGE, context, key_of(key, context), number, value_of(value, context))
+    return LogRequest(uniform(SETRANGE, context, key_of(key, context), number, value_of(value, context)))
 
 
 _LIVES = "EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds"

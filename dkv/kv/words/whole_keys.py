@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from dkv.kv.codes import COPY, DATABASES, DELETE, ERASE, EXISTS, MEMORY, OBJECT, RENAME, RENAMENX, TYPE
+from dkv.kv.effort import ARGUMENTS_FEW
 from dkv.kv.registry import NO_KEYS, BadRequest, Command, Context, KeySpec, LogCommand, refused_subcommand
 from dkv.kv.words.parsing import SYNTAX, integer, key_of, keys_of, operand, small_integer, uniform
 from dkv.records import Entry
+from dkv.replies import LogRequest
 
 
 def _delete(words: list[bytes], context: Context) -> Entry:
     keys = keys_of(words[1:], context)
-    return uniform(ERASE, context, *keys) if context.db else [DELETE, *keys]
+    if context.db or len(keys) > ARGUMENTS_FEW:  # A DELETE is done in any case, and these may be too much.
+        return uniform(ERASE, context, *keys)
+    return [DELETE, *keys]
 
 
 def _exists(words: list[bytes], context: Context) -> Entry:
     return uniform(EXISTS, context, *keys_of(words[1:], context))
 
 
-def _rename(words: list[bytes], context: Context) -> Entry:
-    return uniform(RENAME, context, *keys_of(words[1:], context))
+def _rename(words: list[bytes], context: Context) -> LogRequest:
+    return LogRequest(uniform(RENAME, context, *keys_of(words[1:], context)))
 
 
-def _renamenx(words: list[bytes], context: Context) -> Entry:
-    return uniform(RENAMENX, context, *keys_of(words[1:], context))
+def _renamenx(words: list[bytes], context: Context) -> LogRequest:
+    return LogRequest(uniform(RENAMENX, context, *keys_of(words[1:], context)))
 
 
-def _copy(words: list[bytes], context: Context) -> Entry:
+def _copy(words: list[bytes], context: Context) -> LogRequest:
     _, source, destination, *options = words
     db, replace = context.db, 0
     rest = iter(options)
@@ -41,7 +45,7 @@ def _copy(words: list[bytes], context: Context) -> Entry:
             raise BadRequest(SYNTAX)
     if source == destination and db == context.db:
         raise BadRequest("ERR source and destination objects are the same")
-    return uniform(COPY, context, key_of(source, context), key_of(destination, context), db, replace)
+    return LogRequest(uniform(COPY, context, key_of(source, context), key_of(destination, context), db, replace))
 
 
 def _type(words: list[bytes], context: Context) -> Entry:

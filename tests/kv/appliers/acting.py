@@ -11,7 +11,7 @@ from dkv.kv.commands import interpret
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.registry import Context
 from dkv.records import UncheckedEntry
-from dkv.replies import Error, Result, Simple
+from dkv.replies import Error, LogRequest, Result, Simple
 from dkv.settings import Limits
 from tests.kv.words.reading import words_of
 from tests.turns import FakeTurn
@@ -44,6 +44,8 @@ class Acting:
     def do(self, line: str, db: int = 0) -> Result:
         """The result of a request."""
         entry = interpret(words_of(line), Context(LIMITS, db))
+        if isinstance(entry, LogRequest):
+            entry = entry.entry
         assert isinstance(entry, list), entry
         self.keyspace.index += 1
         return self.apply(entry)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.kv.commands import interpret
 from dkv.kv.registry import Context
 from dkv.records import Argument
-from dkv.replies import Error
+from dkv.replies import Error, LogRequest
 from dkv.settings import Limits
 
 LIMITS = Limits(key_bytes_max=10, value_bytes_max=20)
@@ -35,7 +35,9 @@ class ReadingCase(SynchronousTestCase):
         """Each request is an entry of ``code`` in any database, with these arguments."""
         for line, arguments in table:
             for db in (0, 5):
-                self.assertEqual(meant(line, db), [code, db, 20, *arguments], line)
+                made = meant(line, db)
+                entry = made.entry if isinstance(made, LogRequest) else made
+                self.assertEqual(entry, [code, db, 20, *arguments], line)
 
     def check_errors(self, *table: tuple[str, str]) -> None:
         """Each request is refused with this text."""

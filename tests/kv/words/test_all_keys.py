@@ -18,10 +18,15 @@ class AllKeyTests(ReadingCase):
         self.check_entries(FLUSHALL, ("FLUSHALL", []))
         self.check_entries(TIME, ("TIME", []))
 
-    def test_keys(self) -> None:
-        """KEYS may take long: its connection has nothing else under way meanwhile."""
-        for db in (0, 5):
-            self.assertEqual(meant("KEYS a*", db), LogRequest([KEYS, db, 20, b"a*"], alone=True))
+    def test_alone(self) -> None:
+        """What may take long is evaluated by itself: in a pipeline, a hundred at once would stop the node."""
+        for line, code, *arguments in (
+            ("KEYS a*", KEYS, b"a*"),
+            ("SCAN 0", SCAN, 0, b"*", 10, b""),
+            ("RANDOMKEY", RANDOMKEY, 77),
+        ):
+            for db in (0, 5):
+                self.assertEqual(meant(line, db), LogRequest([code, db, 20, *arguments], alone=True))
 
     def test_scan(self) -> None:
         """Options may be repeated: the last one counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dkv.kv.codes import COPY, DELETE, ERASE, EXISTS, MEMORY, OBJECT, RENAME, RENAMENX, TYPE
+from dkv.replies import LogRequest
 from tests.kv.words.reading import NO_INTEGER, SYNTAX, ReadingCase, meant
 
 
@@ -14,6 +15,7 @@ class WholeKeyTests(ReadingCase):
         for name in ("DEL", "delete", "UNLINK"):
             self.assertEqual(meant(f"{name} a b a"), [DELETE, b"a", b"b", b"a"])
             self.assertEqual(meant(f"{name} a", 9), [ERASE, 9, 20, b"a"])
+            self.assertEqual(meant(name + " a" * 33), [ERASE, 0, 20, *[b"a"] * 33])
 
     def test_entries(self) -> None:
         """Each request is one entry."""
@@ -24,7 +26,7 @@ class WholeKeyTests(ReadingCase):
         self.check_entries(
             COPY, ("COPY a a DB 7 replace REPLACE", [b"a", b"a", 7, 1]), ("COPY a b db 7", [b"a", b"b", 7, 0])
         )
-        self.assertEqual(meant("COPY a b", 3), [COPY, 3, 20, b"a", b"b", 3, 0])
+        self.assertEqual(meant("COPY a b", 3), LogRequest([COPY, 3, 20, b"a", b"b", 3, 0]))
         self.check_entries(OBJECT, ("OBJECT Encoding a", [b"a", b"encoding"]), ("object freq a", [b"a", b"freq"]))
         self.check_entries(MEMORY, ("MEMORY USAGE a", [b"a"]), ("memory usage a SAMPLES 5 samples 0", [b"a"]))
 
