@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from dkv.cli.asking import CONNECT_SECONDS, FIRST, READ_KEY, not_understood, pat
 from dkv.cli.checked_backup import CheckedBackup, backup_fields
 from dkv.cli.new_file import output
 from dkv.cli.output import Failure, Status, complain, say
-from dkv.cli.own import interrupt
+from dkv.cli.own import end_as_interrupted
 from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.status_table import size
 from dkv.cli.types import Number, PathName
@@ -59,7 +58,7 @@ def backup(to: Access, file: Path, rate: float | None) -> int:
     leader. Only the owner of the file may read it. A file that exists is not written over.
     """
     path = None if str(file) == "-" else file
-    signal.signal(signal.SIGTERM, interrupt)
+    end_as_interrupted()
     if path is None and sys.stdout is not None and sys.stdout.isatty():
         raise Failure(Status.USAGE, "USAGE", "stdout is a terminal: name a file, or send the backup into a pipe")
     made = CheckedBackup("the backup")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from dkv.cli.checked_backup import CheckedBackup, name_of, read_checked
 from dkv.cli.json_lines import Row, first_line, last_line, line_of
 from dkv.cli.new_file import output
 from dkv.cli.output import Status, complain, counted, say
-from dkv.cli.own import interrupt
+from dkv.cli.own import end_as_interrupted
 from dkv.cli.status_table import size
 from dkv.cli.types import PathName
 from dkv.keys import STATE, TIME, unpack_number
@@ -124,7 +123,7 @@ def export(to: Access, file: Path, pattern: Glob, backup: Path | None, db: int |
     state use `dkv backup`.
     """
     path = None if str(file) == "-" else file
-    signal.signal(signal.SIGTERM, interrupt)
+    end_as_interrupted()
     made = CheckedBackup("the export" if backup is None else name_of(backup))
     began = time.monotonic()
     with output(path, "export") as write:

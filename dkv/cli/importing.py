@@ -10,7 +10,6 @@ later.
 from __future__ import annotations
 
 import json
-import signal
 import time
 from dataclasses import replace
 from itertools import takewhile
@@ -24,7 +23,7 @@ from dkv.cli.asking import CONNECT_SECONDS, FIRST, pause
 from dkv.cli.checked_backup import file_size, name_of, opened
 from dkv.cli.json_lines import BadLine, Row, rows
 from dkv.cli.output import Failure, Status, counted, say
-from dkv.cli.own import interrupt
+from dkv.cli.own import end_as_interrupted
 from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.types import PathName, Seconds, Whole
 from dkv.cli.waiting import for_answer
@@ -229,7 +228,7 @@ def load(to: Access, file: Path, first: int, keep: bool, check: bool, wait: floa
     nothing of that line is imported. It is safe to import a file again, or from any line on: the same keys get the same
     values. Only what others have written to them since is lost, and "ttl_ms" begins anew.
     """
-    signal.signal(signal.SIGTERM, interrupt)
+    end_as_interrupted()
     importer = Importer(to, wait, keep)
     began = time.monotonic()
     try:

@@ -37,9 +37,7 @@ def output(path: Path | None, what: str) -> Iterator[Callable[[bytes], None]]:
                     part.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        advice = (
-            f"; another {what} may be under way, if not remove {part}" if isinstance(error, FileExistsError) else ""
-        )
-        raise Failure(
-            Status.FAILED, "FILE", f"cannot write {path}: {error.strerror}{advice}; it was not made"
-        ) from None
+        why = error.strerror
+        if isinstance(error, FileExistsError):
+            why = f"{part} exists: remove it if no other {what} is under way"
+        raise Failure(Status.FAILED, "FILE", f"cannot write {path}: {why}; it was not made") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -76,6 +77,13 @@ def end(nodes: Sequence[NodeProcess]) -> None:
         if node.running:
             node.process.kill()
         node.process.wait()
+
+
+def end_as_interrupted() -> None:
+    """Let a SIGTERM, and the SIGHUP of a terminal that is closed, end the command as a Ctrl-C does."""
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, interrupt)
 
 
 def interrupt(*_: object) -> None:

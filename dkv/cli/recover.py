@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 
 from dkv.cli.inspect import take_census
 from dkv.cli.output import Failure, Status, answer, say
-from dkv.cli.own import interrupt
+from dkv.cli.own import end_as_interrupted
 from dkv.cli.progress_bar import ProgressBar
 from dkv.cli.recovery_report import advice, applied_fields, plan_fields, say_plan
 from dkv.cli.types import PathName, Whole
@@ -99,7 +98,7 @@ def recover(
     if (config is not None) != apply_ or (not apply_ and (node is not None or data_dir is not None)):
         raise click.UsageError("--apply needs --config FILE; without it leave out --config, --node and --data-dir")
     target = None if config is None else _target(config, node, data_dir)
-    signal.signal(signal.SIGTERM, interrupt)
+    end_as_interrupted()
     try:
         with _planned([str(each) for each in directories], chosen) as found:
             if target is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 from dkv.cli.checked_backup import CheckedBackup, read_checked
 from dkv.cli.init import parsed_key
 from dkv.cli.output import Failure, Status, say
-from dkv.cli.own import interrupt
+from dkv.cli.own import end_as_interrupted
 from dkv.cli.types import PathName, Whole
 from dkv.config.config import NODE_ID_MAX, Config, ConfigError, load_config
 from dkv.storage.data_directory import DirectoryError, draw_cluster_key, empty_directory, initialise
@@ -67,7 +66,7 @@ def restore(file: Path, config: Path, node: int | None, data_dir: Path | None, c
     go on far above those of the old cluster. The whole file is checked before anything is made, and a directory that
     holds anything is refused.
     """
-    signal.signal(signal.SIGTERM, interrupt)
+    end_as_interrupted()
     try:
         loaded = load_config(str(config), os.environ)
         nodes = [member.id for member in loaded.members] if node is None else [loaded.member(node).id]

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from click.testing import Result
 from twisted.internet.task import Clock
@@ -87,7 +87,7 @@ class BackupTests(SynchronousTestCase):
         self.patch(command, "connect", lambda *_: self.node)
         self.patch(command, "pause", self.pause)
         self.patch(asking, "pause", self.pause)
-        self.patch(command, "signal", _NoSignals)
+        self.patch(command, "end_as_interrupted", lambda: None)  # a test keeps its own handlers
         self.paused: list[float] = []
 
     def pause(self, seconds: float) -> None:
@@ -210,13 +210,3 @@ class BackupTests(SynchronousTestCase):
         """Another server at that port."""
         self.patch(OneNode, "call", lambda *_: 7)
         self.assert_failed(self.backup(), 4, "a node of dkv would not answer")
-
-
-class _NoSignals:
-    """In place of the module: a test's process keeps its own handlers."""
-
-    SIGTERM = 15
-
-    @staticmethod
-    def signal(*_: Any) -> None:
-        """Set no handler."""

@@ -18,7 +18,7 @@ from dkv.keys import DIGEST
 from dkv.kv.keyspace import Keyspace
 from dkv.node import backups
 from tests.cli.commands import run
-from tests.cli.test_backup import ENDPOINT, OneNode, _NoSignals
+from tests.cli.test_backup import ENDPOINT, OneNode
 from tests.turns import FakeTurn
 
 NOW = 1_000
@@ -56,7 +56,7 @@ class ExportTests(SynchronousTestCase):
         for module in (backup_command, asking):
             self.patch(module, "pause", self.node.clock.advance)
         for module in (backup_command, exporting):
-            self.patch(module, "signal", _NoSignals)
+            self.patch(module, "end_as_interrupted", lambda: None)  # a test keeps its own handlers
 
     def export(self, *words: str) -> Result:
         return run("export", str(self.file), *words)
@@ -81,6 +81,16 @@ class ExportTests(SynchronousTestCase):
             {"db": 15, "key": "a", "value": ""},
         ]
         self.assertEqual(sorted(keys, key=lambda each: int(each["db"])), wanted)
+
+    def test_another_one(self) -> None:
+        """The part of a file that another export writes, or left when it was killed, is nobody's to overwrite."""
+        part = self.file.with_name(self.file.name + ".part")
+        part.touch()
+        result = self.export()
+        self.assertEqual(result.exit_code, 1)
+        said = f"cannot write {self.file}: {part} exists: remove it if no other export is under way; it was not made"
+        self.assertIn(said, result.stderr)
+        self.assertTrue(part.exists())
 
     def test_help(self) -> None:
         """Without --db all databases are exported, and not the one that other commands would take."""

@@ -80,7 +80,7 @@ class ImportTests(SynchronousTestCase):
         self.patch(importing, "connect", self.cluster.connect)
         self.paused: list[float] = []
         self.patch(importing, "pause", self.paused.append)
-        self.patch(importing, "signal", _NoSignals)
+        self.patch(importing, "end_as_interrupted", lambda: None)  # a test keeps its own handlers
         self.file = Path(self.mktemp())
 
     def load(self, lines: Sequence[Row | bytes], *words: str) -> Result:
@@ -275,13 +275,3 @@ class ImportTests(SynchronousTestCase):
         fields = json.loads(result.stdout)
         self.assertEqual((fields["file"], fields["keys"], fields["kept"]), ("stdin", 1, 0))
         self.assertEqual(run("import", "/no/such", "--endpoints", "a:1").exit_code, 1)
-
-
-class _NoSignals:
-    """In place of the module: a test's process keeps its own handlers."""
-
-    SIGTERM = 15
-
-    @staticmethod
-    def signal(*_: object) -> None:
-        """Set no handler."""

@@ -42,7 +42,6 @@ from dkv.storage.state_directories import state_directory
 from dkv.storage.stopped import stopped_node
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.cli.commands import run
-from tests.cli.test_backup import _NoSignals
 from tests.storage.survivor_directories import KEY, LOG, accepted, make_survivor, state_of, value
 from tests.storage.test_formats import FORMATS
 from tests.storage.test_lookalike import everything
@@ -57,7 +56,7 @@ class Crash(BaseException):
 class RecoverCase(SurvivorCase):
     def setUp(self) -> None:
         super().setUp()
-        self.patch(command, "signal", _NoSignals)
+        self.patch(command, "end_as_interrupted", lambda: None)  # a test keeps its own handlers
         self.config = self.place / "recovered.toml"
         self.config.write_text(render_config(new_config(1, 5001)))
         self.new = self.place / "new"

@@ -21,7 +21,6 @@ from dkv.storage.restored import EPOCH_SLOTS
 from dkv.storage.stopped import stopped_node
 from dkv.wire.backup_file import BackupHeader, BackupWriter, Pair
 from tests.cli.commands import run
-from tests.cli.test_backup import _NoSignals
 from tests.kv.test_census import a_state
 
 KEY = "00112233445566778899aabbccddeeff"
@@ -44,7 +43,7 @@ class RestoreTests(SynchronousTestCase):
         self.file = self.place / "state.dkv"
         self.file.write_bytes(a_backup())
         self.data = self.place / "data"
-        self.patch(command, "signal", _NoSignals)
+        self.patch(command, "end_as_interrupted", lambda: None)  # a test keeps its own handlers
 
     def restore(self, *words: str) -> Result:
         return run("restore", str(self.file), "--config", str(self.config), "--data-dir", str(self.data), *words)
