@@ -154,8 +154,8 @@ def deadline_outlives_its_value() -> Iterator[None]:
     """Where a value without a deadline replaces one with a deadline, the stored index keeps that: the value will go."""
     prepare = Keyspace._prepare
 
-    def prepare_only(self: Keyspace, turn: Any, db: int, name: bytes, deadline: int) -> None:
-        prepare(self, turn if deadline else Turned(turn, stage_erase=lambda key: None), db, name, deadline)
+    def prepare_only(self: Keyspace, turn: Any, db: int, name: bytes, stored: bytes | None, deadline: int) -> None:
+        prepare(self, turn if deadline else Turned(turn, stage_erase=lambda key: None), db, name, stored, deadline)
 
     with patch.object(Keyspace, "_prepare", prepare_only):
         yield
@@ -166,9 +166,9 @@ def plain_key_gets_a_deadline() -> Iterator[None]:
     """A key that gets a deadline still counts as one that has none, and so the next PUT leaves it in the index."""
     prepare = Keyspace._prepare
 
-    def prepare_and_keep(self: Keyspace, turn: Any, db: int, name: bytes, deadline: int) -> None:
+    def prepare_and_keep(self: Keyspace, turn: Any, db: int, name: bytes, stored: bytes | None, deadline: int) -> None:
         known = name in self.plain.known
-        prepare(self, turn, db, name, deadline)
+        prepare(self, turn, db, name, stored, deadline)
         if known:
             self.plain.add(name)
 
