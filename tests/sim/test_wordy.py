@@ -68,7 +68,7 @@ class WordyTests(SynchronousTestCase):
 
     def test_all_words(self) -> None:
         """What no client asks for is not tested: every write of the log, keys that expire, and what is rare."""
-        counts = self.check(range(1, 13), LEADER) + self.check(range(1, 9), CLASSIC)
+        counts = self.check(range(1, 25), LEADER) + self.check(range(1, 17), CLASSIC)
         self.assertEqual({code for code in codes.WRITES if not counts[code]}, set())
         rare = ("aborted", "came and went", "expired", "the crowd's database is flushed", "surveys", "repeats")
         self.assertEqual({what: counts[what] for what in rare if counts[what] < 3}, {})
