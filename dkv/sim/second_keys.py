@@ -81,6 +81,7 @@ class SecondKeys:
     def become(self, tried: SecondKeys) -> None:
         """Be as the copy has become, and write what it has written."""
         self._take_over(tried)
+        self.flushes_of_first += tried.flushes_of_first
         for key, value in tried.written:
             self._write(key, value)
 

@@ -146,8 +146,22 @@ class ReferenceTests(SynchronousTestCase):
         with constants(small):
             self.compare(log)
 
-    def compare(self, log: list[tuple[int, list[list[list[Any]]]]]) -> None:
-        """Apply the log by both."""
+    def test_flushes_in_transactions(self) -> None:
+        """One that has taken nothing is none, nor is one that is undone: its results are too large."""
+        put, flush = [codes.PUT, b"a", b""], [codes.FLUSHALL, 0, BYTES_MAX]
+        read, execution = [codes.GET, b"a"], [codes.EXEC, 0, BYTES_MAX]
+        entries = [
+            put,
+            [*execution, [], [flush]],
+            [*execution, [], [flush]],
+            put,
+            [*execution, [], [flush, *[read] * 9]],
+        ]
+        with constants({"dkv.kv.transactions.ANSWER_BYTES_MAX": 40}):
+            self.assertEqual(self.compare([(2, [entries])]).flushes, [1])
+
+    def compare(self, log: list[tuple[int, list[list[list[Any]]]]]) -> Reference:
+        """Apply the log by both; returns the second one."""
         turn, machine = FakeTurn(), Machine(decode_entries, first_configurations((1,)), BOUNDS)
         machine.start(turn)
         reference = Reference(BOUNDS, MemberTable((1,)))
@@ -177,7 +191,10 @@ class ReferenceTests(SynchronousTestCase):
                 self.assertTrue(is_same(results, expected), f"{entries}: {results}, not {expected}")
             stored = {key: value for key, value in turn.stored.items() if key[:1] in SUMMED}
             self.assertEqual(stored, reference.state_at(slot))
+            flushed = machine._keyspace.databases.numbered[0].flushed
+            self.assertEqual(max(reference.flushes, default=0), flushed)
             self.check_reads(machine, turn, reference, slot)
+        return reference
 
     def fill_in(self, entries: list[list[Any]], watched: list[Any]) -> list[Any]:
         """Let each EXEC watch what was watched before it; returns what is left."""
