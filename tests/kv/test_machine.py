@@ -13,11 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.configurations import first_configurations
 from dkv.keys import BATCH_MARK
 from dkv.kv.asks import UNKNOWN
-from dkv.kv.codes import APPEND, DELETE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT, READS
+from dkv.kv.codes import APPEND, DELETE, ERASE, GET, IDMP, IDMP_NEW, IDMP_REPEAT, IDMP_UNCHECKED, MEMBERS, PUT, READS
+from dkv.kv.commands import interpret
 from dkv.kv.machine import UNREADABLE, Machine
+from dkv.kv.registry import Context
 from dkv.kv.sessions import MISMATCH
 from dkv.records import Batch
 from dkv.replies import OK, Error
+from dkv.settings import Limits
 from dkv.wire.codec import decode_entries, encode_entries
 from tests.turns import FakeTurn
 
@@ -196,6 +199,16 @@ class CommandTests(SynchronousTestCase):
         """The limit that travels with an APPEND is the node's, not the client's: it is the same write elsewhere."""
         answers = self.apply(*([IDMP, b"p", 1, [APPEND, b"k", b"xy", bytes_max]] for bytes_max in (9, 99)))
         self.assertEqual(answers, [2, 2])
+
+    def test_a_repeat_after_an_upgrade(self) -> None:
+        """Earlier versions made another entry of the same words, if there were many: it is the same write."""
+        keys = [b"%d" % number for number in range(40)]
+        made = interpret([b"DEL", *keys], Context(Limits()))
+        assert isinstance(made, list)
+        self.assertEqual(made[0], ERASE)
+        self.apply([PUT, b"7", b""])
+        self.assertEqual(self.apply([IDMP, b"p", 1, [DELETE, *keys]], [IDMP, b"p", 1, made]), [1, 1])
+        self.assertEqual(self.apply([IDMP, b"p", 1, [ERASE, 1, *made[2:]]]), [MISMATCH])
 
     def test_the_bytes_of_a_write_are_told_apart(self) -> None:
         """Where one word ends and the next begins is part of the write."""

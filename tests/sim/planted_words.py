@@ -13,7 +13,6 @@ from dkv.gateway.gateway import Gateway
 from dkv.kv import transactions
 from dkv.kv.asks import Ask
 from dkv.kv.codes import EXEC, IDMP, READS
-from dkv.kv.databases import Databases
 from dkv.kv.key_filter import KeyFilter
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.machine import Machine
@@ -116,23 +115,53 @@ def transaction_reads_on_one_node() -> Iterator[None]:
         yield
 
 
+@plant("counts_are_not_undone", WORD_PLANTS)
+def counts_are_not_undone() -> Iterator[None]:
+    """A transaction that is too much is undone where it is stored, and the counts of keys stay."""
+    undo_trial = Keyspace.undo_trial
+
+    def undo(self: Keyspace, turn: Any) -> None:
+        counted = self.databases
+        undo_trial(self, turn)
+        self.databases, self._changed = counted, True
+        self._arrange()
+
+    with patch.object(Keyspace, "undo_trial", undo):
+        yield
+
+
+@plant("undone_keys_are_known", WORD_PLANTS)
+def undone_keys_are_known() -> Iterator[None]:
+    """Keys that such a transaction has made still count as stored: the next PUT of one makes no new key."""
+    undo_trial = Keyspace.undo_trial
+
+    def undo(self: Keyspace, turn: Any) -> None:
+        known = set(self.plain.known)
+        undo_trial(self, turn)
+        for name in known:
+            self.plain.add(name)
+
+    with patch.object(Keyspace, "undo_trial", undo):
+        yield
+
+
 # --- databases ---
 
 
 @plant("flush_misses_its_slot", WORD_PLANTS)
 def flush_misses_its_slot() -> Iterator[None]:
     """A database counts as empty by the table as it was before the slot: what the slot has written survives."""
-    begin_slot, flush = Keyspace.begin_slot, Databases.flush
+    begin_slot, flush = Keyspace.begin_slot, Keyspace.flush
     before: dict[int, list[int]] = {}
 
     def begin(self: Keyspace, turn: Any, slot: int, stamp: int) -> None:
-        before[id(self.databases)] = [each.keys for each in self.databases.numbered]
+        before[id(self)] = [each.keys for each in self.databases.numbered]
         begin_slot(self, turn, slot, stamp)
 
-    def flush_some(self: Databases, numbers: range, slot: int) -> bool:
-        return all(flush(self, range(each, each + 1), slot) for each in numbers if before[id(self)][each])
+    def flush_some(self: Keyspace, numbers: range) -> bool:
+        return all(flush(self, range(each, each + 1)) for each in numbers if before[id(self)][each])
 
-    with patch.object(Keyspace, "begin_slot", begin), patch.object(Databases, "flush", flush_some):
+    with patch.object(Keyspace, "begin_slot", begin), patch.object(Keyspace, "flush", flush_some):
         yield
 
 

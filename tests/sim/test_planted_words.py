@@ -41,6 +41,14 @@ class PlantedWordsTests(HuntTestCase):
         """A repeat that is answered with nothing where the first answer had a value."""
         self.check("transaction_reads_on_one_node", "for key b'TA", RESULTS)
 
+    def test_counts_are_not_undone(self) -> None:
+        """A transaction that was refused, and has changed something."""
+        self.check("counts_are_not_undone", *COUNTS)
+
+    def test_undone_keys_are_known(self) -> None:
+        """The same, seen later."""
+        self.check("undone_keys_are_known", *COUNTS)
+
     def test_flush_misses_its_slot(self) -> None:
         """Keys that are there after a FLUSHDB which came behind them."""
         self.check("flush_misses_its_slot", RESULTS, FOUND, STATE)
