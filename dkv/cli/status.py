@@ -37,8 +37,9 @@ Exit status:
   130  interrupted (--watch: 0)""",
 )
 @click.option("--watch", "watched", is_flag=True, help="Look again every second, until Ctrl-C.")
+@click.option("--clocks", is_flag=True, help="Show the replicated time, and how far each machine's clock is from it.")
 @looks(ALL, STATUS_SECONDS)
-def status(to: Access, watched: bool) -> int:
+def status(to: Access, watched: bool, clocks: bool) -> int:
     """Show two tables of all nodes, in the order of the endpoints.
 
     CHOSEN and APPLIED are the last slots that the node knows chosen, and has executed; LAG is by how many slots APPLIED
@@ -54,6 +55,9 @@ def status(to: Access, watched: bool) -> int:
     tables are a line for each snapshot under way, for each reason why a node does not serve, and for each peer that it
     does not reach.
 
+    With --clocks there is a third table: CLOCK says how far the clock of each machine is ahead of the replicated time,
+    by which keys expire. The leader knows that. A clock that is more than 10 s off is named in any case.
+
     With --watch the tables are drawn again in place every second, or printed one after another into a pipe, and
     WRITES/S says how many write commands each node applied in a second. Ctrl-C ends it with status 0.
 
@@ -65,13 +69,13 @@ def status(to: Access, watched: bool) -> int:
         if to.as_json:
             _answer_json(found)
         else:
-            for line in status_lines(found):
+            for line in status_lines(found, clocks=clocks):
                 say(line)
         return _status_of([each.answer.reached for each in found], [not each.problem for each in found])
     if to.as_json:
         repeat(lambda: _answer_json(_look(to)))
     else:
-        watch("dkv status", _pictures(to))
+        watch("dkv status", _pictures(to, clocks))
     return Status.DONE
 
 
@@ -80,7 +84,7 @@ def _look(to: Access) -> list[Found]:
     return [Found(each, *status_fields(each)) for each in answers]
 
 
-def _pictures(to: Access) -> Callable[[], list[str]]:
+def _pictures(to: Access, clocks: bool) -> Callable[[], list[str]]:
     """What makes the lines of one look after another, each with the rates since the one before."""
     before: list[Found] | None = None
 
@@ -89,7 +93,7 @@ def _pictures(to: Access) -> Callable[[], list[str]]:
         found = _look(to)
         rates: list[int | None] = [None] * len(found) if before is None else list(map(rate, before, found))
         before = found
-        return status_lines(found, rates)
+        return status_lines(found, rates, clocks)
 
     return look
 

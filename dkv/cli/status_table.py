@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dkv.cli.clock_lines import clock_lines, clocks_off
 from dkv.cli.output import one_line
 from dkv.cli.table import Cell, Table, cell
 from dkv.client.survey import Answer
@@ -40,10 +41,10 @@ def lags(found: Sequence[Found]) -> list[int | None]:
     return [furthest - each if isinstance(each, int) else None for each in applied]
 
 
-def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = None) -> list[str]:
+def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = None, clocks: bool = False) -> list[str]:
     """The tables, then a line for each snapshot under way and for each thing that is wrong.
 
-    ``rates`` says for each status how many writes a second were applied.
+    ``rates`` says for each status how many writes a second were applied. ``clocks``: with a table of the clocks.
     """
     lines: list[str] = []
     table = Table(
@@ -60,7 +61,8 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
             head.append("WRITES/S")
             rows = [[*row, cell(rates[number])] for row, number in zip(rows, told, strict=True)]
         Table(*head, spare=SPARE_STORED, say=lines.append).add(rows)
-    lines += _shortage([each.fields for each in found])
+    statuses = [each.fields for each in found]
+    lines += [*(clock_lines(statuses) if clocks and told else ()), *_shortage(statuses), *clocks_off(statuses)]
     for each in found:
         lines += map(one_line, (*_snapshots(each.fields), *_troubles(each)))
     return lines
