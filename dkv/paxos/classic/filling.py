@@ -24,6 +24,7 @@ class Filling:
         self._heartbeat_seconds = heartbeat_seconds
         self._fills = False
         self._wait_seconds = 0.0
+        self._votes = False  # when it was told last what is due
         self._due = NOTHING_DUE
         self._is_due = False
         self._moved = False
@@ -42,6 +43,8 @@ class Filling:
         else:
             self._fills = False
             turn.cancel_timer("fill")
+        if self._votes != (self._node in members.in_force.voters):
+            self.due(turn, members, self._due)
 
     def due(self, turn: Turn, members: KnownMembers, due: Due) -> None:
         """The learner says when the time is to move. By how much it has moved since its last slot nobody knows here.
@@ -49,7 +52,8 @@ class Filling:
         Whoever proposed that one goes on at once while something is left to be done.
         """
         self._due, self._is_due = due, False
-        if due.at == maxsize or self._node not in members.in_force.voters:
+        self._votes = self._node in members.in_force.voters
+        if due.at == maxsize or not self._votes:
             turn.cancel_timer("due")
             return
         overdue = due.at <= due.time

@@ -8,7 +8,7 @@ from typing import Any
 from dkv.actor import LEARNER, Address
 from dkv.ballot import ZERO, Ballot
 from dkv.configurations import Configuration, Configurations, first_configurations
-from dkv.events import MembersAre, ReportOrigins
+from dkv.events import Due, MembersAre, ReportOrigins
 from dkv.messages import AcceptSlot, NackSlot, PrepareSlot, SlotChosen
 from dkv.paxos.classic.proposer import ClassicProposer
 from dkv.records import NOOP, SlotRecord
@@ -269,3 +269,18 @@ class FillingTests(MembersTestCase):
         self.submit(1)
         self.promise(2, R1, 1)
         self.assertEqual(self.turn.take()[-1][1], AcceptSlot(R1, 1, value(batch(1))))
+
+    def test_what_is_due_when_others_decide(self) -> None:
+        """A key must go at its deadline also if all who were voters when it was set have been replaced."""
+        self.proposer = ClassicProposer(4, FIRST, Limits(), Timings())
+        self.give(Address(4, LEARNER), Due(3_000, 1, 1_000))
+        self.assertEqual(self.turn.timers, {})
+        self.members(9, {4, 5, 6})
+        self.assertEqual(self.turn.timers, {"due": self.turn.now + 2.0 + BEAT})
+        self.turn.now += 1.0
+        self.members(10, {4, 5, 6})
+        self.assertEqual(self.turn.timers, {"due": self.turn.now + 1.0 + BEAT}, "it does not wait anew")
+        self.proposer = ClassicProposer(1, FIRST, Limits(), Timings())
+        self.give(Address(1, LEARNER), Due(3_000, 1, 1_000))
+        self.members(9, {4, 5, 6})
+        self.assertEqual(self.turn.timers, {})
