@@ -7,7 +7,7 @@ on what is in it.
 
 from __future__ import annotations
 
-PLAIN_BYTES_MAX = 16 << 20
+PLAIN_BYTES_MAX = 12 << 20
 """How much memory the set takes, roughly."""
 
 KEY_OVERHEAD_BYTES = 90  # what a key costs in a set beside its bytes, roughly
