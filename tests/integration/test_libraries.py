@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.integration.processes import child_environment, shared_cluster
 
 PROGRAM_SECONDS = 60.0
+PROGRAMS = Path(__file__).parent / "libraries"
+NODE_PACKAGES = ("connect-redis", "express-session", "redis", "keyv", "@keyv/redis")
 
 
 class LibraryProgramTests(SynchronousTestCase):
@@ -46,3 +51,46 @@ class LibraryProgramTests(SynchronousTestCase):
     def test_starsessions(self) -> None:
         """Sessions of ASGI applications, which redis-py's asyncio client carries."""
         self.run_program("starsessions", 1)
+
+
+class NodeProgramTests(SynchronousTestCase):
+    """The same for libraries of Node.js, where ``node`` is installed and finds these.
+
+    ``DKV_NODE_MODULES`` may name the ``node_modules`` to look into, besides those that are installed globally.
+    """
+
+    def run_program(self, name: str, node: int) -> None:
+        program = shutil.which("node")
+        if program is None:
+            raise SkipTest("node is not installed")
+        environment = {**os.environ, "NODE_PATH": os.pathsep.join(self.node_modules())}
+        seeks = "; ".join(f"require.resolve({package!r})" for package in NODE_PACKAGES)
+        if subprocess.run([program, "-e", seeks], capture_output=True, check=False, env=environment).returncode:
+            raise SkipTest(f"node finds no packages: npm install --global {' '.join(NODE_PACKAGES)}")
+        port = shared_cluster().nodes[node].port
+        ended = subprocess.run(
+            [program, str(PROGRAMS / f"{name}_program.cjs"), str(port)],
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+            check=False,
+            env=environment,
+        )
+        self.assertEqual((ended.returncode, ended.stdout), (0, "all well\n"), ended.stderr)
+
+    def node_modules(self) -> list[str]:
+        """Where packages may be."""
+        named = os.environ.get("DKV_NODE_MODULES", "")
+        npm = shutil.which("npm")
+        if npm is None:
+            return [named]
+        asked = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False)
+        return [named, asked.stdout.strip()]
+
+    def test_connect_redis(self) -> None:
+        """Express keeps its sessions in dkv, and they expire there."""
+        self.run_program("connect_redis", 0)
+
+    def test_keyv(self) -> None:
+        """keyv keeps values of any kind, lists them, and clears its own keys alone."""
+        self.run_program("keyv", 1)
