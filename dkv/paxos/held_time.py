@@ -24,8 +24,8 @@ KEPT_MS = 100
 a little old when it comes, and slot after slot that would add up. Beyond it the proposer's time holds."""
 
 UNSET_MS = 24 * 3_600_000
-"""A wall clock that is so far behind the time is not set yet: a machine that has lost the time of day begins in 1970,
-say. When it is set it leaps by years, which have not passed."""
+"""A wall clock that is farther behind the time than this, and then leaps farther, was not set yet: a machine that has
+lost the time of day begins in 1970, say. The years that it leaps by have not passed."""
 
 STORED_MS = 1_000
 """How often the time goes to disk at most, unless it is set back. The slot's record has a commit to go with."""
@@ -75,8 +75,8 @@ class HeldTime:
     def _passed(self, turn: _Turn) -> float:
         assert self._time is not None, "something was heard"
         by_wall: float = turn.wall_ms - self._wall_ms
-        if self._time - self._wall_ms > UNSET_MS:
-            by_wall = min(by_wall, turn.wall_ms - self._time)  # what it shows once it is set is the time of day
+        if by_wall > UNSET_MS and self._time - self._wall_ms > UNSET_MS:
+            by_wall = min(by_wall, turn.wall_ms - self._time)  # it shows the time of day now
         by_monotonic = 0.0 if self._now is None else (turn.now - self._now) * 1000
         return max(by_wall, by_monotonic, 0.0)
 

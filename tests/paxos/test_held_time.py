@@ -86,6 +86,14 @@ class HeldTimeTests(SynchronousTestCase):
                 self.restart()
             self.assertEqual(self.time.now(self.turn), noon + HOUR_MS)
 
+    def test_the_time_is_years_ahead(self) -> None:
+        """Most clocks were wrong once, and the time never falls. What passes counts all the same."""
+        self.accept(self.turn.wall_ms + 50 * 365 * 24 * HOUR_MS)
+        before = self.time.now(self.turn)
+        self.pass_ms(HOUR_MS)
+        self.restart()
+        self.assertEqual(self.time.now(self.turn), before + HOUR_MS * (1 - NUDGE))
+
     def test_no_clock_shows_so_much(self) -> None:
         """But anything may stand in the log, and a message carries no more."""
         self.accept(STAMP_MAX)
