@@ -29,7 +29,7 @@ from typing import Final, assert_never
 
 from dkv.actor import Turn
 from dkv.keys import TOKEN
-from dkv.kv.codes import EXEC, RANDOMKEY, UNIFORM_FROM
+from dkv.kv.codes import DELETE, ERASE, EXEC, RANDOMKEY, UNIFORM_FROM
 from dkv.records import UncheckedEntry
 from dkv.replies import ABORTED, OK, Aborted, Error, Result, Simple, Watched
 
@@ -220,6 +220,9 @@ def check_of(write: UncheckedEntry) -> bytes:
     """
     code = write[0]
     assert type(code) is int, "a write begins with its number"
+    if code == ERASE and [*write[1:2]] == [0]:
+        # The same request was a DELETE in formats 1 to 5, and may be sent again after the upgrade.
+        code, write = DELETE, [DELETE, *write[3:]]
     if code >= UNIFORM_FROM:
         return blake2b(_text_of(write), digest_size=CHECK_BYTES).digest()
     parts = [field for field in write[1:] if type(field) is bytes]
