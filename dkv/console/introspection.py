@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from dkv.console.client_state import ClientState
-from dkv.console.declaring import SYNTAX, ClientWord, container, word
+from dkv.console.declaring import SYNTAX, ClientWord, container, help_of, quoted, word
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
 from dkv.kv.registry import NO_KEYS, BadRequest, Command, Group, KeySpec
 from dkv.replies import Local, Nested, SetOf, Simple
@@ -36,6 +36,17 @@ def help_lines(table: Table) -> list[Simple]:
     width = max(len(form) for form, _ in forms)
     intro = 'Commands may be typed in either case. Quote what has spaces: PUT greeting "hello world"'
     return [Simple(intro), *(Simple(f"{form:<{width}}  {summary}") for form, summary in forms)]
+
+
+def help_about(table: Table, names: list[bytes]) -> list[Simple]:
+    """The whole form and summary of a command, which has one name, and a second one if it is a subcommand."""
+    command = _named(table, b"|".join(names))
+    if command is None:
+        raise BadRequest(f"ERR unknown command '{quoted(b' '.join(names))}': HELP alone lists all commands")
+    if command.subcommands:
+        return help_of(command)
+    name = command.name.replace("|", " ").upper()
+    return [Simple(f"{name} {command.arguments}".strip()), Simple(f"    {command.summary}")]
 
 
 def _form(command: Command) -> str:
@@ -95,7 +106,7 @@ def words_about(table: Table) -> tuple[ClientWord, ...]:
     """COMMAND and HELP, about the commands of ``table``, which may still grow."""
 
     def answer_help(client: ClientState, words: list[bytes]) -> Local:
-        return Local([*help_lines(table)])
+        return Local([*(help_about(table, words[1:]) if len(words) > 1 else help_lines(table))])
 
     def answer_all(client: ClientState, words: list[bytes]) -> Local:
         return Local(command_info(table, table))
@@ -123,7 +134,15 @@ def words_about(table: Table) -> tuple[ClientWord, ...]:
         ("list", -2, answer_list, "7.0.0", "[FILTERBY MODULE|ACLCAT|PATTERN value]", "The names of commands."),
     )
     return (
-        word("help", -1, answer_help, group="dkv", since="0.1.0", summary="These lines."),
+        word(
+            "help",
+            -1,
+            answer_help,
+            group="dkv",
+            since="0.1.0",
+            arguments="[command [subcommand]]",
+            summary="These lines, or all that is to say of one command.",
+        ),
         container(
             "command",
             [

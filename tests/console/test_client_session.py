@@ -89,6 +89,18 @@ class SessionTests(Spoken):
         self.assertEqual(len(lines), len(TABLE) + 1)
         self.assertLess(max(map(len, lines)), 100)
 
+    def test_help_about_one_command(self) -> None:
+        """The list has no room for long forms and whole sentences; a slip must not look like a command."""
+        form, summary = [line.text for line in self.reply("help seT")]
+        self.assertTrue(form.startswith("SET key value [NX|XX|") and form.endswith("|KEEPTTL]"), form)
+        self.assertEqual(summary, "    Set a key to a value; nil if a condition was not met. With GET, the old value.")
+        self.assertEqual(self.reply("HELP client"), self.reply("CLIENT HELP"))
+        self.assertEqual(self.reply("HELP client id")[0].text, "CLIENT ID")
+        for words in ("stE", "client nope", "get x", "client id x"):
+            said = f"ERR unknown command '{words}': HELP alone lists all commands"
+            self.assertEqual(self.refusal(f"HELP {words}"), said)
+        self.assertLess(len(self.refusal("HELP " + "x" * 50_000)), 300)
+
     def test_help_of_a_command_for_the_log(self) -> None:
         """It is answered by the connection, also between MULTI and EXEC, where it has its place."""
         lines = [line.text for line in self.reply("object help")]
