@@ -78,13 +78,14 @@ def clocks_compared(*, time_ms: int, offsets: dict[int, float]) -> None:
 
 
 @_note("warning", PROPOSER)
-def clock_off(*, node: int, seconds: float) -> None:
-    """The clock of a node's machine is ahead of the replicated time by ``seconds``, or behind if that is negative."""
+def clock_off(*, peer: int, seconds: float) -> None:
+    """The clock of the machine of ``peer``, which may be this node, is ahead of the replicated time by ``seconds``; it is
+    behind if that is negative."""
 
 
 @_note("info", PROPOSER)
-def clock_agrees(*, node: int, seconds: float) -> None:
-    """The clock of a node's machine is no more than 10 seconds from the replicated time again."""
+def clock_agrees(*, peer: int, seconds: float) -> None:
+    """The clock of the machine of ``peer`` is no more than 10 seconds from the replicated time again."""
 
 
 @_note("info", PROPOSER)

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
 from dkv.actor import ACCEPTOR, CHECKER, ELECTOR, GATEWAY, HOST, LEARNER, PROPOSER, ROSTER, SURVEYOR
+from dkv.node.logs import FIRST_KEYS
 from tests.test_architecture import rows_under
 from tests.test_tidy import modules
 
@@ -78,6 +79,15 @@ class TableTests(SynchronousTestCase):
         for event in noted.TABLE:
             self.assertIs(getattr(noted, event.name), event)
             self.assertRegex(event.meaning, r"(?s)\A[A-Z`].+\.\Z", event.name)
+
+    def test_no_field_hides_those_of_every_line(self) -> None:
+        """A line whose ``node`` is another one than the node that writes it sends an operator to the wrong machine."""
+        forms = ast.parse(Path(noted.__file__).read_text(encoding="utf-8")).body
+        fields = {
+            each.name: {a.arg for a in each.args.kwonlyargs} for each in forms if isinstance(each, ast.FunctionDef)
+        }
+        self.assertGreater(len(fields), len(noted.TABLE) - 1)
+        self.assertEqual({name: found for name, found in fields.items() if found & {*FIRST_KEYS}}, {})
 
     def test_the_page_lists_every_line(self) -> None:
         """An operator who looks up a line of the log finds it, with the level that it has; measures are no lines."""

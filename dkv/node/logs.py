@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import structlog
 
-_FIRST_KEYS = ("timestamp", "level", "node", "actor", "event")
+FIRST_KEYS = ("timestamp", "level", "node", "actor", "event")
+"""What each line begins with."""
 
 
 class Output(Protocol):
@@ -43,7 +44,7 @@ def configure(node: int, output: Output) -> None:
 
     def arrange(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         fields.setdefault("node", node)
-        first = {key: fields.pop(key) for key in _FIRST_KEYS if key in fields}
+        first = {key: fields.pop(key) for key in FIRST_KEYS if key in fields}
         return {**first, **fields}
 
     renderer: Any = structlog.processors.JSONRenderer(default=repr)

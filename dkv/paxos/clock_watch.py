@@ -26,7 +26,7 @@ class ClockWatch:
                 continue
             if node in self._off:
                 self._off.remove(node)
-                turn.note(noted.clock_agrees, node=node, seconds=offset)
+                turn.note(noted.clock_agrees, peer=node, seconds=offset)
             else:
                 self._off.add(node)
-                turn.note(noted.clock_off, node=node, seconds=offset)
+                turn.note(noted.clock_off, peer=node, seconds=offset)

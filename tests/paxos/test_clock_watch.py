@@ -15,6 +15,6 @@ class ClockWatchTests(SynchronousTestCase):
         right = {1: 5_000 - 100_000.0, 2: 14_000 - 100_000.0}
         for clocks in (right, right | {3: -96_000.0 - 10_000}, {3: -120_000.0}, right, {3: -95_000.0}, right):
             watch.look(turn, 5_000, clocks)
-        said = [("clock_off", {"node": 3, "seconds": -11.0}), ("clock_agrees", {"node": 3, "seconds": 0.0})]
+        said = [("clock_off", {"peer": 3, "seconds": -11.0}), ("clock_agrees", {"peer": 3, "seconds": 0.0})]
         self.assertEqual(turn.notes, said)
         self.assertEqual(turn.measures[0][1], {"time_ms": 5_000, "offsets": {1: 0.0, 2: 9.0}})
