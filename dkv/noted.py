@@ -79,7 +79,7 @@ def clocks_compared(*, time_ms: int, offsets: dict[int, float]) -> None:
 
 @_note("warning", PROPOSER)
 def clock_off(*, peer: int, seconds: float) -> None:
-    """The clock of the machine of ``peer``, which may be this node, is ahead of the replicated time by ``seconds``; it is
+    """The clock of the machine of ``peer``, which may be this node, is ahead of the replicated time by ``seconds``, or
     behind if that is negative."""
 
 
