@@ -19,7 +19,7 @@ from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.trace import Happening
 from dkv.sim.verdict import judge
-from dkv.sim.wordy_history import early_seconds, judge_words
+from dkv.sim.wordy_history import judge_words, replicated_clock
 from dkv.sim.world import World
 
 SETTLE_SECONDS = 30.0
@@ -87,8 +87,8 @@ def _judge_words(world: World) -> str | None:
     """A sentence about what the clients with all words were told, if something is wrong with it."""
     chosen = world.invariants.chosen
     stamps = [chosen.values[slot].time for slot in range(1, chosen.through + 1)]
-    early = early_seconds(stamps, world.chosen_at[1 : chosen.through + 1])
-    return judge_words(world.wordy.asked, early, chosen.reference.evicted)
+    clock = replicated_clock(stamps, world.chosen_at[1 : chosen.through + 1])
+    return judge_words(world.wordy.asked, clock, chosen.reference.evicted)
 
 
 def _begin(world: World) -> bool:

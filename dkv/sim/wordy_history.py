@@ -1,7 +1,8 @@
 """What the clients with all words asked and were told, as a history for the checker.
 
-Deadlines are kept by the replicated time, which may go faster than the time of the run: as much earlier may a key go
-(``early_seconds``). How late it goes is not judged, since a read tells the time of the last slot.
+Deadlines are kept by the replicated time, so that is the clock of the history (``replicated_clock``). A key may not go
+a millisecond early, however the clocks of the nodes go. How late it goes is not judged: a read may see the state before
+a slot that was chosen already, and nobody knew of.
 
 A write with a token that was sent again is one operation, from its first call on: it was executed once. If its producer
 was forgotten, each try may have executed it, and nobody knows whose answer came.
@@ -9,8 +10,10 @@ was forgotten, each try may have executed it, and nobody knows whose answer came
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import inf
 from typing import Any
 
@@ -25,6 +28,12 @@ from dkv.sim.wordy_acts import acts_of, guards_of, guesses_of, is_missing
 
 STEPS_MAX = 20_000
 """A run whose search takes more steps is not judged: there are enough others."""
+ROUNDING = 0.0005
+"""Half of the unit of deadlines, in seconds."""
+UNIT = 1e-6
+"""How much of a second of the run passes by the clock while no slot is chosen."""
+
+Clock = Callable[[float], float]
 
 
 @dataclass(slots=True, eq=False)
@@ -56,27 +65,39 @@ class Asked:
         return refused and self.reply != NOT_KEPT and not self.was_told
 
 
-def judge_words(asked: Iterable[Asked], early_seconds: float, evicted: Collection[bytes] = ()) -> str | None:
+def judge_words(asked: Iterable[Asked], clock: Clock, evicted: Collection[bytes] = ()) -> str | None:
     """A sentence about an answer that no linearizable store would give; None if there is none, or it is too hard.
 
-    ``evicted`` are the producers that were forgotten at least once.
+    ``clock`` gives the time by which deadlines are kept, for a time of the run. ``evicted`` are the producers that were
+    forgotten at least once.
     """
-    verdict = check(history_of(asked, evicted), STEPS_MAX, Tolerance(early_seconds, inf))
+    verdict = check(history_of((_timed(each, clock) for each in asked), evicted), STEPS_MAX, Tolerance(ROUNDING, inf))
     if verdict.linearizable or verdict.undecided:
         return None
-    return f"the history of all words is not linearizable: {verdict.proof.sentence}"
+    return f"the history of all words is not linearizable, by the replicated time: {verdict.proof.sentence}"
 
 
-def early_seconds(stamps: Iterable[int], chosen_at: Iterable[float]) -> float:
-    """How much more than the time of the run the replicated time passed, at most, between any two slots."""
-    time, most, least = 0, 0.0, inf
-    for stamp, moment in zip(stamps, chosen_at, strict=True):
-        time = max(time, stamp)
-        if time:
-            offset = time / 1000 - moment
-            least = min(least, offset)
-            most = max(most, offset - least)
-    return most + 0.001
+def replicated_clock(stamps: Iterable[int], chosen_at: Sequence[float]) -> Clock:
+    """The replicated time of the last slot that was chosen, in seconds since the first stamp.
+
+    ``chosen_at`` has for each slot the time of the run at which it was chosen. What is executed in a slot is executed
+    by its time, which is that of a moment between the request and the answer. Between two slots the clock stands still
+    but for a little, which tells requests apart and is less than a millisecond in a run.
+    """
+    times = [*accumulate(stamps, max)]
+    first = next(filter(None, times), 0)
+
+    def clock(moment: float) -> float:
+        chosen = bisect_right(chosen_at, moment)
+        return (max(times[chosen - 1] - first, 0) / 1000 if chosen else 0.0) + moment * UNIT
+
+    return clock
+
+
+def _timed(asked: Asked, clock: Clock) -> Asked:
+    watches = [(clock(called), clock(returned)) for called, returned in asked.watches]
+    returned = None if asked.returned is None else clock(asked.returned)
+    return replace(asked, called=clock(asked.called), watches=watches, returned=returned)
 
 
 def history_of(asked: Iterable[Asked], evicted: Collection[bytes] = ()) -> Iterator[Operation]:

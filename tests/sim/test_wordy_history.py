@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from math import inf
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +18,7 @@ from dkv.settings import Limits
 from dkv.sim import run as module
 from dkv.sim.fields import ERROR
 from dkv.sim.run import run
-from dkv.sim.wordy_history import Asked, early_seconds, history_of, judge_words
+from dkv.sim.wordy_history import Asked, Clock, history_of, judge_words, replicated_clock
 
 SECONDS = 2.0
 
@@ -72,7 +71,7 @@ class WordyHistoryTests(SynchronousTestCase):
         middles = ([sets, lives, counts], [sets, counts], [lives, counts], [counts])
         self.assertEqual(made, [[once[0], *middle, once[1]] for middle in middles])
         for count, right in ((b"1", True), (None, True), (b"2", False)):
-            told = judge_words([lost, asked("GET c", count, 5.0), asked("GET a", None, 5.0)], 0.0)
+            told = judge_words([lost, asked("GET c", count, 5.0), asked("GET a", None, 5.0)], float)
             self.assertEqual(told is None, right, count)
 
     def test_tries_of_a_write(self) -> None:
@@ -109,24 +108,25 @@ class WordyHistoryTests(SynchronousTestCase):
             ([("GET k", b"v", 1.0), ("PTTL k", 1500, 1.0)], True),
             ([("GET k", b"v", 1.0), ("PTTL k", -1, 1.0)], False),
         ):
-            told = judge_words([*tries, *(asked(line, reply, at) for line, reply, at in reads)], 0.0)
+            told = judge_words([*tries, *(asked(line, reply, at) for line, reply, at in reads)], float)
             self.assertEqual(told is None, right, reads)
-            self.assertIsNone(judge_words([*tries, asked("GET k", b"v", 6.5)], 0.0, {b"p"}))
+            self.assertIsNone(judge_words([*tries, asked("GET k", b"v", 6.5)], float, {b"p"}))
 
-    def test_early_seconds(self) -> None:
-        """As much as the replicated time gained between two slots, with a stamp that falls, and with none."""
-        for stamps, moments, gained in (
-            ((1000, 2000, 4500), (1.0, 2.0, 3.0), 1.5),
-            ((1000, 500, 3000), (1.0, 2.0, 3.0), 1.0),
-            ((0, 900_000, 901_000), (1.0, 2.0, 3.0), 0.0),
-        ):
-            self.assertAlmostEqual(early_seconds(stamps, moments), gained, places=2)
+    def test_clock(self) -> None:
+        """It goes with the slots, never back, and tells moments between two slots apart."""
+        clock = replicated_clock((0, 5000, 4000, 7500, 7000), (1.0, 2.0, 3.0, 4.0, 5.0))
+        for moment, time in ((0.0, 0.0), (1.5, 0.0), (2.0, 0.0), (3.5, 0.0), (4.0, 2.5), (9.0, 2.5)):
+            self.assertAlmostEqual(clock(moment), time, places=4)
+        moments = [number / 1000 for number in range(9000)]
+        self.assertEqual(len({clock(moment) for moment in moments}), 9000)
+        self.assertEqual(sorted(map(clock, moments)), [*map(clock, moments)])
 
-    def test_lock_lost_early(self) -> None:
-        """A lock that two hold at a time is found, if the replicated time did not pass as fast."""
-        locks = [asked("SET k a NX PX 5000", OK, at) for at in (0.0, 3.0)]
-        self.assertIn("the history of all words is not linearizable", str(judge_words(locks, 0.1)))
-        self.assertIsNone(judge_words(locks, 2.0))
+    def test_a_millisecond_early(self) -> None:
+        """A lock that two hold at a time is found, however fast or slow the clocks of the nodes are."""
+        locks = [asked("SET k a NX PX 5000", OK, at) for at in (0.0, 1.0)]
+        for stamp, right in ((5998, False), (5999, False), (6000, True)):
+            clock = replicated_clock((1000, stamp), (0.4, 1.4))
+            self.assertEqual(judge_words(locks, clock) is None, right, stamp)
 
 
 class WrongAnswerTests(SynchronousTestCase):
@@ -134,12 +134,13 @@ class WrongAnswerTests(SynchronousTestCase):
 
     def test_wrong_answers(self) -> None:
         """The answers of a run are judged when it ends; nearly all wrong ones would be found."""
-        reading, told, requests, early = (codes.GET, codes.READ, codes.STRLEN, codes.EXISTS), [], [], inf
+        reading, told, requests = (codes.GET, codes.READ, codes.STRLEN, codes.EXISTS), [], []
+        clock: Clock = float
 
-        def judged(all_asked: Iterable[Asked], early_: float, evicted: Collection[bytes]) -> str | None:
-            nonlocal requests, early
-            requests, early = [*all_asked], early_
-            return judge_words(requests, early, evicted)
+        def judged(all_asked: Iterable[Asked], by: Clock, evicted: Collection[bytes]) -> str | None:
+            nonlocal requests, clock
+            requests, clock = [*all_asked], by
+            return judge_words(requests, clock, evicted)
 
         with patch.object(module, "judge_words", judged):
             for seed in range(1, 20):
@@ -147,11 +148,10 @@ class WrongAnswerTests(SynchronousTestCase):
                 told = [each for each in requests if type(each.reply) in (int, bytes) and each.entry[0] in reading]
                 if len(told) >= 3:
                     break
-        self.assertLess(early, inf)
         found = 0
         for each in told[:3]:
             right, each.reply = each.reply, b"never" if isinstance(each.reply, bytes) else each.reply + 7
-            found += judge_words(requests, early) is not None
+            found += judge_words(requests, clock) is not None
             each.reply = right
         self.assertGreaterEqual(found, 2)
 
