@@ -38,23 +38,25 @@ class TooMuch(Exception):
 
 
 class Effort:
-    """The effort of what is done at the moment."""
+    """The effort of what is done."""
 
     def __init__(self) -> None:
-        self._left = maxsize  # Only what may be too much is limited.
+        self.spent = 0
+        """All of it, since this process began."""
+        self._limit = maxsize  # Only what may be too much is limited.
 
     def begin(self) -> None:
         """Something begins that may be too much."""
-        self._left = EFFORT_MAX
+        self._limit = self.spent + EFFORT_MAX
 
     def end(self) -> None:
         """It is done, or undone."""
-        self._left = maxsize
+        self._limit = maxsize
 
     def take(self, effort: int) -> None:
         """Count what is done next, or was just done; ``TooMuch`` if the limit is reached."""
-        self._left -= effort
-        if self._left < 0:
+        self.spent += effort
+        if self.spent > self._limit:
             raise TooMuch
 
 

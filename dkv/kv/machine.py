@@ -100,6 +100,11 @@ class Machine:
         }
 
     @property
+    def effort(self) -> int:
+        """What commands have taken since this process began (``dkv.kv.effort``), but for plain PUTs and GETs."""
+        return self._keyspace.effort.spent
+
+    @property
     def time(self) -> int:
         """The replicated time after the slots so far, in milliseconds since 1970; 0 if no slot had one."""
         return self._keyspace.time

@@ -61,11 +61,14 @@ from dkv.paxos.known_members import KnownMembers
 from dkv.paxos.tail import Tail
 from dkv.records import Batch, Entry, Value, value_bytes
 from dkv.replies import Result
-from dkv.settings import Limits, Timings
+from dkv.settings import MIB, Limits, Timings
 from dkv.state_messages import AppliedDigest, ChosenSlots, ReadChosen
 
 _FromThisNode = Read | ReportOrigins | ReportApplied | CaptureState | CaptureNow | Install | HoldLog | WrittenBack
 LearnerMessage = ChosenSlots | _FromThisNode | AppliedDigest | PeerUp | TimerFired
+
+EFFORT_PER_TURN = 4 * MIB
+"""What the commands of several slots may take in one turn. A few bytes may copy many, and be many to a slot."""
 
 TOLD_OF_MEMBERS = (ACCEPTOR, PROPOSER, ELECTOR, GATEWAY, CATCHUP, DONOR, RECEIVER, CHECKER, ROSTER)
 """The roles of the actors that go by the sets of members."""
@@ -80,6 +83,10 @@ class StateMachine(Protocol):
 
     executed: int
     configurations: Configurations
+
+    @property
+    def effort(self) -> int:
+        """What commands have taken so far, roughly in bytes that were read and written; plain PUTs count nothing."""
 
     @property
     def time(self) -> int:
@@ -186,8 +193,11 @@ class Learner:
         self._asking = self._asking and message.first_slot > self._applied_through + 1
         known = self._applied_through + 1 - message.first_slot
         if known >= 0:
+            begun = self._machine.effort
             for value in message.values[known:]:
                 self._apply(turn, value)
+                if self._machine.effort - begun > EFFORT_PER_TURN:
+                    break  # The others are asked for again: the node must hear its clients and peers meanwhile.
             if len(message.values) > known:
                 self._mark(turn)
                 self._serve_reads(turn)

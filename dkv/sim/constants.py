@@ -64,6 +64,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.paxos.state_checker.LEAD_SECONDS": (0.02, 0.3),
     "dkv.paxos.state_checker.PIECE_BYTES": (1, 300),
     "dkv.paxos.batch_queue.JOINED_BYTES_MAX": (1, 500),
+    "dkv.paxos.learner.EFFORT_PER_TURN": (1, 5_000),
     "dkv.paxos.slot_log.APPLIED_BYTES_MAX": (1, 100, 500),
     "dkv.paxos.slot_log.RECENT_BYTES_MAX": (1, 500),
     "dkv.paxos.slot_log.SLOT_BYTES": (1, 10),

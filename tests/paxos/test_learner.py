@@ -15,7 +15,7 @@ from dkv.configurations import first_configurations
 from dkv.events import Applied, Due, Origins, ReportOrigins
 from dkv.identity import Identity
 from dkv.keys import APPLIED_THROUGH, COMPACTED, DIGEST, pack_compacted, pack_number
-from dkv.paxos.learner import Learner
+from dkv.paxos.learner import EFFORT_PER_TURN, Learner
 from dkv.records import NO_DIGEST, Batch, Entry, Value, digest_after
 from dkv.replies import Result
 from dkv.settings import Limits, Timings
@@ -42,7 +42,7 @@ class Recorder:
     def __init__(self) -> None:
         self.applied: list[bytes] = []
         self.own: list[bytes] = []
-        self.executed = 0
+        self.executed = self.effort = 0
         self.configurations = first_configurations((1, 2, 3))
         self.begun: list[tuple[int, int]] = []
         self.time = 0
@@ -60,6 +60,7 @@ class Recorder:
     def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
         turn.stage(b"S" + batch.blob, b"")
         self.applied.append(batch.blob)
+        self.effort += EFFORT_PER_TURN * (batch.blob == b"hard")
         if own:
             self.own.append(batch.blob)
         return None if batch.blob == b"skip" else [batch.blob]
@@ -113,6 +114,15 @@ class ApplyTests(OneLearner):
         self.assertEqual(self.machine.applied, [b"started"])
         self.give(ChosenSlots(1, (value("a"), value("b"), value("c")), 3))
         self.assertEqual(self.machine.applied[1:], [b"a", b"b", b"c"])
+
+    def test_what_takes_long_has_a_turn_of_its_own(self) -> None:
+        """Ten transactions of a few bytes may take half a second together: the rest of the slots waits."""
+        slots = tuple(map(value, ("a", "hard", "hard", "b", "hard")))
+        self.assertEqual(self.give(ChosenSlots(1, slots, 5))[-1], (ACCEPTOR, ReadChosen(4)))
+        self.assertEqual(self.machine.applied[1:], [b"a", b"hard", b"hard"])
+        self.assertEqual(self.turn.staged[APPLIED_THROUGH], pack_number(3))
+        self.give(ChosenSlots(4, slots[3:], 5))
+        self.assertEqual(self.machine.applied[4:], [b"b", b"hard"])
 
     def test_repeats_apply_once(self) -> None:
         """Pushed and asked for, a slot comes twice."""

@@ -64,6 +64,7 @@ FIXED = {
     "dkv.paxos.clock_watch.OFF_SECONDS": "it decides what is said, and nothing else",
     "dkv.paxos.held_time.KEPT_MS": "what users are promised of deadlines follows from it",
     "dkv.paxos.held_time.NUDGE": "the same",
+    "dkv.paxos.held_time.UNSET_MS": "the same",
     "dkv.paxos.lead_time.LEAP_MS": "the same",
     "dkv.paxos.lead_time.RATE": "the same",
     "dkv.paxos.digests.AGREEING_MIN": "the rule that one node's word fences nobody",
