@@ -86,7 +86,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_usage(self) -> None:
         """Each is refused in one line that says what is meant."""
-        self.assertIn("no whole number", self.refused("--clients", "1,x"))
+        self.assertIn("is not a whole number from 1 to 10000", self.refused("--clients", "1,x"))
         self.assertIn("no list of set, get, mixed", self.refused("--operations", "incr"))
         self.assertIn("needs a cluster of its own", self.refused("failover", "--endpoints", "127.0.0.1:1"))
         self.assertIn("'speed' is not one of", self.refused("speed"))
