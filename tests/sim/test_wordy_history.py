@@ -62,6 +62,14 @@ class WordyHistoryTests(SynchronousTestCase):
         self.assertEqual(self.acts(done), [(acts, (None, ERROR))])
         self.assertEqual(self.acts(replace(done, reply=ABORTED)), [])
 
+    def test_watch_is_timed_alike(self) -> None:
+        """The times of a WATCH are of the same clock as those of all else: a change before it is no change since."""
+        entry = exec_of("INCR b", watched=[[0, b"a", 0, 0, 5]])
+        for watch, right in (((3.3, 3.8), True), ((0.3, 0.8), False)):
+            done = Asked(1, entry, 4.0, [watch], 4.5, [1])
+            clock = replicated_clock((1000, 101_000, 102_000), (0.2, 1.2, 3.2))
+            self.assertEqual(judge_words([asked("SET a y", OK, 1.3), done], clock) is None, right, watch)
+
     def test_effect_that_is_not_known(self) -> None:
         """Of a transaction without an answer, with an MSETNX or a GT, there are several operations, and one is done."""
         lost = replace(asked("PING", None), returned=None, entry=exec_of("MSETNX a 1", "PEXPIRE b 9000 GT", "INCR c"))
