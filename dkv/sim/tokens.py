@@ -10,7 +10,7 @@ from struct import pack
 from typing import Any
 
 from dkv.keys import TOKEN
-from dkv.kv.codes import EXEC, RANDOMKEY, UNIFORM_FROM
+from dkv.kv.codes import DELETE, ERASE, EXEC, RANDOMKEY, UNIFORM_FROM
 from dkv.kv.machine import NOT_EXECUTED
 from dkv.kv.sessions import MISMATCH, NOT_KEPT, OLD, Bounds, pack_answer, unpack_answer
 from dkv.records import UncheckedEntry
@@ -138,6 +138,8 @@ def _hash(write: UncheckedEntry) -> bytes:
     """Tells writes with one token apart: the kind of command, the number of words, their lengths, and their bytes."""
     kind, *fields = write
     assert isinstance(kind, int)
+    if kind == ERASE and fields[0] == 0:
+        kind, fields = DELETE, fields[2:]  # as earlier versions have it
     if kind >= UNIFORM_FROM:
         return blake2b(_text(write), digest_size=8).digest()
     words = [word for word in fields if isinstance(word, bytes)]
