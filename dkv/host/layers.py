@@ -203,9 +203,13 @@ class StateLayers:
 
     def end_trial(self) -> None:
         """What was staged since it began is staged for good."""
-        tried = self._without_trial()
+        tried, staged = self._without_trial(), self.staged
+        if staged.writes.keys().isdisjoint(tried.writes):  # so nothing is replaced, which is most often so
+            staged.writes.update(tried.writes)
+            staged.size += tried.size
+            return
         for key, value in tried.writes.items():
-            self.staged.put(key, value)
+            staged.put(key, value)
 
     def undo_trial(self) -> Iterable[bytes]:
         """Take back what was staged since it began; its keys."""
