@@ -79,6 +79,7 @@ class TransactionsTest(SynchronousTestCase):
     def test_with_a_token(self) -> None:
         """The same transaction sent again through another node gets the first answer, and is not executed again."""
         self.nodes[0].call("DEL", "log")
+        self.addCleanup(self.nodes[0].call, "DEL", "log")
         for node in self.nodes:
             connection = self.connect(node)
             connection.call("WATCH", "log")
@@ -96,3 +97,4 @@ class TransactionsTest(SynchronousTestCase):
                 pipeline.set(f"many:{number % 100}", number)
             self.assertEqual(pipeline.execute(), [True] * 10_000)
         self.assertEqual(self.nodes[1].call("GET", "many:99"), b"9999")
+        self.nodes[1].call("DEL", *(f"many:{number}" for number in range(100)))
