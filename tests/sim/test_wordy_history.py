@@ -10,14 +10,17 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.kv import codes
+from dkv.kv.appliers import expiring, one_string
 from dkv.kv.commands import interpret
 from dkv.kv.effort import TOO_MUCH
 from dkv.kv.registry import Context
 from dkv.replies import ABORTED, OK, Error, LogRequest
 from dkv.settings import Limits
 from dkv.sim import run as module
+from dkv.sim import second_commands
 from dkv.sim.fields import ERROR
 from dkv.sim.run import run
+from dkv.sim.second_keys import SecondKeys, StoredKey
 from dkv.sim.wordy_history import Asked, Clock, history_of, judge_words, replicated_clock
 
 SECONDS = 2.0
@@ -162,6 +165,27 @@ class WrongAnswerTests(SynchronousTestCase):
             found += judge_words(requests, clock) is not None
             each.reply = right
         self.assertGreaterEqual(found, 2)
+
+    def test_mistake_of_both_machines(self) -> None:
+        """A rule that the second state machine has wrong as well is found by nothing else: keys that go too early."""
+
+        def shorter(life: int, milliseconds: int) -> int:
+            return max(milliseconds - 250, 1) if life == codes.RELATIVE else milliseconds
+
+        def first(life: int, milliseconds: int, *rest: Any) -> int:
+            return deadline(life, shorter(life, milliseconds), *rest)
+
+        def second(keys: SecondKeys, life: int, milliseconds: int, held: StoredKey | None) -> int:
+            return second_deadline(keys, life, shorter(life, milliseconds), held)
+
+        deadline, second_deadline = expiring.deadline, second_commands._deadline
+        with (
+            patch.object(expiring, "deadline", first),
+            patch.object(one_string, "deadline", first),
+            patch.object(second_commands, "_deadline", second),
+        ):
+            found = next(filter(None, (run(seed, 3, 6.0, frozenset()).violation for seed in range(1, 30))), None)
+        self.assertIn("the history of all words is not linearizable", str(found))
 
     def test_complaint_ends_the_run(self) -> None:
         """A run in which it complains has failed."""
