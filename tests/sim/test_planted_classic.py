@@ -86,7 +86,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b30_leader_ignores_slots(self) -> None:
         """A leader that overrules what was chosen in classic mode."""
-        self.check("B30", "I1", "I3", "I11", "acceptor failed", mode=MIXED)
+        self.check("B30", "I1", "I3", "I7", "I11", "acceptor failed", mode=MIXED)
 
     def test_b30_leader_ignores_chosen_slots(self) -> None:
         """A leader that slept through a switch of modes, and serves what was true before it."""
