@@ -135,7 +135,8 @@ class Wordy:
         life = self.random.choice((b"1", b"300", b"never", b"never"))
         requests = [[b"SET", name, b"short", b"PX", life] for name in NAMES]
         if life == b"never":
-            requests = [[b"MSET", *(word for name in NAMES for word in (name, b"short"))], [b"DEL", *NAMES]]
+            end = self.random.choice(([b"DEL", *NAMES], [b"FLUSHDB"]))
+            requests = [[b"MSET", *(word for name in NAMES for word in (name, b"short"))], end]
         made = (self._entry(words, db) for words in requests)
         return [each for each in made if each is not None]
 

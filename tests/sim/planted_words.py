@@ -11,8 +11,9 @@ from dkv.actor import Turn
 from dkv.client_events import ClientRequests, Requests
 from dkv.gateway.gateway import Gateway
 from dkv.kv import transactions
-from dkv.kv.asks import Ask
+from dkv.kv.asks import Ask, ask_of
 from dkv.kv.codes import EXEC, IDMP, READS
+from dkv.kv.effort import TOO_MUCH, TooMuch
 from dkv.kv.key_filter import KeyFilter
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.machine import Machine
@@ -74,7 +75,40 @@ def absent_is_as_it_was() -> Iterator[None]:
 
 @plant("transaction_in_two_turns", WORD_PLANTS)
 def transaction_in_two_turns() -> Iterator[None]:
-    """After the first command of a transaction others have their turn: reads that wait for its slot are served."""
+    """After half of its commands the rest of a transaction waits until the next slot comes, or the node's end."""
+    tries, begin_slot = Machine._try, Machine.begin_slot
+    rests: dict[int, list[UncheckedEntry]] = {}
+
+    def begin(self: Machine, turn: Any, slot: int, stamp: int) -> None:
+        for entry in rests.pop(id(self), []):
+            self._do(turn, entry)
+        self._keyspace.settle(turn)
+        begin_slot(self, turn, slot, stamp)
+
+    def try_half(self: Machine, turn: Any, entry: UncheckedEntry) -> Result:
+        ask = ask_of(entry)
+        if ask is None or ask.code != EXEC:
+            return tries(self, turn, entry)
+        self._keyspace.begin_trial(turn)
+        try:
+            result = execute(self._keyspace, turn, ask, self._do)
+        except TooMuch:
+            result = TOO_MUCH
+        self._keyspace.undo_trial(turn)
+        if isinstance(result, list):
+            entries: Any = ask.arguments[1]
+            for each in entries[: len(entries) // 2]:
+                self._do(turn, each)
+            rests.setdefault(id(self), []).extend(entries[len(entries) // 2 :])
+        return result
+
+    with patch.object(Machine, "begin_slot", begin), patch.object(Machine, "_try", try_half):
+        yield
+
+
+@plant("reads_between_commands", WORD_PLANTS)
+def reads_between_commands() -> Iterator[None]:
+    """After the first command of a transaction the reads that wait for its slot are served."""
     applies: Any = Learner._apply
     applying: list[Learner] = []
 

@@ -35,7 +35,11 @@ class PlantedWordsTests(HuntTestCase):
 
     def test_transaction_in_two_turns(self) -> None:
         """A reader who sees money that has left one account and has not come to the other."""
-        self.check("transaction_in_two_turns", FOUND)
+        self.check("transaction_in_two_turns", FOUND, RESULTS, STATE)
+
+    def test_reads_between_commands(self) -> None:
+        """The same, though all of it is done in one turn of its node."""
+        self.check("reads_between_commands", FOUND)
 
     def test_transaction_reads_on_one_node(self) -> None:
         """A repeat that is answered with nothing where the first answer had a value."""
