@@ -131,12 +131,15 @@ class Wordy:
         return self._entry(self.words(), db, token)
 
     def come_and_go(self, db: int) -> list[tuple[Entry, int]]:
-        """Requests that let all keys of a database come and go: at once, or together when their deadlines pass."""
+        """Requests that let all keys of a database come and go: together when their deadlines pass, or at once.
+
+        Then one of them comes back.
+        """
         life = self.random.choice((b"1", b"300", b"never", b"never"))
         requests = [[b"SET", name, b"short", b"PX", life] for name in NAMES]
         if life == b"never":
             end = self.random.choice(([b"DEL", *NAMES], [b"FLUSHDB"]))
-            requests = [[b"MSET", *(word for name in NAMES for word in (name, b"short"))], end]
+            requests = [[b"MSET", *(word for name in NAMES for word in (name, b"short"))], end, [b"SET", NAMES[0], b""]]
         made = (self._entry(words, db) for words in requests)
         return [each for each in made if each is not None]
 

@@ -116,6 +116,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b28_batch_number_reused(self) -> None:
         """A write acknowledged that another one's number carried."""
+        # B50's rule counts the numbers of batches, and goes wrong by it: it must not be the only one that does.
         self.check("B28b", "two batches", "gateway failed", "I10", "was answered", "B50")
 
     def test_b29_erased_at_once(self) -> None:

@@ -9,8 +9,8 @@ from tests.sim.planted_words import WORD_PLANTS
 STATE = "follows from the log"
 """What is said of a disk that holds something else."""
 
-COUNTS = ("for key b'U'", RESULTS, FOUND, "are counted and not stored")
-"""What is said of a count that has drifted."""
+COUNTS = ("for key b'U'", RESULTS, FOUND, "are counted and not stored", "int too large to convert")
+"""What is said of a count that has drifted. One that is below 0 cannot be stored."""
 
 
 class PlantedWordsTests(HuntTestCase):
