@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any
 from unittest.mock import patch
 
@@ -18,7 +17,6 @@ from dkv.kv.key_filter import KeyFilter
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.machine import Machine
 from dkv.kv.transactions import execute
-from dkv.paxos.learner import Learner
 from dkv.records import UncheckedEntry
 from dkv.replies import ABORTED, Local, Result
 from tests.sim.planted import Plant, plant
@@ -106,30 +104,6 @@ def transaction_in_two_turns() -> Iterator[None]:
         yield
 
 
-@plant("reads_between_commands", WORD_PLANTS)
-def reads_between_commands() -> Iterator[None]:
-    """After the first command of a transaction the reads that wait for its slot are served."""
-    applies: Any = Learner._apply
-    applying: list[Learner] = []
-
-    def noted(self: Learner, turn: Any, value: Any) -> None:
-        applying[:] = [self]
-        applies(self, turn, value)
-
-    def in_two(keyspace: Keyspace, turn: Any, ask: Ask, apply: Apply) -> Result:
-        number = count()
-
-        def one(turn: Any, entry: UncheckedEntry) -> Result:
-            if next(number) == 1:
-                applying[0]._serve_reads(turn)
-            return apply(turn, entry)
-
-        return execute(keyspace, turn, ask, one)
-
-    with patch.object(Learner, "_apply", noted), patch("dkv.kv.machine.execute", in_two):
-        yield
-
-
 @plant("transaction_reads_on_one_node", WORD_PLANTS)
 def transaction_reads_on_one_node() -> Iterator[None]:
     """Reads in a transaction are evaluated where its client waits, as all others are: the rest answer a repeat."""
@@ -159,21 +133,6 @@ def counts_are_not_undone() -> Iterator[None]:
         undo_trial(self, turn)
         self.databases, self._changed = counted, True
         self._arrange()
-
-    with patch.object(Keyspace, "undo_trial", undo):
-        yield
-
-
-@plant("undone_keys_are_known", WORD_PLANTS)
-def undone_keys_are_known() -> Iterator[None]:
-    """Keys that such a transaction has made still count as stored: the next PUT of one makes no new key."""
-    undo_trial = Keyspace.undo_trial
-
-    def undo(self: Keyspace, turn: Any) -> None:
-        known = set(self.plain.known)
-        undo_trial(self, turn)
-        for name in known:
-            self.plain.add(name)
 
     with patch.object(Keyspace, "undo_trial", undo):
         yield
@@ -213,21 +172,6 @@ def puts_go_where_the_flushed_keys_are() -> Iterator[None]:
         yield
 
 
-@plant("expired_keys_are_counted_twice", WORD_PLANTS)
-def expired_keys_are_counted_twice() -> Iterator[None]:
-    """What takes the place of a key that has expired, and is stored still, is a new key for DBSIZE."""
-    prepare = Keyspace._prepare
-
-    def count_anew(self: Keyspace, turn: Any, db: int, name: bytes, stored: bytes | None, deadline: int) -> None:
-        if stored is not None and not self.is_alive(stored):
-            self.databases.numbered[db].keys += 1
-            self._changed = True
-        prepare(self, turn, db, name, stored, deadline)
-
-    with patch.object(Keyspace, "_prepare", count_anew):
-        yield
-
-
 @plant("stored_keys_are_new_after_a_start", WORD_PLANTS)
 def stored_keys_are_new_after_a_start() -> Iterator[None]:
     """What memory knows of stored keys begins anew with each life, as if none were stored: they are counted again."""
@@ -254,18 +198,4 @@ def absent_keys_are_discounted() -> Iterator[None]:
         return erase(self, turn, db, key)
 
     with patch.object(Keyspace, "erase", discount):
-        yield
-
-
-@plant("expired_keys_are_in_dbsize", WORD_PLANTS)
-def expired_keys_are_in_dbsize() -> Iterator[None]:
-    """DBSIZE counts what is stored: keys that no other command finds, until they are erased."""
-    with patch("dkv.kv.keyspace.BACKLOG_MAX", 0):
-        yield
-
-
-@plant("survey_shows_the_dead", WORD_PLANTS)
-def survey_shows_the_dead() -> Iterator[None]:
-    """A KEYS that takes a survey gives keys that have expired, too: the surveyor takes no notice of the time."""
-    with patch("dkv.kv.surveyor.unpack_number", lambda _: 0):
         yield
