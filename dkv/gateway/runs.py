@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from dkv.client_events import Requests
-from dkv.kv.codes import BRING_A_VALUE, EXEC, IDMP, MGET, READS, SET
+from dkv.kv.codes import BRING_A_VALUE, CHANGE_A_VALUE, EXEC, IDMP, MGET, READS, SET
 from dkv.kv.growth import without_growth
 from dkv.records import Entry
 from dkv.replies import Error, Local, Result
@@ -15,13 +15,16 @@ from dkv.settings import KIB
 READ_BYTES = 256 * KIB
 """What a value that a batch reads or copies is assumed to have, in bytes: it may be larger, but most are not."""
 
+CHANGED_BYTES = 32 * KIB
+"""The same for a value that is changed a little. Such writes are frequent, mostly of short values."""
+
 JOINED_BYTES_MAX = 128 * KIB
 """Runs share a batch up to this many bytes of requests: a larger one saves little, and takes long to apply at once."""
 
 REQUEST_BYTES_MIN = 64
 """A request counts as many bytes at least: the shortest ones take as long as longer ones."""
 
-_BRING_MORE = frozenset((MGET, EXEC, IDMP, SET)) | BRING_A_VALUE  # looked up for every request
+_BRING_MORE = frozenset((MGET, EXEC, IDMP, SET)) | BRING_A_VALUE | CHANGE_A_VALUE  # looked up for every request
 
 
 class Run:
@@ -54,11 +57,12 @@ class Run:
         self.connection, self._items, self.writes, self.reads, self.size, self.alone = requests
         self.arrived = arrived
         self.entries = self.writes + self.reads
-        self.values = self.reads
+        more = 0
         for item in self._items:
             if type(item) is list and item[0] in _BRING_MORE:
-                self.values += _more_values(item)
-        self.weight = self.size + self.values * READ_BYTES
+                more += _more_bytes(item)
+        self.values = self.reads + more // READ_BYTES
+        self.weight = self.size + self.reads * READ_BYTES + more
         """What it counts for in a batch, in bytes: its own, and what its reads may bring when they are applied."""
         self.length = max(self.size, self.entries * REQUEST_BYTES_MIN)
         """How long it takes to apply, as a number of bytes."""
@@ -126,19 +130,21 @@ def weigh_at_least(runs: Iterable[Run], bytes_min: int) -> bool:
     return False
 
 
-def _more_values(entry: Entry) -> int:
-    """How many values an entry may bring, beside the one that it counts for if it is a read."""
+def _more_bytes(entry: Entry) -> int:
+    """What values an entry may bring, in bytes, beside the one that it counts for if it is a read."""
     match entry:
         case [code, *_, [*entries]] if code == EXEC:
             commands = [each for each in entries if type(each) is list]
-            return sum((each[0] in READS) + _more_values(each) for each in commands)
+            return sum((each[0] in READS) * READ_BYTES + _more_bytes(each) for each in commands)
         case [code, *_, [*write]] if code == IDMP:
-            return _more_values(write)
+            return _more_bytes(write)
         case [code, _, _, _, *others] if code == MGET:
-            return len(others)
+            return len(others) * READ_BYTES
         case [code, *_, get] if code == SET:
-            return int(get == 1)
-    return int(entry[0] in BRING_A_VALUE)
+            return READ_BYTES if get == 1 else 0
+        case [code, *_] if code in CHANGE_A_VALUE:
+            return CHANGED_BYTES
+    return READ_BYTES if entry[0] in BRING_A_VALUE else 0
 
 
 def take_few(runs: deque[Run], values_max: int) -> list[Run]:

@@ -120,8 +120,11 @@ WRITES = frozenset(
 )  # fmt: skip
 """The entries that may have a token."""
 
-BRING_A_VALUE = frozenset((GETDEL, GETEX, APPEND, EXTEND, SETRANGE, COPY, RENAME, RENAMENX, EXPIRE, PERSIST))
-"""The writes that read a whole value, which may be much longer than they are, to answer with it or to store it."""
+BRING_A_VALUE = frozenset((GETDEL, GETEX, SETRANGE, COPY, RENAME, RENAMENX))
+"""The writes that answer with a whole value, which may be much longer than they are, or store it elsewhere."""
+
+CHANGE_A_VALUE = frozenset((APPEND, EXTEND, EXPIRE, PERSIST))
+"""The writes that read and store the whole value of a key, and have a small part of it themselves."""
 
 OF_ONE_NODE = frozenset((SCAN, WATCH, KEYSPACE))
 """Reads that no EXEC has: they answer with what one node alone remembers, or serve the session alone."""

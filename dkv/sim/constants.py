@@ -50,6 +50,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "dkv.gateway.reads.BARRIERS_ASKED_MAX": (1, 2),
     "dkv.gateway.reads.READABLE_MAX": (1, 2),
     "dkv.gateway.reads.READ_ENTRIES_MAX": (1, 2),
+    "dkv.gateway.runs.CHANGED_BYTES": (1, 50),
     "dkv.gateway.runs.JOINED_BYTES_MAX": (1, 500),
     "dkv.gateway.runs.READ_BYTES": (1, 200),
     "dkv.gateway.runs.REQUEST_BYTES_MIN": (1, 50),

@@ -7,7 +7,7 @@ from collections import deque
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client_events import Requests
-from dkv.gateway.runs import JOINED_BYTES_MAX, READ_BYTES, REQUEST_BYTES_MIN, Run, take_few, take_fitting
+from dkv.gateway.runs import CHANGED_BYTES, JOINED_BYTES_MAX, READ_BYTES, REQUEST_BYTES_MIN, Run, take_few, take_fitting
 from dkv.kv.codes import APPEND, COPY, EXEC, EXPIRE, GET, GETDEL, IDMP, INCRBY, MGET, PUT, READS, SET, STRLEN
 from dkv.records import Argument, Entry
 from dkv.replies import Local, Simple
@@ -55,12 +55,19 @@ class RunTests(SynchronousTestCase):
         self.assertEqual([len(take_fitting(runs, 6 * READ_BYTES + 200)) for _ in range(2)], [2, 1])
 
     def test_what_stores_a_whole_value(self) -> None:
-        """A COPY of a few bytes stores what may be a mebibyte: thousands in a batch would take all memory."""
-        entries: list[Entry] = [[COPY, 0, 9, b"a", b"b", 0, 0], [APPEND, b"a", b"b", 9], [EXPIRE, 0, 9, b"a", 2, 9, 0]]
-        for entry in entries:
-            self.assertEqual(run(entry).values, 1, entry)
-            self.assertEqual(run([IDMP, b"p", 1, [*entry]]).values, 1, entry)
-            self.assertEqual(run([EXEC, 0, 9, [], [[*entry]]]).values, 1, entry)
+        """A COPY of a few bytes stores what may be a mebibyte: thousands in a batch would take all memory.
+
+        APPEND and EXPIRE are frequent, and most of their values are short: hundreds of them may share a batch.
+        """
+        entries: list[tuple[Entry, int]] = [
+            ([COPY, 0, 9, b"a", b"b", 0, 0], READ_BYTES),
+            ([APPEND, b"a", b"b", 9], CHANGED_BYTES),
+            ([EXPIRE, 0, 9, b"a", 2, 9, 0], CHANGED_BYTES),
+        ]
+        for entry, brings in entries:
+            self.assertEqual(run(entry).weight, 100 + brings, entry)
+            self.assertEqual(run([IDMP, b"p", 1, [*entry]]).weight, 100 + brings, entry)
+            self.assertEqual(run([EXEC, 0, 9, [], [[*entry]]]).weight, 100 + brings, entry)
 
     def test_a_batch_of_the_shortest_requests_is_short(self) -> None:
         """All nodes apply a batch without a pause: thousands of requests that have hardly any bytes take long."""
