@@ -108,7 +108,6 @@ class Wordy:
         kinds: tuple[Callable[[], list[bytes]], ...] = (
             lambda: [b"SET", key, value, *draw(LIVES), *draw(((b"NX",), (b"XX",), (b"IFEQ", draw(VALUES)), (b"GET",)))],
             lambda: [b"SET", key, value, *draw(LIVES)],
-            lambda: [b"SET", key, value],  # which has a shorter way of its own
             lambda: [draw((b"SETNX", b"GETSET", b"APPEND")), key, value],
             lambda: [draw((b"GET", b"GETDEL", b"STRLEN", b"TYPE", b"PTTL", b"EXPIRETIME", b"PERSIST")), key],
             lambda: [b"GETEX", key, *draw(((b"PX", b"500"), (b"PERSIST",)))],
