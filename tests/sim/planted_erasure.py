@@ -161,21 +161,6 @@ def deadline_outlives_its_value() -> Iterator[None]:
         yield
 
 
-@plant("plain_key_gets_a_deadline", ERASURES)
-def plain_key_gets_a_deadline() -> Iterator[None]:
-    """A key that gets a deadline still counts as one that has none, and so the next PUT leaves it in the index."""
-    prepare = Keyspace._prepare
-
-    def prepare_and_keep(self: Keyspace, turn: Any, db: int, name: bytes, stored: bytes | None, deadline: int) -> None:
-        known = name in self.plain.known
-        prepare(self, turn, db, name, stored, deadline)
-        if known:
-            self.plain.add(name)
-
-    with patch.object(Keyspace, "_prepare", prepare_and_keep):
-        yield
-
-
 @plant("deadline_is_not_renamed", ERASURES)
 def deadline_is_not_renamed() -> Iterator[None]:
     """A key that got the value of another one, with its deadline, is not in the stored index: it may never go."""

@@ -39,10 +39,6 @@ class PlantedErasureTests(HuntTestCase):
         """A value that is to stay goes, by a deadline that the value before had."""
         self.check("deadline_outlives_its_value", "I9")
 
-    def test_plain_key_gets_a_deadline(self) -> None:
-        """The same, by what memory has of a key. Only busy clients come to that: those of classic mode are slower."""
-        self.check("plain_key_gets_a_deadline", "I9", modes=(LEADER,))
-
     def test_deadline_is_not_renamed(self) -> None:
         """A key that has expired takes space for ever."""
         self.check("deadline_is_not_renamed", "I9")
