@@ -52,7 +52,7 @@ class PlantedTests(HuntTestCase):
 
     def test_b12_lost_disk_votes(self) -> None:
         """A node that votes against what it had promised before it lost its disk."""
-        self.check("B12", "its disk was lost", "I5", "I6")
+        self.check("B12", "its disk was lost", "I5", "I6", "I10")
 
     def test_b14_older_value_taken_for_chosen(self) -> None:
         """A node that applies what was never chosen."""
