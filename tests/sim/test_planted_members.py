@@ -72,7 +72,7 @@ class PlantedTests(_MembersTestCase):
 
     def test_pending_set_is_not_loaded(self) -> None:
         """A node that was started again, or got a snapshot, goes by other members than the others."""
-        self.check("I9")
+        self.check("I9", "all that is whole runs")
 
     def test_marks_go_at_the_change(self) -> None:
         """A batch that is sent again before its origin has left is applied twice."""
@@ -124,7 +124,7 @@ class ClassicTests(_MembersTestCase):
 
     def test_pending_set_is_not_loaded(self) -> None:
         """A node that was started again, or got a snapshot, goes by other members than the others."""
-        self.check("I9", "a change never takes force")
+        self.check("I9", "a change never takes force", "all that is whole runs")
 
     def test_marks_go_at_the_change(self) -> None:
         """A batch that is sent again before its origin has left is applied twice."""
