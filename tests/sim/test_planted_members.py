@@ -79,8 +79,8 @@ class PlantedTests(_MembersTestCase):
         self.check("I9", "I10")
 
     def test_anybody_writes(self) -> None:
-        """Nodes that apply a stranger's write, and nodes that do not."""
-        self.check("I9", "I10")
+        """Nodes that apply a stranger's write, and nodes that do not, or keys that only these nodes have."""
+        self.check("I9", "I10", "nothing is due")
 
     def test_standbys_vote(self) -> None:
         """A write is acknowledged that no majority of voters holds."""
