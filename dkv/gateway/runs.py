@@ -121,10 +121,13 @@ def take_fitting(runs: deque[Run], bytes_max: int) -> list[Run]:
 
 
 def weigh_at_least(runs: Iterable[Run], bytes_min: int) -> bool:
-    """Whether the runs together weigh ``bytes_min`` bytes or more."""
+    """Whether the runs together have ``bytes_min`` bytes or more, with what their reads may bring.
+
+    What their writes may bring does not count here: a few of them are not worth a batch of their own for it.
+    """
     weight = 0
     for run in runs:
-        weight += run.weight
+        weight += run.size + run.reads * READ_BYTES
         if weight >= bytes_min:
             return True
     return False

@@ -7,7 +7,16 @@ from collections import deque
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client_events import Requests
-from dkv.gateway.runs import CHANGED_BYTES, JOINED_BYTES_MAX, READ_BYTES, REQUEST_BYTES_MIN, Run, take_few, take_fitting
+from dkv.gateway.runs import (
+    CHANGED_BYTES,
+    JOINED_BYTES_MAX,
+    READ_BYTES,
+    REQUEST_BYTES_MIN,
+    Run,
+    take_few,
+    take_fitting,
+    weigh_at_least,
+)
 from dkv.kv.codes import APPEND, COPY, EXEC, EXPIRE, GET, GETDEL, IDMP, INCRBY, MGET, PUT, READS, SET, STRLEN
 from dkv.records import Argument, Entry
 from dkv.replies import Local, Simple
@@ -68,6 +77,13 @@ class RunTests(SynchronousTestCase):
             self.assertEqual(run(entry).weight, 100 + brings, entry)
             self.assertEqual(run([IDMP, b"p", 1, [*entry]]).weight, 100 + brings, entry)
             self.assertEqual(run([EXEC, 0, 9, [], [[*entry]]]).weight, 100 + brings, entry)
+
+    def test_what_writes_bring_is_not_worth_a_batch(self) -> None:
+        """A few APPENDs wait for the batch under way, as a few PUTs do: otherwise each one had its own slot."""
+        appends, reads = run(*[[APPEND, b"a", b"b", 9]] * 100), run([GET, b"a"])
+        self.assertTrue(weigh_at_least([appends], 100))
+        self.assertFalse(weigh_at_least([appends], 101))
+        self.assertTrue(weigh_at_least([appends, reads], 200 + READ_BYTES))
 
     def test_a_batch_of_the_shortest_requests_is_short(self) -> None:
         """All nodes apply a batch without a pause: thousands of requests that have hardly any bytes take long."""
