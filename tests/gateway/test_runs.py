@@ -80,7 +80,8 @@ class RunTests(SynchronousTestCase):
 
     def test_what_writes_bring_is_not_worth_a_batch(self) -> None:
         """A few APPENDs wait for the batch under way, as a few PUTs do: otherwise each one had its own slot."""
-        appends, reads = run(*[[APPEND, b"a", b"b", 9]] * 100), run([GET, b"a"])
+        append: Entry = [APPEND, b"a", b"b", 9]
+        appends, reads = run(*[append] * 100), run([GET, b"a"])
         self.assertTrue(weigh_at_least([appends], 100))
         self.assertFalse(weigh_at_least([appends], 101))
         self.assertTrue(weigh_at_least([appends, reads], 200 + READ_BYTES))
