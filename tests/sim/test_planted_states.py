@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from dkv.actor import Fenced
-from dkv.keys import DATABASE, STATE
+from dkv.keys import STATE
 from dkv.paxos.learner import Learner
 from dkv.paxos.state_checker import StateChecker
 from dkv.records import Value
@@ -18,8 +18,9 @@ from dkv.sim.simulated_node import SimulatedNode
 from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_states import STATES
 
+SURVEY = "the survey of node"
 UNTRUE = ("of its state after slot", "have two states after slot")
-WRONG = STATE + DATABASE + b"\xff a key that no client asks for"
+WRONG = STATE + b"\xff a key in a space that no database has"
 
 
 class PlantedStateTests(HuntTestCase):
@@ -37,11 +38,11 @@ class PlantedStateTests(HuntTestCase):
 
     def test_a_view_before_its_slot(self) -> None:
         """As above: the state of an earlier slot is compared with that of a later one."""
-        self.check("a_view_before_its_slot", *UNTRUE)
+        self.check("a_view_before_its_slot", *UNTRUE, SURVEY)
 
     def test_a_view_before_its_slot_in_classic_mode(self) -> None:
         """The same actor plays the role in both modes."""
-        self.check("a_view_before_its_slot", *UNTRUE, mode=CLASSIC)
+        self.check("a_view_before_its_slot", *UNTRUE, SURVEY, mode=CLASSIC)
 
     def test_b38_nobody_compares(self) -> None:
         """What changed at rest stays, and everything says "ready"."""
