@@ -144,8 +144,11 @@ class WrongAnswerTests(SynchronousTestCase):
     """Whole runs."""
 
     def test_wrong_answers(self) -> None:
-        """The answers of a run are judged when it ends; nearly all wrong ones would be found."""
-        reading, told, requests = (codes.GET, codes.READ, codes.STRLEN, codes.EXISTS), [], []
+        """The answers of a run are judged when it ends; most wrong ones are found.
+
+        What is not found takes too many steps to be ruled out: that is for the second state machine.
+        """
+        reading, requests = (codes.GET, codes.READ, codes.STRLEN, codes.EXISTS), list[Asked]()
         clock: Clock = float
 
         def judged(all_asked: Iterable[Asked], by: Clock, evicted: Collection[bytes]) -> str | None:
@@ -153,18 +156,18 @@ class WrongAnswerTests(SynchronousTestCase):
             requests, clock = [*all_asked], by
             return judge_words(requests, clock, evicted)
 
-        with patch.object(module, "judge_words", judged):
-            for seed in range(1, 20):
+        found: list[bool] = []
+        for seed in range(1, 20):
+            requests = []
+            with patch.object(module, "judge_words", judged):
                 self.assertIsNone(run(seed, 3, SECONDS, frozenset()).violation)
-                told = [each for each in requests if type(each.reply) in (int, bytes) and each.entry[0] in reading]
-                if len(told) >= 3:
-                    break
-        found = 0
-        for each in told[:3]:
-            right, each.reply = each.reply, b"never" if isinstance(each.reply, bytes) else each.reply + 7
-            found += judge_words(requests, clock) is not None
-            each.reply = right
-        self.assertGreaterEqual(found, 2)
+            told = [each for each in requests if type(each.reply) in (int, bytes) and each.entry[0] in reading]
+            for each in told[:3]:
+                right, each.reply = each.reply, b"never" if isinstance(each.reply, bytes) else each.reply + 7
+                found.append(judge_words(requests, clock) is not None)
+                each.reply = right
+        self.assertGreater(len(found), 4)
+        self.assertGreater(sum(found), len(found) / 2, found)
 
     def test_mistake_of_both_machines(self) -> None:
         """A rule that the second state machine has wrong as well is found by nothing else: keys that go too early."""
