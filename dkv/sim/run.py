@@ -286,6 +286,8 @@ def _serves(world: World, node: SimulatedNode) -> bool:
             if not isinstance(request.reply, Error):
                 break
             world.run(RETRY_SECONDS)
+            if not _must(world, lambda: not world.space.refuses(node), "there is no end to a shortage of space"):
+                return False
         else:
             world.violated(f"a majority was healed, and node {node.number} answers {request.reply!r}")
             return False

@@ -229,11 +229,11 @@ def beside_a_lame_standby(world: World) -> Iterator[None]:
 
 
 def rivals(world: World) -> Iterator[None]:
-    """Three times two operators want different things."""
+    """Three times two operators want different things, as long as more than one voter is left."""
     for _ in range(3):
         while world.operators.busy or not in_force(world):
             yield
-        while not world.operators.busy:
+        while not world.operators.busy and len(voters(world)) > 1:
             strike(world, "rivals")
             yield
     while not in_force(world):
