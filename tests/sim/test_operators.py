@@ -16,7 +16,7 @@ from tests.sim.journeys import Traveller, travel
 
 FEW = frozenset((*OF_OPERATORS, *RIVALS, "crash", "loss", "partition"))
 """Few enough for dozens of changes in a run."""
-SEEDS = (1, 3, 4, 6)
+SEEDS = range(4, 13)
 
 
 class RunTests(SynchronousTestCase):
@@ -38,7 +38,10 @@ class RunTests(SynchronousTestCase):
         return traveller.counts
 
     def test_all_modes(self) -> None:
-        """There is each kind of change in the runs; for those that are rare here see ``test_journeys``."""
+        """There is each kind of change in the runs; for those that are rare here see ``test_journeys``.
+
+        So is a crash of the leader while a change is under way: there each node crashes at many steps of one.
+        """
         leader, classic, mixed = (
             self.check(LEADER, SEEDS),
             self.check(CLASSIC, SEEDS),
@@ -48,7 +51,7 @@ class RunTests(SynchronousTestCase):
         self.assertGreater(leader["removed"], 2)
         self.assertGreater(classic["members_in_force"], 10)
         counts = leader + classic + mixed
-        kinds = ["one replaced", "all replaced", "leader removed", "refused", "crash of the leader"]
+        kinds = ["one replaced", "all replaced", "leader removed", "refused"]
         kinds += [f"{size} voters" for size in range(1, 7)]
         self.assertEqual([kind for kind in kinds if not counts[kind]], [], counts)
 
