@@ -152,7 +152,7 @@ class Turn(Protocol):
 
     @property
     def wall_ms(self) -> int:
-        """What this machine takes for the time of day, in milliseconds since 1970, as fresh as ``now``.
+        """The time of day by this machine's clock, in milliseconds since 1970. It was read when ``now`` was.
 
         It may be wrong by hours, and jump both ways. Only those use it that agree on the cluster's time: what it says
         must reach the state through the log alone.
@@ -185,13 +185,13 @@ class Turn(Protocol):
         """Erase a key, under the same terms."""
 
     def begin_trial(self) -> None:
-        """What is staged of the state from here on may be taken back: the trial ends, or is undone, in this turn."""
+        """Begin a trial: writes of the state that follow can be taken back. It ends, or is undone, in this turn."""
 
     def end_trial(self) -> None:
-        """What was staged since the trial began is staged for good."""
+        """End the trial: its writes stay staged."""
 
     def undo_trial(self) -> Iterable[bytes]:
-        """What was staged since the trial began is taken back: ``load`` gives what it gave then. Its keys."""
+        """Take back the writes of the trial: ``load`` gives what it gave before. Returns the keys of these writes."""
 
     def load(self, key: bytes) -> bytes | None:
         """The value that this actor last wrote for the key."""
