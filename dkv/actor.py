@@ -181,6 +181,9 @@ class Turn(Protocol):
     def stage(self, key: bytes, value: bytes) -> None:
         """Write with a later commit that the host chooses; no message waits for it."""
 
+    def stage_all(self, pairs: Mapping[bytes, bytes]) -> None:
+        """Write all these keys of the state, under the same terms."""
+
     def stage_erase(self, key: bytes) -> None:
         """Erase a key, under the same terms."""
 
@@ -195,6 +198,9 @@ class Turn(Protocol):
 
     def load(self, key: bytes) -> bytes | None:
         """The value that this actor last wrote for the key."""
+
+    def peek(self, key: bytes) -> bytes | None:
+        """As ``load``, for a key that nobody has asked for: it costs more, and leaves the store at rest behind it."""
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """This actor's keys, as last written, that begin with ``prefix`` and are not below ``start``, in order."""

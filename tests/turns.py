@@ -121,6 +121,11 @@ class FakeTurn:
         self.stored[key] = value
         self.staged[key] = value
 
+    def stage_all(self, pairs: Mapping[bytes, bytes]) -> None:
+        assert all(key[:1] in APPLIED_KEYS for key in pairs), "they are of the state"
+        self.stored.update(pairs)
+        self.staged.update(pairs)
+
     def stage_erase(self, key: bytes) -> None:
         self.stored.pop(key, None)
         self.staged[key] = None
@@ -141,6 +146,9 @@ class FakeTurn:
         return tried
 
     def load(self, key: bytes) -> bytes | None:
+        return self.stored.get(key)
+
+    def peek(self, key: bytes) -> bytes | None:
         return self.stored.get(key)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:

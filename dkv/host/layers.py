@@ -11,7 +11,7 @@ nothing else, while what comes after is staged beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from sys import maxsize
@@ -46,6 +46,14 @@ class Staged:
             self.size -= len(replaced)
         if value is not None:
             self.size += len(value)
+
+    def put_all(self, pairs: Mapping[bytes, bytes]) -> None:
+        """``put`` for each of them."""
+        writes = self.writes
+        self.size += KEY_OVERHEAD_BYTES * len(pairs) + sum(map(len, pairs)) + sum(map(len, pairs.values()))
+        for key in writes.keys() & pairs.keys():  # what they replace
+            self.size -= KEY_OVERHEAD_BYTES + len(key) + len(writes[key] or b"")
+        writes.update(pairs)
 
     def drop(self, key: bytes) -> None:
         """Let the key wait no more; nothing happens if it does not."""
@@ -166,6 +174,19 @@ class StateLayers:
         while self._read_bytes > READ_BYTES_MAX:
             self.forget(next(iter(self.read)))
         return stored
+
+    def peek(self, key: bytes) -> bytes | None:
+        """As ``load``, without a copy, and without the store's ``get``.
+
+        LevelDB counts the files that it looks at for a ``get``, and merges those that it has looked at often. For keys
+        that nobody reads again that is work for nothing, and much of it.
+        """
+        for layer in self._newest_first:
+            value = layer.get(key, _ABSENT)
+            if value is not _ABSENT:
+                return value  # type: ignore[return-value]  # not _ABSENT, so a value of the layer
+        found, stored = next(self.store.scan(key), (None, None))
+        return stored if found == key else None
 
     def forget(self, key: bytes) -> None:
         """Keep no copy of what the store holds for ``key``."""
@@ -311,9 +332,21 @@ class Layers:
         if key in state.read:
             state.forget(key)
 
+    def stage_all(self, pairs: Mapping[bytes, bytes]) -> None:
+        """As ``stage``, for many keys of the state."""
+        state = self.state
+        state.staged.put_all(pairs)
+        if not state.read.keys().isdisjoint(pairs):
+            for key in state.read.keys() & pairs.keys():
+                state.forget(key)
+
     def load(self, key: bytes) -> bytes | None:
         """The key's newest value."""
         return self.state.load(key) if key[:1] in APPLIED_KEYS else self.log.load(key)
+
+    def peek(self, key: bytes) -> bytes | None:
+        """As ``Turn.peek``: a key of the state."""
+        return self.state.peek(key)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The newest values of the keys with ``prefix``, which is not empty, from ``start`` on, in key order.

@@ -47,11 +47,13 @@ class HostTurn:
         "note",
         "now",
         "outbox",
+        "peek",
         "persisted",
         "random",
         "scan",
         "scan_page",
         "stage",
+        "stage_all",
         "states",
         "timers",
     )
@@ -63,7 +65,7 @@ class HostTurn:
         self.note = note
         layers = keeper.layers
         self.load, self.scan, self.stage = layers.load, layers.scan, layers.stage  # bound once: called for every key
-        self.scan_page = layers.scan_page
+        self.scan_page, self.stage_all, self.peek = layers.scan_page, layers.stage_all, layers.peek
         self.states = TurnStates(
             keeper.generations,
             layers,

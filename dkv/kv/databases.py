@@ -52,6 +52,11 @@ class Databases:
         self.numbered = [Database(number) for number in range(DATABASES)]
         self.flushed: dict[int, int] = {}
 
+    @property
+    def stored(self) -> int:
+        """How many keys there are in all spaces, with those that are to be erased."""
+        return sum(database.keys for database in self.numbered) + sum(self.flushed.values())
+
     def number_of(self, space: int) -> int | None:
         """The database that has this space; None if it is flushed or free."""
         for number, database in enumerate(self.numbered):

@@ -1,73 +1,146 @@
 """Which keys were certainly never stored: a filter in memory, so that a write of a new key need not look for it.
 
 A write must know whether its key is new, for the exact count of keys. Most writes of unknown keys are of new ones, and
-to find out in LevelDB that a key is absent costs more than the rest of such a write. The filter is Bloom's (1970) with
-one hash: a bit that is not set says that no stored key has this hash. A bit that is set says nothing.
+to find out in LevelDB that a key is absent costs more than the rest of such a write. The filter is Bloom's (1970), in
+blocks of 16 bits: a key has three bits of one block. If one of them is not set, no stored key has this hash. If all are
+set, that says nothing.
 
-After a start the keys that are stored already are read page by page, one page a slot. Until then nothing is certain.
-Keys that are erased leave their bits behind. So once many bits have been added the filter begins anew. It is only a
-memory of what is stored: nothing that anybody sees depends on what is in it.
+It grows with the keys, by tables that are larger and larger (Almeida et al., 2007), and has about two bytes for each.
+Keys that are erased leave their bits behind. So once it is full of them a new filter is made beside it, from the keys
+that are stored: page by page, one page a slot, as after a start. Until the first one is whole nothing is certain. It is
+only a memory of what is stored: nothing that anybody sees depends on what is in it.
 """
 
 from __future__ import annotations
 
+from array import array
+from itertools import combinations
 from zlib import crc32
 
 from dkv.actor import Turn
 from dkv.keys import STATE
 from dkv.settings import KIB
 
-FILTER_BYTES = 2048 * KIB
-"""How much memory the filter takes. Of 1,000,000 keys every 17th new one is looked for in vain."""
+BLOCKS = 1 << 20
+"""How many the first table has, of two bytes each. It is full with as many keys: then it takes one new key in 70 for a
+stored one."""
 
-ADDED_MAX = FILTER_BYTES
-"""So many bits, an eighth of all, may be added behind a reading of all stored keys. Then it begins anew."""
+GROWTH = 4
+"""Each further table has so many times as many."""
 
-PAGE_KEYS = 200
+PAGE_KEYS = 500
 PAGE_BYTES = 256 * KIB  # after so many bytes of values a page ends
+
+_WAYS = [1 << one | 1 << other | 1 << third for one, other, third in combinations(range(16), 3)]
+_TRIPLES = (_WAYS * 8)[: 1 << 12]
+"""Three bits of a block, by the first 12 bits of a hash."""
 
 
 class KeyFilter:
-    """A bit for each hash of a key that is, or was, stored. Whoever stores a key must ask ``is_new`` of it first."""
+    """Knows each key that is, or was, stored. Whoever stores keys must ``sift`` them first."""
 
     def __init__(self) -> None:
-        self._bits = bytearray()
-        self._after: bytes | None = None
-        self._added = 0
+        self._whole: _Tables | None = None
+        self._coming: _Tables | None = None
+        self._after = STATE
         self.start()
 
     def start(self) -> None:
         """The state may be another one: nothing is known of it."""
-        self._bits = bytearray(FILTER_BYTES)
-        self._after = STATE
-        self._added = 0
+        self._whole = None
+        self._begin()
 
     def is_new(self, name: bytes) -> bool:
         """Whether the key is certainly not stored. From now on it counts as stored."""
-        bits = self._bits
-        number = crc32(name)
-        bit = 1 << (number & 7)
-        place = (number >> 3) % len(bits)
-        if bits[place] & bit:
-            return False
-        bits[place] |= bit
-        self._added += 1
-        return self._after is None
+        return bool(self.sift([name])[0])
 
-    def read_on(self, turn: Turn) -> None:
-        """Read a page of the stored keys, if some are not read yet. Called once a slot."""
-        if self._after is not None:
-            self._read_page(turn, self._after)
-        elif self._added > ADDED_MAX:
-            self.start()
+    def sift(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """The keys that are certainly not stored, and the others. From now on all count as stored."""
+        if self._coming is not None:
+            self._coming.add(names)
+        return ([], names) if self._whole is None else self._whole.add(names)
 
-    def _read_page(self, turn: Turn, after: bytes) -> None:
-        """Read the stored keys behind ``after``. One that is stored meanwhile is known, wherever the reading is."""
-        page = turn.scan_page(STATE, after, PAGE_KEYS, PAGE_BYTES)
-        for name, _ in page:
-            self.is_new(name)
+    def read_on(self, turn: Turn, stored: int) -> list[tuple[bytes, bytes]]:
+        """Read a page of the stored keys, if some are not read yet, and return it. Called once a slot.
+
+        ``stored`` is how many keys there are.
+        """
+        if self._coming is not None:
+            return self._read_page(turn, self._coming)
+        if self._whole is not None and self._whole.is_full:
+            if self._whole.added > 2 * stored:
+                self._begin()
+            else:
+                self._whole.grow()
+        return []
+
+    def _begin(self) -> None:
+        self._coming = _Tables()
+        self._after = STATE
+
+    def _read_page(self, turn: Turn, coming: _Tables) -> list[tuple[bytes, bytes]]:
+        """Read the stored keys behind the last page. One that is stored meanwhile is known, wherever the reading is."""
+        page = turn.scan_page(STATE, self._after, PAGE_KEYS, PAGE_BYTES)
         if page:
+            coming.add([name for name, _ in page])
             self._after = page[-1][0]
+            if coming.is_full:
+                coming.grow()
         else:
-            self._after = None
-            self._added = 0
+            self._whole, self._coming = coming, None
+        return page
+
+
+class _Tables:
+    """One filter. ``added`` is how many keys it has been given, but for those that it took for stored already."""
+
+    def __init__(self) -> None:
+        self._tables: list[array[int]] = []
+        self._room = 0
+        self.added = 0
+        self._append(BLOCKS)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more keys would make it take too many for stored."""
+        return self.added >= self._room
+
+    def grow(self) -> None:
+        """Begin a further table."""
+        self._append(GROWTH * len(self._tables[-1]))
+
+    def add(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Add keys: first those that it certainly did not have, then those that it may have had already."""
+        *older, newest = self._tables
+        new: list[bytes] = []
+        found: list[bytes] = []
+        for table in older:
+            held = set(_held(table, names))
+            if held:
+                found += held
+                names = [name for name in names if name not in held]
+        blocks = len(newest)
+        for name in names:
+            number = crc32(name)
+            place = number % blocks
+            block = newest[place]
+            marked = block | _TRIPLES[number >> 20]
+            if marked == block:
+                found.append(name)
+            else:
+                newest[place] = marked
+                new.append(name)
+        self.added += len(new)
+        return new, found
+
+    def _append(self, blocks: int) -> None:
+        self._tables.append(array("H", bytes(2 * blocks)))
+        self._room += blocks
+
+
+def _held(table: array[int], names: list[bytes]) -> list[bytes]:
+    """Those of the keys whose bits are set."""
+    blocks = len(table)
+    return [
+        name for name in names if table[(number := crc32(name)) % blocks] & (triple := _TRIPLES[number >> 20]) == triple
+    ]

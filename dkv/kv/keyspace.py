@@ -26,7 +26,6 @@ from dkv.kv.stored import (
     Held,
     Revision,
     deadline_of,
-    pack_header,
     revision_of,
     string_header,
     unpack_string,
@@ -84,7 +83,8 @@ class Keyspace:
         if stamp > self.time:
             self.time = min(stamp, DEADLINE_MAX)  # anything may stand in the log
             turn.stage(TIME, pack_number(self.time))
-        self._filter.read_on(turn)
+        page = self._filter.read_on(turn, self.databases.stored)
+        self.plain.add_all(name for name, stored in page if stored[0] == STRING)
 
     def settle(self, turn: Turn) -> None:
         """Stage what has changed of the databases: with the slot at hand, whatever comes behind it."""
@@ -213,21 +213,27 @@ class Keyspace:
             return
         name = self._prefixes[db] + key
         deadline = min(deadline, DEADLINE_MAX)
-        stored = None if self._filter.is_new(name) else turn.load(name)
+        stored = None if self._filter.is_new(name) else turn.peek(name)
         before = 0 if stored is None else len(stored)
         self.effort.take((3 if deadline else 2) * LOOK + before + len(value))
         self._prepare(turn, db, name, stored, deadline)
         turn.stage(name, string_header(self.slot, self.index, deadline) + value)
 
-    def put(self, turn: Turn, name: bytes, value: bytes) -> None:
-        """Store a string without a deadline in database 0; ``name`` begins with its prefix. ``plain`` knows it then."""
-        if self._filter.is_new(name):  # as ``_prepare`` does for such a key: written out for speed
-            self.databases.numbered[0].keys += 1
-            self._changed = True
-            self.plain.add(name)
-        else:
-            self._prepare(turn, 0, name, turn.load(name), 0)
-        turn.stage(name, pack_header(STRING, self.slot, self.index) + value)
+    def put_all(self, turn: Turn, puts: dict[bytes, bytes]) -> None:
+        """Store strings without a deadline in database 0: what is stored for each, by names that have its prefix.
+
+        As ``_prepare`` does for one key: all at once for those that are new, and nothing for those that are known.
+        """
+        coming = self.plain.not_in_first(puts)
+        if coming:
+            new, unsure = self._filter.sift(coming)
+            if new:
+                self.databases.numbered[0].keys += len(new)
+                self._changed = True
+                self.plain.add_all(new)
+            for name in self.plain.not_in_second(unsure):
+                self._prepare(turn, 0, name, turn.peek(name), 0)
+        turn.stage_all(puts)
 
     def erase(self, turn: Turn, db: int, key: bytes) -> bool:
         """Erase a key, and say whether it existed."""
@@ -279,7 +285,7 @@ class Keyspace:
         if deadline:
             self.plain.discard(name)
         else:
-            self.plain.add(name)
+            self.plain.add_all((name,))
 
     def _mark(self, turn: Turn, db: int, key: bytes) -> None:
         """Mark that the key is erased.

@@ -208,12 +208,11 @@ class Machine:
         ]
 
     def _apply_entries(self, turn: Turn, entries: Sequence[UncheckedEntry], own: bool) -> list[Result]:
-        """Apply all entries. Most are plain PUTs to known keys, which have a shorter way of their own."""
+        """Apply all entries. Most are plain PUTs, and those that follow one another are stored together."""
         results: list[Result] = []
         keyspace = self._keyspace
-        slot, first, stage = keyspace.slot, keyspace.index, turn.stage
-        plain, prefix = keyspace.plain.known, keyspace.prefix(0)
-        puts = 0
+        slot, first, prefix = keyspace.slot, keyspace.index, keyspace.prefix(0)
+        puts: dict[bytes, bytes] = {}
         for index, entry in enumerate(entries, first):
             if (
                 type(entry) is list
@@ -222,20 +221,19 @@ class Machine:
                 and type(key := entry[1]) is bytes
                 and type(value := entry[2]) is bytes
             ):
-                puts += 1
-                name = prefix + key
-                if name in plain:
-                    stage(name, pack_header(STRING, slot, index) + value)
-                else:
-                    keyspace.index = index
-                    keyspace.put(turn, name, value)
+                puts[prefix + key] = pack_header(STRING, slot, index) + value
+                self.executed += 1
                 results.append(OK)
             else:
+                if puts:
+                    keyspace.put_all(turn, puts)
+                    puts = {}
                 keyspace.index = index
                 results.append(self._apply_entry(turn, entry, own))
                 prefix = keyspace.prefix(0)  # the entry may have flushed the database
+        if puts:
+            keyspace.put_all(turn, puts)
         keyspace.index = first + len(entries)
-        self.executed += puts
         return results
 
     def _apply_entry(self, turn: Turn, entry: UncheckedEntry, own: bool) -> Result:

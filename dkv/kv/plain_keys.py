@@ -1,41 +1,64 @@
-"""Keys that are known to exist and to have no deadline: a bounded set, so that the next PUT need not look for them.
+"""Keys that are known to exist and to have no deadline: a bounded memory, so that the next PUT need not look for them.
 
 Such a PUT changes neither a count nor the index of deadlines. It is the most frequent write by far, and to read the old
-value would cost more than the rest of it. The set is only a memory of what is stored: nothing that anybody sees depends
-on what is in it.
+value would cost more than the rest of it. Nothing that anybody sees depends on what is in this memory.
+
+For each key it has eight bytes: Python's hash, SipHash with a key that this process has drawn (Aumasson and Bernstein,
+2012). Where they stand follows from another hash. So a key is taken for one that is known, and is not, with a
+probability of about 2^-62: a node that gets 100,000 new keys in every second waits a million years for that. The keys
+themselves would take ten times the room.
 """
 
 from __future__ import annotations
 
-PLAIN_BYTES_MAX = 12 << 20
-"""How much memory the set takes, roughly."""
+from array import array
+from collections.abc import Iterable
+from zlib import crc32
 
-KEY_OVERHEAD_BYTES = 90  # what a key costs in a set beside its bytes, roughly
+PLACES = 1 << 21
+"""How many keys it has at most, in 16 MiB. Of 1,000,000 keys about 98 in 100 are known at a time."""
+
+_SPREAD = 0x9E3779B1
+"""Makes another number of 32 bits of one (Knuth, volume 3, section 6.4)."""
 
 
 class PlainKeys:
-    """The stored keys, in ``known``. Whoever erases a key, or gives it a deadline, must ``discard`` it."""
+    """The keys by the names under which they are stored. Who erases one, or gives it a deadline, must ``discard`` it.
+
+    A key may stand in two places, the second of which it takes from whoever is there.
+    """
 
     def __init__(self) -> None:
-        self.known: set[bytes] = set()
-        self._size = 0
-
-    def add(self, key: bytes) -> None:
-        """The key exists and has no deadline. Others may have to go."""
-        known = self.known
-        if key not in known:
-            known.add(key)
-            self._size += KEY_OVERHEAD_BYTES + len(key)
-            while self._size > PLAIN_BYTES_MAX:
-                self._size -= KEY_OVERHEAD_BYTES + len(known.pop())
-
-    def discard(self, key: bytes) -> None:
-        """The key may not exist any more, or have a deadline."""
-        if key in self.known:
-            self.known.remove(key)
-            self._size -= KEY_OVERHEAD_BYTES + len(key)
+        self._marks = array("q")
+        self.clear()
 
     def clear(self) -> None:
         """Nothing is known any more."""
-        self.known.clear()
-        self._size = 0
+        self._marks = array("q", bytes(8 * PLACES))
+
+    def not_in_first(self, names: Iterable[bytes]) -> list[bytes]:
+        """Those that are not in the first of their places: a quick look for most that are known."""
+        marks, places = self._marks, len(self._marks)
+        return [name for name in names if marks[crc32(name) % places] != hash(name)]
+
+    def not_in_second(self, names: Iterable[bytes]) -> list[bytes]:
+        """Those that are not in the second of their places."""
+        marks, places = self._marks, len(self._marks)
+        return [name for name in names if marks[(crc32(name) * _SPREAD >> 8) % places] != hash(name)]
+
+    def add_all(self, names: Iterable[bytes]) -> None:
+        """All these keys exist and have no deadline. Others may have to go."""
+        marks, places = self._marks, len(self._marks)
+        for name in names:
+            number, mark = crc32(name), hash(name)
+            place = number % places
+            if marks[place] not in (0, mark):
+                place = (number * _SPREAD >> 8) % places
+            marks[place] = mark
+
+    def discard(self, name: bytes) -> None:
+        """The key may not exist any more, or have a deadline."""
+        marks, places, number = self._marks, len(self._marks), crc32(name)
+        for place in (number % places, (number * _SPREAD >> 8) % places):
+            if marks[place] == hash(name):
+                marks[place] = 0

@@ -21,6 +21,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("persist"), LOG_KEYS, VALUES),
         st.tuples(st.just("stage"), LOG_KEYS | STATE_KEYS, VALUES),
+        st.tuples(st.just("stage_all"), st.dictionaries(STATE_KEYS, st.binary(max_size=3), max_size=3)),
         st.tuples(st.just("begin"), st.booleans()),
         st.tuples(st.just("end")),
         st.tuples(st.just("back")),
@@ -38,6 +39,13 @@ def pairs_of(model: Writes) -> list[tuple[bytes, bytes]]:
     return [(key, value) for key, value in sorted(model.items()) if value is not None]
 
 
+def written(name: str, arguments: list[Any]) -> list[tuple[bytes, bytes | None]]:
+    """What a step writes."""
+    if name == "stage_all":
+        return list(arguments[0].items())
+    return [(arguments[0], arguments[1])] if name in ("persist", "stage") else []
+
+
 class Stores:
     """Two stores with layers before them, used as the host does."""
 
@@ -48,7 +56,7 @@ class Stores:
     def do(self, name: str, *arguments: Any) -> None:
         """One step; one that is not possible now does nothing."""
         layers = self.layers
-        if name in ("persist", "stage"):
+        if name in ("persist", "stage", "stage_all"):
             getattr(layers, name)(*arguments)
         elif name == "begin" and not self.log.committing:
             self.begin(arguments[0] and not layers.state.writing)
@@ -106,14 +114,15 @@ class LayersTests(SynchronousTestCase):
         model: dict[bytes, bytes] = {}
         for name, *arguments in steps:
             stores.do(name, *arguments)
-            if name in ("persist", "stage"):
-                key, value = arguments
+            for key, value in written(name, arguments):
                 if value is None:
                     model.pop(key, None)
                 else:
                     model[key] = value
             for key in (b"P", b"Rb", b"B", b"Sb", b"\xff", b"absent"):
                 self.assertEqual(stores.layers.load(key), model.get(key))
+            for key in (b"S", b"Sa", b"Sb", b"Sba", b"T"):
+                self.assertEqual(stores.layers.peek(key), model.get(key))
             for prefix, start in PREFIXES:
                 expected = [(key, model[key]) for key in sorted(model) if key.startswith(prefix) and key >= start]
                 self.assertEqual(list(stores.layers.scan(prefix, start)), expected)
@@ -189,9 +198,7 @@ class LayersTests(SynchronousTestCase):
         model: dict[bytes, bytes | None] = {}
         for name, *arguments in steps:
             stores.do(name, *arguments)
-            if name in ("persist", "stage"):
-                key, value = arguments
-                model[key] = value
+            model |= dict(written(name, arguments))
         stores.finish()
         held = dict(stores.log.scan(b"")) | dict(stores.state.scan(b""))
         self.assertEqual(held, {key: value for key, value in model.items() if value is not None})
@@ -212,10 +219,9 @@ class LayersTests(SynchronousTestCase):
             elif name == "close" and state.closed is None:
                 staged = {key: value for key, value in staged.items() if key[:1] not in APPLIED_KEYS}
             stores.do(name, *arguments)
-            if name in ("persist", "stage"):
-                key, value = arguments
+            for key, value in written(name, arguments):
                 staged.pop(key, None)
-                if name == "stage":
+                if name != "persist":
                     staged[key] = value
             self.assertEqual(
                 stores.layers.staged_bytes,
@@ -235,6 +241,21 @@ class LayersTests(SynchronousTestCase):
         for key in (b"Sa", b"Sa", b"Sb", b"Sa", b"Sb", b"Sc", b"Sa", b"Sc"):
             self.assertIsNone(layers.load(key))
         self.assertEqual(asked, [b"Sa", b"Sb", b"Sc", b"Sa"])  # there is room for two
+
+    def test_a_look_leaves_nothing_behind(self) -> None:
+        """No copy, and nothing that LevelDB counts: it merges files for what it was asked often."""
+
+        class Quiet(MemoryStore):
+            def get(self, key: bytes) -> bytes | None:
+                raise AssertionError("it is asked for a key")
+
+        store = Quiet(auto=True)
+        store.commit({b"Sa": b"1", b"Sab": b"2"}, lambda _: None)
+        layers = Layers(MemoryStore(), store)
+        self.assertEqual([layers.peek(key) for key in (b"S", b"Sa", b"Sab", b"Sac")], [None, b"1", b"2", None])
+        layers.stage(b"Sa", None)
+        self.assertIsNone(layers.peek(b"Sa"))
+        self.assertEqual(layers.state.read, {})
 
     def test_what_was_read_is_weighed(self) -> None:
         """Large values take room as the names of their keys do: a few of them must not hold all of the memory."""

@@ -66,9 +66,9 @@ REAL_SLOTS = st.lists(
 )
 FORGETFUL = {
     "dkv.kv.expiry.FRONT_MAX": 1,
-    "dkv.kv.plain_keys.PLAIN_BYTES_MAX": 100,
-    "dkv.kv.key_filter.FILTER_BYTES": 1,
-    "dkv.kv.key_filter.ADDED_MAX": 2,
+    "dkv.kv.plain_keys.PLACES": 2,
+    "dkv.kv.key_filter.BLOCKS": 1,
+    "dkv.kv.key_filter.GROWTH": 1,
     "dkv.kv.key_filter.PAGE_KEYS": 1,
 }
 """Constants of a machine that keeps next to nothing in memory."""

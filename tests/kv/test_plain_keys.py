@@ -8,34 +8,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.plain_keys import KEY_OVERHEAD_BYTES, PlainKeys
+from dkv.kv.plain_keys import PlainKeys
+
+NAMES = [b"a", b"bb", b"ccc", b"dddd", b"eeeee"]
+STEPS = st.lists(st.tuples(st.booleans(), st.lists(st.sampled_from(NAMES), max_size=3)))
+
+
+def known(plain: PlainKeys, names: list[bytes]) -> list[bytes]:
+    """Those of the keys that it knows, asked as a PUT asks."""
+    unknown = plain.not_in_second(plain.not_in_first(names))
+    return [name for name in names if name not in unknown]
 
 
 class PlainKeyTests(SynchronousTestCase):
-    @given(st.lists(st.tuples(st.booleans(), st.sampled_from([b"a", b"bb", b"ccc", b"dddd"]))))
-    def test_bounded(self, steps: list[tuple[bool, bytes]]) -> None:
-        """It never has a key that was discarded, and never more than two small keys here."""
-        plain, model = PlainKeys(), set[bytes]()
-        with patch("dkv.kv.plain_keys.PLAIN_BYTES_MAX", 2 * KEY_OVERHEAD_BYTES + 3):
-            for add, key in steps:
-                (plain.add if add else plain.discard)(key)
-                (model.add if add else model.discard)(key)
-                self.assertLessEqual(plain.known, model)
-                self.assertLessEqual(len(plain.known), 2)
-        plain.clear()
-        self.assertEqual(plain.known, set())
-
-    def test_the_bound_counts_what_is_there(self) -> None:
-        """A count that drifts would empty the set for good, or let it grow."""
-        plain = PlainKeys()
-        with patch("dkv.kv.plain_keys.PLAIN_BYTES_MAX", KEY_OVERHEAD_BYTES + 1):
-            for _ in range(3):
-                plain.add(b"a")
-                plain.add(b"a")
-                plain.discard(b"b")
-                self.assertEqual(plain.known, {b"a"})
-                plain.discard(b"a")
-            plain.add(b"a")
+    @given(STEPS, st.integers(1, 7))
+    def test_it_knows_nothing_wrong(self, steps: list[tuple[bool, list[bytes]]], places: int) -> None:
+        """Never a key that was discarded, however little room there is, and always the latest one."""
+        model = set[bytes]()
+        with patch("dkv.kv.plain_keys.PLACES", places):
+            plain = PlainKeys()
+            for add, names in steps:
+                if add:
+                    plain.add_all(names)
+                    model |= set(names)
+                    self.assertEqual(known(plain, names[-1:]), names[-1:])
+                else:
+                    for name in names:
+                        plain.discard(name)
+                    model -= set(names)
+                self.assertLessEqual(set(known(plain, NAMES)), model)
+                self.assertLessEqual(len(known(plain, NAMES)), places)
             plain.clear()
-            plain.add(b"b")
-            self.assertEqual(plain.known, {b"b"})
+            self.assertEqual(known(plain, NAMES), [])
+
+    def test_most_are_known(self) -> None:
+        """With as many keys as half of the places nearly all must be, or each write of the others looks for its key."""
+        names = [b"S\0key:%012d" % number for number in range(2_000)]
+        with patch("dkv.kv.plain_keys.PLACES", 4_096):
+            plain = PlainKeys()
+            for _ in range(3):
+                plain.add_all(plain.not_in_second(plain.not_in_first(names)))
+            self.assertGreater(len(known(plain, names)), 1_900)
+
+    def test_a_place_does_not_follow_from_the_mark(self) -> None:
+        """Keys with the same mark are confused in the same place alone: of 1,000 others hardly one shares it."""
+        names = [b"S\0key:%012d" % number for number in range(1_001)]
+        with patch("dkv.kv.plain_keys.PLACES", 1 << 20), patch("dkv.kv.plain_keys.hash", lambda _: 7, create=True):
+            plain = PlainKeys()
+            plain.add_all(names[:1])
+            self.assertLessEqual(len(known(plain, names)), 5)

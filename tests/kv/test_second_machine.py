@@ -49,8 +49,8 @@ from tests.turns import FakeTurn
 
 FORGETFUL = {
     "dkv.kv.expiry.FRONT_MAX": 1,
-    "dkv.kv.plain_keys.PLAIN_BYTES_MAX": 200,
-    "dkv.kv.key_filter.FILTER_BYTES": 1,
+    "dkv.kv.plain_keys.PLACES": 2,
+    "dkv.kv.key_filter.BLOCKS": 1,
 }
 
 BYTES_MAX = 6

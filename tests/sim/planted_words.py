@@ -179,7 +179,7 @@ def stored_keys_are_new_after_a_start() -> Iterator[None]:
 
     def know_all(self: KeyFilter) -> None:
         start(self)
-        self._after = None
+        self._whole, self._coming = self._coming, None
 
     with patch.object(KeyFilter, "start", know_all):
         yield
