@@ -199,8 +199,8 @@ class Turn(Protocol):
     def load(self, key: bytes) -> bytes | None:
         """The value that this actor last wrote for the key."""
 
-    def peek(self, key: bytes) -> bytes | None:
-        """As ``load``, for a key that nobody has asked for: it costs more, and leaves the store at rest behind it."""
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Those keys of the state that have a value, with it: for keys that nobody has asked for, best many at once."""
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """This actor's keys, as last written, that begin with ``prefix`` and are not below ``start``, in order."""

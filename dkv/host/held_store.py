@@ -17,7 +17,7 @@ class HeldStore:
     """Stands before ``store``; reads are not held."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self.get = store.get
+        self.get, self.find = store.get, store.find
         self.close = store.close
         self._store = store
         self._clock = clock

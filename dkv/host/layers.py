@@ -175,18 +175,19 @@ class StateLayers:
             self.forget(next(iter(self.read)))
         return stored
 
-    def peek(self, key: bytes) -> bytes | None:
-        """As ``load``, without a copy, and without the store's ``get``.
-
-        LevelDB counts the files that it looks at for a ``get``, and merges those that it has looked at often. For keys
-        that nobody reads again that is work for nothing, and much of it.
-        """
-        for layer in self._newest_first:
-            value = layer.get(key, _ABSENT)
-            if value is not _ABSENT:
-                return value  # type: ignore[return-value]  # not _ABSENT, so a value of the layer
-        found, stored = next(self.store.scan(key), (None, None))
-        return stored if found == key else None
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The newest values of those keys that have one. No copy is kept of what is read."""
+        found, unwritten = {}, []
+        for key in keys:
+            for layer in self._newest_first:
+                value: Any = layer.get(key, _ABSENT)
+                if value is not _ABSENT:
+                    if value is not None:
+                        found[key] = value
+                    break
+            else:
+                unwritten.append(key)
+        return found | self.store.find(unwritten) if unwritten else found
 
     def forget(self, key: bytes) -> None:
         """Keep no copy of what the store holds for ``key``."""
@@ -344,9 +345,9 @@ class Layers:
         """The key's newest value."""
         return self.state.load(key) if key[:1] in APPLIED_KEYS else self.log.load(key)
 
-    def peek(self, key: bytes) -> bytes | None:
-        """As ``Turn.peek``: a key of the state."""
-        return self.state.peek(key)
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """As ``Turn.find``: keys of the state."""
+        return self.state.find(keys)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The newest values of the keys with ``prefix``, which is not empty, from ``start`` on, in key order.

@@ -43,11 +43,11 @@ class HostTurn:
         "address",
         "barrier",
         "due",
+        "find",
         "load",
         "note",
         "now",
         "outbox",
-        "peek",
         "persisted",
         "random",
         "scan",
@@ -65,7 +65,7 @@ class HostTurn:
         self.note = note
         layers = keeper.layers
         self.load, self.scan, self.stage = layers.load, layers.scan, layers.stage  # bound once: called for every key
-        self.scan_page, self.stage_all, self.peek = layers.scan_page, layers.stage_all, layers.peek
+        self.scan_page, self.stage_all, self.find = layers.scan_page, layers.stage_all, layers.find
         self.states = TurnStates(
             keeper.generations,
             layers,

@@ -213,7 +213,7 @@ class Keyspace:
             return
         name = self._prefixes[db] + key
         deadline = min(deadline, DEADLINE_MAX)
-        stored = None if self._filter.is_new(name) else turn.peek(name)
+        stored = None if self._filter.is_new(name) else turn.find((name,)).get(name)
         before = 0 if stored is None else len(stored)
         self.effort.take((3 if deadline else 2) * LOOK + before + len(value))
         self._prepare(turn, db, name, stored, deadline)
@@ -231,8 +231,11 @@ class Keyspace:
                 self.databases.numbered[0].keys += len(new)
                 self._changed = True
                 self.plain.add_all(new)
-            for name in self.plain.not_in_second(unsure):
-                self._prepare(turn, 0, name, turn.peek(name), 0)
+            unknown = self.plain.not_in_second(unsure)
+            if unknown:
+                found = turn.find(unknown)
+                for name in unknown:
+                    self._prepare(turn, 0, name, found.get(name), 0)
         turn.stage_all(puts)
 
     def erase(self, turn: Turn, db: int, key: bytes) -> bool:

@@ -6,7 +6,7 @@ clock but one that is moved on by hand, and no acceptor: the values come from th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
 from random import Random
 from typing import Any, Protocol
@@ -30,6 +30,9 @@ class WrittenState(Protocol):
 
     def get(self, key: bytes) -> bytes | None:
         """As ``Store.get``."""
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """As ``Store.find``."""
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """As ``Store.scan``."""
@@ -148,6 +151,9 @@ class _NoLog:
     def get(self, key: bytes) -> bytes | None:
         return self._held.get(key)
 
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        return {key: self._held[key] for key in keys if key in self._held}
+
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
@@ -168,6 +174,9 @@ class _Above:
     def get(self, key: bytes) -> bytes | None:
         return self._writes[key] if key in self._writes else self._state.get(key)
 
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        return {key: value for key in keys if (value := self.get(key)) is not None}
+
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         above = {key: value for key, value in self._writes.items() if key.startswith(prefix) and key >= start}
         below = (pair for pair in self._state.scan(prefix, start) if pair[0] not in above)
@@ -182,7 +191,7 @@ class _OneState:
 
     def __init__(self, state: WrittenState) -> None:
         self._state = state
-        self.get, self.scan = state.get, state.scan
+        self.get, self.find, self.scan = state.get, state.find, state.scan
 
     @property
     def current(self) -> _OneState:

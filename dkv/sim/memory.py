@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dkv.storage.seal import seal, unseal
 from dkv.storage.store import StoreFailed
@@ -30,6 +30,10 @@ class MemoryStore:
         """The durable value."""
         stored = self.durable.get(key)
         return None if stored is None else unseal(key, stored)
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Those of the keys that are durable, with their values."""
+        return {key: value for key in keys if (value := self.get(key)) is not None}
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The pairs that are durable at this moment."""

@@ -9,7 +9,7 @@ hangs silences its node for one write at most (docs/adr/0005-commits-in-place.md
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -114,6 +114,23 @@ class LevelDBStore:
         except (plyvel.Error, OSError) as error:
             raise self._failed("cannot be read", error) from None
         return None if stored is None else self._unseal(key, stored)
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """As ``Store.find``, by one walk in the order of the keys.
+
+        LevelDB counts the files that it looks at for a ``get``, and merges those that it has looked at often. For keys
+        that nobody reads again that is work for nothing, and much of it.
+        """
+        found = {}
+        try:
+            with closing(self._db.raw_iterator(verify_checksums=True)) as iterator:
+                for key in sorted(keys):
+                    iterator.seek(key)
+                    if iterator.valid() and iterator.key() == key:
+                        found[key] = self._unseal(key, iterator.value())
+        except (plyvel.Error, OSError) as error:
+            raise self._failed("cannot be read", error) from None
+        return found
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Committed pairs whose key begins with ``prefix`` and is not below ``start``, in order, as of the first one.

@@ -60,8 +60,7 @@ class StateDirectory:
         except BaseException:
             self._store.close()
             raise
-        self.get = self._store.get
-        self.scan = self._store.scan
+        self.get, self.find, self.scan = self._store.get, self._store.find, self._store.scan
         self.commit_now = self._store.commit_now
 
     def commit(self, writes: Mapping[bytes, bytes | None], done: Callable[[StoreFailed | None], None]) -> None:

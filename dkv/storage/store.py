@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 
@@ -19,6 +19,12 @@ class Store(Protocol):
 
     def get(self, key: bytes) -> bytes | None:
         """The committed value, or None; ``RecordCorrupt`` if its checksum does not match."""
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Those of the keys that are committed, with their values; errors as for ``get``.
+
+        For many keys, of which nobody expects that they are read again soon.
+        """
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Committed pairs whose key begins with ``prefix`` and is not below ``start``, in key order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from unittest.mock import patch
 
 from hypothesis import given
@@ -95,13 +96,13 @@ class KeyFilterTests(SynchronousTestCase):
     def looks(self, one: OneKeyspace) -> list[bytes]:
         """The keys that it looks for from now on."""
         looked: list[bytes] = []
-        peek = one.turn.peek
+        find = one.turn.find
 
-        def noted(key: bytes) -> bytes | None:
-            looked.append(key)
-            return peek(key)
+        def noted(keys: Iterable[bytes]) -> dict[bytes, bytes]:
+            looked.extend(keys)
+            return find(keys)
 
-        self.patch(one.turn, "peek", noted)
+        self.patch(one.turn, "find", noted)
         return looked
 
     def test_a_new_key_is_not_looked_for(self) -> None:

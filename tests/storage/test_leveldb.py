@@ -199,6 +199,9 @@ class LevelDBStoreTests(SynchronousTestCase):
         store = self.open()
         self.assertRaises(RecordCorrupt, store.get, STATE + b"000160")
         self.assertRaises(RecordCorrupt, list, store.scan(STATE))
+        for keys in ([b"000160"], [b"000000", b"000160", b"004000"], [b"000160x"]):  # a key that is there, or is not
+            self.assertRaises(RecordCorrupt, store.find, [STATE + key for key in keys])
+        self.assertEqual(len(store.find([STATE + b"000000", STATE + b"004000"])), 2)  # as long as it is not met
 
     def test_damage_at_the_end_of_a_scan(self) -> None:
         """plyvel takes it for the end of the database: a peer would get a snapshot without the last keys."""
@@ -211,6 +214,7 @@ class LevelDBStoreTests(SynchronousTestCase):
         store = self.open()
         self.assertRaises(RecordCorrupt, list, store.scan(STATE))
         self.assertRaises(RecordCorrupt, list, store.scan(STATE, STATE + b"004999"))
+        self.assertRaises(RecordCorrupt, store.find, [STATE + b"004999"])
         self.assertRaises(RecordCorrupt, store.view().read, STATE + b"004900", 1_000_000)
         self.assertEqual(len(store.view().read(b"", 1_000)), 7)  # as long as it is not met
 

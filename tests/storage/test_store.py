@@ -56,6 +56,17 @@ class StoreContract:
         self.assertEqual(self.store.get(record_key(1)), b"r")
         self.assertIsNone(self.store.get(b"C"))
 
+    def test_finds_many(self) -> None:
+        """Whatever their order: a key that was taken for absent would be counted twice."""
+        self.commit({STATE + b"%02d" % number: b"%d" % number for number in range(0, 50, 2)})
+        self.commit({STATE + b"04": None, STATE + b"06": b"another"})
+        keys = [STATE + b"%02d" % number for number in (48, 49, 50, 7, 6, 5, 4, 0)]
+        self.assertEqual(
+            self.store.find([*keys, STATE, STATE + b"zzz"]),
+            {STATE + b"48": b"48", STATE + b"06": b"another", STATE + b"00": b"0"},
+        )
+        self.assertEqual(self.store.find([]), {})
+
     def test_a_later_commit_replaces_and_erases(self) -> None:
         """A deleted key must stay deleted, and a mark must not fall back."""
         self.commit({STATE + b"a": b"1", STATE + b"b": b"1"})
