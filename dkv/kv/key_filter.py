@@ -48,7 +48,11 @@ class KeyFilter:
     def start(self) -> None:
         """The state may be another one: nothing is known of it."""
         self._whole = None
-        self._begin()
+        self.read_again()
+
+    def read_again(self) -> None:
+        """Have all stored keys read once more; what is known by now holds meanwhile."""
+        self._coming, self._after = _Tables(), STATE
 
     def is_new(self, name: bytes) -> bool:
         """Whether the key is certainly not stored. From now on it counts as stored."""
@@ -69,14 +73,10 @@ class KeyFilter:
             return self._read_page(turn, self._coming)
         if self._whole is not None and self._whole.is_full:
             if self._whole.added > 2 * stored:
-                self._begin()
+                self.read_again()
             else:
                 self._whole.grow()
         return []
-
-    def _begin(self) -> None:
-        self._coming = _Tables()
-        self._after = STATE
 
     def _read_page(self, turn: Turn, coming: _Tables) -> list[tuple[bytes, bytes]]:
         """Read the stored keys behind the last page. One that is stored meanwhile is known, wherever the reading is."""

@@ -83,8 +83,15 @@ class Keyspace:
         if stamp > self.time:
             self.time = min(stamp, DEADLINE_MAX)  # anything may stand in the log
             turn.stage(TIME, pack_number(self.time))
-        page = self._filter.read_on(turn, self.databases.stored)
-        self.plain.add_all(name for name, stored in page if stored[0] == STRING)
+        self._get_to_know(turn)
+
+    def _get_to_know(self, turn: Turn) -> None:
+        """Read a page of the stored keys, if some are to be read: a slot takes no more."""
+        stored = self.databases.stored
+        if self.plain.make_room(stored):
+            self._filter.read_again()
+        page = self._filter.read_on(turn, stored)
+        self.plain.add_all(name for name, value in page if value[0] == STRING)
 
     def settle(self, turn: Turn) -> None:
         """Stage what has changed of the databases: with the slot at hand, whatever comes behind it."""

@@ -15,9 +15,13 @@ from array import array
 from collections.abc import Iterable
 from zlib import crc32
 
-PLACES = 1 << 21
-"""How many keys it has at most, in 16 MiB. Of 1,000,000 keys about 98 in 100 are known at a time."""
+PLACES = 1 << 16
+"""How many keys it has at most in the beginning: it grows with the stored keys."""
 
+PLACES_MAX = 1 << 20
+"""How many it has at most, in 8 MiB. Of 500,000 keys all but a few are known at a time, of 1,000,000 seven in eight."""
+
+_GROWTH = 4
 _SPREAD = 0x9E3779B1
 """Makes another number of 32 bits of one (Knuth, volume 3, section 6.4)."""
 
@@ -35,6 +39,16 @@ class PlainKeys:
     def clear(self) -> None:
         """Nothing is known any more."""
         self._marks = array("q", bytes(8 * PLACES))
+
+    def make_room(self, stored: int) -> bool:
+        """Grow if so many stored keys want more room, and say whether it did: then nothing is known any more."""
+        places = len(self._marks)
+        while 2 * stored > places < PLACES_MAX:
+            places *= _GROWTH
+        if places == len(self._marks):
+            return False
+        self._marks = array("q", bytes(8 * places))
+        return True
 
     def not_in_first(self, names: Iterable[bytes]) -> list[bytes]:
         """Those that are not in the first of their places: a quick look for most that are known."""

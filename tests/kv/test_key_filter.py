@@ -117,6 +117,16 @@ class KeyFilterTests(SynchronousTestCase):
         one.put(b"b", 3_000)
         self.assertEqual((looked, one.keys()), ([NAMES[1]], 3))
 
+    def test_more_room_is_filled_at_once(self) -> None:
+        """The keys that are stored when the memory of known ones grows are read again, and are known in it."""
+        with patch("dkv.kv.plain_keys.PLACES", 4):
+            one = OneKeyspace()
+            one.keyspace.put_all(one.turn, {name: string_header(1, 0) for name in NAMES})
+            one.begin(1_001)
+            looked = self.looks(one)
+            one.keyspace.put_all(one.turn, {name: string_header(2, 0) for name in NAMES})
+        self.assertEqual((looked, one.keys()), ([], len(NAMES)))
+
     def test_what_is_read_is_known(self) -> None:
         """Behind a start, a write of a key that was read already need not look for it."""
         one = OneKeyspace()

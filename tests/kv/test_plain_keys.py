@@ -41,6 +41,22 @@ class PlainKeyTests(SynchronousTestCase):
             plain.clear()
             self.assertEqual(known(plain, NAMES), [])
 
+    def test_it_grows(self) -> None:
+        """With the stored keys, as far as it may; then nothing is known, as its places are others."""
+        with patch.multiple("dkv.kv.plain_keys", PLACES=4, PLACES_MAX=64):
+            plain = PlainKeys()
+            plain.add_all(NAMES[:1])
+            self.assertFalse(plain.make_room(2))
+            self.assertEqual(known(plain, NAMES), NAMES[:1])
+            self.assertTrue(plain.make_room(3))
+            self.assertEqual(known(plain, NAMES), [])
+            self.assertEqual(
+                [plain.make_room(stored) for stored in (8, 9, 32, 33, 1_000_000)], [False, True, *[False] * 3]
+            )
+            self.assertFalse(plain.make_room(0))
+            plain.clear()
+            self.assertTrue(plain.make_room(1_000_000))  # at once, as far as it may
+
     def test_most_are_known(self) -> None:
         """With as many keys as half of the places nearly all must be, or each write of the others looks for its key."""
         names = [b"S\0key:%012d" % number for number in range(2_000)]

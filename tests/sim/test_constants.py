@@ -43,6 +43,7 @@ FIXED = {
     "dkv.kv.glob.PATTERN_BYTES_MAX": "what is refused is the same on all nodes",
     "dkv.kv.membership.ID_MAX": "of the stored format",
     "dkv.kv.membership.INCARNATION_MAX": "of the stored format",
+    "dkv.kv.plain_keys.PLACES_MAX": "it grows up to it from a few places, and each growth is the same",
     "dkv.kv.appliers.other_keys.EMBEDDED_BYTES_MAX": "as in Redis",
     "dkv.kv.numerals.INTEGER_MAX": "of 64 bits",
     "dkv.kv.numerals.INTEGER_MIN": "of 64 bits",
