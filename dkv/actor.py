@@ -199,8 +199,12 @@ class Turn(Protocol):
     def load(self, key: bytes) -> bytes | None:
         """The value that this actor last wrote for the key."""
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Those keys of the state that have a value, with it: for keys that nobody has asked for, best many at once."""
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Each of these keys of the state, which differ, with what ``load`` gives for it, in any order.
+
+        For many keys that nobody has asked for. One value at a time is in memory. What is written meanwhile must be
+        none of these keys.
+        """
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """This actor's keys, as last written, that begin with ``prefix`` and are not below ``start``, in order."""

@@ -148,8 +148,8 @@ class FakeTurn:
     def load(self, key: bytes) -> bytes | None:
         return self.stored.get(key)
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        return {key: self.stored[key] for key in keys if key in self.stored}
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        return ((key, self.stored.get(key)) for key in keys)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         for key in sorted(self.stored):

@@ -175,19 +175,19 @@ class StateLayers:
             self.forget(next(iter(self.read)))
         return stored
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The newest values of those keys that have one. No copy is kept of what is read."""
-        found, unwritten = {}, []
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Each of these keys, which differ, with its newest value. No copy is kept of what is read."""
+        unwritten = []
         for key in keys:
             for layer in self._newest_first:
                 value: Any = layer.get(key, _ABSENT)
                 if value is not _ABSENT:
-                    if value is not None:
-                        found[key] = value
+                    yield key, value
                     break
             else:
                 unwritten.append(key)
-        return found | self.store.find(unwritten) if unwritten else found
+        if unwritten:
+            yield from self.store.find(unwritten)
 
     def forget(self, key: bytes) -> None:
         """Keep no copy of what the store holds for ``key``."""
@@ -345,7 +345,7 @@ class Layers:
         """The key's newest value."""
         return self.state.load(key) if key[:1] in APPLIED_KEYS else self.log.load(key)
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         """As ``Turn.find``: keys of the state."""
         return self.state.find(keys)
 

@@ -134,7 +134,7 @@ class _Tables:
         return new, found
 
     def _append(self, blocks: int) -> None:
-        self._tables.append(array("H", bytes(2 * blocks)))
+        self._tables.append(array("H", [0]) * blocks)
         self._room += blocks
 
 

@@ -220,7 +220,7 @@ class Keyspace:
             return
         name = self._prefixes[db] + key
         deadline = min(deadline, DEADLINE_MAX)
-        stored = None if self._filter.is_new(name) else turn.find((name,)).get(name)
+        stored = None if self._filter.is_new(name) else turn.load(name)
         before = 0 if stored is None else len(stored)
         self.effort.take((3 if deadline else 2) * LOOK + before + len(value))
         self._prepare(turn, db, name, stored, deadline)
@@ -240,9 +240,8 @@ class Keyspace:
                 self.plain.add_all(new)
             unknown = self.plain.not_in_second(unsure)
             if unknown:
-                found = turn.find(unknown)
-                for name in unknown:
-                    self._prepare(turn, 0, name, found.get(name), 0)
+                for name, stored in turn.find(unknown):
+                    self._prepare(turn, 0, name, stored, 0)
         turn.stage_all(puts)
 
     def erase(self, turn: Turn, db: int, key: bytes) -> bool:

@@ -6,7 +6,8 @@ value would cost more than the rest of it. Nothing that anybody sees depends on 
 For each key it has eight bytes: Python's hash, SipHash with a key that this process has drawn (Aumasson and Bernstein,
 2012). Where they stand follows from another hash. So a key is taken for one that is known, and is not, with a
 probability of about 2^-62: a node that gets 100,000 new keys in every second waits a million years for that. The keys
-themselves would take ten times the room.
+themselves would take ten times the room. Nobody should set PYTHONHASHSEED for a node: who knows the key of the hash can
+look for such names.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class PlainKeys:
 
     def clear(self) -> None:
         """Nothing is known any more."""
-        self._marks = array("q", bytes(8 * PLACES))
+        self._marks = array("q", [0]) * PLACES
 
     def make_room(self, stored: int) -> bool:
         """Grow if so many stored keys want more room, and say whether it did: then nothing is known any more."""
@@ -47,7 +48,7 @@ class PlainKeys:
             places *= _GROWTH
         if places == len(self._marks):
             return False
-        self._marks = array("q", bytes(8 * places))
+        self._marks = array("q", [0]) * places
         return True
 
     def not_in_first(self, names: Iterable[bytes]) -> list[bytes]:

@@ -31,7 +31,7 @@ class WrittenState(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """As ``Store.get``."""
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         """As ``Store.find``."""
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
@@ -151,8 +151,8 @@ class _NoLog:
     def get(self, key: bytes) -> bytes | None:
         return self._held.get(key)
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        return {key: self._held[key] for key in keys if key in self._held}
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        return ((key, self.get(key)) for key in keys)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return iter(())
@@ -174,8 +174,8 @@ class _Above:
     def get(self, key: bytes) -> bytes | None:
         return self._writes[key] if key in self._writes else self._state.get(key)
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        return {key: value for key in keys if (value := self.get(key)) is not None}
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        return ((key, self.get(key)) for key in keys)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         above = {key: value for key, value in self._writes.items() if key.startswith(prefix) and key >= start}

@@ -31,9 +31,9 @@ class MemoryStore:
         stored = self.durable.get(key)
         return None if stored is None else unseal(key, stored)
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Those of the keys that are durable, with their values."""
-        return {key: value for key in keys if (value := self.get(key)) is not None}
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Each of the keys with its durable value."""
+        return ((key, self.get(key)) for key in keys)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The pairs that are durable at this moment."""

@@ -50,6 +50,12 @@ FAST_WRITES_MIN = 20
 HERE_BYTES_MAX = 128 * _KIB
 """A commit of at most this many bytes is made on the caller's thread, while so many writes in a row were that fast."""
 
+ERASED_FEW = 10_000
+"""To walk over so many erased keys takes about a millisecond."""
+
+STEP_SECONDS = 0.001
+WALKS_PUT_OFF = 100  # for so many calls, when a step has taken longer: keys may have been erased before the last start
+
 Done = Callable[[StoreFailed | None], None]
 _Job = tuple[Any, Done]
 
@@ -83,6 +89,8 @@ class LevelDBStore:
         """How many keys were erased since ``give_back``."""
         self._erased_from = self._erased_to = b""
         self._giving_back: Thread | None = None
+        self._walks_put_off = 0
+        """For how many calls of ``find`` each key is got."""
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._order = Lock()  # held while a commit is made, from its batch to the end of its write
         if create:
@@ -115,22 +123,37 @@ class LevelDBStore:
             raise self._failed("cannot be read", error) from None
         return None if stored is None else self._unseal(key, stored)
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """As ``Store.find``, by one walk in the order of the keys.
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        """As ``Store.find``; as a rule by one walk in the order of the keys.
 
         LevelDB counts the files that it looks at for a ``get``, and merges those that it has looked at often. For keys
-        that nobody reads again that is work for nothing, and much of it.
+        that nobody reads again that is work for nothing, and much of it. But a walk passes erased keys one by one.
+        Where there may be many of them, and for a while after a step has taken long, each key is got.
         """
-        found = {}
+        rest = sorted(keys)
+        if self.erased <= ERASED_FEW and not self.giving_back and self._walks_put_off == 0:
+            yield from self._walk(rest)  # which takes away what it has passed
+        self._walks_put_off = max(0, self._walks_put_off - 1)
+        for key in rest:
+            yield key, self.get(key)
+
+    def _walk(self, rest: list[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        """As ``find``, in order, until a step has taken long: keys that were passed are no more in ``rest``."""
+        rest.reverse()
         try:
             with closing(self._db.raw_iterator(verify_checksums=True)) as iterator:
-                for key in sorted(keys):
-                    iterator.seek(key)
-                    if iterator.valid() and iterator.key() == key:
-                        found[key] = self._unseal(key, iterator.value())
+                reached: bytes | None = b""  # the stored key where the walk is; None behind the last one
+                while rest and self._walks_put_off == 0:
+                    key = rest.pop()
+                    if reached is not None and reached < key:
+                        begun = monotonic()
+                        iterator.seek(key)
+                        reached = iterator.key() if iterator.valid() else None
+                        if monotonic() - begun > STEP_SECONDS:
+                            self._walks_put_off = WALKS_PUT_OFF
+                    yield key, self._unseal(key, iterator.value()) if reached == key else None
         except (plyvel.Error, OSError) as error:
             raise self._failed("cannot be read", error) from None
-        return found
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Committed pairs whose key begins with ``prefix`` and is not below ``start``, in order, as of the first one.

@@ -20,8 +20,8 @@ class Store(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The committed value, or None; ``RecordCorrupt`` if its checksum does not match."""
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Those of the keys that are committed, with their values; errors as for ``get``.
+    def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Each of these keys, which differ, with what ``get`` gives for it, in any order, and one value at a time.
 
         For many keys, of which nobody expects that they are read again soon.
         """

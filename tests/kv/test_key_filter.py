@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from unittest.mock import patch
 
 from hypothesis import given
@@ -96,13 +96,19 @@ class KeyFilterTests(SynchronousTestCase):
     def looks(self, one: OneKeyspace) -> list[bytes]:
         """The keys that it looks for from now on."""
         looked: list[bytes] = []
-        find = one.turn.find
+        find, load = one.turn.find, one.turn.load
 
-        def noted(keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        def noted(keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
             looked.extend(keys)
             return find(keys)
 
+        def noted_one(key: bytes) -> bytes | None:
+            if key.startswith(STATE):
+                looked.append(key)
+            return load(key)
+
         self.patch(one.turn, "find", noted)
+        self.patch(one.turn, "load", noted_one)
         return looked
 
     def test_a_new_key_is_not_looked_for(self) -> None:

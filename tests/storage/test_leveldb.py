@@ -200,8 +200,8 @@ class LevelDBStoreTests(SynchronousTestCase):
         self.assertRaises(RecordCorrupt, store.get, STATE + b"000160")
         self.assertRaises(RecordCorrupt, list, store.scan(STATE))
         for keys in ([b"000160"], [b"000000", b"000160", b"004000"], [b"000160x"]):  # a key that is there, or is not
-            self.assertRaises(RecordCorrupt, store.find, [STATE + key for key in keys])
-        self.assertEqual(len(store.find([STATE + b"000000", STATE + b"004000"])), 2)  # as long as it is not met
+            self.assertRaises(RecordCorrupt, list, store.find([STATE + key for key in keys]))
+        self.assertNotIn(None, dict(store.find([STATE + b"000000", STATE + b"004000"])).values())
 
     def test_damage_at_the_end_of_a_scan(self) -> None:
         """plyvel takes it for the end of the database: a peer would get a snapshot without the last keys."""
@@ -214,9 +214,38 @@ class LevelDBStoreTests(SynchronousTestCase):
         store = self.open()
         self.assertRaises(RecordCorrupt, list, store.scan(STATE))
         self.assertRaises(RecordCorrupt, list, store.scan(STATE, STATE + b"004999"))
-        self.assertRaises(RecordCorrupt, store.find, [STATE + b"004999"])
+        self.assertRaises(RecordCorrupt, list, store.find([STATE + b"004999"]))
         self.assertRaises(RecordCorrupt, store.view().read, STATE + b"004900", 1_000_000)
         self.assertEqual(len(store.view().read(b"", 1_000)), 7)  # as long as it is not met
+
+    def test_a_search_passes_no_erased_keys(self) -> None:
+        """A walk over 100,000 of them for each key would hold a node, and all nodes in the same slot."""
+        names = [STATE + b"%06d" % number for number in range(2_000)]
+        store = self.open(create=True)
+        store.commit_now(dict.fromkeys(names, b"v"))
+        wanted = [STATE + b"000000", STATE + b"000900", STATE + b"001999", STATE + b"none"]
+        expected = dict.fromkeys(wanted[:3], b"v") | {wanted[3]: None}
+        got: list[bytes] = []
+        get = store.get
+
+        def noted(key: bytes) -> bytes | None:
+            got.append(key)
+            return get(key)
+
+        self.patch(store, "get", noted)
+        self.assertEqual((dict(store.find(wanted)), got), (expected, []))
+        self.patch(leveldb, "STEP_SECONDS", -1.0)  # each step takes long: the rest is got, and then all for a while
+        self.assertEqual((dict(store.find(wanted)), sorted(got)), (expected, wanted[1:]))
+        got.clear()
+        for _ in range(leveldb.WALKS_PUT_OFF - 1):
+            self.assertEqual(dict(store.find(wanted)), expected)
+        self.patch(leveldb, "STEP_SECONDS", 60.0)
+        self.assertEqual(len(got), len(wanted) * (leveldb.WALKS_PUT_OFF - 1))
+        got.clear()
+        self.assertEqual((dict(store.find(wanted)), got), (expected, []))
+        self.patch(leveldb, "ERASED_FEW", 5)
+        store.commit_now(dict.fromkeys(names[1:10]))
+        self.assertEqual((dict(store.find(wanted)), got), (expected, wanted))
 
     def test_a_table_that_cannot_be_opened(self) -> None:
         """LevelDB finds out when a scan begins, and not at its start: that too is an error of the store's."""
