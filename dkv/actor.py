@@ -159,6 +159,13 @@ class Turn(Protocol):
         """
 
     @property
+    def woke_at(self) -> float:
+        """When this node last went on after it had stood still for long, in the seconds of ``now``; else below all.
+
+        What comes soon behind that may have been sent long before.
+        """
+
+    @property
     def random(self) -> Random:
         """The node's seeded generator."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from math import inf
 from random import Random
 from sys import maxsize
 from typing import Any
@@ -90,6 +91,7 @@ class FakeTurn:
 
     def __init__(self, now: float = 100.0, stored: dict[bytes, bytes] | None = None) -> None:
         self.now = now
+        self.woke_at = -inf
         self.wall_ms = 1_795_000_000_000
         self.random = Random(7)
         self.stored: dict[bytes, bytes] = dict(stored or {})

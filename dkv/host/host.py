@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from random import Random
 from typing import Any
 
@@ -44,6 +45,9 @@ from dkv.identity import Acquaintance
 from dkv.keys import APPLIED_THROUGH, unpack_number
 from dkv.settings import Limits, Timings
 from dkv.storage.store import Generations, Store, StoreFailed
+
+FROZEN_SECONDS = 1.0
+"""A node has turns several times a second: if it had none for so long, its process was stopped, or got no processor."""
 
 TURNS_PER_DRAIN = 2_000
 """How many turns the host takes before it lets the reactor look at its sockets and timers again."""
@@ -78,6 +82,8 @@ class Host:
     ) -> None:
         self.clock = clock
         self.wall_ms = 0
+        self.woke_at = -inf
+        self._turns_at = 0.0
         self.layers = Layers(store, generations.current)
         self.generations = generations
         self._node = node
@@ -117,7 +123,7 @@ class Host:
 
     def start(self) -> None:
         """Start every actor; their messages wait for the first drain, when all have started."""
-        self.wall_ms = self._wall_clock()
+        self.wall_ms, self._turns_at = self._wall_clock(), self.clock.seconds()
         for role, (actor, turn) in self._actors.items():
             turn.now = self.clock.seconds()
             try:
@@ -228,6 +234,9 @@ class Host:
         """Handle letters, and those that come meanwhile, in ``turns`` turns at most; how many turns are left."""
         actors, now = self._actors, self.clock.seconds()
         self.wall_ms = self._wall_clock()
+        if now - self._turns_at > FROZEN_SECONDS:
+            self.woke_at = now
+        self._turns_at = now
         while letters and turns > 0 and not self.failed:
             turns -= 1
             role, sender, message = letters.popleft()

@@ -19,6 +19,7 @@ class Keeper(Protocol):
 
     clock: Clock
     wall_ms: int
+    woke_at: float
     layers: Layers
     generations: Generations
 
@@ -88,6 +89,10 @@ class HostTurn:
     @property
     def wall_ms(self) -> int:
         return self._keeper.wall_ms
+
+    @property
+    def woke_at(self) -> float:
+        return self._keeper.woke_at
 
     def send(self, to: Address, message: Any) -> None:
         self.outbox.append((to, message))

@@ -23,6 +23,10 @@ KEPT_MS = 100
 """How far an Accept's time may be behind the one that is held without setting it back. Messages take time, so each is
 a little old when it comes, and slot after slot that would add up. Beyond it the proposer's time holds."""
 
+DOUBT_SECONDS = 1.0
+"""For so long after the node stood still an Accept may have waited for it, nobody knows how long: its time sets nothing
+back. Otherwise all deadlines would come late, by as long as a quorum stood still with an Accept on its way."""
+
 UNSET_MS = 24 * 3_600_000
 """A wall clock that is farther behind the time than this, and then leaps farther, was not set yet: a machine that has
 lost the time of day begins in 1970, say. The years that it leaps by have not passed."""
@@ -36,6 +40,9 @@ class _Turn(Protocol):
 
     @property
     def now(self) -> float: ...
+
+    @property
+    def woke_at(self) -> float: ...
 
     @property
     def wall_ms(self) -> int: ...
@@ -90,7 +97,7 @@ class HeldTime:
             return
         self._heard = order, time
         held = self._held(turn)
-        set_back = held - time > KEPT_MS
+        set_back = held - time > KEPT_MS and turn.now - turn.woke_at > DOUBT_SECONDS
         self._time = time if set_back else max(held, time)
         self._wall_ms, self._now = turn.wall_ms, turn.now
         if set_back or self._time - self._stored_ms >= STORED_MS:

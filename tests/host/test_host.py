@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -119,6 +121,22 @@ class PersistThenSendTests(SynchronousTestCase):
         self.assertEqual(self.node.host.commit_seconds, 1.5)
         self.node.complete()
         self.assertEqual(self.node.host.commit_seconds, 0.0)
+
+    def test_when_the_node_woke(self) -> None:
+        """A process that stood still finds messages that have waited for it as long."""
+        woke: list[float] = []
+
+        def note(turn: Turn) -> None:
+            woke.append(turn.now - turn.woke_at)
+
+        self.node.do(ACCEPTOR, note)
+        self.node.wait(0.9)
+        self.node.do(ACCEPTOR, note)
+        self.node.wait(1.1)
+        self.node.do(ACCEPTOR, note)
+        self.node.wait(0.5)
+        self.node.do(ACCEPTOR, note)
+        self.assertEqual(woke, [inf, inf, 0.0, 0.5])
 
     def test_one_commit_at_a_time(self) -> None:
         """Disk speed sets the batch size: all that is written while one commit is under way makes the next."""

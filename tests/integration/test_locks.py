@@ -5,6 +5,7 @@ A lock is asked for again and again, through all nodes, and the time is taken by
 
 from __future__ import annotations
 
+import signal
 import time
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -54,6 +55,24 @@ class LockTests(SynchronousTestCase):
         held = self.wait_for_lock(began)
         self.assertGreaterEqual(held, HELD_SECONDS - 0.1)
         self.assertEqual(self.cluster.nodes[0].call("GET", "lock"), b"another")
+
+    def test_while_all_others_stand_still(self) -> None:
+        """A write waits for them meanwhile. It says what time it was: nobody may take that for the time of now."""
+        leader = self.cluster.leader()
+        others = [node for node in self.cluster.nodes if node is not leader]
+        began = time.monotonic()
+        self.assertTrue(self.take(leader, "one"))
+        for node in others:
+            node.signal(signal.SIGSTOP)
+        writer = leader.connect()
+        self.addCleanup(writer.close)
+        writer.send("SET", "another", "key")
+        wait_until(lambda: time.monotonic() - began > HELD_SECONDS - 1, SECONDS, "nearly all of its time has passed")
+        for node in others:
+            node.signal(signal.SIGCONT)
+        held = self.wait_for_lock(began)
+        self.assertGreaterEqual(held, HELD_SECONDS - 0.1)
+        self.assertLess(held, HELD_SECONDS + 3.0)
 
     def test_no_holder_extends_it_by_being_asked(self) -> None:
         """Those who ask in vain change nothing, and the one who has it may keep it."""

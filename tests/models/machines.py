@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from random import Random
 
 from dkv.paxos.held_time import HeldTime
@@ -23,6 +24,7 @@ class Machine:
         """The slot that it has accepted last, the ballot and the stamp."""
         self.held = held()
         self.now = random.uniform(1, 10**6)
+        self.woke_at = -inf
         self.wall_ms = 0
         self._make_held = held
         self._random = random

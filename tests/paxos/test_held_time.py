@@ -119,6 +119,18 @@ class HeldTimeTests(SynchronousTestCase):
         self.restart()
         self.assertEqual(self.time.now(self.turn), 50_500)
 
+    def test_an_accept_that_waited(self) -> None:
+        """The process stood still, and the Accept was in the socket meanwhile: nothing was set back by anybody."""
+        self.turn.wall_ms = 50_000
+        self.accept(50_000)
+        self.pass_ms(15_000)
+        self.turn.woke_at = self.turn.now
+        self.accept(50_001)
+        self.assertEqual(self.time.now(self.turn), 65_000)
+        self.pass_ms(1_100)
+        self.accept(50_002)  # this one is new
+        self.assertEqual(self.time.now(self.turn), 50_002)
+
     def test_late(self) -> None:
         """An Accept that was overtaken says nothing about now."""
         self.accept(60_000, 2)

@@ -24,6 +24,7 @@ OPERATIONS = {f"dkv.kv.membership.{name}" for name in ("ADD", "PROMOTE", "REMOVE
 """The operations of a change of members."""
 
 FIXED = {
+    "dkv.host.host.FROZEN_SECONDS": "nodes of a run are paused for longer",
     "dkv.host.host.LEARNER_SECONDS": "no time passes in a turn of a simulated node",
     "dkv.host.layers.KEY_OVERHEAD_BYTES": "what Python takes for a key, whatever is set",
     "dkv.kv.registry.SUBCOMMAND_BYTES_MAX": "how long a quoted subcommand of an error is, as in Redis",
@@ -63,6 +64,7 @@ FIXED = {
     "dkv.paxos.held_mark.HELD_SECONDS": "nobody in a run waits for what it puts off",
     "dkv.paxos.clock_watch.OFF_SECONDS": "it decides what is said, and nothing else",
     "dkv.paxos.held_time.KEPT_MS": "what users are promised of deadlines follows from it",
+    "dkv.paxos.held_time.DOUBT_SECONDS": "the same",
     "dkv.paxos.held_time.NUDGE": "the same",
     "dkv.paxos.held_time.UNSET_MS": "the same",
     "dkv.paxos.lead_time.LEAP_MS": "the same",
