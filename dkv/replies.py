@@ -61,7 +61,7 @@ class Watched:
 
 
 TOO_LONG = Error(
-    "ERR KEYS would look through too many keys at once here: it may outside of MULTI, and SCAN does so step by step"
+    "ERR KEYS would look through too many keys for a transaction: send it outside of MULTI, or use SCAN, step by step"
 )
 """What a read answers at first that has to look through many keys: where it came alone, a survey follows."""
 

@@ -225,7 +225,7 @@ def _watch(nodes: Sequence[NodeProcess], signals: Signals) -> Status:
                 say(f"node {node.number} (pid {node.process.pid}) ended: {node.ending()}" + (reason and f": {reason}"))
                 say(f"  start it again with: {node.by_hand()}")
         if all(node.reported for node in nodes):
-            raise Failure(Status.FAILED, "NODE", "all nodes have ended")
+            raise Failure(Status.FAILED, "NODE", "all nodes that this command started have ended")
         for sentence in leaders.news():
             say(sentence)
         signals.wait(NEWS_SECONDS)

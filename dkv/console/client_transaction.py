@@ -199,4 +199,4 @@ def _joined(queue: list[Gathered], result: Nested) -> Local:
 
 def _too_many(what: str, limits: Limits) -> Error:
     most = limits.request_arguments_max
-    return Error(f"ERR the transaction {what.format(most)}, the limit limits.request_arguments_max")
+    return Error(f"ERR the transaction {what.format(most)}: that is limits.request_arguments_max")

@@ -40,8 +40,9 @@ and transactions promise is on [guarantees.md](guarantees.md).
 _DIFFERENCES = """\
 ## Differences
 
-A limit of dkv has an error of its own, which names the setting ([protocol.md](protocol.md#limits)). So has a state in
-which a node cannot serve, such as `TRYAGAIN` and `CLUSTERDOWN`. The rest is in this table.
+A limit of dkv has an error of its own, which names the setting ([protocol.md](protocol.md#limits)): 10,000 words to a
+request and 10,000 requests to a transaction, say. So has a state in which a node cannot serve, such as `TRYAGAIN` and
+`CLUSTERDOWN`. In a transaction `KEYS` looks at fewer than 2,000 keys, and `SCAN` is refused. The rest is in this table.
 
 | Command | What differs | Why | Example |
 |---|---|---|---|"""

@@ -292,7 +292,7 @@ class Watching(NodesTestCase):
 
         with self.assertRaises(Failure) as caught:
             self.run_all(kill_all)
-        self.assertEqual(caught.exception.message, "all nodes have ended")
+        self.assertEqual(caught.exception.message, "all nodes that this command started have ended")
 
     def test_killed_parent(self) -> None:
         """``kill -9`` of the command itself: its nodes end cleanly, and the next one finds the ports free."""

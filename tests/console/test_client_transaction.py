@@ -247,11 +247,11 @@ class BoundTests(Spoken):
         self.reply("MULTI")
         for _ in range(3):
             self.assertEqual(self.reply("PING"), QUEUED)
-        text = "ERR the transaction has more than 3 requests, the limit limits.request_arguments_max"
+        text = "ERR the transaction has more than 3 requests: that is limits.request_arguments_max"
         self.assertEqual(self.refusal("PING"), text)
         self.assertEqual(self.session.transaction._queue, [])
         self.assertEqual(self.reply("EXEC"), EXECABORT)
-        text = "ERR the transaction watches more than 3 keys, the limit limits.request_arguments_max"
+        text = "ERR the transaction watches more than 3 keys: that is limits.request_arguments_max"
         self.assertEqual(self.refusal("WATCH a b c d"), text)
         self.reply("MULTI")
         self.assertEqual(self.reply("EXEC"), EXECABORT)
