@@ -43,19 +43,18 @@ class PlainKeyTests(SynchronousTestCase):
 
     def test_it_grows(self) -> None:
         """With the stored keys, as far as it may; then nothing is known, as its places are others."""
-        with patch.multiple("dkv.kv.plain_keys", PLACES=4, PLACES_MAX=64):
+        with patch.multiple("dkv.kv.plain_keys", PLACES=4, PLACES_MAX=50):
             plain = PlainKeys()
             plain.add_all(NAMES[:1])
-            self.assertFalse(plain.make_room(2))
+            self.assertFalse(plain.make_room(1))
             self.assertEqual(known(plain, NAMES), NAMES[:1])
-            self.assertTrue(plain.make_room(3))
+            self.assertTrue(plain.make_room(2))
             self.assertEqual(known(plain, NAMES), [])
-            self.assertEqual(
-                [plain.make_room(stored) for stored in (8, 9, 32, 33, 1_000_000)], [False, True, *[False] * 3]
-            )
-            self.assertFalse(plain.make_room(0))
+            grown = [plain.make_room(stored) for stored in (4, 5, 13, 1_000_000, 0)]
+            self.assertEqual(grown, [False, True, False, False, False])
             plain.clear()
             self.assertTrue(plain.make_room(1_000_000))  # at once, as far as it may
+            self.assertFalse(plain.make_room(1_000_000))
 
     def test_most_are_known(self) -> None:
         """With as many keys as half of the places nearly all must be, or each write of the others looks for its key."""
