@@ -56,13 +56,23 @@ class KeyFilter:
 
     def is_new(self, name: bytes) -> bool:
         """Whether the key is certainly not stored. From now on it counts as stored."""
-        return bool(self.sift([name])[0])
+        if self._coming is not None:
+            self._coming.add(name)
+        return self._whole is not None and self._whole.add(name)
 
     def sift(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
         """The keys that are certainly not stored, and the others. From now on all count as stored."""
         if self._coming is not None:
-            self._coming.add(names)
-        return ([], names) if self._whole is None else self._whole.add(names)
+            for name in names:
+                self._coming.add(name)
+        if self._whole is None:
+            return [], names
+        new: list[bytes] = []
+        others: list[bytes] = []
+        add = self._whole.add
+        for name in names:
+            (new if add(name) else others).append(name)
+        return new, others
 
     def read_on(self, turn: Turn, stored: int) -> list[tuple[bytes, bytes]]:
         """Read a page of the stored keys, if some are not read yet, and return it. Called once a slot.
@@ -82,7 +92,8 @@ class KeyFilter:
         """Read the stored keys behind the last page. One that is stored meanwhile is known, wherever the reading is."""
         page = turn.scan_page(STATE, self._after, PAGE_KEYS, PAGE_BYTES)
         if page:
-            coming.add([name for name, _ in page])
+            for name, _ in page:
+                coming.add(name)
             self._after = page[-1][0]
             if coming.is_full:
                 coming.grow()
@@ -95,10 +106,10 @@ class _Tables:
     """One filter. ``added`` is how many keys it has been given, but for those that it took for stored already."""
 
     def __init__(self) -> None:
-        self._tables: list[array[int]] = []
-        self._room = 0
+        self._older: list[array[int]] = []
+        self._newest = array("H", [0]) * BLOCKS
+        self._room = BLOCKS
         self.added = 0
-        self._append(BLOCKS)
 
     @property
     def is_full(self) -> bool:
@@ -107,40 +118,22 @@ class _Tables:
 
     def grow(self) -> None:
         """Begin a further table."""
-        self._append(GROWTH * len(self._tables[-1]))
+        self._older.append(self._newest)
+        self._newest = array("H", [0]) * (GROWTH * len(self._newest))
+        self._room += len(self._newest)
 
-    def add(self, names: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-        """Add keys: first those that it certainly did not have, then those that it may have had already."""
-        *older, newest = self._tables
-        new: list[bytes] = []
-        found: list[bytes] = []
-        for table in older:
-            held = set(_held(table, names))
-            if held:
-                found += held
-                names = [name for name in names if name not in held]
-        blocks = len(newest)
-        for name in names:
-            number = crc32(name)
-            place = number % blocks
-            block = newest[place]
-            marked = block | _TRIPLES[number >> 20]
-            if marked == block:
-                found.append(name)
-            else:
-                newest[place] = marked
-                new.append(name)
-        self.added += len(new)
-        return new, found
-
-    def _append(self, blocks: int) -> None:
-        self._tables.append(array("H", [0]) * blocks)
-        self._room += blocks
-
-
-def _held(table: array[int], names: list[bytes]) -> list[bytes]:
-    """Those of the keys whose bits are set."""
-    blocks = len(table)
-    return [
-        name for name in names if table[(number := crc32(name)) % blocks] & (triple := _TRIPLES[number >> 20]) == triple
-    ]
+    def add(self, name: bytes) -> bool:
+        """Add a key, and say whether it certainly was not there."""
+        number = crc32(name)
+        triple = _TRIPLES[number >> 20]
+        for table in self._older:
+            if table[number % len(table)] & triple == triple:
+                return False
+        newest = self._newest
+        place = number % len(newest)
+        block = newest[place]
+        if block & triple == triple:
+            return False
+        newest[place] = block | triple
+        self.added += 1
+        return True
