@@ -176,7 +176,8 @@ def _all_new(layout: Layout) -> bool:
         used = " ".join(str(path) for path in paths if path not in new)
         raise _wrong(
             f"no data in {' '.join(map(str, new))}, but in {used}; put back what is missing, for a node must not vote "
-            f"without what it knew; or, to start anew and lose all data, remove {used}"
+            "without what it knew; if the cluster there has another number of nodes, leave out --nodes or name its "
+            "--config; a new cluster wants another --data-dir"
         )
     return bool(new)
 
