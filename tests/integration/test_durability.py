@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.keys import APPLIED_THROUGH, unpack_number
 from dkv.storage.data_directory import open_directory
 from dkv.storage.log_check import check_log
-from tests.integration.processes import RealCluster, RealNode
+from tests.integration.processes import RealCluster, RealNode, wait_until
 
 WATCH = Path(__file__).with_name("watch_syncs.py")
 CLIENTS = 8
@@ -56,8 +56,9 @@ class DurabilityTest(SynchronousTestCase):
         return self.cluster.directory / f"syncs{node.number}"
 
     def syncs(self, node: RealNode) -> list[Sync]:
-        """All of them so far."""
-        return [Sync(*json.loads(line)) for line in self.watched(node).read_text().splitlines()]
+        """All of them so far; one that is being written down counts later."""
+        lines, _, _ = self.watched(node).read_text().rpartition("\n")
+        return [Sync(*json.loads(line)) for line in lines.splitlines()]
 
     def write(self, node: RealNode, name: str) -> list[Written]:
         """Some writes of one client, one after the other."""
@@ -115,13 +116,17 @@ class DurabilityTest(SynchronousTestCase):
 
     def test_a_power_cut_at_any_write_back(self) -> None:
         """The state's own database is synced, and never before the log has the slots that it amounts to."""
-        self.write_at_once()
-        for node in self.cluster.nodes:
-            node.kill()
         node = self.cluster.nodes[0]
+
+        def written_back() -> bool:
+            self.write_at_once()
+            return sum(self.is_state(each.path) for each in self.syncs(node)) > 5
+
+        wait_until(written_back, 60.0, "the state is written back six times")
+        for each in self.cluster.nodes:
+            each.kill()
         syncs = self.syncs(node)
-        ends = [each.done for each in syncs if self.is_state(each.path)]
-        self.assertGreater(len(ends), 5)
+        ends = [sync.done for sync in syncs if self.is_state(sync.path)]
         applied = [self.applied_after_a_cut(node, syncs, end) for end in ends]
         self.assertEqual(applied, sorted(applied))
         self.assertGreater(applied[-1], applied[0])
