@@ -160,9 +160,9 @@ class Turn(Protocol):
 
     @property
     def woke_at(self) -> float:
-        """When this node last went on after it had stood still for long, in the seconds of ``now``; else below all.
+        """When this node last went on after its process had stood still, in the seconds of ``now``; -inf if never.
 
-        What comes soon behind that may have been sent long before.
+        A message that comes soon after this moment may be old: it may have waited in a socket all the while.
         """
 
     @property
@@ -209,8 +209,8 @@ class Turn(Protocol):
     def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         """Each of these keys of the state, which differ, with what ``load`` gives for it, in any order.
 
-        For many keys that nobody has asked for. One value at a time is in memory. What is written meanwhile must be
-        none of these keys.
+        It is for many keys that no client has asked for. Only one value at a time is in memory. While the pairs are
+        taken, none of these keys may be written.
         """
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:

@@ -26,7 +26,7 @@ BLOCKS = 1 << 20
 stored one."""
 
 GROWTH = 4
-"""Each further table has so many times as many."""
+"""How many times as many blocks each further table has as the one before."""
 
 PAGE_KEYS = 500
 PAGE_BYTES = 256 * KIB  # after so many bytes of values a page ends

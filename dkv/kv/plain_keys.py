@@ -30,9 +30,10 @@ _SPREAD = 0x9E3779B1
 
 
 class PlainKeys:
-    """The keys by the names under which they are stored. Who erases one, or gives it a deadline, must ``discard`` it.
+    """The keys, by the names under which they are stored.
 
-    A key may stand in two places, the second of which it takes from whoever is there.
+    Whoever erases a key, or gives it a deadline, must ``discard`` it. A key has two places. It goes into the first one
+    if that is free, else into the second, and whatever was there is forgotten.
     """
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ class Store(Protocol):
     def find(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         """Each of these keys, which differ, with what ``get`` gives for it, in any order, and one value at a time.
 
-        For many keys, of which nobody expects that they are read again soon.
+        It is for many keys that are not expected to be read again soon.
         """
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:

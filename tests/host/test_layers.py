@@ -40,7 +40,7 @@ def pairs_of(model: Writes) -> list[tuple[bytes, bytes]]:
 
 
 def written(name: str, arguments: list[Any]) -> list[tuple[bytes, bytes | None]]:
-    """What a step writes."""
+    """The keys that a step writes, with their values."""
     if name == "stage_all":
         return list(arguments[0].items())
     return [(arguments[0], arguments[1])] if name in ("persist", "stage") else []

@@ -50,7 +50,7 @@ def status(node: RealNode) -> dict[str, Any]:
 
 
 def without_ages(text: str | bytes) -> dict[str, Any]:
-    """What a status says, all its ages and durations alike."""
+    """A status, with the same text in place of each age and duration."""
     found = json.loads(text, parse_float=lambda _: "an age")
     assert isinstance(found, dict)
     return found

@@ -34,8 +34,8 @@ SMALL, LARGE, MORTAL = 5_000, 40, 3_000
 DIES = 1_000_000
 """When the mortal keys die, in milliseconds."""
 TIMES_MAX = 2.5
-"""How many times as long as ``COUNT`` writes, each of which is stored by itself, a transaction may take. These take 20
-to 25 ms."""
+"""How many times as long as ``COUNT`` writes, each of which is stored by itself, a transaction may take. These take
+about 40 ms."""
 ANOTHER = b"another"
 LONG_DECIMAL = b"1e4900"
 SLOW_PATTERN = b"*?" * 500

@@ -146,7 +146,7 @@ class WrongAnswerTests(SynchronousTestCase):
     def test_wrong_answers(self) -> None:
         """The answers of a run are judged when it ends; most wrong ones are found.
 
-        What is not found takes too many steps to be ruled out: that is for the second state machine.
+        The checker gives up on the others, for they take too many steps. The second state machine finds those.
         """
         reading, requests = (codes.GET, codes.READ, codes.STRLEN, codes.EXISTS), list[Asked]()
         clock: Clock = float
