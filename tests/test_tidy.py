@@ -59,6 +59,7 @@ SAME_NAMES = {
     "class Refused": "a message between nodes; and what dkv.testing raises, which programs of users import",
     "file acceptor": "the role in leader mode, and the same role in classic mode",
     "file proposer": "the role in leader mode, and the same role in classic mode",
+    "file tokens": "the tokens of a client's writes, and those of the simulator's clients",
 }
 """Names that two things share all the same, each with its reason."""
 
