@@ -21,6 +21,9 @@ _TWISTED_TYPES = frozenset(("tcp", "tcp4", "tcp6", "ssl", "tls", "unix", "system
 _CHECKED_TYPES = ("tcp:", "tcp6:", "unix:")
 """Types that can be parsed on any machine; the others may need the files or the init system of the node's own."""
 
+_DIALLED = re.compile(
+    r"(?:tcp|tls|ssl):(?:host=|address=)?(?P<host>(?:\\.|[^:=\\])+):(?:port=)?(?P<port>[0-9]+)(?::.*)?"
+)
 _EVERY_ADDRESS = frozenset(("*", "0.0.0.0", "[::]"))
 
 
@@ -78,6 +81,18 @@ def listening_address(bind: str) -> tuple[str, int] | None:
         return None
     host = re.sub(r"\\(.)", r"\1", found["host"] or ("::" if found["six"] else ""))
     return "" if host == "0.0.0.0" else host, int(found["port"])
+
+
+def dialled_address(text: str) -> tuple[str, int] | None:
+    """The host and the port to which ``text`` leads: ``host:port`` or a client endpoint string.
+
+    None if it has no such two, as the path of a UNIX socket has, or if it stands for every address.
+    """
+    try:
+        found = _DIALLED.fullmatch(client_string(text)) if text else None
+    except EndpointError:
+        return None
+    return None if found is None else (re.sub(r"\\(.)", r"\1", found["host"]), int(found["port"]))
 
 
 def _shorthand(text: str) -> tuple[str, int] | None:

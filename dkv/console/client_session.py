@@ -17,6 +17,7 @@ from dkv.console.declaring import asks_for_help, help_of, refusal_of, unknown
 from dkv.console.inspection import Inspection
 from dkv.console.introspection import words_about
 from dkv.console.orders import ORDERS
+from dkv.console.sentinel_words import SENTINEL
 from dkv.console.server_words import SERVER_WORDS
 from dkv.kv.codes import BY_BARRIER, IN_EXEC
 from dkv.kv.commands import COMMANDS, interpret
@@ -72,6 +73,7 @@ class ClientSession(ClientState):
             return Local(TIMING_MARK_REPLY)
         command = CONNECTION_COMMANDS.get(words[0].lower())
         if command is None:
+            self.refuse_word(words[:1])
             return Local(unknown(words))
         answer = self._answer_by(command, words)
         self.interpret = self._gather if self.transaction.gathering else self._interpret
@@ -80,6 +82,7 @@ class ClientSession(ClientState):
     def _answer_by(self, command: ConnectionCommand[ClientState], words: list[bytes]) -> Meaning:
         refusal = refusal_of(command, words)
         if refusal is not None:
+            self._note_subcommand(command, words)
             refuse = self.transaction.abort if command.name == "exec" else self.transaction.refuse
             return Local(refuse(refusal))
         bytes_max = self.limits.value_bytes_max
@@ -96,7 +99,13 @@ class ClientSession(ClientState):
         if _is_exec_with_token(words):
             return Local(Error("ERR EXEC without MULTI"))
         command = COMMANDS[words[0].lower()]
+        self._note_subcommand(command, words)
         return Local([*help_of(command)] if asks_for_help(command, words) else refusal_of(command, words) or refusal)
+
+    def _note_subcommand(self, command: Command, words: list[bytes]) -> None:
+        """A request was refused, perhaps since there is no such subcommand."""
+        if command.subcommands and len(words) > 1 and command.subcommand(words[1]) is None:
+            self.refuse_word(words[:2])
 
     # --- between MULTI and EXEC ---
 
@@ -127,9 +136,11 @@ class ClientSession(ClientState):
         What its words say is looked at, too, but an error in it is only that request's own, as in Redis.
         """
         if command is None:
+            self.refuse_word(words[:1])
             return unknown(words)
         refusal = refusal_of(command, words)
         if refusal is not None:
+            self._note_subcommand(command, words)
             return refusal
         if _is_not_for_multi(command, words):
             return NOT_IN_MULTI
@@ -168,7 +179,7 @@ def _is_not_for_multi(command: Command, words: list[bytes]) -> bool:
 
 
 CONNECTION_COMMANDS: dict[bytes, ConnectionCommand[ClientState]] = table(
-    CONNECTION_WORDS, [CLIENT], SERVER_WORDS, ORDERS.values()
+    CONNECTION_WORDS, [CLIENT], SERVER_WORDS, [SENTINEL], ORDERS.values()
 )
 """The commands that a connection or its node answers, by name in lower case."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dkv.console.client_transaction import GatheredBytes, Transaction
 from dkv.console.inspection import Inspection
+from dkv.console.refused_words import RefusedWords
 from dkv.kv.registry import Context
 from dkv.settings import Limits
 
@@ -38,12 +39,20 @@ class ClientState:
         """What the client calls itself; empty if it has not said."""
         self.library = {b"lib-name": b"", b"lib-ver": b""}
         """What the client says of the library that it uses."""
+        self._refused_words = RefusedWords()
         self.transaction = Transaction(limits, gathered or GatheredBytes(limits.node_inflight_bytes_max))
         """What it has gathered since MULTI, and what it watches."""
 
     def select(self, db: int) -> None:
         """Mean this database from now on."""
         self.context = replace(self.context, db=db)
+
+    def refuse_word(self, words: list[bytes]) -> None:
+        """The client asks for a word that dkv does not have: a command, or a command and its subcommand."""
+        word = self._refused_words.told_now(words)
+        if word is not None:
+            library, version = (self.library[field].decode() for field in (b"lib-name", b"lib-ver"))
+            self.node.word_refused(self.peer, word, library or self.name.decode(), version)
 
     def reset(self) -> None:
         """Become as a new connection is. What the client said of its library stays true."""

@@ -37,11 +37,12 @@ def info_sections(
     holdings: Holdings,
     tcp_port: int | None,
     uptime_seconds: float,
+    replication: Fields,
 ) -> Sections:
     """The fields of INFO, by section.
 
-    ``status`` is the node's own, for the section ``dkv``. ``holdings`` is its state machine. ``tcp_port`` is None if
-    clients do not connect by TCP, which Redis calls port 0.
+    ``status`` is the node's own, for the section ``dkv``, and ``replication`` has what it says of the other nodes.
+    ``holdings`` is its state machine. ``tcp_port`` is None if clients do not connect by TCP, which Redis calls port 0.
     """
     meter, system = clients.meter, os.uname()
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -54,7 +55,7 @@ def info_sections(
             "os": f"{system.sysname} {system.release} {system.machine}",
             "arch_bits": 64 if sys.maxsize > 2**32 else 32,
             "process_id": os.getpid(),
-            "run_id": _run_id(identity),
+            "run_id": run_id_of(identity),
             "tcp_port": tcp_port or 0,
             "uptime_in_seconds": int(uptime_seconds),
             "uptime_in_days": int(uptime_seconds / _SECONDS_PER_DAY),
@@ -89,7 +90,7 @@ def info_sections(
             "expired_keys": holdings.expired,
             "evicted_keys": 0,
         },
-        "Replication": {"role": "master", "connected_slaves": 0},
+        "Replication": replication,
         "CPU": {"used_cpu_sys": f"{usage.ru_stime:.6f}", "used_cpu_user": f"{usage.ru_utime:.6f}"},
         "Cluster": {"cluster_enabled": 0},
         "Keyspace": {
@@ -112,7 +113,7 @@ def info_text(sections: Sections, names: Iterable[bytes]) -> bytes:
     return "\r\n".join(texts).encode("utf-8", "backslashreplace")
 
 
-def _run_id(identity: Identity) -> str:
+def run_id_of(identity: Identity) -> str:
     """40 hexadecimal digits, as in Redis; they differ for each start of each node."""
     life = f"{identity.cluster} {identity.node} {identity.incarnation} {identity.boot}"
     return sha1(life.encode(), usedforsecurity=False).hexdigest()

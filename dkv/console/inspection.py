@@ -17,6 +17,7 @@ from dkv.console.member_view import STANDBY, MemberView
 from dkv.console.node_metrics import NodeMetrics, Readings
 from dkv.console.notes import Notes
 from dkv.console.readiness import Condition, Readiness
+from dkv.console.sentinel_view import SentinelView
 from dkv.console.surroundings import Backups, Surroundings
 from dkv.host.host import Host
 from dkv.identity import Identity
@@ -84,6 +85,17 @@ class Inspection:
         )
         notes.add(member_view.takers)
         notes.add(self.member_lags.takers)
+        self.sentinel = SentinelView(
+            identity,
+            member_view,
+            self.member_lags,
+            config.timings,
+            mesh.silence,
+            self._serves,
+            lambda: self._metrics.applied_through,
+            lambda: self._metrics.promised.round,
+        )
+        """The answers to those who ask for the master."""
         self.handovers = Handovers(identity.node, config.mode, host.deliver)
         """Gives the lead to another node."""
         notes.add(self.handovers.takers)
@@ -124,6 +136,14 @@ class Inspection:
         """All clients, in the order in which they came."""
         return self._clients.connected()
 
+    def local_address(self, connection: int) -> str:
+        """The address of this node that the client with this number has connected to; "" if it is gone."""
+        return self._clients.local_address(connection)
+
+    def word_refused(self, peer: str, word: str, library: str, version: str) -> None:
+        """Log which word the client at ``peer`` asked for, and which library it uses; "" is not known."""
+        self._clients.log.info("word_refused", peer=peer, library=library, library_version=version, word=word)
+
     def info(self) -> Sections:
         """The fields of INFO."""
         port = listening_port(self._config.member(self.identity.node).client)
@@ -132,7 +152,8 @@ class Inspection:
         counts = {f"dkv_{kind}s": count for kind, count in self.member_view.counts.items()}
         own = {**self._notes.status(), "dkv_member": self.member_view.kind, **counts, **stored}
         holdings = self._surroundings.holdings()
-        return info_sections(own, self.identity, self._clients, holdings, port, uptime_seconds)
+        replication = self.sentinel.replication()
+        return info_sections(own, self.identity, self._clients, holdings, port, uptime_seconds, replication)
 
     # --- for changes of members ---
 
@@ -195,9 +216,14 @@ class Inspection:
 
     def conditions(self) -> list[Condition]:
         """The conditions that must hold for the node to be ready."""
-        commit, stuck = self._host.commit_seconds, self._config.timings.stuck_disk_seconds
-        disk = Condition("disk", commit < stuck, f"a commit has been under way for {commit:.1f} s")
-        return [*self._readiness.conditions(), disk]
+        reason = f"a commit has been under way for {self._host.commit_seconds:.1f} s"
+        return [*self._readiness.conditions(), Condition("disk", not self._disk_is_stuck(), reason)]
+
+    def _disk_is_stuck(self) -> bool:
+        return self._host.commit_seconds >= self._config.timings.stuck_disk_seconds
+
+    def _serves(self) -> bool:
+        return self._readiness.serves and not self._disk_is_stuck()
 
     def status(self) -> dict[str, Any]:
         """The state of the node, for JSON."""

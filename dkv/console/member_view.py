@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from dkv import noted
@@ -76,6 +76,11 @@ class MemberView:
     def configurations(self) -> Configurations:
         """The sets of members."""
         return self._held
+
+    @property
+    def voters(self) -> Collection[int]:
+        """Those who decide the next slot to be applied."""
+        return self._held.in_force(self._applied).voters
 
     @property
     def quorum(self) -> int:

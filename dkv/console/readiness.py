@@ -54,6 +54,7 @@ class Readiness:
         """The leader that this node knows; 0 is none."""
         self._led_since = now()
         self._served_at = -inf
+        self._proved_at = -inf  # the same, whoever led then
         self._unapplied: tuple[float, int] | None = None  # the oldest proof whose slot is not applied yet
         self._applied_through = 0
         self._outstanding: deque[float] = deque()
@@ -150,6 +151,7 @@ class Readiness:
 
     def _served(self, at: float) -> None:
         """A request that came in at ``at`` was served, or would have been."""
+        self._proved_at = max(self._proved_at, at)
         if at >= self._led_since:
             self._served_at = max(self._served_at, at)
 
@@ -159,6 +161,18 @@ class Readiness:
     def ready(self) -> bool:
         """Whether all conditions hold."""
         return all(condition.holds for condition in self.conditions())
+
+    @property
+    def serves(self) -> bool:
+        """Whether clients need not look for another node.
+
+        A node may be so without being ready: while a majority elects a leader it keeps requests, and answers them soon.
+        """
+        now = self._now()
+        heard = self._quorum_heard or self.leader not in (0, self._node)  # see ``conditions``
+        late = bool(self._outstanding) and now - self._outstanding[0] >= self._request_seconds
+        took_part = self._member and self._replayed and (self._votes or self._standby)
+        return took_part and heard and not late and now - self._proved_at < self._request_seconds
 
     def conditions(self) -> list[Condition]:
         """The conditions for a node to be ready, except those of its disk."""

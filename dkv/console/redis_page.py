@@ -18,6 +18,7 @@ _HEADINGS: dict[Group, str] = {
     "transactions": "Transactions",
     "connection": "The connection",
     "server": "The server",
+    "sentinel": "Sentinel",
     "dkv": "What Redis does not have",
 }
 

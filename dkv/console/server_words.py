@@ -51,8 +51,13 @@ def _info(client: ClientState, words: list[bytes]) -> Local:
 
 
 def _role(client: ClientState, words: list[bytes]) -> Local:
-    """Every node takes writes, so each is a master of its own. What it has applied stands for the offset."""
-    return Local([b"master", client.node.applied_through, []])
+    """Every node takes writes, so each is a master, and the others follow it. What is applied stands for offsets."""
+    others = [
+        [other.address.host.encode(), b"%d" % other.address.port, b"%d" % other.applied]
+        for other in client.node.sentinel.others()
+        if other.silent_seconds is not None
+    ]
+    return Local([b"master", client.node.applied_through, others])
 
 
 # --- copies of writes ---
@@ -151,7 +156,14 @@ SERVER_WORDS = (
         since="2.8.13",
         summary="About slow events, of which dkv keeps none.",
     ),
-    word("role", 1, _role, group="server", since="2.8.12", summary="master, and the last slot that this node applied."),
+    word(
+        "role",
+        1,
+        _role,
+        group="server",
+        since="2.8.12",
+        summary="master, the last slot applied here, and the other voters.",
+    ),
     word(
         "wait",
         3,

@@ -274,11 +274,22 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("role",),
-        "`master` on every node, with the last slot that the node has applied in place of an offset.",
+        "`master` on every node, with the last slot that the node has applied in place of an offset, and with the"
+        " other voters that it reaches as replicas.",
         "Every node takes writes.",
         (),
         rb"\*3\r\n\$6\r\nmaster\r\n:[0-9]+\r\n\*0\r\n",
-        rb"\*3\r\n\$6\r\nmaster\r\n:[0-9]+\r\n\*0\r\n",
+        rb"\*3\r\n\$6\r\nmaster\r\n:[0-9]+\r\n\*.*",
+    ),
+    Difference(
+        ("sentinel",),
+        "Every node answers, on the port of its clients, and names itself: the master of the name that the cluster has."
+        " While it serves nothing, `MASTERS` flags it `s_down`, `MASTER` knows no such master, and"
+        " `GET-MASTER-ADDR-BY-NAME` is nil.",
+        "A client goes on to the next node then.",
+        (),
+        rb"-ERR unknown command 'sentinel'.*",
+        rb".*",
     ),
     Difference(
         ("latency|doctor",),
@@ -304,6 +315,10 @@ ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SWAPDB", "MOVE"), "None of the client libraries that were tried needs them."),
     (("CLIENT TRACKING",), "A node does not remember what its clients have read."),
     (("AUTH", "ACL"), "There are no users and passwords."),
+    (
+        ("SENTINEL FAILOVER", "SENTINEL MONITOR", "SENTINEL SET", "SENTINEL RESET"),
+        "Nodes watch each other by themselves. `dkv leader transfer` moves the lead.",
+    ),
     (
         ("SAVE", "BGSAVE", "SHUTDOWN", "REPLICAOF", "CLUSTER", "DEBUG", "CONFIG SET"),
         "They are about how Redis runs. The `dkv` command and the config file run dkv.",

@@ -24,7 +24,7 @@ grow with the data. ``no_multi``: it is refused between MULTI and EXEC. All are 
 these names, which are those of Redis.
 """
 
-Group = Literal["string", "generic", "connection", "server", "transactions", "dkv"]
+Group = Literal["string", "generic", "connection", "server", "transactions", "sentinel", "dkv"]
 """The heading that a command stands under in the documentation, as on Redis's pages; ``dkv``: Redis has none such."""
 
 WORD_BYTES_MAX = 64

@@ -58,6 +58,7 @@ class Clients(Factory):
         self._wake = wake
         self._arrived: list[Requests] = []
         self.large = LargeRequests(reactor, limits)
+        self.log = log
         self.complaints = ThrottledLog(reactor, log)
         self.unread_replies = UnreadReplies(
             reactor,
@@ -94,6 +95,11 @@ class Clients(Factory):
     def connected(self) -> list[ClientConnection]:
         """The connections of all clients, in the order in which they came."""
         return sorted(self._connections.values(), key=lambda connection: connection.number)
+
+    def local_address(self, number: int) -> str:
+        """The address of this node that a client has connected to; "" if it is gone."""
+        connection = self._connections.get(number)
+        return "" if connection is None else connection.local
 
     @property
     def inflight_bytes(self) -> int:

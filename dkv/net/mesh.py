@@ -109,6 +109,11 @@ class Mesh(MultiService):
         """What is known of each peer, for people and JSON. A peer that is about to be let go is none any more."""
         return [peer.status() for _, peer in sorted(self.peers.items()) if peer.leaves_at is None]
 
+    def silence(self, node: int) -> float | None:
+        """For how many seconds nothing of a node has come in; None if it is not reached."""
+        peer = self.peers.get(node)
+        return None if peer is None else peer.silent_seconds
+
     # --- peers come, move and go ---
 
     def members_are(

@@ -63,6 +63,11 @@ class Peer:
         ways = {"connected": self.is_connected, "accepted": self.inbound is not None}
         return {"node": self.node} | ways | self.reach.status()
 
+    @property
+    def silent_seconds(self) -> float | None:
+        """For how long nothing of it has come in, to about a heartbeat; None if there is no connection with it."""
+        return self._clock.seconds() - self._heard_at if self._up else None
+
     def readdress(self, address: str) -> None:
         """Dial it at ``address`` from now on. A connection that it has at the old one may last."""
         if address == self.dialler.endpoint.text:

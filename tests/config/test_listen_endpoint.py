@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.config.listen_endpoint import (
     EndpointError,
     ListenEndpoint,
+    dialled_address,
     listening_address,
     listening_port,
     parse_endpoint,
@@ -39,6 +40,21 @@ class ParseEndpointTests(SynchronousTestCase):
             ("[::]:5001", r"tcp6:5001:interface=\:\:", ""),
         ):
             self.assertEqual(parse_endpoint(text), ListenEndpoint(bind, advertise))
+
+    def test_where_clients_dial(self) -> None:
+        """A library gets a host and a port, whatever the operator wrote; or nothing, where there are none."""
+        for text, address in (
+            ("127.0.0.1:5001", ("127.0.0.1", 5001)),
+            ("[::1]:5001", ("::1", 5001)),
+            ("db1.example:7379", ("db1.example", 7379)),
+            (r"tcp:host=\:\:1:port=5001", ("::1", 5001)),
+            ("tcp:db1.example:7379:timeout=3", ("db1.example", 7379)),
+            ("tls:db1.example:7379", ("db1.example", 7379)),
+            ("unix:/run/dkv.sock", None),
+            ("*:5001", None),
+            ("", None),
+        ):
+            self.assertEqual(dialled_address(text), address, text)
 
     def test_its_port(self) -> None:
         """Monitoring tells nodes of one machine apart by it."""

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.console.client_session import ClientSession
 from dkv.console.comparison import HeldState
 from dkv.console.inspection import Inspection
+from dkv.console.sentinel_view import ClientAddress
 from dkv.identity import Identity
 from dkv.replies import Error, Local, LogRequest, Meaning
 from dkv.settings import Limits
@@ -30,6 +31,10 @@ class Spoken(SynchronousTestCase):
         node.identity, node.applied_through = Identity("c", 1, 9, 1), 0
         node.comparison = HeldState(1, lambda *letter: None, lambda: 0.0)
         node.member_view = Mock(kind="voter", quorum=2, **{"members.return_value": {}, "invitation.return_value": {}})
+        node.sentinel = Mock(down=False, epoch=4, down_after_milliseconds=5000, quorum=2)
+        node.sentinel.name = "c"
+        node.sentinel.others.return_value = []
+        node.sentinel.address_within = lambda local: ClientAddress("db1", 7379)
         self.node = node
         self.begin(Limits())
 

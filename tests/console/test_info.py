@@ -15,6 +15,8 @@ from tests.net.client_port import Port, encoded
 STATUS = {"loading": 0, "dkv_leader": 2}
 IDENTITY = Identity("blue", 1, 0xB1, 3)
 
+REPLICATION = {"role": "master", "connected_slaves": 2}
+
 HOLDINGS = Mock(expired=3, **{"counted.return_value": [(0, 7, 2), (15, 1, 0)]})
 
 REDIS_CLI_STAT = """used_memory connected_clients blocked_clients total_commands_processed total_connections_received
@@ -47,7 +49,7 @@ class InfoTests(SynchronousTestCase):
 
     def fields(self, *names: bytes) -> dict[str, str]:
         """The fields of some sections, or of all, as clients parse them."""
-        sections = info_sections(STATUS, IDENTITY, self.port.clients, HOLDINGS, 5001, 90_061.5)
+        sections = info_sections(STATUS, IDENTITY, self.port.clients, HOLDINGS, 5001, 90_061.5, REPLICATION)
         lines = info_text(sections, names).decode().split("\r\n")
         return dict(line.split(":", 1) for line in lines if line and not line.startswith("#"))
 
@@ -86,7 +88,7 @@ class InfoTests(SynchronousTestCase):
         """Exporters tell by it that counters began anew."""
         ids = {self.fields()["run_id"]}
         for identity in (Identity("blue", 1, 0xB1, 4), Identity("blue", 2, 0xB1, 3), Identity("green", 1, 0xB1, 3)):
-            ids.add(str(info_sections(STATUS, identity, self.port.clients, HOLDINGS, None, 0)["Server"]["run_id"]))
+            ids.add(str(info_sections(STATUS, identity, self.port.clients, HOLDINGS, None, 0, {})["Server"]["run_id"]))
         self.assertEqual(len(ids), 4)
         self.assertTrue(all(len(run_id) == 40 for run_id in ids))
 

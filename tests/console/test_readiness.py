@@ -146,6 +146,45 @@ class ServedTests(ReadinessTestCase):
         self.note(noted.leader_lost, leader=2, ballot=Ballot(1, 2), reason="")
         self.assertEqual(list(self.failing()), ["leader_known", "quorum_heard", "served"])
 
+    def test_an_election_is_no_reason_to_leave(self) -> None:
+        """While a majority elects a leader, requests wait: clients that are told to go find no node that is better."""
+        self.prove(100.0)
+        self.assertTrue(self.readiness.serves)
+        self.note(noted.leader_lost, leader=2, ballot=Ballot(1, 2), reason="")
+        self.now = 104.9
+        self.assertFalse(self.readiness.ready)
+        self.assertTrue(self.readiness.serves)
+        self.now = 105.1
+        self.assertFalse(self.readiness.serves, "it takes longer than a request may")
+
+    def test_whoever_is_alone_is_left_at_once(self) -> None:
+        """A client that asks such a node for a better one must not be sent back to it."""
+        self.prove(100.0)
+        self.note(noted.quorum_lost, heard=[2])
+        self.assertTrue(self.readiness.serves, "by the leader, who has a quorum")
+        self.note(noted.leader_lost, leader=2, ballot=Ballot(1, 2), reason="")
+        self.assertFalse(self.readiness.serves)
+        self.note(noted.quorum_heard, heard=[2, 3])
+        self.assertTrue(self.readiness.serves)
+        self.lead(1)
+        self.note(noted.quorum_lost, heard=[])
+        self.assertFalse(self.readiness.serves, "the leader itself hears nobody")
+
+    def test_writes_that_nobody_decides_are_a_reason_to_leave(self) -> None:
+        """Reads alone do not make a node one that serves."""
+        self.note(noted.batch_numbered, commands=1, seconds=0.0)
+        self.now = 105.0
+        self.prove(105.0)
+        self.assertFalse(self.readiness.serves)
+
+    def test_a_node_that_never_served(self) -> None:
+        """At its start nothing is known yet, so nobody is sent to it."""
+        self.assertFalse(self.readiness.serves)
+        self.prove(100.0)
+        self.assertTrue(self.readiness.serves)
+        self.note(noted.removed, slot=7, addresses=[])
+        self.assertFalse(self.readiness.serves)
+
     def test_this_node_leads(self) -> None:
         """The sentence names what is missing."""
         self.lead(1)

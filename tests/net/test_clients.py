@@ -211,6 +211,15 @@ class DrainTests(SynchronousTestCase):
         self.assertTrue(transport.aborted)
         lost(busy)
 
+    def test_where_a_client_has_connected_to(self) -> None:
+        """A client that asks for the master is sent where it came from, if nobody says more; or nowhere, once gone."""
+        port = Port()
+        connection, _ = port.connect()
+        self.assertEqual(port.clients.local_address(connection.number), connection.local)
+        self.assertNotEqual(connection.local, "")
+        connection.connectionLost(None)
+        self.assertEqual(port.clients.local_address(connection.number), "")
+
     def test_newcomers(self) -> None:
         """A client that comes while the node stops is told to try another."""
         port = Port()

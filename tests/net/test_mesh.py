@@ -31,6 +31,16 @@ class TwoMeshes(MeshTestCase):
         self.assertEqual((self.one.connected, self.two.connected), ({2}, {1}))
         self.assertEqual([line["peer"] for line in self.inbox_one.lines("peer_found")], [2])
 
+    def test_silence(self) -> None:
+        """Clients are sent to a node that was heard, and to none that is gone or was never there."""
+        heard = self.one.silence(2)
+        assert heard is not None
+        self.assertLess(heard, TIMINGS.silence_seconds)
+        self.stop(self.two, 5102)
+        self.network.pump()
+        self.assertIsNone(self.one.silence(2))
+        self.assertIsNone(self.one.silence(9))
+
     def test_messages_each_way(self) -> None:
         """Messages arrive in order, from whom they say: consensus rests on knowing whose vote it is."""
         say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
