@@ -56,6 +56,8 @@ NOT_PURE = frozenset(
 
 
 SAME_NAMES = {
+    "class ConnectionPool": "redis-py's name, blocking and for asyncio, as it has them too",
+    "class Redis": "the same",
     "class Refused": "a message between nodes; and what dkv.testing raises, which programs of users import",
     "file acceptor": "the role in leader mode, and the same role in classic mode",
     "file proposer": "the role in leader mode, and the same role in classic mode",
@@ -92,7 +94,10 @@ ROOMS = {
         frozenset(("prometheus_client", "twisted", "zope")),
     ),
     "node": Room(_LOWER, None),
-    "client": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
+    "client": Room(
+        frozenset(("vocabulary", "wire", "kv.codes", "kv.commands", "kv.registry")),
+        frozenset(("redis", "twisted", "zope")),
+    ),
     "sim": Room(_LOWER, None),
     "cli": Room(_LOWER | {"client", "sim"}, None),
     "testing": Room(_LOWER | {"client", "sim"}, None),

@@ -1,0 +1,149 @@
+"""redis-py's asyncio ``Pipeline`` with tokens: one for each write, or one for a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+import redis.asyncio.client
+from redis.exceptions import BusyLoadingError, ConnectionError, ResponseError, TimeoutError
+
+from dkv.client.redis.attempts import Call, Patience
+from dkv.client.redis.connections import get_connection, marker_of, note_failure
+from dkv.client.redis.exchanges import Exchange, Pause, Replies, Request, Steps, pipeline, transaction
+from dkv.client.redis.pending_ops import PendingOps
+from dkv.client.redis.request_kinds import Kind, kind_of
+from dkv.client.redis.results import Watched, raise_ending, results_of
+
+T = TypeVar("T")
+
+
+class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
+    """As redis-py's class, and what it sends happens once, however often it is sent.
+
+    If the connection is lost while keys are watched, ``execute`` raises redis-py's ``WatchError``, which says that
+    nothing of the transaction was executed. It never does so if anything may have been.
+    """
+
+    pending: PendingOps
+    deadline_seconds: float
+
+    def __init__(self, connection_pool: Any, response_callbacks: Any, transaction: bool, shard_hint: Any) -> None:
+        self._watched = Watched()
+        self._together = transaction
+        super().__init__(connection_pool, response_callbacks, transaction, shard_hint)
+
+    async def reset(self) -> None:  # type: ignore[override] # it hides the command RESET in redis-py, too
+        """Forget the commands, and what is watched."""
+        if not self._watched.is_on(marker_of(self.connection)):
+            self.watching = False  # so that redis-py sends no UNWATCH where nothing is watched
+        await super().reset()
+        self._watched.clear()
+
+    async def immediate_execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """The reply to one request, sent at once: behind a WATCH and before MULTI."""
+        call = self._call(arguments)
+        patience = Patience(self.deadline_seconds)
+        try:
+            while True:
+                replies = await self._exchange(Exchange([Request(call.words, arguments[0], options)]))
+                if not isinstance(replies.last, Exception):
+                    self._watched.note(arguments, self.watching, marker_of(self.connection))
+                    return replies.last
+                await asyncio.sleep(patience.after(call, replies.last))
+        finally:
+            call.close()
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """The replies to all commands. They are sent again until there are some, or the deadline has passed."""
+        stack = self.command_stack
+        if not stack and not self.watching:
+            return []
+        try:
+            if self.scripts:
+                await self.load_scripts()
+            together = self._together or self.explicit_transaction
+            results = await self._execute_together(stack) if together else await self._execute_each(stack)
+            if raise_on_error:
+                self.raise_first_error(stack, results)
+                raise_ending(results)
+            return results
+        finally:
+            await self.reset()
+
+    async def _execute_together(self, stack: Any) -> list[Any]:
+        call = Call(("EXEC",), Kind.WRITE, self.pending)
+        watches = tuple(self._watched.requests)
+        try:
+            replies = await self._take(transaction(call, Patience(self.deadline_seconds), stack, watches))
+        finally:
+            call.close()
+            self.watching = False  # whatever EXEC was answered
+        results = results_of(replies, stack, self.response_callbacks)
+        return [await each if isawaitable(each) else each for each in results]
+
+    async def _execute_each(self, stack: Any) -> list[Any]:
+        calls = [self._call(arguments) for arguments, _ in stack]
+        try:
+            return await self._take(pipeline(calls, Patience(self.deadline_seconds), stack))
+        finally:
+            for call in calls:
+                call.close()
+
+    def _call(self, arguments: Sequence[Any]) -> Call:
+        return Call(arguments, kind_of(arguments, self.get_encoder().encode), self.pending)
+
+    async def _take(self, steps: Steps[T]) -> T:
+        """Do what the steps ask for, and return what they come to."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = next(steps)
+                else:
+                    step = steps.send(await self._exchange(step))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _exchange(self, exchange: Exchange) -> Replies:
+        """Send requests and read their replies, on the connection that watches keys, or on any."""
+        values: list[Any] = []
+        try:
+            connection = await self._connected(exchange.watched)
+            await connection.send_packed_command(connection.pack_commands([each.words for each in exchange.requests]))
+            for request in exchange.requests:
+                values.append(await self._read(connection, request))
+        except (ConnectionError, TimeoutError) as error:
+            note_failure(self.connection, error)
+            await self._hang_up()
+            return Replies(values, error)
+        except BaseException:
+            await self._hang_up()  # replies that nobody reads may be under way
+            raise
+        return Replies(values)
+
+    async def _read(self, connection: Any, request: Request) -> Any:
+        try:
+            return await self.parse_response(connection, request.name, **request.options)
+        except (ResponseError, BusyLoadingError) as error:
+            note_failure(connection, error)
+            return error
+
+    async def _connected(self, watched: bool) -> Any:
+        """A connection to a node that serves; ``WatchError`` if it must be the one that watches, and that is lost."""
+        if watched:
+            self._watched.check(marker_of(self.connection))
+        if self.connection is None:
+            self.connection = await get_connection(self.connection_pool)
+        elif not self._watched.is_on(marker_of(self.connection)):
+            await self.connection.connect()
+        return self.connection
+
+    async def _hang_up(self) -> None:
+        self._watched.lose()
+        if self.connection is not None:
+            await self.connection.disconnect()

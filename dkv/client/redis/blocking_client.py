@@ -1,0 +1,117 @@
+"""redis-py's ``Redis`` with a token on every write."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Self
+
+import redis
+from redis.exceptions import RedisError
+
+from dkv.client.redis.attempts import DEADLINE_SECONDS, Call, Patience
+from dkv.client.redis.blocking_connections import ConnectionPool, adopt, listening_pool
+from dkv.client.redis.blocking_pipeline import TokenPipeline
+from dkv.client.redis.connections import ANSWER_SECONDS, CONNECT_SECONDS, NAME, REDIS_PORT, Nodes, note_failure
+from dkv.client.redis.pending_ops import PendingOps
+from dkv.client.redis.request_kinds import kind_of
+
+
+class Redis(redis.Redis):
+    """redis-py's class, for the nodes of one cluster: every write and every transaction happens once.
+
+    ``nodes`` are texts such as "host:5001"; without them ``host`` and ``port`` name the one node. A call that has no
+    answer goes on with the next node, until ``deadline_seconds`` have passed. What it ends with then is in
+    ``dkv.client.redis.endings``. All else is as in redis-py, whose own retries are not used.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = REDIS_PORT,
+        db: int = 0,
+        password: str | None = None,
+        socket_timeout: float | None = ANSWER_SECONDS,
+        socket_connect_timeout: float | None = CONNECT_SECONDS,
+        *arguments: Any,
+        nodes: Nodes = (),
+        deadline_seconds: float = DEADLINE_SECONDS,
+        connection_pool: redis.ConnectionPool | None = None,
+        single_connection_client: bool = False,
+        **options: Any,
+    ) -> None:
+        pool = connection_pool
+        if pool is None:
+            server = (host, port, db, password, socket_timeout, socket_connect_timeout, *arguments)
+            plain = redis.Redis(*server, **options)  # it makes a pool of all these
+            plain.auto_close_connection_pool = False
+            pool = plain.connection_pool
+            adopt(pool, nodes)
+        elif nodes:
+            raise ValueError("the pool has its nodes already: give it the nodes, or the client, and not both")
+        self.deadline_seconds = deadline_seconds
+        self.pending = PendingOps()
+        self._listening = listening_pool(pool)
+        super().__init__(connection_pool=pool, single_connection_client=single_connection_client, **options)
+        self.auto_close_connection_pool = connection_pool is None
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        single_connection_client: bool = False,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        **options: Any,
+    ) -> Self:
+        """From a URL with one or several nodes: ``redis://host1:5001,host2:5002/0``."""
+        client = cls(
+            connection_pool=ConnectionPool.from_url(url, **options),
+            single_connection_client=single_connection_client,
+            deadline_seconds=deadline_seconds,
+        )
+        client.auto_close_connection_pool = True
+        return client
+
+    def client(self) -> Self:
+        """The same, with one connection of its own."""
+        return self.__class__(
+            connection_pool=self.connection_pool,
+            single_connection_client=True,
+            deadline_seconds=self.deadline_seconds,
+        )
+
+    def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """The reply to one request, from any node."""
+        call = Call(arguments, kind_of(arguments, self.get_encoder().encode), self.pending)
+        patience = Patience(self.deadline_seconds)
+        try:
+            while True:
+                try:
+                    if self.connection is not None:
+                        self.connection.connect()
+                    return super().execute_command(*call.words, **{NAME: arguments[0]}, **options)
+                except RedisError as error:
+                    seconds = patience.after(call, error)
+                time.sleep(seconds)
+        finally:
+            call.close()
+
+    def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
+        """The reply to a command. A node that does not give one is asked last from now on."""
+        try:
+            return super().parse_response(connection, options.pop(NAME, command_name), **options)
+        except RedisError as error:
+            note_failure(connection, error)
+            raise
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> TokenPipeline:
+        """A pipeline whose writes, or whose transaction as a whole, have tokens."""
+        pool = self.connection_pool
+        pipeline = TokenPipeline(pool, self.response_callbacks, transaction, shard_hint)
+        pipeline.pending, pipeline.deadline_seconds = self.pending, self.deadline_seconds
+        return pipeline
+
+    def pubsub(self, **options: Any) -> Any:
+        """A subscriber, which goes on at the next node with its channels when a connection is lost."""
+        subscriber = super().pubsub(**options)
+        subscriber.connection_pool = self._listening
+        return subscriber
