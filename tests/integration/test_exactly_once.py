@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from random import Random
@@ -17,9 +20,10 @@ from dkv.client.blocking import Endpoint
 from dkv.client.redis import Redis
 from dkv.client.redis.asyncio import Redis as AsyncRedis
 from dkv.client.redis.cutting_proxy import CuttingProxy, Judge
-from tests.integration.processes import HOST, RealCluster, shared_cluster
+from tests.integration.processes import HOST, RealCluster, child_environment, shared_cluster
 
-WRITES = (b"INCRBY", b"EXEC", b"APPEND")
+PROGRAM_SECONDS = 60.0
+WRITES = (b"INCRBY", b"EXEC", b"APPEND", b"SET")
 
 
 def sometimes(seed: int, likely: float, *, parts: bool = False) -> Judge:
@@ -170,6 +174,43 @@ class CutConnectionTests(ProxiedTests):
         self.assertEqual(counted, [*range(1, 1_001)])
         self.assertEqual(values, [b"100", b"100"])
         self.assertGreater(sum(proxy.cut for proxy in proxies), 50)
+
+    def test_frameworks(self) -> None:
+        """Django's cache and Flask-Session can be given the class: docs/client.md says how."""
+        proxies = self.through_proxies(self.cluster, sometimes(9, 0.1))
+        nodes = ",".join(str(proxy.endpoint) for proxy in proxies)
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "tests.integration.libraries.once_program", nodes],
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+            check=False,
+            env=child_environment(),
+        )
+        self.assertEqual((ended.returncode, ended.stdout), (0, "all well\n"), ended.stderr)
+        self.assertGreater(sum(proxy.cut for proxy in proxies), 10)
+
+    def test_the_demonstration(self) -> None:
+        """docs/client.md shows what it prints: redis-py counts too often, and ours is right."""
+        nodes = [f"{HOST}:{node.port}" for node in self.cluster.nodes]
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "dkv.client.redis", *nodes],
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+            check=False,
+            env=child_environment(),
+        )
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        plain, once = ended.stdout.splitlines()
+        found = [
+            re.fullmatch(r"\S+ +1000 times INCR, (\d+) answers cut off: the counter is (\d+)", each)
+            for each in (plain, once)
+        ]
+        assert found[0] and found[1], ended.stdout
+        self.assertEqual(int(found[0][2]), 1_000 + int(found[0][1]))
+        self.assertEqual(int(found[1][2]), 1_000)
+        self.assertGreater(int(found[1][1]), 50)
 
 
 class LeaderDiesTests(ProxiedTests):

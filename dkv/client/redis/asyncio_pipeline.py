@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import redis.asyncio.client
 from redis.exceptions import BusyLoadingError, ConnectionError, ResponseError, TimeoutError
 
-from dkv.client.redis.attempts import Call, Patience
+from dkv.client.redis.attempts import CallPatience, TokenCall
 from dkv.client.redis.connections import get_connection, marker_of, note_failure
-from dkv.client.redis.exchanges import Exchange, Pause, Replies, Request, Steps, pipeline, transaction
+from dkv.client.redis.exchanges import Exchange, Exchanged, Pause, SentWords, Steps, pipeline, transaction
 from dkv.client.redis.pending_ops import PendingOps
 from dkv.client.redis.request_kinds import Kind, kind_of
-from dkv.client.redis.results import Watched, raise_ending, results_of
+from dkv.client.redis.transaction_results import WatchState, raise_ending, results_of
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
     deadline_seconds: float
 
     def __init__(self, connection_pool: Any, response_callbacks: Any, transaction: bool, shard_hint: Any) -> None:
-        self._watched = Watched()
+        self._watched = WatchState()
         self._together = transaction
         super().__init__(connection_pool, response_callbacks, transaction, shard_hint)
 
@@ -45,10 +45,10 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
     async def immediate_execute_command(self, *arguments: Any, **options: Any) -> Any:
         """The reply to one request, sent at once: behind a WATCH and before MULTI."""
         call = self._call(arguments)
-        patience = Patience(self.deadline_seconds)
+        patience = CallPatience(self.deadline_seconds)
         try:
             while True:
-                replies = await self._exchange(Exchange([Request(call.words, arguments[0], options)]))
+                replies = await self._exchange(Exchange([SentWords(call.words, arguments[0], options)]))
                 if not isinstance(replies.last, Exception):
                     self._watched.note(arguments, self.watching, marker_of(self.connection))
                     return replies.last
@@ -74,10 +74,10 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
             await self.reset()
 
     async def _execute_together(self, stack: Any) -> list[Any]:
-        call = Call(("EXEC",), Kind.WRITE, self.pending)
+        call = TokenCall(("EXEC",), Kind.WRITE, self.pending)
         watches = tuple(self._watched.requests)
         try:
-            replies = await self._take(transaction(call, Patience(self.deadline_seconds), stack, watches))
+            replies = await self._take(transaction(call, CallPatience(self.deadline_seconds), stack, watches))
         finally:
             call.close()
             self.watching = False  # whatever EXEC was answered
@@ -87,13 +87,13 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
     async def _execute_each(self, stack: Any) -> list[Any]:
         calls = [self._call(arguments) for arguments, _ in stack]
         try:
-            return await self._take(pipeline(calls, Patience(self.deadline_seconds), stack))
+            return await self._take(pipeline(calls, CallPatience(self.deadline_seconds), stack))
         finally:
             for call in calls:
                 call.close()
 
-    def _call(self, arguments: Sequence[Any]) -> Call:
-        return Call(arguments, kind_of(arguments, self.get_encoder().encode), self.pending)
+    def _call(self, arguments: Sequence[Any]) -> TokenCall:
+        return TokenCall(arguments, kind_of(arguments, self.get_encoder().encode), self.pending)
 
     async def _take(self, steps: Steps[T]) -> T:
         """Do what the steps ask for, and return what they come to."""
@@ -109,7 +109,7 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
             result: T = end.value
             return result
 
-    async def _exchange(self, exchange: Exchange) -> Replies:
+    async def _exchange(self, exchange: Exchange) -> Exchanged:
         """Send requests and read their replies, on the connection that watches keys, or on any."""
         values: list[Any] = []
         try:
@@ -120,13 +120,13 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
         except (ConnectionError, TimeoutError) as error:
             note_failure(self.connection, error)
             await self._hang_up()
-            return Replies(values, error)
+            return Exchanged(values, error)
         except BaseException:
             await self._hang_up()  # replies that nobody reads may be under way
             raise
-        return Replies(values)
+        return Exchanged(values)
 
-    async def _read(self, connection: Any, request: Request) -> Any:
+    async def _read(self, connection: Any, request: SentWords) -> Any:
         try:
             return await self.parse_response(connection, request.name, **request.options)
         except (ResponseError, BusyLoadingError) as error:

@@ -22,7 +22,7 @@ QUICK_ATTEMPTS = 2
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.02, 0.5
 
 
-class Call:
+class TokenCall:
     """A request and its token, if it is a write. Every attempt at it sends ``words``."""
 
     def __init__(self, arguments: Sequence[Any], kind: Kind, pending: PendingOps) -> None:
@@ -80,7 +80,7 @@ class Call:
         self._token = None
 
 
-class Patience:
+class CallPatience:
     """How long a call is tried, and how long to wait before each attempt."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -98,7 +98,7 @@ class Patience:
         longest: float = min(PAUSE_SECONDS_MIN * 2 ** (self._failures - QUICK_ATTEMPTS), PAUSE_SECONDS_MAX)
         return longest * (0.5 + random() / 2)
 
-    def after(self, call: Call, error: Exception) -> float:
+    def after(self, call: TokenCall, error: Exception) -> float:
         """An attempt at ``call`` ended with ``error``: the seconds before the next one. Raises if there is none."""
         call.judge(error)
         pause = self.pause()

@@ -8,11 +8,11 @@ from typing import Any, Self
 import redis
 from redis.exceptions import RedisError
 
-from dkv.client.redis.attempts import DEADLINE_SECONDS, Call, Patience
+from dkv.client.redis.attempts import DEADLINE_SECONDS, CallPatience, TokenCall
 from dkv.client.redis.blocking_connections import ConnectionPool, adopt, listening_pool
 from dkv.client.redis.blocking_pipeline import TokenPipeline
 from dkv.client.redis.connections import ANSWER_SECONDS, CONNECT_SECONDS, NAME, REDIS_PORT, Nodes, note_failure
-from dkv.client.redis.pending_ops import PendingOps
+from dkv.client.redis.pending_ops import pending_ops_of
 from dkv.client.redis.request_kinds import kind_of
 
 
@@ -49,8 +49,7 @@ class Redis(redis.Redis):
         elif nodes:
             raise ValueError("the pool has its nodes already: give it the nodes, or the client, and not both")
         self.deadline_seconds = deadline_seconds
-        self.pending = PendingOps()
-        self._listening = listening_pool(pool)
+        self.pending = pending_ops_of(pool)
         super().__init__(connection_pool=pool, single_connection_client=single_connection_client, **options)
         self.auto_close_connection_pool = connection_pool is None
 
@@ -81,8 +80,8 @@ class Redis(redis.Redis):
 
     def execute_command(self, *arguments: Any, **options: Any) -> Any:
         """The reply to one request, from any node."""
-        call = Call(arguments, kind_of(arguments, self.get_encoder().encode), self.pending)
-        patience = Patience(self.deadline_seconds)
+        call = TokenCall(arguments, kind_of(arguments, self.get_encoder().encode), self.pending)
+        patience = CallPatience(self.deadline_seconds)
         try:
             while True:
                 try:
@@ -113,5 +112,5 @@ class Redis(redis.Redis):
     def pubsub(self, **options: Any) -> Any:
         """A subscriber, which goes on at the next node with its channels when a connection is lost."""
         subscriber = super().pubsub(**options)
-        subscriber.connection_pool = self._listening
+        subscriber.connection_pool = listening_pool(self.connection_pool)
         return subscriber

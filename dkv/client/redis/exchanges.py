@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from redis.exceptions import WatchError
 
 from dkv.client.outcome import TAKEN
-from dkv.client.redis.attempts import Call, Patience
+from dkv.client.redis.attempts import CallPatience, TokenCall
 from dkv.client.redis.endings import (
     ABORTED,
     AnswerLost,
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SentWords:
     """Words to send; its reply is read as that of ``name``, with redis-py's ``options``."""
 
     words: tuple[Any, ...]
@@ -53,7 +53,7 @@ class Request:
 class Exchange:
     """Send ``requests`` on one connection, and read a reply to each; ``watched`` is for the one that watches keys."""
 
-    requests: Sequence[Request]
+    requests: Sequence[SentWords]
     watched: bool = False
 
 
@@ -65,7 +65,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Replies:
+class Exchanged:
     """What came of an exchange: replies, with errors of the node in their places, and how the connection ended."""
 
     values: list[Any]
@@ -77,20 +77,22 @@ class Replies:
         return self.lost if self.lost is not None else self.values[-1]
 
 
-Steps = Generator[Exchange | Pause, Replies, T]
+Steps = Generator[Exchange | Pause, Exchanged, T]
 
 Stack = Sequence[tuple[tuple[Any, ...], dict[str, Any]]]
 """The commands of redis-py's pipelines: arguments and options."""
 
 
-def transaction(call: Call, patience: Patience, stack: Stack, watches: Sequence[tuple[Any, ...]]) -> Steps[Replies]:
+def transaction(
+    call: TokenCall, patience: CallPatience, stack: Stack, watches: Sequence[tuple[Any, ...]]
+) -> Steps[Exchanged]:
     """The replies to MULTI, the commands and EXEC, in an attempt whose EXEC was answered by a list or nil.
 
     ``call`` is the EXEC. ``watches`` are the WATCH requests that stand before it on its connection.
     """
-    block = [Request(("MULTI",)), *(Request(arguments) for arguments, _ in stack)]
+    block = [SentWords(("MULTI",)), *(SentWords(arguments) for arguments, _ in stack)]
     while True:
-        replies = yield Exchange([*block, Request(call.words)], watched=bool(watches))
+        replies = yield Exchange([*block, SentWords(call.words)], watched=bool(watches))
         if not isinstance(replies.last, Exception):
             return replies
         if watches:
@@ -98,7 +100,7 @@ def transaction(call: Call, patience: Patience, stack: Stack, watches: Sequence[
         yield Pause(_after(call, patience, replies))
 
 
-def _after(call: Call, patience: Patience, replies: Replies) -> float:
+def _after(call: TokenCall, patience: CallPatience, replies: Exchanged) -> float:
     """The pause behind an attempt that failed. Raises if there is no other one."""
     error = cause_of(replies)
     if word_of(replies.last) == ABORTED and (is_refusal(error) or call.may_be_done):
@@ -110,7 +112,7 @@ def _after(call: Call, patience: Patience, replies: Replies) -> float:
     return patience.after(call, error)
 
 
-def cause_of(replies: Replies) -> Exception:
+def cause_of(replies: Exchanged) -> Exception:
     """Why an EXEC has no results: what refused one of its requests, or what it was answered itself."""
     error: Exception = replies.last
     if word_of(error) == ABORTED:
@@ -119,8 +121,12 @@ def cause_of(replies: Replies) -> Exception:
 
 
 def _settle(
-    call: Call, patience: Patience, block: list[Request], watches: Sequence[tuple[Any, ...]], replies: Replies
-) -> Steps[Replies]:
+    call: TokenCall,
+    patience: CallPatience,
+    block: list[SentWords],
+    watches: Sequence[tuple[Any, ...]],
+    replies: Exchanged,
+) -> Steps[Exchanged]:
     """What became of a transaction with WATCH that has no results."""
     error = replies.last
     if is_refusal(cause_of(replies)):
@@ -129,25 +135,25 @@ def _settle(
         raise cause_of(replies) from None
     call.may_be_done = True
     while True:
-        verdict = (yield Exchange([Request(("MULTI",)), Request(call.words)])).last
+        verdict = (yield Exchange([SentWords(("MULTI",)), SentWords(call.words)])).last
         if verdict == []:
             raise WatchError(f"the transaction was not executed, and never will be: {error}") from error
         if isinstance(verdict, Exception) and word_of(verdict) == TAKEN:
             break
         yield Pause(patience.after(call, verdict))
-    again = [*(Request(each) for each in watches), *block, Request(call.words)]
+    again = [*(SentWords(each) for each in watches), *block, SentWords(call.words)]
     while True:
         replies = yield Exchange(again)
         verdict = replies.last
         if not isinstance(verdict, Exception):
-            return Replies(replies.values[len(watches) :])
+            return Exchanged(replies.values[len(watches) :])
         pause = patience.pause()
         if pause is None or is_forgotten(verdict):
             raise AnswerLost(f"the transaction was executed, and its answer is lost: {verdict}") from verdict
         yield Pause(pause)
 
 
-def pipeline(calls: Sequence[Call], patience: Patience, stack: Stack) -> Steps[list[Any]]:
+def pipeline(calls: Sequence[TokenCall], patience: CallPatience, stack: Stack) -> Steps[list[Any]]:
     """The reply to each command, an error in its place. Requests take effect in their order.
 
     What has no answer is sent again, from the first such command on. A command that was refused while one behind it
@@ -156,7 +162,7 @@ def pipeline(calls: Sequence[Call], patience: Patience, stack: Stack) -> Steps[l
     answers: list[Any] = []
     while len(answers) < len(calls):
         some = _some(calls, len(answers))
-        requests = [Request(calls[at].words, stack[at][0][0], stack[at][1]) for at in some]
+        requests = [SentWords(calls[at].words, stack[at][0][0], stack[at][1]) for at in some]
         replies = yield Exchange(requests)
         answered = _answered(replies)
         answers += [_final(calls[at], each) for at, each in zip(some, replies.values[:answered], strict=False)]
@@ -176,7 +182,7 @@ def pipeline(calls: Sequence[Call], patience: Patience, stack: Stack) -> Steps[l
     return answers
 
 
-def _some(calls: Sequence[Call], begin: int) -> range:
+def _some(calls: Sequence[TokenCall], begin: int) -> range:
     """The places of the commands to send next: up to ``WRITES_AT_ONCE`` writes, and what stands between them."""
     writes = 0
     for at in range(begin, len(calls)):
@@ -186,7 +192,7 @@ def _some(calls: Sequence[Call], begin: int) -> range:
     return range(begin, len(calls))
 
 
-def _answered(replies: Replies) -> int:
+def _answered(replies: Exchanged) -> int:
     """How many of the first replies stand: behind them is nothing but what may be sent again."""
     count = len(replies.values)
     while count and isinstance(replies.values[count - 1], Exception) and leaves_the_node(replies.values[count - 1]):
@@ -194,7 +200,7 @@ def _answered(replies: Replies) -> int:
     return count
 
 
-def _final(call: Call, reply: Any) -> Any:
+def _final(call: TokenCall, reply: Any) -> Any:
     """What a command of a pipeline is answered, if it is not sent again."""
     call.close()
     if isinstance(reply, Exception) and leaves_the_node(reply):

@@ -1,4 +1,4 @@
-"""The tokens of one client object, of which none may be forgotten while its write still waits for an answer.
+"""The tokens of a pool of connections, of which none may be forgotten while its write still waits for an answer.
 
 A node remembers a producer's 1,024 highest ops, so a write that has no answer yet must not fall behind so many newer
 ones. If it would, because one node hangs while a hundred threads go on, the newer writes get another producer.
@@ -58,3 +58,9 @@ class PendingOps:
             with book.lock:
                 if token[0] == book.producer:
                     book.pending.pop(token[1], None)
+
+
+def pending_ops_of(pool: object) -> PendingOps:
+    """Those of all clients that use ``pool``: Django, for one, makes a client for each request of a cache."""
+    found: PendingOps = vars(pool).setdefault("dkv_pending_ops", PendingOps())
+    return found

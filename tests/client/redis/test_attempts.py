@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.exceptions import AuthenticationError, ConnectionError, MaxConnectionsError, ResponseError, WatchError
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.client.redis.attempts import PAUSE_SECONDS_MAX, QUICK_ATTEMPTS, Call, Patience
+from dkv.client.redis.attempts import PAUSE_SECONDS_MAX, QUICK_ATTEMPTS, CallPatience, TokenCall
 from dkv.client.redis.endings import MaybeApplied
 from dkv.client.redis.pending_ops import PendingOps
 from dkv.client.redis.request_kinds import Kind
@@ -15,7 +15,7 @@ class PatienceTests(SynchronousTestCase):
     def test_pauses(self) -> None:
         """The other nodes are asked at once; where none serves, nobody asks them a thousand times a second."""
         now = 0.0
-        patience = Patience(10.0, lambda: now)
+        patience = CallPatience(10.0, lambda: now)
         found = [patience.pause() for _ in range(40)]
         self.assertEqual(found[:QUICK_ATTEMPTS], [0.0] * QUICK_ATTEMPTS)
         later = [each for each in found[QUICK_ATTEMPTS:] if each is not None]
@@ -30,7 +30,7 @@ class CallTests(SynchronousTestCase):
     def test_what_no_node_has_said_ends_only_a_call_that_was_not_sent(self) -> None:
         """A pool without a free connection, or a refused password, does not tell what an earlier attempt did (B35)."""
         for error in (MaxConnectionsError("Too many connections"), AuthenticationError("no"), WatchError("changed")):
-            call = Call(("INCR", "a"), Kind.WRITE, PendingOps())
+            call = TokenCall(("INCR", "a"), Kind.WRITE, PendingOps())
             self.assertRaises(type(error), call.judge, error)
             call.judge(ConnectionError("lost"))
             call.judge(error)

@@ -7,13 +7,13 @@ from typing import Any
 
 from redis.exceptions import ResponseError, WatchError
 
-from dkv.client.redis.exchanges import Replies, Stack
+from dkv.client.redis.exchanges import Exchanged, Stack
 
 LOST = object()
 """Stands for a connection that has watched keys and is no more."""
 
 
-class Watched:
+class WatchState:
     """What a pipeline watches, and on which connection: the one that was made as ``marker``."""
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Watched:
             raise WatchError("the connection that watched the keys was lost; the transaction was not executed")
 
 
-def results_of(replies: Replies, stack: Stack, callbacks: Mapping[Any, Any]) -> list[Any]:
+def results_of(replies: Exchanged, stack: Stack, callbacks: Mapping[Any, Any]) -> list[Any]:
     """What each command of a transaction is answered. A result may be awaitable, if its callback is."""
     found = replies.values[-1]
     if found is None:
-        raise WatchError("Watched variable changed.")
+        raise WatchError("WatchState variable changed.")
     if not isinstance(found, list) or len(found) != len(stack):
         raise ResponseError("Wrong number of response items from pipeline execution")
     return [_result(reply, *each, callbacks) for reply, each in zip(found, stack, strict=True)]
