@@ -102,8 +102,11 @@ class Redis(redis.Redis):
             note_failure(connection, error)
             raise
 
-    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> TokenPipeline:
-        """A pipeline whose writes, or whose transaction as a whole, have tokens."""
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
+        """A pipeline whose writes, or whose transaction as a whole, have tokens.
+
+        redis-py's annotations do not say that a command of a pipeline returns the pipeline, so its type is not given.
+        """
         pool = self.connection_pool
         pipeline = TokenPipeline(pool, self.response_callbacks, transaction, shard_hint)
         pipeline.pending, pipeline.deadline_seconds = self.pending, self.deadline_seconds
