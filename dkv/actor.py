@@ -21,6 +21,7 @@ ELECTOR = "elector"
 GATEWAY = "gateway"
 LEARNER = "learner"
 PROPOSER = "proposer"
+PUBSUB = "pubsub"
 RECEIVER = "receiver"
 ROSTER = "roster"
 SURVEYOR = "surveyor"
@@ -36,6 +37,7 @@ ROLES = (
     GATEWAY,
     LEARNER,
     PROPOSER,
+    PUBSUB,
     RECEIVER,
     ROSTER,
     SURVEYOR,

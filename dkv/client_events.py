@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dkv.ballot import Ballot
+from dkv.pubsub_messages import Count, Posting
 from dkv.records import Entry, ShortDisk
 from dkv.replies import Local, Result
 
@@ -147,3 +148,50 @@ class RepliesUnread:
     """Whether too many replies wait for clients to read them, so that no more should be made."""
 
     full: bool
+
+
+# --- Publish/subscribe (``dkv.pubsub``) ---
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Clients of this node have published this since the last message; and counts of its subscribers have changed."""
+
+    postings: tuple[Posting, ...]
+    counts: tuple[Count, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """This was published, elsewhere or by the node itself, for subscribers of this node."""
+
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountsElsewhere:
+    """Peer ``node`` has so many subscribers; ``anew``: what it told before is not so any more."""
+
+    node: int
+    anew: bool
+    counts: tuple[Count, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishHere:
+    """The node itself publishes ``message`` to ``channel``, for subscribers of this node alone."""
+
+    channel: bytes
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEvents:
+    """Things that happened to keys, in the order in which they were applied: (database, event, key) each.
+
+    ``by_key`` and ``by_event`` say in which channels subscribers hear of them: that of the key, that of the event.
+    """
+
+    events: tuple[tuple[int, bytes, bytes], ...]
+    by_key: bool = True
+    by_event: bool = True

@@ -101,6 +101,56 @@ class SetOf:
     members: Sequence[Nested]
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What a subscriber is told, also as the reply to SUBSCRIBE: an array in RESP 2, a push in RESP 3.
+
+    A client that wants no replies gets it all the same.
+    """
+
+    items: Sequence[Nested]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Series:
+    """More replies to one request, or fewer, than one: SUBSCRIBE is answered once for each channel."""
+
+    replies: Sequence[Nested]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """A reply that is made when its place has come: everything before it on its connection is answered by then.
+
+    So what ``make`` does takes effect behind all that, and before what comes behind it.
+    """
+
+    make: Callable[[], Nested]
+
+
+@final
+class Notice:
+    """A message for subscribers: what was published to ``channel``, and the ``pattern`` that it was found by, if any.
+
+    Many subscribers get the same one. ``kind`` is that of the name that they subscribed to (``dkv.pubsub_messages``).
+    """
+
+    __slots__ = ("channel", "encoded", "kind", "pattern", "size", "text")
+
+    def __init__(self, kind: int, pattern: bytes | None, channel: bytes, text: bytes) -> None:
+        self.kind = kind
+        self.pattern = pattern
+        self.channel = channel
+        self.text = text
+        self.size = NOTICE_OVERHEAD_BYTES + len(pattern or b"") + len(channel) + len(text)
+        """What it takes, roughly, in bytes."""
+        self.encoded: dict[int, bytes] = {}
+        """Its bytes by version of RESP, made when they are needed first."""
+
+
 class Replying(Enum):
     """Whether a client is sent replies, as CLIENT REPLY has it."""
 
@@ -126,6 +176,7 @@ class Local:
 
 
 RESULT_OVERHEAD_BYTES = 16
+NOTICE_OVERHEAD_BYTES = 64
 
 
 def result_bytes(result: Result) -> int:
@@ -137,7 +188,20 @@ def result_bytes(result: Result) -> int:
     return RESULT_OVERHEAD_BYTES
 
 
-Nested = Single | Raw | Verbatim | SetOf | EncodedList | Local | Sequence["Nested"] | dict[bytes, "Nested"]
+Nested = (
+    Single
+    | Raw
+    | Verbatim
+    | SetOf
+    | EncodedList
+    | Local
+    | Push
+    | Series
+    | InPlace
+    | Notice
+    | Sequence["Nested"]
+    | dict[bytes, "Nested"]
+)
 """The result of a request that needs no log: a result, or lists and dicts of results. Every ``Result`` is one.
 
 A ``Local`` is in it where an EXEC had a request that switches the protocol.

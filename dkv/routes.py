@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
+from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, PUBSUB, RECEIVER
 from dkv.messages import (
     Accept,
     Accepted,
@@ -35,6 +35,7 @@ from dkv.messages import (
     Voted,
     Want,
 )
+from dkv.pubsub_messages import CountsHeard, Published, SubscriberCounts
 from dkv.state_messages import (
     AppliedDigest,
     ChosenSlots,
@@ -89,6 +90,9 @@ ROUTES: dict[type, tuple[str, str]] = {
     Heartbeat: (ELECTOR, ELECTOR),
     HeartbeatAck: (ELECTOR, ELECTOR),
     DiskSpace: (ELECTOR, ELECTOR),
+    Published: (PUBSUB, PUBSUB),
+    SubscriberCounts: (PUBSUB, PUBSUB),
+    CountsHeard: (PUBSUB, PUBSUB),
 }
 """Each class goes from one role to one other role, so a peer cannot hand an actor a message it does not know."""
 
@@ -96,12 +100,16 @@ _CLASSIC = frozenset(
     (PrepareSlot, PromiseSlot, NackSlot, AcceptSlot, AcceptedSlot, SlotSettled, SlotChosen, ChosenThrough)
 )
 _STATE = frozenset((AppliedDigest, StateCheck, StateDigest))
+_PUBSUB = frozenset((Published, SubscriberCounts, CountsHeard))
 _SNAPSHOTS = frozenset((SnapshotRequest, SnapshotChunk, SnapshotRefused, SnapshotTaken))
 SPOKEN: dict[str, frozenset[type]] = {
     "leader": frozenset(ROUTES) - _CLASSIC,
-    "classic": _CLASSIC | _SNAPSHOTS | _STATE | {ReadChosen, ChosenSlots, CompactedThrough, Voted, DiskSpace},
+    "classic": _CLASSIC | _SNAPSHOTS | _STATE | _PUBSUB | {ReadChosen, ChosenSlots, CompactedThrough, Voted, DiskSpace},
 }
 """The classes that nodes of each mode send to each other: no actor of that mode would know any other."""
+
+MAY_BE_LOST: frozenset[type] = frozenset((Published,))
+"""What the mesh drops first if a peer is slow to read: it must not fill a queue that votes wait in."""
 
 VOTES: dict[type, bool] = {
     Prepare: False,

@@ -45,6 +45,8 @@ class Limits:
     connection_inflight_bytes_max: int = 16 * MIB
     node_inflight_bytes_max: int = 128 * MIB
     node_replies_bytes_max: int = 128 * MIB
+    subscriber_bytes_max: int = 8 * MIB
+    subscriptions_max: int = 100_000
     batch_bytes_max: int = 9 * MIB
     batches_outstanding_max: int = 4
     batches_overtaking_bytes_min: int = 24 * KIB

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv import actor, client_events, events, messages, state_messages
+from dkv import actor, client_events, events, messages, pubsub_messages, state_messages
 from dkv.routes import ROUTES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +86,7 @@ def disagreements(
     return wrong
 
 
-BETWEEN_NODES = classes_of(messages) | classes_of(state_messages)
+BETWEEN_NODES = classes_of(messages) | classes_of(state_messages) | classes_of(pubsub_messages)
 IN_ONE_NODE = classes_of(events) | classes_of(client_events)
 
 

@@ -41,6 +41,7 @@ VOCABULARY = frozenset(
         "keys",
         "messages",
         "noted",
+        "pubsub_messages",
         "records",
         "replies",
         "routes",
@@ -77,7 +78,7 @@ class Room:
 
 
 _LOWER = frozenset(
-    ("vocabulary", "paxos", "kv", "gateway", "host", "wire", "storage", "net", "config", "console", "node")
+    ("vocabulary", "paxos", "kv", "gateway", "host", "wire", "storage", "net", "config", "console", "node", "pubsub")
 )
 ROOMS = {
     "vocabulary": Room(frozenset(), never=NOT_PURE),
@@ -85,12 +86,13 @@ ROOMS = {
     "kv": Room(frozenset(("vocabulary",)), never=NOT_PURE),
     "gateway": Room(frozenset(("vocabulary", "kv")), never=NOT_PURE),
     "host": Room(frozenset(("vocabulary", "storage.store")), never=NOT_PURE),
+    "pubsub": Room(frozenset(("vocabulary", "kv.glob")), never=NOT_PURE),
     "wire": Room(frozenset(("vocabulary", "kv.commands")), frozenset(("cbor2", "google_crc32c"))),
     "storage": Room(frozenset(("vocabulary",)), frozenset(("plyvel", "plyvel_next", "google_crc32c", "twisted"))),
-    "net": Room(frozenset(("vocabulary", "wire")), frozenset(("twisted", "zope"))),
+    "net": Room(frozenset(("vocabulary", "wire", "pubsub")), frozenset(("twisted", "zope"))),
     "config": Room(frozenset(("vocabulary",)), frozenset(("twisted",))),
     "console": Room(
-        frozenset(("vocabulary", "kv", "wire", "net", "host", "config")),
+        frozenset(("vocabulary", "kv", "wire", "net", "host", "config", "pubsub")),
         frozenset(("prometheus_client", "twisted", "zope")),
     ),
     "node": Room(_LOWER, None),
@@ -300,6 +302,9 @@ class RuleTests(SynchronousTestCase):
             ("dkv.paxos.acceptor", "from dkv.kv.machine import Machine"): False,
             ("dkv.kv.machine", "from dkv.paxos import quorum"): False,
             ("dkv.kv.machine", "from . import commands"): False,
+            ("dkv.pubsub.relay", "from dkv.kv.glob import Glob"): True,
+            ("dkv.pubsub.relay", "from dkv.kv.machine import Machine"): False,
+            ("dkv.pubsub.relay", "from twisted.internet import defer"): False,
             ("dkv.messages", "from dkv.records import Value"): True,
             ("dkv.messages", "from dkv.wire.codec import encode"): False,
             ("dkv.messages", "import structlog"): False,

@@ -17,6 +17,7 @@ from dkv.console.declaring import asks_for_help, help_of, refusal_of, unknown
 from dkv.console.inspection import Inspection
 from dkv.console.introspection import words_about
 from dkv.console.orders import ORDERS
+from dkv.console.pubsub_words import ALLOWED, PUBSUB_WORDS, not_while_subscribed
 from dkv.console.sentinel_words import SENTINEL
 from dkv.console.server_words import SERVER_WORDS
 from dkv.kv.codes import BY_BARRIER, IN_EXEC
@@ -57,6 +58,9 @@ class ClientSession(ClientState):
     def gone(self) -> None:
         """The client is gone."""
         self.transaction.end()
+        if self.subscribed:
+            self.subscribed.forget(self.node.exchange)
+        self.node.exchange.leave(self.connection)
         self.node.backups.end(self)
 
     def _interpret(self, words: list[bytes]) -> Meaning:
@@ -76,8 +80,27 @@ class ClientSession(ClientState):
             self.refuse_word(words[:1])
             return Local(unknown(words))
         answer = self._answer_by(command, words)
-        self.interpret = self._gather if self.transaction.gathering else self._interpret
+        self.interpret = self._interpreter()
         return answer
+
+    def _interpreter(self) -> Callable[[list[bytes]], Meaning]:
+        """What the next request is interpreted by."""
+        if self.transaction.gathering:
+            return self._gather
+        return self._interpret_for_subscriber if self.protocol == 2 and self.subscribed else self._interpret
+
+    def _interpret_for_subscriber(self, words: list[bytes]) -> Meaning:
+        """A request of a client that gets messages in place of replies: it may ask little."""
+        name = words[0].lower()
+        command = TABLE.get(name)
+        if command is None or name in ALLOWED:
+            return self._answer(words)
+        refusal = refusal_of(command, words)
+        if refusal is not None:
+            self._note_subcommand(command, words)
+            return Local(refusal)
+        subcommand = command.subcommand(words[1]) if command.subcommands and len(words) > 1 else None
+        return Local(Error(not_while_subscribed((subcommand or command).name)))
 
     def _answer_by(self, command: ConnectionCommand[ClientState], words: list[bytes]) -> Meaning:
         refusal = refusal_of(command, words)
@@ -164,7 +187,9 @@ class ClientSession(ClientState):
             return  # It will be refused in its place.
 
     def _answer_within(self, words: list[bytes]) -> Local:
+        self.executing = True
         answer = self._answer(words)
+        self.executing = False
         assert type(answer) is Local, "a request that goes to the log was gathered as one that does not"
         return answer
 
@@ -179,7 +204,7 @@ def _is_not_for_multi(command: Command, words: list[bytes]) -> bool:
 
 
 CONNECTION_COMMANDS: dict[bytes, ConnectionCommand[ClientState]] = table(
-    CONNECTION_WORDS, [CLIENT], SERVER_WORDS, [SENTINEL], ORDERS.values()
+    CONNECTION_WORDS, [CLIENT], PUBSUB_WORDS, SERVER_WORDS, [SENTINEL], ORDERS.values()
 )
 """The commands that a connection or its node answers, by name in lower case."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from dkv.console.client_transaction import GatheredBytes, Transaction
 from dkv.console.inspection import Inspection
 from dkv.console.refused_words import RefusedWords
+from dkv.console.subscribed import Subscribed
 from dkv.kv.registry import Context
 from dkv.settings import Limits
 
@@ -42,6 +43,15 @@ class ClientState:
         self._refused_words = RefusedWords()
         self.transaction = Transaction(limits, gathered or GatheredBytes(limits.node_inflight_bytes_max))
         """What it has gathered since MULTI, and what it watches."""
+        self.executing = False
+        """Whether its requests are those of an EXEC, at the moment."""
+        self.subscribed = Subscribed(connection, limits)
+        """What it has subscribed to."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether it has subscribed to anything."""
+        return bool(self.subscribed)
 
     def select(self, db: int) -> None:
         """Mean this database from now on."""
@@ -57,5 +67,6 @@ class ClientState:
     def reset(self) -> None:
         """Become as a new connection is. What the client said of its library stays true."""
         self.transaction.end()
+        self.subscribed.forget(self.node.exchange)
         self.select(0)
         self.protocol, self.name = 2, b""

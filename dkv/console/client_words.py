@@ -9,10 +9,11 @@ from dkv.console.connection_words import BAD_NAME, is_plain
 from dkv.console.declaring import SYNTAX, Answer, ClientWord, container, quoted, whole, word
 from dkv.kv.registry import BadRequest, Flag
 from dkv.net.client_connection import ClientConnection
+from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD
 from dkv.replies import OK, Error, Local, Raw, Replying, Verbatim
 
 TYPES = (b"normal", b"master", b"primary", b"replica", b"slave", b"pubsub")
-"""The kinds of clients that Redis knows. All clients of dkv are normal ones."""
+"""The kinds of clients that Redis knows. Those of dkv are normal ones, or subscribers."""
 
 USER = b"default"
 """Everybody."""
@@ -79,11 +80,15 @@ def _list(client: ClientState, words: list[bytes]) -> Local:
             return Local(Verbatim(_lines(_connected(client))))
         case [b"type", kind]:
             _check_type(kind)
-            return Local(Verbatim(_lines(_connected(client)) if kind == b"normal" else b""))
+            return Local(Verbatim(_lines(each for each in _connected(client) if _kind(each[1]) == kind)))
         case [b"id", *texts] if texts:
             ids = {whole(text, "ERR Invalid client ID") for text in texts}
             return Local(Verbatim(_lines(each for each in _connected(client) if each[0].number in ids)))
     raise BadRequest(SYNTAX)
+
+
+def _kind(state: ClientState) -> bytes:
+    return b"pubsub" if state.subscribed else b"normal"
 
 
 def _connected(client: ClientState) -> Iterator[Connected]:
@@ -105,11 +110,13 @@ def _line(connection: ClientConnection, state: ClientState, now: float) -> str:
 
     It is one expression of what is known already: there may be 10,000 clients, and their lines are made at once.
     """
-    transaction, library = state.transaction, state.library
+    transaction, library, subscribed = state.transaction, state.library, state.subscribed
+    flags = ("P" if subscribed else "") + ("x" if transaction.gathering else "")
     return (
         f"id={connection.number} addr={connection.peer} laddr={connection.local} name={state.name.decode()}"
         f" age={int(now - connection.made_at)} idle={int(now - connection.heard_at)}"
-        f" flags={'x' if transaction.gathering else 'N'} db={state.context.db} sub=0 psub=0 ssub=0"
+        f" flags={flags or 'N'} db={state.context.db} sub={subscribed.count(CHANNEL)}"
+        f" psub={subscribed.count(PATTERN)} ssub={subscribed.count(SHARD)}"
         f" multi={transaction.queued} watch={transaction.watched} qbuf={connection.held_bytes}"
         f" omem={connection.unread_bytes} user={_USER_NAME} resp={state.protocol}"
         f" lib-name={library[b'lib-name'].decode()} lib-ver={library[b'lib-ver'].decode()}\n"
@@ -171,8 +178,8 @@ def _filter(option: bytes, value: bytes) -> Wants:
             return lambda connection, state: connection.local == text
         case b"type":
             _check_type(value.lower())
-            is_normal = value.lower() == b"normal"
-            return lambda connection, state: is_normal
+            kind = value.lower()
+            return lambda connection, state: _kind(state) == kind
         case b"user":
             if value != USER:
                 raise BadRequest(f"ERR No such user '{quoted(value)}'")

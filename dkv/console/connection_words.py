@@ -8,9 +8,10 @@ from dkv.console.info import REDIS_VERSION
 from dkv.kv.codes import DATABASES
 from dkv.kv.registry import BadRequest, Flag, KeySpec, wrong_number_of_arguments
 from dkv.kv.words.parsing import keys_of
-from dkv.replies import OK, Error, Local, LogRequest, Nested, Replying, Simple
+from dkv.replies import OK, Error, InPlace, Local, LogRequest, Nested, Replying, Simple
 
 PROTOCOLS = (2, 3)
+RESET = Simple("RESET")
 BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
 
 ALWAYS: tuple[Flag, ...] = ("loading", "stale", "fast")
@@ -35,6 +36,8 @@ def is_plain(name: bytes) -> bool:
 def _ping(client: ClientState, words: list[bytes]) -> Local:
     if len(words) > 2:
         return Local(wrong_number_of_arguments("ping"))
+    if client.protocol == 2 and client.subscribed:  # it takes what is no array for a mistake
+        return Local([b"pong", words[1] if len(words) == 2 else b""])
     return Local(words[1] if len(words) == 2 else Simple("PONG"))
 
 
@@ -48,8 +51,14 @@ def _select(client: ClientState, words: list[bytes]) -> Local:
 
 
 def _reset(client: ClientState, words: list[bytes]) -> Local:
+    was_subscribed, exchange = bool(client.subscribed), client.node.exchange
     client.reset()
-    return Local(Simple("RESET"), protocol=2, replying=Replying.ON)
+
+    def leave() -> Simple:
+        exchange.leave(client.connection)
+        return RESET
+
+    return Local(InPlace(leave) if was_subscribed else RESET, protocol=2, replying=Replying.ON)
 
 
 def _quit(client: ClientState, words: list[bytes]) -> Local:

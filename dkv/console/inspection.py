@@ -27,6 +27,7 @@ from dkv.net.client_connection import ClientConnection
 from dkv.net.clients import Clients
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.mesh import Mesh
+from dkv.pubsub.exchange import Exchange
 from dkv.records import Batch, SlotRecord, unpack_record
 from dkv.replies import Nested
 from dkv.wire.codec import decode_entries
@@ -126,6 +127,11 @@ class Inspection:
     def backups(self) -> Backups:
         """The part that makes backups."""
         return self._surroundings.backups
+
+    @property
+    def exchange(self) -> Exchange:
+        """What clients have subscribed to."""
+        return self._clients.deliveries.exchange
 
     @property
     def connections_max(self) -> int:

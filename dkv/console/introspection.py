@@ -24,6 +24,7 @@ _CATEGORY_OF_GROUP: dict[Group, str] = {
     "generic": "keyspace",
     "connection": "connection",
     "transactions": "transaction",
+    "pubsub": "pubsub",
 }
 
 

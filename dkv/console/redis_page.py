@@ -16,6 +16,7 @@ _HEADINGS: dict[Group, str] = {
     "string": "Strings",
     "generic": "Keys",
     "transactions": "Transactions",
+    "pubsub": "Publish/subscribe",
     "connection": "The connection",
     "server": "The server",
     "sentinel": "Sentinel",

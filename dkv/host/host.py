@@ -27,6 +27,7 @@ from dkv.actor import (
     HOST,
     LEARNER,
     PROPOSER,
+    PUBSUB,
     RECEIVER,
     ROSTER,
     Actor,
@@ -176,12 +177,13 @@ class Host:
 
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """The mesh has exchanged Hellos with ``node``."""
-        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP, RECEIVER):
+        for role in (ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP, RECEIVER, PUBSUB):
             self.deliver(role, Address(node, role), PeerUp(node, incarnation, boot))
 
     def peer_down(self, node: int) -> None:
         """The mesh has lost ``node``."""
-        self.deliver(ELECTOR, Address(node, ELECTOR), PeerDown(node))
+        for role in (ELECTOR, PUBSUB):
+            self.deliver(role, Address(node, role), PeerDown(node))
 
     def peer_heard(self, node: int) -> None:
         """Bytes of ``node`` came in."""

@@ -307,7 +307,7 @@ ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
         "Values are strings. Hashes, lists, sets, sorted sets, streams and what is built on them are not there.",
     ),
     (("EVAL", "EVALSHA", "SCRIPT", "FUNCTION"), "There are no scripts."),
-    (("SUBSCRIBE", "PUBLISH", "PUBSUB", "MONITOR"), "There are no messages between clients."),
+    (("MONITOR",), "It would show every client's data to everybody, at the cost of each request."),
     (
         ("DUMP", "RESTORE", "MIGRATE"),
         "The stored form of a value is that of dkv, not of Redis. Use `dkv backup` or `dkv export`.",

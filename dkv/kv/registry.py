@@ -15,16 +15,16 @@ from dkv.records import Entry
 from dkv.replies import Error, LogRequest, Meaning
 from dkv.settings import Limits
 
-Flag = Literal["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_multi"]
+Flag = Literal["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_multi", "pubsub"]
 """``write`` and ``readonly`` say what a command does to keys, ``admin`` that it is for operators.
 
 ``denyoom``: it may grow the data, so it is refused while disks are short of space (``dkv.kv.growth``). ``noscript``:
 for no script. ``loading`` and ``stale``: it is answered by a node that is not ready, too. ``fast``: its cost does not
-grow with the data. ``no_multi``: it is refused between MULTI and EXEC. All are told to clients (``COMMAND INFO``) under
-these names, which are those of Redis.
+grow with the data. ``no_multi``: it is refused between MULTI and EXEC. ``pubsub``: it is about publish/subscribe. All
+are told to clients (``COMMAND INFO``) under these names, which are those of Redis.
 """
 
-Group = Literal["string", "generic", "connection", "server", "transactions", "sentinel", "dkv"]
+Group = Literal["string", "generic", "connection", "server", "transactions", "pubsub", "sentinel", "dkv"]
 """The heading that a command stands under in the documentation, as on Redis's pages; ``dkv``: Redis has none such."""
 
 WORD_BYTES_MAX = 64

@@ -25,7 +25,7 @@ from dkv.net.sending import SenderOf
 from dkv.net.sockets import address_text, prepare_socket
 from dkv.net.throttled_log import ThrottledLog
 from dkv.records import Entry
-from dkv.replies import Error, Local, Meaning, Result
+from dkv.replies import Error, Local, Meaning, Notice, Result
 from dkv.settings import MIB, Limits
 from dkv.wire.reply_encoder import ReplyEncoder
 from dkv.wire.resp import RequestParser
@@ -52,6 +52,10 @@ class Interpreter(Protocol):
 
         It may be another function after each answer that is no plain entry.
         """
+
+    @property
+    def listens(self) -> bool:
+        """Whether the client has subscribed to anything."""
 
     def gone(self) -> None:
         """The connection has ended: there will be no more requests."""
@@ -124,13 +128,14 @@ class ClientConnection(TwistedProtocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the client waits for a reply, or the node for it to read one."""
-        return self.flow.outstanding > 0 or self.flow.unread or not self._reading
+        """Whether the client waits for a reply or a message, or the node for it to read one."""
+        flow = self.flow
+        return flow.outstanding > 0 or flow.unread or not self._reading or self.interpreter.listens
 
     @property
     def unread_bytes(self) -> int:
-        """The bytes of replies that wait for the client to read them, roughly."""
-        return self.flow.unread_bytes
+        """The bytes of replies and messages that wait for the client to read them, roughly."""
+        return self.flow.unread_bytes + self.flow.pushed_bytes
 
     @property
     def held_bytes(self) -> int:
@@ -336,6 +341,16 @@ class ClientConnection(TwistedProtocol):
         size = len(data)
         self._meter.output_bytes += size
         return size
+
+    def push(self, notices: Sequence[Notice]) -> None:
+        """Write messages for a subscriber, behind what it was answered by now."""
+        if self._state not in TAKES_IN and self._state not in ENDS:
+            return
+        self.quiet_looks = 0
+        data = self._encoder.encode_notices(notices)
+        self._send(data)
+        self._meter.output_bytes += len(data)
+        self.flow.pushed(len(data))
 
     # --- the end ---
 

@@ -11,8 +11,18 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from dkv.actor import Address, Turn
-from dkv.client_events import ClientGone, ClientReplies, ClientRequests, RepliesUnread, Requests
+from dkv.client_events import (
+    ClientGone,
+    ClientReplies,
+    ClientRequests,
+    CountsElsewhere,
+    Deliver,
+    Posted,
+    RepliesUnread,
+    Requests,
+)
 from dkv.net.client_connection import ClientConnection, Interpreter
+from dkv.net.deliveries import Deliveries
 from dkv.net.event_log import EventLog
 from dkv.net.idle_clients import IdleClients
 from dkv.net.large_requests import LargeRequests
@@ -22,6 +32,7 @@ from dkv.net.sending import SenderOf, by_write
 from dkv.net.sockets import address_text
 from dkv.net.throttled_log import ThrottledLog
 from dkv.net.unread_replies import UnreadReplies
+from dkv.pubsub.exchange import Exchange
 from dkv.replies import Error
 from dkv.settings import Limits
 
@@ -29,10 +40,13 @@ FULL = Error("ERR max number of clients reached")
 STOPPING = Error("TRYAGAIN this node is shutting down")
 
 
-class Clients(Factory):
-    """Accepts clients, and is the actor to which the gateway sends their replies.
+ToGateway = ClientRequests | ClientGone | RepliesUnread
 
-    ``deliver`` takes what goes to the gateway; it must not answer before it returns. ``wake`` says that there is
+
+class Clients(Factory):
+    """Accepts clients, and is the actor to which the gateway sends their replies, and the relay their messages.
+
+    ``deliver`` takes what goes to these two; it must not answer before it returns. ``wake`` says that there is
     something to ``collect``. ``new_interpreter`` is given a connection's number and its peer's address. A client that
     was idle for ``idle_seconds_max`` is closed, unless that is 0.
     """
@@ -44,7 +58,7 @@ class Clients(Factory):
         reactor: Any,
         limits: Limits,
         connections_max: int,
-        deliver: Callable[[ClientRequests | ClientGone | RepliesUnread], None],
+        deliver: Callable[[ToGateway | Posted], None],
         wake: Callable[[], None],
         new_interpreter: Callable[[int, str], Interpreter],
         log: EventLog,
@@ -57,6 +71,7 @@ class Clients(Factory):
         self._deliver = deliver
         self._wake = wake
         self._arrived: list[Requests] = []
+        self._connections: dict[int, ClientConnection] = {}
         self.large = LargeRequests(reactor, limits)
         self.log = log
         self.complaints = ThrottledLog(reactor, log)
@@ -66,6 +81,8 @@ class Clients(Factory):
             lambda full: self._deliver(RepliesUnread(full)),
             lambda: self._connections.values(),
         )
+        self.deliveries = Deliveries(Exchange(limits, wake), limits, self._connections, deliver, wake, self.complaints)
+        """What clients have subscribed to, and what they get for it."""
         self.meter = Meter(reactor, lambda: bool(self._connections))
         self.paused = False
         """Whether no connection may read: too much is in flight, or the host says so."""
@@ -77,7 +94,6 @@ class Clients(Factory):
         """How many clients may be connected at once."""
         self._new_interpreter = new_interpreter
         self._numbers = count(1)
-        self._connections: dict[int, ClientConnection] = {}
         self._idle = IdleClients(reactor, idle_seconds_max, self._connections.values)
         self._inflight = 0
         self._choked = False
@@ -151,8 +167,11 @@ class Clients(Factory):
     def start(self, turn: Turn) -> None:
         """Nothing to load: connections do not outlive the process."""
 
-    def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
+    def receive(self, turn: Turn, sender: Address, message: ClientReplies | Deliver | CountsElsewhere) -> None:
         """The gateway has answered: hand the replies to their connections, if they are still there."""
+        if not isinstance(message, ClientReplies):
+            self.deliveries.take_in(message)
+            return
         connections = self._connections
         for replies in message.replies:
             connection = connections.get(replies.connection)
@@ -172,6 +191,7 @@ class Clients(Factory):
         if self._arrived:
             arrived, self._arrived = self._arrived, []
             self._deliver(ClientRequests(arrived))
+        self.deliveries.collect()
 
     # --- what may be read ---
 

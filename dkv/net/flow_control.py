@@ -56,6 +56,7 @@ class FlowControl:
         "inflight",
         "is_open",
         "outstanding",
+        "pushed_bytes",
         "unread",
         "unread_bytes",
     )
@@ -69,6 +70,8 @@ class FlowControl:
         """Whether the client does not read its replies."""
         self.unread_bytes = 0
         """The bytes of replies that wait for the client to read them, roughly."""
+        self.pushed_bytes = 0
+        """The bytes of messages for a subscriber that wait for it to read them, roughly."""
         self.is_open = True
         """Whether this connection may pass on requests, unless the node as a whole is paused."""
         self._owner = owner
@@ -126,6 +129,11 @@ class FlowControl:
             self.unread_bytes += size
             self._owner.unread_replies.add(size)
 
+    def pushed(self, size: int) -> None:
+        """Messages for a subscriber, of ``size`` bytes, were written."""
+        if self.unread:
+            self.pushed_bytes += size
+
     def client_is_slow(self) -> None:
         """The client does not read: its replies fill the transport's buffer."""
         self.unread = True
@@ -134,6 +142,7 @@ class FlowControl:
     def client_has_read(self) -> None:
         """The client has read all replies, or is gone."""
         self.unread = False
+        self.pushed_bytes = 0
         self._reopen()
         if self.unread_bytes:
             self._owner.unread_replies.add(-self.unread_bytes)

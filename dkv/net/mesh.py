@@ -32,7 +32,7 @@ from dkv.net.once_log import OnceLog
 from dkv.net.outbound import Outbound
 from dkv.net.peer import Peer
 from dkv.net.sending import SenderOf, by_write
-from dkv.routes import SPOKEN
+from dkv.routes import MAY_BE_LOST, SPOKEN
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import Hello, Refused, RefusedForGood, Removed, encode
 from dkv.wire.frames import frame
@@ -98,6 +98,8 @@ class Mesh(MultiService):
         self._last_sent: tuple[Any, bytes] = (None, b"")
         self.to_flush: list[Outbound] = []
         """Links that hold what was sent and is not written yet."""
+        self.postings_dropped = 0
+        """How many messages with postings were dropped so far, since a peer was slow to read."""
         door.open(InboundFactory(self))
 
     @property
@@ -213,7 +215,10 @@ class Mesh(MultiService):
                 return
             data = frame(body)
             self._last_sent = (message, data)
-        peer.outbound.send(data)
+        if type(message) in MAY_BE_LOST:
+            peer.outbound.send_if_it_reads(data)
+        else:
+            peer.outbound.send(data)
 
     def flush(self) -> None:
         """Write what was sent since the last time."""

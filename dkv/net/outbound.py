@@ -12,6 +12,9 @@ from dkv.net.link import Link, LinkOwner, Remote
 from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
+POSTINGS_SHARE = 8
+"""Messages that may be lost may take this part of ``peer_queue_bytes_max``."""
+
 
 class OutboundOwner(LinkOwner, Protocol):
     """What an outbound link needs of its mesh."""
@@ -19,6 +22,9 @@ class OutboundOwner(LinkOwner, Protocol):
     @property
     def to_flush(self) -> list[Outbound]:
         """The links that hold what was sent and is not written yet."""
+
+    postings_dropped: int
+    """How many messages that may be lost were dropped so far, since a peer was slow to read."""
 
     def dialled(self, link: Outbound, hello: Hello) -> None:
         """A peer was dialled, has accepted this node's Hello, and has answered with a good one."""
@@ -48,6 +54,8 @@ class Outbound(Link):
         self._frames: list[bytes] = []  # for the next flush
         self._frames_bytes = 0
         self._dropping = False
+        self._postings_bytes = 0  # of what may be lost, since the transport's buffer was empty
+        self._losing = False
 
     # --- the handshake ---
 
@@ -108,6 +116,20 @@ class Outbound(Link):
         self._frames.append(data)
         self._frames_bytes += len(data)
 
+    def send_if_it_reads(self, data: bytes) -> None:
+        """As ``send``, for a message that may be lost: such messages may take a small part of the queue only.
+
+        However much is published, votes and signs of life are not dropped for it, nor do they wait long behind it.
+        """
+        if self._postings_bytes + len(data) > self._mesh.limits.peer_queue_bytes_max // POSTINGS_SHARE:
+            self._mesh.postings_dropped += 1
+            if not self._losing:
+                self._losing = True
+                self._mesh.log.warning("peer_misses_postings", peer=self.target.node, bytes=self._postings_bytes)
+            return
+        self._postings_bytes += len(data)
+        self.send(data)
+
     def flush(self) -> None:
         """Write all that was sent since the last time, at once: one system call here, and mostly one at the peer."""
         frames, self._frames, self._frames_bytes = self._frames, [], 0
@@ -121,6 +143,7 @@ class Outbound(Link):
         if self._blocked:
             self._unsent_bytes += sum(map(len, frames))
         else:
+            self._postings_bytes = 0
             self._drop_no_more()
 
     def close(self) -> None:
@@ -138,13 +161,16 @@ class Outbound(Link):
     def resumeProducing(self) -> None:
         """The transport's buffer is empty again: the peer has caught up, and nothing needs to be dropped."""
         self._blocked = False
-        self._unsent_bytes = 0
+        self._unsent_bytes = self._postings_bytes = 0
         self._drop_no_more()
 
     def _drop_no_more(self) -> None:
         if self._dropping:
             self._dropping = False
             self._mesh.log.info("peer_slow_no_more", peer=self.target.node)
+        if self._losing:
+            self._losing = False
+            self._mesh.log.info("peer_misses_postings_no_more", peer=self.target.node)
 
     def stopProducing(self) -> None:
         """The transport is gone. ``connectionLost`` says so too."""

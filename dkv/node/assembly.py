@@ -14,6 +14,7 @@ from dkv.actor import (
     GATEWAY,
     LEARNER,
     PROPOSER,
+    PUBSUB,
     RECEIVER,
     ROSTER,
     SURVEYOR,
@@ -37,6 +38,7 @@ from dkv.paxos.proposer import Proposer
 from dkv.paxos.snapshots.donor import SnapshotDonor
 from dkv.paxos.snapshots.receiver import SnapshotReceiver
 from dkv.paxos.state_checker import StateChecker
+from dkv.pubsub.relay import Relay
 from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.wire.codec import decode_entries, encode_entries
 from dkv.wire.reply_encoder import encode_items
@@ -86,6 +88,7 @@ def add_actors(
     add(CHECKER, StateChecker(node, configurations, limits, timings))
     add(SURVEYOR, Surveyor(node, encode_items))
     add(GATEWAY, Gateway(identity, configurations, limits, timings, encode_entries, classic))
+    add(PUBSUB, Relay(identity))
     add(ROSTER, Roster(node, tell_members))
     add(CLIENTS, clients)
     return machine

@@ -13,7 +13,8 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
 
 from dkv import noted
-from dkv.actor import CLIENTS, COMPARISON, ELECTOR, GATEWAY, HOST, Address, Fenced
+from dkv.actor import CLIENTS, COMPARISON, ELECTOR, GATEWAY, HOST, PUBSUB, Address, Fenced
+from dkv.client_events import Posted
 from dkv.config.config import Config, Member
 from dkv.configurations import Configurations
 from dkv.console.admin import admin_site
@@ -28,7 +29,7 @@ from dkv.host.host import Host
 from dkv.host.seams import Clock
 from dkv.identity import Acquaintance, Identity
 from dkv.net.acquaintances import hello_of
-from dkv.net.clients import Clients
+from dkv.net.clients import Clients, ToGateway
 from dkv.net.door import Door
 from dkv.net.lookups import Lookups
 from dkv.net.mesh import Mesh
@@ -185,7 +186,7 @@ class NodeService(MultiService):
             self._reactor,
             config.limits,
             connections_max,
-            lambda message: self._host.deliver(GATEWAY, Address(node, CLIENTS), message),
+            self._from_clients,
             self._host.wake,
             lambda connection, peer: ClientSession(connection, peer, config.limits, self._inspection, gathered, draw),
             logs.get_logger(node, CLIENTS),
@@ -231,6 +232,10 @@ class NodeService(MultiService):
         self._departure = Departure(self._reactor, node, self._host.deliver)
         self._notes.add(self._departure.takers)
         self._host.connect(self._mesh, self._clients)
+
+    def _from_clients(self, message: ToGateway | Posted) -> None:
+        to = PUBSUB if isinstance(message, Posted) else GATEWAY
+        self._host.deliver(to, Address(self._member.id, CLIENTS), message)
 
     def _members_are(self, held: Configurations, applied: int) -> None:
         book = self._address_book

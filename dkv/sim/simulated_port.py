@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dkv.actor import CLIENTS, GATEWAY, Address, Turn
-from dkv.client_events import ClientGone, ClientReplies, ClientRequests, Replies, Requests
+from dkv.client_events import (
+    ClientGone,
+    ClientReplies,
+    ClientRequests,
+    CountsElsewhere,
+    Deliver,
+    Replies,
+    Requests,
+)
 from dkv.host.host import Host
 
 
@@ -35,8 +43,10 @@ class SimulatedPort:
     def start(self, turn: Turn) -> None:
         """There is nothing to load."""
 
-    def receive(self, turn: Turn, sender: Address, message: ClientReplies) -> None:
-        """Answer clients."""
+    def receive(self, turn: Turn, sender: Address, message: ClientReplies | Deliver | CountsElsewhere) -> None:
+        """Answer clients. Nobody has subscribed here to anything."""
+        if not isinstance(message, ClientReplies):
+            return
         for replies in message.replies:
             self._replied(replies)
 

@@ -16,13 +16,13 @@ from typing import Any, NoReturn
 
 from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
 
-from dkv import messages, state_messages
+from dkv import messages, pubsub_messages, state_messages
 from dkv.identity import NO_VOTES, Start, Votes
 from dkv.records import Entry, UncheckedEntry
 from dkv.routes import ROUTES
 from dkv.wire.packing import CodecError, Convert, class_packer, class_unpacker
 
-PROTOCOL = 6
+PROTOCOL = 7
 """The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
 
 MESH = "mesh"
@@ -136,6 +136,9 @@ TAGS: dict[int, type] = {
     53: state_messages.StateCheck,
     54: state_messages.StateDigest,
     55: messages.TakeOver,
+    56: pubsub_messages.Published,
+    57: pubsub_messages.SubscriberCounts,
+    58: pubsub_messages.CountsHeard,
 }
 """Every class that travels between nodes."""
 

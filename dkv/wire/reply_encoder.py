@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD
 from dkv.replies import (
     OK,
     Aborted,
     EncodedList,
     Error,
+    InPlace,
     Local,
     Nested,
+    Notice,
+    Push,
     Raw,
     Replying,
     Result,
+    Series,
     SetOf,
     Simple,
     Verbatim,
@@ -23,6 +28,8 @@ from dkv.replies import (
 _OK = b"+OK\r\n"
 _NIL = {2: b"$-1\r\n", 3: b"_\r\n"}
 _NIL_ARRAY = {2: b"*-1\r\n", 3: b"_\r\n"}
+_PUSH = {2: b"*", 3: b">"}
+_NOTICES = {CHANNEL: b"message", PATTERN: b"pmessage", SHARD: b"smessage"}
 _LINE_ENDS = str.maketrans("\r\n", "  ")
 _ON = Replying.ON
 
@@ -63,25 +70,50 @@ class ReplyEncoder:
                     break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def encode_notices(self, notices: Sequence[Notice]) -> bytes:
+        """The bytes of messages for a subscriber, whatever it wants of replies."""
+        protocol = self.protocol
+        if len(notices) == 1:
+            return encode_notice(notices[0], protocol)
+        return b"".join([encode_notice(notice, protocol) for notice in notices])
+
     def _encode_silently(self, replies: Sequence[Result | Local]) -> bytes:
-        """What a client gets that wants no replies: nothing, until it wants them again."""
+        """What a client gets that wants no replies: only pushes, until it wants replies again.
+
+        What replies do takes effect all the same.
+        """
+        pushed: list[bytes] = []
         for place, reply in enumerate(replies):
             if type(reply) is Local:
-                self.protocol = reply.protocol or self.protocol
+                if reply.replying is _ON:
+                    self._replying = _ON
+                    return b"".join(pushed) + self.encode(replies[place:])
+                self._push_only(pushed.append, reply)
                 if reply.close:
                     self.closed = True
                     break
-                if reply.replying is _ON:
-                    self._replying = _ON
-                    return self.encode(replies[place:])
                 if reply.replying is not None:
                     if self._replying is not Replying.OFF:  # SKIP behind OFF changes nothing
                         self._replying = reply.replying
                     continue
             if self._replying is Replying.SKIP:
                 self._replying = _ON
-                return self.encode(replies[place + 1 :])
-        return b""
+                return b"".join(pushed) + self.encode(replies[place + 1 :])
+        return b"".join(pushed)
+
+    def _push_only(self, add: Callable[[bytes], None], reply: Nested) -> None:
+        """Make a reply that nobody wants, and add the pushes in it."""
+        match reply:
+            case InPlace(make):
+                self._push_only(add, make())
+            case Push() | Notice():
+                self._add(add, reply)
+            case Local(inner, protocol):
+                self.protocol = protocol or self.protocol
+                self._push_only(add, inner)
+            case list() | Series():
+                for each in reply.replies if type(reply) is Series else reply:
+                    self._push_only(add, each)
 
     def _add(self, add: Callable[[bytes], None], result: Nested) -> None:
         match result:
@@ -113,6 +145,15 @@ class ReplyEncoder:
                 add(b"$%d\r\n%b\r\n" % (len(data), data) if self.protocol == 2 else _verbatim(data))
             case list() | tuple():
                 self._add_all(add, b"*", result)
+            case Push(items):
+                self._add_all(add, _PUSH[self.protocol], items)
+            case Series(replies):
+                for each in replies:
+                    self._add(add, each)
+            case InPlace(make):
+                self._add(add, make())
+            case Notice():
+                add(encode_notice(result, self.protocol))
             case SetOf(members):
                 self._add_all(add, b"*" if self.protocol == 2 else b"~", members)
             case dict():
@@ -136,6 +177,17 @@ class ReplyEncoder:
 def encode_items(items: list[bytes]) -> bytes:
     """The bytes of a piece of an ``EncodedList``."""
     return b"".join([b"$%d\r\n%b\r\n" % (len(item), item) for item in items])
+
+
+def encode_notice(notice: Notice, protocol: int) -> bytes:
+    """The bytes of a message for a subscriber: made once for all of them that speak the same version of RESP."""
+    encoded = notice.encoded.get(protocol)
+    if encoded is None:
+        words = [_NOTICES[notice.kind], notice.channel, notice.text]
+        if notice.pattern is not None:
+            words.insert(1, notice.pattern)
+        encoded = notice.encoded[protocol] = b"%b%d\r\n" % (_PUSH[protocol], len(words)) + encode_items(words)
+    return encoded
 
 
 def _verbatim(data: bytes) -> bytes:

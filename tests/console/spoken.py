@@ -12,6 +12,7 @@ from dkv.console.comparison import HeldState
 from dkv.console.inspection import Inspection
 from dkv.console.sentinel_view import ClientAddress
 from dkv.identity import Identity
+from dkv.pubsub.exchange import Exchange
 from dkv.replies import Error, Local, LogRequest, Meaning
 from dkv.settings import Limits
 from dkv.wire.inline import split_line
@@ -35,6 +36,7 @@ class Spoken(SynchronousTestCase):
         node.sentinel.name = "c"
         node.sentinel.others.return_value = []
         node.sentinel.address_within = lambda local: ClientAddress("db1", 7379)
+        node.exchange = Exchange(Limits(), lambda: None)
         self.node = node
         self.begin(Limits())
 

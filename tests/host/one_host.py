@@ -9,7 +9,20 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Address, Note, NoteFields, Turn
+from dkv.actor import (
+    ACCEPTOR,
+    CATCHUP,
+    ELECTOR,
+    GATEWAY,
+    LEARNER,
+    PROPOSER,
+    PUBSUB,
+    RECEIVER,
+    Address,
+    Note,
+    NoteFields,
+    Turn,
+)
 from dkv.host.host import Host
 from dkv.keys import APPLIED_THROUGH, pack_number
 from dkv.settings import Limits, Timings
@@ -19,7 +32,7 @@ from dkv.storage.store import StoreFailed
 
 PEER = Address(2, ACCEPTOR)
 OUTSIDE = Address(3, PROPOSER)
-ROLES = (ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, CATCHUP, RECEIVER)
+ROLES = (ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, CATCHUP, PUBSUB, RECEIVER)
 Script = Callable[[Turn], None]
 
 

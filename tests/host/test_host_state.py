@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import noted
-from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER, Turn
+from dkv.actor import ACCEPTOR, CATCHUP, ELECTOR, GATEWAY, LEARNER, PROPOSER, PUBSUB, RECEIVER, Turn
 from dkv.events import PeerDown, PeerHeard, PeerUp, TimerFired
 from dkv.host import host as host_module
 from dkv.host.host import LEARNER_SECONDS, TURNS_PER_DRAIN
@@ -254,16 +254,16 @@ class PeerTests(SynchronousTestCase):
     """What the mesh tells, and who hears of it."""
 
     def test_up_down_heard(self) -> None:
-        """Those who retransmit hear that a peer is back; the elector alone hears that one is alive or gone."""
+        """Those who retransmit hear that a peer is back; few hear that one is alive or gone."""
         node = OneHost()
         node.host.peer_up(2, 77, 5)
         node.host.peer_heard(2)
         node.host.peer_down(2)
         node.settle()
         up = [to.role for to, _, message in node.deliveries if message == PeerUp(2, 77, 5)]
-        self.assertEqual(sorted(up), sorted([ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP, RECEIVER]))
+        self.assertEqual(sorted(up), sorted([ACCEPTOR, ELECTOR, PROPOSER, GATEWAY, LEARNER, CATCHUP, PUBSUB, RECEIVER]))
         self.assertEqual([to.role for to, _, message in node.deliveries if message == PeerHeard(2)], [ELECTOR])
-        self.assertEqual([to.role for to, _, message in node.deliveries if message == PeerDown(2)], [ELECTOR])
+        self.assertEqual([to.role for to, _, message in node.deliveries if message == PeerDown(2)], [ELECTOR, PUBSUB])
 
     def test_delivered_soon_not_now(self) -> None:
         """Bytes that come in while a turn runs do not start another inside it."""

@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
 from dkv.actor import GATEWAY, Address
-from dkv.client_events import ClientReplies, ClientRequests, Replies, Requests
+from dkv.client_events import ClientReplies, ClientRequests, Posted, Replies, Requests
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
 from dkv.kv.codes import GET
@@ -82,6 +82,8 @@ class Port:
         self.log = Log()
         self.limits = limits or Limits()
         self._messages: deque[Any] = deque()
+        self.posted: list[Posted] = []
+        """What the relay got."""
         self.clients = Clients(
             self.clock,
             self.limits,
@@ -96,11 +98,15 @@ class Port:
 
     def _session(self, connection: int, peer: str) -> ClientSession:
         node = Mock(spec=Inspection, connections_max=100, applied_through=0, member_view=Mock(quorum=2))
+        node.exchange = self.clients.deliveries.exchange
         node.client_connections.side_effect = self.clients.connected
         node.info.return_value = {}
         return ClientSession(connection, peer, self.limits, node)
 
     def _take(self, message: Any) -> None:
+        if isinstance(message, Posted):
+            self.posted.append(message)
+            return
         self._messages.extend(message.requests if isinstance(message, ClientRequests) else [message])
 
     @property

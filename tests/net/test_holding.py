@@ -52,6 +52,8 @@ class Holder:
         self.heard.append(result)
         return Local(result if type(result) is Error else Simple("SEEN"))
 
+    listens = False
+
     def gone(self) -> None:
         """The connection has ended."""
         self.is_gone = True

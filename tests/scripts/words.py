@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from dkv import messages, noted, state_messages
+from dkv import messages, noted, pubsub_messages, state_messages
 from dkv.actor import Note
 from dkv.ballot import ZERO, Ballot
 from dkv.keys import (
@@ -75,6 +75,9 @@ MESSAGES: dict[type, str] = {
     messages.Heartbeat: "{ballot} beat {beat}",
     messages.HeartbeatAck: "{ballot} beat {beat}",
     messages.DiskSpace: "{free_bytes} bytes free",
+    pubsub_messages.Published: "{number}: {postings}",
+    pubsub_messages.SubscriberCounts: "{number}: {counts}",
+    pubsub_messages.CountsHeard: "{number}",
 }
 """The words behind the name of each message; the braces hold its fields."""
 

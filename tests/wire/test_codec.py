@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv import messages as m
+from dkv import pubsub_messages as p
 from dkv import state_messages as s
-from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, RECEIVER
+from dkv.actor import ACCEPTOR, CATCHUP, CHECKER, DONOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, PUBSUB, RECEIVER
 from dkv.ballot import Ballot
 from dkv.gateway import gateway
 from dkv.identity import Start, Votes
@@ -23,6 +24,7 @@ from dkv.paxos.classic import acceptor as classic_acceptor
 from dkv.paxos.classic import presence
 from dkv.paxos.classic import proposer as classic_proposer
 from dkv.paxos.snapshots import donor, receiver
+from dkv.pubsub import relay
 from dkv.records import NOOP, Batch, ShortDisk, SlotRecord, Value
 from dkv.routes import ROUTES, SPOKEN
 from dkv.settings import MODES
@@ -50,7 +52,7 @@ RECORD = SlotRecord(BALLOT, VALUE, True)
 
 HELLO = Hello(PROTOCOL, "blue", 2, INCARNATION_MAX, "leader", b"key", b"hash", 33, (Start(3, INCARNATION_MAX),), VOTES)
 HELLO_FIELDS = (
-    "0664626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c0207"
+    "0764626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c0207"
 )
 
 STORED = {
@@ -117,6 +119,13 @@ STORED = {
     m.SlotChosen(BALLOT, 6): "83182a8219012c0206",
     m.ChosenThrough(7, 9, 8): "84182b070908",
     m.Voted(BALLOT, 6): "83182c8219012c0206",
+    p.Published(
+        300, 8, ((0, b"news", b"hello"), (2, b"shard", b""))
+    ): "84183819012c08828300446e6577734568656c6c6f830245736861726440",
+    p.SubscriberCounts(
+        300, 9, True, ((1, b"n*", 2), (0, b"news", 0))
+    ): "85183919012c09f5828301426e2a028300446e65777300",
+    p.CountsHeard(300, 9): "83183a19012c09",
 }
 """Every class that travels, and its bytes; whoever edits a line edits the protocol."""
 
@@ -150,7 +159,7 @@ class Tags(SynchronousTestCase):
         """A class without a tag works on one node and is lost between two."""
         travelling = {
             cls
-            for module in (m, s)
+            for module in (m, s, p)
             for _, cls in inspect.getmembers(module, inspect.isclass)
             if cls.__module__ == module.__name__
         }
@@ -177,6 +186,7 @@ class Tags(SynchronousTestCase):
             DONOR: donor.DonorMessage,
             GATEWAY: gateway.GatewayMessage,
             LEARNER: learner.LearnerMessage,
+            PUBSUB: relay.RelayMessage,
             RECEIVER: receiver.ReceiverMessage,
         }
         leader = {

@@ -1,0 +1,65 @@
+"""Patterns that are compared with many channels: found by what they begin with."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
+
+WEIGHT_BYTES = 256
+"""A name counts once more for each so many bytes that it has, or that its comparison takes in memory."""
+
+STAR_BYTES = 2048
+"""What each ``*`` behind the first takes in memory, roughly."""
+
+
+def weight_of(is_pattern: bool, name: bytes) -> int:
+    """For how many subscriptions one to this name counts: long names and intricate patterns take more memory."""
+    taken = len(name)
+    if is_pattern:
+        taken += STAR_BYTES * max(0, name.count(b"*") - 1)
+    return 1 + taken // WEIGHT_BYTES
+
+
+class Patterns:
+    """A set of patterns of at most ``PATTERN_BYTES_MAX`` bytes each.
+
+    A channel is compared only with patterns whose beginning, up to their first special byte, it has: of many patterns
+    like ``user:17:*`` it meets few.
+    """
+
+    def __init__(self) -> None:
+        self._with_beginning: dict[bytes, dict[bytes, Glob]] = {}
+        self._lengths: Counter[int] = Counter()  # of these beginnings
+
+    def add(self, pattern: bytes) -> None:
+        """Take in a pattern that is not in here."""
+        assert len(pattern) <= PATTERN_BYTES_MAX
+        glob = Glob(pattern)
+        alike = self._with_beginning.get(glob.prefix)
+        if alike is None:
+            alike = self._with_beginning[glob.prefix] = {}
+            self._lengths[len(glob.prefix)] += 1
+        alike[pattern] = glob
+
+    def remove(self, pattern: bytes) -> None:
+        """Let go of a pattern that is in here."""
+        beginning = Glob(pattern).prefix
+        alike = self._with_beginning[beginning]
+        del alike[pattern]
+        if not alike:
+            del self._with_beginning[beginning]
+            self._lengths[len(beginning)] -= 1
+            if not self._lengths[len(beginning)]:
+                del self._lengths[len(beginning)]
+
+    def matching(self, channel: bytes) -> list[bytes]:
+        """The patterns that the channel matches."""
+        found: list[bytes] = []
+        if not channel:  # as in Redis, no other pattern matches it here, not even b"*"
+            return [b""] if b"" in self._with_beginning.get(b"", {}) else found
+        for length in self._lengths:
+            alike = self._with_beginning.get(channel[:length])
+            if alike is not None:
+                found += [pattern for pattern, glob in alike.items() if glob.matches(channel)]
+        return found

@@ -1,0 +1,1 @@
+"""Tests of publish/subscribe: the parts of ``dkv.pubsub``, by themselves."""
