@@ -19,10 +19,12 @@ TRANSACTION_STEPS_MAX = 8
 LEFT_OUT = frozenset(
     (
         b"quit", b"help", b"info", b"command", b"client", b"config", b"latency", b"role", b"wait",
-        b"waitaof",
+        b"waitaof", b"pubsub", b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe",
+        b"sunsubscribe",
     )
 )  # fmt: skip
-"""Commands whose replies tell of the server, or end the connection: they have tests of their own."""
+"""Commands whose replies tell of the server, are several or none, or end the connection: they have tests of their own.
+"""
 
 ONLY_IN_PLACE = frozenset((b"multi", b"watch"))
 """Commands that Redis and Valkey refuse with different consequences where they do not belong."""
