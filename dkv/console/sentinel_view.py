@@ -69,6 +69,11 @@ class SentinelView:
         self._leaves = True
 
     @property
+    def node(self) -> int:
+        """The id of this node."""
+        return self._identity.node
+
+    @property
     def name(self) -> str:
         """The name of the service, which is that of the cluster."""
         return self._identity.cluster

@@ -1,0 +1,215 @@
+"""Libraries with a Sentinel setting fail over, and lose nothing that was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import redis
+import redis.asyncio.sentinel
+from redis.exceptions import ClusterDownError, TryAgainError
+from redis.multidb.client import MultiDBClient
+from redis.multidb.config import DatabaseConfig, MultiDbConfig
+from redis.sentinel import MasterNotFoundError, Sentinel
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.library_load import Load, NodeProgram, Writing, acknowledge, longest_pause
+from tests.integration.network import Network
+from tests.integration.processes import HOST, RealCluster, RealNode, wait_until
+
+NAME = "test"
+"""That of the cluster."""
+
+logging.getLogger("redis.multidb").addHandler(logging.NullHandler())  # it would write to the terminal of the tests
+
+SOCKET_SECONDS = 4.0
+PAUSE_SECONDS_MAX = 10.0
+"""Much more than an election and a library's pauses between its attempts; tests share the machine."""
+
+
+class FailOverTestCase(SynchronousTestCase):
+    """Three nodes. Clients know the leader first, and so use it until it is gone."""
+
+    settings = ""
+
+    def setUp(self) -> None:
+        self.cluster = RealCluster(settings=self.settings)
+        self.prepare()
+        self.addCleanup(self.cluster.close)
+        self.cluster.start()
+        self.leader = self.cluster.leader()
+        self.others = [node for node in self.cluster.nodes if node is not self.leader]
+        self.addresses = [(HOST, node.port) for node in (self.leader, *self.others)]
+
+    def prepare(self) -> None:
+        """What is to be done before the nodes start."""
+
+    def load(self, write: Callable[[int], Any]) -> Load:
+        load = Load(write)
+        self.addCleanup(load.stop)
+        acknowledge(load, 50)
+        return load
+
+    def program(self, library: str, package: str) -> NodeProgram:
+        program = NodeProgram(library, package, NAME, self.addresses, self.cluster.directory / f"{library}.log")
+        self.addCleanup(program.stop)
+        acknowledge(program, 50)
+        return program
+
+    def check(self, load: Writing, prefix: str) -> None:
+        """Nothing that was acknowledged is lost, nobody was told READONLY, and it did not take long."""
+        load.stop()
+        self.assertEqual([error for error in load.errors if "READONLY" in str(error)], [])
+        self.assertLess(longest_pause(load), PAUSE_SECONDS_MAX)
+        for node in self.others:
+            with redis.Redis(HOST, node.port, socket_timeout=SOCKET_SECONDS) as reader:
+                numbers = [number for _, number in load.acknowledged]
+                values = reader.mget([f"{prefix}:{number}" for number in numbers])
+                lost = [n for n, value in zip(numbers, values, strict=True) if value != b"%d" % n]
+                self.assertEqual(lost, [], f"node {node.number}")
+
+    def sentinel(self, **options: Any) -> Sentinel:
+        sentinel = Sentinel(self.addresses, socket_timeout=SOCKET_SECONDS, **options)
+        self.addCleanup(sentinel.close)
+        return sentinel
+
+    def master(self, sentinel: Sentinel) -> Any:
+        client = sentinel.master_for(NAME)
+        self.addCleanup(client.close)
+        return client
+
+    def port_of(self, node: RealNode) -> tuple[str, int]:
+        return (HOST, node.port)
+
+
+class KilledLeaderTests(FailOverTestCase):
+    """The leader is killed while a client writes to it."""
+
+    def kill_under(self, load: Writing, prefix: str) -> None:
+        self.leader.kill()
+        acknowledge(load, 100)
+        self.check(load, prefix)
+
+    def test_redis_py(self) -> None:
+        """redis-py's Sentinel goes to the next node; its replicas are the nodes that are left, and serve reads."""
+        sentinel = self.sentinel()
+        self.assertEqual(sentinel.discover_master(NAME), self.port_of(self.leader))
+        client = self.master(sentinel)
+        self.kill_under(self.load(lambda n: client.set(f"sync:{n}", n)), "sync")
+        self.assertIn(sentinel.discover_master(NAME), map(self.port_of, self.others))
+        replica = sentinel.slave_for(NAME)
+        self.addCleanup(replica.close)
+        self.assertEqual(replica.get("sync:0"), b"0")
+        (found,) = sentinel.discover_slaves(NAME)
+        self.assertIn(found, map(self.port_of, self.others))
+
+    def test_redis_py_asyncio(self) -> None:
+        """The same with its asyncio client."""
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+
+        async def begin() -> Any:
+            sentinel = redis.asyncio.sentinel.Sentinel(self.addresses, socket_timeout=SOCKET_SECONDS)
+            return sentinel, sentinel.master_for(NAME)
+
+        async def end() -> None:
+            await client.aclose()
+            for each in sentinel.sentinels:
+                await each.aclose()
+
+        sentinel, client = loop.run_until_complete(begin())
+        self.addCleanup(lambda: loop.run_until_complete(end()))
+        load = self.load(lambda n: loop.run_until_complete(client.set(f"aio:{n}", n)))
+        self.kill_under(load, "aio")
+
+    def test_ioredis(self) -> None:
+        """ioredis with ``sentinels``."""
+        self.kill_under(self.program("ioredis", "ioredis"), "p")
+
+    def test_node_redis(self) -> None:
+        """node-redis with ``createSentinel``."""
+        self.kill_under(self.program("node-redis", "redis"), "p")
+
+    def test_multi_db(self) -> None:
+        """redis-py's MultiDBClient has the nodes as its databases: all of them hold the same."""
+        databases = [
+            DatabaseConfig(
+                weight=1.0 - index / 10, client_kwargs={"host": host, "port": port, "socket_timeout": SOCKET_SECONDS}
+            )
+            for index, (host, port) in enumerate(self.addresses)
+        ]
+        client = MultiDBClient(
+            MultiDbConfig(
+                databases_config=databases,
+                health_check_interval=0.5,
+                min_num_failures=1,
+                failures_detection_window=1,
+                failover_delay=0.2,
+            )
+        )
+        self.addCleanup(client.close)
+        self.assertEqual(["experimental" in each["message"] for each in self.flushWarnings()], [True])
+        load = self.load(lambda n: client.set(f"multi:{n}", n))
+        self.assertEqual(self.leader.call("GET", "multi:0"), b"0")
+        self.kill_under(load, "multi")
+
+
+class LoneNodeTests(FailOverTestCase):
+    """The network cuts the leader off, and its clients still reach it."""
+
+    settings = "[timings]\nelection_seconds_min = 0.6\nelection_seconds_max = 2.0\nrequest_seconds = 2.5\n"
+
+    def prepare(self) -> None:
+        self.network = Network(self.cluster)
+        self.addCleanup(self.network.close)
+
+    def flags(self, node: RealNode) -> str:
+        (fields,) = node.call("SENTINEL", "MASTERS")
+        return str(dict(zip(fields[::2], fields[1::2], strict=True))[b"flags"].decode())
+
+    def test_it_says_so(self) -> None:
+        """Whoever asks it for the master is sent on, and back once it serves again."""
+        self.assertEqual([self.flags(node) for node in self.cluster.nodes], ["master"] * 3)
+        self.network.isolate(self.leader.number)
+        wait_until(lambda: self.flags(self.leader) == "s_down,master", 15.0, "the lone node is down")
+        self.assertIsNone(self.leader.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME))
+        for node in self.others:
+            self.assertEqual(self.flags(node), "master")
+            self.assertEqual(node.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME), [HOST.encode(), b"%d" % node.port])
+        alone = Sentinel(self.addresses[:1], socket_timeout=SOCKET_SECONDS)
+        self.addCleanup(alone.close)
+        with self.assertRaises(MasterNotFoundError):
+            alone.discover_master(NAME)
+        self.assertIn(self.sentinel().discover_master(NAME), map(self.port_of, self.others))
+        self.network.heal()
+        wait_until(lambda: self.flags(self.leader) == "master", 15.0, "it serves again")
+
+    def test_redis_py_walks_on(self) -> None:
+        """A client whose connection lasts leaves the lone node at its refusal, if it is told to try again after it."""
+        client = self.master(self.sentinel(retry_on_error=[ClusterDownError, TryAgainError]))
+        load = self.load(lambda n: client.set(f"walk:{n}", n))
+        self.network.isolate(self.leader.number)
+        acknowledge(load, 100)
+        self.check(load, "walk")
+
+    def test_ioredis_walks_on(self) -> None:
+        """So does ioredis, if it is told to connect anew after such a refusal."""
+        program = self.program("ioredis", "ioredis")
+        self.network.isolate(self.leader.number)
+        acknowledge(program, 100)
+        self.check(program, "p")
+
+
+class RefusedWordTests(FailOverTestCase):
+    def test_the_log_names_the_library(self) -> None:
+        """An operator reads which program needs what is not there."""
+        with redis.Redis(HOST, self.leader.port) as client:
+            for _ in range(3):
+                with self.assertRaises(redis.ResponseError):
+                    client.hset("hash", "field", "secret")
+            (line,) = self.leader.wait_logged("word_refused")
+        expected = {"word": "HSET", "library": "redis-py", "library_version": redis.__version__, "level": "info"}
+        self.assertEqual({name: line[name] for name in expected}, expected)
+        self.assertNotIn("secret", str(line))
