@@ -140,7 +140,7 @@ class KilledLeaderTests(FailOverTestCase):
             )
             for index, (host, port) in enumerate(self.addresses)
         ]
-        client = MultiDBClient(
+        client: Any = MultiDBClient(  # its annotations do not fit it
             MultiDbConfig(
                 databases_config=databases,
                 health_check_interval=0.5,
