@@ -18,6 +18,7 @@ from dkv.console.inspection import Inspection
 from dkv.console.introspection import words_about
 from dkv.console.orders import ORDERS
 from dkv.console.pubsub_words import ALLOWED, PUBSUB_WORDS, not_while_subscribed
+from dkv.console.script_words import SCRIPT
 from dkv.console.sentinel_words import SENTINEL
 from dkv.console.server_words import SERVER_WORDS
 from dkv.kv.codes import BY_BARRIER, IN_EXEC
@@ -204,7 +205,7 @@ def _is_not_for_multi(command: Command, words: list[bytes]) -> bool:
 
 
 CONNECTION_COMMANDS: dict[bytes, ConnectionCommand[ClientState]] = table(
-    CONNECTION_WORDS, [CLIENT], PUBSUB_WORDS, SERVER_WORDS, [SENTINEL], ORDERS.values()
+    CONNECTION_WORDS, [CLIENT, SCRIPT], PUBSUB_WORDS, SERVER_WORDS, [SENTINEL], ORDERS.values()
 )
 """The commands that a connection or its node answers, by name in lower case."""
 

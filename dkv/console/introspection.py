@@ -25,6 +25,7 @@ _CATEGORY_OF_GROUP: dict[Group, str] = {
     "connection": "connection",
     "transactions": "transaction",
     "pubsub": "pubsub",
+    "scripting": "scripting",
 }
 
 

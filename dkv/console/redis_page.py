@@ -17,6 +17,7 @@ _HEADINGS: dict[Group, str] = {
     "generic": "Keys",
     "transactions": "Transactions",
     "pubsub": "Publish/subscribe",
+    "scripting": "Scripts",
     "connection": "The connection",
     "server": "The server",
     "sentinel": "Sentinel",

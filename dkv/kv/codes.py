@@ -64,6 +64,7 @@ EXEC         watched, entries                              list of their results
                                                            watched: [[db, key, slot, index, seen slot], ...]
 WATCH        key, ...                                      ``Watched``
 KEYSPACE                                                   list of [db, keys, keys with a deadline]
+SCRIPT       operation, [key, ...], [argument, ...]        what the operation answers (``dkv.kv.scripts.operations``)
 ============ ============================================= ======================================================
 
 A *life* says what becomes of a deadline, with the number behind it: ``NO_LIFE`` clears it, ``KEEP_LIFE`` keeps it,
@@ -85,6 +86,7 @@ EXPIRE, PERSIST, TTL = 30, 31, 32
 RANDOMKEY, KEYS, SCAN, DBSIZE, FLUSHDB, FLUSHALL = 33, 34, 35, 36, 37, 38
 OBJECT, MEMORY, TIME = 39, 40, 41
 EXEC, WATCH, KEYSPACE = 42, 43, 44
+SCRIPT = 45
 
 UNIFORM_FROM = READ
 """From this code on an entry is ``[code, db, bytes_max, argument, ...]``."""
@@ -115,16 +117,16 @@ writes, the last slot is old."""
 WRITES = frozenset(
     (
         PUT, APPEND, DELETE, SET, SETNX, ERASE, EXTEND, GETDEL, GETEX, MSET, MSETNX, INCRBY, INCRBYFLOAT, SETRANGE,
-        RENAME, RENAMENX, COPY, EXPIRE, PERSIST, FLUSHDB, FLUSHALL, EXEC,
+        RENAME, RENAMENX, COPY, EXPIRE, PERSIST, FLUSHDB, FLUSHALL, EXEC, SCRIPT,
     )
 )  # fmt: skip
-"""The entries that may have a token."""
+"""The entries that may have a token. A SCRIPT is one of them whatever its operation is."""
 
 BRING_A_VALUE = frozenset((GETDEL, GETEX, SETRANGE, COPY, RENAME, RENAMENX))
 """The writes that answer with a whole value, which may be much longer than they are, or store it elsewhere."""
 
-CHANGE_A_VALUE = frozenset((APPEND, EXTEND, EXPIRE, PERSIST))
-"""The writes that read and store the whole value of a key, and have a small part of it themselves."""
+CHANGE_A_VALUE = frozenset((APPEND, EXTEND, EXPIRE, PERSIST, SCRIPT))
+"""The writes that read and store the whole value of a key, and have a small part of it themselves. Most scripts do."""
 
 OF_ONE_NODE = frozenset((SCAN, WATCH, KEYSPACE))
 """Reads that no EXEC has: they answer with what one node alone remembers, or serve the session alone."""

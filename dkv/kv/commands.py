@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dkv.kv.registry import BadRequest, Context, LogCommand, table, wrong_number_of_arguments
-from dkv.kv.words import all_keys, lifetimes, many, numbers, strings, whole_keys
+from dkv.kv.words import all_keys, lifetimes, many, numbers, scripting, strings, whole_keys
 from dkv.kv.words.idempotence import idmp
 from dkv.records import Entry
 from dkv.replies import Error, LogRequest
@@ -15,6 +15,7 @@ COMMANDS: dict[bytes, LogCommand] = table(
     lifetimes.COMMANDS,
     whole_keys.COMMANDS,
     all_keys.COMMANDS,
+    scripting.COMMANDS,
 )
 """All of them, by name in lower case."""
 

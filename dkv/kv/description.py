@@ -58,6 +58,7 @@ from dkv.kv.codes import (
     RENAME,
     RENAMENX,
     SCAN,
+    SCRIPT,
     SET,
     SETNX,
     SETRANGE,
@@ -69,6 +70,7 @@ from dkv.kv.codes import (
     WATCH,
 )
 from dkv.kv.membership import describe_change
+from dkv.kv.scripts.operations import OPERATIONS
 from dkv.records import UncheckedEntry
 
 UNREADABLE = [b"?"]
@@ -224,6 +226,14 @@ def _exec(db: int, arguments: Sequence[object]) -> list[bytes]:
     raise _Odd
 
 
+def _script(db: int, arguments: Sequence[object]) -> list[bytes]:
+    match arguments:
+        case [int() as number, [*keys], [*words]] if number in OPERATIONS:
+            name = OPERATIONS[number].name.encode()
+            return [b"EVALSHA", name, b"%d" % len(keys), *_as_bytes(keys), *_as_bytes(words)]
+    raise _Odd
+
+
 def _joined(commands: Iterable[list[bytes]]) -> list[bytes]:
     return [word for command in commands for word in (*command, b";")][:-1]
 
@@ -252,4 +262,5 @@ _SPECIAL: dict[int, Callable[[int, Sequence[object]], list[bytes]]] = {
     OBJECT: _object,
     MEMORY: _memory,
     EXEC: _exec,
+    SCRIPT: _script,
 }

@@ -306,7 +306,8 @@ ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
         ("HSET", "LPUSH", "SADD", "ZADD", "XADD", "PFADD", "GEOADD", "SETBIT", "..."),
         "Values are strings. Hashes, lists, sets, sorted sets, streams and what is built on them are not there.",
     ),
-    (("EVAL", "EVALSHA", "SCRIPT", "FUNCTION"), "There are no scripts."),
+    (("FUNCTION", "FCALL"), "There is no Lua interpreter: scripts are known by their SHA1."),
+    (("SCRIPT KILL", "SCRIPT DEBUG"), "No script ever runs for long, and there is no interpreter to debug."),
     (("MONITOR",), "It would show every client's data to everybody, at the cost of each request."),
     (
         ("DUMP", "RESTORE", "MIGRATE"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from sys import maxsize
 
-from dkv.kv.codes import EXEC, UNIFORM_FROM
+from dkv.kv.codes import EXEC, SCRIPT, UNIFORM_FROM
 from dkv.records import UncheckedEntry
 from dkv.replies import Error
 from dkv.settings import KIB, MIB
@@ -61,9 +61,9 @@ class Effort:
 
 
 def may_be_too_much(entry: UncheckedEntry) -> bool:
-    """Whether the effort of an entry is limited: of a transaction, and of many keys.
+    """Whether the effort of an entry is limited: of a transaction, of a script, and of many keys.
 
     Not in formats 1 to 5: nodes of older versions do it in any case.
     """
     code = entry[0]
-    return code == EXEC or (len(entry) > 3 + ARGUMENTS_FEW and type(code) is int and code >= UNIFORM_FROM)
+    return code in (EXEC, SCRIPT) or (len(entry) > 3 + ARGUMENTS_FEW and type(code) is int and code >= UNIFORM_FROM)

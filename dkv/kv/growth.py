@@ -9,13 +9,17 @@ producers is bounded.
 
 from __future__ import annotations
 
-from dkv.kv.codes import EXEC, IDMP, IDMP_REPEAT
+from dkv.kv.codes import EXEC, IDMP, IDMP_REPEAT, SCRIPT
 from dkv.kv.commands import COMMANDS
+from dkv.kv.scripts.operations import OPERATIONS
 from dkv.kv.sessions import check_of
 from dkv.records import Entry
 
 GROWS = frozenset(code for command in COMMANDS.values() if "denyoom" in command.flags for code in command.codes)
-"""The codes of entries that may grow the data."""
+"""The codes of entries that may grow the data. Of a script its operation says so."""
+
+GROWING_SCRIPTS = frozenset(number for number, operation in OPERATIONS.items() if operation.grows)
+"""The operations that may."""
 
 
 def without_growth(entry: Entry) -> Entry | None:
@@ -30,8 +34,10 @@ def without_growth(entry: Entry) -> Entry | None:
 
 
 def _grows(entry: Entry) -> bool:
+    if entry[0] == SCRIPT:
+        return entry[3] in GROWING_SCRIPTS
     if entry[0] != EXEC:
         return entry[0] in GROWS
     *_, entries = entry
     assert type(entries) is list
-    return any(type(each) is list and each[0] in GROWS for each in entries)
+    return any(type(each) is list and _grows(each) for each in entries)

@@ -24,7 +24,7 @@ grow with the data. ``no_multi``: it is refused between MULTI and EXEC. ``pubsub
 are told to clients (``COMMAND INFO``) under these names, which are those of Redis.
 """
 
-Group = Literal["string", "generic", "connection", "server", "transactions", "pubsub", "sentinel", "dkv"]
+Group = Literal["string", "generic", "connection", "server", "transactions", "pubsub", "scripting", "sentinel", "dkv"]
 """The heading that a command stands under in the documentation, as on Redis's pages; ``dkv``: Redis has none such."""
 
 WORD_BYTES_MAX = 64

@@ -14,6 +14,7 @@ from dkv.kv import codes, transactions
 from dkv.kv.asks import UNKNOWN
 from dkv.kv.effort import TOO_MUCH
 from dkv.replies import ABORTED, OK, TOO_LONG, Error, Result, Simple, Watched, result_bytes
+from dkv.sim import second_scripts
 from dkv.sim.second_keys import ABSENT, SecondKeys, StoredKey
 
 
@@ -63,6 +64,8 @@ def _exec(keys: SecondKeys, watched: Any, entries: Any) -> Result:
 
 
 def _do(keys: SecondKeys, code: int, db: int, bytes_max: int, arguments: Any) -> Result:
+    if code == codes.SCRIPT:
+        return second_scripts.run(keys, db, arguments, lambda called, words: _do(keys, called, db, bytes_max, words))
     for family in (_of_one_key, _of_numbers_and_pieces, _of_deadlines, _of_several_keys, _of_databases):
         result = family(keys, code, db, bytes_max, arguments)
         if result is not UNKNOWN:

@@ -30,7 +30,7 @@ from dkv.storage.state_directories import (
 )
 from dkv.storage.store import Store, StoreFailed
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """Raised when stored bytes change their meaning; ``tests/storage/formats`` keeps a directory of every version.
 
 Opening a directory gives it this version, and an older dkv refuses it from then on. Formats 1 to 3 kept the state
@@ -42,6 +42,9 @@ older dkv would take such a change for a command that it does not know, and go o
 
 Format 6 has stamps in the records of the log. Nothing of format 5 has another meaning, but an older dkv cannot read a
 record with a stamp.
+
+Format 7 has scripts in the log. Nothing of format 6 has another meaning, but an older dkv would take a script for a
+command that it does not know, and its state would be another one from there on.
 """
 
 FIRST_FORMAT_WITH_STATES = 4

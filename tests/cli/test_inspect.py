@@ -28,7 +28,7 @@ def read_only(result: Result) -> str:
 class StoppedNodeCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
-        shutil.copytree(FORMATS / "v6", self.directory)
+        shutil.copytree(FORMATS / "v7", self.directory)
         self.state = Path(state_directory(str(self.directory), 1))
 
     def write(self, directory: Path, writes: dict[bytes, bytes | None]) -> None:
@@ -67,7 +67,7 @@ class Inspect(StoppedNodeCase):
                 "members            of slot 2, in force from slot 66: voters 2, 3, 4; standbys 5",
             ],
         )
-        self.assertEqual(lines[0], f"directory          {self.directory}, format 6")
+        self.assertEqual(lines[0], f"directory          {self.directory}, format 7")
         self.assertRegex(lines[-2], r"\Astate +generation 1, 2 keys, keys and values of 22 B, \d+ B on disk\Z")
         self.assertEqual(lines[-1], "tokens             2 answers for 2 producers")
         self.assertEqual((everything(self.directory), everything(self.state)), before)

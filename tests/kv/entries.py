@@ -48,6 +48,7 @@ from dkv.kv.codes import (
     TYPE,
     WATCH,
 )  # fmt: skip
+from tests.kv.script_entries import scripts
 
 BYTES_MAX = 12
 DBS = st.sampled_from([0, 0, 0, 1, 15])
@@ -94,6 +95,7 @@ WRITES = st.one_of(
     _entries(PERSIST, NAMES),
     _entries(FLUSHDB),
     _entries(FLUSHALL),
+    scripts(DBS, NAMES, BYTES_MAX),
 )
 READS = st.one_of(
     _entries(READ, NAMES),

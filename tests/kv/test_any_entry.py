@@ -24,7 +24,7 @@ from tests.kv import entries
 from tests.kv.entries import READS_OF_ONE_NODE, WRITES
 from tests.turns import FakeTurn
 
-CODES = range(UNIFORM_FROM, codes.KEYSPACE + 1)
+CODES = range(UNIFORM_FROM, codes.SCRIPT + 1)
 NUMBERS = st.one_of(
     st.integers(-2, 20), st.sampled_from([2**31, 2**63 - 1, 2**63, -(2**63), 2**64 - 1, 2**64, 1_000, 1_005])
 )

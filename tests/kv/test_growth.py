@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.kv.asks import UNKNOWN
-from dkv.kv.codes import APPEND, DELETE, EXEC, GET, IDMP, IDMP_NEW, IDMP_REPEAT, INCRBY, MSET, PUT, READ, SETNX
+from dkv.kv.codes import APPEND, DELETE, EXEC, GET, IDMP, IDMP_NEW, IDMP_REPEAT, INCRBY, MSET, PUT, READ, SCRIPT, SETNX
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.description import describe
 from dkv.kv.growth import without_growth
 from dkv.kv.machine import NOT_EXECUTED
 from dkv.kv.registry import Context
+from dkv.kv.scripts.operations import ACQUIRE_ALL, EXTEND_ALL, RELEASE_ALL
 from dkv.kv.sessions import MISMATCH, check_of
 from dkv.records import Entry
 from dkv.replies import OK, LogRequest
@@ -30,6 +31,9 @@ WRITES = st.one_of(
     st.builds(lambda key, value: [APPEND, key, value, 100], NAMES, st.binary(max_size=20)),
 )
 TOKENS = st.builds(lambda producer, op, write: [IDMP, producer, op, write], NAMES, OPS, WRITES)
+
+ADDS = b'return redis.call("incrby", KEYS[1], ARGV[1])'
+"""A script of the samples."""
 
 
 class GrowthTests(SynchronousTestCase):
@@ -51,8 +55,19 @@ class GrowthTests(SynchronousTestCase):
             entry = made.entry if isinstance(made, LogRequest) else made
             assert isinstance(entry, list)
             grows = "denyoom" in COMMANDS[words[0]].flags or entry[-1] == [MSET, 0, 20, b"k:1", b"v", b"k:2", b"w"]
-            grows = grows or entry[-1] == [INCRBY, 0, 20, b"k:1", 1]
+            grows = grows or entry[-1] == [INCRBY, 0, 20, b"k:1", 1] or (b" add " in b" ".join(words))
+            grows = grows or words[:2] == [b"eval", ADDS]
             self.assertEqual(without_growth(entry) is not entry, grows, words)
+
+    def test_scripts(self) -> None:
+        """A lock can be released and kept while disks are short of space, and none can be taken."""
+        for operation, words in ((RELEASE_ALL, [b"token"]), (EXTEND_ALL, [b"token", b"10"])):
+            entry: Entry = [SCRIPT, 0, 20, operation, [b"k"], [*words]]
+            self.assertIs(without_growth(entry), entry)
+        taken: Entry = [SCRIPT, 0, 20, ACQUIRE_ALL, [b"k"], [b"token", b"10"]]
+        self.assertIsNone(without_growth(taken))
+        self.assertIsNone(without_growth([EXEC, 0, 20, [], [taken]]))
+        self.assertEqual(without_growth([IDMP, b"p", 1, taken]), [IDMP_REPEAT, b"p", 1, check_of(taken)])
 
     def test_transactions(self) -> None:
         """One command that grows the data is enough to refuse all of a transaction: a half of it must not happen."""

@@ -21,6 +21,7 @@ from dkv.host.layers import Layers
 from dkv.kv import codes
 from dkv.kv.effort import EFFORT_MAX
 from dkv.kv.machine import Machine
+from dkv.kv.scripts.operations import DELETE_MATCHING
 from dkv.records import Batch
 from dkv.settings import Limits
 from dkv.sim.memory import MemoryStore
@@ -76,6 +77,7 @@ WORST: dict[int, Callable[[bytes, int], list[Any]]] = {
     codes.OBJECT: lambda key, _: [codes.OBJECT, 0, ROOM, key, b"encoding"],
     codes.MEMORY: lambda key, _: [codes.MEMORY, 0, ROOM, key],
     codes.TIME: lambda _key, _: [codes.TIME, 0, ROOM],
+    codes.SCRIPT: lambda _, number: [codes.SCRIPT, number % 2, ROOM, DELETE_MATCHING, [SLOW_PATTERN], []],
 }
 """For each command that an EXEC may have: an entry on a key, of those that take long."""
 

@@ -26,6 +26,7 @@ from dkv.sim.reference import Reference
 from dkv.sim.second_commands import UNJUDGED, execute
 from dkv.sim.second_keys import keys_of
 from dkv.wire.codec import decode_entries, encode_entries
+from tests.kv.script_entries import scripts
 from tests.turns import FakeTurn
 
 BYTES_MAX = 6
@@ -106,6 +107,7 @@ OF_ONE = {
     codes.FLUSHDB: entry(codes.FLUSHDB),
     codes.FLUSHALL: entry(codes.FLUSHALL),
     codes.TIME: entry(codes.TIME),
+    codes.SCRIPT: scripts(dbs, keys, BYTES_MAX),
 }
 """Entries of each command that an EXEC may have, by code."""
 

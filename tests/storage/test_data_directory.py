@@ -242,9 +242,9 @@ class OpenDirectoryTests(DirectoryTestCase):
         """An older dkv must not misread what a newer one wrote; the line says which versions those are."""
         initialise(self.directory, "c", 1)
         database = plyvel.DB(self.directory)
-        database.put(FORMAT, b"dkv 7")
+        database.put(FORMAT, b"dkv 8")
         database.close()
-        self.assertRefused("format version 7", "knows none beyond 6")
+        self.assertRefused("format version 8", "knows none beyond 7")
 
     def test_a_damaged_identity_is_refused(self) -> None:
         """A damaged name could be another node's."""

@@ -3,7 +3,7 @@
 ``formats/v1`` holds the files of LevelDB themselves. When the format changes, raise ``FORMAT_VERSION``, let
 ``write_example`` write the new form into a directory beside it, and keep what is there (not ``LOCK`` and ``LOG``):
 
-    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v6')"
+    python -c "from tests.storage.test_formats import write_example; write_example('tests/storage/formats/v7')"
 
 That of a version which no release has yet is removed and written again whenever what it holds changes.
 """

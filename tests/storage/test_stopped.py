@@ -18,7 +18,7 @@ from tests.storage.test_lookalike import everything
 class StoppedNodeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
-        shutil.copytree(FORMATS / "v6", self.directory)
+        shutil.copytree(FORMATS / "v7", self.directory)
 
     def refusal(self) -> str:
         """Why the directory cannot be looked into, in one line that speaks of no lookalike."""

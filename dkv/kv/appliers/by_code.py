@@ -9,6 +9,7 @@ from dkv.kv.appliers import (
     one_string,
     other_keys,
     random_key,
+    scripts,
     several,
     sums,
     whole_databases,
@@ -27,6 +28,7 @@ APPLIERS: dict[int, Applier] = {
     **whole_databases.APPLIERS,
     **iteration.APPLIERS,
     **random_key.APPLIERS,
+    **scripts.APPLIERS,
     WATCH: watch,
 }
 """EXEC is not here: it applies others (``dkv.kv.transactions``). Nor are tokens and changes of members."""

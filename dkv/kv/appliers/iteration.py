@@ -48,7 +48,7 @@ def keys(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             if len(pattern) > PATTERN_BYTES_MAX:
                 return PATTERN_TOO_LONG
             keyspace.effort.take(READ_PATTERN * len(pattern))
-            found, following = _page(keyspace, turn, ask.db, Glob(pattern), b"", KEYS_AT_ONCE)
+            found, following = page_of(keyspace, turn, ask.db, Glob(pattern), b"", KEYS_AT_ONCE)
             return [*found] if following is None else TOO_LONG
     return UNKNOWN
 
@@ -65,13 +65,13 @@ def scan(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             if kind.lower() not in (b"", _STRING):
                 return [b"0", []]  # There are keys of no other type.
             count = max(1, min(count, SCANNED_AT_ONCE))
-            found, following = _page(keyspace, turn, ask.db, Glob(pattern), begin, count)
+            found, following = page_of(keyspace, turn, ask.db, Glob(pattern), begin, count)
             number = 0 if following is None else keyspace.cursors.make(turn.random, cursor, ask.db, following)
             return [b"%d" % number, [*found]]
     return UNKNOWN
 
 
-def _page(
+def page_of(
     keyspace: Keyspace, turn: Turn, db: int, glob: Glob, begin: bytes, count: int
 ) -> tuple[list[bytes], bytes | None]:
     """The keys that match among ``count`` ones from ``begin`` on, and where the next page begins, None if none follows.

@@ -70,10 +70,17 @@ SAMPLES = [
         "flushdb",
         "flushall ASYNC",
         "time",
+        "evalsha c3f8721cbb97f72bc19e972846bd7aaf91901658 1 k:1 token",
+        "evalsha release-all 2 k:1 k:2 token",
+        "evalsha delete-matching-quietly 0 a*",
+        "eval 'return redis.call(\"incrby\", KEYS[1], ARGV[1])' 1 k:1 5",
+        'eval_ro \'return {redis.call("get", KEYS[1]), redis.call("pttl", KEYS[1])}\' 1 k:1',
+        "evalsha_ro value-and-ttl 1 k:1",
         "idmp new",
         "idmp p 1 del k:1 k:2",
         "idmp p 2 mset k:1 v k:2 w",
         "idmp p 3 incr k:1",
+        "idmp p 4 evalsha add 1 k:1 5",
     )
 ]
 

@@ -1,0 +1,1 @@
+"""Scripts that libraries send, as operations of dkv: no text of a script is ever interpreted."""
