@@ -214,6 +214,59 @@ DIFFERENCES: tuple[Difference, ...] = (
         only="redis",
     ),
     Difference(
+        ("eval", "eval_ro", "script|load"),
+        "A script that is not in the catalogue is refused.",
+        "There is no Lua interpreter: scripts of known libraries are native operations.",
+        ("EVAL 'return 1' 0",),
+        rb".*",
+        rb"-ERR the script with the SHA1 [0-9a-f]{40} is not in the catalogue of dkv.*\r\n",
+        keys_differ=True,
+    ),
+    Difference(
+        ("evalsha", "evalsha_ro"),
+        "The error for an unknown SHA1 names the page that lists the known ones.",
+        "To load another one does not help.",
+        ("EVALSHA x 0",),
+        rb"-NOSCRIPT No matching script\..*\r\n",
+        rb"-NOSCRIPT No matching script\..*\r\n",
+    ),
+    Difference(
+        ("script|exists",),
+        "The scripts of the catalogue are always there, and no others.",
+        "They are part of the program.",
+        (),
+        rb"\*.*",
+        rb"\*.*",
+    ),
+    Difference(
+        ("eval", "evalsha", "eval_ro", "evalsha_ro"),
+        "An error does not tell in which line of the script it was.",
+        "No script is interpreted.",
+        ("SET k v", "EVAL 'return redis.call(\"incrby\", KEYS[1], ARGV[1])' 1 k 1"),
+        rb"-ERR (value is not an integer or out of range|increment or decrement would overflow|syntax error"
+        rb"|invalid expire time in '[a-z]+' command) script: .*\r\n",
+        rb"-ERR (value is not an integer or out of range|increment or decrement would overflow|syntax error"
+        rb"|invalid expire time in '[a-z]+' command)\r\n",
+    ),
+    Difference(
+        ("eval", "evalsha", "eval_ro", "evalsha_ro"),
+        "The errors for arguments that are missing, or no numbers, have words of their own.",
+        "Those of Redis come from its interpreter.",
+        ("EVAL 'return redis.call(\"incrby\", KEYS[1], ARGV[1])' 1 k",),
+        rb"-ERR (user_script:[0-9]+: attempt to (perform arithmetic|compare)|(Lua redis lib c|C)ommand arguments must)"
+        rb".*\r\n",
+        rb"-ERR (the script has too few keys or arguments|an argument of the script is not a number, or is missing)"
+        rb"\r\n",
+    ),
+    Difference(
+        ("eval_ro", "evalsha_ro"),
+        "A script that may write is refused whatever it would do.",
+        "What it does is known beforehand.",
+        ("EVAL_RO 'return redis.call(\"incrby\", KEYS[1], ARGV[1])' 1 k 1",),
+        rb".*",
+        rb"-ERR Write commands are not allowed from read-only scripts\.\r\n",
+    ),
+    Difference(
         ("exec", "del", "unlink", "exists", "touch", "mget", "mset", "msetnx"),
         "What would hold a node up for long is refused, and nothing of it is done: a transaction of 10,000 `RANDOMKEY`,"
         " a `DEL` of 100 keys with values of 1 MiB. Redis does it, and everybody waits.",
@@ -249,7 +302,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         rb"[$=].*",
     ),
     Difference(
-        ("client|help", "command|help", "config|help", "latency|help", "memory", "object"),
+        ("client|help", "command|help", "config|help", "latency|help", "memory", "object", "script|help"),
         "HELP lists the subcommands that are there.",
         "Others are refused.",
         ("CLIENT HELP",),

@@ -148,7 +148,10 @@ class Words:
 
     def arguments(self, form: Form) -> list[bytes]:
         """Arguments of the form, and now and then some that break it."""
-        words = self.of(form)
+        return self.broken(self.of(form))
+
+    def broken(self, words: list[bytes]) -> list[bytes]:
+        """The words, now and then with some that are wrong."""
         while self._wrong and self._random.random() < 0.12:
             self._break(words)
         return words

@@ -9,6 +9,7 @@ from dkv.console.client_session import TABLE
 from dkv.kv.registry import Command
 from tests.oracle.comparison import Comparison
 from tests.oracle.grammar import Form, Words, parse
+from tests.oracle.random_scripts import RandomScripts
 from tests.oracle.reference import Reference
 from tests.oracle.run import Ask, Found, Iterate, Pass, Restart, Step, find
 from tests.oracle.shrinking import shrink
@@ -25,6 +26,9 @@ LEFT_OUT = frozenset(
 )  # fmt: skip
 """Commands whose replies tell of the server, are several or none, or end the connection: they have tests of their own.
 """
+
+SCRIPTED = frozenset((b"eval", b"evalsha", b"eval_ro", b"evalsha_ro"))
+"""Commands whose first argument is a script."""
 
 ONLY_IN_PLACE = frozenset((b"multi", b"watch"))
 """Commands that Redis and Valkey refuse with different consequences where they do not belong."""
@@ -48,6 +52,7 @@ class Search:
         self._commands = commands_of_both(reference)
         newer = [option for option in NEWER if refuses(reference, option)]
         self._forms = {name: form_without(command, newer) for name, command in self._commands.items()}
+        self._scripts = RandomScripts(reference)
         self._seen: set[tuple[bytes, bytes, bytes]] = set()
         self.sequences = 0
         self.asked = 0
@@ -102,6 +107,8 @@ class Search:
 
     def _request(self, words: Words, random: Random, names: list[bytes]) -> tuple[bytes, ...]:
         name = random.choice(names)
+        if name in SCRIPTED:
+            return self._scripts.request(name, words, random)
         shown = name.upper() if random.random() < 0.8 else name
         return (*shown.split(b"|"), *words.arguments(self._forms[name]))
 
@@ -150,6 +157,7 @@ def commands_of_both(reference: Reference) -> dict[bytes, Command]:
         name: each
         for name, each in named.items()
         if not {name, name.partition(b"|")[0]} & left_out and reference.knows(name)
+        if reference.exact or name not in SCRIPTED
     }
 
 

@@ -174,6 +174,35 @@ TEMPLATES = (
 )
 """Those with an argument in them: it stands between quotes, so it has none, no escape, and is on one line."""
 
+
+class AbsentScript(NamedTuple):
+    """A script of a library that dkv does not have, and why."""
+
+    library: str
+    use: str
+    reason: str
+    digests: str
+
+
+ABSENT = (
+    AbsentScript(
+        "limits",
+        "moving window",
+        "it is a list",
+        "741eab638ba93ed71020bb821c45c022d0fa02c4 ad795214f59fe26d6fdec07973836dd16586f5ec"
+        " 19c9778cd6391e2ee9f90aa518bf56256d15b4ae f2ef2962263bbe72f66f5bbd0da234e74d880068"
+        " bf95c654b6be0a54713252ef2362a25546faf877",
+    ),
+    AbsentScript("cashews", "sliding rate limit", "it is a sorted set", "53548387e7d55085744d3d5523e5df1bf0b86325"),
+    AbsentScript(
+        "rate-limiter-flexible",
+        "RateLimiterValkeyGlide",
+        "it loads a library of functions, with FUNCTION LOAD",
+        "c2dd110244ccc4448172c0148049c05a426917b4 6604c8152bea174562b6b8a690770c3e9b617594",
+    ),
+)
+"""Those that are sent by libraries of the catalogue."""
+
 _BY_DIGEST = {digest: Meant(each.operation) for each in SCRIPTS for digest in each.digests.split()}
 _DIGEST = re.compile(rb"[0-9a-f]{40}")
 _WRITTEN = re.compile(rb"[^'\\\r\n]*")

@@ -1,0 +1,1 @@
+"""Scripts that libraries send."""
