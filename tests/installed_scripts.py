@@ -18,15 +18,15 @@ NODE_MODULES = "DKV_NODE_MODULES"
 """The variable that names the folder of the installed Node libraries. With it, all libraries must be there."""
 
 PYTHON = {
-    "redis": "redis-py",
-    "valkey": "redis-py",
+    "redis": "redis-py, valkey-py",
+    "valkey": "redis-py, valkey-py",
     "limits": "limits",
     "django_redis": "django-redis",
     "aiocache": "aiocache",
     "cashews": "cashews",
     "fastapi_cache": "fastapi-cache2",
     "pottery": "pottery",
-    "dogpile.cache": "redis-py",
+    "dogpile.cache": "redis-py, valkey-py",
 }
 """The packages, with the library whose scripts they send: valkey-py has taken over those of redis-py."""
 

@@ -25,6 +25,7 @@ from dkv.kv.codes import BY_BARRIER, IN_EXEC
 from dkv.kv.commands import COMMANDS, interpret
 from dkv.kv.registry import BadRequest, Command, ConnectionCommand, table
 from dkv.kv.words.idempotence import token_of
+from dkv.kv.words.scripting import unknown_script
 from dkv.replies import Error, Local, LogRequest, Meaning, Simple
 from dkv.settings import Limits
 from dkv.wire.telnet import TIMING_MARK, TIMING_MARK_REPLY
@@ -124,12 +125,19 @@ class ClientSession(ClientState):
             return Local(Error("ERR EXEC without MULTI"))
         command = COMMANDS[words[0].lower()]
         self._note_subcommand(command, words)
+        self._note_script(command, words)
         return Local([*help_of(command)] if asks_for_help(command, words) else refusal_of(command, words) or refusal)
 
     def _note_subcommand(self, command: Command, words: list[bytes]) -> None:
         """A request was refused, perhaps since there is no such subcommand."""
         if command.subcommands and len(words) > 1 and command.subcommand(words[1]) is None:
             self.refuse_word(words[:2])
+
+    def _note_script(self, command: Command, words: list[bytes]) -> None:
+        """A request was refused, perhaps since the catalogue has no such script."""
+        script = unknown_script(words) if command.group == "scripting" and command.takes(len(words)) else None
+        if script is not None:
+            self.refuse_word([words[0], script])
 
     # --- between MULTI and EXEC ---
 

@@ -14,6 +14,7 @@ def _load(client: ClientState, words: list[bytes]) -> Local:
     found = by_text(words[2])
     if found is None or found.arguments:
         # One whose text has a pattern in it is known by its text alone, so EVALSHA could not find it.
+        client.refuse_word([*words[:2], digest_of(words[2]).encode()])
         raise BadRequest(unknown_text(words[2]))
     return Local(digest_of(words[2]).encode())
 

@@ -47,10 +47,26 @@ class Meant(NamedTuple):
 
 
 SCRIPTS = (
-    Script("redis-py", "3.5 to 8.1", "Lock: release", op.DELETE_IF_EQUAL, "c3f8721cbb97f72bc19e972846bd7aaf91901658"),
-    Script("redis-py", "3.5 to 8.1", "Lock: extend", op.EXTEND_IF_EQUAL, "a4e8783852e6b949f9ef3a97212805108459a890"),
     Script(
-        "redis-py", "3.5 to 8.1", "Lock: reacquire", op.PEXPIRE_IF_EQUAL, "1cac51482acf5858da00f6d685d68f886cd6b6b2"
+        "redis-py, valkey-py",
+        "3.5 to 8.1",
+        "Lock: release",
+        op.DELETE_IF_EQUAL,
+        "c3f8721cbb97f72bc19e972846bd7aaf91901658",
+    ),
+    Script(
+        "redis-py, valkey-py",
+        "3.5 to 8.1",
+        "Lock: extend",
+        op.EXTEND_IF_EQUAL,
+        "a4e8783852e6b949f9ef3a97212805108459a890",
+    ),
+    Script(
+        "redis-py, valkey-py",
+        "3.5 to 8.1",
+        "Lock: reacquire",
+        op.PEXPIRE_IF_EQUAL,
+        "1cac51482acf5858da00f6d685d68f886cd6b6b2",
     ),
     Script(
         "limits",

@@ -23,6 +23,13 @@ def unknown_text(text: bytes) -> str:
     )
 
 
+def unknown_script(words: list[bytes]) -> bytes | None:
+    """The SHA1 of the script that a request of EVAL or EVALSHA names; None if the catalogue has it."""
+    if words[0].lower().startswith(b"evalsha"):
+        return None if by_digest(words[1]) else words[1]
+    return None if by_text(words[1]) else digest_of(words[1]).encode()
+
+
 def _eval(words: list[bytes], context: Context) -> Entry:
     keys = _number_of_keys(words)
     found = by_text(words[1])
