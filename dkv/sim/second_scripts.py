@@ -137,7 +137,7 @@ def _told(number: float) -> int:
 
 
 def _delete(script: _Script) -> Result:
-    return script.call(codes.ERASE, [script.name()]) if script.has(0) else 0  # type: ignore[no-any-return]
+    return int(script.has(0) and script.call(codes.ERASE, [script.name()]))
 
 
 def _let_live(unit: int) -> Callable[[_Script], Result]:
@@ -194,11 +194,11 @@ def _claim_all(free: bool) -> Callable[[_Script], Result]:
 
 
 def _release_all(script: _Script) -> Result:
-    return sum(
-        script.call(codes.ERASE, [name])
-        for name in script.names
-        if script.value(name) is not None and script.words[:1] == [script.value(name)]
-    )
+    released = 0
+    for name in script.names:
+        if script.value(name) is not None and script.words[:1] == [script.value(name)]:
+            released += script.call(codes.ERASE, [name])
+    return released
 
 
 # --- numbers ---
