@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint
-from dkv.client.survey import Answer, ask_all
+from dkv.client.survey import ask_all
 
 MEMBERS_REQUEST = (b"DKV.MEMBER", b"LIST")
 
@@ -28,13 +29,13 @@ def voters(endpoints: Iterable[Endpoint], answer_seconds: float) -> list[Endpoin
 
 def _told(endpoints: Iterable[Endpoint], answer_seconds: float, kinds: tuple[str, ...]) -> list[Endpoint]:
     answers = ask_all(endpoints, [MEMBERS_REQUEST], answer_seconds)
-    return [*dict.fromkeys(endpoint for (answer,) in answers for endpoint in _named(answer, kinds))]
+    return [*dict.fromkeys(endpoint for (answer,) in answers for endpoint in named(answer.reply, kinds))]
 
 
-def _named(answer: Answer, kinds: tuple[str, ...]) -> list[Endpoint]:
-    """The members of these ``kinds``, now or soon, in an answer."""
+def named(reply: Reply, kinds: tuple[str, ...]) -> list[Endpoint]:
+    """The members of these ``kinds``, now or soon, in a reply to ``MEMBERS_REQUEST``."""
     try:
-        fields: Any = json.loads(answer.reply) if isinstance(answer.reply, bytes) else {}
+        fields: Any = json.loads(reply) if isinstance(reply, bytes) else {}
         members = [each for each in fields.get("members", ()) if (each["becomes"] or each["kind"]) in kinds]
         addresses = [member["client"] for member in members]
     except (ValueError, TypeError, KeyError, AttributeError):  # it is no node of dkv

@@ -8,6 +8,7 @@ After a failure a caller must know whether the request may have been executed, s
 from __future__ import annotations
 
 import re
+import select
 import socket
 import threading
 import time
@@ -140,6 +141,7 @@ class Connection:
         self._stream = stream
         self._answer_seconds = answer_seconds
         self._deadline = 0.0
+        self._unsent = memoryview(b"")  # of what ``post`` was given
         self._answers = Answers(self._receive)
         self._in_step = True  # whether the next answer will belong to the next request
 
@@ -176,7 +178,7 @@ class Connection:
         if self._unasked():
             raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: it hung up, or spoke unasked")
         try:
-            self._send(_encode(arguments))
+            self._send(encode(arguments))
         except OSError as error:
             raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: {_reason(error)}") from None
         reply = self._read()
@@ -197,12 +199,25 @@ class Connection:
         self._deadline = time.monotonic() + self._answer_seconds
         self._in_step = False  # until the whole answer has been read, whatever interrupts that
         try:
-            self._send(b"".join(map(_encode, requests)))
+            self._send(b"".join(map(encode, requests)))
         except OSError as error:
             raise NoAnswer(f"cannot send all to {self.endpoint}: {_reason(error)}") from None
         replies = [self._read() for _ in requests]
         self._in_step = True
         return replies
+
+    def post(self, requests: bytes) -> None:
+        """Send requests, the answers to which ``answer`` reads one by one. Sending goes on while it waits."""
+        self._unsent = memoryview(bytes(self._unsent) + requests)
+
+    def answer(self, seconds: float) -> Reply:
+        """The next answer to a request that was posted; an error is one. ``NoAnswer`` if none comes within
+        ``seconds``: then any of them may have been executed."""
+        self._deadline, self._answer_seconds = time.monotonic() + seconds, seconds
+        self._in_step = False
+        reply = self._read()
+        self._in_step = True
+        return reply
 
     def select(self, database: int) -> None:
         """Choose the database of all requests behind this one. A connection begins in database 0.
@@ -239,15 +254,12 @@ class Connection:
             return None
 
     def _error(self, reply: Error) -> ServerError:
-        """The exception for an answer that is an error; ``NoAnswer`` if no node and no Redis would give it.
-
-        A proxy between client and node has errors of its own. They do not tell whether a node executed the
-        request.
-        """
-        error = ServerError(reply.text)
-        if not _ERROR_WORD.fullmatch(error.word):
-            raise NoAnswer(f"{self.endpoint}: no node of dkv has such an error: {reply.text!r:.60}")
-        return error
+        """The exception for an answer that is an error; ``NoAnswer`` is raised if no node and no Redis would give
+        it."""
+        ending = error_of(self.endpoint, reply)
+        if isinstance(ending, NoAnswer):
+            raise ending
+        return ending
 
     def _send(self, request: bytes) -> None:
         """Hand all of ``request`` to the kernel. If this fails, its end was not sent, and no node executes a part."""
@@ -268,8 +280,26 @@ class Connection:
         except NotUnderstood as error:
             raise NoAnswer(f"{self.endpoint}: {error}") from None
 
+    def _sends_some(self) -> bool:
+        """Send what the kernel takes of the requests that were posted, unless there is something to read.
+
+        A node that waits for a client to read its answers reads no requests meanwhile.
+        """
+        wait = select.poll()
+        wait.register(self._stream, select.POLLIN | select.POLLOUT)
+        found = wait.poll(max(0.0, self._deadline - time.monotonic()) * 1000)
+        if not found:
+            raise TimeoutError
+        if found[0][1] != select.POLLOUT:
+            return False
+        self._stream.setblocking(False)
+        self._unsent = self._unsent[self._stream.send(self._unsent) :]
+        return True
+
     def _receive(self) -> bytes:
         try:
+            while self._unsent and self._sends_some():
+                pass
             self._set_timeout()
             data = self._stream.recv(RECEIVE_BYTES)
         except TimeoutError:
@@ -281,7 +311,19 @@ class Connection:
         return data
 
 
-def _encode(arguments: tuple[bytes, ...]) -> bytes:
+def error_of(endpoint: Endpoint, reply: Error) -> ServerError | NoAnswer:
+    """The exception for an answer that is an error; ``NoAnswer`` if no node and no Redis would give it.
+
+    A proxy between client and node has errors of its own. They do not tell whether a node executed the request.
+    """
+    error = ServerError(reply.text)
+    if _ERROR_WORD.fullmatch(error.word):
+        return error
+    return NoAnswer(f"{endpoint}: no node of dkv has such an error: {reply.text!r:.60}")
+
+
+def encode(arguments: Sequence[bytes]) -> bytes:
+    """The bytes of one request."""
     parts = [b"*%d\r\n" % len(arguments)]
     parts += [b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments]
     return b"".join(parts)

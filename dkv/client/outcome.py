@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dkv.client.blocking import NoAnswer, NotSent, ServerError
+from dkv.client.failures import DkvError, Rejected, Unavailable, Unknown
 
 Ending = NotSent | NoAnswer | ServerError
 """The end of an attempt that brought no reply."""
@@ -32,6 +33,21 @@ READS = frozenset(
 )
 """Requests that change nothing."""
 
+TOKEN_TAKERS = frozenset(
+    b"PUT SET SETNX SETEX PSETEX GETSET GETDEL GETEX SETRANGE APPEND MSET MSETNX INCR INCRBY DECR DECRBY INCRBYFLOAT "
+    b"DEL DELETE UNLINK RENAME RENAMENX COPY EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST FLUSHDB FLUSHALL EXEC".split()
+)
+"""Requests that may carry a token."""
+
+BOUND = frozenset(
+    b"MULTI EXEC DISCARD WATCH UNWATCH SELECT RESET QUIT HELLO MONITOR SYNC PSYNC "
+    b"SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE".split()
+)
+"""Requests that change what their connection is for the requests behind them, or what it brings."""
+
+PASSING = RETRIED_ELSEWHERE | {"MISCONF", "BUSY"}
+"""Errors that say nothing against the request: the same one may be served later."""
+
 TOKEN_WORDS_MIN = 4
 """``IDMP producer op write``; a shorter request, such as ``IDMP NEW``, carries no token."""
 
@@ -43,6 +59,20 @@ class Unreachable(Exception):
 def changes(words: Sequence[bytes]) -> bool:
     """Whether a request may change something, so that it matters whether it was executed."""
     return words[0].upper() not in READS
+
+
+def takes_token(words: Sequence[bytes]) -> bool:
+    """Whether ``IDMP producer op`` may stand in front of a request. A GETEX without options only reads."""
+    name = words[0].upper()
+    return name in TOKEN_TAKERS and not (name == b"GETEX" and len(words) == 2)
+
+
+def bound_to_connection(words: Sequence[bytes]) -> bool:
+    """Whether a request is of use only to those that its connection belongs to."""
+    name = words[0].upper()
+    if name == b"IDMP" and len(words) >= TOKEN_WORDS_MIN:
+        name = words[TOKEN_WORDS_MIN - 1].upper()
+    return name in BOUND or (name == b"CLIENT" and [each.upper() for each in words[1:2]] == [b"REPLY"])
 
 
 def repeatable(words: Sequence[bytes]) -> bool:
@@ -65,6 +95,19 @@ def may_be_done(ending: Ending) -> bool:
 def asks_elsewhere(error: ServerError) -> bool:
     """Whether a node refused a request because of the node's state, and not because of the request."""
     return error.word in RETRIED_ELSEWHERE or error.text.startswith(FULL)
+
+
+def failure(endings: Sequence[Ending], *, changes: bool) -> DkvError:
+    """What ``conclude`` makes of the attempts, for programs. There may have been none in time."""
+    match conclude(endings, changes=changes):
+        case NoAnswer() as unknown:
+            return Unknown(str(unknown), unknown.word)
+        case ServerError() as refusal if refusal.word in PASSING or asks_elsewhere(refusal):
+            return Unavailable(refusal.text, refusal.word)
+        case ServerError() as refusal:
+            return Rejected(refusal.text, refusal.word)
+        case Unreachable() as unreachable:
+            return Unavailable(str(unreachable) or "no node took the request in time", "UNREACHABLE")
 
 
 def conclude(endings: Sequence[Ending], *, changes: bool) -> Unreachable | NoAnswer | ServerError:

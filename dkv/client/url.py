@@ -1,15 +1,17 @@
-"""Where the nodes are, as a user writes it: ``HOST:PORT``, or a URL as other clients have, ``redis://HOST:PORT/1``."""
+"""Where the nodes are, as a user writes it: ``HOST:PORT``, or a URL: ``dkv://HOST:PORT/1``, or ``redis://`` as other
+clients have it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 from dkv.client.blocking import Endpoint
 
 DATABASE_MAX = 15
-_DESTINATION = re.compile(r"(?:redis://)?(?P<endpoint>[^/]+)(?:/(?P<database>[0-9]{0,4}))?")
+_DESTINATION = re.compile(r"(?:(?:redis|dkv)://)?(?P<endpoint>[^/]+)(?:/(?P<database>[0-9]{0,4}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,13 @@ class Destination:
         if databases and max(databases) > DATABASE_MAX:
             raise ValueError(f"databases are numbered from 0 to {DATABASE_MAX}, and the list names {max(databases)}")
         return cls(tuple(endpoints), databases.pop() if databases else None)
+
+    @classmethod
+    def of(cls, addresses: str | Iterable[str], database: int | None) -> Self:
+        """From a text as above or several of them. ``database`` is the one that is meant if it is not None."""
+        found = cls.parse(addresses if isinstance(addresses, str) else ",".join(addresses))
+        if database is None:
+            return found
+        if found.database not in (None, database) or not 0 <= database <= DATABASE_MAX:
+            raise ValueError(f"database {database} is not the one that the addresses name, from 0 to {DATABASE_MAX}")
+        return cls(found.endpoints, database)

@@ -1,0 +1,99 @@
+"""A transaction step by step, for both clients. It does no I/O.
+
+With keys to watch, the values are read, the function makes the requests of them, and EXEC executes these only if the
+keys are as they were. An EXEC of which nobody knows what became cannot be sent again: the keys would be watched anew,
+after somebody has changed them. So its token is used up with an empty transaction. If that is executed, the first one
+never will be, and all begins again. If it is refused, the token had been used: the first one came to an end, and a
+repeat of it gets its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dkv.client.answers import Reply
+from dkv.client.errand import Token
+from dkv.client.failures import Contended, DkvError, Rejected, Unavailable, Unknown
+from dkv.client.instruction import unreadable
+from dkv.client.outcome import TAKEN
+from dkv.client.recorder import Recorder, results_of
+from dkv.client.tokens import Tokens
+
+MULTI, EXEC, UNWATCH = (b"MULTI",), (b"EXEC",), (b"UNWATCH",)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Requests to be sent together, of which the last one's reply counts; as an ``Errand`` has them."""
+
+    requests: tuple[tuple[bytes, ...], ...]
+    token: Token | None = None
+    bound: bool = False
+
+
+Legs = Generator[Leg, Reply | DkvError, Reply]
+
+
+def transact(
+    function: Callable[..., object],
+    keys: Sequence[bytes],
+    tokens: Tokens,
+    is_late: Callable[[], bool],
+    *,
+    raise_errors: bool,
+) -> Generator[Leg, Reply | DkvError, list[Any]]:
+    """Yields what is to be sent, is sent what became of it, and returns the results.
+
+    If it raises, keys may still be watched on the connection: that must be closed.
+    """
+    while True:
+        values = (yield from _read(keys)) if keys else []
+        recorder = Recorder()
+        function(recorder, *values)
+        if not recorder.instructions:
+            yield Leg((UNWATCH,), bound=True)
+            return []
+        body = (MULTI, *(each.words for each in recorder.instructions), EXEC)
+        reply = (yield from _execute_if_unchanged(body, keys, tokens)) if keys else (yield from _must(Leg(body)))
+        if isinstance(reply, list):
+            return results_of(recorder.instructions, reply, raise_errors=raise_errors)
+        if reply is not None or not keys:
+            raise unreadable(reply)
+        if is_late():
+            raise Contended("CONTENDED the watched keys were changed each time, or their connection lost", "CONTENDED")
+
+
+def _must(leg: Leg) -> Legs:
+    """The reply, or its failure is raised."""
+    outcome = yield leg
+    if isinstance(outcome, DkvError):
+        raise outcome
+    return outcome
+
+
+def _read(keys: Sequence[bytes]) -> Generator[Leg, Reply | DkvError, list[Reply]]:
+    """The values of keys that are watched from now on."""
+    values = yield from _must(Leg(((b"WATCH", *keys), (b"MGET", *keys))))
+    if not isinstance(values, list):
+        raise unreadable(values)
+    return values
+
+
+def _execute_if_unchanged(body: tuple[tuple[bytes, ...], ...], keys: Sequence[bytes], tokens: Tokens) -> Legs:
+    """The replies; nil if it was not executed, and never will be."""
+    token = tokens.next()
+    outcome = yield Leg(body, token, bound=True)
+    if isinstance(outcome, Unknown):
+        fence = yield Leg((MULTI, EXEC), token)
+        if isinstance(fence, Rejected) and fence.word == TAKEN:
+            return (yield from _must(Leg(((b"WATCH", *keys), *body), token)))
+        if fence != []:
+            raise outcome
+        return None
+    if isinstance(outcome, Unavailable):
+        return None
+    if isinstance(outcome, DkvError):
+        raise outcome
+    return outcome

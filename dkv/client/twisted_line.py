@@ -1,0 +1,188 @@
+"""The errands of a Twisted program, over a connection that is replaced when it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
+from twisted.python.failure import Failure
+
+from dkv.client.addresses import MEMBERS_REQUEST, named
+from dkv.client.answers import Reply
+from dkv.client.blocking import Endpoint, NoAnswer, NotSent
+from dkv.client.errand import Errand
+from dkv.client.failures import DkvError
+from dkv.client.itinerary import CONNECT_SECONDS, Itinerary
+from dkv.client.lane import Lane
+from dkv.client.line_protocol import LineProtocol
+from dkv.client.tokens import Tokens
+
+Dial = Callable[[Endpoint], Deferred[IProtocol]]
+"""Connects a ``LineProtocol`` to an endpoint. It may be cancelled."""
+
+
+class TwistedLine:
+    """A lane, and the connection that it has at the moment. It connects when there is something to send."""
+
+    def __init__(self, clock: IReactorTime, dial: Dial, endpoints: Iterable[Endpoint], database: int) -> None:
+        self.tokens = Tokens()
+        self._clock = clock
+        self._dial = dial
+        self._itinerary = Itinerary(endpoints)
+        self._lane = Lane(self.tokens)
+        self._database = database
+        self._connection: LineProtocol | None = None
+        self._was_at: Endpoint | None = None
+        self._pause: IDelayedCall | None = None
+        self._dialling: Deferred[LineProtocol] | None = None
+        self._timer: IDelayedCall | None = None
+        self._heard_at = 0.0
+        self._works = False
+        self._closed = False
+
+    # --- errands ---
+
+    def add(self, errand: Errand) -> None:
+        """Another errand, behind all others."""
+        self._lane.add(errand)
+        with self._working():
+            pass
+
+    def cancel(self, errand: Errand) -> None:
+        """Nobody waits for this errand any more. If it was not sent, it never is."""
+        if not self._lane.remove(errand):
+            errand.cancelled = True
+
+    def leave(self, ending: NotSent) -> None:
+        """Hang up. The next errand has a new connection."""
+        with self._working():
+            self._leave(ending)
+
+    def close(self) -> Deferred[None]:
+        """Hang up; all errands end in failure. Fires when the connection has ended."""
+        self._closed = True
+        for call in (self._pause, self._timer):
+            if call is not None:
+                call.cancel()
+        self._pause = self._timer = None
+        if self._dialling is not None:
+            self._dialling.cancel()
+        gone = self._hang_up()
+        self._lane.end(NoAnswer("this client was closed"))
+        return gone
+
+    # --- what is due ---
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """What is due is done at the end. Callers who get results may add errands meanwhile, which are sent too."""
+        if self._works or self._closed:
+            yield
+            return
+        self._works = True
+        try:
+            yield
+            self._lane.expire(self._clock.seconds())
+            self._send()
+        finally:
+            self._works = False
+        if self._lane.busy and self._connection is None and self._dialling is None and self._pause is None:
+            endpoint, pause = self._itinerary.next()
+            self._pause = self._clock.callLater(pause, self._connect, endpoint)
+        self._plan_timer()
+
+    def _send(self) -> None:
+        if self._connection is None:
+            return
+        if not self._lane.in_flight:
+            self._heard_at = self._clock.seconds()
+        if due := self._lane.to_send():
+            self._connection.send(due)
+
+    def _plan_timer(self) -> None:
+        due = self._lane.deadline
+        if due is None or self._closed:
+            return
+        if self._lane.in_flight:
+            due = min(due, self._heard_at + self._itinerary.patience)
+        if self._timer is not None:
+            if self._timer.getTime() <= due:
+                return  # it finds out then how much time is left
+            self._timer.cancel()
+        self._timer = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        with self._working():
+            now, deadline, patience = self._clock.seconds(), self._lane.deadline, self._itinerary.patience
+            if self._lane.in_flight and deadline is not None:
+                if now >= self._heard_at + patience:
+                    self._itinerary.was_silent()
+                    self._leave(NoAnswer(f"no answer from {self._lane.endpoint} within {patience:g} s"))
+                elif now >= deadline:
+                    self._leave(NoAnswer(f"no answer from {self._lane.endpoint} in time"))
+
+    # --- connections ---
+
+    def _connect(self, endpoint: Endpoint) -> None:
+        self._pause = None
+        opened: Deferred[IProtocol] = self._dial(endpoint)
+        self._dialling = opened.addCallback(self._select).addTimeout(CONNECT_SECONDS, self._clock)
+        self._dialling.addCallbacks(self._on_connected, self._on_not_connected, (endpoint,), {}, (endpoint,), {})
+
+    def _select(self, protocol: IProtocol) -> Deferred[LineProtocol]:
+        assert isinstance(protocol, LineProtocol)
+        return protocol.select(self._database)
+
+    def _on_connected(self, connection: LineProtocol, endpoint: Endpoint) -> None:
+        self._dialling = None
+        with self._working():
+            self._connection = connection
+            connection.owner = self
+            self._lane.connected(endpoint)
+            deadline, now = self._lane.deadline, self._clock.seconds()
+            if deadline is not None and self._itinerary.is_to_learn(now, moved=endpoint != self._was_at):
+                self._lane.add_first(Errand([MEMBERS_REQUEST], deadline, self._learn, bound=True, counts=False))
+            self._was_at = endpoint
+
+    def _on_not_connected(self, failure: Failure, endpoint: Endpoint) -> None:
+        self._dialling = None
+        with self._working():
+            self._lane.note(NotSent(f"cannot connect to {endpoint}: {failure.getErrorMessage()}"))
+
+    def on_replies(self, replies: list[Reply], problem: str) -> None:
+        """The connection has brought these."""
+        with self._working():
+            self._heard_at = self._clock.seconds()
+            for reply in replies:
+                if not self._lane.in_flight:
+                    problem = problem or "it spoke unasked"
+                    break
+                self._lane.answered(reply)
+                if self._lane.trusted:
+                    self._itinerary.served()
+            if problem:
+                self._leave(NoAnswer(f"{self._lane.endpoint}: {problem}"))
+            elif self._lane.leaves and not self._lane.in_flight:
+                self._leave(NotSent(f"{self._lane.endpoint} does not serve"))
+
+    def on_lost(self, reason: str) -> None:
+        """The connection has ended."""
+        with self._working():
+            self._leave(NoAnswer(f"no answer from {self._lane.endpoint}: {reason}"))
+
+    def _leave(self, ending: NotSent | NoAnswer) -> None:
+        self._hang_up()
+        self._lane.lost(ending)
+
+    def _hang_up(self) -> Deferred[None]:
+        if self._connection is None:
+            return succeed(None)
+        connection, self._connection = self._connection, None
+        return connection.hang_up()
+
+    def _learn(self, reply: Reply | DkvError) -> None:
+        if not isinstance(reply, DkvError) and (told := named(reply, ("voter",))):
+            self._itinerary.learn(told)
