@@ -10,20 +10,20 @@ from dkv.client.addresses import MEMBERS_REQUEST, named
 from dkv.client.answers import Reply
 from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, ServerError, connect
 from dkv.client.errand import Errand
+from dkv.client.errands import Errands
 from dkv.client.failures import DkvError
 from dkv.client.itinerary import CONNECT_SECONDS, Itinerary
-from dkv.client.lane import Lane
 from dkv.client.tokens import Tokens
 from dkv.client.transact import Leg
 
 
 class BlockingLine:
-    """A lane, and the connection that it has at the moment."""
+    """Errands, and the connection that it has at the moment."""
 
     def __init__(self, endpoints: Iterable[Endpoint], database: int) -> None:
         self.tokens = Tokens()
         self._itinerary = Itinerary(endpoints)
-        self._lane = Lane(self.tokens)
+        self._errands = Errands(self.tokens)
         self._database = database
         self._connection: Connection | None = None
         self._was_at: Endpoint | None = None
@@ -38,12 +38,12 @@ class BlockingLine:
         """Work until all are settled, by their deadlines at the latest."""
         try:
             for errand in errands:
-                self._lane.add(errand)
-            while self._lane.busy:
+                self._errands.add(errand)
+            while self._errands.busy:
                 self._step()
         except BaseException:  # such as a Ctrl-C: what is under way belongs to nobody
             self.close()
-            self._lane = Lane(self.tokens)
+            self._errands = Errands(self.tokens)
             raise
 
     def run_legs(self, legs: Generator[Leg, Reply | DkvError, list[Any]], deadline: float) -> list[Any]:
@@ -64,17 +64,17 @@ class BlockingLine:
     def _step(self) -> None:
         """Connect, or send what is due and read one answer."""
         now = monotonic()
-        self._lane.expire(now)
-        deadline = self._lane.deadline
+        self._errands.expire(now)
+        deadline = self._errands.deadline
         if deadline is None:
             return
         connection = self._connection or self._connect(now, deadline)
         if connection is None:
             return
-        if not self._lane.in_flight and connection.lost():
+        if not self._errands.in_flight and connection.lost():
             self._leave(NotSent(f"{connection.endpoint} hung up, or spoke unasked"))  # while nothing is uncertain
             return
-        if due := self._lane.to_send():
+        if due := self._errands.to_send():
             connection.post(due)
         patience = self._itinerary.patience
         try:
@@ -84,10 +84,10 @@ class BlockingLine:
                 self._itinerary.was_silent()
             self._leave(error)
             return
-        self._lane.answered(reply)
-        if self._lane.trusted:
+        self._errands.answered(reply)
+        if self._errands.trusted:
             self._itinerary.served()
-        if self._lane.leaves and not self._lane.in_flight:
+        if self._errands.leaves and not self._errands.in_flight:
             self._leave(NotSent(f"{connection.endpoint} does not serve"))
 
     def _connect(self, now: float, deadline: float) -> Connection | None:
@@ -99,12 +99,12 @@ class BlockingLine:
             connection = connect(endpoint, seconds, seconds)
             self._select(connection)
         except (NotSent, ServerError) as error:
-            self._lane.note(error)
+            self._errands.note(error)
             return None
         self._connection = connection
-        self._lane.connected(endpoint)
+        self._errands.connected(endpoint)
         if self._itinerary.is_to_learn(now, moved=endpoint != self._was_at):
-            self._lane.add_first(Errand([MEMBERS_REQUEST], deadline, self._learn, bound=True, counts=False))
+            self._errands.add_first(Errand([MEMBERS_REQUEST], deadline, self._learn, bound=True, counts=False))
         self._was_at = endpoint
         return connection
 
@@ -119,7 +119,7 @@ class BlockingLine:
 
     def _leave(self, ending: NotSent | NoAnswer) -> None:
         self.close()
-        self._lane.lost(ending)
+        self._errands.lost(ending)
 
     def _learn(self, reply: Reply | DkvError) -> None:
         if not isinstance(reply, DkvError) and (told := named(reply, ("voter",))):

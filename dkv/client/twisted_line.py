@@ -13,9 +13,9 @@ from dkv.client.addresses import MEMBERS_REQUEST, named
 from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent
 from dkv.client.errand import Errand
+from dkv.client.errands import Errands
 from dkv.client.failures import DkvError
 from dkv.client.itinerary import CONNECT_SECONDS, Itinerary
-from dkv.client.lane import Lane
 from dkv.client.line_protocol import LineProtocol
 from dkv.client.tokens import Tokens
 
@@ -24,14 +24,14 @@ Dial = Callable[[Endpoint], Deferred[IProtocol]]
 
 
 class TwistedLine:
-    """A lane, and the connection that it has at the moment. It connects when there is something to send."""
+    """Errands, and the connection that it has at the moment. It connects when there is something to send."""
 
     def __init__(self, clock: IReactorTime, dial: Dial, endpoints: Iterable[Endpoint], database: int) -> None:
         self.tokens = Tokens()
         self._clock = clock
         self._dial = dial
         self._itinerary = Itinerary(endpoints)
-        self._lane = Lane(self.tokens)
+        self._errands = Errands(self.tokens)
         self._database = database
         self._connection: LineProtocol | None = None
         self._was_at: Endpoint | None = None
@@ -46,13 +46,13 @@ class TwistedLine:
 
     def add(self, errand: Errand) -> None:
         """Another errand, behind all others."""
-        self._lane.add(errand)
+        self._errands.add(errand)
         with self._working():
             pass
 
     def cancel(self, errand: Errand) -> None:
         """Nobody waits for this errand any more. If it was not sent, it never is."""
-        if not self._lane.remove(errand):
+        if not self._errands.remove(errand):
             errand.cancelled = True
 
     def leave(self, ending: NotSent) -> None:
@@ -70,7 +70,7 @@ class TwistedLine:
         if self._dialling is not None:
             self._dialling.cancel()
         gone = self._hang_up()
-        self._lane.end(NoAnswer("this client was closed"))
+        self._errands.end(NoAnswer("this client was closed"))
         return gone
 
     # --- what is due ---
@@ -84,11 +84,11 @@ class TwistedLine:
         self._works = True
         try:
             yield
-            self._lane.expire(self._clock.seconds())
+            self._errands.expire(self._clock.seconds())
             self._send()
         finally:
             self._works = False
-        if self._lane.busy and self._connection is None and self._dialling is None and self._pause is None:
+        if self._errands.busy and self._connection is None and self._dialling is None and self._pause is None:
             endpoint, pause = self._itinerary.next()
             self._pause = self._clock.callLater(pause, self._connect, endpoint)
         self._plan_timer()
@@ -96,16 +96,16 @@ class TwistedLine:
     def _send(self) -> None:
         if self._connection is None:
             return
-        if not self._lane.in_flight:
+        if not self._errands.in_flight:
             self._heard_at = self._clock.seconds()
-        if due := self._lane.to_send():
+        if due := self._errands.to_send():
             self._connection.send(due)
 
     def _plan_timer(self) -> None:
-        due = self._lane.deadline
+        due = self._errands.deadline
         if due is None or self._closed:
             return
-        if self._lane.in_flight:
+        if self._errands.in_flight:
             due = min(due, self._heard_at + self._itinerary.patience)
         if self._timer is not None:
             if self._timer.getTime() <= due:
@@ -116,13 +116,13 @@ class TwistedLine:
     def _on_time(self) -> None:
         self._timer = None
         with self._working():
-            now, deadline, patience = self._clock.seconds(), self._lane.deadline, self._itinerary.patience
-            if self._lane.in_flight and deadline is not None:
+            now, deadline, patience = self._clock.seconds(), self._errands.deadline, self._itinerary.patience
+            if self._errands.in_flight and deadline is not None:
                 if now >= self._heard_at + patience:
                     self._itinerary.was_silent()
-                    self._leave(NoAnswer(f"no answer from {self._lane.endpoint} within {patience:g} s"))
+                    self._leave(NoAnswer(f"no answer from {self._errands.endpoint} within {patience:g} s"))
                 elif now >= deadline:
-                    self._leave(NoAnswer(f"no answer from {self._lane.endpoint} in time"))
+                    self._leave(NoAnswer(f"no answer from {self._errands.endpoint} in time"))
 
     # --- connections ---
 
@@ -141,41 +141,41 @@ class TwistedLine:
         with self._working():
             self._connection = connection
             connection.owner = self
-            self._lane.connected(endpoint)
-            deadline, now = self._lane.deadline, self._clock.seconds()
+            self._errands.connected(endpoint)
+            deadline, now = self._errands.deadline, self._clock.seconds()
             if deadline is not None and self._itinerary.is_to_learn(now, moved=endpoint != self._was_at):
-                self._lane.add_first(Errand([MEMBERS_REQUEST], deadline, self._learn, bound=True, counts=False))
+                self._errands.add_first(Errand([MEMBERS_REQUEST], deadline, self._learn, bound=True, counts=False))
             self._was_at = endpoint
 
     def _on_not_connected(self, failure: Failure, endpoint: Endpoint) -> None:
         self._dialling = None
         with self._working():
-            self._lane.note(NotSent(f"cannot connect to {endpoint}: {failure.getErrorMessage()}"))
+            self._errands.note(NotSent(f"cannot connect to {endpoint}: {failure.getErrorMessage()}"))
 
     def on_replies(self, replies: list[Reply], problem: str) -> None:
         """The connection has brought these."""
         with self._working():
             self._heard_at = self._clock.seconds()
             for reply in replies:
-                if not self._lane.in_flight:
+                if not self._errands.in_flight:
                     problem = problem or "it spoke unasked"
                     break
-                self._lane.answered(reply)
-                if self._lane.trusted:
+                self._errands.answered(reply)
+                if self._errands.trusted:
                     self._itinerary.served()
             if problem:
-                self._leave(NoAnswer(f"{self._lane.endpoint}: {problem}"))
-            elif self._lane.leaves and not self._lane.in_flight:
-                self._leave(NotSent(f"{self._lane.endpoint} does not serve"))
+                self._leave(NoAnswer(f"{self._errands.endpoint}: {problem}"))
+            elif self._errands.leaves and not self._errands.in_flight:
+                self._leave(NotSent(f"{self._errands.endpoint} does not serve"))
 
     def on_lost(self, reason: str) -> None:
         """The connection has ended."""
         with self._working():
-            self._leave(NoAnswer(f"no answer from {self._lane.endpoint}: {reason}"))
+            self._leave(NoAnswer(f"no answer from {self._errands.endpoint}: {reason}"))
 
     def _leave(self, ending: NotSent | NoAnswer) -> None:
         self._hang_up()
-        self._lane.lost(ending)
+        self._errands.lost(ending)
 
     def _hang_up(self) -> Deferred[None]:
         if self._connection is None:

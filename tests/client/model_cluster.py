@@ -10,9 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dkv.client.answers import AnswerParser, Incomplete, Reply
+from dkv.client.blocking import Endpoint, NoAnswer
+from dkv.client.errand import Errand
+from dkv.client.failures import DkvError
 from dkv.replies import Error
 
 KEY = b"k"
+NODE = Endpoint("node", 1)
+READ, WRITE, BARE = "read", "write", "bare"
+LOST = NoAnswer("no answer from node: it closed the connection")
 Draw = Callable[[int], int]
 """A number from 0 up to one below that which is given: the test decides."""
 
@@ -103,3 +109,25 @@ class ModelConnection:
             if words != [b"GET", KEY]:
                 self.floating.append(words)
         self.requests.clear()
+
+
+class Job:
+    """A request of the test, and what became of it."""
+
+    def __init__(self, number: int, kind: str, pipeline: object) -> None:
+        self.number = b"%d" % number
+        self.kind = kind
+        self.pipeline = pipeline
+        self.outcomes: list[Reply | DkvError] = []
+        words = {READ: (b"GET", KEY), WRITE: (b"APPEND", KEY, self.number), BARE: (b"SADD", KEY, self.number)}[kind]
+        self.errand = Errand([words], 100.0, self.outcomes.append, pipeline=pipeline)
+
+    @property
+    def outcome(self) -> Reply | DkvError:
+        (outcome,) = self.outcomes
+        return outcome
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is a reply."""
+        return not isinstance(self.outcome, DkvError)

@@ -39,7 +39,7 @@ Held = tuple[Errand, tuple[Reply | DkvError] | None]
 """An errand behind a refusal, or the refused one itself, and its result; None if it was refused."""
 
 
-class Lane:
+class Errands:
     """``endpoint`` is where the connection leads that there is now; None while there is none."""
 
     def __init__(self, tokens: Tokens) -> None:
