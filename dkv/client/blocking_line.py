@@ -52,7 +52,7 @@ class BlockingLine:
             leg = next(legs)
             while True:
                 outcomes: list[Reply | DkvError] = []
-                self.run([Errand(leg.requests, deadline, outcomes.append, token=leg.token, bound=leg.bound)])
+                self.run([leg.errand(deadline, outcomes.append)])
                 leg = legs.send(outcomes[0])
         except StopIteration as end:
             results: list[Any] = end.value

@@ -2,9 +2,8 @@
 
 With keys to watch, the values are read, the function makes the requests of them, and EXEC executes these only if the
 keys are as they were. An EXEC of which nobody knows what became cannot be sent again: the keys would be watched anew,
-after somebody has changed them. So its token is used up with an empty transaction. If that is executed, the first one
-never will be, and all begins again. If it is refused, the token had been used: the first one came to an end, and a
-repeat of it gets its answer.
+after somebody has changed them. So its token is used up by a fence (``dkv.client.errands``). If that is executed, the
+EXEC never will be, and all begins again. If it is refused, the EXEC had come to an end, and a repeat gets its answer.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dkv.client.answers import Reply
-from dkv.client.errand import Token
-from dkv.client.failures import Contended, DkvError, Rejected, Unavailable, Unknown
+from dkv.client.errand import Errand, Token, fence_of
+from dkv.client.failures import Contended, DkvError, Unavailable, Unknown
 from dkv.client.instruction import unreadable
 from dkv.client.outcome import TAKEN
 from dkv.client.recorder import Recorder, results_of
@@ -31,6 +30,19 @@ class Leg:
     requests: tuple[tuple[bytes, ...], ...]
     token: Token | None = None
     bound: bool = False
+    harmless: bool = False
+
+    def errand(self, deadline: float, settle: Callable[[Reply | DkvError], None], pipeline: object = None) -> Errand:
+        """What does it."""
+        return Errand(
+            self.requests,
+            deadline,
+            settle,
+            pipeline=pipeline,
+            token=self.token,
+            bound=self.bound,
+            harmless=self.harmless,
+        )
 
 
 Legs = Generator[Leg, Reply | DkvError, Reply]
@@ -86,12 +98,13 @@ def _execute_if_unchanged(body: tuple[tuple[bytes, ...], ...], keys: Sequence[by
     token = tokens.next()
     outcome = yield Leg(body, token, bound=True)
     if isinstance(outcome, Unknown):
-        fence = yield Leg((MULTI, EXEC), token)
-        if isinstance(fence, Rejected) and fence.word == TAKEN:
-            return (yield from _must(Leg(((b"WATCH", *keys), *body), token)))
-        if fence != []:
+        fence = yield Leg((fence_of(token),), token, harmless=True)
+        if not isinstance(fence, DkvError):
+            return None
+        again = (yield Leg(((b"WATCH", *keys), *body), token)) if fence.word == TAKEN else outcome
+        if isinstance(again, DkvError):
             raise outcome
-        return None
+        return again
     if isinstance(outcome, Unavailable):
         return None
     if isinstance(outcome, DkvError):

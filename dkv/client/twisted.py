@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 from dkv.client import words
 from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint, NotSent
-from dkv.client.errand import Errand
 from dkv.client.failures import DkvError, Unavailable, Unknown
 from dkv.client.front import TIMEOUT_SECONDS
 from dkv.client.instruction import Instruction, Word, all_encoded, method
@@ -124,7 +123,7 @@ class Client:
             else:
                 answered.callback(outcome)
 
-        errand = Errand(leg.requests, deadline, settle, pipeline=pipeline, token=leg.token, bound=leg.bound)
+        errand = leg.errand(deadline, settle, pipeline)
         size = errand.size + REQUEST_BYTES
         if self._bytes + size > BACKLOG_BYTES_MAX:
             text = f"BACKLOG requests of {self._bytes} bytes wait for their answers, at most {BACKLOG_BYTES_MAX} may"
