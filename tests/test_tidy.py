@@ -17,6 +17,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.same_names import SAME_NAMES
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("dkv", "benchmarks", "twisted", "tests")
 FOR_DEVELOPERS = ("benchmarks", "tests")
@@ -57,19 +59,6 @@ NOT_PURE = frozenset(
     ("asyncio", "datetime", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid")
 )
 """What reads a clock, the machine or chance: not for code that the simulator must be able to repeat."""
-
-
-SAME_NAMES = {
-    "class ConnectionPool": "redis-py's name, blocking and for asyncio, as it has them too",
-    "class Redis": "the same",
-    "class Client": "for programs that block, and for Twisted programs, which import one of them",
-    "class Pipeline": "the pipelines of these two",
-    "class Refused": "a message between nodes; and what dkv.testing raises, which programs of users import",
-    "file acceptor": "the role in leader mode, and the same role in classic mode",
-    "file proposer": "the role in leader mode, and the same role in classic mode",
-    "file tokens": "the tokens of a client's writes, and those of the simulator's clients",
-}
-"""Names that two things share all the same, each with its reason."""
 
 
 @dataclass(frozen=True)
