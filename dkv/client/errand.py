@@ -80,6 +80,12 @@ class Errand:
         """Whether it changes something, and an earlier attempt may still be executed."""
         return self.changes and self._floating is not None
 
+    @property
+    def needs_fence(self) -> bool:
+        """Whether it floats, and something of its pipeline may stand behind it. A token of the caller's own, in the
+        words, is not the client's to use up."""
+        return self.floats and self.pipeline is not None and self.token is not None and not self.was_executed
+
     def fence(self, settle: Callable[[Reply | DkvError], None]) -> Errand:
         """A harmless write with its token: it uses that up, or is refused because the token was used."""
         assert self.token is not None

@@ -213,7 +213,7 @@ class Errands:
         again = [each for each in errands if not each.cancelled]
         for errand in again:
             errand.forget_replies()
-        fences = [self._fence(each) for each in again if each.floats and each.pipeline and not each.was_executed]
+        fences = [self._fence(each) for each in again if each.needs_fence]
         self._fences += len(fences)
         self._waiting.extendleft(reversed([*fences, *again]))
         self._decide()

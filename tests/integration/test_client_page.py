@@ -1,0 +1,36 @@
+"""The programs of docs/client.md, run as they stand there but for the ports."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.processes import HOST, child_environment, shared_cluster
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "client.md"
+PROGRAM = re.compile(r"^```python\n(.*?)^```\n\n```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PORT = re.compile(r"127\.0\.0\.1:500(\d)")
+PROGRAM_SECONDS = 60.0
+
+
+class PageTests(SynchronousTestCase):
+    def test_what_the_page_prints(self) -> None:
+        """Whoever copies a program from the page sees what the page shows."""
+        programs = PROGRAM.findall(PAGE.read_text(encoding="utf-8"))
+        self.assertEqual(len(programs), 4)
+        nodes = shared_cluster().nodes
+        for program, output in programs:
+            here = PORT.sub(lambda found: f"{HOST}:{nodes[int(found[1]) - 1].port}", program)
+            ended = subprocess.run(
+                [sys.executable, "-W", "error", "-c", here],
+                capture_output=True,
+                text=True,
+                timeout=PROGRAM_SECONDS,
+                check=False,
+                env=child_environment(),
+            )
+            self.assertEqual((ended.stdout, ended.stderr, ended.returncode), (output, "", 0))
