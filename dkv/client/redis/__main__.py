@@ -1,7 +1,7 @@
 """Shows what a lost connection does to a counter: ``python -m dkv.client.redis HOST:PORT ...``, for running nodes.
 
-A proxy in front of each node cuts every tenth connection when the node has answered and the client does not know yet.
-redis-py, which sends again what had no answer, counts twice; with tokens it counts once.
+A proxy in front of each node cuts every twentieth connection or so, when the node has answered and the client does not
+know yet. redis-py, which sends again what had no answer, counts twice; with tokens it counts once.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dkv.client.blocking import Endpoint
 from dkv.client.redis import Redis
 from dkv.client.redis.cutting_proxy import CuttingProxy
 
-COUNTS = 1_000
+COUNTS = 500
 KEYS = ("demonstration:plain", "demonstration:once")
-CUT = 0.1
+CUT = 0.05
 """How likely an answer to an INCR is cut off."""
 
 

@@ -37,7 +37,7 @@ class ScriptedTests(SynchronousTestCase):
     def client(self, nodes: Iterable[Any], deadline: float = 20.0, **options: Any) -> Redis:
         """A client of these nodes."""
         endpoints = [getattr(each, "endpoint", each) for each in nodes]
-        client = Redis(nodes=endpoints, deadline_seconds=deadline, **options)
+        client = Redis(nodes=endpoints, deadline_seconds=deadline, protocol=3, **options)
         self.addCleanup(client.close)
         return client
 
