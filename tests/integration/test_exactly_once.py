@@ -24,7 +24,7 @@ from dkv.client.redis.cutting_proxy import CuttingProxy, Judge
 from tests.integration.processes import HOST, RealCluster, Refused, child_environment, shared_cluster
 
 PROGRAM_SECONDS = 60.0
-WRITES = (b"INCRBY", b"EXEC", b"APPEND", b"SET")
+WRITES = (b"INCRBY", b"EXEC", b"APPEND", b"SET", b"EVALSHA")
 
 
 def sometimes(seed: int, likely: float, *, parts: bool = False) -> Judge:
@@ -174,6 +174,20 @@ class CutConnectionTests(ProxiedTests):
         counted, values = asyncio.run(main())
         self.assertEqual(counted, [*range(1, 1_001)])
         self.assertEqual(values, [b"100", b"100"])
+        self.assertGreater(sum(proxy.cut for proxy in proxies), 50)
+
+    def test_locks(self) -> None:
+        """redis-py's lock is three scripts: a holder whose answer is lost holds the lock, and gives it back once."""
+        proxies = self.through_proxies(self.cluster, sometimes(10, 0.3))
+        client = self.client(proxies)
+        for number in range(50):
+            lock = client.lock("lock", timeout=60.0, blocking=False)
+            self.assertTrue(lock.acquire())
+            self.assertTrue(lock.extend(10.0))
+            self.assertTrue(lock.reacquire())
+            lock.release()
+            self.assertFalse(lock.locked())
+            self.assertEqual(client.incr("a"), number + 1)
         self.assertGreater(sum(proxy.cut for proxy in proxies), 50)
 
     def test_frameworks(self) -> None:
