@@ -16,6 +16,7 @@ from dkv import __version__
 from dkv.console.surroundings import Holdings
 from dkv.identity import Identity
 from dkv.net.clients import Clients
+from dkv.pubsub_messages import CHANNEL, PATTERN
 from dkv.settings import KIB, MIB
 
 REDIS_VERSION = "7.2.4"
@@ -44,7 +45,7 @@ def info_sections(
     ``status`` is the node's own, for the section ``dkv``, and ``replication`` has what it says of the other nodes.
     ``holdings`` is its state machine. ``tcp_port`` is None if clients do not connect by TCP, which Redis calls port 0.
     """
-    meter, system = clients.meter, os.uname()
+    system = os.uname()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     memory = _resident_bytes()
     return {
@@ -64,6 +65,7 @@ def info_sections(
             "connected_clients": clients.connections,
             "maxclients": clients.connections_max,
             "blocked_clients": 0,
+            "pubsub_clients": clients.deliveries.exchange.subscribers,
         },
         "Memory": {
             "used_memory": memory,
@@ -80,16 +82,7 @@ def info_sections(
             "aof_last_write_status": "ok",  # a node whose disk fails has ended
             "rdb_bgsave_in_progress": 0,
         },
-        "Stats": {
-            "total_connections_received": meter.connections,
-            "total_commands_processed": meter.requests - clients.inputs_refused,
-            "instantaneous_ops_per_sec": round(meter.requests_per_second),
-            "total_net_input_bytes": meter.input_bytes,
-            "total_net_output_bytes": meter.output_bytes,
-            "rejected_connections": clients.connections_refused,
-            "expired_keys": holdings.expired,
-            "evicted_keys": 0,
-        },
+        "Stats": _stats(clients, holdings),
         "Replication": replication,
         "CPU": {"used_cpu_sys": f"{usage.ru_stime:.6f}", "used_cpu_user": f"{usage.ru_utime:.6f}"},
         "Cluster": {"cluster_enabled": 0},
@@ -98,6 +91,22 @@ def info_sections(
             for number, keys, mortal in holdings.counted()
         },
         "Dkv": status,
+    }
+
+
+def _stats(clients: Clients, holdings: Holdings) -> Fields:
+    meter, exchange = clients.meter, clients.deliveries.exchange
+    return {
+        "total_connections_received": meter.connections,
+        "total_commands_processed": meter.requests - clients.inputs_refused,
+        "instantaneous_ops_per_sec": round(meter.requests_per_second),
+        "total_net_input_bytes": meter.input_bytes,
+        "total_net_output_bytes": meter.output_bytes,
+        "rejected_connections": clients.connections_refused,
+        "expired_keys": holdings.expired,
+        "evicted_keys": 0,
+        "pubsub_channels": exchange.names_here(CHANNEL),
+        "pubsub_patterns": exchange.names_here(PATTERN),
     }
 
 

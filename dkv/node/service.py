@@ -14,7 +14,7 @@ from twisted.internet.defer import inlineCallbacks
 
 from dkv import noted
 from dkv.actor import CLIENTS, COMPARISON, ELECTOR, GATEWAY, HOST, PUBSUB, Address, Fenced
-from dkv.client_events import Posted
+from dkv.client_events import Posted, PublishHere
 from dkv.config.config import Config, Member
 from dkv.configurations import Configurations
 from dkv.console.admin import admin_site
@@ -47,6 +47,7 @@ from dkv.node.key_count import KeyCount
 from dkv.node.notify import notify
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS, Options
 from dkv.node.process import Launch, daemonize, obey_signals
+from dkv.node.sentinel_news import SentinelNews
 from dkv.node.tuning import connections_allowed, fast_or_plain, switch_quickly_and_collect_rarely
 from dkv.storage.data_directory import (
     DirectoryError,
@@ -237,6 +238,9 @@ class NodeService(MultiService):
         to = PUBSUB if isinstance(message, Posted) else GATEWAY
         self._host.deliver(to, Address(self._member.id, CLIENTS), message)
 
+    def _publish_here(self, news: PublishHere) -> None:
+        self._host.deliver(PUBSUB, Address(self._member.id, HOST), news)
+
     def _members_are(self, held: Configurations, applied: int) -> None:
         book = self._address_book
         self._mesh.members_are(held, applied, book.peers(held, applied), book.clients(held, applied))
@@ -292,6 +296,8 @@ class NodeService(MultiService):
         self._disk_watch.start()
         self._erased_space.start()
         self._key_count.start()
+        self._news = SentinelNews(self._reactor, self._inspection.sentinel, self._publish_here)
+        self._news.start()
         self._mesh.setServiceParent(self)  # type: ignore[no-untyped-call]  # as above
         self._log.info(
             "started",
@@ -316,6 +322,7 @@ class NodeService(MultiService):
         notify("STOPPING=1")
         timings = self._config.timings
         if self._running:
+            yield self._news.leave()
             yield self._departure.begin(min(timings.election_seconds_max, timings.drain_seconds))
         yield self._client_door.close()
         if self._running:
@@ -326,6 +333,7 @@ class NodeService(MultiService):
             self._disk_watch.stop()
             self._erased_space.stop()
             self._key_count.stop()
+            self._news.stop()
             self._backups.stop()
             self._host.stop()
         if self._states is not None:

@@ -170,6 +170,10 @@ class Exchange:
         """All names of one kind that any client of the cluster has subscribed to, in order."""
         return sorted({*self._here.names(kind), *self._elsewhere.names(kind)})
 
+    def names_here(self, kind: int) -> int:
+        """How many names of one kind clients of this node have subscribed to."""
+        return sum(1 for _ in self._here.names(kind))
+
     @property
     def subscribers(self) -> int:
         """How many clients of this node have subscribed to anything."""

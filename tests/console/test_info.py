@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.console.info import info_sections, info_text
 from dkv.identity import Identity
+from dkv.pubsub_messages import CHANNEL, PATTERN
 from tests.net.client_port import Port, encoded
 
 STATUS = {"loading": 0, "dkv_leader": 2}
@@ -72,6 +73,15 @@ class InfoTests(SynchronousTestCase):
         }.items():
             self.assertEqual(fields[name], str(value), name)
         self.assertGreater(int(fields["total_net_output_bytes"]), 2 * len(self.written))
+
+    def test_subscribers(self) -> None:
+        """How many clients of this node listen, and to how much."""
+        exchange = self.port.clients.deliveries.exchange
+        exchange.subscribe(3, [(CHANNEL, b"news"), (CHANNEL, b"weather"), (PATTERN, b"news*")])
+        exchange.subscribe(4, [(CHANNEL, b"news")])
+        fields = self.fields(b"clients", b"stats")
+        names = ("pubsub_clients", "pubsub_channels", "pubsub_patterns")
+        self.assertEqual([fields[name] for name in names], ["2", "2", "1"])
 
     def test_process(self) -> None:
         """Its memory, processor time, age and number are those of the system."""

@@ -16,6 +16,7 @@ async function ioredis() {
     commandTimeout: SECONDS * 1000,
     sentinelCommandTimeout: SECONDS * 1000,
     sentinelRetryStrategy: () => 50,
+    failoverDetector: true, // it subscribes to +switch-master
     reconnectOnError: (error) => (/^(CLUSTERDOWN|TRYAGAIN)/.test(error.message) ? 2 : false), // 2: and send it again
   });
   client.on("error", () => {}); // it connects again by itself

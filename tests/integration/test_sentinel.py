@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.library_load import Load, NodeProgram, Writing, acknowledge, longest_pause
 from tests.integration.network import Network
-from tests.integration.processes import HOST, RealCluster, RealNode, wait_until
+from tests.integration.processes import HOST, Connection, RealCluster, RealNode, wait_until
 
 NAME = "test"
 """That of the cluster."""
@@ -79,6 +79,18 @@ class FailOverTestCase(SynchronousTestCase):
         client = sentinel.master_for(NAME)
         self.addCleanup(client.close)
         return client
+
+    def listener(self, node: RealNode) -> Connection:
+        """A client that has subscribed to all news."""
+        connection = node.connect(15.0)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.call("PSUBSCRIBE", "[-+]*"), [b"psubscribe", b"[-+]*", 1])
+        return connection
+
+    def read_until(self, listener: Connection, channel: bytes, message: str) -> None:
+        """Read the news up to this one; it raises if none comes for long."""
+        while listener.read()[2:] != [channel, message.encode()]:
+            pass
 
     def port_of(self, node: RealNode) -> tuple[str, int]:
         return (HOST, node.port)
@@ -172,8 +184,12 @@ class LoneNodeTests(FailOverTestCase):
     def test_it_says_so(self) -> None:
         """Whoever asks it for the master is sent on, and back once it serves again."""
         self.assertEqual([self.flags(node) for node in self.cluster.nodes], ["master"] * 3)
+        listener = self.listener(self.leader)
         self.network.isolate(self.leader.number)
         wait_until(lambda: self.flags(self.leader) == "s_down,master", 15.0, "the lone node is down")
+        old, heir = f"{NAME} {HOST} {self.leader.port}", self.cluster.nodes[self.leader.number % 3]
+        self.read_until(listener, b"+sdown", f"master {old}")
+        self.read_until(listener, b"+switch-master", f"{old} {HOST} {heir.port}")
         self.assertIsNone(self.leader.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME))
         for node in self.others:
             self.assertEqual(self.flags(node), "master")
@@ -185,6 +201,7 @@ class LoneNodeTests(FailOverTestCase):
         self.assertIn(self.sentinel().discover_master(NAME), map(self.port_of, self.others))
         self.network.heal()
         wait_until(lambda: self.flags(self.leader) == "master", 15.0, "it serves again")
+        self.read_until(listener, b"-sdown", f"master {old}")
 
     def test_redis_py_walks_on(self) -> None:
         """A client whose connection lasts leaves the lone node at its refusal, if it is told to try again after it."""
@@ -195,11 +212,30 @@ class LoneNodeTests(FailOverTestCase):
         self.check(load, "walk")
 
     def test_ioredis_walks_on(self) -> None:
-        """So does ioredis, if it is told to connect anew after such a refusal."""
+        """ioredis does so by itself if it listens to the news, and by the refusal if it is told to."""
         program = self.program("ioredis", "ioredis")
         self.network.isolate(self.leader.number)
         acknowledge(program, 100)
         self.check(program, "p")
+
+    def test_node_redis_walks_on(self) -> None:
+        """node-redis listens to the news by itself."""
+        program = self.program("node-redis", "redis")
+        self.network.isolate(self.leader.number)
+        acknowledge(program, 100)
+        self.check(program, "p")
+
+
+class StoppedNodeTests(FailOverTestCase):
+    def test_its_clients_hear_of_it(self) -> None:
+        """Before their connections end they know where to go."""
+        for node in (self.others[0], self.leader):
+            listener = self.listener(node)
+            node.stop()
+            after = self.cluster.nodes[node.number % 3]
+            third = next(each for each in self.cluster.nodes if each not in (node, after))
+            heir = after if after.process is not None else third
+            self.read_until(listener, b"+switch-master", f"{NAME} {HOST} {node.port} {HOST} {heir.port}")
 
 
 class RefusedWordTests(FailOverTestCase):
