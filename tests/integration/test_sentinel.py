@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import redis
@@ -17,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.library_load import Load, NodeProgram, Writing, acknowledge, longest_pause
 from tests.integration.network import Network
-from tests.integration.processes import HOST, Connection, RealCluster, RealNode, wait_until
+from tests.integration.processes import HOST, Connection, RealCluster, RealNode, Refused, wait_until
 
 NAME = "test"
 """That of the cluster."""
@@ -42,6 +43,15 @@ class FailOverTestCase(SynchronousTestCase):
         self.leader = self.cluster.leader()
         self.others = [node for node in self.cluster.nodes if node is not self.leader]
         self.addresses = [(HOST, node.port) for node in (self.leader, *self.others)]
+
+        for node in self.cluster.nodes:
+            wait_until(partial(self.reaches_all, node), 15.0, f"node {node.number} reaches both others")
+
+    def reaches_all(self, node: RealNode) -> bool:
+        try:
+            return bool(node.call("SENTINEL", "CKQUORUM", NAME).startswith("OK 3 "))
+        except Refused:
+            return False
 
     def prepare(self) -> None:
         """What is to be done before the nodes start."""
