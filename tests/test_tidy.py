@@ -28,7 +28,7 @@ FUNCTION_LINES_MAX = 70
 HANDLER_LINES_MAX = 40
 REACTOR_HOMES = [
     ("dkv.client.twisted", "_global_reactor"),  # for programs of users, which may hand in another one
-    ("dkv.node.service", "makeService"),
+    ("dkv.node.service", "the_reactor"),  # for nodes, whoever owns them
 ]
 MARKS = ("OD".join("TO"), "FIX" + "ME", "X" * 3)  # put together, so as not to be found here
 INSTALLED_BY_NAME = re.compile(r"\bpip3? install\b[^\n;|]*[\s'\"`]dkv\b(?![-/.])")
@@ -95,6 +95,7 @@ ROOMS = {
         frozenset(("redis", "twisted", "zope")),
     ),
     "sim": Room(_LOWER, None),
+    "embedding": Room(_LOWER),
     "cli": Room(_LOWER | {"client", "sim"}, None),
     "testing": Room(_LOWER | {"client", "sim"}, None),
 }
@@ -266,7 +267,12 @@ class ProjectTests(SynchronousTestCase):
 
     def test_nothing_is_installed_by_the_name_of_dkv(self) -> None:
         """dkv is on no package index: what is there under its name is somebody else's."""
-        pages = [*ROOT.glob("*.md"), *ROOT.rglob("docs/**/*.md"), *ROOT.glob("etc/*"), ROOT / "Makefile"]
+        pages = [
+            *ROOT.glob("*.md"),
+            *ROOT.rglob("docs/**/*.md"),
+            *filter(Path.is_file, ROOT.rglob("etc/**/*")),
+            ROOT / "Makefile",
+        ]
         texts = [path.read_text(encoding="utf-8") for path in pages] + [source for _, source in modules("dkv")]
         self.assertEqual([hit for text in texts for hit in INSTALLED_BY_NAME.findall(text)], [])
         self.assertTrue(INSTALLED_BY_NAME.search("pip install --upgrade 'dkv[cli]'"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.protocols.policies import WrappingFactory
 from twisted.web.http import NOT_ALLOWED, NOT_FOUND, OK, SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
@@ -104,10 +105,11 @@ class _Site(Site):
         """Log no requests: there is a scrape every few seconds."""
 
 
-class _Bounded(WrappingFactory):
+class AdminSite(WrappingFactory):
     """Keeps ``CONNECTIONS_MAX`` connections. One more replaces the oldest, so slow visitors block nobody."""
 
     noisy = False
+    _gone: Deferred[None] | None = None
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
         """A connection."""
@@ -116,9 +118,25 @@ class _Bounded(WrappingFactory):
             oldest.transport.abortConnection()
         return super().buildProtocol(addr)
 
+    def unregisterProtocol(self, p: Any) -> None:  # noqa: N802 - as above
+        """A connection has ended."""
+        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]  # as above
+        if self._gone is not None and not self._gone.called and not self.protocols:
+            self._gone.callback(None)
 
-def admin_site(node: Inspection) -> WrappingFactory:
-    """The factory for the admin port of ``node``."""
+    def abort(self) -> Deferred[None]:
+        """End all connections now; fires when they are gone."""
+        gone = self._gone = Deferred()
+        for protocol in list(self.protocols):
+            transport: Any = protocol.transport
+            transport.abortConnection()
+        if not self.protocols:
+            gone.callback(None)
+        return gone
+
+
+def admin_site(node: Inspection, reactor: Any) -> AdminSite:
+    """The factory for the admin port of ``node``; ``reactor`` ends connections that are idle."""
     root = _Root()  # type: ignore[no-untyped-call]  # as above
     pages: dict[bytes, Callable[[Any], Answer]] = {
         b"livez": _livez,
@@ -128,5 +146,5 @@ def admin_site(node: Inspection) -> WrappingFactory:
     }
     for path, answer in pages.items():
         root.putChild(path, _Page(answer))
-    site = _Site(root, requestFactory=_Request, timeout=IDLE_SECONDS)  # type: ignore[no-untyped-call]  # as above
-    return _Bounded(site)  # type: ignore[no-untyped-call]  # as above
+    site = _Site(root, requestFactory=_Request, timeout=IDLE_SECONDS, reactor=reactor)  # type: ignore[no-untyped-call]  # as above
+    return AdminSite(site)  # type: ignore[no-untyped-call]  # as above

@@ -55,6 +55,11 @@ class HeldStore:
         if held is not None:
             self._store.commit(*held)
 
+    def stop(self) -> None:
+        """The store is about to be closed: what waits is never written."""
+        self._cancel()
+        self._held = None
+
     def _cancel(self) -> None:
         call, self._release_due = self._release_due, None
         if call is not None and call.active():

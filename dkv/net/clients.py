@@ -155,7 +155,7 @@ class Clients(Factory):
         if not self._connections:
             self._idle.stop()
             if self._drained is not None:
-                self._end_drain()
+                self._cut_off()
 
     def refused_input(self, peer: str, reason: str) -> None:
         """A client sent what is no request."""
@@ -237,22 +237,29 @@ class Clients(Factory):
 
         A client that is still there after ``seconds`` is cut off.
         """
-        self._drained = Deferred()
-        drained = self._drained
-        self._deadline = self.reactor.callLater(seconds, self._end_drain)
-        for connection in list(self._connections.values()):
-            connection.finish()
-        if not self._connections:
-            self._end_drain()
-        return drained
+        if self._drained is None:
+            self._drained = Deferred()
+            self._deadline = self.reactor.callLater(seconds, self._cut_off)
+            for connection in list(self._connections.values()):
+                connection.finish()
+            if not self._connections:
+                self._cut_off()
+        return self._drained
 
-    def _end_drain(self) -> None:
+    def abort(self) -> Deferred[None]:
+        """Cut off all clients now, in the middle of what they are being told. Fires when their connections are gone."""
+        if self._drained is None:
+            self._drained = Deferred()
+        self._cut_off()
+        return self._drained
+
+    def _cut_off(self) -> None:
         self.unread_replies.stop()
-        if self._deadline.active():
+        if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self.meter.stop()
         for connection in list(self._connections.values()):
             connection.transport.abortConnection()
         drained = self._drained
-        if drained is not None and not drained.called:
+        if drained is not None and not drained.called and not self._connections:
             drained.callback(None)

@@ -26,6 +26,7 @@ class Door(Factory):
         self._behind: Any = None
         self.port: Any = None
         """An ``IListeningPort``, once there is one."""
+        self._closed: Deferred[Any] = succeed(None)
 
     def bind(self) -> Deferred[None]:
         """Listen. Fails with what the endpoint makes of an address that is taken, or that is not this machine's."""
@@ -46,10 +47,17 @@ class Door(Factory):
         return None if self._behind is None else self._behind.buildProtocol(addr)
 
     def close(self) -> Deferred[Any]:
-        """Listen no more. Connections stay. Nothing happens if it does not listen."""
-        if self.port is None:
-            return succeed(None)
+        """Listen no more. Connections stay. Fires when the port is free, at once if it does not listen."""
         port, self.port = self.port, None
-        if self._behind is not None:
-            self._behind.doStop()
-        return maybeDeferred(port.stopListening)
+        if port is not None:
+            if self._behind is not None:
+                self._behind.doStop()
+            self._closed = maybeDeferred(port.stopListening)
+        free: Deferred[Any] = Deferred()
+
+        def done(result: Any) -> Any:
+            free.callback(None)
+            return result
+
+        self._closed.addBoth(done)
+        return free

@@ -181,7 +181,7 @@ class Mesh(MultiService):
         if self._links:
             self._links_gone = Deferred()
             waits.append(self._links_gone)
-        late = self._reactor.callLater(self._timings.drain_seconds, self._abort_all)
+        late = self._reactor.callLater(self._timings.drain_seconds, self.abort)
         for link in list(self._links):
             link.close()
 
@@ -191,7 +191,9 @@ class Mesh(MultiService):
 
         return DeferredList(waits, consumeErrors=True).addCallback(closed)
 
-    def _abort_all(self) -> None:
+    def abort(self) -> None:
+        """End every connection now, in the middle of what is being sent. ``stopService`` must follow, or is at it."""
+        self.to_flush.clear()
         for link in list(self._links):
             link.abort()
 

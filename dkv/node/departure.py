@@ -62,6 +62,10 @@ class Departure:
         self._ask()
         return over
 
+    def stop(self) -> None:
+        """Wait no longer for anybody."""
+        self._end()
+
     def _ask(self) -> None:
         if self._over is not None:
             if self._leads:

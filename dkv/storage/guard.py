@@ -60,6 +60,11 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
+def can_be_entered(directory: str) -> bool:
+    """Whether other users can reach what is in ``directory``, as far as its own mode goes."""
+    return bool(stat.S_IMODE(os.stat(directory).st_mode) & _OTHERS)
+
+
 def narrow(directory: str) -> str | None:
     """Close ``directory`` and its files to other users; None if they were closed, else a sentence on what was open.
 

@@ -212,7 +212,8 @@ class LevelDBStore:
         self._thread.join()  # closing LevelDB while a thread is inside it crashes the process
         if self._giving_back is not None:
             self._giving_back.join()
-        self._db.close()
+        with self._order:  # a fence may be under way on a thread of its own
+            self._db.close()
         self._lock.release()
 
     def _read_chain(self) -> Chain:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from dkv.settings import Limits
-from dkv.storage.guard import private_files
 
 RESERVE_NAME = "reserve"
 DISK_SHARE_MAX = 0.2
@@ -90,7 +89,7 @@ class Reserve:
 
     def make(self, size: int) -> bool:
         """Make the file with ``size`` bytes that the disk has really set aside; False if it could not."""
-        with private_files(), suppress(OSError):
+        with suppress(OSError):
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(descriptor, 0, size)

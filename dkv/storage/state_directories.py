@@ -15,7 +15,6 @@ from threading import Thread
 from typing import Any
 
 from dkv.keys import CLUSTER_KEY, GENERATION, pack_number, unpack_number
-from dkv.storage.guard import private_files
 from dkv.storage.leveldb import LevelDBStore
 from dkv.storage.seal import DAMAGE_ADVICE
 from dkv.storage.store import RecordCorrupt, Store, StoreFailed, StoreView
@@ -52,6 +51,7 @@ class StateDirectory:
         self._views = 0
         self._committing = False
         self._unwanted = False
+        self._removing: Thread | None = None
         try:
             if create:
                 self._store.commit_now({CLUSTER_KEY: cluster_key})
@@ -99,7 +99,10 @@ class StateDirectory:
         self._store.give_back()
 
     def close(self) -> None:
-        """As ``Store.close``."""
+        """As ``Store.close``; where it is being erased, that is waited for."""
+        self._unwanted = False
+        if self._removing is not None:
+            self._removing.join()
         self._store.close()
 
     def erase(self) -> None:
@@ -114,7 +117,13 @@ class StateDirectory:
     def _erase_if_unused(self) -> None:
         if self._unwanted and not self._views and not self._committing:
             self._unwanted = False
-            Thread(target=self._remove, name="dkv-erase", daemon=True).start()
+            self._removing = Thread(target=self._remove, name="dkv-erase", daemon=True)
+            self._removing.start()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was erased."""
+        return self._removing is not None and not self._removing.is_alive()
 
     def _remove(self) -> None:
         self._store.close()  # may wait for LevelDB's own work
@@ -165,6 +174,7 @@ class StateDirectories:
         self._current = self._open(generation, create=False)
         self._beside: dict[int, StateDirectory] = {}
         self._before: list[StateDirectory] = []
+        self._leaving: list[StateDirectory] = []  # to be erased, as soon as nobody uses them
 
     @property
     def current(self) -> StateDirectory:
@@ -192,15 +202,20 @@ class StateDirectories:
         """The log names the one in force, durably: erase those before."""
         before, self._before = self._before, []
         for each in before:
-            each.erase()
+            self._erase(each)
 
     def abandon(self, generation: int) -> None:
         """Erase a generation that is not in force."""
-        self._beside.pop(generation).erase()
+        self._erase(self._beside.pop(generation))
+
+    def _erase(self, unwanted: StateDirectory) -> None:
+        self._leaving = [each for each in self._leaving if not each.is_gone]
+        self._leaving.append(unwanted)
+        unwanted.erase()
 
     def close(self) -> None:
-        """Close all of them, after commits that are under way."""
-        for each in (self._current, *self._beside.values(), *self._before):
+        """Close all of them, after commits that are under way. The next start erases what is not in force."""
+        for each in (self._current, *self._beside.values(), *self._before, *self._leaving):
             each.close()
 
     def _open(self, generation: int, *, create: bool) -> StateDirectory:
@@ -214,8 +229,7 @@ def create_state(
     """Make the empty state of ``generation`` in ``directory``, durably, over whatever is there."""
     path = state_directory(directory, generation)
     shutil.rmtree(path, ignore_errors=True)
-    with private_files():
-        created = StateDirectory(path, call_from_thread, cluster_key, create=True)
+    created = StateDirectory(path, call_from_thread, cluster_key, create=True)  # nobody else can enter it
     sync_directory(directory)
     return created
 

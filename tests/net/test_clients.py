@@ -207,9 +207,26 @@ class DrainTests(SynchronousTestCase):
         port.clock.advance(1.9)
         self.assertNoResult(drained)
         port.clock.advance(0.2)
-        self.successResultOf(drained)
         self.assertTrue(transport.aborted)
+        self.assertNoResult(drained)
         lost(busy)
+        self.successResultOf(drained)
+
+    def test_abort(self) -> None:
+        """A node that has failed says nothing more to anybody, and its owner hears of it when all of that is over."""
+        port = Port()
+        self.successResultOf(Port().clients.abort())
+        busy, transport = port.connect()
+        idle, idle_transport = port.connect()
+        busy.dataReceived(PUT_X)
+        drained, aborted = port.clients.drain(2.0), port.clients.abort()
+        self.assertIs(drained, aborted)
+        self.assertTrue(transport.aborted and idle_transport.aborted)
+        lost(idle)
+        self.assertNoResult(aborted)
+        lost(busy)
+        self.successResultOf(aborted)
+        self.assertFalse(port.clock.getDelayedCalls())
 
     def test_where_a_client_has_connected_to(self) -> None:
         """A client that asks for the master is sent where it came from, if nobody says more; or nowhere, once gone."""

@@ -1,4 +1,5 @@
-"""The service where no process is needed to try it: what it takes of its reactor, and how a fenced node ends."""
+"""A node in a process of its own, where none is needed to try it: what it takes of its reactor, and how a fenced node
+ends."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ from dkv.keys import FENCE
 from dkv.net.sending import by_write
 from dkv.node import reactor
 from dkv.node.logs import get_logger
+from dkv.node.own_process import OwnProcess
 from dkv.node.reactor import FastLoop, send_at_once
-from dkv.node.service import NodeService
+from dkv.node.running import RunningNode
 from dkv.node.tuning import fast_or_plain
 from dkv.storage import fence
 from dkv.storage.store import StoreFailed
@@ -100,10 +102,12 @@ class FenceTests(SynchronousTestCase):
         member = {"id": 1, "client": "127.0.0.1:5001", "peer": "127.0.0.1:5101"}
         config = parse_config({"cluster": "c", "node": [member]})
         launch: Any = Launch()
-        service: Any = NodeService(MemoryReactorClock(), config, config.member(1), "nowhere", launch)
-        service._store = store
+        clock: Any = MemoryReactorClock()
+        node: Any = RunningNode(OwnProcess(clock, clock, by_write, 1, launch), config, config.member(1), "nowhere")
+        node._store = store
+        node._closing = True  # for the process would have ended
         with capture_logs() as lines:
-            service._fail("the learner failed", error)
+            node._fail("the learner failed", error)
         return launch.ends, [(line["event"], line["log_level"]) for line in lines]
 
     def test_fenced(self) -> None:

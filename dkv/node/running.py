@@ -1,0 +1,291 @@
+"""One run of a node, from its start to its end: it binds its ports, opens the directory, takes part, and closes all."""
+
+from __future__ import annotations
+
+import os
+from threading import Thread
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
+
+from dkv import noted
+from dkv.actor import HOST, Fenced
+from dkv.config.config import Config, Member
+from dkv.console.admin import AdminSite, admin_site
+from dkv.console.notes import Notes
+from dkv.net.door import Door
+from dkv.node.built_node import BuiltNode, OpenDirectory
+from dkv.node.moment import Moment
+from dkv.node.options import FENCED_STATUS, USAGE_STATUS
+from dkv.node.owner import NodeFailed, Owner
+from dkv.node.tuning import connections_allowed
+from dkv.storage.data_directory import (
+    DirectoryError,
+    DirectoryFenced,
+    DirectoryUnfit,
+    load_members,
+    open_directory,
+)
+from dkv.storage.fence import FENCED_ADVICE, write_fence
+from dkv.storage.guard import can_be_entered, narrow
+from dkv.storage.leveldb import LevelDBStore
+from dkv.storage.lives import votes_of
+from dkv.storage.log_check import check_frame, check_log
+from dkv.storage.room import make_room
+from dkv.storage.state_directories import StateDirectories
+from dkv.storage.store import StoreFailed
+
+CLOSING_SECONDS = 5.0
+"""How long the owner of a node that has failed waits to hear of it, where the disk keeps the directory from closing."""
+
+_STATUS: dict[type[Exception], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
+"""The exit status of a start that finds its directory in this state; it is 1 for all others."""
+
+
+class RunningNode:
+    """Runs ``member`` of ``config`` once, for ``owner``.
+
+    ``serves`` comes when it serves, ``failed`` when it could not start or go on. ``closed`` comes in any case, when
+    nothing of it is left.
+    """
+
+    def __init__(self, owner: Owner, config: Config, member: Member, directory: str) -> None:
+        reactor = owner.reactor
+        self.serves: Moment[None] = Moment()
+        self.failed: Moment[NodeFailed] = Moment()
+        self.closed: Moment[None] = Moment()
+        self._owner = owner
+        self._config = config
+        self._member = member
+        self._directory = directory
+        self._log = owner.get_logger("service")
+        self._notes = Notes(owner.get_logger, config.mode)
+        self._peer_door = Door(reactor, member.peer.bind)
+        self._admin_door = Door(reactor, member.admin.bind) if member.admin is not None else None
+        self._client_door = Door(reactor, member.client.bind)
+        self._admin_site: AdminSite | None = None
+        self._store: LevelDBStore | None = None
+        self._states: StateDirectories | None = None
+        self._built: BuiltNode | None = None
+        self.failure: NodeFailed | None = None
+        """Why it could not start or go on."""
+        self._fence = ""  # why the directory must be fenced, until it is
+        self._closing = False
+        self._storage_closes = False
+
+    @property
+    def _doors(self) -> list[Door]:
+        return [door for door in (self._client_door, self._admin_door, self._peer_door) if door is not None]
+
+    # --- start ---
+
+    @inlineCallbacks
+    def start(self) -> Any:
+        """Bind all ports; then open the directory, build the node, open the doors and take part.
+
+        A second start of the same node fails at its ports, before it has touched the directory. Clients and peers that
+        connect meanwhile are served when the node is built (``Door``). The Deferred fires when that is done or has
+        failed; it does not fail itself.
+        """
+        try:
+            self._owner.enter()
+            connections_max = connections_allowed(self._config, self._owner.descriptors(), self._log)
+            yield self._peer_door.bind()
+            if self._admin_door is not None:
+                yield self._admin_door.bind()
+            yield self._client_door.bind()
+        except Exception as error:  # An endpoint may raise anything; the operator must read what is wrong.
+            yield DeferredList([door.close() for door in self._doors])
+            self._fail_to_start(f"cannot listen: {error}")
+            return
+        if self._closing:
+            yield DeferredList([door.close() for door in self._doors])
+            return  # It was asked to stop while it looked up where to listen.
+        try:
+            self._open(connections_max)
+        except Exception as error:  # A mistake of ours: a Deferred would keep it, and the ports, to itself.
+            self._fail("the node failed at its start", error)
+
+    def _open(self, connections_max: int) -> None:
+        """Open the directory and run the node on it; or end it, and say why."""
+        freed = make_room(self._directory)
+        if freed:
+            self._notes.note(HOST, noted.reserve_given_up, free_bytes=freed)
+        try:
+            directory = self._open_directory()
+        except (DirectoryError, StoreFailed) as error:
+            self._fail_to_start(str(error), _STATUS.get(type(error), 1))
+            return
+        self._built = BuiltNode(
+            self._owner, self._config, directory, self._notes, self._peer_door, connections_max, self._fail
+        )
+        self._run(self._built, directory)
+
+    def _open_directory(self) -> OpenDirectory:
+        members = [member.id for member in self._config.members]
+        self._store, self._states, identity = open_directory(
+            self._directory, self._config.cluster, self._member.id, self._from_storage, members
+        )
+        self._narrow()
+        facts = check_log(self._store, self._states.current)
+        check_frame(facts, self._config.limits.frame_bytes_max)
+        known = load_members(self._store)
+        return OpenDirectory(self._directory, self._store, self._states, identity, known, votes_of(self._store))
+
+    def _narrow(self) -> None:
+        """Close the directory to other users. In a program that has another umask, new files are not closed by
+        themselves: that is no news as long as nobody gets to them."""
+        news = self._owner.is_own or can_be_entered(self._directory)
+        opened = narrow(self._directory)
+        if opened is not None and news:
+            self._log.warning("directory_was_open", directory=os.path.abspath(self._directory), reason=opened)
+
+    def _from_storage(self, call: Any, *arguments: Any) -> None:
+        self._owner.reactor.callFromThread(self._unless_it_closes, call, *arguments)
+
+    def _unless_it_closes(self, call: Any, *arguments: Any) -> None:
+        if not self._storage_closes:
+            call(*arguments)
+
+    def _run(self, built: BuiltNode, directory: OpenDirectory) -> None:
+        if self._admin_door is not None:
+            self._admin_site = admin_site(built.inspection, self._owner.reactor)
+            self._admin_door.open(self._admin_site)
+        self._client_door.open(built.clients)
+        built.start()
+        if self.failure is not None:
+            return
+        member, identity = self._member, directory.identity
+        self._log.info(
+            "started",
+            cluster=identity.cluster,
+            mode=self._config.mode,
+            boot=identity.boot,
+            directory=os.path.abspath(self._directory),
+            clients=member.client.bind,
+            peers=member.peer.bind,
+            admin=member.admin.bind if member.admin is not None else None,
+        )
+        if self._config.allow_faults:
+            self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
+        self._owner.started()
+        self.serves.come(None)
+
+    # --- stop ---
+
+    def stop(self) -> Deferred[None]:
+        """Give the lead away, and answer what is under way for ``drain_seconds`` at most; then close everything.
+
+        Fires when all is closed: ports, connections, threads, the directory and its locks.
+        """
+        if not self._closing:
+            self._owner.stopping()
+            self._close()
+        return self.closed.wait()
+
+    def _close(self) -> None:
+        self._closing = True
+        done: Deferred[Any] = self._close_in_order()
+        done.addErrback(lambda failure: self._log.critical("not_closed", exc_info=failure.value))
+        done.addCallback(lambda _: self._left())
+
+    @inlineCallbacks
+    def _close_in_order(self) -> Any:
+        built, timings = self._built, self._config.timings
+        if self.failure is not None:
+            yield self._next_turn()  # who has met the failure may still be at work
+        if built is not None and self.failure is None:
+            yield built.news.leave()
+        if built is not None and self.failure is None:
+            yield built.departure.begin(min(timings.election_seconds_max, timings.drain_seconds))
+        yield self._client_door.close()
+        if built is not None:
+            yield built.clients.drain(timings.drain_seconds) if self.failure is None else built.clients.abort()
+        yield DeferredList([door.close() for door in self._doors])
+        if built is not None:
+            if built.mesh.running:
+                yield built.mesh.stopService()
+            if self._admin_site is not None:
+                yield self._admin_site.abort()
+            built.stop()
+        yield self._close_storage()
+        if self.failure is None:
+            self._log.info("stopped")
+
+    def _next_turn(self) -> Deferred[None]:
+        turn: Deferred[None] = Deferred()
+        self._owner.reactor.callFromThread(turn.callback, None)
+        return turn
+
+    def _left(self) -> None:
+        self._owner.leave()
+        self.closed.come(None)
+        if self.failure is not None:
+            self.failed.come(self.failure)
+
+    def _close_storage(self) -> Deferred[None]:
+        """Close the directory on a thread of its own, since it waits for commits that are under way, and release it."""
+        closed: Deferred[None] = Deferred()
+        store, states = self._store, self._states
+        self._storage_closes = True
+        if store is None:
+            closed.callback(None)
+            return closed
+
+        def work() -> None:
+            self._write_fence(store)
+            if states is not None:
+                states.close()
+            store.close()
+            self._owner.reactor.callFromThread(closed.callback, None)
+
+        Thread(target=work, name="dkv-close", daemon=True).start()
+        return closed
+
+    # --- failure ---
+
+    def _fail_to_start(self, reason: str, status: int = 1) -> None:
+        """One clear line, and a status that tells."""
+        self._log.error("cannot_start", reason=reason)
+        self._end(reason, status)
+
+    def _fail(self, reason: str, error: BaseException) -> None:
+        """The host has stopped: end the node now, for what is in memory may not be what the disk holds."""
+        if isinstance(error, Fenced):
+            self._end_for_good(str(error))
+            return
+        trace = None if isinstance(error, StoreFailed) else error  # of a disk that fails it would say nothing
+        self._log.critical("node_failed", reason=reason, error=str(error), exc_info=trace)
+        self._end(f"{reason}: {error}")
+
+    def _end_for_good(self, reason: str) -> None:
+        """Fence the directory. If that fails, the next start runs until it meets the same reason again."""
+        self._log.critical("fenced", reason=reason)
+        self._fence = reason
+        if self._owner.is_own and self._store is not None:
+            self._write_fence(self._store)
+        self._end(f"fenced: {reason}. {FENCED_ADVICE}", FENCED_STATUS)
+
+    def _write_fence(self, store: LevelDBStore) -> None:
+        """Write the fence if there is one to write: before the process ends, or on the thread that closes the store."""
+        reason, self._fence = self._fence, ""
+        try:
+            if reason:
+                write_fence(store.commit_now, reason)
+        except Exception as error:  # A full disk, one that hangs, no memory for a thread: the node ends anyway.
+            self._log.critical("fence_not_written", error=str(error))
+
+    def _end(self, reason: str, status: int = 1) -> None:
+        """The node is over. What is on its way out is dropped, in this moment: nothing may be said any more that rests
+        on what the disk may not hold."""
+        if self.failure is not None:
+            return
+        self.failure = NodeFailed(status, reason)
+        self._owner.ended(status, f"dkvnode: {reason}")
+        if self._built is not None:
+            self._built.cut_off()
+        for door in self._doors:
+            door.close()
+        self._owner.reactor.callLater(CLOSING_SECONDS, self.failed.come, self.failure)
+        if not self._closing:
+            self._close()
