@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from dkv.host.seams import Clock
 from dkv.net.sending import SenderOf
+from dkv.node.options import FENCED_STATUS
 
 
 class NodeFailed(Exception):
@@ -19,6 +20,11 @@ class NodeFailed(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the directory must never be used again: no start will mend that."""
+        return self.status == FENCED_STATUS
 
 
 class Owner(Protocol):

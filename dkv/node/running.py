@@ -237,9 +237,14 @@ class RunningNode:
             if states is not None:
                 states.close()
             store.close()
-            self._owner.reactor.callFromThread(closed.callback, None)
+            self._owner.reactor.callFromThread(done)
 
-        Thread(target=work, name="dkv-close", daemon=True).start()
+        def done() -> None:
+            thread.join()
+            closed.callback(None)
+
+        thread = Thread(target=work, name="dkv-close", daemon=True)
+        thread.start()
         return closed
 
     # --- failure ---

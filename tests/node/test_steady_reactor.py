@@ -151,7 +151,7 @@ class TimeTests(SynchronousTestCase):
             world.steady.callLater(delay, lambda: 1 / 0)
             world.later(delay, delay)
         world.pass_time(1.0)
-        self.assertEqual(world.called, [1.0, 0])
+        self.assertEqual(world.called, [0, 1.0])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_close(self) -> None:

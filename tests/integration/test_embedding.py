@@ -1,0 +1,405 @@
+"""Nodes in a program of somebody else's: they serve, leave its settings alone, stop and fail without a trace."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections import Counter
+from typing import Any
+
+import structlog
+from prometheus_client import REGISTRY
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
+from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
+
+from dkv.actor import Fenced
+from dkv.embedding import ConfigError, DirectoryError, NodeFailed, create_directories, make_service
+from dkv.storage.leveldb import LevelDBStore
+from dkv.storage.store import StoreFailed
+from tests.integration.embedded import (
+    NUMBERS,
+    EmbeddedTestCase,
+    call,
+    calls_of_nodes,
+    config_of,
+    descriptors,
+    port_of,
+    reactor,
+    threads_of_nodes,
+    until,
+)
+from tests.integration.processes import HOST
+
+CYCLES = 100
+"""How often three nodes are started and stopped; about fifteen seconds."""
+
+
+LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+
+
+def settings() -> dict[str, Any]:
+    """What belongs to the whole process, and a node must leave as it is."""
+    umask = os.umask(0o22)
+    os.umask(umask)
+    return {
+        "umask": umask,
+        "signal handlers": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "switch interval": sys.getswitchinterval(),
+        "garbage collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), gc.get_debug()),
+        "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook),
+        "atexit": atexit._ncallbacks(),
+        "reactor": (type(reactor), reactor.seconds, reactor.nameResolver),
+        "reactor's own": sorted(set(vars(reactor)) & {"seconds", "doIteration", "callLater"}),
+        "triggers": str(reactor._eventTriggers.keys()),
+        "pool of threads": (reactor.getThreadPool().min, reactor.getThreadPool().max),
+        "log observers": list(globalLogPublisher._observers),
+        "logging": (list(logging.root.handlers), logging.root.level),
+        "structlog": repr(structlog.get_config()),
+        "prometheus": sorted(REGISTRY._names_to_collectors),
+        "environment": dict(os.environ),
+        "directory": os.getcwd(),
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS},
+        "warnings": list(warnings.filters),
+        "sockets": (socket.getdefaulttimeout(), socket.getaddrinfo),
+        "standard streams": (sys.stdin, sys.stdout, sys.stderr),
+        "recursion": sys.getrecursionlimit(),
+    }
+
+
+def kinds() -> Counter[str]:
+    """How many objects of each class of dkv there are."""
+    gc.collect()
+    found = [f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects()]
+    return Counter(name for name in found if name.startswith("dkv."))
+
+
+class ServingTests(EmbeddedTestCase):
+    @inlineCallbacks
+    def test_serves(self) -> Any:
+        """What is put through one node of the program is read through another."""
+        yield self.start_all()
+        yield self.put(1, "x", "1")
+        value = yield self.call(3, "GET", "x")
+        self.assertEqual(value, b"1")
+
+    @inlineCallbacks
+    def test_changes_no_setting(self) -> Any:
+        """The program of somebody else would log elsewhere, obey no signal, or leave files that its group cannot read:
+        and its author would look for the cause for days."""
+        yield deferLater(reactor, 0)  # else the reactor has not begun, and not installed its own handlers
+        before = settings()
+        yield self.start_all()
+        yield self.put(1, "x", "1")
+        while_they_run = settings()
+        yield self.stop_all()
+        for found in (while_they_run, settings()):
+            for name, value in before.items():
+                self.assertEqual(found[name], value, name)
+
+    @inlineCallbacks
+    def test_a_child_of_others(self) -> Any:
+        """Services of Twisted live in a tree: one that is stopped with its parent must be closed when that is."""
+        parent = MultiService()  # type: ignore[no-untyped-call]  # Twisted's services have no annotations
+        for number, node in self.nodes.items():
+            node.setName(f"node{number}")  # type: ignore[no-untyped-call]  # as above
+            node.setServiceParent(parent)  # type: ignore[no-untyped-call]  # as above
+        parent.startService()  # type: ignore[no-untyped-call]  # as above
+        yield self.start_all()
+        yield self.put(2, "x", "1")
+        yield parent.stopService()  # type: ignore[no-untyped-call]  # as above
+        self.assertEqual(threads_of_nodes(), [])
+        late = self.make(1)
+        parent.startService()  # type: ignore[no-untyped-call]  # as above
+        late.startService()
+        error = yield self.assertFailure(late.whenStarted(), NodeFailed)
+        self.assertIn("cannot listen", error.reason, "the node of the tree has the port")
+        yield parent.stopService()  # type: ignore[no-untyped-call]  # as above
+        yield late.stopService()
+
+    @inlineCallbacks
+    def test_answers_before_it_stops(self) -> Any:
+        """A program that stops costs no client the answer to what it had asked."""
+        yield self.start_all()
+        yield self.put(1, "x", "1")
+        replies = [self.call(1, "APPEND", "list", f"{number},") for number in range(20)]
+        yield until(lambda: any(reply.called for reply in replies), 10.0, "the first is answered")
+        yield self.nodes[1].stopService()
+        answered = yield DeferredList(replies)
+        found = yield self.call(2, "GET", "list")
+        acknowledged = [reply for _, reply in answered if isinstance(reply, int)]
+        self.assertTrue(acknowledged)
+        self.assertEqual(len(found.split(b",")) - 1, len(acknowledged))
+
+
+class RestartTests(EmbeddedTestCase):
+    @inlineCallbacks
+    def test_again_and_again(self) -> Any:
+        """A program that starts and stops nodes all day, as a suite of tests does, must not run out of anything."""
+        yield self.start_all()
+        yield self.put(1, "x", "1")
+        yield self.stop_all()
+        yield call(port_of(self.config, 1), "PING")  # its pool of threads is there from now on
+        open_before, readers = descriptors(), set(map(str, reactor.getReaders()))
+        before: Counter[str] = Counter()
+        for number in range(CYCLES):
+            self.nodes = {number: self.make(number) for number in NUMBERS} if number % 2 else self.nodes
+            for node in self.nodes.values():
+                node.startService()
+            if number % 4 == 1:
+                yield self.put(1 + number % 3, "x", str(number))
+            yield self.stop_all()
+            self.assertEqual((threads_of_nodes(), calls_of_nodes()), ([], []))
+            before = before or kinds()
+        self.assertEqual(descriptors(), open_before)
+        self.assertEqual(set(map(str, reactor.getReaders())), readers)
+        grown = {name: count for name, count in (kinds() - before).items() if not name.startswith("dkv.identity.")}
+        self.assertEqual(grown, {})
+        yield self.start_all()
+        value = yield self.call(2, "GET", "x")
+        self.assertEqual(value, str(CYCLES - 3).encode())
+
+    @inlineCallbacks
+    def test_stopped_at_once(self) -> Any:
+        """A program that is stopped while it starts leaves nothing half open, and whoever waits for its start hears."""
+        node = self.nodes[1]
+        started = node.whenStarted()
+        node.startService()
+        yield node.stopService()
+        yield started  # it served already: nothing here takes its time to listen
+        again = node.startService()
+        yield DeferredList([again, node.stopService(), node.stopService()])
+        self.assertEqual(threads_of_nodes(), [])
+        stopping = node.stopService()
+        yield node.startService()
+        yield stopping
+        yield node.whenStarted()
+
+
+class FailedStartTests(EmbeddedTestCase):
+    @inlineCallbacks
+    def failed(self, number: int = 1) -> Any:
+        """Starts a node that cannot; its failure, which both questions have for an answer, and nothing is left."""
+        node = self.nodes[number]
+        yield node.startService()
+        error = yield node.whenFailed()
+        same = yield self.assertFailure(node.whenStarted(), NodeFailed)
+        self.assertIs(error, same)
+        self.assertEqual((threads_of_nodes(), calls_of_nodes()), ([], []))
+        yield node.stopService()
+        return error
+
+    @inlineCallbacks
+    def test_a_port_that_is_taken(self) -> Any:
+        """The program hears of it, and goes on; the node starts when the port is free."""
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((HOST, port_of(self.config, 1)))
+        taken.listen()
+        error = yield self.failed()
+        self.assertEqual(error.status, 1)
+        self.assertIn("cannot listen", error.reason)
+        self.flushLoggedErrors()
+        taken.close()
+        yield self.start_all()
+
+    @inlineCallbacks
+    def test_no_directory(self) -> Any:
+        """One line says what to do."""
+        self.nodes[1] = make_service(self.config, 1, self.directory / "nothing")
+        error = yield self.failed()
+        self.assertEqual(error.status, 1)
+        self.assertIn("does not exist; initialise it once with", str(error))
+
+    @inlineCallbacks
+    def test_a_directory_in_use(self) -> Any:
+        """Two nodes of one program on one directory would destroy it."""
+        yield self.start_all()
+        other = config_of()
+        self.nodes[4] = make_service(other, 1, self.paths[1])
+        yield self.nodes[4].startService()
+        error = yield self.nodes[4].whenFailed()
+        self.assertIn("is locked", error.reason)
+        yield self.put(1, "x", "1")
+
+    @inlineCallbacks
+    def test_anothers_directory(self) -> Any:
+        """A mistake in a path must not give a node another one's votes."""
+        self.nodes[1] = make_service(self.config, 1, self.paths[2])
+        error = yield self.failed()
+        self.assertIn("belongs to node 2", error.reason)
+
+    def test_a_wrong_config(self) -> None:
+        """It is told where the service is made, before anything runs."""
+        self.assertRaises(ConfigError, make_service, self.config, 7, self.paths[1])
+        self.assertRaises(ConfigError, make_service, self.directory / "none.toml", 1, self.paths[1])
+
+    def test_directories_are_made_once(self) -> None:
+        """A node that comes back with an empty directory votes on what it has forgotten, and acknowledged writes go."""
+        self.assertFalse(create_directories(self.config, self.paths))
+        os.rename(self.paths[2], self.directory / "elsewhere")
+        error = self.assertRaises(DirectoryError, create_directories, self.config, self.paths)
+        self.assertIn("of node 2 is gone", str(error))
+        self.assertFalse(self.paths[2].exists())
+        error = self.assertRaises(DirectoryError, create_directories, self.config, {1: self.directory / "one"})
+        self.assertIn("are [1, 2, 3]", str(error))
+
+
+class FailureTests(EmbeddedTestCase):
+    """Node 2 fails; the program and the other two go on."""
+
+    def break_disk(self, number: int) -> list[bytes]:
+        """From now on each write of the node's log fails, as on a full disk; the values of what is tried."""
+        directory, tried = str(self.paths[number]), []
+        batch_of = LevelDBStore._batch
+
+        class Broken:
+            def __init__(self, batch: Any) -> None:
+                self.approximate_size = batch.approximate_size
+
+            def write(self) -> None:
+                tried.append(b"")
+                raise OSError(28, "No space left on device")
+
+        def broken(store: LevelDBStore, writes: Any) -> Any:
+            batch = batch_of(store, writes)
+            return Broken(batch) if store.directory == directory else batch
+
+        self.patch(LevelDBStore, "_batch", broken)
+        return tried
+
+    @inlineCallbacks
+    def goes_on(self) -> Any:
+        """The other two serve, and nothing of node 2 is left."""
+        yield self.put(1, "after", "1")
+        value = yield self.call(3, "GET", "after")
+        self.assertEqual(value, b"1")
+        reply = yield self.call(2, "PING")
+        self.assertIsInstance(reply, ConnectionRefusedError)
+
+    @inlineCallbacks
+    def test_a_disk_that_fails(self) -> Any:
+        """After a failed write nothing may be answered or written: what was acknowledged might be lost. So the node is
+        gone in that moment, and may start again when the disk works."""
+        yield self.start_all()
+        yield self.put(2, "x", "1")
+        before = settings()
+        tried = self.break_disk(2)
+        reply = yield self.call(2, "PUT", "y", "2")
+        self.assertIsInstance(reply, (OSError, EOFError), "no answer")
+        error = yield self.nodes[2].whenFailed()
+        self.assertEqual((error.status, error.fenced), (1, False))
+        self.assertIn("No space left on device", error.reason)
+        self.assertEqual(len(tried), 1, "nothing is written behind what failed")
+        self.flushLoggedErrors()
+        yield self.goes_on()
+        self.assertEqual({name: value for name, value in settings().items() if value != before[name]}, {})
+        self.patch(LevelDBStore, "_batch", LevelDBStore._batch)
+        yield self.nodes[2].stopService()
+        self.assertEqual(len(tried), 1)
+
+    @inlineCallbacks
+    def test_starts_again_after_a_failure(self) -> Any:
+        """The directory is released, and holds what was acknowledged: the same service starts on it."""
+        yield self.start_all()
+        yield self.put(2, "x", "1")
+        node: Any = self.nodes[2]
+        node._node._built.host.store_failed(StoreFailed("broken"))
+        yield node.whenFailed()
+        yield node.stopService()
+        yield self.goes_on()
+        yield node.startService()
+        yield node.whenStarted()
+        yield self.put(2, "y", "2")
+        value = yield self.call(2, "GET", "x")
+        self.assertEqual(value, b"1")
+
+    @inlineCallbacks
+    def test_a_mistake_in_a_handler(self) -> Any:
+        """A bug of dkv ends its node and not the program, which finds the traceback in its log."""
+        yield self.start_all()
+        yield self.put(2, "x", "1")
+        node: Any = self.nodes[2]
+        self.patch(node._node._built.host._actors["gateway"][0], "receive", lambda *_: 1 / 0)
+        reply = yield self.call(2, "PUT", "y", "2")
+        self.assertIsInstance(reply, (OSError, EOFError))
+        error = yield node.whenFailed()
+        self.assertIn("the gateway failed on", error.reason)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        yield self.goes_on()
+
+    @inlineCallbacks
+    def test_fenced(self) -> Any:
+        """A directory that must not vote again is marked so before the program hears of it, and refused later."""
+        yield self.start_all()
+        yield self.put(2, "x", "1")
+        node: Any = self.nodes[2]
+        node._node._built.host.fence("its log differs")
+        error = yield node.whenFailed()
+        self.assertEqual((error.status, error.fenced), (3, True))
+        self.assertRegex(error.reason, "^fenced: its log differs. This directory must not take part any more")
+        yield node.stopService()
+        yield self.goes_on()
+        yield node.startService()
+        error = yield node.whenFailed()
+        self.assertEqual(error.status, 3)
+        self.assertIn("is fenced: its log differs", error.reason)
+
+    @inlineCallbacks
+    def test_while_it_stops(self) -> Any:
+        """A node whose disk fails while it answers its last clients still stops, and nobody is told what is not so."""
+        yield self.start_all()
+        yield self.put(2, "x", "1")
+        node: Any = self.nodes[2]
+        idle: list[Any] = [self.call(2, "PING")]
+        yield idle[0]
+        tried = self.break_disk(2)
+        pending = self.call(2, "PUT", "y", "2")
+        stopped = node.stopService()
+        node._node._built.host._end("a test ends it", Fenced("while it stops"))
+        yield stopped
+        reply = yield pending
+        self.assertNotEqual(reply, "OK")
+        error = yield node.whenFailed()
+        self.assertIn("while it stops", error.reason)
+        self.assertLessEqual(len(tried), 2)
+        self.flushLoggedErrors()
+        yield self.goes_on()
+
+
+class HungDiskTests(EmbeddedTestCase):
+    @inlineCallbacks
+    def test_the_program_hears_of_it(self) -> Any:
+        """A disk that takes no write and gives no error keeps the directory from closing, but not the program from
+        hearing that its node is over, nor its reactor from running."""
+        self.patch(sys.modules["dkv.node.running"], "CLOSING_SECONDS", 0.2)
+        yield self.start_all()
+        yield self.put(2, "x", "1")
+        let_go = threading.Event()
+        self.addCleanup(let_go.set)
+        node: Any = self.nodes[2]
+        close = node._node._store.close
+
+        def hang() -> None:
+            let_go.wait(60)
+            close()
+
+        self.patch(node._node._store, "close", hang)
+        node._node._built.host.store_failed(StoreFailed("broken"))
+        yield node.whenFailed()
+        yield self.put(1, "after", "1")
+        stopped: Deferred[None] = node.stopService()
+        self.assertFalse(stopped.called)
+        let_go.set()
+        yield stopped
+        self.assertEqual([name for name in threads_of_nodes() if name == "dkv-close"], [])
