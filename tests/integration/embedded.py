@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -90,6 +92,13 @@ def descriptors() -> set[str]:
         except FileNotFoundError:
             continue  # of the listing itself
     return found
+
+
+def kinds() -> Counter[str]:
+    """How many objects of each class of dkv there are."""
+    gc.collect()
+    found = [f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects()]
+    return Counter(name for name in found if name.startswith("dkv."))
 
 
 class EmbeddedTestCase(TestCase):

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
-import logging
 import os
-import resource
-import signal
 import socket
 import sys
 import threading
-import warnings
 from collections import Counter
 from typing import Any
 
-import structlog
-from prometheus_client import REGISTRY
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.internet.task import deferLater
-from twisted.logger import globalLogPublisher
 
 from dkv.actor import Fenced
 from dkv.embedding import ConfigError, DirectoryError, NodeFailed, create_directories, make_service
@@ -33,54 +24,17 @@ from tests.integration.embedded import (
     calls_of_nodes,
     config_of,
     descriptors,
+    kinds,
     port_of,
     reactor,
     threads_of_nodes,
     until,
 )
 from tests.integration.processes import HOST
+from tests.integration.settings_of_process import settings
 
-CYCLES = 100
-"""How often three nodes are started and stopped; about fifteen seconds."""
-
-
-LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
-
-
-def settings() -> dict[str, Any]:
-    """What belongs to the whole process, and a node must leave as it is."""
-    umask = os.umask(0o22)
-    os.umask(umask)
-    return {
-        "umask": umask,
-        "signal handlers": {number: signal.getsignal(number) for number in signal.valid_signals()},
-        "switch interval": sys.getswitchinterval(),
-        "garbage collector": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), gc.get_debug()),
-        "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook),
-        "atexit": atexit._ncallbacks(),
-        "reactor": (type(reactor), reactor.seconds, reactor.nameResolver),
-        "reactor's own": sorted(set(vars(reactor)) & {"seconds", "doIteration", "callLater"}),
-        "triggers": str(reactor._eventTriggers.keys()),
-        "pool of threads": (reactor.getThreadPool().min, reactor.getThreadPool().max),
-        "log observers": list(globalLogPublisher._observers),
-        "logging": (list(logging.root.handlers), logging.root.level),
-        "structlog": repr(structlog.get_config()),
-        "prometheus": sorted(REGISTRY._names_to_collectors),
-        "environment": dict(os.environ),
-        "directory": os.getcwd(),
-        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS},
-        "warnings": list(warnings.filters),
-        "sockets": (socket.getdefaulttimeout(), socket.getaddrinfo),
-        "standard streams": (sys.stdin, sys.stdout, sys.stderr),
-        "recursion": sys.getrecursionlimit(),
-    }
-
-
-def kinds() -> Counter[str]:
-    """How many objects of each class of dkv there are."""
-    gc.collect()
-    found = [f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects()]
-    return Counter(name for name in found if name.startswith("dkv."))
+CYCLES = 60
+"""How often three nodes are started and stopped; about ten seconds."""
 
 
 class ServingTests(EmbeddedTestCase):

@@ -43,7 +43,7 @@ def make_noise(self):
     thread.start()
     thread.join()
     Broken()
-    self._reactor.callLater(0, lambda: {}["from the reactor"])
+    self._owner.reactor.callLater(0, lambda: {}["from the reactor"])
     start(self)
 
 start, NodeService.startService = NodeService.startService, make_noise
