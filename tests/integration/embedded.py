@@ -73,11 +73,6 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
         yield deferLater(reactor, LOOK_SECONDS)
 
 
-def threads_of_nodes() -> list[str]:
-    """The threads that nodes have begun in this process."""
-    return sorted(each.name for each in threading.enumerate() if each.name.startswith(("dkv-", "look-up")))
-
-
 def calls_of_nodes() -> list[Any]:
     """What the reactor is to call later, but for the end of trial's patience with a test."""
     return [each for each in reactor.getDelayedCalls() if "onTimeout" not in str(each)]
@@ -108,6 +103,7 @@ class EmbeddedTestCase(TestCase):
     top: ClassVar[dict[str, Any]] = {}
 
     def setUp(self) -> None:
+        self._threads = set(threading.enumerate())  # other tests leave some
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-embedded-", dir=self.mktemp_parent()))
         self.config = config_of(**self.top)
         self.paths = {number: self.directory / f"node{number}" for number in NUMBERS}
@@ -117,9 +113,14 @@ class EmbeddedTestCase(TestCase):
 
     def mktemp_parent(self) -> str:
         """A directory of trial's for this test."""
-        path = self.mktemp()
+        path: str = self.mktemp()
         os.makedirs(path)
         return os.path.abspath(path)
+
+    def threads(self) -> list[str]:
+        """The threads that nodes have begun since the test did."""
+        names = [each.name for each in set(threading.enumerate()) - self._threads]
+        return sorted(name for name in names if name.startswith(("dkv-", "look-up")))
 
     def make(self, number: int) -> NodeService:
         return make_service(self.config, number, self.paths[number])

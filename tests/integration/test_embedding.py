@@ -27,7 +27,6 @@ from tests.integration.embedded import (
     kinds,
     port_of,
     reactor,
-    threads_of_nodes,
     until,
 )
 from tests.integration.processes import HOST
@@ -63,21 +62,21 @@ class ServingTests(EmbeddedTestCase):
     @inlineCallbacks
     def test_a_child_of_others(self) -> Any:
         """Services of Twisted live in a tree: one that is stopped with its parent must be closed when that is."""
-        parent = MultiService()  # type: ignore[no-untyped-call]  # Twisted's services have no annotations
+        parent = MultiService()
         for number, node in self.nodes.items():
-            node.setName(f"node{number}")  # type: ignore[no-untyped-call]  # as above
-            node.setServiceParent(parent)  # type: ignore[no-untyped-call]  # as above
-        parent.startService()  # type: ignore[no-untyped-call]  # as above
+            node.setName(f"node{number}")
+            node.setServiceParent(parent)
+        parent.startService()
         yield self.start_all()
         yield self.put(2, "x", "1")
-        yield parent.stopService()  # type: ignore[no-untyped-call]  # as above
-        self.assertEqual(threads_of_nodes(), [])
+        yield parent.stopService()
+        self.assertEqual(self.threads(), [])
         late = self.make(1)
-        parent.startService()  # type: ignore[no-untyped-call]  # as above
+        parent.startService()
         late.startService()
         error = yield self.assertFailure(late.whenStarted(), NodeFailed)
         self.assertIn("cannot listen", error.reason, "the node of the tree has the port")
-        yield parent.stopService()  # type: ignore[no-untyped-call]  # as above
+        yield parent.stopService()
         yield late.stopService()
 
     @inlineCallbacks
@@ -112,7 +111,7 @@ class RestartTests(EmbeddedTestCase):
             if number % 4 == 1:
                 yield self.put(1 + number % 3, "x", str(number))
             yield self.stop_all()
-            self.assertEqual((threads_of_nodes(), calls_of_nodes()), ([], []))
+            self.assertEqual((self.threads(), calls_of_nodes()), ([], []))
             before = before or kinds()
         self.assertEqual(descriptors(), open_before)
         self.assertEqual(set(map(str, reactor.getReaders())), readers)
@@ -132,7 +131,7 @@ class RestartTests(EmbeddedTestCase):
         yield started  # it served already: nothing here takes its time to listen
         again = node.startService()
         yield DeferredList([again, node.stopService(), node.stopService()])
-        self.assertEqual(threads_of_nodes(), [])
+        self.assertEqual(self.threads(), [])
         stopping = node.stopService()
         yield node.startService()
         yield stopping
@@ -148,7 +147,7 @@ class FailedStartTests(EmbeddedTestCase):
         error = yield node.whenFailed()
         same = yield self.assertFailure(node.whenStarted(), NodeFailed)
         self.assertIs(error, same)
-        self.assertEqual((threads_of_nodes(), calls_of_nodes()), ([], []))
+        self.assertEqual((self.threads(), calls_of_nodes()), ([], []))
         yield node.stopService()
         return error
 
@@ -356,4 +355,4 @@ class HungDiskTests(EmbeddedTestCase):
         self.assertFalse(stopped.called)
         let_go.set()
         yield stopped
-        self.assertEqual([name for name in threads_of_nodes() if name == "dkv-close"], [])
+        self.assertEqual([name for name in self.threads() if name == "dkv-close"], [])

@@ -110,7 +110,7 @@ class TimeTests(SynchronousTestCase):
     def test_what_is_called_calls_later(self) -> None:
         """The node's loops go on: heartbeats above all."""
         world = self.world
-        loop = LoopingCall(world.called.append, "tick")
+        loop: Any = LoopingCall(world.called.append, "tick")
         loop.clock = world.steady
         loop.start(1.0, now=False)
         for _ in range(30):
@@ -187,7 +187,7 @@ class OtherTests(SynchronousTestCase):
         self.assertTrue(IReactorTCP.providedBy(world.steady))
         self.assertTrue(IReactorPluggableNameResolver.providedBy(world.steady))
         self.assertFalse(IReactorPluggableNameResolver.providedBy(object()))
-        endpoint: Any = clientFromString(world.steady, "tcp:127.0.0.1:5001")  # type: ignore[no-untyped-call]
+        endpoint: Any = clientFromString(world.steady, "tcp:127.0.0.1:5001")
         endpoint.connect(None)
         self.assertEqual(world.wall.tcpClients[0][:2], ("127.0.0.1", 5001))
         self.assertRaises(AttributeError, getattr, world.steady, "noSuchThing")

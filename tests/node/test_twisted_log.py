@@ -13,7 +13,7 @@ from dkv.node.twisted_log import TwistedLog
 class TwistedLogTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.events: list[Any] = []
-        observer = self.events.append
+        observer: Any = self.events.append
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.log = TwistedLog(2, "elector")
