@@ -36,23 +36,8 @@ UNFINISHED = re.compile(r"\b(" + "|".join(MARKS) + r")\b")
 
 VOCABULARY = frozenset(
     (
-        "actor",
-        "asserts",
-        "ballot",
-        "client_events",
-        "configurations",
-        "events",
-        "identity",
-        "keys",
-        "messages",
-        "noted",
-        "pubsub_messages",
-        "records",
-        "replies",
-        "routes",
-        "settings",
-        "state_messages",
-        "state_sum",
+        *("actor", "asserts", "ballot", "client_events", "configurations", "events", "identity", "keys", "messages"),
+        *("noted", "pubsub_messages", "records", "replies", "routes", "settings", "state_messages", "state_sum"),
     )
 )
 NOT_PURE = frozenset(
