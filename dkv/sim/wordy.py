@@ -24,6 +24,7 @@ from dkv.replies import Error, Local, LogRequest, Watched
 from dkv.settings import Limits
 from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES
 from dkv.sim.schedule import Schedule
+from dkv.sim.scripted import Scripted
 from dkv.sim.simulated_connection import Life
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wordy_history import Asked
@@ -57,10 +58,15 @@ class Wordy:
     """All of these clients."""
 
     def __init__(
-        self, schedule: Schedule, random: Random, nodes: list[SimulatedNode], limits: Limits, delay: float
+        self,
+        schedule: Schedule,
+        generator: Callable[[str], Random],
+        nodes: list[SimulatedNode],
+        limits: Limits,
+        delay: float,
     ) -> None:
         self.schedule = schedule
-        self.random = random
+        self.random = random = generator("wordy")
         self.nodes = nodes
         self.limits = limits
         self.stopped = False
@@ -72,6 +78,7 @@ class Wordy:
         self._clients = [WordyClient(self, number) for number in range(random.choice((0, 2, 4)))]
         self._think = random.choice((0.02, 0.1, 0.5))
         self._flushes_all = random.random() < 0.4
+        self._scripted = Scripted(generator("scripts"))
 
     def begin(self) -> None:
         """Let all of them begin."""
@@ -103,6 +110,9 @@ class Wordy:
 
     def words(self) -> list[bytes]:
         """A request, in words."""
+        script = self._scripted.words()
+        if script is not None:
+            return script
         draw = self.random.choice
         key, other, value = draw(NAMES), draw(NAMES), draw(VALUES)
         kinds: tuple[Callable[[], list[bytes]], ...] = (

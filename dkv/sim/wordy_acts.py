@@ -21,6 +21,7 @@ UNTOLD = {
     codes.MEMORY: "it tells what no act changes",
     codes.TIME: "it is about no key",
     codes.WATCH: "its times are in the EXEC that follows",
+    codes.SCRIPT: "its keys are touched by scripts alone, and the second state machine judges what they answer",
 }
 """The entries that become no act, with the reason."""
 _CONDITIONS: dict[int, Any] = {codes.ANY: None, codes.IF_ABSENT: "absent", codes.IF_PRESENT: "present"}

@@ -128,7 +128,7 @@ class World:
             plan.client_delay,
             SimulatedClient,
         )
-        self.wordy = Wordy(self.schedule, self._generator("wordy"), self.nodes, plan.limits, plan.client_delay)
+        self.wordy = Wordy(self.schedule, self._generator, self.nodes, plan.limits, plan.client_delay)
         self.faults = self._injector()
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
