@@ -176,6 +176,22 @@ class CutConnectionTests(ProxiedTests):
         self.assertEqual(values, [b"100", b"100"])
         self.assertGreater(sum(proxy.cut for proxy in proxies), 50)
 
+    def test_a_scan(self) -> None:
+        """Whoever clears a cache by a pattern finds all its keys, also where connections end in between."""
+        pages = 0
+
+        def judge(asked: bytes, answer: bytes) -> int | None:
+            nonlocal pages
+            pages += b"SCAN" in asked
+            return 0 if b"SCAN" in asked and pages in (3, 7) else None
+
+        proxies = self.through_proxies(self.cluster, judge)
+        client = self.client(proxies, protocol=3)
+        client.mset({f"key:{number}": number for number in range(1_000)})
+        found = set(client.scan_iter("key:*", 200))
+        self.assertEqual(found, {b"key:%d" % number for number in range(1_000)})
+        self.assertEqual(sum(proxy.cut for proxy in proxies), 2)
+
     def test_locks(self) -> None:
         """redis-py's lock is three scripts: a holder whose answer is lost holds the lock, and gives it back once."""
         proxies = self.through_proxies(self.cluster, sometimes(10, 0.3))

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, Self
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from dkv.client.redis.asyncio_connections import ConnectionPool, adopt, listening_pool
 from dkv.client.redis.asyncio_pipeline import AsyncTokenPipeline
 from dkv.client.redis.attempts import DEADLINE_SECONDS, CallPatience, TokenCall
-from dkv.client.redis.connections import ANSWER_SECONDS, CONNECT_SECONDS, NAME, REDIS_PORT, Nodes, note_failure
+from dkv.client.redis.connections import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    INVALID_CURSOR,
+    NAME,
+    REDIS_PORT,
+    SCANS_ANEW,
+    Nodes,
+    note_failure,
+)
 from dkv.client.redis.pending_ops import pending_ops_of
 from dkv.client.redis.request_kinds import kind_of
 
@@ -104,6 +114,25 @@ class Redis(redis.Redis):
         except RedisError as error:
             note_failure(connection, error)
             raise
+
+    async def scan_iter(  # type: ignore[override] # redis-py declares two classes in one, and means this one
+        self, *arguments: Any, **options: Any
+    ) -> AsyncIterator[Any]:
+        """All keys, as redis-py's. Where the node that has given a cursor fails, the scan begins anew at another one.
+
+        Then keys come that came before, as they may in Redis.
+        """
+        cursor: Any = "0"
+        left = SCANS_ANEW
+        while cursor != 0:
+            try:
+                cursor, keys = await self.scan(cursor, *arguments, **options)
+            except ResponseError as error:
+                if not str(error).startswith(INVALID_CURSOR) or cursor == "0" or not left:
+                    raise
+                cursor, keys, left = "0", [], left - 1
+            for each in keys:
+                yield each
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
         """A pipeline whose writes, or whose transaction as a whole, have tokens.

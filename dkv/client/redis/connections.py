@@ -23,6 +23,12 @@ LISTENING_PAUSES = {"cap": 1.0, "base": 0.05}
 
 REDIS_PORT = 6379
 
+SCANS_ANEW = 10
+"""How often ``scan_iter`` begins anew, because the node that had given the cursor failed."""
+
+INVALID_CURSOR = "invalid cursor"
+"""What a node says to a cursor of another one; redis-py takes the "ERR" off."""
+
 NAME = "dkv_name"
 """The option that tells ``parse_response`` the name of a command that was sent behind a token."""
 

@@ -24,6 +24,14 @@ EMPTY = b"*0\r\n"
 ONE = b":1\r\n"
 
 
+INVALID = b"-ERR invalid cursor: this node does not know it\r\n"
+
+
+def page(cursor: int, key: bytes) -> bytes:
+    """An answer to SCAN."""
+    return b"*2\r\n$1\r\n%d\r\n*1\r\n$1\r\n%b\r\n" % (cursor, key)
+
+
 class ScriptedTests(SynchronousTestCase):
     """A client of scripted nodes."""
 
@@ -146,6 +154,15 @@ class SingleCommandTests(ScriptedTests):
         client.connection_pool.release(held)
         self.assertEqual(client.incr("a"), 1)  # on the connection that was held
         self.assertEqual((len(first.asked), len(second.asked)), (2, 2))
+
+    def test_a_scan_begins_anew_at_another_node(self) -> None:
+        """A cursor is known to one node; whoever clears a cache by a pattern needs all keys all the same."""
+        first, second = self.nodes([page(7, b"a"), CUT], [INVALID, page(9, b"a"), page(0, b"b")])
+        self.assertEqual([*self.client([first, second]).scan_iter("*", 1)], [b"a", b"a", b"b"])
+        self.assertEqual([words[1] for words in second.asked], [b"7", b"0", b"9"])
+        (node,) = self.nodes([page(7, b"a"), INVALID] * 100)
+        self.assertRaises(ResponseError, list, self.client([node]).scan_iter())
+        self.assertEqual(len(node.asked), 22)
 
     def test_urls(self) -> None:
         """A list of nodes in a URL is all that a program must change."""
