@@ -29,8 +29,8 @@ class Errand:
     Several requests are a transaction, ``MULTI ... EXEC``; the last one has the token then. ``settle`` is called once,
     with the reply or the failure. Errands of one ``pipeline`` have an order, which a fault must not change. A ``bound``
     errand is of use only on the connection that there is when it is added: it is never sent twice. The answer to one
-    that does not count (``counts``) says nothing about whether a node serves. A ``harmless`` write changes nothing, and
-    matters only for its answer.
+    that does not count (``counts``) says nothing about whether a node serves. A ``harmless`` errand changes nothing,
+    whatever its words are, and may be sent twice.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Errand:
         """Whether a write behind it, in its pipeline, was executed or may be: it must not be executed any more."""
         self.takes_token = may_take_token(self.requests[-1])
         self.changes = not harmless and (self.takes_token or any(map(changes, self.requests)))
-        self.repeatable = not bound and (self.takes_token or all(map(repeatable, self.requests)))
+        self.repeatable = not bound and (harmless or self.takes_token or all(map(repeatable, self.requests)))
         self.size = sum(len(word) for words in self.requests for word in words)
         self._own_token = token is None
         self._replies: list[Reply] = []

@@ -86,13 +86,7 @@ class Client:
         """
         deadline = monotonic() + self._timeout
         with self._line(deadline) as line:
-            legs = transact(
-                function,
-                all_encoded(keys),
-                line.tokens,
-                lambda: monotonic() >= deadline,
-                raise_errors=raise_errors,
-            )
+            legs = transact(function, all_encoded(keys), line.tokens, raise_errors=raise_errors)
             return line.run_legs(legs, deadline)
 
     def close(self) -> None:
@@ -155,6 +149,8 @@ class _Pool:
     """The lines of one process that nobody uses at the moment, and how many there may be."""
 
     def __init__(self, lines_max: int, make: Callable[[], BlockingLine]) -> None:
+        if lines_max < 1:
+            raise ValueError("a client needs one connection at least")
         self.process = this_process()
         self._left = lines_max
         self._make = make

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from dkv.client.answers import Reply
@@ -45,23 +46,25 @@ class Leg:
         )
 
 
-Legs = Generator[Leg, Reply | DkvError, Reply]
+class NotExecuted(Enum):
+    """A transaction was not executed, and never will be; nobody has said that its keys had changed."""
+
+    NOT_EXECUTED = auto()
+
+
+NOT_EXECUTED = NotExecuted.NOT_EXECUTED
 
 
 def transact(
-    function: Callable[..., object],
-    keys: Sequence[bytes],
-    tokens: Tokens,
-    is_late: Callable[[], bool],
-    *,
-    raise_errors: bool,
+    function: Callable[..., object], keys: Sequence[bytes], tokens: Tokens, *, raise_errors: bool
 ) -> Generator[Leg, Reply | DkvError, list[Any]]:
     """Yields what is to be sent, is sent what became of it, and returns the results.
 
     If it raises, keys may still be watched on the connection: that must be closed.
     """
+    has_changed = False
     while True:
-        values = (yield from _read(keys)) if keys else []
+        values = (yield from _read(keys, has_changed=has_changed)) if keys else []
         recorder = Recorder()
         function(recorder, *values)
         if not recorder.instructions:
@@ -71,13 +74,14 @@ def transact(
         reply = (yield from _execute_if_unchanged(body, keys, tokens)) if keys else (yield from _must(Leg(body)))
         if isinstance(reply, list):
             return results_of(recorder.instructions, reply, raise_errors=raise_errors)
+        if isinstance(reply, NotExecuted):
+            continue
         if reply is not None or not keys:
             raise unreadable(reply)
-        if is_late():
-            raise Contended("CONTENDED the watched keys were changed each time, or their connection lost", "CONTENDED")
+        has_changed = True
 
 
-def _must(leg: Leg) -> Legs:
+def _must(leg: Leg) -> Generator[Leg, Reply | DkvError, Reply]:
     """The reply, or its failure is raised."""
     outcome = yield leg
     if isinstance(outcome, DkvError):
@@ -85,28 +89,34 @@ def _must(leg: Leg) -> Legs:
     return outcome
 
 
-def _read(keys: Sequence[bytes]) -> Generator[Leg, Reply | DkvError, list[Reply]]:
-    """The values of keys that are watched from now on."""
-    values = yield from _must(Leg(((b"WATCH", *keys), (b"MGET", *keys))))
+def _read(keys: Sequence[bytes], *, has_changed: bool) -> Generator[Leg, Reply | DkvError, list[Reply]]:
+    """The values of keys that are watched from now on. When time is up, they may have changed all the time."""
+    values = yield Leg(((b"WATCH", *keys), (b"MGET", *keys)), harmless=True)
+    if isinstance(values, Unavailable) and has_changed:
+        raise Contended("CONTENDED the watched keys were changed each time", "CONTENDED") from values
+    if isinstance(values, DkvError):
+        raise values
     if not isinstance(values, list):
         raise unreadable(values)
     return values
 
 
-def _execute_if_unchanged(body: tuple[tuple[bytes, ...], ...], keys: Sequence[bytes], tokens: Tokens) -> Legs:
-    """The replies; nil if it was not executed, and never will be."""
+def _execute_if_unchanged(
+    body: tuple[tuple[bytes, ...], ...], keys: Sequence[bytes], tokens: Tokens
+) -> Generator[Leg, Reply | DkvError, Reply | NotExecuted]:
+    """The reply to EXEC; ``NOT_EXECUTED`` if it reached nobody who executed it, and never will."""
     token = tokens.next()
     outcome = yield Leg(body, token, bound=True)
     if isinstance(outcome, Unknown):
         fence = yield Leg((fence_of(token),), token, harmless=True)
         if not isinstance(fence, DkvError):
-            return None
+            return NOT_EXECUTED
         again = (yield Leg(((b"WATCH", *keys), *body), token)) if fence.word == TAKEN else outcome
         if isinstance(again, DkvError):
             raise outcome
         return again
     if isinstance(outcome, Unavailable):
-        return None
+        return NOT_EXECUTED
     if isinstance(outcome, DkvError):
         raise outcome
     return outcome

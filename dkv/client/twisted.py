@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, fail, gatherResults
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Factory
@@ -154,7 +155,7 @@ class Client:
         try:
             acquired: Deferred[DeferredSemaphore] = self._free.acquire()
             await acquired.addTimeout(self._timeout, self._clock)
-        except TimeoutError:
+        except DeferredTimeout:
             text = "BACKLOG all connections for transactions were in use all the time"
             raise Unavailable(text, "BACKLOG") from None
         line = self._idle.pop() if self._idle else self._make()
@@ -175,9 +176,7 @@ class Client:
         deadline: float,
         raise_errors: bool,
     ) -> list[Any]:
-        legs = transact(
-            function, keys, line.tokens, lambda: self._clock.seconds() >= deadline, raise_errors=raise_errors
-        )
+        legs = transact(function, keys, line.tokens, raise_errors=raise_errors)
         outcome: Reply | DkvError = None
         try:
             leg = next(legs)

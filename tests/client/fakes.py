@@ -50,6 +50,10 @@ class FarEnd:
         """Send what nobody asked for."""
         self._far.sendall(data)
 
+    def hang_up(self) -> None:
+        """Send nothing more."""
+        self._far.shutdown(socket.SHUT_RDWR)
+
     def received(self) -> bytes:
         """The bytes that the client has sent so far."""
         try:
