@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.interfaces import IProtocol, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 from dkv.client.answers import AnswerParser, Incomplete
 from dkv.client.blocking import Endpoint
 from dkv.client.line_protocol import LineProtocol
+from dkv.client.twisted import Client
 
 LIST = [b"DKV.MEMBER", b"LIST"]
 
@@ -107,3 +109,22 @@ class Wires:
         self.clock.advance(0.0)
         _, dialled = self._dialled.pop(0)
         dialled.errback(Failure(ConnectionRefusedError()))
+
+
+class ClientTests(SynchronousTestCase):
+    """Tests of one client."""
+
+    def setUp(self) -> None:
+        """A client that has not connected yet."""
+        self.wires = Wires()
+        self.clock = self.wires.clock
+        self.client = self.make()
+
+    def make(self, **options: Any) -> Client:
+        """A client of two nodes, a and b."""
+        return Client("a:1,b:1", reactor=self.clock, dial=self.wires.dial, **options)
+
+    def tearDown(self) -> None:
+        """Nothing may be left that the program's reactor would still have to call."""
+        self.client.close().addErrback(lambda failure: failure)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
