@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -27,7 +28,7 @@ from tests.integration.processes import (
 EXAMPLES = Path(__file__).resolve().parents[2] / "etc" / "embedding"
 PATIENCE = "\n[timings]\nelection_seconds_min = 2.0\nelection_seconds_max = 4.0\n"
 """A machine with much to do must not be taken for a clock that was set."""
-PORT = re.compile(r"127\.0\.0\.1:(5\d\d\d)")
+PORT = re.compile(r"(127\.0\.0\.1:|tcp:)(5\d\d\d)")
 
 
 class Example:
@@ -37,12 +38,12 @@ class Example:
         self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-example-"))
         self.output = self.directory / "output"
-        config = (EXAMPLES / "cluster.toml").read_text()
-        names = sorted(set(PORT.findall(config)))
-        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
-        for path in EXAMPLES.iterdir():
-            text = PORT.sub(lambda found: f"127.0.0.1:{self.ports[found[1]]}", path.read_text())
-            (self.directory / path.name).write_text(text)
+        texts = {path.name: path.read_text() for path in EXAMPLES.iterdir()}
+        ports = sorted({port for text in texts.values() for _, port in PORT.findall(text)})
+        self.ports = dict(zip(ports, free_ports(len(ports)), strict=True))
+        for each, text in texts.items():
+            moved = PORT.sub(lambda found: f"{found[1]}{self.ports[found[2]]}", text)
+            (self.directory / each).write_text(moved)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str, python: Sequence[str] = TWISTD) -> None:
@@ -124,6 +125,13 @@ class ThreeNodesTest(SynchronousTestCase):
         self.assertEqual(example.log().count("stopped"), 6)
         self.assertNotIn("Traceback", example.log())
 
+    def test_the_page_shows_it(self) -> None:
+        """Who copies the example from the page runs what is tested here."""
+        page = (EXAMPLES.parents[1] / "docs" / "embedding.md").read_text()
+        for name in ("three_nodes.tac", "web_counter.tac"):
+            code = (EXAMPLES / name).read_text().split('"""', 2)[2].strip()
+            self.assertIn(f"```python\n{code}\n```", page, name)
+
     def test_a_node_that_is_fenced(self) -> None:
         """An older copy of a directory is put back: that node ends for good, and the program and the others go on."""
         example = self.example
@@ -179,3 +187,18 @@ class ThreeNodesTest(SynchronousTestCase):
         self.assertNotIn("leader_lost", example.log())
         self.assertNotIn("peer_lost", example.log())
         example.stop()
+
+
+class WebCounterTest(SynchronousTestCase):
+    def test_counts(self) -> None:
+        """A program that owns a node and asks it: every visit is counted, once, also those of the run before."""
+        example = Example("web_counter.tac")
+        self.addCleanup(example.close)
+        for run in range(2):
+            example.start()
+            example.wait_for(1)
+            for visit in range(3):
+                with urlopen(f"http://127.0.0.1:{example.ports['5080']}/", timeout=20) as page:
+                    self.assertEqual(page.read(), b"visit %d\n" % (3 * run + visit + 1))
+            example.stop()
+        self.assertNotIn("Traceback", example.log())
