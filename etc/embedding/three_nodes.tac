@@ -26,4 +26,6 @@ for number, directory in DATA.items():
 
     # A node that fails has closed its ports and its directory, and this program goes on.
     failed = node.whenFailed()
-    failed.addCallback(lambda error, number=number: log.error("node {number} is gone: {error}", number=number, error=error))
+    failed.addCallback(
+        lambda error, number=number: log.error("node {number} is gone: {error}", number=number, error=error)
+    )
