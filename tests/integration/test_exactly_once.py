@@ -21,7 +21,7 @@ from dkv.client.blocking import Endpoint
 from dkv.client.redis import Redis
 from dkv.client.redis.asyncio import Redis as AsyncRedis
 from dkv.client.redis.cutting_proxy import CuttingProxy, Judge
-from tests.integration.processes import HOST, RealCluster, Refused, child_environment, shared_cluster
+from tests.integration.processes import HOST, RealCluster, Refused, child_environment, shared_cluster, wait_until
 
 PROGRAM_SECONDS = 60.0
 WRITES = (b"INCRBY", b"EXEC", b"APPEND", b"SET", b"EVALSHA")
@@ -309,3 +309,32 @@ class LeaderDiesTests(ProxiedTests):
         for thread in threads:
             thread.join()
         self.assertEqual(found, {name: [*range(1, 401)] for name, _ in jobs})
+
+    def test_a_subscriber_whose_node_is_killed(self) -> None:
+        """It hears what is published after a long silence, and goes on at another node without an error."""
+        cluster = RealCluster()
+        self.addCleanup(cluster.close)
+        cluster.start()
+        nodes = [f"{HOST}:{node.port}" for node in cluster.nodes]
+        heard: list[bytes] = []
+        quiet = 0.5
+        client = Redis(nodes=nodes, socket_timeout=quiet)
+        self.addCleanup(client.close)
+        subscriber = client.pubsub(ignore_subscribe_messages=True)
+        subscriber.subscribe("news")
+
+        def listen() -> None:
+            for message in subscriber.listen():
+                heard.append(message["data"])
+                if message["data"] == b"end":
+                    return
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        thread.join(3 * quiet)  # nothing is published for so long
+        with Redis(nodes=nodes[1:]) as other:
+            wait_until(lambda: other.publish("news", "one") and heard, 10.0, "nothing was heard")
+            cluster.nodes[0].kill()
+            wait_until(lambda: other.publish("news", "end") and not thread.is_alive(), 20.0, "the end was not heard")
+        self.assertEqual((heard[0], heard[-1]), (b"one", b"end"))
+        subscriber.close()

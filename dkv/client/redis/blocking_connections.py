@@ -17,6 +17,7 @@ from dkv.client.redis.connections import (
     Nodes,
     OnNodes,
     give_nodes,
+    listening_options,
 )
 from dkv.client.redis.endings import NotConnected
 from dkv.client.redis.node_order import NodeOrder, split_url
@@ -87,5 +88,5 @@ def listening_pool(pool: redis.ConnectionPool) -> redis.ConnectionPool:
     if not issubclass(pool.connection_class, OnNodes):
         return pool
     retry = Retry(ExponentialBackoff(**LISTENING_PAUSES), LISTENING_RETRIES)
-    options = {**pool.connection_kwargs, "retry": retry, "retry_on_error": [ConnectionError, TimeoutError]}
+    options = {**listening_options(pool), "retry": retry, "retry_on_error": [ConnectionError, TimeoutError]}
     return redis.ConnectionPool(connection_class=pool.connection_class, **options)

@@ -101,4 +101,13 @@ def get_connection(pool: Any) -> Any:
     return pool.get_connection("MULTI") if _NAMED else pool.get_connection()
 
 
-_NAMED = tuple(map(int, redis.__version__.split(".")[:2])) < (5, 3)
+def listening_options(pool: Any) -> dict[str, Any]:
+    """The options of ``pool`` for subscribers. Before redis-py 8, one that hears nothing for a while would hang up."""
+    options = dict(pool.connection_kwargs)
+    if _VERSION < (8,):
+        options["socket_timeout"] = None
+    return options
+
+
+_VERSION = tuple(map(int, redis.__version__.split(".")[:2]))
+_NAMED = _VERSION < (5, 3)
