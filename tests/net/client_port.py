@@ -101,6 +101,7 @@ class Port:
         node.exchange = self.clients.deliveries.exchange
         node.client_connections.side_effect = self.clients.connected
         node.info.return_value = {}
+        node.sentinel = Mock(down=False, **{"others.return_value": [], "address_within.return_value": None})
         return ClientSession(connection, peer, self.limits, node)
 
     def _take(self, message: Any) -> None:
