@@ -7,7 +7,7 @@ from typing import Any, Self
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from dkv.client.redis.connections import (
     ANSWER_SECONDS,
@@ -19,7 +19,7 @@ from dkv.client.redis.connections import (
     give_nodes,
     listening_options,
 )
-from dkv.client.redis.endings import NotConnected
+from dkv.client.redis.endings import NotConnected, leaves_the_node
 from dkv.client.redis.node_order import NodeOrder, split_url
 
 
@@ -42,9 +42,9 @@ class AsyncNodeConnection(OnNodes, redis.Connection):
                 await super().connect()
                 self.marker = object()
                 return
-            except AuthenticationError:
-                raise
-            except (ConnectionError, TimeoutError) as error:
+            except RedisError as error:
+                if not leaves_the_node(error):
+                    raise
                 self.nodes.failed(endpoint)
                 reasons.append(f"{endpoint}: {error}")
         raise NotConnected("; ".join(reasons))

@@ -193,9 +193,16 @@ def _some(calls: Sequence[TokenCall], begin: int) -> range:
 
 
 def _answered(replies: Exchanged) -> int:
-    """How many of the first replies stand: behind them is nothing but what may be sent again."""
+    """How many of the first replies stand. What is behind them may be sent again, and takes effect in its order.
+
+    A command that was refused is not sent again if one behind it may have been executed.
+    """
     count = len(replies.values)
+    may_be_done = replies.lost is not None and is_silence(replies.lost)
     while count and isinstance(replies.values[count - 1], Exception) and leaves_the_node(replies.values[count - 1]):
+        may_be_done |= is_silence(replies.values[count - 1])
+        if may_be_done and is_refusal(replies.values[count - 1]):
+            break
         count -= 1
     return count
 

@@ -29,6 +29,7 @@ class ScriptedNode:
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
+        self.own = OWN
         self.asked: list[Words] = []
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -74,8 +75,8 @@ class ScriptedNode:
                 request = answers.read()
                 assert isinstance(request, list)
                 words = tuple(each for each in request if isinstance(each, bytes))
-                if words[0] in OWN:
-                    connection.sendall(OWN[words[0]])
+                if words[0] in self.own:
+                    connection.sendall(self.own[words[0]])
                     continue
                 self.asked.append(words)
                 answer = self.respond(words)
