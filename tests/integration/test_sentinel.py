@@ -10,9 +10,10 @@ from typing import Any
 
 import redis
 import redis.asyncio.sentinel
+from redis.asyncio.multidb.healthcheck import AbstractHealthCheck
 from redis.exceptions import ClusterDownError, TryAgainError
 from redis.multidb.client import MultiDBClient
-from redis.multidb.config import DatabaseConfig, MultiDbConfig
+from redis.multidb.config import DatabaseConfig, InitialHealthCheck, MultiDbConfig
 from redis.sentinel import MasterNotFoundError, Sentinel
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -28,6 +29,13 @@ logging.getLogger("redis.multidb").addHandler(logging.NullHandler())  # it would
 SOCKET_SECONDS = 4.0
 PAUSE_SECONDS_MAX = 10.0
 """Much more than an election and a library's pauses between its attempts; tests share the machine."""
+
+
+class Serves(AbstractHealthCheck):
+    """Ask a node whether it serves: to a PING it answers as long as its process runs."""
+
+    async def check_health(self, database: Any, hc_client: Any) -> bool:
+        return bool(await hc_client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME))
 
 
 class FailOverTestCase(SynchronousTestCase):
@@ -102,6 +110,29 @@ class FailOverTestCase(SynchronousTestCase):
         while listener.read()[2:] != [channel, message.encode()]:
             pass
 
+    def multi_db(self) -> Any:
+        """redis-py's MultiDBClient, which checks whether nodes serve."""
+        databases = [
+            DatabaseConfig(
+                weight=1.0 - index / 10, client_kwargs={"host": host, "port": port, "socket_timeout": SOCKET_SECONDS}
+            )
+            for index, (host, port) in enumerate(self.addresses)
+        ]
+        client = MultiDBClient(
+            MultiDbConfig(
+                databases_config=databases,
+                health_checks=[Serves()],
+                health_check_interval=0.5,
+                min_num_failures=1,
+                failures_detection_window=1,
+                failover_delay=0.2,
+                initial_health_check_policy=InitialHealthCheck.ONE_AVAILABLE,
+            )
+        )
+        self.addCleanup(client.close)
+        self.assertEqual(["experimental" in each["message"] for each in self.flushWarnings()], [True])
+        return client
+
     def port_of(self, node: RealNode) -> tuple[str, int]:
         return (HOST, node.port)
 
@@ -156,26 +187,11 @@ class KilledLeaderTests(FailOverTestCase):
 
     def test_multi_db(self) -> None:
         """redis-py's MultiDBClient has the nodes as its databases: all of them hold the same."""
-        databases = [
-            DatabaseConfig(
-                weight=1.0 - index / 10, client_kwargs={"host": host, "port": port, "socket_timeout": SOCKET_SECONDS}
-            )
-            for index, (host, port) in enumerate(self.addresses)
-        ]
-        client: Any = MultiDBClient(  # its annotations do not fit it
-            MultiDbConfig(
-                databases_config=databases,
-                health_check_interval=0.5,
-                min_num_failures=1,
-                failures_detection_window=1,
-                failover_delay=0.2,
-            )
-        )
-        self.addCleanup(client.close)
-        self.assertEqual(["experimental" in each["message"] for each in self.flushWarnings()], [True])
+        client = self.multi_db()
         load = self.load(lambda n: client.set(f"multi:{n}", n))
         self.assertEqual(self.leader.call("GET", "multi:0"), b"0")
         self.kill_under(load, "multi")
+        self.assertEqual(self.multi_db().get("multi:0"), b"0", "it starts with two of three nodes as well")
 
 
 class LoneNodeTests(FailOverTestCase):
@@ -220,6 +236,14 @@ class LoneNodeTests(FailOverTestCase):
         self.network.isolate(self.leader.number)
         acknowledge(load, 100)
         self.check(load, "walk")
+
+    def test_multi_db_walks_on(self) -> None:
+        """redis-py's MultiDBClient leaves it by its health check."""
+        client = self.multi_db()
+        load = self.load(lambda n: client.set(f"multi:{n}", n))
+        self.network.isolate(self.leader.number)
+        acknowledge(load, 100)
+        self.check(load, "multi")
 
     def test_ioredis_walks_on(self) -> None:
         """ioredis does so by itself if it listens to the news, and by the refusal if it is told to."""
