@@ -10,13 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from dkv.kv.codes import SCRIPT
+from dkv.kv.scripts.operations import ACQUIRE_ALL, DELETE_IF_EQUAL
+from dkv.records import Entry
+
 NAMES = (b"s0", b"s1", b"s2")
 TOKENS = (b"mine", b"mine", b"1", b"7")
 NUMBERS = (b"1", b"1", b"2", b"-1", b"few")
-MILLISECONDS = (b"1", b"300", b"300", b"300", b"2000", b"0")
+NEAR = (b"300", b"2000")
+"""Lives that a client waits for, in milliseconds."""
+MILLISECONDS = (b"1", *NEAR, b"300", b"300", b"0")
 SECONDS = (b"1", b"1", b"10", b"0.3")
 WINDOW = (b"s-before", b"s-now")
 """The two keys of a sliding window."""
+
+
+def end_of(entry: Entry) -> tuple[int, Entry] | None:
+    """In how many milliseconds a lock on all keys is over, and the request that releases the last one, too late.
+
+    All of its keys expire at once, so that one may be stored still. None for any other entry.
+    """
+    match entry:
+        case [int() as code, int() as db, int() as bytes_max, int() as number, _, [bytes() as token, bytes() as life]]:
+            if (code, number) == (SCRIPT, ACQUIRE_ALL) and life in NEAR:
+                return int(life), [code, db, bytes_max, DELETE_IF_EQUAL, [NAMES[-1]], [token]]
+    return None
 
 
 class Scripted:
@@ -36,6 +54,7 @@ class Scripted:
         kinds: tuple[Callable[[], list[bytes]], ...] = (
             lambda: [b"set-if-absent", b"1", key, token, milliseconds],
             lambda: [b"acquire-all", b"3", *NAMES, token, milliseconds],
+            lambda: [b"acquire-all", b"3", *NAMES, token, draw(NEAR)],
             lambda: [draw((b"extend-all", b"release-all")), b"3", *NAMES, token, milliseconds],
             lambda: [draw((b"delete-if-equal", b"ttl-if-equal")), b"1", key, token],
             lambda: [b"pexpire-if-equal", b"1", key, token, milliseconds],

@@ -24,7 +24,7 @@ from dkv.replies import Error, Local, LogRequest, Watched
 from dkv.settings import Limits
 from dkv.sim.requests import REQUEST_BYTES, WORD_BYTES
 from dkv.sim.schedule import Schedule
-from dkv.sim.scripted import Scripted
+from dkv.sim.scripted import Scripted, end_of
 from dkv.sim.simulated_connection import Life
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.wordy_history import Asked
@@ -182,7 +182,9 @@ class WordyClient:
         self._again: list[tuple[Asked, int]] = []  # writes with a token whose outcome is unknown
         self._watched: list[Entry] = []
         self._watched_at: dict[tuple[Any, ...], tuple[float, float]] = {}  # by what it told of a key
-        self._ending: tuple[float, int, bytes] | None = None  # when a key expires that it wants to see go, with its db
+        self._ending: tuple[float, Entry] | None = (
+            None  # when a key expires that it wants to see go, and what it asks then
+        )
         self._turn = 0  # counts what it did, so that an old call does nothing
 
     def go_on_after(self, seconds: float) -> None:
@@ -256,20 +258,23 @@ class WordyClient:
             asked.watches = [self._watched_at[tuple(each)] for each in asked.command[3]]
         return asked
 
-    def _look_for_an_end(self, entry: Entry) -> tuple[float, int, bytes] | None:
-        """When the key expires to which this write gives a deadline that is near; None for any other entry."""
+    def _look_for_an_end(self, entry: Entry) -> tuple[float, Entry] | None:
+        """When the key expires to which this write gives a deadline that is near, and what to ask then; or None."""
+        end = end_of(entry)
+        if end is not None:
+            return self._wordy.schedule.now + end[0] / 1000, end[1]
         match entry:
             case [int() as code, int() as db, _, bytes() as key, *_, int() as life, int() as ms, _]:
                 near = life == RELATIVE and ms < PATIENCE_SECONDS * 1000
                 if code in (SET, EXPIRE) and near and self._wordy.random.random() < 0.7:
-                    return self._wordy.schedule.now + ms / 1000, db, key
+                    read: Entry = [READ, db, self._wordy.limits.value_bytes_max, key]
+                    return self._wordy.schedule.now + ms / 1000, read
         return None
 
     def _request(self) -> tuple[Entry, int] | None:
         wordy, random = self._wordy, self._wordy.random
         if self._ending is not None and self._ending[0] <= wordy.schedule.now:
-            _, db, key = self._ending
-            return [READ, db, wordy.limits.value_bytes_max, key], 50
+            return self._ending[1], 50
         db = random.choice(DBS)
         what = random.random()
         if what < 0.15:
