@@ -11,10 +11,12 @@ from collections.abc import Callable
 from random import Random
 
 from dkv.kv.codes import SCRIPT
-from dkv.kv.scripts.operations import ACQUIRE_ALL, DELETE_IF_EQUAL
+from dkv.kv.scripts.operations import ACQUIRE_ALL, RELEASE_ALL
 from dkv.records import Entry
 
 NAMES = (b"s0", b"s1", b"s2")
+TOGETHER = (*NAMES, b"s3", b"s4", b"s5")
+"""The keys of a lock on several."""
 TOKENS = (b"mine", b"mine", b"1", b"7")
 NUMBERS = (b"1", b"1", b"2", b"-1", b"few")
 NEAR = (b"300", b"2000")
@@ -26,14 +28,14 @@ WINDOW = (b"s-before", b"s-now")
 
 
 def end_of(entry: Entry) -> tuple[int, Entry] | None:
-    """In how many milliseconds a lock on all keys is over, and the request that releases the last one, too late.
+    """In how many milliseconds a lock on several keys is over, and the request that releases it, too late.
 
-    All of its keys expire at once, so that one may be stored still. None for any other entry.
+    All of its keys expire at once, so that some may be stored still. None for any other entry.
     """
     match entry:
         case [int() as code, int() as db, int() as bytes_max, int() as number, _, [bytes() as token, bytes() as life]]:
             if (code, number) == (SCRIPT, ACQUIRE_ALL) and life in NEAR:
-                return int(life), [code, db, bytes_max, DELETE_IF_EQUAL, [NAMES[-1]], [token]]
+                return int(life), [code, db, bytes_max, RELEASE_ALL, [*TOGETHER], [token]]
     return None
 
 
@@ -53,9 +55,9 @@ class Scripted:
         reset = draw((b"0", b"1"))
         kinds: tuple[Callable[[], list[bytes]], ...] = (
             lambda: [b"set-if-absent", b"1", key, token, milliseconds],
-            lambda: [b"acquire-all", b"3", *NAMES, token, milliseconds],
-            lambda: [b"acquire-all", b"3", *NAMES, token, draw(NEAR)],
-            lambda: [draw((b"extend-all", b"release-all")), b"3", *NAMES, token, milliseconds],
+            lambda: [b"acquire-all", b"6", *TOGETHER, token, milliseconds],
+            lambda: [b"acquire-all", b"6", *TOGETHER, token, draw(NEAR)],
+            lambda: [draw((b"extend-all", b"release-all")), b"6", *TOGETHER, token, milliseconds],
             lambda: [draw((b"delete-if-equal", b"ttl-if-equal")), b"1", key, token],
             lambda: [b"pexpire-if-equal", b"1", key, token, milliseconds],
             lambda: [b"expire-if-equal", b"1", key, token, seconds],

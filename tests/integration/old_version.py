@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.integration.processes import CLUSTER_KEY, RealCluster, RealNode
 
-BEFORE = "8db14067877b0a7bd4af688524cbce0537161f15"
-"""The last commit with directories of format 5, and with the protocol before this one."""
+BEFORE = "3250ee35351f41d8e98737633b5c3715e7b9dac6"
+"""The last commit with directories of format 6, and with the protocol before this one."""
 
 ROOT = Path(__file__).resolve().parents[2]
 _sources: list[str] = []
