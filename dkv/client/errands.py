@@ -170,7 +170,7 @@ class Errands:
         else:
             self._trusted |= errand.counts
             self._concluded(errand, outcome)
-        if not self._flight:
+        if not self._flight and self._held:
             held, self._held = self._held, []
             self._take_back(each for each, _ in held)
 

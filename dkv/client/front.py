@@ -13,7 +13,8 @@ from dkv.client.answers import Reply
 from dkv.client.blocking_line import BlockingLine
 from dkv.client.errand import Errand
 from dkv.client.failures import DkvError, Unavailable
-from dkv.client.instruction import Instruction, Word, all_encoded, method
+from dkv.client.instruction import Instruction, Word, all_encoded, encoded, method
+from dkv.client.pages import Pages
 from dkv.client.recorder import Recorder, results_of
 from dkv.client.tokens import this_process
 from dkv.client.transact import transact
@@ -52,7 +53,7 @@ class Client:
         destination = Destination.of(addresses, database)
         self._timeout = timeout
         self._connections = connections
-        self._make = lambda: BlockingLine(destination.endpoints, destination.database or 0)
+        self._make: Callable[[], BlockingLine] = lambda: BlockingLine(destination.endpoints, destination.database or 0)
         self._pool = _Pool(connections, self._make)
 
     execute = method(words.execute, _send)
@@ -71,6 +72,22 @@ class Client:
     persist = method(words.persist, _send)
     ttl = method(words.ttl, _send)
     keys = method(words.keys, _send)
+
+    def scan(self, match: Word = b"*", *, count: int = 1000) -> Iterator[bytes]:
+        """All keys that match a pattern, one after another in the order of their bytes; for any number of keys.
+
+        Keys that exist all the time are found, each once; those that come or go meanwhile may be. A node looks at
+        ``count`` keys at a time. The iterator has a connection of its own, which it closes at its end.
+        """
+        pages = Pages(encoded(match), count)
+        line = self._make()
+        try:
+            while not pages.done:
+                outcomes: list[Reply | DkvError] = []
+                line.run([Errand([pages.request], monotonic() + self._timeout, outcomes.append)])
+                yield from pages.take(outcomes[0])
+        finally:
+            line.close()
 
     def pipeline(self) -> Pipeline:
         """Requests that are sent together: call its methods as those of the client, and then ``send``."""

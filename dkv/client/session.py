@@ -8,6 +8,7 @@ from time import monotonic
 from dkv.client.addresses import voters
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
 from dkv.client.bound_state import BoundState
+from dkv.client.itinerary import LEARN_SECONDS, MOVED_SECONDS
 from dkv.client.outcome import FULL, REMOVED, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
@@ -15,12 +16,6 @@ from dkv.client.silence import Silence
 ABORTED = "EXECABORT the connection with the transaction or the watched keys was lost; nothing was executed"
 """A request between MULTI and EXEC is not executed alone on another node: the user meant all of them or none. One
 behind WATCH is not, either: an EXEC there would not know what is watched."""
-
-LEARN_SECONDS = 60.0
-"""How often a session asks who the members are, at most, while it stays where it is and is used."""
-
-MOVED_SECONDS = 1.0
-"""How often it does so while it has to go to other nodes."""
 
 TELL_SECONDS = 1.0
 """How long a node has for its answer to that."""

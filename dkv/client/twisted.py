@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, fail, gatherResults
@@ -17,9 +17,10 @@ from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint, NotSent
 from dkv.client.failures import DkvError, Unavailable, Unknown
 from dkv.client.front import TIMEOUT_SECONDS
-from dkv.client.instruction import Instruction, Word, all_encoded, method
+from dkv.client.instruction import Instruction, Word, all_encoded, encoded, method
 from dkv.client.itinerary import CONNECT_SECONDS
 from dkv.client.line_protocol import LineProtocol
+from dkv.client.pages import Pages
 from dkv.client.recorder import Recorder, results_of
 from dkv.client.transact import Leg, transact
 from dkv.client.twisted_line import Dial, TwistedLine
@@ -89,6 +90,18 @@ class Client:
     ttl = method(words.ttl, _send)
     keys = method(words.keys, _send)
 
+    async def scan(self, match: Word = b"*", *, count: int = 1000) -> AsyncIterator[bytes]:
+        """All keys that match a pattern, for ``async for``; as ``dkv.client.Client.scan``."""
+        pages = Pages(encoded(match), count)
+        line = self._make()
+        try:
+            while not pages.done:
+                for key in pages.take(await self._outcome(Leg((pages.request,)), line, self._deadline())):
+                    yield key
+        finally:
+            self._lines = [each for each in self._lines if each is not line]
+            line.close()
+
     def pipeline(self) -> Pipeline:
         """Requests that are sent together: call its methods as those of the client, and then ``send``."""
         return Pipeline(self)
@@ -139,6 +152,13 @@ class Client:
         line.add(errand)
         return answered
 
+    async def _outcome(self, leg: Leg, line: TwistedLine, deadline: float) -> Reply | DkvError:
+        """The last reply to the requests of ``leg``, or why there is none."""
+        try:
+            return await self._run(leg, line, deadline)
+        except DkvError as failure:
+            return failure
+
     def _make(self) -> TwistedLine:
         line = self._line_of()
         self._lines.append(line)
@@ -177,15 +197,10 @@ class Client:
         raise_errors: bool,
     ) -> list[Any]:
         legs = transact(function, keys, line.tokens, raise_errors=raise_errors)
-        outcome: Reply | DkvError = None
         try:
             leg = next(legs)
             while True:
-                try:
-                    outcome = await self._run(leg, line, deadline)
-                except DkvError as failure:
-                    outcome = failure
-                leg = legs.send(outcome)
+                leg = legs.send(await self._outcome(leg, line, deadline))
         except StopIteration as end:
             results: list[Any] = end.value
             return results

@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client import session
 from dkv.client.blocking import Endpoint, ServerError
+from dkv.client.itinerary import LEARN_SECONDS, MOVED_SECONDS
 from dkv.client.outcome import REMOVED, Unreachable
-from dkv.client.session import LEARN_SECONDS, MOVED_SECONDS, Session
+from dkv.client.session import Session
 from dkv.configurations import Configuration, Configurations, first_configurations
 from dkv.events import MembersAre
 from dkv.gateway.belonging import Belonging

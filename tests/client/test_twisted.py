@@ -148,6 +148,26 @@ class RequestTests(ClientTests):
         self.assertIn(Endpoint("c", 3), self.wires.asked)
 
 
+class ScanTests(ClientTests):
+    def test_the_node_dies(self) -> None:
+        """The cursor means nothing to the next node: it begins anew there, and no key comes twice."""
+
+        async def all_keys() -> list[bytes]:
+            return [key async for key in self.client.scan("k*", count=2)]
+
+        result = Deferred.fromCoroutine(all_keys())
+        wire = self.wires.accept()
+        self.assertEqual(wire.words(), [b"SCAN 0 MATCH k* COUNT 2"])
+        wire.say(b"*2\r\n$1\r\n7\r\n*2\r\n$2\r\nk1\r\n$2\r\nk2\r\n")
+        self.assertEqual(wire.words(), [b"SCAN 7 MATCH k* COUNT 2"])
+        wire.end()
+        wire = self.wires.accept()
+        self.assertEqual(wire.words(), [b"SCAN 0 MATCH k* COUNT 2"])
+        wire.say(b"*2\r\n$1\r\n0\r\n*2\r\n$2\r\nk2\r\n$2\r\nk3\r\n")
+        self.assertEqual(self.successResultOf(result), [b"k1", b"k2", b"k3"])
+        self.assertTrue(wire.transport.aborted)
+
+
 class BoundsTests(ClientTests):
     def test_cancelled(self) -> None:
         """What was not sent never is; what was sent is not sent again."""

@@ -131,6 +131,21 @@ class MethodTests(TestCase):
         self.assertEqual(count, 1)
         await client.close()
 
+    def test_blocking_scan(self) -> None:
+        """All keys come, page by page, while the program uses the client."""
+        with Client(addresses(shared_cluster()), connections=1) as client:
+            client.mset({f"scanned-{number:03}": number for number in range(100)})
+            found = [client.get(key) for key in client.scan("scanned-*", count=7)]
+            self.assertEqual(found, [b"%d" % number for number in range(100)])
+
+    async def test_twisted_scan(self) -> None:
+        """The same with ``async for``."""
+        client = TwistedClient(addresses(shared_cluster()))
+        await client.mset({f"looked-{number:03}": number for number in range(100)})
+        found = [await client.get(key) async for key in client.scan("looked-*", count=7)]
+        self.assertEqual(found, [b"%d" % number for number in range(100)])
+        await client.close()
+
     def test_databases(self) -> None:
         """The database of the URL is that of every connection."""
         node = addresses(shared_cluster())[0]
