@@ -232,7 +232,9 @@ class RealCluster:
         mode: str = LEADER,
         top: str = "",
         hosts: Sequence[str] = (),
+        name: str = "test",
     ) -> None:
+        self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-test-", dir=directory))
         self.config_path = self.directory / "cluster.toml"
         ports = free_ports(3 * size)
@@ -248,7 +250,7 @@ class RealCluster:
     def initialise(self, node: RealNode) -> None:
         """What `dkv init` does."""
         members = [each.number for each in self.nodes]
-        initialise(str(node.directory), "test", node.number, members, CLUSTER_KEY)
+        initialise(str(node.directory), self.name, node.number, members, CLUSTER_KEY)
 
     def set_mode(self, mode: str, name: str = "cluster.toml") -> Path:
         """Write the config with this mode, for nodes that are started from now on; where it is."""
@@ -259,7 +261,7 @@ class RealCluster:
             for node in self.nodes
         ]
         path = self.directory / name
-        path.write_text("\n".join([f'cluster = "test"\nmode = "{mode}"', self._top, *tables, self._settings]))
+        path.write_text("\n".join([f'cluster = "{self.name}"\nmode = "{mode}"', self._top, *tables, self._settings]))
         return path
 
     def start(self) -> None:

@@ -211,7 +211,7 @@ class CutConnectionTests(ProxiedTests):
         proxies = self.through_proxies(self.cluster, sometimes(9, 0.1))
         nodes = ",".join(str(proxy.endpoint) for proxy in proxies)
         ended = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "tests.integration.libraries.once_program", nodes],
+            [sys.executable, "-W", "error", "-m", "tests.integration.once_program", nodes],
             capture_output=True,
             text=True,
             timeout=PROGRAM_SECONDS,

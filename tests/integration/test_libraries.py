@@ -1,96 +1,81 @@
-"""Libraries that keep sessions and caches in Redis keep them in dkv, with another address and nothing else."""
+"""The part of the matrix that CI has the time for: programs with common libraries go on while the leader is killed.
+
+The other part, and how it is run: ``tests.clients``.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import atexit
+import re
+from functools import cache
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.integration.processes import child_environment, shared_cluster
+from tests.clients.arena import Cluster
+from tests.clients.entries import ENTRIES, Entry
+from tests.clients.page import PAGE, Example, examples, run_example
+from tests.clients.runner import run_entry
+from tests.clients.toolbox import found
 
-PROGRAM_SECONDS = 60.0
-PROGRAMS = Path(__file__).parent / "libraries"
-NODE_PACKAGES = ("connect-redis", "express-session", "redis", "keyv", "@keyv/redis")
-
-
-class LibraryProgramTests(SynchronousTestCase):
-    """Each program of ``tests.integration.libraries`` is run against one node of three."""
-
-    def run_program(self, name: str, node: int) -> None:
-        port = shared_cluster().nodes[node].port
-        ended = subprocess.run(
-            [sys.executable, "-W", "error", "-m", f"tests.integration.libraries.{name}_program", str(port)],
-            capture_output=True,
-            text=True,
-            timeout=PROGRAM_SECONDS,
-            check=False,
-            env=child_environment(),
-        )
-        self.assertEqual((ended.returncode, ended.stdout), (0, "all well\n"), ended.stderr)
-
-    def test_django(self) -> None:
-        """A site with Django's cache and sessions in Redis must run on dkv."""
-        self.run_program("django", 0)
-
-    def test_flask_session(self) -> None:
-        """Whoever is logged in with Flask-Session stays so, and is logged out when asked to."""
-        self.run_program("flask_session", 1)
-
-    def test_flask_caching(self) -> None:
-        """Flask-Caching keeps results, and forgets those it is told to."""
-        self.run_program("flask_caching", 2)
-
-    def test_cachelib(self) -> None:
-        """cachelib keeps, counts and clears."""
-        self.run_program("cachelib", 0)
-
-    def test_starsessions(self) -> None:
-        """Sessions of ASGI applications, which redis-py's asyncio client carries."""
-        self.run_program("starsessions", 1)
+WRITES_MIN = 70
+"""Each program writes so often at least: 20 times before the kill, and 50 times after it."""
+EXAMPLES_IN_CI = (
+    "redis-py",
+    "redis-py, asyncio",
+    "redis-py, Sentinel",
+    "redis-py, MultiDBClient",
+    "txredisapi",
+    "ioredis",
+    "ioredis, Sentinel",
+    "node-redis",
+    "node-redis, Sentinel",
+    "Django",
+    "Celery",
+    "Express",
+)
+"""Examples of the page that need nothing but what these tests install, and Node.js."""
 
 
-class NodeProgramTests(SynchronousTestCase):
-    """The same for libraries of Node.js, where ``node`` is installed and finds these.
+@cache
+def cluster() -> Cluster:
+    """Three nodes for all these tests: each kills the leader, and leaves all of them whole and empty."""
+    made = Cluster()
+    atexit.register(made.close)
+    return made
 
-    ``DKV_NODE_MODULES`` may name the ``node_modules`` to look into, besides those that are installed globally.
-    """
 
-    def run_program(self, name: str, node: int) -> None:
-        program = shutil.which("node")
-        if program is None:
-            raise SkipTest("node is not installed")
-        environment = {**os.environ, "NODE_PATH": os.pathsep.join(self.node_modules())}
-        seeks = "; ".join(f"require.resolve({package!r})" for package in NODE_PACKAGES)
-        if subprocess.run([program, "-e", seeks], capture_output=True, check=False, env=environment).returncode:
-            raise SkipTest(f"node finds no packages: npm install --global {' '.join(NODE_PACKAGES)}")
-        port = shared_cluster().nodes[node].port
-        ended = subprocess.run(
-            [program, str(PROGRAMS / f"{name}_program.cjs"), str(port)],
-            capture_output=True,
-            text=True,
-            timeout=PROGRAM_SECONDS,
-            check=False,
-            env=environment,
-        )
-        self.assertEqual((ended.returncode, ended.stdout), (0, "all well\n"), ended.stderr)
+class LibraryTests(SynchronousTestCase):
+    """Each program by itself; where its library is not installed the test is skipped."""
 
-    def node_modules(self) -> list[str]:
-        """Where packages may be."""
-        named = os.environ.get("DKV_NODE_MODULES", "")
-        npm = shutil.which("npm")
-        if npm is None:
-            return [named]
-        asked = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False)
-        return [named, asked.stdout.strip()]
+    def try_entry(self, entry: Entry) -> None:
+        """Run an entry's program."""
+        tools = found()
+        if tools.version(entry) is None:
+            raise SkipTest(f"{entry.package} is not installed")
+        outcome = run_entry(entry, cluster(), tools)
+        if outcome.complaint:
+            self.fail(outcome.complaint)
+        if not entry.refused:
+            self.assertGreaterEqual(outcome.report["writes"], WRITES_MIN)
 
-    def test_connect_redis(self) -> None:
-        """Express keeps its sessions in dkv, and they expire there."""
-        self.run_program("connect_redis", 0)
+    def try_example(self, example: Example) -> None:
+        """What the page shows must work as it stands."""
+        tools = found()
+        if example.language == "js" and not tools.has_node_packages():
+            raise SkipTest("node is not installed, or finds no packages")
+        self.addCleanup(cluster().mend)
+        self.assertEqual(run_example(example, cluster().ports(dying_first=False), tools), "")
 
-    def test_keyv(self) -> None:
-        """keyv keeps values of any kind, lists them, and clears its own keys alone."""
-        self.run_program("keyv", 1)
+
+def _add_tests() -> None:
+    """A test for each entry and each example, so that a failure has its name."""
+    for entry in (each for each in ENTRIES if each.in_ci):
+        name = re.sub(r"\W+", "_", entry.name).lower()
+        setattr(LibraryTests, f"test_{name}", lambda self, entry=entry: self.try_entry(entry))
+    for example in examples(PAGE.read_text(encoding="utf-8")):
+        if example.name in EXAMPLES_IN_CI:
+            name = re.sub(r"\W+", "_", example.name).lower()
+            setattr(LibraryTests, f"test_example_{name}", lambda self, example=example: self.try_example(example))
+
+
+_add_tests()

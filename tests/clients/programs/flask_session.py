@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from flask import Flask, session
 from flask_session import Session
 from redis import Redis
 
-redis = Redis(port=int(sys.argv[1]))
+from tests.clients.programs.ride import HOST, PORT, ride
+
+redis = Redis(HOST, PORT)
 app = Flask(__name__)
 app.config.update(SESSION_TYPE="redis", SESSION_REDIS=redis, SECRET_KEY="not secret", PERMANENT_SESSION_LIFETIME=300)
 Session(app)
@@ -46,5 +46,18 @@ assert len(kept) == 2, kept
 assert ann.get("/logout").text == "bye"
 assert (ann.get("/name").text, bob.get("/name").text) == ("nobody", "bob")
 assert len(list(redis.scan_iter("session:*"))) == 1
+
+visitors = {}
+
+
+def visit(number: int) -> None:
+    """Somebody new logs in."""
+    visitors[number] = app.test_client()
+    answer = visitors[number].get(f"/login/{number}")
+    if answer.status_code != 200:
+        raise RuntimeError(answer.status)
+
+
+ride(visit, lambda number: visitors[number].get("/name").text == str(number))
 redis.close()
 print("all well")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from cachelib import RedisCache
 
-cache = RedisCache(port=int(sys.argv[1]), key_prefix="lib:", default_timeout=300)
+from tests.clients.programs.ride import HOST, PORT, ride
+
+cache = RedisCache(HOST, PORT, key_prefix="lib:", default_timeout=300)
 cache.clear()
 assert cache.get("absent") is None
 assert cache.set("a", {"n": 1}) is True
@@ -25,4 +25,6 @@ assert cache.delete("a") is False
 assert cache.delete_many("c", "d") == ["c", "d"]
 assert cache.clear() is True
 assert cache.get("for ever") is None
+
+ride(lambda number: cache.set(f"ride:{number}", number), lambda number: cache.get(f"ride:{number}") == number)
 print("all well")

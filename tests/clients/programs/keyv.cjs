@@ -1,16 +1,17 @@
-// keyv: keys with values of any kind, over node-redis. The first argument is the port of a node.
+// keyv: keys with values of any kind, over node-redis.
 "use strict";
 
 const assert = require("node:assert");
 const { Keyv } = require("keyv");
 const { default: KeyvRedis } = require("@keyv/redis");
+const { host, port, ride, run } = require("./ride.cjs");
 
 async function main() {
-  const keyv = new Keyv({ store: new KeyvRedis(`redis://127.0.0.1:${process.argv[2]}`), namespace: "keyv-program" });
+  const keyv = new Keyv({ store: new KeyvRedis(`redis://${host}:${port}`), namespace: "keyv-program" });
   keyv.on("error", (error) => {
     throw error;
   });
-  const other = new Keyv({ store: new KeyvRedis(`redis://127.0.0.1:${process.argv[2]}`), namespace: "keyv-other" });
+  const other = new Keyv({ store: new KeyvRedis(`redis://${host}:${port}`), namespace: "keyv-other" });
   await other.set("ann", 1);
   await keyv.set("ann", { visits: [1, 2] });
   await keyv.set("bob", "text", 60_000);
@@ -30,11 +31,12 @@ async function main() {
   assert.strictEqual(await keyv.get("bob"), undefined);
   assert.strictEqual(await other.get("ann"), 1);
   await other.clear();
+
+  await ride(
+    async (number) => assert.ok(await keyv.set(`ride${number}`, number)),
+    async (number) => (await keyv.get(`ride${number}`)) === number,
+  );
   await Promise.all([keyv.disconnect(), other.disconnect()]);
-  console.log("all well");
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+run(main);

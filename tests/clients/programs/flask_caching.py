@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-
 from flask import Flask
 from flask_caching import Cache
+
+from tests.clients.programs.ride import URL, ride
 
 app = Flask(__name__)
 cache = Cache(
     app,
     config={
         "CACHE_TYPE": "RedisCache",
-        "CACHE_REDIS_URL": f"redis://127.0.0.1:{sys.argv[1]}/2",
+        "CACHE_REDIS_URL": f"{URL}/2",
         "CACHE_KEY_PREFIX": "flask:",
         "CACHE_DEFAULT_TIMEOUT": 300,
     },
@@ -21,7 +21,7 @@ calls = 0
 
 
 @app.get("/slow")
-@cache.cached(timeout=60)  # type: ignore[untyped-decorator, unused-ignore]  # typed in some versions only
+@cache.cached(timeout=60)  # typed in some versions only
 def slow() -> str:
     """A page that takes long to make."""
     global calls
@@ -29,7 +29,7 @@ def slow() -> str:
     return f"made {calls}"
 
 
-@cache.memoize(60)  # type: ignore[untyped-decorator, unused-ignore]  # typed in some versions only
+@cache.memoize(60)  # typed in some versions only
 def square(number: int) -> int:
     """The square, remembered for each number."""
     global calls
@@ -60,4 +60,7 @@ with app.app_context():
     cache.clear()
     assert cache.get("counter") is None
     assert client.get("/slow").text == "made 5"
+    ride(
+        lambda number: square(-number), lambda number: cache.cache.has(square.make_cache_key(square.uncached, -number))
+    )
 print("all well")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -15,6 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starsessions import SessionAutoloadMiddleware, SessionMiddleware
 from starsessions.stores.redis import RedisStore
+
+from tests.clients.programs.ride import HOST, PORT, ride_async
 
 
 async def login(request: Request) -> PlainTextResponse:
@@ -56,7 +57,7 @@ async def get(app: Starlette, path: str, cookie: str = "") -> tuple[str, str]:
 
 async def main() -> None:
     """Ann and Bob come and go."""
-    redis = Redis(port=int(sys.argv[1]))
+    redis = Redis(host=HOST, port=PORT)
     app = Starlette(
         routes=[Route("/login/{name}", login), Route("/name", name), Route("/logout", logout)],
         middleware=[
@@ -77,6 +78,16 @@ async def main() -> None:
     await get(app, "/logout", ann)
     assert (await get(app, "/name", ann))[0] == "nobody"
     assert (await get(app, "/name", bob))[0] == "bob"
+
+    cookies = {}
+
+    async def visit(number: int) -> None:
+        _, cookies[number] = await get(app, f"/login/{number}")
+
+    async def is_known(number: int) -> bool:
+        return (await get(app, "/name", cookies[number]))[0] == str(number)
+
+    await ride_async(visit, is_known)
     await redis.aclose()
 
 

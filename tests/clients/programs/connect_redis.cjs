@@ -1,17 +1,18 @@
-// connect-redis: the sessions of an Express application, over node-redis. The first argument is the port of a node.
+// connect-redis: the sessions of an Express application, over node-redis.
 "use strict";
 
 const assert = require("node:assert");
 const session = require("express-session");
 const { createClient } = require("redis");
 const { RedisStore } = require("connect-redis");
+const { host, port, ride, run } = require("./ride.cjs");
 
 // What a store gives to a function that takes (error, value).
 const given = (call) =>
   new Promise((resolve, reject) => call((error, value) => (error ? reject(error) : resolve(value))));
 
 async function main() {
-  const client = createClient({ url: `redis://127.0.0.1:${process.argv[2]}` });
+  const client = createClient({ url: `redis://${host}:${port}` });
   await client.connect();
   const store = new RedisStore({ client, prefix: "connect-redis:", ttl: 100 });
   assert.ok(store instanceof session.Store);
@@ -36,11 +37,12 @@ async function main() {
   await given((done) => store.set("3", ann, done));
   await given((done) => store.clear(done));
   assert.strictEqual(await given((done) => store.length(done)), 0);
+
+  await ride(
+    (number) => given((done) => store.set(`ride${number}`, { ...ann, name: String(number) }, done)),
+    async (number) => (await given((done) => store.get(`ride${number}`, done))).name === String(number),
+  );
   await client.close();
-  console.log("all well");
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+run(main);

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import django
 from django.conf import settings
 
-PORT = sys.argv[1]
+from tests.clients.programs.ride import URL, ride
+
 settings.configure(
     CACHES={
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": f"redis://127.0.0.1:{PORT}/1",
+            "LOCATION": f"{URL}/1",
             "KEY_PREFIX": "site",
         }
     },
@@ -68,4 +68,18 @@ assert store(session_key=again.session_key).get("user") is None
 
 cache.clear()
 assert cache.get("made") is None
+
+sessions = {}
+
+
+def visit(number: int) -> None:
+    """A visitor gets a session, and a page is cached."""
+    visitor = store()
+    visitor["user"] = number
+    visitor.save()
+    cache.set(f"page:{number}", number)
+    sessions[number] = visitor.session_key
+
+
+ride(visit, lambda number: store(sessions[number])["user"] == cache.get(f"page:{number}") == number)
 print("all well")
