@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -185,13 +185,26 @@ class PublishHere:
     message: bytes
 
 
+KeyEvent = tuple[int, bytes, bytes]
+"""The database, the event's name, and the key."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyEvents:
-    """Things that happened to keys, in the order in which they were applied: (database, event, key) each.
+    """What has happened to keys in ``slot``, in order, as far as it is wanted (``dkv.kv.key_events``).
 
-    ``by_key`` and ``by_event`` say in which channels subscribers hear of them: that of the key, that of the event.
+    ``by_key`` says that the channels of the keys are told, ``by_event`` those of the events.
     """
 
-    events: tuple[tuple[int, bytes, bytes], ...]
+    events: tuple[KeyEvent, ...]
     by_key: bool = True
     by_event: bool = True
+    slot: int = 0
+
+    def messages(self) -> Iterator[tuple[bytes, bytes]]:
+        """The messages that tell them, in Redis's order: the channel of each, and its text."""
+        for db, event, key in self.events:
+            if self.by_key:
+                yield b"__keyspace@%d__:%b" % (db, key), event
+            if self.by_event:
+                yield b"__keyevent@%d__:%b" % (db, event), key

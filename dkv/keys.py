@@ -29,10 +29,11 @@ key         value                               written by
 ``T`` key   tokens                              learner (state machine)
 ``U``       the databases                       learner (state machine)
 ``Z`` hash  when keys were erased               learner (state machine)
+``n``       which events of keys are wanted     learner (state machine)
 ``#`` link  the newest link of its commits      each of the two stores itself (``dkv.storage.chain``)
 =========== =================================== =====================================================
 
-The keys from ``A`` to ``Z`` in the lower part of the table are the *state*, in a database of its own; the others are
+The keys from ``A`` to ``n`` in the lower part of the table are the *state*, in a database of its own; the others are
 with the log (``dkv.storage``). The modules of ``dkv.kv`` say how their keys go on: ``databases`` (``S``, ``U``),
 ``expiry`` (``E``), ``sessions`` (``T``), ``tombstones`` (``Z``). Slots and node ids are big-endian, so that LevelDB
 keeps them in their own order.
@@ -68,9 +69,10 @@ DEADLINE = b"E"
 TIME = b"L"
 DATABASES_KEY = b"U"
 TOMBSTONE = b"Z"
+NOTIFICATIONS = b"n"
 LINK = b"#"
 
-SUMMED = frozenset((BATCH_MARK, CONFIGURATIONS, STATE, TOKEN, DEADLINE, TIME, DATABASES_KEY, TOMBSTONE))
+SUMMED = frozenset((BATCH_MARK, CONFIGURATIONS, STATE, TOKEN, DEADLINE, TIME, DATABASES_KEY, TOMBSTONE, NOTIFICATIONS))
 """The first bytes of the keys that slots change: all of the state but the marks that say after which slot it is."""
 
 APPLIED_KEYS = SUMMED | {APPLIED_THROUGH, DIGEST}

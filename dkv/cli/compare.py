@@ -253,6 +253,8 @@ def _name(key: bytes) -> str:
             return "the sets of members"
         case kinds.DATABASES_KEY:
             return "the counts of the databases"
+        case kinds.NOTIFICATIONS:
+            return "the events of keys that are told"
         case kinds.TIME:
             return "the replicated time"
         case kinds.TOMBSTONE:

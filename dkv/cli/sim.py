@@ -22,10 +22,10 @@ import click
 from dkv.cli.output import Failure, Status, complain, one_line, say
 from dkv.cli.types import DAY_SECONDS, MOST, Number, PathName, Seconds, Whole, shown
 from dkv.settings import LEADER, MODES
+from dkv.sim.modes import MIXED
 from dkv.sim.picture.picture import picture
 from dkv.sim.plan import AT_CHANGES, BY_NAME, FAULTS, OF_OPERATORS, RIVALS
 from dkv.sim.run import Outcome, run
-from dkv.sim.world import MIXED
 
 LAST_EVENTS = 25
 """How many events before a failure are printed; the trace has all of them."""

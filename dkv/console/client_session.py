@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dkv.console.client_state import ClientState
 from dkv.console.client_transaction import NOT_IN_MULTI, OF_ONE_NODE_ALONE, Gathered, GatheredBytes, Token
 from dkv.console.client_words import CLIENT
+from dkv.console.config_words import CONFIG, config_set
 from dkv.console.connection_words import CONNECTION_WORDS, database_of
 from dkv.console.declaring import asks_for_help, help_of, refusal_of, unknown
 from dkv.console.inspection import Inspection
@@ -184,9 +185,19 @@ class ClientSession(ClientState):
             return entry if entry[0] in IN_EXEC else lambda: Local(OF_ONE_NODE_ALONE)
         if entry is not None:
             return lambda: self._refused(words, entry)
+        if command is CONFIG and words[1].lower() == b"set":
+            return self._gathered_setting(words)
         if command.name == "select":
             self._select_within(words[1])
         return lambda: self._answer_within(words)
+
+    def _gathered_setting(self, words: list[bytes]) -> Gathered:
+        """CONFIG SET is for the log, too."""
+        try:
+            return config_set(self, words[2:])
+        except BadRequest as refused:
+            error = Error(str(refused))
+            return lambda: Local(error)
 
     def _select_within(self, text: bytes) -> None:
         """A SELECT was gathered: the requests behind it mean another database, if there is such a one."""

@@ -21,7 +21,7 @@ from dkv.console.sentinel_view import SentinelView
 from dkv.console.surroundings import Backups, Surroundings
 from dkv.host.host import Host
 from dkv.identity import Identity
-from dkv.keys import RECORD, record_key, slot_of
+from dkv.keys import NOTIFICATIONS, RECORD, record_key, slot_of
 from dkv.kv.description import describe
 from dkv.net.client_connection import ClientConnection
 from dkv.net.clients import Clients
@@ -182,6 +182,11 @@ class Inspection:
     def connected(self) -> frozenset[int]:
         """The other nodes that this one reaches."""
         return self._mesh.connected
+
+    @property
+    def notifications(self) -> bytes:
+        """Which events of keys are told, as far as this node has applied the log (``dkv.kv.key_events``)."""
+        return self._host.layers.load(NOTIFICATIONS) or b""
 
     @property
     def applied_through(self) -> int:

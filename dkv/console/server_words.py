@@ -1,49 +1,18 @@
-"""The commands about a node as a server: INFO, CONFIG, LATENCY, ROLE, and WAIT, which asks for copies of writes."""
+"""The commands about a node as a server: INFO, LATENCY, ROLE, and WAIT, which asks for copies of writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from dkv.console.client_state import ClientState
+from dkv.console.config_words import CONFIG
 from dkv.console.declaring import Answer, ClientWord, container, whole, word
 from dkv.console.info import info_text
-from dkv.kv.codes import DATABASES
-from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
 from dkv.kv.registry import BadRequest, Flag
-from dkv.net.sockets import KEEPALIVE_IDLE_SECONDS
 from dkv.replies import Local, Verbatim
 
 _LATENCY_ADVICE = (
     b"dkv keeps no latency events. How long commits, batches and reads take is in the metrics of each node:"
     b" DKV.METRICS, or its admin port.\n"
 )
-
-
-def config_get(client: ClientState, patterns: Iterable[bytes]) -> Mapping[bytes, bytes]:
-    """CONFIG GET: the settings that have a name in Redis and match one of ``patterns``."""
-    limits, node = client.limits, client.node
-    settings = {
-        "appendfsync": "always",
-        "appendonly": "yes",
-        "cluster-enabled": "no",
-        "databases": str(DATABASES),
-        "latency-monitor-threshold": "0",
-        "maxclients": str(node.connections_max),  # fewer than the limit if that of open files allows fewer
-        "maxmemory": "0",
-        "maxmemory-policy": "noeviction",
-        "notify-keyspace-events": "",
-        "proto-max-bulk-len": str(limits.value_bytes_max),
-        "requirepass": "",
-        "save": "",
-        "tcp-keepalive": str(KEEPALIVE_IDLE_SECONDS),
-    }
-    wanted = [Glob(pattern.lower()) for pattern in patterns if len(pattern) <= PATTERN_BYTES_MAX]
-    named = {name.encode(): value.encode() for name, value in settings.items()}
-    return {name: value for name, value in named.items() if any(glob.matches(name) for glob in wanted)}
-
-
-def _config_get(client: ClientState, words: list[bytes]) -> Local:
-    return Local({**config_get(client, words[2:])})
 
 
 def _info(client: ClientState, words: list[bytes]) -> Local:
@@ -126,24 +95,7 @@ SERVER_WORDS = (
         arguments="[section ...]",
         summary="The state of this node.",
     ),
-    container(
-        "config",
-        (
-            word(
-                "config|get",
-                -3,
-                _config_get,
-                group="server",
-                since="2.0.0",
-                arguments="pattern [pattern ...]",
-                summary="Settings, by Redis's names.",
-                flags=_ADMIN,
-            ),
-        ),
-        group="server",
-        since="2.0.0",
-        summary="Settings, by Redis's names.",
-    ),
+    CONFIG,
     container(
         "latency",
         (

@@ -19,6 +19,7 @@ from dkv.keys import (
     DEADLINE,
     DIGEST,
     DIGEST_BYTES,
+    NOTIFICATIONS,
     STATE,
     TIME,
     TOKEN,
@@ -27,6 +28,7 @@ from dkv.keys import (
 )
 from dkv.kv.databases import Databases, unpack_databases
 from dkv.kv.expiry import deadline_key
+from dkv.kv.key_events import is_canonical
 from dkv.kv.sessions import producer_counts, unpack_answer_of
 from dkv.kv.stored import deadline_of, header_bytes, is_string, revision_of
 from dkv.kv.tombstones import BUCKET_BYTES
@@ -47,8 +49,8 @@ class Census:
     headers. At the end those of flushed databases are no ``keys`` any more. ``time`` is the replicated time, in
     milliseconds since 1970. ``databases`` are None if there never were keys, and in a state of format 5 or below.
     ``answers`` are those that are kept for ``producers``, ``origins`` those that batches came from. ``configurations``
-    are the sets of members, None if these never changed. ``latest_change`` is the last slot that changed a key or the
-    members.
+    are the sets of members, None if these never changed. ``notifications`` are the events of keys that are told
+    (``dkv.kv.key_events``). ``latest_change`` is the last slot that changed a key or the members.
     """
 
     def __init__(self) -> None:
@@ -56,6 +58,7 @@ class Census:
         self.databases: Databases | None = None
         self.digest: bytes | None = None
         self.configurations: Configurations | None = None
+        self.notifications = b""
         self.keys = self.key_bytes = self.value_bytes = 0
         self.producers = self.answers = self.origins = 0
         self.latest_change = 0
@@ -94,6 +97,8 @@ class Census:
             elif key == CONFIGURATIONS:
                 self.configurations = unpack_configurations(value)
                 self.latest_change = max(self.latest_change, self.configurations.newest.slot)
+            elif key == NOTIFICATIONS and value and is_canonical(value):
+                self.notifications = value
             elif key == APPLIED_THROUGH:
                 self.applied_through = unpack_number(value)
             elif key == DIGEST and len(value) == DIGEST_BYTES:
@@ -163,6 +168,7 @@ def _number(entry: bytes) -> int:
 
 
 _COUNTED = {
-    APPLIED_THROUGH, BATCH_MARK, CONFIGURATIONS, DATABASES_KEY, DEADLINE, DIGEST, STATE, TIME, TOKEN, TOMBSTONE,
+    APPLIED_THROUGH, BATCH_MARK, CONFIGURATIONS, DATABASES_KEY, DEADLINE, DIGEST, NOTIFICATIONS, STATE, TIME, TOKEN,
+    TOMBSTONE,
 }  # fmt: skip
 assert _COUNTED == APPLIED_KEYS, "every kind of key of the state is counted"

@@ -65,6 +65,7 @@ EXEC         watched, entries                              list of their results
 WATCH        key, ...                                      ``Watched``
 KEYSPACE                                                   list of [db, keys, keys with a deadline]
 SCRIPT       operation, [key, ...], [argument, ...]        what the operation answers (``dkv.kv.scripts.operations``)
+NOTIFY       letters                                       which events of keys are told (``dkv.kv.key_events``); OK
 ============ ============================================= ======================================================
 
 A *life* says what becomes of a deadline, with the number behind it: ``NO_LIFE`` clears it, ``KEEP_LIFE`` keeps it,
@@ -86,7 +87,7 @@ EXPIRE, PERSIST, TTL = 30, 31, 32
 RANDOMKEY, KEYS, SCAN, DBSIZE, FLUSHDB, FLUSHALL = 33, 34, 35, 36, 37, 38
 OBJECT, MEMORY, TIME = 39, 40, 41
 EXEC, WATCH, KEYSPACE = 42, 43, 44
-SCRIPT = 45
+SCRIPT, NOTIFY = 45, 46
 
 UNIFORM_FROM = READ
 """From this code on an entry is ``[code, db, bytes_max, argument, ...]``."""
@@ -131,5 +132,5 @@ CHANGE_A_VALUE = frozenset((APPEND, EXTEND, EXPIRE, PERSIST, SCRIPT))
 OF_ONE_NODE = frozenset((SCAN, WATCH, KEYSPACE))
 """Reads that no EXEC has: they answer with what one node alone remembers, or serve the session alone."""
 
-IN_EXEC = (READS | WRITES) - OF_ONE_NODE - {EXEC}
+IN_EXEC = ((READS | WRITES) - OF_ONE_NODE - {EXEC}) | {NOTIFY}
 """The entries that an EXEC may have."""

@@ -45,6 +45,7 @@ from dkv.kv.codes import (
     MSETNX,
     NEVER_DIES,
     NO_LIFE,
+    NOTIFY,
     OBJECT,
     ONLY_ANOTHER,
     ONLY_EARLIER,
@@ -82,7 +83,7 @@ _NAMES = {
     MSET: b"MSET", MSETNX: b"MSETNX", INCRBY: b"INCRBY", INCRBYFLOAT: b"INCRBYFLOAT", STRLEN: b"STRLEN",
     GETRANGE: b"GETRANGE", SETRANGE: b"SETRANGE", EXISTS: b"EXISTS", RENAME: b"RENAME", RENAMENX: b"RENAMENX",
     TYPE: b"TYPE", PERSIST: b"PERSIST", KEYS: b"KEYS", DBSIZE: b"DBSIZE", FLUSHDB: b"FLUSHDB", FLUSHALL: b"FLUSHALL",
-    TIME: b"TIME", WATCH: b"WATCH", KEYSPACE: b"KEYSPACE",
+    TIME: b"TIME", WATCH: b"WATCH", KEYSPACE: b"KEYSPACE", NOTIFY: b"NOTIFY",
 }  # fmt: skip
 """The words of the entries whose arguments stand behind them as they are."""
 

@@ -374,7 +374,7 @@ ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
         "Nodes watch each other by themselves. `dkv leader transfer` moves the lead.",
     ),
     (
-        ("SAVE", "BGSAVE", "SHUTDOWN", "REPLICAOF", "CLUSTER", "DEBUG", "CONFIG SET"),
+        ("SAVE", "BGSAVE", "SHUTDOWN", "REPLICAOF", "CLUSTER", "DEBUG"),
         "They are about how Redis runs. The `dkv` command and the config file run dkv.",
     ),
 )

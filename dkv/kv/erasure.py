@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dkv.actor import Turn
 from dkv.keys import STATE
+from dkv.kv.key_events import EXPIRED
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.stored import deadline_of
 
@@ -56,7 +57,10 @@ class Eraser:
             return 0
         passed = keyspace.deadlines.passed(turn, keyspace.time, ERASED_MAX)
         for deadline, name in passed:
-            keyspace.erase_stored(turn, STATE + name, deadline, keyspace.databases.number_of(name[0]))
+            db = keyspace.databases.number_of(name[0])
+            keyspace.erase_stored(turn, STATE + name, deadline, db)
+            if db is not None:
+                keyspace.events.add(EXPIRED, db, name[1:])
         self.expired += len(passed)
         return len(passed)
 

@@ -11,11 +11,21 @@ from sys import maxsize
 
 from dkv import noted
 from dkv.actor import Turn
-from dkv.keys import APPLIED_THROUGH, DATABASES_KEY, DIGEST, STATE, TIME, pack_number, unpack_number
+from dkv.keys import (
+    APPLIED_THROUGH,
+    DATABASES_KEY,
+    DIGEST,
+    NOTIFICATIONS,
+    STATE,
+    TIME,
+    pack_number,
+    unpack_number,
+)
 from dkv.kv.cursors import Cursors
 from dkv.kv.databases import Databases, unpack_databases
 from dkv.kv.effort import LOOK, PAGE, Effort
 from dkv.kv.expiry import DeadlineIndex
+from dkv.kv.key_events import DELETED, EXPIRED, EXPIRES, NEW, SET, Event, EventCollector
 from dkv.kv.key_filter import KeyFilter
 from dkv.kv.plain_keys import PlainKeys
 from dkv.kv.stored import (
@@ -54,6 +64,8 @@ class Keyspace:
         self.deadlines = DeadlineIndex()
         self.databases = Databases()
         self.effort = Effort()
+        self.events = EventCollector()
+        """What the slot at hand has done to keys, for those who want to be told."""
         self.cursors = Cursors()
         """Those of the clients of this node: no part of the state."""
         self._prefixes: list[bytes] = []
@@ -69,6 +81,7 @@ class Keyspace:
         self.plain.clear()
         self._filter.start()
         self.deadlines.start()
+        self.events.start(turn.load(NOTIFICATIONS) or b"")
         stored = turn.load(DATABASES_KEY)
         self.databases = unpack_databases(stored) if stored is not None else _counted(turn)
         self._changed = stored is None and self.databases.pack() != b""
@@ -110,6 +123,7 @@ class Keyspace:
         self.settle(turn)
         turn.begin_trial()
         self.effort.begin()
+        self.events.begin_trial()
 
     def end_trial(self, turn: Turn) -> None:
         """It was not."""
@@ -119,6 +133,7 @@ class Keyspace:
     def undo_trial(self, turn: Turn) -> None:
         """It was: all is as it was when it began."""
         self.effort.end()
+        self.events.undo_trial()
         for name in turn.undo_trial():
             self.plain.discard(name)
         self.deadlines.start()
@@ -210,21 +225,43 @@ class Keyspace:
 
     # --- writing ---
 
-    def store(self, turn: Turn, db: int, key: bytes, value: bytes, deadline: int = 0) -> None:
+    def store(
+        self, turn: Turn, db: int, key: bytes, value: bytes, deadline: int = 0, event: Event | None = SET
+    ) -> None:
         """Store a string, with the revision of the entry at hand. ``deadline`` 0 is none.
 
-        A deadline that is not ahead erases the key.
+        A deadline that is not ahead erases the key. ``event`` is what this is told as. None: the value is that of
+        another key, which is told as new in any case, and the caller tells the rest.
         """
         if deadline and deadline <= self.time:
-            self.erase(turn, db, key)
+            self._store_dead(turn, db, key, event)
             return
         name = self._prefixes[db] + key
         deadline = min(deadline, DEADLINE_MAX)
         stored = None if self._filter.is_new(name) else turn.load(name)
         before = 0 if stored is None else len(stored)
         self.effort.take((3 if deadline else 2) * LOOK + before + len(value))
+        if self.events.wanted:
+            is_dead = stored is not None and not self.is_alive(stored)
+            if is_dead:
+                self.events.add(EXPIRED, db, key)
+            self._tell_stored(db, key, event, stored is None or is_dead)
         self._prepare(turn, db, name, stored, deadline)
         turn.stage(name, string_header(self.slot, self.index, deadline) + value)
+
+    def _store_dead(self, turn: Turn, db: int, key: bytes, event: Event | None) -> None:
+        """Store what is dead at once. It is told as Redis does: the end of a key that only got another deadline."""
+        if event is EXPIRES:
+            self.erase(turn, db, key)
+            return
+        existed = self.erase(turn, db, key, None)
+        self._tell_stored(db, key, event, not existed)
+
+    def _tell_stored(self, db: int, key: bytes, event: Event | None, is_new: bool) -> None:
+        if is_new or event is None:
+            self.events.add(NEW, db, key)
+        if event is not None:
+            self.events.add(event, db, key)
 
     def put_all(self, turn: Turn, puts: dict[bytes, bytes]) -> None:
         """Store strings without a deadline in database 0: what is stored for each, by names that have its prefix.
@@ -244,15 +281,19 @@ class Keyspace:
                     self._prepare(turn, 0, name, stored, 0)
         turn.stage_all(puts)
 
-    def erase(self, turn: Turn, db: int, key: bytes) -> bool:
-        """Erase a key, and say whether it existed."""
+    def erase(self, turn: Turn, db: int, key: bytes, event: Event | None = DELETED) -> bool:
+        """Erase a key, and say whether it existed. That is told as ``event``; None: the caller tells it, if anybody."""
         name = self._prefixes[db] + key
         stored = self._look(turn, name)
         if stored is None:
             return False
         self.effort.take(2 * LOOK)
+        existed = self.is_alive(stored)
+        told = event if existed else EXPIRED
+        if told is not None:
+            self.events.add(told, db, key)
         self.erase_stored(turn, name, deadline_of(stored), db)
-        return self.is_alive(stored)
+        return existed
 
     def erase_stored(self, turn: Turn, name: bytes, deadline: int, db: int | None) -> None:
         """Erase what is stored under ``name``, which has this deadline; ``db`` is None if its space is flushed."""
@@ -268,6 +309,14 @@ class Keyspace:
             database.mortal -= deadline > 0
             self._mark(turn, db, name[_PREFIX_BYTES:])
         self._changed = True
+
+    def want_events(self, turn: Turn, letters: bytes) -> None:
+        """Collect these events from here on (``dkv.kv.key_events``)."""
+        self.events.want(letters)
+        if letters:
+            turn.stage(NOTIFICATIONS, letters)
+        else:
+            turn.stage_erase(NOTIFICATIONS)
 
     def flush(self, numbers: range) -> bool:
         """Empty these databases at once, whatever they hold; False, and nothing is done, if no space is free for it."""

@@ -13,6 +13,7 @@ from sys import maxsize
 
 from dkv import noted
 from dkv.actor import Turn
+from dkv.client_events import KeyEvents
 from dkv.configurations import Configurations, pack_configurations, unpack_configurations
 from dkv.keys import BATCH_MARK, CONFIGURATIONS
 from dkv.kv.appliers.by_code import APPLIERS
@@ -195,6 +196,10 @@ class Machine:
             turn.note(noted.refused, reason="MISCONF", count=self._refused)
         return results
 
+    def take_events(self) -> list[KeyEvents]:
+        """What has happened to keys since this was asked last, as far as it is wanted: for the slot at hand."""
+        return self._keyspace.events.take(self._place[0])
+
     def read(self, turn: Turn, entries: Sequence[UncheckedEntry]) -> list[Result]:
         """Evaluate read entries. Most are plain GETs, which have a shorter way of their own."""
         keyspace = self._keyspace
@@ -213,9 +218,11 @@ class Machine:
         keyspace = self._keyspace
         slot, first, prefix = keyspace.slot, keyspace.index, keyspace.prefix(0)
         puts: dict[bytes, bytes] = {}
+        together = not keyspace.events.wanted
         for index, entry in enumerate(entries, first):
             if (
-                type(entry) is list
+                together
+                and type(entry) is list
                 and len(entry) == 3
                 and entry[0] is PUT  # a number that is equal and another object takes the longer way
                 and type(key := entry[1]) is bytes
@@ -231,6 +238,7 @@ class Machine:
                 keyspace.index = index
                 results.append(self._apply_entry(turn, entry, own))
                 prefix = keyspace.prefix(0)  # the entry may have flushed the database
+                together = not keyspace.events.wanted
         if puts:
             keyspace.put_all(turn, puts)
         keyspace.index = first + len(entries)

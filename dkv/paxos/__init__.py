@@ -18,6 +18,7 @@ I9: after the same slot all nodes have the same state.
 I10: a batch takes effect once, and so does a write with a token.
 I11: a read is served after all that was acknowledged before it, and a quorum confirmed the leader since it arrived.
 I12: records are erased up to a mark on disk, and the state on disk makes up for them; nobody is told they are empty.
+I13: all nodes tell the same events of keys for the same slots, each life once and in order.
 
 The bugs that broke them, in other systems or in drafts of this one:
 

@@ -13,6 +13,7 @@ whenever the log has changed the members, and when a change takes force (``Membe
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from sys import maxsize
 from typing import Protocol, assert_never
 
@@ -25,13 +26,14 @@ from dkv.actor import (
     ELECTOR,
     GATEWAY,
     PROPOSER,
+    PUBSUB,
     RECEIVER,
     ROSTER,
     SURVEYOR,
     Address,
     Turn,
 )
-from dkv.client_events import BatchApplied, Passed, Read, ReadResults, Replayed
+from dkv.client_events import BatchApplied, KeyEvents, Passed, Read, ReadResults, Replayed
 from dkv.configurations import Configurations
 from dkv.events import (
     Applied,
@@ -103,6 +105,9 @@ class StateMachine(Protocol):
 
     def apply(self, turn: Turn, batch: Batch, own: bool) -> list[Result] | None:
         """Apply one batch of that slot: a result per entry, or None if it is skipped: no member's, or not its next."""
+
+    def take_events(self) -> Sequence[KeyEvents]:
+        """What the slots since the last call have done to keys, as far as it is wanted."""
 
     def read(self, turn: Turn, entries: list[Entry]) -> list[Result]:
         """Evaluate read entries: a result each."""
@@ -221,6 +226,9 @@ class Learner:
             results = self._machine.apply(turn, batch, own)
             if own and results is not None:
                 turn.send(self._here(GATEWAY), BatchApplied(batch.seq, results))
+        for events in self._machine.take_events():
+            if not self._replaying:  # or they were told before this node stopped, or nobody was there to be told
+                turn.send(self._here(PUBSUB), events)
         turn.note(noted.applied, through=self._applied_through, commands=self._machine.executed - executed)
         if self._machine.configurations is not self._members.configurations:
             newest = self._machine.configurations.newest

@@ -118,13 +118,8 @@ class Relay:
 
     def _on_key_events(self, turn: Turn, message: KeyEvents) -> None:
         """Something happened to keys: this node's subscribers hear of it, those of others from their own nodes."""
-        postings: list[Posting] = []
-        for db, event, key in message.events:
-            if message.by_key:
-                postings.append((CHANNEL, b"__keyspace@%d__:%b" % (db, key), event))
-            if message.by_event:
-                postings.append((CHANNEL, b"__keyevent@%d__:%b" % (db, event), key))
-        self._deliver(turn, tuple(postings))
+        if self._counts:  # else nobody is there
+            self._deliver(turn, tuple((CHANNEL, channel, text) for channel, text in message.messages()))
 
     def _deliver(self, turn: Turn, postings: tuple[Posting, ...]) -> None:
         if self._counts:  # else nobody is there

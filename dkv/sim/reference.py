@@ -40,6 +40,8 @@ class Reference:
     def __init__(self, bounds: Bounds, members: MemberTable) -> None:
         self.results: dict[BatchName, list[Judged]] = {}
         """The result of each entry of every batch that took effect."""
+        self.told: dict[int, list[tuple[bytes, int, bytes, bytes]]] = {}
+        """The events of keys that each slot has, if it has any: the letters of the setting, db, event and key."""
         self._members = members
         self._marks: dict[tuple[int, int], tuple[int, int]] = {}
         self._slots: defaultdict[bytes, list[int]] = defaultdict(list)
@@ -87,6 +89,10 @@ class Reference:
             if batch.node in origins and self._is_next(batch):
                 self._apply_batch(batch)
         self._keys.settle()
+        told = [each for each in self._keys.told if any(way in each[0] for way in b"KE")]
+        self._keys.told.clear()
+        if told:
+            self.told[slot] = told
 
     def _apply_batch(self, batch: Batch) -> None:
         self._marks[batch.node, batch.incarnation] = (batch.boot, batch.seq)

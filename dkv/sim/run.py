@@ -107,6 +107,7 @@ def _begin(world: World) -> bool:
     world.mode.begin_changes()
     world.crowd.begin()
     world.wordy.begin()
+    world.event_switch.begin()
     world.faults.begin()
     world.wall_clocks.begin()
     return True
@@ -143,7 +144,7 @@ def _heal(world: World, random: Random) -> None:
     away = [node for node in world.nodes if node not in healed]
     disturbed = [node for node in away if _put_away(world, node, healed, random) == "deaf"]
     _repair(world, healed)
-    world.wordy.stopped = world.crowd.stopped = True
+    world.stop_asking()
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
     _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
 
@@ -152,7 +153,7 @@ def _settle_members(world: World) -> bool:
     """Let changes that are under way come to their ends, with all nodes that are whole, as operators do."""
     _repair(world, [node for node in world.nodes if not node.damaged])
     # Where nobody leads, one of many nodes that all write may wait for very long.
-    world.wordy.stopped = world.crowd.stopped = True
+    world.stop_asking()
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
     for node in world.nodes:
         if not _ends_what_it_began(world, node):
@@ -252,6 +253,8 @@ def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> 
     if not _must(world, quiet, "it goes on electing leaders"):
         return
     if not _must(world, lambda: _converged(world, healed), "the replicas did not converge"):
+        return
+    if not _must(world, lambda: all(map(world.events.has_told, healed)), "events of keys are never told (I13)"):
         return
     if not _must(world, lambda: not world.time.due.is_waiting(), "a key stays though it is dead"):
         return

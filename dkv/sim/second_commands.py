@@ -15,6 +15,7 @@ from dkv.kv.asks import UNKNOWN
 from dkv.kv.effort import TOO_MUCH
 from dkv.replies import ABORTED, OK, TOO_LONG, Error, Result, Simple, Watched, result_bytes
 from dkv.sim import second_scripts
+from dkv.sim.second_events import with_events
 from dkv.sim.second_keys import ABSENT, SecondKeys, StoredKey
 
 
@@ -63,9 +64,13 @@ def _exec(keys: SecondKeys, watched: Any, entries: Any) -> Result:
     return results
 
 
-def _do(keys: SecondKeys, code: int, db: int, bytes_max: int, arguments: Any) -> Result:
+def _do(keys: SecondKeys, code: int, db: int, bytes_max: int, arguments: Any) -> Any:
     if code == codes.SCRIPT:
         return second_scripts.run(keys, db, arguments, lambda called, words: _do(keys, called, db, bytes_max, words))
+    return with_events(keys, code, db, arguments, lambda: _result(keys, code, db, bytes_max, arguments))
+
+
+def _result(keys: SecondKeys, code: int, db: int, bytes_max: int, arguments: Any) -> Result:
     for family in (_of_one_key, _of_numbers_and_pieces, _of_deadlines, _of_several_keys, _of_databases):
         result = family(keys, code, db, bytes_max, arguments)
         if result is not UNKNOWN:
@@ -265,6 +270,9 @@ def _of_databases(keys: SecondKeys, code: int, db: int, bytes_max: int, argument
         case codes.FLUSHDB | codes.FLUSHALL, []:
             flushed = keys.flush(range(codes.DATABASES) if code == codes.FLUSHALL else (db,))
             return OK if flushed else UNKNOWN
+        case codes.NOTIFY, [letters]:
+            keys.want(letters)
+            return OK
         case codes.KEYS, [pattern]:
             return TOO_LONG if keys.are_too_many(db, pattern) else [*keys.matching(db, pattern)]
         case codes.TIME, []:

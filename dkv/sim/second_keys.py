@@ -21,6 +21,10 @@ from dkv.kv.codes import DATABASES
 Write = Callable[[bytes, bytes | None], None]
 DEADLINE_MAX = 2**63 - 1
 ABSENT = (0, 0)
+LETTERS = {b"expired": b"x", b"new": b"n"} | dict.fromkeys(
+    (b"set", b"append", b"incrby", b"incrbyfloat", b"setrange"), b"$"
+)
+"""The letters of events, where it is not ``g``."""
 
 
 class StoredKey(NamedTuple):
@@ -65,6 +69,10 @@ class SecondKeys:
         """The slot of each flush that has taken keys from database 0."""
         self.marks: dict[bytes, int] = {}
         """The last slot that erased a key of each bucket."""
+        self.letters = b""
+        """Which events are told."""
+        self.told: list[tuple[bytes, int, bytes, bytes]] = []
+        """The events of the slot at hand: the letters then, the database, the event and the key."""
         self.written: list[tuple[bytes, bytes | None]] = []
         self._left: set[int] = set()
         self._table = b""
@@ -90,6 +98,7 @@ class SecondKeys:
         self.stored, self.marks = dict(other.stored), dict(other.marks)
         self.spaces, self.flushed = list(other.spaces), list(other.flushed)
         self._left, self._table = set(other._left), other._table
+        self.letters, self.told = other.letters, list(other.told)
 
     # --- slots ---
 
@@ -103,6 +112,8 @@ class SecondKeys:
         for _, space, key in self._dead()[:room]:
             room -= 1
             self._forget(space, key)
+            if space in self.spaces:
+                self.tell(self.spaces.index(space), b"expired", key)
         size = 0
         while self._left and room and size < erasure.ERASED_BYTES_MAX:
             space = min(self._left)
@@ -154,7 +165,24 @@ class SecondKeys:
     def _bucket(self, db: int, key: bytes) -> bytes:
         return blake2b(bytes((db,)) + key, digest_size=2).digest()
 
+    # --- events ---
+
+    def want(self, letters: bytes) -> None:
+        """These are told from here on."""
+        self.letters = letters
+        self._write(b"n", letters or None)
+
+    def tell(self, db: int, event: bytes, key: bytes) -> None:
+        """This has happened, whether somebody wants to know or not."""
+        letter = LETTERS.get(event, b"g")
+        if letter in self.letters or (b"A" in self.letters and letter != b"n"):
+            self.told.append((self.letters, db, event, key))
+
     # --- what commands do ---
+
+    def is_stored(self, db: int, key: bytes) -> bool:
+        """Whether something is stored for a key, which may be dead."""
+        return (self.spaces[db], key) in self.stored
 
     def get(self, db: int, key: bytes) -> StoredKey | None:
         """A key that exists."""

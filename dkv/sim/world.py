@@ -14,13 +14,16 @@ from dkv.actor import Address, Fenced, Note
 from dkv.ballot import Ballot
 from dkv.client_events import Replies
 from dkv.configurations import Configuration
-from dkv.settings import CLASSIC, LEADER, MODES
+from dkv.settings import LEADER
 from dkv.sim.clone import Clone, Unwatched
 from dkv.sim.crowd import Crowd
 from dkv.sim.disk import DiskCopy
+from dkv.sim.event_rules import EventRules
+from dkv.sim.event_switch import EventSwitch
 from dkv.sim.fault_injector import FaultInjector
 from dkv.sim.in_force import SetsInForce
 from dkv.sim.invariants import Invariants
+from dkv.sim.modes import MIXED, ModeOfLives
 from dkv.sim.plan import FREQUENT, OF_CLASSIC_MODE, WALL_CLOCKS, draw
 from dkv.sim.readiness_rule import LOOK_SECONDS, complaint
 from dkv.sim.schedule import Schedule
@@ -39,35 +42,6 @@ from dkv.storage.data_directory import DirectoryError
 from dkv.storage.store import RecordCorrupt, StoreFailed
 
 STEPS_AT_ONCE_MAX = 100_000
-CHANGE_CHANCE = 0.25
-
-MIXED = "mixed"
-"""A cluster whose operators change its mode again and again, node after node, and not always on all nodes."""
-
-
-class ModeOfLives:
-    """The mode of a node that starts: always ``mode``, except for ``MIXED``."""
-
-    def __init__(self, mode: str, random: Random) -> None:
-        self._mixed = mode == MIXED
-        self._changing = False
-        self._random = random
-        self._mode = random.choice(MODES) if self._mixed else mode
-
-    def begin_changes(self) -> None:
-        """The operators go to work."""
-        self._changing = self._mixed
-
-    def of_next_life(self) -> str:
-        """The mode of a life that begins now."""
-        if self._changing and self._random.random() < CHANGE_CHANCE:
-            self._mode = CLASSIC if self._mode == LEADER else LEADER
-        return self._mode
-
-    def settle(self) -> str:
-        """Settle on one mode for all lives from now on, and return it."""
-        self._changing = False
-        return self._mode
 
 
 class World:
@@ -108,6 +82,7 @@ class World:
         self.invariants = Invariants(members, plan.limits.window_slots_max, plan.bounds, self.violated)
         chosen = self.invariants.chosen
         self._states = StateRules(chosen, self.violated)
+        self.events = EventRules(chosen, self.violated)
         self.sets = SetsInForce(chosen, self.schedule, self.violated)
         self.space = SpaceRules(self.sets, self.violated)
         self._take_overs = TakeOverRule(self.violated)
@@ -129,6 +104,7 @@ class World:
             SimulatedClient,
         )
         self.wordy = Wordy(self.schedule, self._generator, self.nodes, plan.limits, plan.client_delay)
+        self.event_switch = EventSwitch(self.schedule, self._generator("events"), self.nodes, plan.limits)
         self.faults = self._injector()
         self._disk_random = self._generator("disk")
         self.nodes.extend(self._node(number, members) for number in members)
@@ -255,6 +231,10 @@ class World:
         self.faults.slow.clear()
         self.calm = True
 
+    def stop_asking(self) -> None:
+        """No client asks for anything new from here on."""
+        self.wordy.stopped = self.crowd.stopped = self.event_switch.stopped = True
+
     def violated(self, sentence: str) -> None:
         """An invariant is broken; only the first one counts."""
         if self.violation is None:
@@ -296,6 +276,7 @@ class World:
         self.space.noted(node, event, fields)
         self._take_overs.noted(node, event, fields)
         self.invariants.noted(node, event, fields)
+        self.events.noted(node, actor, event, fields)
         if event.level is None:
             return
         if event is noted.leading:
@@ -314,6 +295,7 @@ class World:
     def delivered(self, node: SimulatedNode, role: str, sender: Address, message: Any) -> None:
         """An actor is about to handle a message."""
         self.invariants.delivered(node, role, sender, message)
+        self.events.delivered(node, message)
         self.sets.delivered(node, role, message)
         self.space.delivered(node, role, sender, message)
         self.time.due.delivered(node, role, message)

@@ -24,7 +24,7 @@ class Spoken(SynchronousTestCase):
     def setUp(self) -> None:
         node = Mock(spec=Inspection)
         node.info.return_value = {"Server": {"redis_version": "7.0.0"}, "Dkv": {"dkv_role": "leader"}}
-        node.connections_max = 12
+        node.connections_max, node.notifications = 12, b""
         node.faults_allowed = False
         node.metrics.return_value = b"dkv_connections 1"
         node.status.return_value = {"node": 1}

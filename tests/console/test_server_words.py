@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dkv.replies import Verbatim
+from typing import Any
+
+from dkv.kv.codes import NOTIFY, PUT
+from dkv.replies import OK, Simple, Verbatim
 from dkv.wire.reply_encoder import ReplyEncoder
 from tests.console.spoken import Spoken
 
@@ -27,7 +30,48 @@ class ServerWordsTests(Spoken):
         self.assertEqual(list(self.reply("CONFIG GET append* s?ve")), [b"appendfsync", b"appendonly", b"save"])
         self.assertEqual(self.reply("CONFIG GET " + "*a" * 1_000), {})
         self.assertIn("for 'config|get' command", self.refusal("CONFIG GET"))
-        self.assertEqual(self.refusal("CONFIG SET save x"), "ERR unknown subcommand 'SET'. Try CONFIG HELP.")
+        self.assertEqual(self.refusal("CONFIG RESETSTAT"), "ERR unknown subcommand 'RESETSTAT'. Try CONFIG HELP.")
+
+    def test_setting_events(self) -> None:
+        """Frameworks set which events they want to hear of: it is a write, as all nodes must know."""
+        name = "notify-keyspace-events"
+        for letters, canonical in (("KEA", b"AKE"), ("Ex", b"xE"), ("EKn$", b"$nKE"), ("g$lshzxetdnK", b"AnK")):
+            self.assertEqual(self.meaning(f"CONFIG SET {name} {letters}"), [NOTIFY, 0, 1 << 20, canonical])
+        self.assertEqual(self.meaning("CONFIG SET NOTIFY-keyspace-events ''"), [NOTIFY, 0, 1 << 20, b""])
+        self.node.notifications = b"AnKE"
+        self.assertEqual(self.reply(f"CONFIG GET {name}"), {name.encode(): b"AKE"})
+
+    def test_refused_settings(self) -> None:
+        """In Redis's words, and nothing is set if a part of it is wrong."""
+        name, failed = "notify-keyspace-events", "ERR CONFIG SET failed (possibly related to argument "
+        for words, text in (
+            ("nope 1", "ERR Unknown option or number of arguments for CONFIG SET - 'nope'"),
+            (f"{name} KEA nope 1", "ERR Unknown option or number of arguments for CONFIG SET - 'nope'"),
+            (f"{name} q nope 1", "ERR Unknown option or number of arguments for CONFIG SET - 'nope'"),
+            (f"{name} KEA maxmemory", "ERR syntax error"),
+            (f"{name} KEA maxmemory 1", f"{failed}'maxmemory') - can't set immutable config"),
+            (f"{name} KEA {name} E", f"{failed}'{name}') - duplicate parameter"),
+            (f"{name} KEq", f"{failed}'{name}') - Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+            (
+                f"{name} KEAm",
+                f"{failed}'{name}') - dkv tells of no reads, and so of no key that a read does not find: leave out 'm'",
+            ),
+            (name, "ERR wrong number of arguments for 'config|set' command"),
+        ):
+            self.assertEqual(self.refusal(f"CONFIG SET {words}"), text)
+
+    def test_setting_in_a_transaction(self) -> None:
+        """Redis has it there. What is wrong with it is that request's own error."""
+        self.reply("MULTI")
+        for words in ("KEA", "q"):
+            self.assertEqual(self.reply(f"CONFIG SET notify-keyspace-events {words}"), Simple("QUEUED"))
+        self.reply("SET k v")
+        request: Any = self.request("EXEC")
+        self.assertEqual([each[0] for each in request.entry[4]], [NOTIFY, PUT])
+        assert request.settle is not None
+        answer: Any = request.settle([OK, OK]).reply
+        self.assertEqual((answer[0], answer[2]), (OK, OK))
+        self.assertIn("Invalid event class character", answer[1].reply.text)
 
     def test_latency(self) -> None:
         """No events are kept, which is what Redis answers by default, too."""

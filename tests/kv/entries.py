@@ -31,6 +31,7 @@ from dkv.kv.codes import (
     MSETNX,
     NEVER_DIES,
     NO_LIFE,
+    NOTIFY,
     OBJECT,
     PERSIST,
     RANDOMKEY,
@@ -97,6 +98,7 @@ WRITES = st.one_of(
     _entries(FLUSHALL),
     scripts(DBS, NAMES, BYTES_MAX),
 )
+SETTINGS = _entries(NOTIFY, st.sampled_from([b"", b"AnKE", b"AnKE", b"xE", b"$K", b"gnE"]))
 READS = st.one_of(
     _entries(READ, NAMES),
     _entries(MGET, _SOME_NAMES),

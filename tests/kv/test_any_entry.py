@@ -17,14 +17,14 @@ from dkv.configurations import first_configurations
 from dkv.keys import APPLIED_THROUGH, pack_number
 from dkv.kv import codes
 from dkv.kv.census import Census
-from dkv.kv.codes import EXEC, IDMP, READS, UNIFORM_FROM
+from dkv.kv.codes import EXEC, IDMP, NOTIFY, READS, UNIFORM_FROM
 from dkv.kv.machine import Machine
 from dkv.records import Batch
 from tests.kv import entries
-from tests.kv.entries import READS_OF_ONE_NODE, WRITES
+from tests.kv.entries import READS_OF_ONE_NODE, SETTINGS, WRITES
 from tests.turns import FakeTurn
 
-CODES = range(UNIFORM_FROM, codes.SCRIPT + 1)
+CODES = range(UNIFORM_FROM, codes.NOTIFY + 1)
 NUMBERS = st.one_of(
     st.integers(-2, 20), st.sampled_from([2**31, 2**63 - 1, 2**63, -(2**63), 2**64 - 1, 2**64, 1_000, 1_005])
 )
@@ -57,7 +57,7 @@ EXECS = st.builds(lambda watched, entries: [EXEC, 0, 100, watched, entries],
 WITH_TOKENS = st.builds(lambda op, write: [IDMP, b"p", op, write], st.integers(1, 3), st.one_of(COMMANDS, EXECS))
 SLOTS = st.lists(st.lists(st.one_of(COMMANDS, COMMANDS, EXECS, WITH_TOKENS), max_size=4), max_size=6)
 
-REAL_COMMANDS = st.one_of(WRITES, WRITES, entries.READS)
+REAL_COMMANDS = st.one_of(WRITES, WRITES, WRITES, entries.READS, entries.READS, SETTINGS)
 REAL_EXECS = st.builds(lambda commands: [EXEC, 0, 100, [], commands], st.lists(REAL_COMMANDS, max_size=4))
 REAL_TOKENS = st.builds(lambda op, write: [IDMP, b"p", op, write], st.integers(1, 9), st.one_of(WRITES, REAL_EXECS))
 REAL_SLOTS = st.lists(
@@ -84,7 +84,7 @@ class AnyEntryTests(SynchronousTestCase):
             machine.start(turn)
         for slot, each in enumerate(log, 1):
             batch[:] = each
-            answers = []
+            answers, told = [], []
             for number, (machine, turn) in enumerate(zip(machines, turns, strict=True)):
                 with ExitStack() as stack:
                     constants = {"dkv.kv.erasure.ERASED_MAX": erased_max} | (FORGETFUL if number == 2 else {})
@@ -95,6 +95,7 @@ class AnyEntryTests(SynchronousTestCase):
                     machine.begin_slot(turn, slot, 1_000 + slot)
                     answers.append(machine.apply(turn, Batch(1, 1, 1, slot, b""), number == 0))
                 turn.stage(APPLIED_THROUGH, pack_number(slot))
+                told.append(machine.take_events())
             own, *others = answers
             assert own is not None
             self.assertEqual(len(own), len(batch))
@@ -102,6 +103,8 @@ class AnyEntryTests(SynchronousTestCase):
                 assert other is not None
                 for entry, here, there in zip(batch, own, other, strict=True):
                     self.assertEqual(there, None if entry[0] in READS else here, entry)
+            self.assertEqual(told[0], told[1])
+            self.assertEqual(told[0], told[2])
             self.assertEqual(turns[0].stored, turns[1].stored)
             self.assertEqual(turns[0].stored, turns[2].stored)
         census = Census()
@@ -116,8 +119,8 @@ class AnyEntryTests(SynchronousTestCase):
 
     @given(REAL_SLOTS, st.integers(1, 3), st.sampled_from([1, 500]))
     def test_all_nodes_agree_on_commands(self, log: list[list[Any]], restart: int, erased_max: int) -> None:
-        """The same for what clients ask; and what is counted is right."""
-        self.compare(log, restart, erased_max)
+        """The same for what clients ask; what is counted is right, and all have the same events of keys."""
+        self.compare([[[NOTIFY, 0, 100, b"AnKE"]], *log], restart, erased_max)
 
     @given(COMMANDS)
     def test_reads_change_nothing(self, command: list[Any]) -> None:

@@ -76,6 +76,7 @@ WORST: dict[int, Callable[[bytes, int], list[Any]]] = {
     codes.FLUSHALL: lambda _key, _: [codes.FLUSHALL, 0, ROOM],
     codes.OBJECT: lambda key, _: [codes.OBJECT, 0, ROOM, key, b"encoding"],
     codes.MEMORY: lambda key, _: [codes.MEMORY, 0, ROOM, key],
+    codes.NOTIFY: lambda _, number: [codes.NOTIFY, 0, ROOM, (b"AnKE", b"xE")[number % 2]],
     codes.TIME: lambda _key, _: [codes.TIME, 0, ROOM],
     codes.SCRIPT: lambda _, number: [codes.SCRIPT, number % 2, ROOM, DELETE_MATCHING, [SLOW_PATTERN], []],
 }

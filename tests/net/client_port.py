@@ -99,6 +99,7 @@ class Port:
     def _session(self, connection: int, peer: str) -> ClientSession:
         node = Mock(spec=Inspection, connections_max=100, applied_through=0, member_view=Mock(quorum=2))
         node.exchange = self.clients.deliveries.exchange
+        node.notifications = b""
         node.client_connections.side_effect = self.clients.connected
         node.info.return_value = {}
         node.sentinel = Mock(down=False, **{"others.return_value": [], "address_within.return_value": None})

@@ -33,6 +33,8 @@ class MemoryNode:
         self._machine = Machine(decode_entries, first_configurations((NODE,)))
         self._machine.start(self._turn)
         self._slot = self._batches = 0
+        self.told: list[tuple[bytes, bytes]] = []
+        """The channels that were told of events of keys, each with the text."""
 
     def connect(self) -> MemoryClient:
         """A new connection."""
@@ -55,14 +57,23 @@ class MemoryNode:
     def _answer(self, item: Entry | Local) -> Result | Local:
         if isinstance(item, Local):
             return item
-        self._slot += 1
-        self._machine.begin_slot(self._turn, self._slot, self.time_ms)
+        self.begin_slot()
         if item[0] in READS and not self.reads_in_log:
             return self._machine.read(self._turn, [item])[0]
         self._batches += 1
         results = self._machine.apply(self._turn, Batch(NODE, 1, 1, self._batches, encode_entries([item])), own=True)
         assert results is not None and len(results) == 1
+        self._take_events()
         return results[0]
+
+    def begin_slot(self) -> None:
+        """A slot, which may hold nothing: keys that have expired go."""
+        self._slot += 1
+        self._machine.begin_slot(self._turn, self._slot, self.time_ms)
+        self._take_events()
+
+    def _take_events(self) -> None:
+        self.told += [message for events in self._machine.take_events() for message in events.messages()]
 
 
 class MemoryClient:

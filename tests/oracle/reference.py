@@ -182,6 +182,10 @@ class RealClient:
         self._socket.sendall(b"".join(encoded(*words) for words in requests))
         return [self._read(words) for words in requests]
 
+    def read(self) -> Reply:
+        """The next message to a subscriber."""
+        return self._read([b"a message"])
+
     def _read(self, words: Sequence[bytes]) -> Reply:
         while (found := read_reply(self._data)) is None:
             try:

@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, Address, Turn
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, LEARNER, PROPOSER, PUBSUB, Address, Turn
 from dkv.ballot import Ballot
-from dkv.client_events import BatchApplied, Read, ReadResults, Replayed
+from dkv.client_events import BatchApplied, KeyEvents, Read, ReadResults, Replayed
 from dkv.configurations import first_configurations
 from dkv.events import Applied, Due, Origins, ReportOrigins
 from dkv.identity import Identity
@@ -47,6 +47,7 @@ class Recorder:
         self.begun: list[tuple[int, int]] = []
         self.time = 0
         self.due_at = maxsize
+        self.events: list[KeyEvents] = []
 
     def start(self, turn: Turn) -> None:
         self.applied.append(b"started")
@@ -61,9 +62,15 @@ class Recorder:
         turn.stage(b"S" + batch.blob, b"")
         self.applied.append(batch.blob)
         self.effort += EFFORT_PER_TURN * (batch.blob == b"hard")
+        if batch.blob[:1] == b"k":
+            self.events.append(KeyEvents(((0, b"set", batch.blob),), slot=len(self.begun)))
         if own:
             self.own.append(batch.blob)
         return None if batch.blob == b"skip" else [batch.blob]
+
+    def take_events(self) -> list[KeyEvents]:
+        taken, self.events = self.events, []
+        return taken
 
     def read(self, turn: Turn, entries: list[Entry]) -> list[Result]:
         return [f"{entry} at {len(self.applied)}".encode() for entry in entries]
@@ -158,6 +165,18 @@ class ApplyTests(OneLearner):
         self.assertEqual(self.give(ChosenSlots(1, (value("a"),), 2)), [(ACCEPTOR, ReadChosen(2))])
         self.assertEqual(self.give(ChosenSlots(2, (value("b"),), 2)), replayed(2))
         self.assertEqual(self.give(ChosenSlots(3, (value("c"),), 3)), [])
+
+    def test_events_of_keys(self) -> None:
+        """Subscribers hear of what happens while they are there: of each slot once, and never of an earlier life."""
+        self.give(ChosenSlots(1, (value("k1"),), 2))
+        self.assertEqual(self.give(ChosenSlots(2, (value("k2"),), 2)), replayed(2))
+
+        def told(slot: int, key: bytes) -> tuple[str, Any]:
+            return PUBSUB, KeyEvents(((0, b"set", key),), slot=slot)
+
+        self.assertEqual(self.give(ChosenSlots(3, (value("k3"), value("c")), 4)), [told(3, b"k3")])
+        again = self.give(ChosenSlots(3, (value("k3"), value("c"), value("k5", "k6")), 5))
+        self.assertEqual(again, [(PUBSUB, each) for each in (told(5, b"k5")[1], told(5, b"k6")[1])])
 
     def test_b16_answers_its_own_batches_only(self) -> None:
         """Clients are told of their own writes: those of this node, this directory and this boot."""

@@ -11,8 +11,9 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.settings import CLASSIC, LEADER
+from dkv.sim.modes import MIXED
 from dkv.sim.simulated_node import SimulatedNode
-from dkv.sim.world import MIXED, World
+from dkv.sim.world import World
 from tests.sim.journeys import (
     Steps,
     Traveller,

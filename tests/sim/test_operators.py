@@ -10,8 +10,9 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.settings import CLASSIC, LEADER
+from dkv.sim.modes import MIXED
 from dkv.sim.plan import FAULTS, OF_OPERATORS, RIVALS
-from dkv.sim.world import MIXED, World
+from dkv.sim.world import World
 from tests.sim.journeys import Traveller, travel
 
 FEW = frozenset((*OF_OPERATORS, *RIVALS, "crash", "loss", "partition"))

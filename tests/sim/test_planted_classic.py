@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dkv.settings import CLASSIC
-from dkv.sim.world import MIXED
+from dkv.sim.modes import MIXED
 from tests.sim import planted_gaps, planted_readiness  # noqa: F401 - importing them registers their plants
 from tests.sim.hunt import FOUND, HuntTestCase
 from tests.sim.planted_classic import CLASSIC_PLANTS

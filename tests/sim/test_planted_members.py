@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dkv.settings import CLASSIC, LEADER
+from dkv.sim.modes import MIXED
 from dkv.sim.plan import OF_OPERATORS
-from dkv.sim.world import MIXED
 from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_members import MEMBERS
 from tests.sim.planted_members_classic import CLASSIC_MEMBERS

@@ -5,12 +5,14 @@ Both are fed random logs. What they store must be equal byte for byte, whatever 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.client_events import KeyEvents
 from dkv.configurations import first_configurations
 from dkv.keys import SUMMED
 from dkv.kv import codes
@@ -108,6 +110,7 @@ OF_ONE = {
     codes.FLUSHALL: entry(codes.FLUSHALL),
     codes.TIME: entry(codes.TIME),
     codes.SCRIPT: scripts(dbs, keys, BYTES_MAX),
+    codes.NOTIFY: entry(codes.NOTIFY, st.sampled_from((b"AnKE", b"AnKE", b"$nK", b"gxE", b"A", b""))),
 }
 """Entries of each command that an EXEC may have, by code."""
 
@@ -141,12 +144,26 @@ SMALL = st.fixed_dictionaries(
 )
 
 
+Told = tuple[bool, bool, int, bytes, bytes]
+"""An event with the ways in which it is told: by key, by event."""
+
+
+def events_of(messages: Iterable[KeyEvents]) -> list[Told]:
+    """What a learner tells."""
+    return [(each.by_key, each.by_event, *event) for each in messages for event in each.events]
+
+
+def second_events(told: Iterable[tuple[bytes, int, bytes, bytes]]) -> list[Told]:
+    """The same as the second state machine has it."""
+    return [(b"K" in letters, b"E" in letters, db, event, key) for letters, db, event, key in told]
+
+
 class ReferenceTests(SynchronousTestCase):
     @given(st.lists(SLOTS, max_size=10), SMALL)
     def test_equal(self, log: list[tuple[int, list[list[list[Any]]]]], small: dict[str, Any]) -> None:
         """A judge that errs accuses production code, or lets it go."""
         with constants(small):
-            self.compare(log)
+            self.compare([(1, [[[codes.NOTIFY, 0, BYTES_MAX, b"AnKE"]]]), *log])
 
     def test_flushes_in_transactions(self) -> None:
         """One that has taken nothing is none, nor is one that is undone: its results are too large."""
@@ -188,6 +205,7 @@ class ReferenceTests(SynchronousTestCase):
                         keys = zip(each[3:], result.revisions, strict=True)
                         watched += [[each[1], key, *revision, result.slot] for key, revision in keys]
             reference.apply(slot, Value(tuple(values), stamp))
+            self.assertEqual(events_of(machine.take_events()), second_events(reference.told.get(slot, [])))
             for batch, entries, results in found:
                 expected = reference.results[1, 2, 3, batch.seq]
                 self.assertTrue(is_same(results, expected), f"{entries}: {results}, not {expected}")

@@ -11,9 +11,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.settings import CLASSIC, LEADER
+from dkv.sim.modes import MIXED
 from dkv.sim.plan import FAULTS, OF_CLASSIC_MODE
 from dkv.sim.run import run
-from dkv.sim.world import MIXED
 
 ROOT = Path(__file__).resolve().parents[2]
 UNMARKED = ("delay", "past-life", "repeat")

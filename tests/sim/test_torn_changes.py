@@ -13,9 +13,9 @@ from dkv.messages import Promise
 from dkv.paxos.promised import Promised
 from dkv.replies import Error
 from dkv.settings import CLASSIC, LEADER
+from dkv.sim.modes import MIXED
 from dkv.sim.plan import OF_OPERATORS
 from dkv.sim.run import run
-from dkv.sim.world import MIXED
 
 
 class RunTests(SynchronousTestCase):

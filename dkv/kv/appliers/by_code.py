@@ -5,6 +5,7 @@ from __future__ import annotations
 from dkv.kv.appliers import (
     expiring,
     iteration,
+    notifications,
     oldest,
     one_string,
     other_keys,
@@ -29,6 +30,7 @@ APPLIERS: dict[int, Applier] = {
     **iteration.APPLIERS,
     **random_key.APPLIERS,
     **scripts.APPLIERS,
+    **notifications.APPLIERS,
     WATCH: watch,
 }
 """EXEC is not here: it applies others (``dkv.kv.transactions``). Nor are tokens and changes of members."""

@@ -18,6 +18,7 @@ from dkv.kv.codes import (
     RELATIVE,
     TTL,
 )
+from dkv.kv.key_events import EXPIRES, PERSISTS
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.stored import Held
 from dkv.replies import Result
@@ -52,7 +53,7 @@ def expire(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             moment = deadline(life, milliseconds, held, keyspace.time)
             if not _is_met(conditions, held.deadline, moment):
                 return 0
-            keyspace.store(turn, ask.db, key, held.value, moment)
+            keyspace.store(turn, ask.db, key, held.value, moment, EXPIRES)
             return 1
     return UNKNOWN
 
@@ -75,7 +76,7 @@ def persist(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             held = keyspace.load(turn, ask.db, key)
             if held is None or not held.deadline:
                 return 0
-            keyspace.store(turn, ask.db, key, held.value)
+            keyspace.store(turn, ask.db, key, held.value, 0, PERSISTS)
             return 1
     return UNKNOWN
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dkv.actor import Turn
 from dkv.kv.asks import UNKNOWN, Applier, Ask
 from dkv.kv.codes import ERASE, EXTEND, PUT, READ
+from dkv.kv.key_events import APPENDED
 from dkv.kv.keyspace import Keyspace
 from dkv.replies import OK, Error, Result
 
@@ -34,7 +35,7 @@ def extend(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             value = suffix if held is None else held.value + suffix
             if len(value) > ask.bytes_max:
                 return Error(f"ERR the value would have {len(value)} bytes, limits.value_bytes_max is {ask.bytes_max}")
-            keyspace.store(turn, ask.db, key, value, 0 if held is None else held.deadline)
+            keyspace.store(turn, ask.db, key, value, 0 if held is None else held.deadline, APPENDED)
             return len(value)
     return UNKNOWN
 

@@ -25,6 +25,7 @@ from dkv.kv.codes import (
     SETRANGE,
     STRLEN,
 )
+from dkv.kv.key_events import EXPIRED, EXPIRES, OVERWRITTEN_IN_PART, PERSISTS
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.stored import ABSENT, Held
 from dkv.replies import OK, Result
@@ -50,6 +51,10 @@ def set_string(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             if met:
                 moment = deadline(life, milliseconds, held, keyspace.time)
                 keyspace.store(turn, ask.db, key, value, moment)
+                if life in (RELATIVE, ABSOLUTE):
+                    keyspace.events.add(EXPIRES, ask.db, key)
+                    if moment <= keyspace.time:
+                        keyspace.events.add(EXPIRED, ask.db, key)  # it has lived for no time at all
             if get:
                 return None if held is None else held.value
             return OK if met else None
@@ -95,7 +100,7 @@ def get_and_expire(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
                 return None
             moment = deadline(life, milliseconds, held, keyspace.time)
             if moment or held.deadline:
-                keyspace.store(turn, ask.db, key, held.value, moment)
+                keyspace.store(turn, ask.db, key, held.value, moment, EXPIRES if moment else PERSISTS)
             return held.value
     return UNKNOWN
 
@@ -132,7 +137,7 @@ def overwrite(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             if refusal is not None:  # and nothing of that length is even made
                 return refusal
             value = before[:offset].ljust(offset, b"\0") + piece + before[offset + len(piece) :]
-            return store_changed(keyspace, turn, ask, key, held, value) or len(value)
+            return store_changed(keyspace, turn, ask, key, held, value, OVERWRITTEN_IN_PART) or len(value)
     return UNKNOWN
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dkv.actor import Turn
 from dkv.kv.asks import UNKNOWN, Applier, Ask
 from dkv.kv.codes import COPY, DATABASES, MEMORY, OBJECT, RENAME, RENAMENX, TYPE
+from dkv.kv.key_events import COPIED, RENAMED_FROM, RENAMED_TO
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.numerals import parse_integer
 from dkv.kv.stored import ABSENT, HEADER_BYTES, HEADER_BYTES_WITH_DEADLINE
@@ -50,8 +51,10 @@ def _renamed(keyspace: Keyspace, turn: Turn, db: int, source: bytes, to: bytes) 
     if held is None:
         return False
     if source != to:
-        keyspace.erase(turn, db, source)
-        keyspace.store(turn, db, to, held.value, held.deadline)
+        keyspace.erase(turn, db, source, None)
+        keyspace.store(turn, db, to, held.value, held.deadline, None)
+        keyspace.events.add(RENAMED_FROM, db, source)
+        keyspace.events.add(RENAMED_TO, db, to)
     return True
 
 
@@ -62,7 +65,8 @@ def copy(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             held = keyspace.load(turn, ask.db, source)
             if held is None or (not replace and keyspace.revision(turn, to_db, to) != ABSENT):
                 return 0
-            keyspace.store(turn, to_db, to, held.value, held.deadline)
+            keyspace.store(turn, to_db, to, held.value, held.deadline, None)
+            keyspace.events.add(COPIED, to_db, to)
             return 1
     return UNKNOWN
 

@@ -6,6 +6,7 @@ from dkv.actor import Turn
 from dkv.kv.appliers.limited import store_changed
 from dkv.kv.asks import UNKNOWN, Applier, Ask
 from dkv.kv.codes import INCRBY, INCRBYFLOAT
+from dkv.kv.key_events import INCREASED, INCREASED_BY_DECIMAL
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.numerals import INTEGER_MAX, INTEGER_MIN, NO_DECIMAL, NO_INTEGER, added, parse_decimal, parse_integer
 from dkv.replies import Error, Result
@@ -28,7 +29,7 @@ def add_integer(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             total = number + by
             if not INTEGER_MIN <= total <= INTEGER_MAX:
                 return OVERFLOW
-            refusal = store_changed(keyspace, turn, ask, key, held, b"%d" % total)
+            refusal = store_changed(keyspace, turn, ask, key, held, b"%d" % total, INCREASED)
             return total if refusal is None else refusal
     return UNKNOWN
 
@@ -45,7 +46,7 @@ def add_decimal(keyspace: Keyspace, turn: Turn, ask: Ask) -> Result:
             if total is None:
                 return INFINITE
             keyspace.effort.take(DIGIT * len(total))
-            return store_changed(keyspace, turn, ask, key, held, total) or total
+            return store_changed(keyspace, turn, ask, key, held, total, INCREASED_BY_DECIMAL) or total
     return UNKNOWN
 
 
