@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError, WatchError
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client.redis import AnswerLost, ConnectionPool, MaybeApplied, NotApplied, Redis
+from dkv.client.redis.blocking_connections import NodeSSLConnection
 from dkv.client.redis.connections import get_connection
 from tests.client.redis.scripted_nodes import CUT, OK, QUEUED, ScriptedNode, Words, closed_endpoint, in_turn
 
@@ -103,6 +104,15 @@ class SingleCommandTests(ScriptedTests):
         self.assertRaises(NotApplied, self.client([leaving], 0.1).incr, "a")
         leaving.own = {b"HELLO": b"-ERR there are no passwords\r\n"}
         self.assertRaises(ResponseError, self.client([leaving]).incr, "a")
+
+    def test_tls(self) -> None:
+        """For nodes behind something that ends TLS; one that does not speak it takes no connection."""
+        (node,) = self.nodes([])
+        client = self.client([node], 0.1, ssl=True)
+        self.assertIs(client.connection_pool.connection_class, NodeSSLConnection)
+        self.assertRaises(NotApplied, client.incr, "a")
+        pool = ConnectionPool.from_url(f"rediss://{node.endpoint}")
+        self.assertIs(pool.connection_class, NodeSSLConnection)
 
     def test_not_applied(self) -> None:
         """A program must know when a write certainly did not happen."""
