@@ -24,7 +24,8 @@ from dkv.client.redis.cutting_proxy import CuttingProxy, Judge
 from tests.integration.processes import HOST, RealCluster, Refused, child_environment, shared_cluster, wait_until
 
 PROGRAM_SECONDS = 60.0
-WRITES = (b"INCRBY", b"EXEC", b"APPEND", b"SET", b"EVALSHA")
+WRITES = tuple(b"\r\n%b\r\n" % word for word in (b"INCRBY", b"EXEC", b"APPEND", b"SET", b"EVALSHA"))
+"""As they stand in a request, and not within another word, such as SETINFO."""
 
 
 def sometimes(seed: int, likely: float, *, parts: bool = False) -> Judge:

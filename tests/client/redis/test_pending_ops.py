@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import defaultdict
 
 from hypothesis import given
@@ -55,7 +56,9 @@ class PendingOpsTests(SynchronousTestCase):
         pending = PendingOps()
         first = pending.take()
         read, write = os.pipe()
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other tests may have left a thread; the child does not need it
+            child = os.fork()
         if child == 0:
             try:
                 token = pending.take()
