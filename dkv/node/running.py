@@ -74,6 +74,11 @@ class RunningNode:
         self._storage_closes = False
 
     @property
+    def is_closing(self) -> bool:
+        """Whether it was asked to stop, or has failed: it closes what it has, or is closed."""
+        return self._closing
+
+    @property
     def _doors(self) -> list[Door]:
         return [door for door in (self._client_door, self._admin_door, self._peer_door) if door is not None]
 

@@ -39,9 +39,11 @@ class NodeService(Service):
 
     @inlineCallbacks
     def startService(self) -> Any:  # noqa: N802 - Twisted's name
-        """Start the node. The Deferred fires when it serves or has failed; ``whenStarted`` tells which."""
+        """Start the node, unless it runs. The Deferred fires when it serves or has failed: ``whenStarted`` tells."""
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's services have no annotations
         before = self._node
+        if before is not None and not before.is_closing:
+            return  # It runs.
         node = self._node = RunningNode(self._owner, self._config, self._member, self._directory)
         if self._started.has_come:
             self._started = Moment()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import sys
 import threading
@@ -49,6 +50,9 @@ class ServingTests(EmbeddedTestCase):
     def test_changes_no_setting(self) -> Any:
         """The program of somebody else would log elsewhere, obey no signal, or leave files that its group cannot read:
         and its author would look for the cause for days."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1_500), hard))  # less than a node would like to have
         yield deferLater(reactor, 0)  # else the reactor has not begun, and not installed its own handlers
         before = settings()
         yield self.start_all()
@@ -136,6 +140,9 @@ class RestartTests(EmbeddedTestCase):
         yield node.startService()
         yield stopping
         yield node.whenStarted()
+        running = node._node
+        yield node.startService()
+        self.assertIs(node._node, running, "it runs already")
 
 
 class FailedStartTests(EmbeddedTestCase):
