@@ -274,7 +274,11 @@ class FailureTests(EmbeddedTestCase):
         yield self.start_all()
         yield self.put(2, "x", "1")
         node: Any = self.nodes[2]
-        node._node._built.host.store_failed(StoreFailed("broken"))
+        built = node._node._built
+        yield until(lambda: len(built.mesh._links) == 4, 10.0, "both peers are connected both ways")
+        built.host.store_failed(StoreFailed("broken"))
+        self.assertTrue(all(link.is_closing for link in built.mesh._links), "in that very moment")
+        self.assertNoResult(node.whenFailed())
         yield node.whenFailed()
         yield node.stopService()
         yield self.goes_on()
