@@ -43,18 +43,22 @@ _STATUS: dict[type[Exception], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFe
 
 
 class RunningNode:
-    """Runs ``member`` of ``config`` once, for ``owner``.
+    """Runs ``member`` of ``config`` once, for ``owner``, when the run ``before`` is closed.
 
     ``serves`` comes when it serves, ``failed`` when it could not start or go on. ``closed`` comes in any case, when
     nothing of it is left.
     """
 
-    def __init__(self, owner: Owner, config: Config, member: Member, directory: str) -> None:
+    def __init__(
+        self, owner: Owner, config: Config, member: Member, directory: str, before: RunningNode | None = None
+    ) -> None:
         reactor = owner.reactor
         self.serves: Moment[None] = Moment()
         self.failed: Moment[NodeFailed] = Moment()
         self.closed: Moment[None] = Moment()
         self._owner = owner
+        self._before = before
+        self._entered = False
         self._config = config
         self._member = member
         self._directory = directory
@@ -92,7 +96,11 @@ class RunningNode:
         connect meanwhile are served when the node is built (``Door``). The Deferred fires when that is done or has
         failed; it does not fail itself.
         """
+        yield self._wait_for_run_before()
+        if self._closing:
+            return
         try:
+            self._entered = True
             self._owner.enter()
             connections_max = connections_allowed(self._config, self._owner.descriptors(), self._log)
             yield self._peer_door.bind()
@@ -110,6 +118,12 @@ class RunningNode:
             self._open(connections_max)
         except Exception as error:  # A mistake of ours: a Deferred would keep it, and the ports, to itself.
             self._fail("the node failed at its start", error)
+
+    @inlineCallbacks
+    def _wait_for_run_before(self) -> Any:
+        if self._before is not None:
+            yield self._before.closed.wait()
+            self._before = None  # or each run would keep all those before it
 
     def _open(self, connections_max: int) -> None:
         """Open the directory and run the node on it; or end it, and say why."""
@@ -196,6 +210,7 @@ class RunningNode:
 
     @inlineCallbacks
     def _close_in_order(self) -> Any:
+        yield self._wait_for_run_before()
         built, timings = self._built, self._config.timings
         if self.failure is not None:
             yield self._next_turn()  # who has met the failure may still be at work
@@ -223,7 +238,8 @@ class RunningNode:
         return turn
 
     def _left(self) -> None:
-        self._owner.leave()
+        if self._entered:
+            self._owner.leave()
         self.closed.come(None)
         if self.failure is not None:
             self.failed.come(self.failure)
@@ -238,14 +254,15 @@ class RunningNode:
             return closed
 
         def work() -> None:
-            self._write_fence(store)
+            trouble = self._write_fence(store)
             if states is not None:
                 states.close()
             store.close()
-            self._owner.reactor.callFromThread(done)
+            self._owner.reactor.callFromThread(done, trouble)
 
-        def done() -> None:
+        def done(trouble: Exception | None) -> None:
             thread.join()
+            self._tell_unwritten(trouble)
             closed.callback(None)
 
         thread = Thread(target=work, name="dkv-close", daemon=True)
@@ -273,17 +290,23 @@ class RunningNode:
         self._log.critical("fenced", reason=reason)
         self._fence = reason
         if self._owner.is_own and self._store is not None:
-            self._write_fence(self._store)
+            self._tell_unwritten(self._write_fence(self._store))
         self._end(f"fenced: {reason}. {FENCED_ADVICE}", FENCED_STATUS)
 
-    def _write_fence(self, store: LevelDBStore) -> None:
-        """Write the fence if there is one to write: before the process ends, or on the thread that closes the store."""
+    def _write_fence(self, store: LevelDBStore) -> Exception | None:
+        """Write the fence if there is one to write: before the process ends, or on the thread that closes the store.
+        The result is why it could not be written."""
         reason, self._fence = self._fence, ""
         try:
             if reason:
                 write_fence(store.commit_now, reason)
         except Exception as error:  # A full disk, one that hangs, no memory for a thread: the node ends anyway.
-            self._log.critical("fence_not_written", error=str(error))
+            return error
+        return None
+
+    def _tell_unwritten(self, trouble: Exception | None) -> None:
+        if trouble is not None:
+            self._log.critical("fence_not_written", error=str(trouble))
 
     def _end(self, reason: str, status: int = 1) -> None:
         """The node is over. What is on its way out is dropped, in this moment: nothing may be said any more that rests

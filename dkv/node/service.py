@@ -44,7 +44,7 @@ class NodeService(Service):
         before = self._node
         if before is not None and not before.is_closing:
             return  # It runs.
-        node = self._node = RunningNode(self._owner, self._config, self._member, self._directory)
+        node = self._node = RunningNode(self._owner, self._config, self._member, self._directory, before)
         if self._started.has_come:
             self._started = Moment()
         if self._failed.has_come:
@@ -54,8 +54,6 @@ class NodeService(Service):
         node.failed.wait().addCallback(failed.come)
         failed.wait().addCallback(lambda error: started.come(_failure(error)))
         node.closed.wait().addCallback(lambda _: started.come(_failure(node.failure or STOPPED)))
-        if before is not None:
-            yield before.closed.wait()
         yield node.start()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802 - as above

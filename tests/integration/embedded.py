@@ -19,6 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from dkv.config.config import Config, parse_config
 from dkv.embedding import NodeService, create_directories, make_service
+from dkv.node.timer_descriptor import TimerDescriptor
 from tests.integration.processes import HOST, Connection, Refused, free_ports
 
 reactor: Any = the_reactor
@@ -76,6 +77,11 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 def calls_of_nodes() -> list[Any]:
     """What the reactor is to call later, but for the end of trial's patience with a test."""
     return [each for each in reactor.getDelayedCalls() if "onTimeout" not in str(each)]
+
+
+def timers() -> list[Any]:
+    """The timers of nodes that the reactor reads."""
+    return [each for each in reactor.getReaders() if isinstance(each, TimerDescriptor)]
 
 
 def descriptors() -> set[str]:
