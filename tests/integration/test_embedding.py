@@ -135,6 +135,7 @@ class RestartTests(EmbeddedTestCase):
         self.assertEqual(descriptors(), open_before)
         self.assertEqual(set(map(str, reactor.getReaders())), readers)
         grown = {name: count for name, count in (kinds() - before).items() if count > CYCLES // 2}
+        grown.pop("dkv.identity.Start", None)  # a Hello names the latest starts, up to 32
         self.assertEqual(grown, {})
         yield self.start_all()
         value = yield self.call(2, "GET", "x")
