@@ -24,6 +24,7 @@ from dkv.client.redis.endings import (
     ABORTED,
     AnswerLost,
     is_forgotten,
+    is_of_one_node,
     is_refusal,
     is_silence,
     leaves_the_node,
@@ -208,9 +209,10 @@ def _answered(replies: Exchanged) -> int:
 
 
 def _final(call: TokenCall, reply: Any) -> Any:
-    """What a command of a pipeline is answered, if it is not sent again."""
+    """What a command of a pipeline is answered, if it is not sent again: a reply, or what to conclude without one."""
     call.close()
-    if isinstance(reply, Exception) and leaves_the_node(reply):
-        call.may_be_done |= is_silence(reply)
-        return call.conclusion(reply)
-    return reply
+    if not isinstance(reply, Exception):
+        return reply
+    call.may_be_done |= call.kind is Kind.WRITE and is_silence(reply)
+    is_answer = not (leaves_the_node(reply) or is_forgotten(reply) or (call.may_be_done and is_of_one_node(reply)))
+    return reply if is_answer else call.conclusion(reply)

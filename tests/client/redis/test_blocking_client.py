@@ -312,6 +312,18 @@ class PipelineTests(ScriptedTests):
         pipeline = self.client([node]).pipeline(transaction=False)
         self.assertRaises(NotApplied, pipeline.set("a", 1).set("a", 2).execute)
 
+    def test_errors_that_are_no_answers(self) -> None:
+        """A token that is forgotten, or a full disk, do not tell what an attempt before did."""
+        error = b"-ERR value is not an integer or out of range\r\n"
+        full = b"-MISCONF no room\r\n"
+        (node,) = self.nodes([OLD, full, error, CUT, OLD, full, error])
+        pipeline = self.client([node]).pipeline(transaction=False)
+        for _ in range(6):
+            pipeline.incr("a")
+        found = pipeline.execute(raise_on_error=False)
+        kinds = [NotApplied, ResponseError, ResponseError, MaybeApplied, MaybeApplied, ResponseError]
+        self.assertEqual([type(each) for each in found], kinds)
+
     def test_what_has_no_token_ends_it(self) -> None:
         """A message may have been published, so the pipeline is not sent again."""
         (node,) = self.nodes([ONE, CUT])

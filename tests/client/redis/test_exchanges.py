@@ -195,7 +195,9 @@ class ExchangeTests(SynchronousTestCase):
             self.assertLessEqual(times, 1)
             if isinstance(each, NotApplied) and isinstance(result, list):
                 self.assertEqual(times, 0)
-            elif not isinstance(each, Exception):
+            elif isinstance(each, Exception):
+                self.assertIsInstance(each, NotApplied | MaybeApplied)
+            else:
                 self.assertEqual((each, times), (1, 1))
         if isinstance(result, NotApplied):
             self.assertEqual(at_once, [*names[: len(at_once)]])  # those in front were answered
