@@ -118,16 +118,19 @@ class Errand:
     def outcome(self, endpoint: Endpoint) -> Reply | ServerError | NoAnswer:
         """What the replies to all its requests say.
 
-        A transaction of which a request was refused is refused for that reason. If it is the MULTI that was refused,
-        the requests behind it were none of a transaction, and may have been executed one by one.
+        If one of them was refused, all are, for that reason: so is a transaction, or a read whose WATCH was refused. If
+        it is the MULTI that was refused, the requests behind it were none of a transaction, and may have been executed
+        one by one.
         """
         *first, last = self._replies
-        if not isinstance(last, Error):
-            return last
         reasons = [each for each in first if isinstance(each, Error)]
+        if not isinstance(last, Error) and not reasons:
+            return last
         if reasons and len(reasons) < len(first) and isinstance(first[0], Error):
             return NoAnswer(f"{endpoint} refused the MULTI of a transaction: {first[0].text:.60}")
-        return error_of(endpoint, reasons[0] if reasons else last)
+        refusal = (*reasons, last)[0]
+        assert isinstance(refusal, Error)
+        return error_of(endpoint, refusal)
 
     def goes_on(self, ending: ServerError | NoAnswer) -> bool:
         """Note that an attempt ended without a reply; whether the errand is sent again, maybe with another token.

@@ -68,7 +68,8 @@ def transact(
         recorder = Recorder()
         function(recorder, *values)
         if not recorder.instructions:
-            yield Leg((UNWATCH,), bound=True)
+            if keys:
+                yield Leg((UNWATCH,), bound=True)
             return []
         body = (MULTI, *(each.words for each in recorder.instructions), EXEC)
         reply = (yield from _execute_if_unchanged(body, keys, tokens)) if keys else (yield from _must(Leg(body)))

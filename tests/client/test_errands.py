@@ -316,6 +316,17 @@ class TransactionTests(SynchronousTestCase):
         outcome = self.concluded("OK", Error("ERR the key is too long"), Error("EXECABORT no"))
         self.assertEqual(repr(outcome), "Rejected('ERR the key is too long')")
 
+    def test_a_watch_refused(self) -> None:
+        """Its EXEC would be refused: the keys are watched and read again, on another connection."""
+        errands, outcomes = Errands(Tokens()), list[Reply | DkvError]()
+        errands.add(Errand([(b"WATCH", b"k"), (b"MGET", b"k")], 9.0, outcomes.append, harmless=True))
+        errands.connected(NODE)
+        errands.to_send()
+        errands.answered(Error("TRYAGAIN no leader"))
+        errands.answered([b"7"])
+        self.assertTrue(errands.leaves and errands.busy)
+        self.assertEqual(outcomes, [])
+
     def test_multi_refused(self) -> None:
         """What stood behind it was executed alone, perhaps: nobody may say that it was not."""
         refused = Error("LOADING soon"), Error("LOADING soon"), Error("LOADING soon")
