@@ -216,8 +216,8 @@ class ErrandsTests(SynchronousTestCase):
         self.assertEqual(job.outcome, 1)
 
     def test_a_token_that_was_forgotten(self) -> None:
-        """The first attempt may have been executed: nobody knows any more."""
-        (job,) = self.jobs(WRITE)
+        """The first attempt may have been executed: nobody knows any more, and it must not be executed again."""
+        (job,) = self.jobs(WRITE, alone=True)
         self.errands.connected(NODE)
         self.sent()
         self.errands.lost(LOST)

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.client import tokens
 from dkv.client.tokens import Tokens
 
 
@@ -61,12 +60,11 @@ class TokensTests(SynchronousTestCase):
     def test_a_process_id_that_comes_again(self) -> None:
         """In a container's own numbering parent and child may both be process 1."""
         source = Tokens()
-        producer, _ = source.next()
         self.patch(os, "getpid", lambda: 1)
-        ours = tokens.this_process()
-        self.patch(tokens, "_forks", tokens._forks + 1)
-        self.assertNotEqual(tokens.this_process(), ours)
-        self.assertNotEqual(source.next()[0], producer)
+        source.next()
+        child, op = drawn_in_a_fork(source)
+        self.assertNotEqual(child, source.next()[0])
+        self.assertEqual(op, 1)
 
     def test_renewed(self) -> None:
         """Whose name is used by others goes on under a new one."""
