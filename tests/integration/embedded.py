@@ -112,7 +112,7 @@ class EmbeddedTestCase(TestCase):
         self._threads = set(threading.enumerate())  # other tests leave some
         self.directory = Path(tempfile.mkdtemp(prefix="dkv-embedded-", dir=self.mktemp_parent()))
         self.config = config_of(**self.top)
-        self.paths = {number: self.directory / f"node{number}" for number in NUMBERS}
+        self.paths = self.place()
         create_directories(self.config, self.paths)
         self.nodes = {number: self.make(number) for number in NUMBERS}
         self.addCleanup(self.stop_all)
@@ -127,6 +127,10 @@ class EmbeddedTestCase(TestCase):
         """The threads that nodes have begun since the test did."""
         names = [each.name for each in set(threading.enumerate()) - self._threads]
         return sorted(name for name in names if name.startswith(("dkv-", "look-up")))
+
+    def place(self) -> dict[int, Path]:
+        """Where the directories of the nodes are."""
+        return {number: self.directory / f"node{number}" for number in NUMBERS}
 
     def make(self, number: int) -> NodeService:
         return make_service(self.config, number, self.paths[number])
