@@ -10,21 +10,25 @@ from __future__ import annotations
 import re
 from math import copysign, floor, inf, isfinite, isnan, nan
 
-from dkv.kv.numerals import INTEGER_MIN
+from dkv.kv.numerals import INTEGER_MIN, TEXT_BYTES_MAX
 
-_SPACE = rb"[ \t\n\v\f\r]*"
+_SPACE = b" \t\n\v\f\r"
 _NUMBER = re.compile(
-    rb"%b(?P<decimal>[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan))%b"
-    rb"|%b(?P<hexadecimal>[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?)%b"
-    % (_SPACE, _SPACE, _SPACE, _SPACE),
+    rb"(?P<decimal>[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan))"
+    rb"|(?P<hexadecimal>[+-]?0x(?:[0-9a-f]+(?:\.[0-9a-f]*)?|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?)",
     re.IGNORECASE,
 )
 _BEYOND = 2.0**63
 
 
 def number_of(text: bytes | None) -> float | None:
-    """The number that the text is; None if it is none. What stands behind a zero byte is not seen."""
-    match = None if text is None else _NUMBER.fullmatch(text.split(b"\0", 1)[0])
+    """The number that the text is; None if it is none. What stands behind a zero byte is not seen.
+
+    A text of more than ``TEXT_BYTES_MAX`` bytes is none: what it takes to read one is bounded.
+    """
+    if text is None or len(text) > TEXT_BYTES_MAX:
+        return None
+    match = _NUMBER.fullmatch(text.split(b"\0", 1)[0].strip(_SPACE))
     if match is None:
         return None
     if match["decimal"]:

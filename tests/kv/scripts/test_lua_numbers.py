@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import copysign, inf, isnan, nan
+from time import process_time
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.kv.numerals import TEXT_BYTES_MAX
 from dkv.kv.scripts.lua_numbers import number_of, quotient, rounded_down, text_of, whole
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -61,6 +63,15 @@ class LuaNumberTests(SynchronousTestCase):
         found = number_of(text_of(number))
         assert found is not None
         self.assertTrue(found == number or (isnan(found) and isnan(number)))
+
+    def test_long_texts(self) -> None:
+        """No text holds a node up: it would hold up all of them, at every start."""
+        began = process_time()
+        for text in (b"1" * TEXT_BYTES_MAX, b"1" * (TEXT_BYTES_MAX - 1) + b"x", b" " * (TEXT_BYTES_MAX - 1) + b"x"):
+            number_of(text)
+        for most in (b"9", b" ", b"."):
+            self.assertIsNone(number_of(most * (1 << 20) + b"x"))
+        self.assertLess(process_time() - began, 1.0)
 
     @given(st.binary(max_size=12))
     def test_anything(self, text: bytes) -> None:
