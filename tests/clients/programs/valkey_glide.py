@@ -11,7 +11,7 @@ from tests.clients.programs.ride import ADDRESSES, ride_async
 
 
 async def connect() -> GlideClient:
-    """A client of the first node that answers."""
+    """A client of any node that answers."""
     addresses = [NodeAddress(host, port) for host, port in ADDRESSES]
     static = NodeDiscoveryMode.STATIC
     return await GlideClient.create(
@@ -22,6 +22,9 @@ async def connect() -> GlideClient:
 async def main() -> None:
     """Try it out, then ride."""
     client = await connect()
+    while f"laddr={ADDRESSES[0][0]}:{ADDRESSES[0][1]} ".encode() not in await client.custom_command(["CLIENT", "INFO"]):
+        await client.close()
+        client = await connect()  # until it is one of the node that will die
     await client.delete(["glide:a", "glide:n"])
     assert await client.set("glide:a", "b", expiry=ExpirySet(ExpiryType.SEC, 100)) == "OK"
     assert await client.set("glide:a", "c", conditional_set=glide.ConditionalChange.ONLY_IF_DOES_NOT_EXIST) is None

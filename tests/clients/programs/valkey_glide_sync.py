@@ -9,13 +9,16 @@ from tests.clients.programs.ride import ADDRESSES, ride
 
 
 def connect() -> GlideClient:
-    """A client of the first node that answers."""
+    """A client of any node that answers."""
     addresses = [NodeAddress(host, port) for host, port in ADDRESSES]
     static = NodeDiscoveryMode.STATIC
     return GlideClient.create(GlideClientConfiguration(addresses, node_discovery_mode=static, request_timeout=6000))
 
 
 client = connect()
+while f"laddr={ADDRESSES[0][0]}:{ADDRESSES[0][1]} ".encode() not in client.custom_command(["CLIENT", "INFO"]):
+    client.close()
+    client = connect()  # until it is one of the node that will die
 client.delete(["glide:sync"])
 assert client.incrby("glide:sync", 5) == 5
 assert client.set("glide:sync:a", "b", expiry=ExpirySet(ExpiryType.SEC, 100)) == "OK"
