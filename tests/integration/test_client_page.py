@@ -1,4 +1,4 @@
-"""The programs of docs/client.md, run as they stand there but for the ports."""
+"""The programs of docs/client.md and README.md, run as they stand there but for the ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.processes import HOST, child_environment, shared_cluster
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "client.md"
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = re.compile(r"^```python\n(.*?)^```\n\n```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PORT = re.compile(r"127\.0\.0\.1:500(\d)")
 PROGRAM_SECONDS = 60.0
@@ -20,8 +20,16 @@ PROGRAM_SECONDS = 60.0
 class PageTests(SynchronousTestCase):
     def test_what_the_page_prints(self) -> None:
         """Whoever copies a program from the page sees what the page shows."""
-        programs = PROGRAM.findall(PAGE.read_text(encoding="utf-8"))
-        self.assertEqual(len(programs), 4)
+        self.run_programs(ROOT / "docs" / "client.md", 4)
+
+    def test_what_the_front_page_prints(self) -> None:
+        """So does whoever begins with README."""
+        self.run_programs(ROOT / "README.md", 1)
+
+    def run_programs(self, page: Path, count: int) -> None:
+        """Run all programs of a page, and compare what they print."""
+        programs = PROGRAM.findall(page.read_text(encoding="utf-8"))
+        self.assertEqual(len(programs), count)
         nodes = shared_cluster().nodes
         for program, output in programs:
             here = PORT.sub(lambda found: f"{HOST}:{nodes[int(found[1]) - 1].port}", program)
