@@ -23,7 +23,7 @@ TEXT_BYTES_MAX = 5_119
 
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 _TEXT = re.compile(
-    rb"[+-]?(?:(?P<digits>[0-9]+\.?[0-9]*|\.[0-9]+)(?:e(?P<exponent>[+-]?[0-9]+))?|inf|infinity)", re.IGNORECASE
+    rb"[+-]?(?:(?P<digits>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e(?P<exponent>[+-]?[0-9]+))?|inf|infinity)", re.IGNORECASE
 )
 _SMALLEST, _LARGEST = Decimal("3.64519953188247460253e-4951"), Decimal("1.18973149535723176502e+4932")
 _EXPONENT_DIGITS_MAX = 6  # with more, the number is 0 or out of range, whatever its digits are

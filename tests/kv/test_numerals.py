@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from time import process_time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,3 +104,10 @@ class DecimalTests(SynchronousTestCase):
         text = total(long, b"1e4932")
         assert text is not None
         self.assertEqual(len(text), 4_933 + 1 + 17)
+
+    def test_a_long_text_that_is_none(self) -> None:
+        """It is refused at once: a stored one that takes a second would hold all nodes up, at every start."""
+        began = process_time()
+        for _ in range(100):
+            self.assertIsNone(parse_decimal(b"1" * (TEXT_BYTES_MAX - 1) + b"x"))
+        self.assertLess(process_time() - began, 1.0)
