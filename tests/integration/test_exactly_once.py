@@ -208,7 +208,7 @@ class CutConnectionTests(ProxiedTests):
         self.assertGreater(sum(proxy.cut for proxy in proxies), 50)
 
     def test_frameworks(self) -> None:
-        """Django's cache and Flask-Session can be given the class: docs/client.md says how."""
+        """Django's cache, django-redis and Flask-Session can be given the class: docs/client.md says how."""
         proxies = self.through_proxies(self.cluster, sometimes(9, 0.1))
         nodes = ",".join(str(proxy.endpoint) for proxy in proxies)
         ended = subprocess.run(
