@@ -14,7 +14,7 @@ from dkv.console.handovers import Handovers
 from dkv.console.info import Sections, info_sections
 from dkv.console.member_lags import MemberLags
 from dkv.console.member_view import STANDBY, MemberView
-from dkv.console.node_metrics import NodeMetrics, Readings
+from dkv.console.node_metrics import NodeMetrics, Postings, Readings
 from dkv.console.notes import Notes
 from dkv.console.readiness import Condition, Readiness
 from dkv.console.sentinel_view import SentinelView
@@ -221,6 +221,19 @@ class Inspection:
             self.faults.dropped,
             self.faults.delayed,
             self._surroundings.lines_dropped(),
+            self._postings(),
+        )
+
+    def _postings(self) -> Postings:
+        deliveries, exchange = self._clients.deliveries, self.exchange
+        return Postings(
+            exchange.subscribers,
+            exchange.weight,
+            exchange.published,
+            exchange.delivered,
+            deliveries.cut_off,
+            self._mesh.postings_dropped,
+            deliveries.unread_bytes,
         )
 
     # --- is it well? ---

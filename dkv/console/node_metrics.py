@@ -33,6 +33,18 @@ SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 
 
+class Postings(NamedTuple):
+    """Counts of publish/subscribe. ``dropped`` are messages to peers; ``unread_bytes`` wait for subscribers."""
+
+    subscribers: int
+    weight: int
+    published: int
+    delivered: int
+    cut_off: int
+    dropped: int
+    unread_bytes: int
+
+
 class Readings(NamedTuple):
     """Values read when somebody asks. ``dropped`` and ``delayed`` count messages by peer, on orders of DKV.FAULT.
 
@@ -57,6 +69,7 @@ class Readings(NamedTuple):
     dropped: Mapping[int, int]
     delayed: Mapping[int, int]
     lines_dropped: int
+    postings: Postings
 
 
 class NodeMetrics:
@@ -229,6 +242,7 @@ class NodeMetrics:
         yield from self.state_checks.collect()
         yield from self.clocks.collect()
         yield from self._work(reading)
+        yield from _published(reading.postings)
         yield from self._surroundings(reading)
 
     def _agreement(self, reading: Readings) -> Iterator[Metric]:
@@ -307,3 +321,17 @@ class NodeMetrics:
         yield labelled(CounterMetricFamily("dkv_fault_dropped_messages", help, labels=("peer",)), reading.dropped)
         help = "Messages that fault orders delayed"
         yield labelled(CounterMetricFamily("dkv_fault_delayed_messages", help, labels=("peer",)), reading.delayed)
+
+
+def _published(postings: Postings) -> Iterator[Metric]:
+    """Publish/subscribe."""
+    yield gauge("dkv_subscribers", "Clients that have subscribed to something", postings.subscribers)
+    help = "For how many subscriptions those of all clients count; the limit is subscriptions_max"
+    yield gauge("dkv_subscriptions", help, postings.weight)
+    yield counter("dkv_published_messages", "Messages that clients of this node published", postings.published)
+    yield counter("dkv_delivered_messages", "Messages for subscribers of this node, one for each", postings.delivered)
+    yield counter("dkv_subscribers_cut_off", "Subscribers that were cut off as they did not read", postings.cut_off)
+    help = "Messages between nodes, each with what clients published, dropped as a peer was slow to read"
+    yield counter("dkv_postings_dropped", help, postings.dropped)
+    help = "Messages that wait for subscribers to read them, in bytes"
+    yield gauge("dkv_subscribers_unread_bytes", help, postings.unread_bytes)

@@ -60,6 +60,6 @@ class Patterns:
             return [b""] if b"" in self._with_beginning.get(b"", {}) else found
         for length in self._lengths:
             alike = self._with_beginning.get(channel[:length])
-            if alike is not None:
+            if alike is not None and length <= len(channel):  # a shorter channel would be met once for each length
                 found += [pattern for pattern, glob in alike.items() if glob.matches(channel)]
         return found

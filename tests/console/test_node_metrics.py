@@ -12,7 +12,7 @@ from dkv import noted
 from dkv.actor import Note, NoteFields
 from dkv.ballot import Ballot
 from dkv.console.metric_families import Histogram
-from dkv.console.node_metrics import NodeMetrics, Readings
+from dkv.console.node_metrics import NodeMetrics, Postings, Readings
 from dkv.console.surroundings import Counted, Sizes
 from dkv.events import DiskMeasured
 from dkv.messages import Accept, AcceptSlot, Prepare
@@ -37,6 +37,7 @@ READINGS = Readings(
     dropped={2: 6},
     delayed={3: 8},
     lines_dropped=4,
+    postings=Postings(5, 9, 31, 47, 2, 3, 800),
 )
 
 
@@ -70,6 +71,8 @@ class MetricsTests(SynchronousTestCase):
             "log_slots", "log_bytes", "state_bytes", "state_keys", "compacted_index", "build_info", "node_info",
             "commit_under_way_seconds",
             "disk_free_bytes", "disk_wanted_bytes", "disks_short",
+            "subscribers", "subscriptions", "published_messages_total", "delivered_messages_total",
+            "subscribers_cut_off_total", "postings_dropped_total", "subscribers_unread_bytes",
         ):  # fmt: skip
             self.assertIn(f"dkv_{name}", names)
 
