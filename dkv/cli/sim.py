@@ -24,7 +24,7 @@ from dkv.cli.types import DAY_SECONDS, MOST, Number, PathName, Seconds, Whole, s
 from dkv.settings import LEADER, MODES
 from dkv.sim.modes import MIXED
 from dkv.sim.picture.picture import picture
-from dkv.sim.plan import AT_CHANGES, BY_NAME, FAULTS, OF_OPERATORS, RIVALS
+from dkv.sim.plan import AT_CHANGES, BY_NAME, FAULTS, OF_OPERATORS, RIVALS, SUBSCRIBERS
 from dkv.sim.run import Outcome, run
 
 LAST_EVENTS = 25
@@ -63,7 +63,7 @@ def _fault_set(_: click.Context, __: click.Parameter, value: str) -> frozenset[s
     """The faults in a list with commas, in which ``GROUPS`` may stand for some of them."""
     named = {name.strip() for name in value.split(",")}
     names = frozenset(name for each in named for name in GROUPS.get(each, (each,)))
-    known = (*FAULTS, *OF_OPERATORS, *RIVALS, *BY_NAME, *AT_CHANGES)
+    known = (*FAULTS, *OF_OPERATORS, *RIVALS, *BY_NAME, *AT_CHANGES, SUBSCRIBERS)
     unknown = sorted(names.difference(known))
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is no fault; they are {', '.join(GROUPS)}, or of {', '.join(known)}")

@@ -88,7 +88,7 @@ def add_actors(
     add(CHECKER, StateChecker(node, configurations, limits, timings))
     add(SURVEYOR, Surveyor(node, encode_items))
     add(GATEWAY, Gateway(identity, configurations, limits, timings, encode_entries, classic))
-    add(PUBSUB, Relay(identity))
+    add(PUBSUB, Relay(identity, limits))
     add(ROSTER, Roster(node, tell_members))
     add(CLIENTS, clients)
     return machine

@@ -19,6 +19,7 @@ from dkv.events import PeerDown, PeerUp, TimerFired
 from dkv.identity import Identity
 from dkv.pubsub.telling import Telling
 from dkv.pubsub_messages import CHANNEL, CountsHeard, Name, Posting, Published, SubscriberCounts
+from dkv.settings import Limits
 
 RelayMessage = (
     Posted | Published | SubscriberCounts | CountsHeard | KeyEvents | PublishHere | PeerUp | PeerDown | TimerFired
@@ -27,6 +28,9 @@ RelayMessage = (
 PUBLISHED_BYTES_MAX = 256 * 1024
 """How many bytes of postings one message to a peer has; one posting at least."""
 
+POSTING_BYTES = 16
+"""What a posting takes in a message beside channel and text, at most."""
+
 TELL_AGAIN_SECONDS = 1.0
 """A peer that has not confirmed counts by then is told all of them anew: the message or its answer was dropped."""
 
@@ -34,11 +38,13 @@ TELL_AGAIN_SECONDS = 1.0
 class _Peer:
     """One peer: what it is told, and what was heard of it."""
 
-    __slots__ = ("counts", "has_counts", "must_ask", "published", "telling", "up")
+    __slots__ = ("boot", "counts", "has_counts", "must_ask", "published", "telling", "up")
 
     def __init__(self, telling: Telling) -> None:
         self.telling = telling
         self.up = False
+        self.boot = 0
+        """That of the life that was connected last."""
         self.published = (0, 0)
         """The latest (boot, number) of its postings."""
         self.counts = (0, 0)
@@ -50,10 +56,11 @@ class _Peer:
 
 
 class Relay:
-    """The relay of the node that ``identity`` names."""
+    """The relay of the node that ``identity`` names. What a client may ask in one request fits one message."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, limits: Limits) -> None:
         self._identity = identity
+        self._bytes_max = min(PUBLISHED_BYTES_MAX, limits.request_bytes_max)
         self._clients = Address(identity.node, CLIENTS)
         self._number = 0  # of the last message that was numbered
         self._counts: dict[Name, int] = {}  # of this node's subscribers
@@ -92,7 +99,7 @@ class Relay:
     def _on_posted(self, turn: Turn, message: Posted) -> None:
         """Clients of this node have published, and subscribed: tell the peers that are connected."""
         up = {node: peer for node, peer in self._peers.items() if peer.up}
-        for postings in _pieces(message.postings) if up else ():
+        for postings in _pieces(message.postings, self._bytes_max) if up else ():
             self._number += 1
             published = Published(self._identity.boot, self._number, postings)
             for node in up:
@@ -112,7 +119,7 @@ class Relay:
     def _on_published(self, turn: Turn, node: int, message: Published) -> None:
         """Clients of a peer have published: deliver that, unless it or something later was delivered before."""
         peer = self._peer(node)
-        if (message.boot, message.number) > peer.published:
+        if message.boot >= peer.boot and (message.boot, message.number) > peer.published:
             peer.published = (message.boot, message.number)
             self._deliver(turn, message.postings)
 
@@ -130,8 +137,8 @@ class Relay:
     def _on_counts(self, turn: Turn, sender: Address, message: SubscriberCounts) -> None:
         """A peer tells how many subscribers it has. If something before that was dropped here, it must tell all."""
         peer = self._peer(sender.node)
-        if (message.boot, message.number) <= peer.counts:
-            return
+        if message.boot < peer.boot or (message.boot, message.number) <= peer.counts:
+            return  # What an earlier life told is over with it.
         if not peer.up:
             peer.must_ask = True
             return
@@ -177,7 +184,7 @@ class Relay:
     def _on_peer_up(self, turn: Turn, message: PeerUp) -> None:
         """A peer is connected: tell it everything. It may not know that it was gone, and then it has to be asked."""
         peer = self._peer(message.node)
-        peer.up = True
+        peer.up, peer.boot = True, message.boot
         peer.telling.begin_anew()
         self._tell(turn, message.node, peer.telling)
         if peer.must_ask:
@@ -195,17 +202,17 @@ class Relay:
     def _peer(self, node: int) -> _Peer:
         peer = self._peers.get(node)
         if peer is None:
-            peer = self._peers[node] = _Peer(Telling(self._counts))
+            peer = self._peers[node] = _Peer(Telling(self._counts, self._bytes_max))
         return peer
 
 
-def _pieces(postings: tuple[Posting, ...]) -> list[tuple[Posting, ...]]:
-    """The postings in order, so many together that a message has ``PUBLISHED_BYTES_MAX`` at most."""
+def _pieces(postings: tuple[Posting, ...], bytes_max: int) -> list[tuple[Posting, ...]]:
+    """The postings in order, so many together that a message has ``bytes_max`` bytes at most, or a single one."""
     pieces: list[tuple[Posting, ...]] = []
     begin = size = 0
     for place, (_, channel, text) in enumerate(postings):
-        more = len(channel) + len(text) + 16
-        if size and size + more > PUBLISHED_BYTES_MAX:
+        more = len(channel) + len(text) + POSTING_BYTES
+        if size and size + more > bytes_max:
             pieces.append(postings[begin:place])
             begin, size = place, 0
         size += more

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 from dkv.pubsub_messages import Count, Name, SubscriberCounts
 
-PIECE_NAMES_MAX = 1000
 PIECE_BYTES_MAX = 64 * 1024
-"""How many names one message tells, and how many bytes they have together; one at least."""
+"""How many bytes one message has that tells counts; it tells one name at least."""
+
+COUNT_BYTES = 24
+"""What a count takes in a message beside the name, at most."""
 
 CHANGES_MAX = 10_000
 """If more names than this are to be told beyond those that there are, all of them are told anew."""
@@ -17,11 +19,13 @@ CHANGES_MAX = 10_000
 class Telling:
     """What one peer has yet to be told of ``counts``, those of this node by name. It begins with all of them.
 
-    A peer that was told nothing yet is told nothing until there is something: it knows of no counts.
+    A peer that was told nothing yet is told nothing until there is something: it knows of no counts. No message has
+    more than ``bytes_max`` bytes, unless a single name has.
     """
 
-    def __init__(self, counts: Mapping[Name, int]) -> None:
+    def __init__(self, counts: Mapping[Name, int], bytes_max: int = PIECE_BYTES_MAX) -> None:
         self._counts = counts
+        self._bytes_max = min(bytes_max, PIECE_BYTES_MAX)
         self._awaited = 0  # the number of the piece that the peer has not heard yet, as far as is known; 0: none
         self._sent_at = 0.0
         self._has_told = False
@@ -65,12 +69,10 @@ class Telling:
         counts: list[Count] = []
         size = 0
         for name in self._due:
-            size += len(name[1])
-            if counts and size > PIECE_BYTES_MAX:
+            size += COUNT_BYTES + len(name[1])
+            if counts and size > self._bytes_max:
                 break
             counts.append((*name, self._counts.get(name, 0)))
-            if len(counts) == PIECE_NAMES_MAX:
-                break
         for kind, text, _ in counts:
             del self._due[kind, text]
         anew, self._anew = self._anew, False

@@ -58,6 +58,9 @@ RIVALS = ("rivals",)
 BY_NAME = ("hand-over", "late-take-over")
 """Strikes that are no faults, and are played only where they are named: the plans of all seeds stay as they are."""
 
+SUBSCRIBERS = "subscribers"
+"""No fault: clients subscribe and publish (``dkv.sim.audience``). They do so only where they are named."""
+
 AT_CHANGES = ("same-id", "torn-change")
 """Strikes of the same kind that change members in a way of their own."""
 

@@ -11,10 +11,13 @@ from dkv.gateway.belonging import NO_MEMBER_YET
 from dkv.paxos.quorum import quorum_size
 from dkv.replies import Error
 from dkv.settings import LEADER
+from dkv.sim.audience import Audience
+from dkv.sim.audience_end import settles
+from dkv.sim.audience_rules import AudienceRules
 from dkv.sim.constants import constants
 from dkv.sim.disk import TOTAL_BYTES
 from dkv.sim.invariants import applied_state
-from dkv.sim.plan import FAULTS
+from dkv.sim.plan import FAULTS, SUBSCRIBERS
 from dkv.sim.simulated_client import SimulatedClient
 from dkv.sim.simulated_node import SimulatedNode
 from dkv.sim.trace import Happening
@@ -62,9 +65,13 @@ def run(
     ``meanwhile`` may let the time of the faults pass itself, and returns False if an invariant was broken.
     """
     world = World(seed, nodes, seconds, faults, out, mode)
+    audience = _audience(world) if SUBSCRIBERS in faults else None
     with constants(world.plan.constants):
-        if _begin(world) and (world.run(seconds) if meanwhile is None else meanwhile(world)):
-            _heal(world, Random(f"{seed}/heal"))
+        if _begin(world):
+            if audience is not None:
+                audience.begin()
+            if world.run(seconds) if meanwhile is None else meanwhile(world):
+                _heal(world, Random(f"{seed}/heal"), audience)
     world.check_replies()
     if world.violation is None:
         complaint = judge(world.crowd.requests, world.executions, world.flushes) or _judge_words(world)
@@ -89,6 +96,11 @@ def _judge_words(world: World) -> str | None:
     stamps = [chosen.values[slot].time for slot in range(1, chosen.through + 1)]
     clock = replicated_clock(stamps, world.chosen_at[1 : chosen.through + 1])
     return judge_words(world.wordy.asked, clock, chosen.reference.evicted)
+
+
+def _audience(world: World) -> Audience:
+    rules = AudienceRules(world.violated)
+    return Audience(world.schedule, Random(f"{world.seed}/audience"), world.nodes, world.plan.limits, rules)
 
 
 def _begin(world: World) -> bool:
@@ -121,7 +133,7 @@ def _must_meet(world: World, nodes: list[SimulatedNode]) -> bool:
     return True
 
 
-def _heal(world: World, random: Random) -> None:
+def _heal(world: World, random: Random, audience: Audience | None) -> None:
     """End all faults for a majority with whole disks; the others must not keep it from its work."""
     world.faults.stop()
     world.wall_clocks.stop()
@@ -146,7 +158,8 @@ def _heal(world: World, random: Random) -> None:
     _repair(world, healed)
     world.stop_asking()
     world.crowd.habits.patience = 2 * world.plan.timings.request_seconds
-    _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS)
+    if _finish(world, healed, DISTURBED_QUIET_SECONDS if disturbed else QUIET_SECONDS) and audience is not None:
+        settles(world, audience, healed)
 
 
 def _settle_members(world: World) -> bool:
@@ -229,7 +242,7 @@ def _put_away(world: World, node: SimulatedNode, healed: list[SimulatedNode], ra
     return fate
 
 
-def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> None:
+def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> bool:
     """Check that all requests finish, leadership settles, and every replica serves and converges."""
     healed_at = world.schedule.now
 
@@ -241,30 +254,31 @@ def _finish(world: World, healed: list[SimulatedNode], quiet_seconds: float) -> 
 
     waiting = [client for client in world.crowd.clients if client.node in healed]
     if not _must(world, lambda: not any(client.busy for client in waiting), "requests were never answered"):
-        return
+        return False
     if not _must(world, led, "nobody came to lead"):
-        return
+        return False
     if not _must(world, lambda: not any(map(world.space.refuses, healed)), "there is no end to a shortage of space"):
-        return
+        return False
     world.wordy.leave_a_key(healed[0])
     for node in healed:
         if not _serves(world, node):
-            return
+            return False
     if not _must(world, quiet, "it goes on electing leaders"):
-        return
+        return False
     if not _must(world, lambda: _converged(world, healed), "the replicas did not converge"):
-        return
+        return False
     if not _must(world, lambda: all(map(world.events.has_told, healed)), "events of keys are never told (I13)"):
-        return
+        return False
     if not _must(world, lambda: not world.time.due.is_waiting(), "a key stays though it is dead"):
-        return
+        return False
     if not world.run(healed[0].request_seconds):  # for this long nobody asks for anything
-        return
+        return False
     unready = [node.number for node in healed if not node.readiness.ready]
     if unready:
         world.violated(
             f"B41: a majority was healed and serves, and of its nodes {unready} do not say that they are ready"
         )
+    return not unready
 
 
 def _must(world: World, condition: object, complaint: str) -> bool:

@@ -238,6 +238,7 @@ class SimulatedNode:
         self.port = SimulatedPort(
             self.number,
             self.host,
+            self._limits,
             lambda: self.life == life,
             lambda replies: self.watcher.replied(self, replies),
             self.resumes,

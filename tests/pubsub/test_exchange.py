@@ -270,7 +270,7 @@ class PatternTests(SynchronousTestCase):
         self.assertEqual(sorted(patterns.matching(channel)), sorted(each for each in held if matches(each, channel)))
 
 
-ACTS = st.one_of(
+ACTS: st.SearchStrategy[tuple[str, int, int, list[bytes]]] = st.one_of(
     st.tuples(st.just("subscribe"), st.integers(1, 3), st.sampled_from(KINDS), st.lists(NAMES, max_size=3)),
     st.tuples(st.just("unsubscribe"), st.integers(1, 3), st.sampled_from(KINDS), st.lists(NAMES, max_size=3)),
     st.tuples(st.just("leave"), st.integers(1, 3), st.just(0), st.just([])),

@@ -12,6 +12,7 @@ from dkv.events import PeerDown, PeerUp, TimerFired
 from dkv.identity import Identity
 from dkv.pubsub.relay import PUBLISHED_BYTES_MAX, TELL_AGAIN_SECONDS, Relay
 from dkv.pubsub_messages import CHANNEL, PATTERN, Count, CountsHeard, Posting, Published, SubscriberCounts
+from dkv.settings import Limits
 from tests.turns import FakeTurn
 
 BOOT = 7
@@ -25,7 +26,7 @@ class RelayCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turn = FakeTurn()
-        self.relay = Relay(Identity("c", 1, 99, BOOT))
+        self.relay = Relay(Identity("c", 1, 99, BOOT), Limits())
         self.relay.start(self.turn)
 
     def after(self, message: Any, sender: Address = PORT) -> list[tuple[Address, Any]]:
@@ -85,6 +86,13 @@ class PostingTests(RelayCase):
         ):
             sent = self.after(Published(boot, number, (NEWS,)), SECOND)
             self.assertEqual(bool(sent), delivered, (boot, number))
+
+    def test_words_of_a_life_that_is_over(self) -> None:
+        """They may come up long after the peer is back: neither its postings nor its counts hold any more."""
+        self.subscribe()
+        self.up(SECOND, boot=4)
+        self.assertEqual(self.after(Published(3, 50, (NEWS,)), SECOND), [])
+        self.assertEqual(self.after(SubscriberCounts(3, 51, True, ((CHANNEL, b"c", 1),)), SECOND), [])
 
     def test_numbers_outlive_a_connection(self) -> None:
         """A message that was on its way twice, over the old and the new connection, is one message."""
