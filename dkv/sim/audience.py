@@ -2,7 +2,7 @@
 
 They use the sessions of production, so what they ask takes effect in its place. Some publish behind a write of their
 own. One never reads. They play only where they are named (``plan.SUBSCRIBERS``), and draw from a generator of their
-own. """
+own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from dkv.sim.simulated_port import SUBSCRIBER_BYTES_MAX, SimulatedPort
 CONNECTIONS_FROM = 1_000_000_000
 """The number of the first connection of the audience: the other clients have lower ones."""
 
-NAMES = (b"subscribe a", b"subscribe b", b"psubscribe *", b"psubscribe a*", b"ssubscribe s")
+NAMES = (
+    *(b"subscribe a", b"subscribe b", b"ssubscribe s", b"psubscribe *", b"psubscribe a*"),
+    *(b"psubscribe ab*", b"psubscribe abc*"),
+)
 CHANNELS = (b"publish a", b"publish b", b"publish ab", b"spublish s")
 SUBSCRIBERS, PUBLISHERS = 5, 3
 THINK_SECONDS = (0.02, 0.2)

@@ -137,6 +137,8 @@ def _heal(world: World, random: Random, audience: Audience | None) -> None:
     """End all faults for a majority with whole disks; the others must not keep it from its work."""
     world.faults.stop()
     world.wall_clocks.stop()
+    if audience is not None:
+        audience.stopped = True
     world.calm_down()
     for node in world.nodes:
         node.disk.faults.full, node.disk.faults.free_bytes = False, TOTAL_BYTES  # that of one keeps all from writes

@@ -11,12 +11,14 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, Address
+from dkv.actor import ACCEPTOR, ELECTOR, GATEWAY, PROPOSER, PUBSUB, Address
 from dkv.ballot import Ballot
 from dkv.messages import Accept, Accepted, Submit
 from dkv.net import mesh
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
+from dkv.net.outbound import POSTINGS_SHARE
+from dkv.pubsub_messages import Published
 from dkv.records import Batch, Value
 from dkv.wire.codec import encode
 from dkv.wire.frames import frame
@@ -279,6 +281,29 @@ class TwoMeshes(MeshTestCase):
         self.network.pump()
         self.assertEqual(len(self.inbox_two.delivered), received + 1)
         self.assertEqual(len(self.inbox_one.lines("peer_slow_no_more")), 1)
+
+    def test_what_clients_publish_keeps_no_vote_from_a_slow_peer(self) -> None:
+        """However much is published while a peer does not read, votes get through, and are not dropped for it."""
+        self.network.silent.add(5102)
+        room = LIMITS.peer_queue_bytes_max // POSTINGS_SHARE
+        sender, receiver = Address(1, PUBSUB), Address(2, PUBSUB)
+        for number in range(1, 200):
+            say(self.one, receiver, sender, Published(1, number, ((0, b"c", b"x" * (room // 10)),)))
+        say(self.one, Address(2, ACCEPTOR), Address(1, PROPOSER), BEAT)
+        ((dialler, _),) = self.network.links(5102)
+        self.assertLess(len(dialler.unsent), room + 2**16)
+        self.assertEqual(len(self.inbox_one.lines("peer_misses_postings")), 1)
+        self.assertEqual(self.inbox_one.lines("peer_slow"), [])
+        self.network.silent.clear()
+        self.network.pump()
+        numbers = [message.number for _, _, message in self.inbox_two.delivered[:-1]]
+        self.assertEqual(numbers, [*range(1, len(numbers) + 1)])
+        self.assertEqual(self.one.postings_dropped, 199 - len(numbers))
+        self.assertEqual(self.inbox_two.delivered[-1][2], BEAT)
+        say(self.one, receiver, sender, Published(1, 200, ((0, b"c", b"x"),)))
+        self.network.pump()
+        self.assertEqual(self.inbox_two.delivered[-1][2].number, 200)
+        self.assertEqual(len(self.inbox_one.lines("peer_misses_postings_no_more")), 1)
 
     def test_slow_peer_while_another_is_delayed_on_order(self) -> None:
         """An order that concerns one peer must not lift the limit of all."""
