@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dkv.settings import CLASSIC, LEADER
+from dkv.sim.modes import MIXED
 from dkv.sim.plan import FAULTS, SUBSCRIBERS
 from dkv.sim.run import run
-from dkv.sim.world import MIXED
 from tests.sim.hunt import HuntTestCase
 from tests.sim.planted_audience import AUDIENCE
 
