@@ -21,7 +21,7 @@ from dkv.host.layers import Layers
 from dkv.kv import codes
 from dkv.kv.effort import EFFORT_MAX
 from dkv.kv.machine import Machine
-from dkv.kv.scripts.operations import DELETE_MATCHING
+from dkv.kv.scripts.operations import DELETE_MATCHING, HIT_OR_RESET
 from dkv.records import Batch
 from dkv.settings import Limits
 from dkv.sim.memory import MemoryStore
@@ -40,6 +40,12 @@ about 40 ms."""
 ANOTHER = b"another"
 LONG_DECIMAL = b"1e4900"
 SLOW_PATTERN = b"*?" * 500
+
+WORST_SCRIPTS: tuple[Callable[[bytes, int], list[Any]], ...] = (
+    lambda key, number: [HIT_OR_RESET, [ANOTHER + b"%d" % number], [b"1", b"5000"]],
+    lambda key, number: [DELETE_MATCHING, [SLOW_PATTERN], []],
+)
+"""Those that make many calls, and those that look at many keys."""
 
 WORST: dict[int, Callable[[bytes, int], list[Any]]] = {
     codes.PUT: lambda key, _: [codes.PUT, key, b"v"],
@@ -78,7 +84,7 @@ WORST: dict[int, Callable[[bytes, int], list[Any]]] = {
     codes.MEMORY: lambda key, _: [codes.MEMORY, 0, ROOM, key],
     codes.NOTIFY: lambda _, number: [codes.NOTIFY, 0, ROOM, (b"AnKE", b"xE")[number % 2]],
     codes.TIME: lambda _key, _: [codes.TIME, 0, ROOM],
-    codes.SCRIPT: lambda _, number: [codes.SCRIPT, number % 2, ROOM, DELETE_MATCHING, [SLOW_PATTERN], []],
+    codes.SCRIPT: lambda key, number: [codes.SCRIPT, 0, ROOM, *WORST_SCRIPTS[number % 50 // 49](key, number)],
 }
 """For each command that an EXEC may have: an entry on a key, of those that take long."""
 

@@ -36,6 +36,7 @@ FIXED = {
     "dkv.kv.appliers.iteration.MATCHED": "no simulated transaction comes near what is too much",
     "dkv.kv.appliers.iteration.READ_PATTERN": "the same",
     "dkv.kv.appliers.sums.DIGIT": "the same",
+    "dkv.kv.scripts.script_calls.CALL": "the same",
     "dkv.kv.scripts.script_calls.KEYS_AT_ONCE": "the same",
     "dkv.kv.appliers.whole_databases.COUNT": "the same",
     "dkv.kv.appliers.whole_databases.FLUSH": "the same",

@@ -17,6 +17,7 @@ from dkv.kv.appliers.other_keys import rename
 from dkv.kv.appliers.sums import add_integer
 from dkv.kv.asks import Ask
 from dkv.kv.codes import ABSOLUTE, ANY, EXPIRE, IF_ABSENT, IF_PRESENT, INCRBY, KEEP_LIFE, NO_LIFE, RELATIVE, RENAME, SET
+from dkv.kv.effort import LOOK
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
 from dkv.kv.keyspace import Keyspace
 from dkv.kv.numerals import INTEGER_MAX, INTEGER_MIN, NO_INTEGER, parse_integer
@@ -29,6 +30,9 @@ NO_NUMBER = Error("ERR an argument of the script is not a number, or is missing"
 SYNTAX = Error("ERR syntax error")
 KEYS_AT_ONCE = 1_000
 """A constant of the format, as the effort depends on it: how many stored keys are looked at in one page."""
+
+CALL = 1 * LOOK
+"""A constant of the format: the effort of each call that may write, beside that of what it does."""
 
 _LIVES = {b"ex": (RELATIVE, 1000), b"px": (RELATIVE, 1), b"exat": (ABSOLUTE, 1000), b"pxat": (ABSOLUTE, 1)}
 
@@ -170,6 +174,7 @@ class Calls:
 
     def _do(self, applier: object, code: int, arguments: list[object]) -> Result:
         assert callable(applier)
+        self._keyspace.effort.take(CALL)
         result: Result = applier(self._keyspace, self._turn, Ask(code, self._ask.db, self._ask.bytes_max, arguments))
         if type(result) is Error:
             raise Failed(result)
