@@ -7,6 +7,7 @@ here, together with the keys themselves: how many each database has, the index o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from sys import maxsize
 
 from dkv import noted
@@ -263,11 +264,14 @@ class Keyspace:
         if event is not None:
             self.events.add(event, db, key)
 
-    def put_all(self, turn: Turn, puts: dict[bytes, bytes]) -> None:
+    def put_all(self, turn: Turn, puts: dict[bytes, bytes], told: Sequence[bytes] = ()) -> None:
         """Store strings without a deadline in database 0: what is stored for each, by names that have its prefix.
 
         As ``_prepare`` does for one key: all at once for those that are new, and nothing for those that are known.
+        ``told`` are the keys in the order of the entries, repeats included, if their events are wanted.
         """
+        came: dict[bytes, bool] = {}
+        """The names that did not exist, if they are told, and whether each was dead and stored still."""
         coming = self.plain.not_in_first(puts)
         if coming:
             new, unsure = self._filter.sift(coming)
@@ -275,11 +279,25 @@ class Keyspace:
                 self.databases.numbered[0].keys += len(new)
                 self._changed = True
                 self.plain.add_all(new)
+                if told:
+                    came = dict.fromkeys(new, False)
             unknown = self.plain.not_in_second(unsure)
             if unknown:
                 for name, stored in turn.find(unknown):
                     self._prepare(turn, 0, name, stored, 0)
+                    if told and (stored is None or not self.is_alive(stored)):
+                        came[name] = stored is not None
         turn.stage_all(puts)
+        if told:
+            self._tell_puts(told, came)
+
+    def _tell_puts(self, keys: Sequence[bytes], came: dict[bytes, bool]) -> None:
+        prefix = self._prefixes[0]
+        for key in keys:
+            was_dead = came.pop(prefix + key, None) if came else None
+            if was_dead:
+                self.events.add(EXPIRED, 0, key)
+            self._tell_stored(0, key, SET, was_dead is not None)
 
     def erase(self, turn: Turn, db: int, key: bytes, event: Event | None = DELETED) -> bool:
         """Erase a key, and say whether it existed. That is told as ``event``; None: the caller tells it, if anybody."""

@@ -218,11 +218,11 @@ class Machine:
         keyspace = self._keyspace
         slot, first, prefix = keyspace.slot, keyspace.index, keyspace.prefix(0)
         puts: dict[bytes, bytes] = {}
-        together = not keyspace.events.wanted
+        told: list[bytes] = []
+        telling = bool(keyspace.events.wanted)
         for index, entry in enumerate(entries, first):
             if (
-                together
-                and type(entry) is list
+                type(entry) is list
                 and len(entry) == 3
                 and entry[0] is PUT  # a number that is equal and another object takes the longer way
                 and type(key := entry[1]) is bytes
@@ -231,16 +231,18 @@ class Machine:
                 puts[prefix + key] = pack_header(STRING, slot, index) + value
                 self.executed += 1
                 results.append(OK)
+                if telling:
+                    told.append(key)
             else:
                 if puts:
-                    keyspace.put_all(turn, puts)
-                    puts = {}
+                    keyspace.put_all(turn, puts, told)
+                    puts, told = {}, []
                 keyspace.index = index
                 results.append(self._apply_entry(turn, entry, own))
                 prefix = keyspace.prefix(0)  # the entry may have flushed the database
-                together = not keyspace.events.wanted
+                telling = bool(keyspace.events.wanted)
         if puts:
-            keyspace.put_all(turn, puts)
+            keyspace.put_all(turn, puts, told)
         keyspace.index = first + len(entries)
         return results
 
