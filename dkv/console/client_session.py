@@ -101,9 +101,10 @@ class ClientSession(ClientState):
         refusal = refusal_of(command, words)
         if refusal is not None:
             self._note_subcommand(command, words)
-            return Local(refusal)
-        subcommand = command.subcommand(words[1]) if command.subcommands and len(words) > 1 else None
-        return Local(Error(not_while_subscribed((subcommand or command).name)))
+        else:
+            subcommand = command.subcommand(words[1]) if command.subcommands and len(words) > 1 else None
+            refusal = Error(not_while_subscribed((subcommand or command).name))
+        return Local(self.transaction.abort(refusal) if name == b"exec" else refusal)
 
     def _answer_by(self, command: ConnectionCommand[ClientState], words: list[bytes]) -> Meaning:
         refusal = refusal_of(command, words)

@@ -61,12 +61,16 @@ class Node:
         me = hello(self.number, boot=self.boot, members=size, frame_bytes_max=LIMITS.frame_bytes_max, votes=votes)
         known = read_members(self.store)
         mesh = Mesh(self.site, me, door, peers, known, LIMITS, TIMINGS, self.host, self.log)
-        self.clients = RepliesActor()
+        self.clients = self.new_clients()
         add_actors(self.host.add, identity, first_configurations(self._numbers), LIMITS, TIMINGS, self.clients)
         self.host.connect(mesh)
         door.bind()
         self.host.start()
         mesh.startService()
+
+    def new_clients(self) -> RepliesActor:
+        """The place of the client port, in the life that begins."""
+        return RepliesActor()
 
     def die(self, power: bool) -> None:
         """The process is killed, or its machine loses power."""
@@ -90,13 +94,13 @@ class Node:
 class Cluster:
     """Three nodes, and clients that append words of their own to a key."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, kind: type[Node] = Node) -> None:
         self.net = Net(seed)
         # A round trip must fit between heartbeats, and a batch into it: what is slower is another test's matter.
         self.net.window_bytes = max(self.net.window_bytes, 65536)
         self.net.delay_seconds_max = min(self.net.delay_seconds_max, 0.01)
         numbers = (1, 2, 3)
-        self.nodes = {number: Node(self.net, number, numbers) for number in numbers}
+        self.nodes = {number: kind(self.net, number, numbers) for number in numbers}
         self.appends: list[tuple[bytes, Waiting]] = []
         self.reads: list[tuple[Waiting, set[bytes]]] = []
         self._writing = True
