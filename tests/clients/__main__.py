@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tests.clients.arena import Arena, Cluster, RedisServer
 from tests.clients.entries import ENTRIES, Entry
-from tests.clients.page import Row, run_examples, seen, write_table
+from tests.clients.page import Row, run_examples, seen, write
 from tests.clients.runner import run_entry
+from tests.clients.suites import Score, run_suites
 from tests.clients.toolbox import Toolbox, found, install
 
 
@@ -32,6 +33,15 @@ def try_entry(entry: Entry, arena: Arena, tools: Toolbox) -> Row:
     return row
 
 
+def try_suites(arena: Arena, folder: Path) -> list[Score]:
+    """Run the tests of libraries against both servers."""
+    redis = RedisServer()
+    try:
+        return run_suites(arena, redis, folder.resolve())
+    finally:
+        redis.close()
+
+
 def main() -> int:
     """Status 0 if all that was tried works."""
     parser = argparse.ArgumentParser(prog="python -m tests.clients", description=__doc__)
@@ -40,8 +50,11 @@ def main() -> int:
     parser.add_argument(
         "--install", type=Path, metavar="FOLDER", help="install redis-py 5 and packages of Node.js there"
     )
-    parser.add_argument("--write", action="store_true", help="write the table of docs/clients.md")
+    parser.add_argument("--write", action="store_true", help="write the tables of docs/clients.md")
     given = parser.parse_args()
+    whole = given.install and not given.names and given.against == "dkv"
+    if given.write and not whole:
+        parser.error("--write needs --install, and a run of all entries against dkv")
     tools = install(given.install.resolve()) if given.install else found()
     asked = [entry for entry in ENTRIES if not given.names or entry.name.startswith(tuple(given.names))]
     if given.against == "redis":
@@ -50,12 +63,14 @@ def main() -> int:
     try:
         rows = [try_entry(entry, arena, tools) for entry in asked]
         wrong = [] if given.names else run_examples(arena, tools)
+        scores = try_suites(arena, given.install / "suites") if whole else []
     finally:
         arena.close()
+    wrong += [f"a test of {each.suite.package}: {name}" for each in scores for name in each.wrong]
     for each in wrong:
         print("FAILED   ", each)
     if given.write:
-        write_table(rows)
+        write(rows, scores)
     failed = [row.entry.name for row in rows if row.outcome and row.outcome.complaint]
     print(f"{len(rows) - len(failed)} of {len(rows)} entries are well", f"; not: {failed}" if failed else "")
     return 1 if failed or wrong else 0

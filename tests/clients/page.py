@@ -12,10 +12,11 @@ from pathlib import Path
 from tests.clients.arena import Arena
 from tests.clients.entries import Entry
 from tests.clients.runner import Outcome, run_program
+from tests.clients.suites import Score
+from tests.clients.suites import table as score_table
 from tests.clients.toolbox import Toolbox
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "clients.md"
-BEGIN, END = "<!-- matrix -->\n", "<!-- end of matrix -->\n"
 HEAD = (
     "| Client or library | Version | What was tried | The application saw of the leader's death | Result |\n"
     "|---|---|---|---|---|\n"
@@ -67,16 +68,29 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def with_table(page: str, rows: Sequence[Row]) -> str:
+def marks(name: str) -> tuple[str, str]:
+    """What stands before and behind a table that a run writes."""
+    return f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+
+
+def written(page: str, name: str = "matrix") -> str:
+    """A table of the page, as it was written last."""
+    begin, end = marks(name)
+    return page.partition(begin)[2].partition(end)[0]
+
+
+def with_table(page: str, text: str, name: str = "matrix") -> str:
     """The page with this table between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + table(rows) + END + after
+    begin, end = marks(name)
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + text + end + after
 
 
-def write_table(rows: Sequence[Row]) -> None:
-    """Write it into the page."""
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")
+def write(rows: Sequence[Row], scores: Sequence[Score]) -> None:
+    """Write both tables into the page."""
+    page = with_table(PAGE.read_text(encoding="utf-8"), table(rows))
+    PAGE.write_text(with_table(page, score_table(scores), "suites"), encoding="utf-8")
 
 
 @dataclass(frozen=True)

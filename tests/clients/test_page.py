@@ -5,8 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.clients.entries import ENTRIES, Entry
-from tests.clients.page import BEGIN, END, PAGE, Example, Row, examples, result, seen, table, with_table
+from tests.clients.page import PAGE, Example, Row, examples, result, seen, table, with_table, written
 from tests.clients.runner import Outcome
+from tests.clients.suites import SUITES
 from tests.clients.toolbox import PROGRAMS
 
 RODE = {"writes": 1_200, "errors": 0, "error": "", "error_seconds": 0.0, "longest_seconds": 0.126}
@@ -24,7 +25,7 @@ class PageTests(SynchronousTestCase):
 
     def test_the_table_has_every_entry(self) -> None:
         """A reader looks for a library in the table, and takes what is not there for what does not work."""
-        rows = self.page.partition(BEGIN)[2].partition(END)[0].splitlines()[2:]
+        rows = written(self.page).splitlines()[2:]
         cells = [row.split(" | ") for row in rows]
         self.assertEqual([row[0].removeprefix("| ") for row in cells], [entry.name for entry in ENTRIES])
         self.assertEqual([row[2] for row in cells], [entry.tries for entry in ENTRIES])
@@ -42,6 +43,11 @@ class PageTests(SynchronousTestCase):
         """A program that no entry names is never run."""
         files = {path.name.removesuffix(".py") for path in PROGRAMS.iterdir() if path.suffix in (".py", ".cjs")}
         self.assertEqual({entry.program for entry in ENTRIES}, files - {"__init__", "ride", "ride.cjs", "riding"})
+
+    def test_the_tests_of_libraries_have_their_row(self) -> None:
+        """What a library's own tests find is told, and nothing that fails without a reason."""
+        rows = written(self.page, "suites").splitlines()[2:]
+        self.assertEqual([row.split()[1] for row in rows], [suite.package for suite in SUITES])
 
 
 class TableTests(SynchronousTestCase):
@@ -68,10 +74,12 @@ class TableTests(SynchronousTestCase):
 
     def test_the_table_is_replaced(self) -> None:
         """Only what is between the marks changes."""
-        rows = [Row(an_entry(), "1.2", Outcome("", RODE))]
-        page = f"before\n{BEGIN}old\n{END}after\n"
-        self.assertEqual(with_table(page, rows), f"before\n{BEGIN}{table(rows)}{END}after\n")
-        self.assertEqual(with_table(with_table(page, rows), rows), with_table(page, rows))
+        text = table([Row(an_entry(), "1.2", Outcome("", RODE))])
+        page = "before\n<!-- {0} -->\nold\n<!-- end of {0} -->\n<!-- b -->\n<!-- end of b -->\n".format("matrix")
+        replaced = with_table(page, text)
+        self.assertEqual(replaced, page.replace("old\n", text))
+        self.assertEqual((written(replaced), written(replaced, "b")), (text, ""))
+        self.assertEqual(with_table(replaced, text), replaced)
 
 
 class ExampleTests(SynchronousTestCase):
