@@ -156,9 +156,10 @@ class Exchange:
 
     def take_posted(self) -> Posted | None:
         """What the relay has to know of: what was published, and counts that have changed; None for nothing."""
+        if not self._posted and not self._here.has_changed:  # nearly always: this is asked in every turn
+            return None
         postings, self._posted = self._posted, []
-        counts = self._here.changes()
-        return Posted(tuple(postings), counts) if postings or counts else None
+        return Posted(tuple(postings), self._here.changes())
 
     # --- what clients ask ---
 

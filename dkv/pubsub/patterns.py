@@ -12,13 +12,16 @@ WEIGHT_BYTES = 256
 STAR_BYTES = 2048
 """What each ``*`` behind the first takes in memory, roughly."""
 
+ANYWHERE_WEIGHT = 9
+"""A pattern that begins with a special byte counts so many times more: it is compared with every channel."""
+
 
 def weight_of(is_pattern: bool, name: bytes) -> int:
-    """For how many subscriptions one to this name counts: long names and intricate patterns take more memory."""
-    taken = len(name)
-    if is_pattern:
-        taken += STAR_BYTES * max(0, name.count(b"*") - 1)
-    return 1 + taken // WEIGHT_BYTES
+    """For how many subscriptions one to this name counts: long names and intricate patterns cost more."""
+    if not is_pattern:
+        return 1 + len(name) // WEIGHT_BYTES
+    taken = len(name) + STAR_BYTES * max(0, name.count(b"*") - 1)
+    return 1 + taken // WEIGHT_BYTES + (ANYWHERE_WEIGHT if name[:1] in (b"*", b"?", b"[") else 0)
 
 
 class Patterns:

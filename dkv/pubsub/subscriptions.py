@@ -73,6 +73,11 @@ class Subscriptions:
         """How many connections have subscribed to anything."""
         return len(self._names)
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether there are any changes."""
+        return bool(self._changed)
+
     def changes(self) -> tuple[Count, ...]:
         """The counts of all names whose count may have changed since this was asked last."""
         changed, self._changed = self._changed, {}

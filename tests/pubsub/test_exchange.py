@@ -178,7 +178,8 @@ class RoomTests(ExchangeCase):
         self.assertEqual(weight_of(False, b"x" * 255), 1)
         self.assertEqual(weight_of(False, b"x" * 1024), 5)
         self.assertEqual(weight_of(True, b"user:*"), 1)
-        self.assertEqual(weight_of(True, b"*a*b*"), 17)
+        self.assertEqual(weight_of(True, b"*:news"), 10)
+        self.assertEqual(weight_of(True, b"a*b*c*"), 17)
         self.assertEqual(weight_of(False, b"*a*b*"), 1)
 
 
