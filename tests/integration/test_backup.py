@@ -61,8 +61,8 @@ class BackupAndRestore(SynchronousTestCase):
     def test_under_load_and_back(self) -> None:
         """Everything acknowledged before the command began is in the new cluster; that is a cluster like any other.
 
-        Writes go on while the backup is taken. Keys and tokens are compared, then the new cluster takes writes,
-        survives a kill -9 of all its nodes, and answers a repeated write as the old one did.
+        Writes go on while the backup is taken. Keys, tokens and the one setting are compared, then the new
+        cluster takes writes, survives a kill -9 of all its nodes, and answers a repeated write as the old one did.
         """
         leader = self.cluster.leader()
         before = [Writer(node, f"before{node.number}", value_bytes=200) for node in self.cluster.nodes]
@@ -70,6 +70,7 @@ class BackupAndRestore(SynchronousTestCase):
         for each in before:
             each.stop()
         counted = leader.call("IDMP", "alice", 7, "APPEND", "journal", "once")
+        leader.call("CONFIG", "SET", "notify-keyspace-events", "Ex")
         meanwhile = [Writer(node, f"meanwhile{node.number}") for node in self.cluster.nodes]
         follower = next(node for node in self.cluster.nodes if node is not leader)
         fields = json.loads(self.backup(follower, "--output", "json").stdout)
@@ -83,6 +84,7 @@ class BackupAndRestore(SynchronousTestCase):
         self.assertEqual(missing(new.nodes[0], before), [])
         self.assertEqual(new.nodes[1].call("IDMP", "alice", 7, "APPEND", "journal", "once"), counted)
         self.assertEqual(new.nodes[2].call("GET", "journal"), b"once")
+        self.assertEqual(new.nodes[2].call("CONFIG", "GET", "notify-*"), [b"notify-keyspace-events", b"xE"])
         status = json.loads(new.nodes[0].call("DKV.STATUS"))
         self.assertGreaterEqual(status["applied_through"], EPOCH_SLOTS)
         after = [Writer(node, f"after{node.number}") for node in new.nodes]

@@ -84,7 +84,8 @@ class KeyEventsTest(TestCase):
         """Writers at these nodes; ``half`` is set when one of them is half way. Errors are theirs to bear."""
 
         def write(number: int) -> None:
-            client: Any = redis.Redis(port=nodes[number % len(nodes)].port, retry=None, socket_timeout=10)
+            no_retry: Any = None  # it sends nothing twice
+            client: Any = redis.Redis(port=nodes[number % len(nodes)].port, retry=no_retry, socket_timeout=10)
             for step in range(WRITES):
                 name = f"{number}.{step}"
                 try:
