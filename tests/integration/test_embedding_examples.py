@@ -177,12 +177,14 @@ class ThreeNodesTest(SynchronousTestCase):
             example.wait_for(node)
         elected = example.log().count("leader_elected")
         connection = example.connect(1)
+        self.addCleanup(connection.close)
         for number in range(80):  # about eight seconds, paced as below
             self.assertEqual(connection.call("PUT", f"k{number}", "v"), "OK")
             connection.socket.settimeout(0.1)
-            self.assertRaises(TimeoutError, connection.socket.recv, 1)
-            connection.socket.settimeout(10.0)
-        connection.close()
+            try:
+                self.fail(f"{connection.socket.recv(1)!r}: {example.log()}")
+            except TimeoutError:
+                connection.socket.settimeout(10.0)
         self.assertEqual(example.log().count("leader_elected"), elected, example.log())
         self.assertNotIn("leader_lost", example.log())
         self.assertNotIn("peer_lost", example.log())
