@@ -89,7 +89,8 @@ LIBRARIES = (
     Entry("fastapi-cache2", "fastapi_cache", "fastapi-cache2", "`cache`, `clear` of a namespace"),
     Entry("starsessions", "starsessions", "starsessions", "sessions of a Starlette application", in_ci=True),
     Entry("celery, results", "celery", "celery", "results, errors, groups, `forget`; another broker", in_ci=True,
-          remark="no chords, which need sorted sets; no broker, which needs lists"),
+          remark="no chords, whose script needs sorted sets: who waits for one times out; "
+          "no broker, which needs lists"),
     Entry("python-socketio", "socketio", "python-socketio", "two servers and a third program emit to each other"),
     Entry("pottery", "pottery", "pottery", "Redlock", remark="nothing else of it: it needs hashes, lists and sets"),
     Entry("connect-redis", "connect_redis.cjs", "npm:connect-redis", "sessions of Express", in_ci=True),

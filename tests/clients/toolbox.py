@@ -16,6 +16,8 @@ from tests.integration.processes import child_environment
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
+NPM_SECONDS = 300.0
+"""npm tries for much longer to reach what it cannot reach."""
 REDIS_5 = ("redis>=5,<6", "hypothesis>=6.100,<7")
 """The second one is imported by the package of all tests."""
 
@@ -93,6 +95,7 @@ def install(folder: Path) -> Toolbox:
         node = folder / "node"
         node.mkdir(parents=True, exist_ok=True)
         shutil.copy(HERE / "package.json", node)
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(node)], check=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(node)]
+        subprocess.run(command, check=True, timeout=NPM_SECONDS)
         modules = (str(node / "node_modules"),)
     return Toolbox(str(old / "bin" / "python"), modules)
