@@ -47,7 +47,6 @@ class Port(RepliesActor):
         text = b"%d.%d" % (self.publisher, next(self._stage.texts))
         self._stage.rules.publishing(b"publish a", text, behind_a_write=False)
         self.exchange.publish((CHANNEL, b"a", text))
-        self.flush()
         return text
 
     def flush(self) -> None:
@@ -87,6 +86,7 @@ class Stage:
         if node.site.alive and isinstance(node.clients, Port):
             for _ in range(net.random.choice((1, 1, 5))):
                 node.clients.publish()
+            node.clients.flush()
         net.clock.callLater(net.random.uniform(0.005, 0.05), self._speak)
 
 
@@ -104,7 +104,9 @@ class PubSubTests(SynchronousTestCase):
             net.run(10.0)
             weather.heal()
             net.run(SETTLE_SECONDS)
-            texts = {port.publish() for port in stage.ports()}
+            texts = {port.publish() for port in stage.ports() for _ in range(5)}
+            for port in stage.ports():
+                port.flush()
             net.run(1.0)
             self.assertEqual(stage.wrong, [], f"seed {seed}")
             for port in stage.ports():
