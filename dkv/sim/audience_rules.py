@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dkv.pubsub_messages import SHARD
 from dkv.replies import Notice
 
+EVENTS = (b"__keyspace@", b"__keyevent@")
+"""What the channels of events of keys begin with."""
+
 _Name = tuple[int, int, bytes]
 """A subscriber's connection, the kind of the name, and the name that it got a message for."""
 
@@ -43,7 +46,9 @@ class AudienceRules:
         self._unanswered.discard(text)
 
     def got(self, connection: int, notice: Notice) -> None:
-        """A subscriber has got something."""
+        """A subscriber has got something. Events of keys have rules of their own."""
+        if notice.channel.startswith(EVENTS):
+            return
         self.count += 1
         text = notice.text
         if self._published.get(text) != (notice.kind == SHARD, notice.channel):
