@@ -98,14 +98,20 @@ class Redis(redis.Redis):
         try:
             while True:
                 try:
-                    if self.connection is not None:
-                        await self.connection.connect()
                     return await super().execute_command(*call.words, **{NAME: arguments[0]}, **options)
                 except RedisError as error:
                     seconds = patience.after(call, error)
                 await asyncio.sleep(seconds)
         finally:
             call.close()
+
+    async def _send_command_parse_response(
+        self, connection: Any, command_name: Any, *words: Any, **options: Any
+    ) -> Any:
+        """One attempt. A client's only connection is made anew here, while redis-py lets no other task use it."""
+        if self.connection is not None:
+            await connection.connect()
+        return await super()._send_command_parse_response(connection, command_name, *words, **options)
 
     async def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         """The reply to a command. A node that does not give one is asked last from now on."""

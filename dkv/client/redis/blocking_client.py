@@ -95,14 +95,18 @@ class Redis(redis.Redis):
         try:
             while True:
                 try:
-                    if self.connection is not None:
-                        self.connection.connect()
                     return super().execute_command(*call.words, **{NAME: arguments[0]}, **options)
                 except RedisError as error:
                     seconds = patience.after(call, error)
                 time.sleep(seconds)
         finally:
             call.close()
+
+    def _send_command_parse_response(self, connection: Any, command_name: Any, *words: Any, **options: Any) -> Any:
+        """One attempt. A client's only connection is made anew here, while redis-py lets no other thread use it."""
+        if self.connection is not None:
+            connection.connect()
+        return super()._send_command_parse_response(connection, command_name, *words, **options)
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         """The reply to a command. A node that does not give one is asked last from now on."""
