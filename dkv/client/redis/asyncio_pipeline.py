@@ -110,11 +110,15 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
             return result
 
     async def _exchange(self, exchange: Exchange) -> Exchanged:
-        """Send requests and read their replies, on the connection that watches keys, or on any."""
+        """Send requests and read their replies, on the connection that watches keys, or on any.
+
+        redis-py's check of its health may make a connection anew, without what it watches.
+        """
         values: list[Any] = []
         try:
             connection = await self._connected(exchange.watched)
-            await connection.send_packed_command(connection.pack_commands([each.words for each in exchange.requests]))
+            packed = connection.pack_commands([each.words for each in exchange.requests])
+            await connection.send_packed_command(packed, check_health=not exchange.watched)
             for request in exchange.requests:
                 values.append(await self._read(connection, request))
         except (ConnectionError, TimeoutError) as error:

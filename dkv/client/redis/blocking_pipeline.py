@@ -108,11 +108,15 @@ class TokenPipeline(redis.client.Pipeline):
             return result
 
     def _exchange(self, exchange: Exchange) -> Exchanged:
-        """Send requests and read their replies, on the connection that watches keys, or on any."""
+        """Send requests and read their replies, on the connection that watches keys, or on any.
+
+        redis-py's check of its health may make a connection anew, without what it watches.
+        """
         values: list[Any] = []
         try:
             connection = self._connected(exchange.watched)
-            connection.send_packed_command(connection.pack_commands([each.words for each in exchange.requests]))
+            packed = connection.pack_commands([each.words for each in exchange.requests])
+            connection.send_packed_command(packed, check_health=not exchange.watched)
             for request in exchange.requests:
                 values.append(self._read(connection, request))
         except (ConnectionError, TimeoutError) as error:

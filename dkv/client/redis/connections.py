@@ -73,8 +73,14 @@ def note_failure(connection: object, error: Exception) -> None:
 
 
 def marker_of(connection: object) -> object:
-    """The connection as it is now: another object each time it is made."""
-    return connection.marker if isinstance(connection, OnNodes) else connection
+    """The connection as it is now: another object each time it is made, None while there is none.
+
+    redis-py's own connections make themselves anew without a word. Their socket tells, or their stream.
+    """
+    if isinstance(connection, OnNodes):
+        return connection.marker
+    inner = getattr(connection, "_conn", connection)
+    return getattr(inner, "_sock", None) or getattr(inner, "_writer", None)
 
 
 def give_nodes(pool: Any, nodes: Nodes, classes: Mapping[Any, Any], retry: object) -> None:
