@@ -47,7 +47,10 @@ BOUND = frozenset(
 )
 """Requests that change what their connection is for the requests behind them, or what it brings."""
 
-PASSING = RETRIED_ELSEWHERE | {"MISCONF", "BUSY"}
+SHORT_OF_SPACE = "MISCONF"
+"""A disk of the cluster is short of space. That lasts: the request is not sent again."""
+
+PASSING = RETRIED_ELSEWHERE | {SHORT_OF_SPACE, "BUSY"}
 """Errors that say nothing against the request: the same one may be served later."""
 
 TOKEN_WORDS_MIN = 4
@@ -60,7 +63,8 @@ class Unreachable(Exception):
 
 def changes(words: Sequence[bytes]) -> bool:
     """Whether a request may change something, so that it matters whether it was executed."""
-    return words[0].upper() not in READS
+    name = words[0].upper()
+    return name not in READS or (name == b"CONFIG" and [each.upper() for each in words[1:2]] == [b"SET"])
 
 
 def takes_token(words: Sequence[bytes]) -> bool:
@@ -119,7 +123,7 @@ def conclude(endings: Sequence[Ending], *, changes: bool) -> Unreachable | NoAns
     executed it. ``Unreachable``: it reached nobody, or changes nothing.
     """
     unknown = [each for each in endings if may_be_done(each)] if changes else []
-    refusals = [each for each in endings if isinstance(each, ServerError)]
+    refusals = [each for each in endings if isinstance(each, ServerError) and not may_be_done(each)]
     if unknown:
         ending = unknown[-1]
         return NoAnswer(ending.text, ending.word) if isinstance(ending, ServerError) else NoAnswer(str(ending))

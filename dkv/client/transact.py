@@ -17,7 +17,7 @@ from dkv.client.answers import Reply
 from dkv.client.errand import Errand, Token, fence_of
 from dkv.client.failures import Contended, DkvError, Unavailable, Unknown
 from dkv.client.instruction import unreadable
-from dkv.client.outcome import TAKEN
+from dkv.client.outcome import SHORT_OF_SPACE, TAKEN
 from dkv.client.recorder import Recorder, results_of
 from dkv.client.tokens import Tokens
 
@@ -116,7 +116,7 @@ def _execute_if_unchanged(
         if isinstance(again, DkvError):
             raise outcome
         return again
-    if isinstance(outcome, Unavailable):
+    if isinstance(outcome, Unavailable) and outcome.word != SHORT_OF_SPACE:
         return NOT_EXECUTED
     if isinstance(outcome, DkvError):
         raise outcome

@@ -117,6 +117,22 @@ class ErrandsTests(SynchronousTestCase):
         self.errands.end(LOST)
         self.assertIsInstance(job.outcome, Unknown)
 
+    def test_a_fence_that_was_uncertain_first(self) -> None:
+        """What it is told at last is what counts: the write was executed, and its answer is there."""
+        (job,) = self.jobs(WRITE)
+        self.trust()
+        sent = self.requests()
+        self.errands.lost(LOST)
+        for word in ("UNCERTAIN", "IDMPMISMATCH"):
+            self.trust()
+            self.assertEqual(self.requests()[0][3], b"DEL")
+            self.errands.answered(Error(word))
+            self.errands.lost(NotSent("left"))
+        self.trust()
+        self.assertEqual(self.requests(), sent)
+        self.errands.answered(7)
+        self.assertEqual(job.outcome, 7)
+
     def test_floating_writes_of_several_callers(self) -> None:
         """They have no order, so one more round trip for each of them would be of no use."""
         self.jobs(WRITE, WRITE, WRITE, alone=True)

@@ -277,6 +277,12 @@ class TransactionTests(FrontTests):
         self.nodes["b"].behaviour = self.exchange({b"DEL": b":0\r\n"}, {b"EXEC": b"*1\r\n+OK\r\n"})
         self.assertEqual(self.run_one(self.client()), [b"7", b"7"])
 
+    def test_a_short_disk(self) -> None:
+        """The program is told at once: the cluster is not asked again and again for as long as there is time."""
+        self.nodes["a"].behaviour = self.exchange({b"EXEC": b"-MISCONF no room\r\n"})
+        error = self.assertRaises(Unavailable, self.run_one, self.client())
+        self.assertEqual(error.word, "MISCONF")
+
     def test_contended(self) -> None:
         """It ends when its time is up."""
         changed: dict[bytes, bytes | None] = {b"EXEC": b"*-1\r\n"}

@@ -21,3 +21,9 @@ class ReadTests(SynchronousTestCase):
         self.assertTrue(repeatable([b"scan", b"0"]))
         self.assertFalse(repeatable([b"scan", b"7"]))
         self.assertFalse(changes([b"scan", b"7"]))
+
+    def test_settings(self) -> None:
+        """One can be set, and a client that was not answered must not say that it was not."""
+        self.assertFalse(changes([b"config", b"get", b"*"]))
+        self.assertTrue(changes([b"config", b"set", b"notify-keyspace-events", b"KEA"]))
+        self.assertFalse(repeatable([b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA"]))

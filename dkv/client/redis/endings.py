@@ -25,11 +25,10 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE
+from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE, SHORT_OF_SPACE
 
 UNCERTAIN = "UNCERTAIN"
 ABORTED = "EXECABORT"
-SHORT_OF_SPACE = "MISCONF"
 
 _WORDS = (
     (BusyLoadingError, "LOADING"),
@@ -39,7 +38,14 @@ _WORDS = (
 )
 """The errors whose first word redis-py takes off. Its older versions have some of the classes, and do not use them."""
 
-_BY_A_SETTING = ("limits.", "unknown command", "unknown subcommand", " has no option ")
+_BY_A_SETTING = (
+    "limits.",
+    "unknown command",
+    "unknown subcommand",
+    " has no option ",
+    "No matching script",
+    " catalogue ",
+)
 """What a node refuses because of its own settings or version. Another node may have taken the same request."""
 
 

@@ -133,6 +133,15 @@ class SingleCommandTests(ScriptedTests):
             (node,) = self.nodes([refusal])
             self.assertRaises(ResponseError, self.client([node], 0.1).incr, "a")  # not applied, and said so
 
+    def test_a_node_of_another_version_does_not_know_the_script(self) -> None:
+        """redis-py would load it, and call it once more with another token."""
+        for refusal in (
+            b"-NOSCRIPT No matching script. dkv\r\n",
+            b"-ERR the script is not in the catalogue of dkv\r\n",
+        ):
+            (node,) = self.nodes([CUT, *[refusal] * 1000])
+            self.assertRaises(MaybeApplied, self.client([node], 0.1).evalsha, "a" * 40, 0)
+
     def test_an_error_that_the_write_itself_brought(self) -> None:
         """It is the answer, also to a write that is sent again."""
         (node,) = self.nodes([CUT, b"-ERR value is not an integer or out of range\r\n"])
