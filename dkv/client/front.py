@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Condition
 from time import monotonic
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 from dkv.client import words
 from dkv.client.answers import Reply
@@ -169,27 +170,32 @@ class _Pool:
         if lines_max < 1:
             raise ValueError("a client needs one connection at least")
         self.process = this_process()
-        self._left = lines_max
+        self._lines_max = lines_max
         self._make = make
         self._idle: list[BlockingLine] = []
+        self._used: WeakSet[BlockingLine] = WeakSet()  # a Ctrl-C may keep one from being given back
         self._closed = False
         self._changed = Condition()
 
     def take(self, deadline: float) -> BlockingLine:
         """A line that nobody else uses: the one that was used last, as its connection is most likely alive."""
         with self._changed:
-            free = self._changed.wait_for(lambda: self._closed or self._left > 0, max(0.0, deadline - monotonic()))
+            free = self._changed.wait_for(self._may_take, max(0.0, deadline - monotonic()))
             if self._closed:
                 raise Unavailable("CLOSED this client was closed", "CLOSED")
             if not free:
                 raise Unavailable("BACKLOG all connections of this client were in use all the time", "BACKLOG")
-            self._left -= 1
-            return self._idle.pop() if self._idle else self._make()
+            line = self._idle.pop() if self._idle else self._make()
+            self._used.add(line)
+            return line
+
+    def _may_take(self) -> bool:
+        return self._closed or len(self._used) < self._lines_max
 
     def give_back(self, line: BlockingLine) -> None:
         """The line may be used by others."""
         with self._changed:
-            self._left += 1
+            self._used.discard(line)
             if self._closed:
                 line.close()
             else:

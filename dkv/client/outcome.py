@@ -123,7 +123,8 @@ def conclude(endings: Sequence[Ending], *, changes: bool) -> Unreachable | NoAns
     executed it. ``Unreachable``: it reached nobody, or changes nothing.
     """
     unknown = [each for each in endings if may_be_done(each)] if changes else []
-    refusals = [each for each in endings if isinstance(each, ServerError) and not may_be_done(each)]
+    errors = [each for each in endings if isinstance(each, ServerError)]
+    refusals = [each for each in errors if not may_be_done(each)] or errors
     if unknown:
         ending = unknown[-1]
         return NoAnswer(ending.text, ending.word) if isinstance(ending, ServerError) else NoAnswer(str(ending))

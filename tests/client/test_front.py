@@ -152,6 +152,22 @@ class CallTests(FrontTests):
         self.assertEqual(client.incr("n"), 2)
         self.assertEqual(len(self.nodes["a"].ends) + len(self.nodes["b"].ends), 2)
 
+    def test_interrupted_before_it_is_sent(self) -> None:
+        """Nor does it keep one of the connections that the client may have."""
+        client = self.client(connections=1, timeout=0.2)
+        take = client._pool.take
+
+        def interrupted(deadline: float) -> None:
+            take(deadline)
+            raise KeyboardInterrupt
+
+        self.patch(client._pool, "take", interrupted)
+        with self.assertRaises(KeyboardInterrupt):
+            client.get("k")
+        self.patch(client._pool, "take", take)
+        self.script("a", b"$1\r\nv\r\n")
+        self.assertEqual(client.get("k"), b"v")
+
     def test_a_large_pipeline(self) -> None:
         """More than the window and than the kernel's buffers hold: it neither deadlocks nor loses a place."""
         number = 0

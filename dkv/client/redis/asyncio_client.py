@@ -105,7 +105,7 @@ class Redis(redis.Redis):
         finally:
             call.close()
 
-    async def _send_command_parse_response(
+    async def _send_command_parse_response(  # type: ignore[override] # redis-py declares two classes in one
         self, connection: Any, command_name: Any, *words: Any, **options: Any
     ) -> Any:
         """One attempt. A client's only connection is made anew here, while redis-py lets no other task use it."""

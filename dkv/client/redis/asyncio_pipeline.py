@@ -39,7 +39,11 @@ class AsyncTokenPipeline(redis.asyncio.client.Pipeline):
         """Forget the commands, and what is watched."""
         if not self._watched.is_on(marker_of(self.connection)):
             self.watching = False  # so that redis-py sends no UNWATCH where nothing is watched
-        await super().reset()
+        try:
+            await super().reset()
+        except BaseException:
+            await self._hang_up()  # the reply to an UNWATCH may be under way
+            raise
         self._watched.clear()
 
     async def immediate_execute_command(self, *arguments: Any, **options: Any) -> Any:

@@ -102,11 +102,19 @@ class Redis(redis.Redis):
         finally:
             call.close()
 
-    def _send_command_parse_response(self, connection: Any, command_name: Any, *words: Any, **options: Any) -> Any:
+    def _send_command_parse_response(  # type: ignore[override] # redis-py declares two classes in one
+        self, connection: Any, command_name: Any, *words: Any, **options: Any
+    ) -> Any:
         """One attempt. A client's only connection is made anew here, while redis-py lets no other thread use it."""
         if self.connection is not None:
             connection.connect()
-        return super()._send_command_parse_response(connection, command_name, *words, **options)
+        try:
+            return super()._send_command_parse_response(connection, command_name, *words, **options)
+        except RedisError:
+            raise
+        except BaseException:
+            connection.disconnect()  # after a Ctrl-C the next caller would get a reply that is still under way
+            raise
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         """The reply to a command. A node that does not give one is asked last from now on."""

@@ -38,7 +38,11 @@ class TokenPipeline(redis.client.Pipeline):
         """Forget the commands, and what is watched."""
         if not self._watched.is_on(marker_of(self.connection)):
             self.watching = False  # so that redis-py sends no UNWATCH where nothing is watched
-        super().reset()
+        try:
+            super().reset()
+        except BaseException:
+            self._hang_up()  # the reply to an UNWATCH may be under way
+            raise
         self._watched.clear()
 
     def immediate_execute_command(self, *arguments: Any, **options: Any) -> Any:

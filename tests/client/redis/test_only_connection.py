@@ -1,4 +1,4 @@
-"""A client with one connection, shared: it is made anew between two requests, and never under one that waits."""
+"""A connection and its users, one after the other: none gets what another one was to be told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client.redis import Redis
 from dkv.client.redis.asyncio import Redis as AsyncRedis
-from tests.client.redis.scripted_nodes import ScriptedNode, Words
+from tests.client.redis.scripted_nodes import OK, ScriptedNode, Words
 
 SECONDS = 20.0
 
@@ -63,7 +63,7 @@ class OnlyConnectionTests(SynchronousTestCase):
 
     def test_of_threads(self) -> None:
         """Else one of them takes what the other is told on its new connection for its own answer."""
-        client = Redis(**self.options)
+        client: Any = Redis(**self.options)
         self.addCleanup(client.close)
         lock = client.single_connection_lock = AnnouncedLock(client.single_connection_lock)
         found: dict[str, bytes] = {}
@@ -83,7 +83,7 @@ class OnlyConnectionTests(SynchronousTestCase):
         """Likewise."""
 
         async def main() -> list[bytes]:
-            client = AsyncRedis(**self.options)
+            client: Any = AsyncRedis(**self.options)
             one = asyncio.create_task(client.get("a"))
             await asyncio.to_thread(self.was_asked.wait, SECONDS)
             client.connection.nodes.failed(self.first.endpoint)
@@ -97,3 +97,39 @@ class OnlyConnectionTests(SynchronousTestCase):
                 await client.aclose()
 
         self.check(asyncio.run(main()))
+
+
+class InterruptedTests(SynchronousTestCase):
+    """A Ctrl-C between a request and its reply, which comes later: the connection is of no more use."""
+
+    def setUp(self) -> None:
+        self.node = ScriptedNode(lambda words: OK)
+        self.addCleanup(self.node.close)
+        self.client: Any = Redis(nodes=[self.node.endpoint], protocol=3)
+        self.addCleanup(self.client.close)
+
+    def interrupt(self, *_: object, **__: object) -> None:
+        """In place of reading a reply."""
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Nobody gets the connection as it is."""
+        (connection,) = self.client.connection_pool._available_connections
+        self.assertIsNone(connection.marker)
+
+    def test_a_command(self) -> None:
+        """Nothing of it is read."""
+        self.patch(self.client, "parse_response", self.interrupt)
+        with self.assertRaises(KeyboardInterrupt):
+            self.client.get("a")
+        self.check()
+
+    def test_a_pipeline_that_watches(self) -> None:
+        """It forgets the keys when it is left."""
+        pipeline = self.client.pipeline()
+        pipeline.watch("a")
+        self.patch(pipeline.connection, "read_response", self.interrupt)
+        with self.assertRaises(KeyboardInterrupt):
+            pipeline.reset()
+        pipeline.reset()
+        self.check()
