@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from tests.oracle.script_search import ScriptSearch
 from tests.oracle.search import Search
 from tests.oracle.servers import references
 
@@ -16,10 +17,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--server", choices=sorted(servers), default=next(iter(servers)))
+    parser.add_argument("--scripts", action="store_true", help="scripts of the installed libraries alone")
     options = parser.parse_args()
     reference = servers[options.server]()
     try:
-        search = Search(reference, options.seed)
+        search = (ScriptSearch if options.scripts else Search)(reference, options.seed)
         differences = 0
         until = time.monotonic() + options.seconds
         while time.monotonic() < until:
