@@ -67,6 +67,15 @@ OF_ALL = (
     | OBJECT | OBJECT NOPE | OBJECT NOPE x | OBJECT ENCODING | MEMORY | MEMORY NOPE | MEMORY USAGE
     | INFO nope | ROLE x | WAIT | WAIT x 0 | WAIT 0 x | WAIT 0 -1
     """,
+    """
+    CONFIG SET | CONFIG SET x | CONFIG SET nope 1 | CONFIG SET databases 3 | CONFIG SET notify-keyspace-events
+    | CONFIG SET notify-keyspace-events q | CONFIG SET notify-keyspace-events kea | CONFIG SET nope 1 databases 3
+    | CONFIG SET notify-keyspace-events KEA nope 1 | CONFIG SET notify-keyspace-events q databases 3
+    | CONFIG SET notify-keyspace-events KEA notify-keyspace-events E | CONFIG SET notify-keyspace-events KEA x
+    | CONFIG SET Notify-Keyspace-Events g$lshzxetdnKE | MULTI | CONFIG SET notify-keyspace-events q | CONFIG SET x
+    | EXEC | MULTI | CONFIG SET notify-keyspace-events q | CONFIG SET notify-keyspace-events Ex | SET x 1 | EXEC
+    | CONFIG SET notify-keyspace-events '' | CONFIG GET notify-keyspace-events
+    """,
 )
 """Dialogues in which Redis 7.0 and Valkey 9.1 say the same."""
 
