@@ -83,7 +83,7 @@ _NAMES = {
     MSET: b"MSET", MSETNX: b"MSETNX", INCRBY: b"INCRBY", INCRBYFLOAT: b"INCRBYFLOAT", STRLEN: b"STRLEN",
     GETRANGE: b"GETRANGE", SETRANGE: b"SETRANGE", EXISTS: b"EXISTS", RENAME: b"RENAME", RENAMENX: b"RENAMENX",
     TYPE: b"TYPE", PERSIST: b"PERSIST", KEYS: b"KEYS", DBSIZE: b"DBSIZE", FLUSHDB: b"FLUSHDB", FLUSHALL: b"FLUSHALL",
-    TIME: b"TIME", WATCH: b"WATCH", KEYSPACE: b"KEYSPACE", NOTIFY: b"NOTIFY",
+    TIME: b"TIME", WATCH: b"WATCH", KEYSPACE: b"KEYSPACE",
 }  # fmt: skip
 """The words of the entries whose arguments stand behind them as they are."""
 
@@ -252,6 +252,10 @@ def _as_bytes(arguments: Sequence[object]) -> list[bytes]:
     return words
 
 
+def _notify(db: int, arguments: Sequence[object]) -> list[bytes]:
+    return [b"CONFIG", b"SET", b"notify-keyspace-events", *_as_bytes(arguments)]
+
+
 _SPECIAL: dict[int, Callable[[int, Sequence[object]], list[bytes]]] = {
     SET: _set,
     GETEX: _getex,
@@ -263,5 +267,6 @@ _SPECIAL: dict[int, Callable[[int, Sequence[object]], list[bytes]]] = {
     OBJECT: _object,
     MEMORY: _memory,
     EXEC: _exec,
+    NOTIFY: _notify,
     SCRIPT: _script,
 }

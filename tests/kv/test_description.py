@@ -19,6 +19,7 @@ from dkv.kv.codes import (
     INCRBY,
     KEYSPACE,
     MEMBERS,
+    NOTIFY,
     PUT,
     READS,
     WATCH,
@@ -78,6 +79,7 @@ class DescriptionTests(SynchronousTestCase):
             ([KEYSPACE, 0, 0], b"KEYSPACE"),
             ([EXEC, 0, 20, watched, entries], b"WATCH a b ; MULTI ; PUT a 1 ; [2] INCRBY n 5 ; ? ; EXEC"),
             ([EXEC, 0, 20, [], []], b"MULTI ; EXEC"),
+            ([NOTIFY, 0, 20, b"AKE"], b"CONFIG SET notify-keyspace-events AKE"),
             ([IDMP, b"p", 7, [EXEC, 0, 20, [], [[PUT, b"a", b"1"]]]], b"IDMP p 7 MULTI ; PUT a 1 ; EXEC"),
         ):
             self.assertEqual(b" ".join(describe(entry)), text)
