@@ -58,9 +58,12 @@ class CommandEvents:
             if result != 0:
                 for key in arguments[::2]:
                     yield from self._stored(key, b"set")
-        elif code in (codes.ERASE, codes.GETDEL):
+        elif code == codes.ERASE:
             for key in arguments:
                 yield from self._erased(key)
+        elif code == codes.GETDEL:
+            if result is not None:  # one that is dead is left to be erased by a later slot
+                yield from self._erased(arguments[0])
         elif code in (codes.RENAME, codes.RENAMENX, codes.COPY):
             if result != 0:
                 yield from self._given(code)
