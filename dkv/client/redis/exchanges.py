@@ -159,6 +159,9 @@ def pipeline(calls: Sequence[TokenCall], patience: CallPatience, stack: Stack) -
 
     What has no answer is sent again, from the first such command on. A command that was refused while one behind it
     was executed is not: it would take effect behind that one. The error in its place says what to conclude.
+
+    There is one exception to their order: if the connection is lost together with a refusal, nobody knows of that, and
+    the command is sent again though one behind it may have been executed.
     """
     answers: list[Any] = []
     while len(answers) < len(calls):
