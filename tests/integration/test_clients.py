@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from typing import Any
 
 import redis
@@ -15,33 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.integration.processes import HOST, Connection, RealNode, Refused, child_environment, shared_cluster
 
 ANY_BYTES = bytes(range(256))
-
-TXREDISAPI = """
-import sys
-import txredisapi
-from twisted.internet import defer, task
-
-@defer.inlineCallbacks
-def main(reactor, *ports):
-    first, other = yield defer.gatherResults(
-        [txredisapi.Connection("127.0.0.1", int(port), reconnect=False) for port in ports]
-    )
-    assert (yield first.set("tx", "one")) == "OK"
-    assert (yield other.get("tx")) == "one"
-    assert (yield other.append("tx", "two")) == 6
-    replies = yield defer.gatherResults([first.set(f"tx{n}", n) for n in range(100)])
-    assert replies == ["OK"] * 100, replies
-    values = yield defer.gatherResults([other.get(f"tx{n}") for n in range(100)])
-    assert values == list(range(100)), values
-    assert (yield first.delete("tx", "tx0", "absent")) == 2
-    assert (yield other.get("tx")) is None
-    assert (yield first.ping()) == "PONG"
-    yield first.disconnect()
-    yield other.disconnect()
-    print("all well")
-
-task.react(main, sys.argv[1:])
-"""
 
 
 class ClientsTest(SynchronousTestCase):
@@ -128,11 +100,6 @@ class LibrariesTest(ClientsTest):
                 pipeline.execute()
             self.assertIn("unknown command 'HSET'", str(refused.exception))
             self.assertEqual(client.get("whole"), b"done")
-
-    def test_txredisapi(self) -> None:
-        """The Redis client of Twisted programs, in a process of its own."""
-        output = self.run_client(sys.executable, "-c", TXREDISAPI, str(self.first.port), str(self.second.port))
-        self.assertEqual(output, "all well\n")
 
 
 class ToolsTest(ClientsTest):
