@@ -134,6 +134,6 @@ def run_examples(arena: Arena, tools: Toolbox) -> list[str]:
     wrong = []
     for example in examples(PAGE.read_text(encoding="utf-8")):
         complaint = run_example(example, arena.ports(dying_first=False), tools)
-        print("ok       ", "example", example.name) if not complaint else wrong.append(complaint)
+        print("ok       ", "example", example.name, flush=True) if not complaint else wrong.append(complaint)
         arena.mend()
     return wrong
