@@ -18,6 +18,9 @@ from dkv.settings import Limits
 WRITTEN_TO_AT_ONCE = 256
 """How many subscribers get something before the reactor looks at other sockets and timers again."""
 
+WRITTEN_TO_TOGETHER = 16
+"""How many of them get something before it is looked at how much all of them leave unread."""
+
 
 class Listener(Protocol):
     """A connection, as far as its client has subscribed to something."""
@@ -83,8 +86,23 @@ class Deliveries:
             self._cut(number, "more is published than can be written to it")
 
     def _write(self) -> None:
+        """Write to those that have waited longest. If they do not read, that is noticed before all of them have it."""
+        gained = 0
+        for _ in range(WRITTEN_TO_AT_ONCE // WRITTEN_TO_TOGETHER):
+            gained += self._write_to(self.exchange.take(WRITTEN_TO_TOGETHER))
+            if gained > self._limits.node_replies_bytes_max // 4:
+                self._bound_all()
+                gained = 0
+        if self._slow:
+            self._bound_all()
+        if self.exchange.has_mail:
+            self._wake()
+
+    def _write_to(self, taken: list[tuple[int, list[Notice]]]) -> int:
+        """Write these notices to these connections; how many bytes they leave unread by now."""
         bytes_max = self._limits.subscriber_bytes_max
-        for number, notices in self.exchange.take(WRITTEN_TO_AT_ONCE):
+        left = 0
+        for number, notices in taken:
             listener = self._listeners.get(number)
             if listener is None:
                 continue
@@ -94,10 +112,8 @@ class Deliveries:
                 self._cut(number, f"limits.subscriber_bytes_max is {bytes_max}")
             elif unread:
                 self._slow[number] = listener
-        if self._slow:
-            self._bound_all()
-        if self.exchange.has_mail:
-            self._wake()
+                left += unread
+        return left
 
     def _bound_all(self) -> None:
         """All slow subscribers together leave too much unread: cut off those that leave most."""

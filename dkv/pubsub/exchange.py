@@ -8,6 +8,7 @@ comes from them is the relay's (``relay.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from dkv.client_events import Posted
 from dkv.pubsub.elsewhere import Elsewhere
@@ -140,7 +141,7 @@ class Exchange:
     def take(self, connections_max: int) -> list[tuple[int, list[Notice]]]:
         """What connections are to get that have waited longest; ``connections_max`` of them at most."""
         taken = []
-        for connection in list(self._outboxes)[:connections_max]:
+        for connection in list(islice(self._outboxes, connections_max)):
             taken.append((connection, self._outboxes.pop(connection).notices))
         return taken
 

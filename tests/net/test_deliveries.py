@@ -6,9 +6,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import PUBSUB, Address
 from dkv.client_events import CountsElsewhere, Deliver, Posted
-from dkv.net.deliveries import WRITTEN_TO_AT_ONCE
+from dkv.net.client_connection import ClientConnection
+from dkv.net.deliveries import WRITTEN_TO_AT_ONCE, WRITTEN_TO_TOGETHER
 from dkv.pubsub_messages import CHANNEL, PATTERN
-from dkv.replies import ABORTED
+from dkv.replies import ABORTED, Notice
 from dkv.settings import KIB, Limits
 from tests.net.client_port import Port, Transport
 from tests.turns import FakeTurn
@@ -117,6 +118,28 @@ class DeliveryTests(SynchronousTestCase):
         self.publish(b"x" * 40 * KIB)
         self.turn()
         self.assertEqual([transport.aborted for _, transport in self.subscribers], [True, False, False])
+
+    def test_many_that_do_not_read(self) -> None:
+        """What is written to all of them in one turn is never held together, beyond a part of what they may leave."""
+        self.begin(Limits(subscriber_bytes_max=64 * KIB, node_replies_bytes_max=128 * KIB), subscribers=100)
+        for connection, _ in self.subscribers:
+            connection.pauseProducing()
+        self.publish(b"x" * 60 * KIB)
+        most = 0
+        deliveries = self.port.clients.deliveries
+        push = type(self.subscribers[0][0]).push
+
+        def watched(connection: ClientConnection, notices: list[Notice]) -> None:
+            nonlocal most
+            push(connection, notices)
+            held = [transport for _, transport in self.subscribers if transport.value() and not transport.aborted]
+            most = max(most, len(held))
+
+        self.patch(ClientConnection, "push", watched)
+        self.turn()
+        self.assertLess(most, 2 * WRITTEN_TO_TOGETHER)
+        self.assertLess(deliveries.unread_bytes, 128 * KIB)
+        self.assertEqual(deliveries.cut_off, 98)
 
     def test_gone(self) -> None:
         """A connection that has ended gets nothing, is counted nowhere, and gives its room back."""
