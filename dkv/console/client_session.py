@@ -235,3 +235,5 @@ TABLE: dict[bytes, Command] = table(COMMANDS.values(), CONNECTION_COMMANDS.value
 _ABOUT = table(words_about(TABLE))
 CONNECTION_COMMANDS |= _ABOUT
 TABLE |= _ABOUT
+
+ClientSession.commands = TABLE

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dkv.console.client_transaction import GatheredBytes, Transaction
 from dkv.console.inspection import Inspection
 from dkv.console.refused_words import RefusedWords
 from dkv.console.subscribed import Subscribed
-from dkv.kv.registry import Context
+from dkv.kv.registry import Command, Context
 from dkv.settings import Limits
 
 
@@ -18,6 +18,9 @@ class ClientState:
 
     ``gathered`` is shared by all clients of the node. ``draw`` gives random numbers, as in ``Context``.
     """
+
+    commands: Mapping[bytes, Command] = {}
+    """All commands that a client may ask for, by name in lower case."""
 
     def __init__(
         self,

@@ -118,9 +118,19 @@ def _line(connection: ClientConnection, state: ClientState, now: float) -> str:
         f" flags={flags or 'N'} db={state.context.db} sub={subscribed.count(CHANNEL)}"
         f" psub={subscribed.count(PATTERN)} ssub={subscribed.count(SHARD)}"
         f" multi={transaction.queued} watch={transaction.watched} qbuf={connection.held_bytes}"
-        f" omem={connection.unread_bytes} user={_USER_NAME} resp={state.protocol}"
+        f" omem={connection.unread_bytes} cmd={_last_command(connection, state)} user={_USER_NAME}"
+        f" resp={state.protocol}"
         f" lib-name={library[b'lib-name'].decode()} lib-ver={library[b'lib-ver'].decode()}\n"
     )
+
+
+def _last_command(connection: ClientConnection, state: ClientState) -> str:
+    """The command that the client has sent last, among those that came together; Redis's ``NULL`` if it is none."""
+    name, second = connection.last_words
+    command = state.commands.get(name.lower())
+    if command is None:
+        return "NULL"
+    return ((command.subcommand(second) if command.subcommands else None) or command).name
 
 
 # --- KILL ---

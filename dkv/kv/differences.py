@@ -295,7 +295,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         ("client|list", "client|info"),
-        "Fields that say nothing of dkv are left out, such as `fd`, `events` and `cmd`.",
+        "Fields that say nothing of dkv are left out, such as `fd` and `events`.",
         "Every value that is there is true.",
         ("CLIENT INFO",),
         rb"[$=].*",

@@ -33,6 +33,9 @@ from dkv.wire.resp import RequestParser
 BYTES_PER_MESSAGE = 1 * MIB
 """A message to the gateway holds no more bytes, unless it is a single request."""
 
+NAME_BYTES_MAX = 32
+"""No name of a command has more bytes."""
+
 LINGER_SECONDS = 5.0
 """How long a client may take to read its last replies."""
 
@@ -113,6 +116,8 @@ class ClientConnection(TwistedProtocol):
         """When the client has connected, and when it sent something last, to about a second; in monotonic seconds."""
         self.quiet_looks = 0
         """How often the connection was looked at since something came in or went out."""
+        self.last_words = (b"", b"")
+        """How the last request begins that was taken in: a command and perhaps its subcommand, as far as it is one."""
         self.flow = FlowControl(clients, self, clients.limits.connection_inflight_bytes_max)
         self._clients = clients
         self._meter = clients.meter
@@ -213,12 +218,18 @@ class ClientConnection(TwistedProtocol):
             count_max = flow.room()
             requests = parser.take(count_max)
             if requests or parser.error is not None:
+                if requests:
+                    self._note(requests[-1][0])
                 self._pass_on(requests)
             if len(requests) < count_max:
                 if self._state is ConnectionState.HALF_CLOSED and self._hold is None:
                     self.finish()  # The client had no more to say.
                 break
         self.balance()
+
+    def _note(self, words: Words) -> None:
+        """Remember how a request begins, the last of many: no more is kept than a name may have."""
+        self.last_words = words[0][:NAME_BYTES_MAX], words[1][:NAME_BYTES_MAX] if len(words) > 1 else b""
 
     def balance(self) -> None:
         """Read on, or stop reading."""

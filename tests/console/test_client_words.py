@@ -115,6 +115,22 @@ class OthersTests(Spoken):
         self.assertEqual((second["db"], second["resp"], second["lib-name"]), ("4", "3", "redis-py"))
         self.assertEqual((second["flags"], second["multi"]), ("x", "1"))
 
+    def test_last_command(self) -> None:
+        """An operator sees what a client has asked last, and libraries read that field: in Redis's words."""
+        for line, name in (
+            (b"", "NULL"),
+            (b"GET k", "get"),
+            (b"PING\r\nsET k v", "set"),
+            (b"OBJECT encoding k", "object|encoding"),
+            (b"OBJECT nope k", "object"),
+            (b"NOPE " + b"x" * 100, "NULL"),
+            (b"n" * 100, "NULL"),
+            (b"SUBSCRIBE c", "subscribe"),
+        ):
+            self.call(line, self.second)
+            self.assertEqual([each["cmd"] for each in self.fields(b"CLIENT LIST")], ["client|list", name])
+        self.assertTrue(all(len(word) <= 32 for word in self.second[0].last_words))
+
     def test_a_line_is_cheap(self) -> None:
         """The lines of 10,000 clients are made at once: neither the clock nor the system is asked for each of them."""
         for number in range(3, 30):
