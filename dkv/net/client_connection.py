@@ -96,6 +96,9 @@ class ConnectionOwner(FlowOwner, Protocol):
     def admit(self, requests: Requests) -> None:
         """Requests have arrived for the gateway."""
 
+    def requests_at_once(self, connection: ClientConnection) -> int:
+        """How many requests to pass on now; if that is none, ``proceed`` is called when it is time to."""
+
     def refused_input(self, peer: str, reason: str) -> None:
         """A client sent what is no request."""
 
@@ -215,7 +218,9 @@ class ClientConnection(TwistedProtocol):
             behind, self._behind = self._behind, []
             self._pass_on(behind)
         while flow.is_open and not self._clients.paused:
-            count_max = flow.room()
+            count_max = min(flow.room(), self._clients.requests_at_once(self))
+            if not count_max:
+                break
             requests = parser.take(count_max)
             if requests or parser.error is not None:
                 if requests:

@@ -83,6 +83,7 @@ class Clients(Factory):
         )
         self.deliveries = Deliveries(Exchange(limits, wake), limits, self._connections, deliver, wake, self.complaints)
         """What clients have subscribed to, and what they get for it."""
+        self._waiting: dict[int, ClientConnection] = {}  # for others to have their turn
         self.meter = Meter(reactor, lambda: bool(self._connections))
         self.paused = False
         """Whether no connection may read: too much is in flight, or the host says so."""
@@ -150,12 +151,22 @@ class Clients(Factory):
             self._deliver(ClientGone(connection.number))
         if self._connections.pop(connection.number, None) is None:
             return
+        self._waiting.pop(connection.number, None)
         self.large.forget(connection)
         self._release(inflight)
         if not self._connections:
             self._idle.stop()
             if self._drained is not None:
                 self._cut_off()
+
+    def requests_at_once(self, connection: ClientConnection) -> int:
+        """How many requests of a connection to pass on now. Not any: its turn comes when others have had theirs."""
+        deliveries = self.deliveries
+        if deliveries.exchange.work <= deliveries.work_max:
+            return deliveries.requests_at_once
+        self._waiting[connection.number] = connection
+        self._wake()
+        return 0
 
     def refused_input(self, peer: str, reason: str) -> None:
         """A client sent what is no request."""
@@ -192,6 +203,19 @@ class Clients(Factory):
             arrived, self._arrived = self._arrived, []
             self._deliver(ClientRequests(arrived))
         self.deliveries.collect()
+        if self._waiting:
+            self._let_wait_no_longer()
+
+    def _let_wait_no_longer(self) -> None:
+        """Let connections go on that have waited for this turn; whoever has to wait again stands behind the others."""
+        waiting, self._waiting = self._waiting, {}
+        for number in list(waiting):
+            if self.deliveries.is_busy:
+                break
+            waiting.pop(number).proceed()
+        self._waiting = {**waiting, **self._waiting}
+        if self._waiting:
+            self._wake()
 
     # --- what may be read ---
 

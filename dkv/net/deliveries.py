@@ -22,6 +22,14 @@ WRITTEN_TO_TOGETHER = 16
 """How many of them get something before it is looked at how much all of them leave unread."""
 
 
+WORK_AT_ONCE = 20_000
+"""How much clients may make the exchange do before others have their turn (``Exchange.work``)."""
+
+CALM, BUSY = 128, 8
+"""How many requests of a connection are passed on before it is looked at how much was done; and how many behind a turn
+in which it was too much."""
+
+
 class Listener(Protocol):
     """A connection, as far as its client has subscribed to something."""
 
@@ -59,6 +67,10 @@ class Deliveries:
         self._wake = wake
         self._complaints = complaints
         self._slow: dict[int, Listener] = {}
+        self.requests_at_once = CALM
+        """How many requests of a connection are passed on in a row."""
+        self.work_max = WORK_AT_ONCE
+        """When the exchange has done so much, clients have published enough in this turn."""
         self.cut_off = 0
         """How many subscribers were cut off so far, since they did not read."""
 
@@ -74,9 +86,16 @@ class Deliveries:
         elif type(message) is CountsElsewhere:
             self.exchange.counts_elsewhere(message.node, message.anew, message.counts)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether clients have published enough in this turn."""
+        return self.exchange.work > self.work_max
+
     def collect(self) -> None:
-        """Write to subscribers, and tell the relay."""
+        """Write to subscribers, and tell the relay. A turn is over."""
         exchange = self.exchange
+        self.requests_at_once = BUSY if self.is_busy else CALM
+        self.work_max = exchange.work + WORK_AT_ONCE
         posted = exchange.take_posted()
         if posted is not None:
             self._deliver(posted)

@@ -74,6 +74,11 @@ class Elsewhere:
                 found += self._totals[PATTERN, pattern]
         return found
 
+    @property
+    def compared(self) -> int:
+        """How often a channel was compared with a pattern so far."""
+        return self._patterns.compared
+
     def names(self, kind: int) -> Iterator[bytes]:
         """All names of one kind."""
         return (name for each, name in self._totals if each == kind)

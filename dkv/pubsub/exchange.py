@@ -17,6 +17,9 @@ from dkv.pubsub_messages import CHANNEL, PATTERN, Count, Name, Posting
 from dkv.replies import Notice
 from dkv.settings import Limits
 
+COMPARISON = 10
+"""What the comparison of a channel with a pattern takes, in notices that are put into outboxes."""
+
 
 class Outbox:
     """The notices that a connection is to get with its next write, and what they take, in bytes."""
@@ -44,6 +47,8 @@ class Exchange:
         """How many messages clients of this node have published so far."""
         self.delivered = 0
         """How many notices were put into outboxes so far."""
+        self.work = 0
+        """How much all that was published has taken so far, in notices that are put into outboxes."""
 
     # --- room for subscriptions ---
 
@@ -89,7 +94,9 @@ class Exchange:
         self.published += 1
         self._posted.append(posting)
         self._wake()
-        return self._put_out(posting) + self._elsewhere.receivers(*posting[:2])
+        count = self._put_out(posting) + self._elsewhere.receivers(*posting[:2])
+        self._count_work()
+        return count
 
     # --- what comes from the relay ---
 
@@ -97,6 +104,10 @@ class Exchange:
         """For subscribers of this node alone."""
         for posting in postings:
             self._put_out(posting)
+        self._count_work()
+
+    def _count_work(self) -> None:
+        self.work = self.delivered + COMPARISON * (self._here.compared + self._elsewhere.compared)
 
     def counts_elsewhere(self, node: int, anew: bool, counts: tuple[Count, ...]) -> None:
         """A peer tells how many subscribers it has."""

@@ -34,6 +34,8 @@ class Patterns:
     def __init__(self) -> None:
         self._with_beginning: dict[bytes, dict[bytes, Glob]] = {}
         self._lengths: Counter[int] = Counter()  # of these beginnings
+        self.compared = 0
+        """How often a channel was compared with a pattern so far."""
 
     def add(self, pattern: bytes) -> None:
         """Take in a pattern that is not in here."""
@@ -64,5 +66,6 @@ class Patterns:
         for length in self._lengths:
             alike = self._with_beginning.get(channel[:length])
             if alike is not None and length <= len(channel):  # a shorter channel would be met once for each length
+                self.compared += len(alike)
                 found += [pattern for pattern, glob in alike.items() if glob.matches(channel)]
         return found

@@ -60,6 +60,11 @@ class Subscriptions:
         """The connections that have subscribed to this name itself."""
         return self._connections.get(name, _NOBODY)
 
+    @property
+    def compared(self) -> int:
+        """How often a channel was compared with a pattern so far."""
+        return self._patterns.compared
+
     def matching(self, channel: bytes) -> list[tuple[bytes, Collection[int]]]:
         """The patterns that a channel matches, with the connections of each."""
         return [(pattern, self._connections[PATTERN, pattern]) for pattern in self._patterns.matching(channel)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import PUBSUB, Address
 from dkv.client_events import CountsElsewhere, Deliver, Posted
+from dkv.net import deliveries
 from dkv.net.client_connection import ClientConnection
 from dkv.net.deliveries import WRITTEN_TO_AT_ONCE, WRITTEN_TO_TOGETHER
 from dkv.pubsub_messages import CHANNEL, PATTERN
@@ -126,7 +129,6 @@ class DeliveryTests(SynchronousTestCase):
             connection.pauseProducing()
         self.publish(b"x" * 60 * KIB)
         most = 0
-        deliveries = self.port.clients.deliveries
         push = type(self.subscribers[0][0]).push
 
         def watched(connection: ClientConnection, notices: list[Notice]) -> None:
@@ -138,8 +140,48 @@ class DeliveryTests(SynchronousTestCase):
         self.patch(ClientConnection, "push", watched)
         self.turn()
         self.assertLess(most, 2 * WRITTEN_TO_TOGETHER)
-        self.assertLess(deliveries.unread_bytes, 128 * KIB)
-        self.assertEqual(deliveries.cut_off, 98)
+        self.assertLess(self.port.clients.deliveries.unread_bytes, 128 * KIB)
+        self.assertEqual(self.port.clients.deliveries.cut_off, 98)
+
+    def test_flood(self) -> None:
+        """Whoever publishes without end to many holds nobody up: peers and other clients have their turn in between."""
+        self.patch(deliveries, "WORK_AT_ONCE", 100)
+        self.begin(subscribers=10)
+        connection, transport = self.port.connect()
+        connection.dataReceived(b"PUBLISH c x\r\n" * 1000)
+        answered = []
+        while transport.value().count(b"\n") < 1000:
+            answered.append(transport.value().count(b"\n"))
+            self.assertLess(len(answered), 200)
+            self.turn()
+        self.assertLessEqual(answered[0], deliveries.CALM)
+        self.assertLessEqual(max(later - earlier for earlier, later in pairwise(answered)), 2 * deliveries.BUSY)
+        self.turn()
+        self.assertEqual(transport.value(), b":10\r\n" * 1000)
+        for _, each in self.subscribers:
+            self.assertEqual(each.value(), message(b"c", b"x") * 1000)
+        connection.dataReceived(b"PUBLISH c x\r\n" * 1000)
+        connection.connectionLost()
+        self.turn()
+        transport.clear()
+        self.turn()
+        self.assertEqual(transport.value(), b"")
+
+    def test_others_in_a_flood(self) -> None:
+        """Patterns that are compared count, too; and a client that comes into a flood is served within a few turns."""
+        self.patch(deliveries, "WORK_AT_ONCE", 100)
+        self.begin(subscribers=1)
+        self.subscribers[0][0].dataReceived(b"PSUBSCRIBE *a *b *c\r\n")
+        connection, transport = self.port.connect()
+        connection.dataReceived(b"PUBLISH d x\r\n" * 1000)
+        self.assertLess(transport.value().count(b"\n"), 1000)
+        other, answers = self.port.connect()
+        other.dataReceived(b"PING\r\n")
+        self.assertEqual(answers.value(), b"")
+        for _ in range(3):
+            self.turn()
+        self.assertEqual(answers.value(), b"+PONG\r\n")
+        self.assertLess(transport.value().count(b"\n"), 1000)
 
     def test_gone(self) -> None:
         """A connection that has ended gets nothing, is counted nowhere, and gives its room back."""
