@@ -7,6 +7,7 @@ latter, so those dialogues are compared with Valkey alone.
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import cast
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -57,6 +58,11 @@ OF_TWO = (
 )
 """What two clients ask, one request after the other."""
 
+HELLO_REPLY = re.compile(
+    rb"[%*]\d+\r\n\$6\r\nserver\r\n.*?\$7\r\nmodules\r\n(?:\*0\r\n|\*1\r\n.*?\$4\r\nargs\r\n\*0\r\n)", re.DOTALL
+)
+"""A real server may have one module."""
+
 TO_ITSELF = (
     "HELLO 3 | SUBSCRIBE a b | PUBLISH a m | GET x | PING | UNSUBSCRIBE a | PUBLISH a n | UNSUBSCRIBE",
     "HELLO 3 | SUBSCRIBE a | PUBLISH a m | RESET | PING",
@@ -88,7 +94,7 @@ def of_dkv(dialogue: str) -> dict[int, bytes]:
         node._port.clients.collect()
         for client, (_, transport) in pairs.items():
             data = transport.value()
-            read[client] += without_hello(words, data) if client == asking else data
+            read[client] += data
             transport.clear()
     return read
 
@@ -102,7 +108,7 @@ def of_server(reference: RealReference, dialogue: str) -> dict[int, bytes]:
             sockets[client].sendall(encoded(*words))
             sockets[client].settimeout(SILENCE_SECONDS)
             with contextlib.suppress(TimeoutError):
-                read[client] += without_hello(words, sockets[client].recv(1 << 20))
+                read[client] += sockets[client].recv(1 << 20)
         for client, each in sockets.items():
             each.settimeout(10.0)
             while not read[client].endswith(b"$4\r\nover\r\n"):
@@ -126,7 +132,7 @@ class StreamTests(SynchronousTestCase):
         for dialogue in dialogues:
             theirs, ours = of_server(reference, dialogue), of_dkv(dialogue)
             for client in (1, 2):
-                self.assertEqual(ours[client], theirs[client], dialogue)
+                self.assertEqual(without_hello(ours[client]), without_hello(theirs[client]), dialogue)
 
     def test_as_redis(self) -> None:
         """One client, and two."""
@@ -137,6 +143,6 @@ class StreamTests(SynchronousTestCase):
         self.check("valkey", *OF_ALL, *OF_TWO, *TO_ITSELF)
 
 
-def without_hello(words: list[bytes], reply: bytes) -> bytes:
-    """A reply, unless it is that to HELLO: it tells of the server."""
-    return b"" if words[0] == b"HELLO" and not reply.startswith(b"-") else reply
+def without_hello(replies: bytes) -> bytes:
+    """What a client has read, without the replies to HELLO: they tell of the server."""
+    return HELLO_REPLY.sub(b"", replies)
