@@ -99,7 +99,8 @@ def command_keys(table: Table, words: list[bytes]) -> list[Nested]:
     if not (subcommand or command).takes(len(words)):
         raise BadRequest("ERR Invalid number of arguments specified for command")
     keys: list[Nested] = [words[position] for position in command.key_positions(words)]
-    if not keys:
+    may_have_none = command.group == "scripting" and not command.subcommands  # a script
+    if not keys and not may_have_none:
         raise BadRequest("ERR The command has no key arguments")
     return keys
 

@@ -95,6 +95,9 @@ class IntrospectionTests(Spoken):
             ("DEL a b", [b"a", b"b"]),
             ("watch a b", [b"a", b"b"]),
             ("IDMP a 1 SET x 1", [b"x"]),
+            ("EVALSHA x 1 a b", [b"a"]),
+            ("EVAL x 0 a", []),
+            ("EVAL x 5 a", []),
         ):
             self.assertEqual(self.reply(f"COMMAND GETKEYS {line}"), keys)
         for line, text in (
@@ -105,5 +108,6 @@ class IntrospectionTests(Spoken):
             ("client id x", "Invalid number of arguments specified for command"),
             ("ping", "The command has no key arguments"),
             ("client id", "The command has no key arguments"),
+            ("script load x", "The command has no key arguments"),
         ):
             self.assertEqual(self.refusal(f"COMMAND GETKEYS {line}"), f"ERR {text}")
