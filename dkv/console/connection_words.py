@@ -8,7 +8,7 @@ from dkv.console.info import REDIS_VERSION
 from dkv.kv.codes import DATABASES
 from dkv.kv.registry import BadRequest, Flag, KeySpec, wrong_number_of_arguments
 from dkv.kv.words.parsing import keys_of
-from dkv.replies import OK, Error, InPlace, Local, LogRequest, Nested, Replying, Simple
+from dkv.replies import OK, Error, InPlace, Local, LogRequest, Nested, Replying, Series, Simple
 
 PROTOCOLS = (2, 3)
 RESET = Simple("RESET")
@@ -54,11 +54,14 @@ def _reset(client: ClientState, words: list[bytes]) -> Local:
     was_subscribed, exchange = bool(client.subscribed), client.node.exchange
     client.reset()
 
-    def leave() -> Simple:
+    def leave() -> Series:
+        notices = exchange.take_for(client.connection)
         exchange.leave(client.connection)
-        return RESET
+        return Series([*notices, Local(RESET, protocol=2)])  # they are in the protocol that was spoken before
 
-    return Local(InPlace(leave) if was_subscribed else RESET, protocol=2, replying=Replying.ON)
+    if was_subscribed:
+        return Local(InPlace(leave), replying=Replying.ON)
+    return Local(RESET, protocol=2, replying=Replying.ON)
 
 
 def _quit(client: ClientState, words: list[bytes]) -> Local:

@@ -212,6 +212,23 @@ class DeliveryTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(transport.value(), b"+OK\r\n")
 
+    def test_before_reset(self) -> None:
+        """What was published before a client leaves by RESET is not lost: it comes before the confirmation."""
+        self.begin(subscribers=1)
+        connection, transport = self.subscribers[0]
+        self.publish(b"x")
+        connection.dataReceived(b"RESET\r\n")
+        self.turn()
+        self.assertEqual(transport.value(), message(b"c", b"x") + b"+RESET\r\n")
+        connection.dataReceived(b"HELLO 3\r\nSUBSCRIBE c\r\n")
+        self.publish(b"x")
+        transport.clear()
+        connection.dataReceived(b"RESET\r\nSUBSCRIBE c\r\n")
+        pushed, reset, confirmed = transport.value().partition(b"+RESET\r\n")
+        self.assertEqual(pushed, b">" + message(b"c", b"x")[1:])
+        self.assertTrue(reset)
+        self.assertEqual(confirmed[:4], b"*3\r\n")
+
     def test_in_place(self) -> None:
         """A PUBLISH behind a write takes effect when the write is answered."""
         self.begin(subscribers=1)
