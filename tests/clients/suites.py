@@ -55,7 +55,6 @@ SUITES = (
             "tests/test_asyncio/test_pubsub.py",
         ),
         option="--redis-url",
-        known={"test_connection_error_raised_when_connection_dies": "it reads the field `cmd` of CLIENT LIST"},
     ),
     Suite("dogpile.cache", ("tests/cache/test_redis_backend.py",), variable="DOGPILE_REDIS_PORT"),
 )
