@@ -67,27 +67,31 @@ class Stage:
         self.rules = AudienceRules(self.wrong.append)
         self.connections, self.texts = count(1), count(1)
         stage = self
-        self._speaks = True
 
         class Player(Node):
             def new_clients(self) -> Port:
-                return Port(stage, self)
+                return stage.new_port(self)
 
         self.cluster = Cluster(seed, Player)
-        self._speak()
+        self.speak()
+
+    def new_port(self, node: Node) -> Port:
+        """The client port of a life that begins."""
+        return Port(self, node)
 
     def ports(self) -> list[Port]:
         """Those of all nodes."""
         return [node.clients for node in self.cluster.nodes.values() if isinstance(node.clients, Port)]
 
-    def _speak(self) -> None:
+    def speak(self) -> None:
+        """Publish at some node that is up, now and then."""
         net = self.cluster.net
         node = self.cluster.nodes[net.random.choice(sorted(self.cluster.nodes))]
         if node.site.alive and isinstance(node.clients, Port):
             for _ in range(net.random.choice((1, 1, 5))):
                 node.clients.publish()
             node.clients.flush()
-        net.clock.callLater(net.random.uniform(0.005, 0.05), self._speak)
+        net.clock.callLater(net.random.uniform(0.005, 0.05), self.speak)
 
 
 class PubSubTests(SynchronousTestCase):
