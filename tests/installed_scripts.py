@@ -9,13 +9,16 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 CALL = re.compile(r"\b(?:redis|server)\.p?call\(")
 NODE_MODULES = "DKV_NODE_MODULES"
-"""The variable that names the folder of the installed Node libraries. With it, all libraries must be there."""
+"""The variable that names the folder of the installed Node libraries. If there is one, all of them must be in it."""
+
+ALL_LIBRARIES = "DKV_ALL_LIBRARIES"
+"""The variable that says that all Python libraries must be installed."""
 
 PYTHON = {
     "redis": "redis-py, valkey-py",
@@ -46,10 +49,19 @@ _ESCAPE = re.compile(r"\\(\n|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "\n": ""}
 
 
+def wanted_of_node() -> Iterable[str]:
+    """The packages of Node that must be installed."""
+    return NODE if _modules().is_dir() else ()
+
+
+def _modules() -> Path:
+    return Path(os.environ.get(NODE_MODULES) or os.devnull)
+
+
 def installed(package: str) -> Path | None:
     """The folder of a Python package, or of one of Node."""
     if package in NODE:
-        folder = Path(os.environ.get(NODE_MODULES) or os.devnull) / package
+        folder = _modules() / package
         return folder if folder.is_dir() else None
     try:
         spec = find_spec(package)

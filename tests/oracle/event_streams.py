@@ -106,7 +106,6 @@ class EventSearch(Search):
     def __init__(self, reference: RealReference, seed: int) -> None:
         super().__init__(reference, seed)
         self._server = reference
-        self._forms.pop(b"script|flush", None)  # the reference would need all scripts again
         self.events: set[bytes] = set()
         """Those that the reference has told, and dkv as well."""
 

@@ -9,7 +9,7 @@ from tests.oracle.event_streams import EventSearch
 from tests.oracle.reference import RealReference
 from tests.oracle.servers import references
 
-SEQUENCES = 150
+SEQUENCES = 250
 SEED = 1
 
 

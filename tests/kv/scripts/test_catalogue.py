@@ -10,18 +10,18 @@ from dkv.kv.appliers.scripts import OPERATIONS as APPLIED
 from dkv.kv.scripts import operations
 from dkv.kv.scripts.catalogue import ABSENT, SCRIPTS, TEMPLATES, Meant, by_digest, by_text, digest_of
 from dkv.kv.scripts.operations import BY_NAME, OPERATIONS
-from tests.installed_scripts import LIGHT, NODE, NODE_MODULES, PYTHON, installed, texts_of
+from tests.installed_scripts import ALL_LIBRARIES, LIGHT, NODE, PYTHON, installed, texts_of, wanted_of_node
 
 OWN = b'return redis.call("incrby", KEYS[1], ARGV[1])'
 
 
 class InstalledTests(SynchronousTestCase):
-    """``DKV_NODE_MODULES`` says that all libraries are to be there, those of Node too."""
+    """Some libraries are wherever tests run, and all of them where ``DKV_ALL_LIBRARIES`` is set."""
 
     def test_all_are_installed(self) -> None:
         """A library that is not looked at may have changed its scripts long ago."""
-        wanted = (*PYTHON, *NODE) if NODE_MODULES in os.environ else LIGHT
-        self.assertEqual([package for package in wanted if installed(package) is None], [])
+        wanted = PYTHON if ALL_LIBRARIES in os.environ else LIGHT
+        self.assertEqual([package for package in (*wanted, *wanted_of_node()) if installed(package) is None], [])
 
     def test_their_scripts_are_known(self) -> None:
         """Each is in the catalogue under the name of its library, or is one of those over lists and the like."""
