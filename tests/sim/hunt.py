@@ -89,7 +89,8 @@ class HuntTestCase(SynchronousTestCase):
         found = found or hunt(plant, seeds, mode, faults)
         assert found is not None, f"{name} was not found in {within} seeds: the faults are too tame"
         seed, violation = found
-        self.assertTrue(any(word in violation for word in words), f"seed {seed}: {violation}")
+        told = {*words, "I13"} if "I9" in words else words  # a node whose state is wrong tells other events, too
+        self.assertTrue(any(word in violation for word in told), f"seed {seed}: {violation}")
         if WRITE:
             anyway = hunt(nullcontext, [seed], mode, faults)
             assert anyway is None, f"seed {seed} finds something where nothing is planted: {anyway}"
