@@ -169,17 +169,20 @@ class TransactionTests(TestCase):
 
             def work() -> None:
                 for _ in range(25):
-                    client.transaction(add_one("watched"), "watched")
+                    client.transaction(add_one("by-threads"), "by-threads")
 
             threads = [threading.Thread(target=work) for _ in range(4)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join(60)
-            self.assertEqual(client.get("watched"), b"100")
-            self.assertEqual(client.transaction(lambda tx: (tx.incr("watched"), tx.get("watched"))), [101, b"101"])
-            self.assertEqual(client.transaction(lambda tx, _: None, "watched"), [])
-            self.assertEqual(client.transaction(lambda tx: tx.incr("watched")), [102])  # nothing is watched any more
+            self.assertEqual(client.get("by-threads"), b"100")
+            self.assertEqual(
+                client.transaction(lambda tx: (tx.incr("by-threads"), tx.get("by-threads"))),
+                [101, b"101"],
+            )
+            self.assertEqual(client.transaction(lambda tx, _: None, "by-threads"), [])
+            self.assertEqual(client.transaction(lambda tx: tx.incr("by-threads")), [102])  # nothing is watched any more
 
     def test_an_exception(self) -> None:
         """What the function raises is raised, and nothing is executed or watched."""

@@ -157,7 +157,7 @@ class WrongAnswerTests(SynchronousTestCase):
             return judge_words(requests, clock, evicted)
 
         found: list[bool] = []
-        for seed in range(1, 20):
+        for seed in range(1, 32):
             requests = []
             with patch.object(module, "judge_words", judged):
                 self.assertIsNone(run(seed, 3, SECONDS, frozenset()).violation)
