@@ -89,13 +89,13 @@ class MethodTests(TestCase):
     def test_blocking(self) -> None:
         """A user calls each method by its documentation."""
         with Client(",".join(addresses(shared_cluster()))) as client:
-            for name, arguments, named, result in cases("blocking"):
+            for name, arguments, named, result in cases("one-by-one"):
                 self.assertEqual(getattr(client, name)(*arguments, **named), result, (name, arguments))
 
     async def test_twisted(self) -> None:
         """So does a user of Twisted."""
         client = TwistedClient(addresses(shared_cluster()))
-        for name, arguments, named, result in cases("twisted"):
+        for name, arguments, named, result in cases("by-deferreds"):
             self.assertEqual(await getattr(client, name)(*arguments, **named), result, (name, arguments))
         await client.close()
 
@@ -103,9 +103,9 @@ class MethodTests(TestCase):
         """All results come in order, an error is that of its own request, and the others are executed."""
         with Client(addresses(shared_cluster())) as client:
             pipeline = client.pipeline()
-            for name, arguments, named, _ in cases("pipeline"):
+            for name, arguments, named, _ in cases("sent-together"):
                 getattr(pipeline, name)(*arguments, **named)
-            self.assertEqual(pipeline.send(), [result for *_, result in cases("pipeline")])
+            self.assertEqual(pipeline.send(), [result for *_, result in cases("sent-together")])
             self.assertEqual(pipeline.send(), [])
             client.set("text", "x")
             for key in ("text", "pipeline-count"):
@@ -120,9 +120,9 @@ class MethodTests(TestCase):
         """The same with a Deferred."""
         client = TwistedClient(addresses(shared_cluster()))
         pipeline = client.pipeline()
-        for name, arguments, named, _ in cases("pipe"):
+        for name, arguments, named, _ in cases("together-by-deferreds"):
             getattr(pipeline, name)(*arguments, **named)
-        self.assertEqual(await pipeline.send(), [result for *_, result in cases("pipe")])
+        self.assertEqual(await pipeline.send(), [result for *_, result in cases("together-by-deferreds")])
         await client.set("text", "x")
         pipeline.incr("text")
         pipeline.incr("pipe-count")
