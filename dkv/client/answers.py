@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Incomplete(Enum):
-    """What has come so far ends within an answer."""
+    """The bytes so far end within an answer: more have to come."""
 
     INCOMPLETE = auto()
 

@@ -116,11 +116,11 @@ class Errand:
         self._replies = []
 
     def outcome(self, endpoint: Endpoint) -> Reply | ServerError | NoAnswer:
-        """What the replies to all its requests say.
+        """The outcome of the errand, from the replies to all its requests.
 
-        If one of them was refused, all are, for that reason: so is a transaction, or a read whose WATCH was refused. If
-        it is the MULTI that was refused, the requests behind it were none of a transaction, and may have been executed
-        one by one.
+        If one request was refused, the errand is refused for that reason: a transaction, say, or a read whose WATCH was
+        refused. If it is the MULTI that was refused, the requests behind it belonged to no transaction, and may have
+        been executed one by one.
         """
         *first, last = self._replies
         reasons = [each for each in first if isinstance(each, Error)]
@@ -157,6 +157,6 @@ class Errand:
             self._floating = ending
 
     def failure(self) -> DkvError:
-        """What is to be concluded if it is not sent again."""
+        """The failure that its caller gets if the errand is not sent again."""
         floating = [] if self._floating is None else [self._floating]
         return failure([*floating, *self._endings], changes=self.changes)

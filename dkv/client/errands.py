@@ -219,7 +219,7 @@ class Errands:
         self._decide()
 
     def _fence(self, errand: Errand) -> Errand:
-        """What uses up the token of this errand."""
+        """A fence, which uses up the token of this errand."""
 
         def settle(outcome: Reply | DkvError) -> None:
             self._fences -= 1

@@ -1,4 +1,4 @@
-"""What a client raises: three ways to fail, by what a program may conclude."""
+"""The exceptions of a client. Each class says what a program may conclude from the failure."""
 
 from __future__ import annotations
 

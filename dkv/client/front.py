@@ -118,7 +118,7 @@ class Client:
         self.close()
 
     def _run(self, instructions: Iterable[Instruction[Any]], pipeline: object = None) -> list[Reply | DkvError]:
-        """What becomes of each, in their order."""
+        """The reply or the failure of each instruction, in their order."""
         deadline = monotonic() + self._timeout
         outcomes: dict[int, Reply | DkvError] = {}
 
