@@ -57,7 +57,10 @@ class Room:
 
 
 _LOWER = frozenset(
-    ("vocabulary", "paxos", "kv", "gateway", "host", "wire", "storage", "net", "config", "console", "node", "pubsub")
+    (
+        *("vocabulary", "paxos", "kv", "gateway", "host", "wire", "storage", "net", "config", "console", "node"),
+        *("pubsub", "tls"),
+    )
 )
 ROOMS = {
     "vocabulary": Room(frozenset(), never=NOT_PURE),
@@ -74,6 +77,7 @@ ROOMS = {
         frozenset(("vocabulary", "kv", "wire", "net", "host", "config", "pubsub")),
         frozenset(("prometheus_client", "twisted", "zope")),
     ),
+    "tls": Room(frozenset(("vocabulary", "net", "config")), frozenset(("cryptography", "OpenSSL", "twisted", "zope"))),
     "node": Room(_LOWER, None),
     "client": Room(
         frozenset(("vocabulary", "wire", "kv.codes", "kv.commands", "kv.registry")),

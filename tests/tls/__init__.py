@@ -1,0 +1,1 @@
+"""Tests of TLS: the authority, credentials and the policy of all ports."""
