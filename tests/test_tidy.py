@@ -59,7 +59,7 @@ class Room:
 _LOWER = frozenset(
     (
         *("vocabulary", "paxos", "kv", "gateway", "host", "wire", "storage", "net", "config", "console", "node"),
-        *("pubsub", "tls"),
+        *("pubsub", "security", "tls"),
     )
 )
 ROOMS = {
@@ -69,12 +69,13 @@ ROOMS = {
     "gateway": Room(frozenset(("vocabulary", "kv")), never=NOT_PURE),
     "host": Room(frozenset(("vocabulary", "storage.store")), never=NOT_PURE),
     "pubsub": Room(frozenset(("vocabulary", "kv.glob")), never=NOT_PURE),
+    "security": Room(frozenset(("vocabulary", "kv")), never=NOT_PURE),
     "wire": Room(frozenset(("vocabulary", "kv.commands")), frozenset(("cbor2", "google_crc32c"))),
     "storage": Room(frozenset(("vocabulary",)), frozenset(("plyvel", "plyvel_next", "google_crc32c", "twisted"))),
     "net": Room(frozenset(("vocabulary", "wire", "pubsub")), frozenset(("twisted", "zope"))),
     "config": Room(frozenset(("vocabulary",)), frozenset(("twisted",))),
     "console": Room(
-        frozenset(("vocabulary", "kv", "wire", "net", "host", "config", "pubsub")),
+        frozenset(("vocabulary", "kv", "wire", "net", "host", "config", "pubsub", "security")),
         frozenset(("prometheus_client", "twisted", "zope")),
     ),
     "tls": Room(frozenset(("vocabulary", "net", "config")), frozenset(("cryptography", "OpenSSL", "twisted", "zope"))),
