@@ -10,6 +10,7 @@ from dkv.console.inspection import Inspection
 from dkv.console.refused_words import RefusedWords
 from dkv.console.subscribed import Subscribed
 from dkv.kv.registry import Command, Context
+from dkv.security.users import EVERYBODY, User
 from dkv.settings import Limits
 
 
@@ -39,6 +40,8 @@ class ClientState:
         """What requests are read with; it has the database."""
         self.protocol = 2
         """The version of RESP."""
+        self.user: User = EVERYBODY
+        """Who the client is, and so what it may do."""
         self.name = b""
         """What the client calls itself; empty if it has not said."""
         self.library = {b"lib-name": b"", b"lib-ver": b""}
