@@ -111,7 +111,7 @@ def check_ports(config: Config) -> None:
     with ExitStack() as held:
         for member in config.members:
             client_endpoint(member)
-            for each in filter(None, (member.client, member.peer, member.admin)):
+            for each in member.endpoints().values():
                 endpoint = listening(each.bind)
                 if endpoint is not None:
                     try:

@@ -50,11 +50,11 @@ def node_process(layout: Layout, number: int) -> NodeProcess:
 
 def further_member(config: Config, number: int) -> Member:
     """Member ``number`` on free ports that no member of ``config`` has."""
-    taken = {each.bind for member in config.members for each in (member.client, member.peer, member.admin) if each}
+    taken = {each.bind for member in config.members for each in member.endpoints().values()}
     for _ in range(PORT_TRIES):
         port = PORTS[0] + secrets.randbelow(len(PORTS) - ADMIN_PORTS_FROM)
         member = local_member(number, port)
-        if not taken.isdisjoint(each.bind for each in (member.client, member.peer, member.admin) if each):
+        if not taken.isdisjoint(each.bind for each in member.endpoints().values()):
             continue
         try:
             check_ports(replace(config, members=(member,)))

@@ -6,21 +6,34 @@ mistake is a ``ConfigError`` of one line that says where it is, and what was pro
 
 from __future__ import annotations
 
-import difflib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from itertools import combinations
 from typing import Any, get_type_hints
 
-from dkv.config.listen_endpoint import EndpointError, ListenEndpoint, parse_endpoint, shortest
+from dkv.config.members import NODE_ID_MAX, Member, check_distinct, parse_member, render_member
+from dkv.config.reading import ConfigError, check_keys, flag_of, quoted, suggestion, text_of, word_of
+from dkv.config.tls_settings import ALLOW, REQUIRE, TlsSettings, absolute, parse_tls, render_tls
 from dkv.settings import CLASSIC, LEADER, MODES, Limits, SettingsError, Timings
 
-NODE_ID_MAX = 2**32 - 1
-LOOPBACK = "127.0.0.1"
+__all__ = (
+    "NODE_ID_MAX",
+    "Config",
+    "ConfigError",
+    "Member",
+    "TlsSettings",
+    "load_config",
+    "parse_config",
+    "render_config",
+)
+
+_FILES = ("users_file", "peer_secret_file", "admin_token_file")
+_PEER_SECRET = (ALLOW, REQUIRE)
 _SECTIONS: dict[str, type[Limits] | type[Timings]] = {"limits": Limits, "timings": Timings}
+_KEYS = ("cluster", "mode", "allow_faults", "fast_reactor", *_FILES, "peer_secret", "tls", "node", *_SECTIONS)
 _TOP = ""
 _TOP_SETTINGS = ("mode", "fast_reactor")
 """The settings outside of all sections that the environment and flags may override."""
@@ -31,26 +44,15 @@ Settings = dict[str, dict[str, Any]]
 """By section, the settings that were given; those of ``_TOP_SETTINGS``, which are in none, under ``_TOP``."""
 
 
-class ConfigError(ValueError):
-    """The config is wrong. The text is one line for the person who wrote it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One node of the cluster: its id, and where clients, peers and operators (if they are served) reach it."""
-
-    id: int
-    client: ListenEndpoint
-    peer: ListenEndpoint
-    admin: ListenEndpoint | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
     """What a config file says, with every default filled in. ``mode`` is the cluster's way to agree.
 
     ``allow_faults`` lets clients order nodes to drop and delay messages. ``fast_reactor`` lets a node use what is
     private to Twisted (``dkv/node/reactor.py``).
+
+    Without ``users_file`` there are no users, and everybody may do everything. ``peer_secret_file`` has the secret by
+    which nodes know each other, and ``peer_secret`` says whether one without it is let in. All paths are absolute.
     """
 
     cluster: str
@@ -60,6 +62,11 @@ class Config:
     timings: Timings
     allow_faults: bool = False
     fast_reactor: bool = True
+    tls: TlsSettings | None = None
+    users_file: str | None = None
+    peer_secret_file: str | None = None
+    peer_secret: str = REQUIRE
+    admin_token_file: str | None = None
 
     def member(self, node: int) -> Member:
         """The member with id ``node``; ``ConfigError`` if there is none."""
@@ -85,27 +92,30 @@ def load_config(path: str, environment: Mapping[str, str] | None = None, overrid
         raise ConfigError(f"{path} is not TOML: {error}") from None
     settings = [_from_environment(environment or {}), _from_overrides(overrides)]
     try:
-        return parse_config(document, settings)
+        return parse_config(document, settings, os.path.dirname(os.path.abspath(path)))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) -> Config:
-    """The config that a parsed TOML ``document`` describes, with the settings of ``later`` over its own."""
-    _check_keys(document, ("cluster", "mode", "allow_faults", "fast_reactor", "node", *_SECTIONS), "at the top level")
-    cluster = _text(document, "cluster", "at the top level")
+def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = (), folder: str = "") -> Config:
+    """The config that a parsed TOML ``document`` describes, with the settings of ``later`` over its own.
+
+    Paths in it are relative to ``folder``, which is the current directory unless given.
+    """
+    check_keys(document, _KEYS, "at the top level")
+    cluster = text_of(document, "cluster", "at the top level")
     if not _CLUSTER.fullmatch(cluster):
         raise ConfigError(f"cluster = {cluster!r}: use up to 64 letters, digits, '.', '_' and '-'")
     top: dict[str, Any] = {"mode": _mode(document.get("mode", LEADER), "mode")}
-    top["fast_reactor"] = _flag(document, "fast_reactor", True)
-    allow_faults = _flag(document, "allow_faults", False)
+    top["fast_reactor"] = flag_of(document, "fast_reactor", True)
+    allow_faults = flag_of(document, "allow_faults", False)
     tables = document.get("node", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError("node must be a list of tables, each under its own [[node]]")
     if not tables:
         raise ConfigError("there is no [[node]] table, so the cluster has no members")
-    members = tuple(_member(table, f"in [[node]] number {number}") for number, table in enumerate(tables, 1))
-    _check_distinct(members)
+    members = tuple(parse_member(table, f"in [[node]] number {number}") for number, table in enumerate(tables, 1))
+    check_distinct(members)
     given = {section: _section(document, section) for section in _SECTIONS}
     for settings in later:
         top |= settings.get(_TOP, {})
@@ -113,19 +123,39 @@ def parse_config(document: Mapping[str, Any], later: Iterable[Settings] = ()) ->
             given[section] |= settings.get(section, {})
     try:
         limits, timings = Limits(**given["limits"]), Timings(**given["timings"])
-        return Config(cluster, top["mode"], members, limits, timings, allow_faults, top["fast_reactor"])
     except SettingsError as error:
         raise ConfigError(str(error)) from None
+    return Config(
+        *(cluster, top["mode"], members, limits, timings, allow_faults, top["fast_reactor"]),
+        **_protection(document, members, folder),
+    )
+
+
+def _protection(document: Mapping[str, Any], members: Iterable[Member], folder: str) -> dict[str, Any]:
+    """The settings that keep others out."""
+    found: dict[str, Any] = {
+        name: absolute(text_of(document, name, "at the top level"), folder) for name in _FILES if name in document
+    }
+    found["peer_secret"] = word_of(document, "peer_secret", _PEER_SECRET, REQUIRE)
+    if "peer_secret" in document and "peer_secret_file" not in document:
+        raise ConfigError("peer_secret says how strict nodes are, but there is no peer_secret_file with the secret")
+    found["tls"] = parse_tls(document["tls"], folder) if "tls" in document else None
+    for member in members:
+        if member.has_tls and found["tls"] is None:
+            name = "client_tls" if "client_tls" in member.endpoints() else "admin_tls"
+            raise ConfigError(f"in [[node]] {member.id}: {name} needs a section [tls] with ca, certificate and key")
+    return found
 
 
 def render_config(config: Config) -> str:
     """The TOML text from which ``load_config`` makes the same config, every setting written out."""
-    lines = [f"cluster = {_quoted(config.cluster)}", f"mode = {_quoted(config.mode)}"]
+    lines = [f"cluster = {quoted(config.cluster)}", f"mode = {quoted(config.mode)}"]
     lines += [f"{name} = {json.dumps(getattr(config, name))}" for name in ("allow_faults", "fast_reactor")]
+    lines += [f"{name} = {quoted(getattr(config, name))}" for name in _FILES if getattr(config, name) is not None]
+    lines += [f"peer_secret = {quoted(config.peer_secret)}"] if config.peer_secret_file is not None else []
     for member in config.members:
-        lines += ["", "[[node]]", f"id = {member.id}"]
-        lines += [f"client = {_rendered(member.client)}", f"peer = {_rendered(member.peer)}"]
-        lines += [f"admin = {_rendered(member.admin)}"] if member.admin is not None else []
+        lines += render_member(member)
+    lines += render_tls(config.tls) if config.tls is not None else []
     for section, settings in (("limits", config.limits), ("timings", config.timings)):
         lines += ["", f"[{section}]"]
         lines += [f"{name} = {value!r}" for name, value in asdict(settings).items()]
@@ -134,75 +164,9 @@ def render_config(config: Config) -> str:
 
 def _mode(value: Any, where: str) -> str:
     if not isinstance(value, str) or value not in MODES:
-        suggestion = _suggestion(value, MODES) if isinstance(value, str) else ""
-        raise ConfigError(f"{where} = {value!r} must be {LEADER!r} or {CLASSIC!r}{suggestion}")
+        hint = suggestion(value, MODES) if isinstance(value, str) else ""
+        raise ConfigError(f"{where} = {value!r} must be {LEADER!r} or {CLASSIC!r}{hint}")
     return value
-
-
-def _flag(document: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = document.get(name, default)
-    if type(value) is not bool:
-        raise ConfigError(f"{name} = {value!r} must be true or false")
-    return value
-
-
-# --- members ---
-
-
-def _member(table: Mapping[str, Any], where: str) -> Member:
-    _check_keys(table, ("id", "client", "peer", "admin"), where)
-    node = _required(table, "id", where)
-    if type(node) is not int or not 1 <= node <= NODE_ID_MAX:
-        raise ConfigError(f"{where}: id = {node!r} must be a whole number from 1 to {NODE_ID_MAX}")
-    where = f"in [[node]] {node}"
-    peer = _endpoint(table, "peer", where)
-    if not peer.advertise:
-        raise ConfigError(
-            f"{where}: peer does not say how the other nodes reach it; "
-            f'write peer = {{ bind = {_quoted(peer.bind)}, advertise = "host:port" }}'
-        )
-    admin = _endpoint(table, "admin", where) if "admin" in table else None
-    return Member(node, _endpoint(table, "client", where), peer, admin)
-
-
-def _endpoint(table: Mapping[str, Any], name: str, where: str) -> ListenEndpoint:
-    value = _required(table, name, where)
-    where = f"{where}, {name}"
-    if isinstance(value, dict):
-        _check_keys(value, ("bind", "advertise"), where)
-        bind = _text(value, "bind", where)
-        advertise = _text(value, "advertise", where) if "advertise" in value else ""
-    elif isinstance(value, str):
-        bind, advertise = value, ""
-        if name == "admin" and value.isdecimal():
-            bind = f"{LOOPBACK}:{value}"  # an operator who wants other machines to reach it must say so
-    else:
-        raise ConfigError(f"{where}: {value!r} must be a string, or a table with bind and advertise")
-    try:
-        return parse_endpoint(bind, advertise)
-    except EndpointError as error:
-        raise ConfigError(f"{where}: {error}") from None
-
-
-def _check_distinct(members: tuple[Member, ...]) -> None:
-    """Refuse two equal ids, and two equal addresses. Nodes on different machines may well bind the same words."""
-    nodes: set[int] = set()
-    addresses: dict[str, str] = {}
-    for member in members:
-        if member.id in nodes:
-            raise ConfigError(f"two [[node]] tables have id = {member.id}")
-        nodes.add(member.id)
-        endpoints = {"client": member.client, "peer": member.peer}
-        if member.admin is not None:
-            endpoints["admin"] = member.admin
-        for (one, first), (two, second) in combinations(endpoints.items(), 2):
-            if first.bind == second.bind:
-                raise ConfigError(f"{one} and {two} of node {member.id} are the same endpoint, {first.bind}")
-        for name, endpoint in endpoints.items():
-            owner = f"{name} of node {member.id}"
-            other = addresses.setdefault(endpoint.advertise or owner, owner)
-            if other != owner:
-                raise ConfigError(f"{other} and {owner} are the same endpoint, {endpoint.advertise}")
 
 
 # --- settings ---
@@ -215,7 +179,7 @@ def _section(document: Mapping[str, Any], section: str) -> dict[str, Any]:
         raise ConfigError(f"{section} must be a table, [{section}]")
     where = f"in [{section}]"
     kinds = get_type_hints(_SECTIONS[section])
-    _check_keys(table, kinds, where)
+    check_keys(table, kinds, where)
     checked = {}
     for name, value in table.items():
         number = type(value) is int or (kinds[name] is float and type(value) is float)
@@ -264,7 +228,7 @@ def _from_environment(environment: Mapping[str, str]) -> Settings:
         elif variable in top:
             settings[_TOP] |= _top_setting(top[variable], text, f"environment variable {variable}")
         elif variable.startswith(("DKV_LIMITS_", "DKV_TIMINGS_")):
-            raise ConfigError(f"unknown environment variable {variable}{_suggestion(variable, known)}")
+            raise ConfigError(f"unknown environment variable {variable}{suggestion(variable, known)}")
     return settings
 
 
@@ -275,7 +239,7 @@ def _from_overrides(overrides: Iterable[str]) -> Settings:
     for override in overrides:
         path, equals, text = override.partition("=")
         if path not in known:
-            raise ConfigError(f"--set {override}: unknown setting {path!r}{_suggestion(path, known)}")
+            raise ConfigError(f"--set {override}: unknown setting {path!r}{suggestion(path, known)}")
         if not equals:
             raise ConfigError(f"--set {override}: write --set {path}=VALUE")
         if path in _TOP_SETTINGS:
@@ -284,44 +248,3 @@ def _from_overrides(overrides: Iterable[str]) -> Settings:
         section, name = path.split(".")
         settings[section] |= _setting(section, name, text, f"--set {override}")
     return settings
-
-
-# --- helpers ---
-
-
-def _check_keys(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    known = tuple(known)
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"unknown key {key!r} {where}{_suggestion(key, known)}")
-
-
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _required(table: Mapping[str, Any], key: str, where: str) -> Any:
-    if key not in table:
-        raise ConfigError(f"{where}: {key} is missing")
-    return table[key]
-
-
-def _text(table: Mapping[str, Any], key: str, where: str) -> str:
-    value = _required(table, key, where)
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{where}: {key} = {value!r} must be a string that is not empty")
-    return value
-
-
-def _rendered(endpoint: ListenEndpoint) -> str:
-    short = shortest(endpoint)
-    if short is not None:
-        return _quoted(short)
-    advertise = f", advertise = {_quoted(endpoint.advertise)}" if endpoint.advertise else ""
-    return f"{{ bind = {_quoted(endpoint.bind)}{advertise} }}"
-
-
-def _quoted(text: str) -> str:
-    """A basic string of TOML, which escapes as JSON does."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

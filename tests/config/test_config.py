@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.config.config import Config, ConfigError, Member, load_config, parse_config, render_config
 from dkv.config.listen_endpoint import ListenEndpoint, parse_endpoint
+from dkv.config.tls_settings import TlsSettings
 from dkv.settings import Limits, Timings
 
 ETC = Path(__file__).resolve().parents[2] / "etc" / "cluster.toml"
@@ -257,6 +259,38 @@ ENDPOINTS = st.builds("10.0.{}.{}:{}".format, st.integers(0, 255), st.integers(1
 ADVERTISED = st.builds("h{}.example:{}".format, st.integers(0, 10**9), PORTS)
 
 
+PATHS = st.text(st.characters(codec="utf-8", exclude_characters="{}/\0"), min_size=1).map("/etc/x/y-{}".format)
+TLS = st.builds(
+    TlsSettings,
+    PATHS,
+    PATHS.map("{}-{{id}}".format),
+    PATHS.map("{}-{{id}}".format),
+    st.none() | PATHS,
+    st.sampled_from(("off", "allow", "prefer", "require")),
+    st.sampled_from(("off", "optional", "required")),
+)
+
+
+def protected(config: Config, data: st.DataObject) -> Config:
+    """The same config with some of what keeps others out."""
+    secret = data.draw(st.none() | PATHS)
+    return replace(
+        config,
+        tls=data.draw(TLS),
+        users_file=data.draw(st.none() | PATHS),
+        peer_secret_file=secret,
+        peer_secret="require" if secret is None else data.draw(st.sampled_from(("allow", "require"))),
+        admin_token_file=data.draw(st.none() | PATHS),
+    )
+
+
+def with_tls(member: Member) -> list[Member]:
+    """The same member with ports for TLS beside the plain ones, and with such ports alone."""
+    client, admin = parse_endpoint("192.0.2.1:1"), parse_endpoint("192.0.2.1:2")
+    beside = replace(member, admin=parse_endpoint("192.0.2.1:3"), client_tls=client, admin_tls=admin)
+    return [beside, replace(member, client=client, admin=admin, client_is_tls=True, admin_is_tls=True)]
+
+
 class RenderConfigTests(SynchronousTestCase):
     def test_reads_well(self) -> None:
         """What `dkv cluster` writes and --print-config shows is read by people."""
@@ -279,6 +313,8 @@ class RenderConfigTests(SynchronousTestCase):
         if outside is not None:
             members[0] = Member(members[0].id, parse_endpoint(r"unix:/run/a\:b.sock"), parse_endpoint("tcp:9", outside))
         timings = Timings(request_seconds=data.draw(st.floats(2.0, 86_400.0)))
+        members[-1] = data.draw(st.sampled_from((members[-1], *with_tls(members[-1]))))
         limits, flags = Limits(key_bytes_max=data.draw(st.integers(1, 2**20))), (data.draw(BOOL), data.draw(BOOL))
         config = Config("c", "leader", tuple(members), limits, timings, *flags)
+        config = protected(config, data)
         self.assertEqual(parse_config(tomllib.loads(render_config(config))), config)
