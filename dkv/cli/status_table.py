@@ -151,8 +151,11 @@ def _troubles(each: Found) -> list[str]:
     if each.problem:
         endpoint = str(each.answer.endpoint)
         lines.append(each.problem if endpoint in each.problem else f"{endpoint}: {each.problem}")
-    failing, peers = fields.get("failing"), fields.get("peers")
+    failing, warnings, peers = fields.get("failing"), fields.get("warnings"), fields.get("peers")
     lines += [f"{name} is not ready: {why}" for why in failing.values()] if isinstance(failing, dict) else []
+    for warning in warnings if isinstance(warnings, list) else []:
+        if isinstance(warning, dict):
+            lines.append(f"{name} warns: {warning.get('text')}")
     for peer in peers if isinstance(peers, list) else []:
         problem = peer.get("problem") if isinstance(peer, dict) else None
         if problem:

@@ -83,7 +83,10 @@ def _asks(request: Any, name: bytes) -> bool:
 
 
 def readyz(node: Inspection, verbose: bool) -> Answer:
-    """Whether the node is ready; with ``verbose`` also a line for each condition, as in Kubernetes and etcd."""
+    """Whether the node is ready, after a line for each thing that it warns of.
+
+    With ``verbose`` there is also a line for each condition, as in Kubernetes and etcd.
+    """
     conditions = node.conditions()
     ready = all(condition.holds for condition in conditions)
     lines = []
@@ -94,6 +97,7 @@ def readyz(node: Inspection, verbose: bool) -> Answer:
         ]
     if verbose:
         lines += [f"fault order for node {fault['node']}: {json.dumps(fault)}" for fault in node.faults.status()]
+    lines += [f"[!]{caution.name}: {caution.text}" for caution in node.warnings()]
     lines.append("ok" if ready else "not ready")
     return (OK if ready else SERVICE_UNAVAILABLE), TEXT, ("\n".join(lines) + "\n").encode()
 

@@ -9,6 +9,7 @@ from dkv import __version__
 from dkv.ballot import ZERO
 from dkv.config.config import Config
 from dkv.config.listen_endpoint import listening_port, shortest
+from dkv.console.cautions import Caution, TellCautions
 from dkv.console.comparison import HeldState
 from dkv.console.handovers import Handovers
 from dkv.console.info import Sections, info_sections
@@ -72,6 +73,8 @@ class Inspection:
         self.comparison = HeldState(identity.node, host.deliver, now)
         """Answers the orders of ``dkv compare``, and is an actor of the host."""
         self._metrics = NodeMetrics(labels, self._readings, now)
+        self.cautions: list[TellCautions] = []
+        """The parts of the node that warn of something: each appends a function of its own."""
         self.member_view = member_view
         """Who the members are, as this node knows it."""
         self.member_lags = MemberLags(identity.node, now)
@@ -243,6 +246,10 @@ class Inspection:
         reason = f"a commit has been under way for {self._host.commit_seconds:.1f} s"
         return [*self._readiness.conditions(), Condition("disk", not self._disk_is_stuck(), reason)]
 
+    def warnings(self) -> list[Caution]:
+        """What an operator should mend although the node serves. It does not change whether the node is ready."""
+        return [caution for tell in self.cautions for caution in tell()]
+
     def _disk_is_stuck(self) -> bool:
         return self._host.commit_seconds >= self._config.timings.stuck_disk_seconds
 
@@ -273,6 +280,7 @@ class Inspection:
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
+            "warnings": [caution._asdict() for caution in self.warnings()],
             **self.member_view.status(),
             "behind": {peer: self.member_lags.lag(peer) for peer in sorted(self._mesh.peers)},
             "peers": self._mesh.status(),

@@ -121,18 +121,18 @@ class StatusTests(LookTestCase):
         self.assertIn("d:1 does not answer as a node of dkv would", lines)
 
     def test_why(self) -> None:
-        """Why a node does not serve, and which peers it does not reach, is there without a look into a log."""
+        """Whoever looks sees why a node does not serve, what it warns of, and which peers it misses."""
         peers = [{"node": 1, "problem": None}, {"node": 3, "problem": "connection refused", "problem_seconds": 7.5}]
         failing = {"served": "node 1, the leader, has not answered this node for 9.0 s"}
-        result = self.run_at(["status"], a=status(1), b=status(2, ready=False, failing=failing, peers=peers))
-        self.assertEqual(
-            result.stdout.splitlines()[7:],
-            [
-                "node 2 is not ready: node 1, the leader, has not answered this node for 9.0 s",
-                "node 2 has not reached node 3 for 7.5 s: connection refused",
-            ],
-        )
-        for strange in (status(1, peers=7, failing=[]), status(1, peers=[7, {}], failing={})):
+        warnings = [{"name": "open", "text": "its client port is open\nto everyone"}]
+        ill = status(2, ready=False, failing=failing, peers=peers, warnings=warnings)
+        lines = [
+            "node 2 is not ready: node 1, the leader, has not answered this node for 9.0 s",
+            "node 2 warns: its client port is open?to everyone",
+            "node 2 has not reached node 3 for 7.5 s: connection refused",
+        ]
+        self.assertEqual(self.run_at(["status"], a=status(1, warnings=[]), b=ill).stdout.splitlines()[7:], lines)
+        for strange in (status(1, peers=7, failing=[], warnings=7), status(1, peers=[7, {}], failing={}, warnings=[7])):
             self.assertEqual(len(self.run_at(["status"], a=strange).stdout.splitlines()), 5)
 
     def test_shortage(self) -> None:
