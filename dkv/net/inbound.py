@@ -46,8 +46,8 @@ class InboundOwner(LinkOwner, Protocol):
     def refusal(self, objection: Objection) -> bytes:
         """The frame that a node is told instead of a Hello."""
 
-    def has_room(self) -> bool:
-        """Whether one more connection may be accepted."""
+    def is_open(self) -> bool:
+        """Whether connections are accepted."""
 
     def accepted(self, link: Inbound, hello: Hello) -> None:
         """A peer has dialled, and its Hello is good."""
@@ -94,6 +94,11 @@ class Inbound(Link):
         self.accept_hello(self._mesh.peers[hello.node], hello)
         self._mesh.accepted(self, hello)
 
+    def crowded_out(self) -> None:
+        """Too many have come and not said who they are, most of them from this address."""
+        self.complain("crowded_out", "peer_strangers_ended")
+        self.abort()
+
     def tick(self) -> None:
         """As for every link; but while this node reads nothing, silence says nothing about the peer."""
         if self._mesh.reading_paused:
@@ -110,5 +115,5 @@ class InboundFactory(Factory):
         self._mesh = mesh
 
     def buildProtocol(self, addr: object) -> Inbound | None:
-        """A link for whoever it is; None, which closes the connection, if there are too many."""
-        return Inbound(self._mesh) if self._mesh.has_room() else None
+        """A link for whoever it is; None, which closes the connection, while there are to be none."""
+        return Inbound(self._mesh) if self._mesh.is_open() else None

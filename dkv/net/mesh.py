@@ -32,6 +32,7 @@ from dkv.net.once_log import OnceLog
 from dkv.net.outbound import Outbound
 from dkv.net.peer import Peer
 from dkv.net.sending import SenderOf, by_write
+from dkv.net.strangers import Strangers
 from dkv.routes import MAY_BE_LOST, SPOKEN
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import Hello, Refused, RefusedForGood, Removed, encode
@@ -44,8 +45,8 @@ Then its links are closed, and when it dials again it is told that it was remove
 ADDRESSES_TOLD = 4
 """How many addresses of members a node that was removed is told: the frame must fit ``HELLO_BYTES_MAX``."""
 
-STRANGERS_MAX = 64
-"""Accepted connections beyond one per member: enough for reconnects, too few to use up file descriptors."""
+STRANGERS_MAX = 128
+"""Accepted connections without a good Hello: enough for reconnects, too few to use up file descriptors."""
 
 
 class Mesh(MultiService):
@@ -92,6 +93,7 @@ class Mesh(MultiService):
         self.faults = FaultOrders(reactor, peers, log, Random())
         """Orders to drop or delay what is written to peers."""
         self._links: dict[Link, None] = {}  # in order, so that a simulation can be repeated
+        self._strangers = Strangers(STRANGERS_MAX)
         self._links_gone: Deferred[None] | None = None  # waited for by stopService
         self._ticks = LoopingCall(self._tick)
         self._ticks.clock = reactor
@@ -252,10 +254,9 @@ class Mesh(MultiService):
             link.write(ALIVE)  # Does that life still run? The machine of one that lost power answers with a reset.
         return self.acquaintances.objection(hello, target, [link.start for link in living])
 
-    def has_room(self) -> bool:
-        """Whether one more connection may be accepted: not too many, and none before the start or after the end."""
-        accepted = sum(isinstance(link, Inbound) for link in self._links)
-        return bool(self.running) and accepted < len(self.peers) + STRANGERS_MAX
+    def is_open(self) -> bool:
+        """Whether connections are accepted: none before the start or after the end."""
+        return bool(self.running)
 
     def opened(self, link: Link) -> None:
         """A connection is made. Nothing is known of the other end."""
@@ -266,11 +267,14 @@ class Mesh(MultiService):
                 link.abort()
             else:
                 peer.outbound = link
-        elif self.reading_paused:
-            link.transport.pauseProducing()  # A reconnect is no way around the pause.
+        elif isinstance(link, Inbound):
+            if self.reading_paused:
+                link.transport.pauseProducing()  # A reconnect is no way around the pause.
+            self._strangers.add(link)
 
     def accepted(self, link: Inbound, hello: Hello) -> None:
         """A peer has dialled, and its Hello is good: the connection is with the life that the Hello names."""
+        self._strangers.remove(link)
         self._meet(hello)
         peer = self.peers.get(hello.node)
         if peer is not None:
@@ -312,6 +316,8 @@ class Mesh(MultiService):
     def lost(self, link: Link) -> None:
         """A connection has ended."""
         self._links.pop(link, None)
+        if isinstance(link, Inbound):
+            self._strangers.remove(link)
         if link.node in self.peers:
             self.peers[link.node].lost(link)
         if self._links_gone is not None and not self._links:

@@ -10,12 +10,13 @@ from typing import Any
 
 from dkv.config.config import Config
 from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
+from dkv.net.mesh import STRANGERS_MAX
 from dkv.net.sending import SenderOf, by_write
 from dkv.node.reactor import install, missing_names, send_at_once
 from dkv.storage.leveldb import MAX_OPEN_FILES
 
 DESCRIPTORS_WANTED = 65_536
-DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + 128
+DESCRIPTORS_RESERVED = MAX_OPEN_FILES + ADMIN_CONNECTIONS_MAX + STRANGERS_MAX + 128
 """Not for clients: LevelDB's files, connections of peers and operators, listening ports, logs, refusals under way."""
 
 SWITCH_SECONDS = 1e-4

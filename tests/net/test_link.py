@@ -259,11 +259,16 @@ class Strangers(SynchronousTestCase):
         self.assertEqual(len(self.inbox.delivered), 1)
 
     def test_too_many_strangers(self) -> None:
-        """A scanner that opens connections without end takes no file descriptors from the disk."""
-        for _ in range(STRANGERS_MAX + 1):
+        """A scanner that opens connections without end takes no descriptors from the disk, and locks no node out."""
+        strangers = [self.accept() for _ in range(STRANGERS_MAX + 1)]
+        ended = [transport.disconnecting for _, transport in strangers]
+        self.assertEqual(ended, [True] + STRANGERS_MAX * [False])
+        _, transport = self.accept(told(HELLO))
+        self.assertFalse(transport.disconnecting)
+        for _ in range(STRANGERS_MAX):
             self.accept()
-        factory: Any = self.reactor.tcpServers[0][1]
-        self.assertIsNone(factory.buildProtocol(None))
+        self.assertFalse(transport.disconnecting)  # It has said who it is.
+        self.assertEqual(len(self.inbox.lines("peer_strangers_ended")), 1)
 
     def test_logged_again_after_it_was_well(self) -> None:
         """A connection that breaks again after it worked is news."""

@@ -1,10 +1,9 @@
-"""``python -m tests.siege``: a hundred thousand strangers at every port of a real cluster. Status 0: users were served."""
+"""``python -m tests.siege``: a hundred thousand strangers at each port of a real cluster. Status 0: users are served."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
 
 from tests.integration.processes import RealCluster
 from tests.siege.beginnings import ADMIN, BEGINNINGS, CLIENT, PEER
@@ -28,7 +27,6 @@ def main() -> int:
                     continue
                 for at_once in (1, options.at_once):
                     count = options.count
-                    began = time.monotonic()
                     outcome = assail(
                         [Assault(node, node.host, getattr(node, attribute), kind, name, count, at_once)], connects
                     )

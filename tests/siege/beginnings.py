@@ -40,8 +40,7 @@ def said(*pieces: bytes) -> Callable[[], Talk]:
     """A talk that says these pieces, each behind an answer to the one before."""
 
     def talk() -> Talk:
-        for piece in pieces[:-1]:
-            yield piece
+        yield from pieces[:-1]
         return pieces[-1]
 
     return talk
@@ -129,6 +128,7 @@ def _tls(talk: Callable[[], Talk], drip: bytes = b"") -> Beginning:
     return Beginning(talk, TLS_SECONDS, drip, tls=True)
 
 
+_LONG_AUTH = b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$9999\r\n"
 _AUTH = b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$100\r\nsecre"
 _HANDSHAKES = {
     "half a ClientHello": _tls(lambda: said(client_hello()[: len(client_hello()) // 2])()),
@@ -141,7 +141,7 @@ BEGINNINGS: dict[str, dict[str, Beginning]] = {
         "nothing": Beginning(said(b""), AUTH_SECONDS, users=True),
         "half an AUTH": Beginning(said(_AUTH), AUTH_SECONDS, users=True),
         "half an inline AUTH": Beginning(said(b"AUTH app sec"), AUTH_SECONDS, users=True),
-        "an AUTH, dripping": Beginning(said(b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$9999\r\n"), AUTH_SECONDS, b"s", users=True),
+        "an AUTH, dripping": Beginning(said(_LONG_AUTH), AUTH_SECONDS, b"s", users=True),
         "PING, dripping": Beginning(said(b""), AUTH_SECONDS, b"PING\r\n", users=True),
     },
     CLIENT_TLS: {

@@ -96,8 +96,13 @@ class Outcome:
             yield f"{self.descriptors_more} descriptors were left open"
 
 
-def assail(assaults: Sequence[Assault], connects: Sequence[Connect], meanwhile: Callable[[], None] | None = None) -> Outcome:
-    """Make all assaults at once, all on one node, while the users are there; ``meanwhile`` is done once they have begun."""
+def assail(
+    assaults: Sequence[Assault], connects: Sequence[Connect], meanwhile: Callable[[], None] | None = None
+) -> Outcome:
+    """Make all assaults at once, all on one node, while the users are there.
+
+    ``meanwhile`` is done once they have begun.
+    """
     (node,) = {assault.node.number: assault.node for assault in assaults}.values()
     held, descriptors = held_of(node), descriptors_of(node)
     users = Users(connects)

@@ -12,7 +12,6 @@ import socket
 import struct
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import cycle

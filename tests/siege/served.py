@@ -1,4 +1,4 @@
-"""The users of a besieged cluster: one for each node. They write and read, and note how long it took and what failed."""
+"""The users of a besieged cluster, one for each node: they write, read, and note how long it takes and what fails."""
 
 from __future__ import annotations
 
