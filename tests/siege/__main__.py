@@ -1,4 +1,4 @@
-"""``python -m tests.siege``: a hundred thousand strangers at each port of a real cluster. Status 0: users are served."""
+"""``python -m tests.siege``: a hundred thousand strangers at each port of a real cluster, whose users are served."""
 
 from __future__ import annotations
 
