@@ -40,8 +40,6 @@ class ClientState:
         """What requests are read with; it has the database."""
         self.protocol = 2
         """The version of RESP."""
-        self.user: User = EVERYBODY
-        """Who the client is, and so what it may do."""
         self.name = b""
         """What the client calls itself; empty if it has not said."""
         self.library = {b"lib-name": b"", b"lib-ver": b""}
@@ -49,6 +47,8 @@ class ClientState:
         self._refused_words = RefusedWords()
         self.transaction = Transaction(limits, gathered or GatheredBytes(limits.node_inflight_bytes_max))
         """What it has gathered since MULTI, and what it watches."""
+        self.user: User = EVERYBODY
+        """Who the client is, and what it may do. ``become`` changes it."""
         self.executing = False
         """Whether its requests are those of an EXEC, at the moment."""
         self.subscribed = Subscribed(connection, limits)
@@ -58,6 +58,15 @@ class ClientState:
     def listens(self) -> bool:
         """Whether it has subscribed to anything."""
         return bool(self.subscribed)
+
+    def become(self, user: User) -> None:
+        """The client is this user from now on, or the user's rights are other ones.
+
+        What was gathered or watched by other rights is not executed.
+        """
+        if user.rights != self.user.rights:
+            self.transaction.forget_rights()
+        self.user = user
 
     def select(self, db: int) -> None:
         """Mean this database from now on."""

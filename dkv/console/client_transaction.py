@@ -20,6 +20,7 @@ from dkv.replies import OK, Error, Local, LogRequest, Nested, Watched
 from dkv.settings import Limits
 
 EXECABORT = Error("EXECABORT Transaction discarded because of previous errors.")
+RIGHTS_CHANGED = Error("NOPERM the rights of this user have changed since MULTI")
 NOT_IN_MULTI = Error("ERR Command not allowed inside a transaction")
 OF_ONE_NODE_ALONE = Error(
     "ERR SCAN cannot be in a transaction: all nodes execute it, and a cursor is known to one of them"
@@ -107,6 +108,13 @@ class Transaction:
         """Nobody can say whether the keys will have changed: the next EXEC is refused."""
         self._watch_failed = True
         return error
+
+    def forget_rights(self) -> None:
+        """The client's rights are other ones: what it has gathered and watches was judged by the old ones."""
+        if self.gathering:
+            self.refuse(RIGHTS_CHANGED)
+        elif self._watched:
+            self._watch_failed = True
 
     def unwatch(self) -> None:
         """Forget the watched keys, unless a transaction is being gathered: its EXEC does."""

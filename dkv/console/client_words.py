@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dkv.console.client_state import ClientState
 from dkv.console.connection_words import BAD_NAME, is_plain
 from dkv.console.declaring import SYNTAX, Answer, ClientWord, container, quoted, whole, word
-from dkv.kv.registry import BadRequest, Flag
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag
 from dkv.net.client_connection import ClientConnection
 from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD
 from dkv.replies import OK, Error, Local, Raw, Replying, Verbatim
@@ -214,6 +214,9 @@ def _word(name: str, arity: int, answer: Answer, since: str, arguments: str, sum
         f"client|{name}",
         arity,
         answer,
+        category="admin" if answer in (_kill, _list) else "connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="connection",
         since=since,
         arguments=arguments,

@@ -13,7 +13,7 @@ from dkv.console.declaring import SYNTAX, container, quoted, word
 from dkv.kv.codes import DATABASES, NOTIFY
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
 from dkv.kv.key_events import NotWanted, as_redis_shows, canonical
-from dkv.kv.registry import BadRequest, Flag
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag
 from dkv.net.sockets import KEEPALIVE_IDLE_SECONDS
 from dkv.records import Entry
 from dkv.replies import Local
@@ -93,6 +93,9 @@ CONFIG = container(
             "config|get",
             -3,
             _get,
+            category="admin",
+            keys=NO_KEYS,
+            channels=NO_CHANNELS,
             group="server",
             since="2.0.0",
             arguments="pattern [pattern ...]",
@@ -103,6 +106,9 @@ CONFIG = container(
             "config|set",
             -4,
             _set,
+            category="admin",
+            keys=NO_KEYS,
+            channels=NO_CHANNELS,
             group="server",
             since="2.0.0",
             arguments=f"{EVENTS} letters",

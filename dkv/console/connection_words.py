@@ -6,7 +6,7 @@ from dkv.console.client_state import ClientState
 from dkv.console.declaring import quoted, whole, word
 from dkv.console.info import REDIS_VERSION
 from dkv.kv.codes import DATABASES
-from dkv.kv.registry import BadRequest, Flag, KeySpec, wrong_number_of_arguments
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag, KeySpec, wrong_number_of_arguments
 from dkv.kv.words.parsing import keys_of
 from dkv.replies import OK, Error, InPlace, Local, LogRequest, Nested, Replying, Series, Simple
 
@@ -16,6 +16,7 @@ BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characte
 
 ALWAYS: tuple[Flag, ...] = ("loading", "stale", "fast")
 FOR_NO_SCRIPT: tuple[Flag, ...] = ("noscript", *ALWAYS)
+BEFORE_AUTH: tuple[Flag, ...] = ("no_auth", *FOR_NO_SCRIPT)
 
 
 def database_of(text: bytes) -> int:
@@ -141,6 +142,9 @@ CONNECTION_WORDS = (
         "ping",
         -1,
         _ping,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="connection",
         since="1.0.0",
         arguments="[message]",
@@ -151,6 +155,9 @@ CONNECTION_WORDS = (
         "echo",
         2,
         _echo,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="connection",
         since="1.0.0",
         arguments="message",
@@ -161,6 +168,9 @@ CONNECTION_WORDS = (
         "select",
         2,
         _select,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="connection",
         since="1.0.0",
         arguments="index",
@@ -171,46 +181,60 @@ CONNECTION_WORDS = (
         "hello",
         -1,
         _hello,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="connection",
         since="6.0.0",
         arguments="[2|3 [SETNAME name]]",
         summary="Choose RESP 2 or 3; facts about this server.",
-        flags=FOR_NO_SCRIPT,
+        flags=BEFORE_AUTH,
     ),
     word(
         "reset",
         1,
         _reset,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="connection",
         since="6.2.0",
         summary="Begin again, as a new connection would.",
-        flags=FOR_NO_SCRIPT,
+        flags=BEFORE_AUTH,
     ),
     word(
         "quit",
         -1,
         _quit,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="connection",
         since="1.0.0",
         summary="Close the connection.",
-        flags=FOR_NO_SCRIPT,
+        flags=BEFORE_AUTH,
     ),
     word(
         "watch",
         -2,
         _watch,
+        category="read",
+        keys=KeySpec(1, -1),
+        channels=NO_CHANNELS,
         group="transactions",
         since="2.2.0",
         arguments="key [key ...]",
         summary="Make EXEC do nothing if one of these keys has changed.",
         flags=FOR_NO_SCRIPT,
         complexity="O(N) for N keys",
-        keys=KeySpec(1, -1),
     ),
     word(
         "unwatch",
         1,
         _unwatch,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="transactions",
         since="2.2.0",
         summary="Forget the watched keys.",
@@ -220,6 +244,9 @@ CONNECTION_WORDS = (
         "multi",
         1,
         _multi,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="transactions",
         since="1.2.0",
         summary="Begin a transaction; the requests that follow are queued until EXEC.",
@@ -229,6 +256,9 @@ CONNECTION_WORDS = (
         "exec",
         1,
         _exec,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="transactions",
         since="1.2.0",
         summary="Execute the queued requests; do nothing if a watched key has changed.",
@@ -239,6 +269,9 @@ CONNECTION_WORDS = (
         "discard",
         1,
         _discard,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="transactions",
         since="2.0.0",
         summary="Drop the queued requests, and forget the watched keys.",

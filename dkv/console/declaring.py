@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable
 
 from dkv.console.client_state import ClientState
 from dkv.kv.registry import (
+    NO_CHANNELS,
     NO_KEYS,
     BadRequest,
+    Category,
+    Channels,
     Command,
     ConnectionCommand,
     Flag,
@@ -38,13 +41,15 @@ def word(
     arity: int,
     answer: Answer,
     *,
+    category: Category,
+    keys: Keys,
+    channels: Channels,
     group: Group,
     since: str,
     arguments: str = "",
     summary: str,
     flags: Iterable[Flag] = ("loading", "stale"),
     complexity: str = "O(1)",
-    keys: Keys = NO_KEYS,
     subcommands: tuple[Command, ...] = (),
 ) -> ClientWord:
     """A command that the connection or its node answers."""
@@ -52,6 +57,8 @@ def word(
         name=name,
         arity=arity,
         keys=keys,
+        channels=channels,
+        category=category,
         flags=tuple(flags),
         group=group,
         since=since,
@@ -72,12 +79,25 @@ def container(
     since: str,
     summary: str,
 ) -> ClientWord:
-    """A command that is nothing without its subcommands, except that ``alone`` answers where it is given."""
+    """A command that is nothing without its subcommands, except that ``alone`` answers where it is given.
+
+    Each subcommand has its own category; what ``alone`` and HELP tell, every client may know.
+    """
 
     def answer_help(client: ClientState, words: list[bytes]) -> Local:
         return Local([*help_of(command)])
 
-    prints = word(f"{name}|help", 2, answer_help, group=group, since="5.0.0", summary="Print this help.")
+    prints = word(
+        f"{name}|help",
+        2,
+        answer_help,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
+        group=group,
+        since="5.0.0",
+        summary="Print this help.",
+    )
     all_of_them = (*subcommands, prints)
     by_name = {each.name.partition("|")[2].encode(): each for each in all_of_them}
 
@@ -90,6 +110,9 @@ def container(
         name,
         -2 if alone is None else -1,
         answer,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group=group,
         since=since,
         arguments="subcommand ..." if alone is None else "[subcommand ...]",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dkv.console.client_state import ClientState
 from dkv.console.declaring import SYNTAX, ClientWord, container, help_of, quoted, word
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
-from dkv.kv.registry import NO_KEYS, BadRequest, Command, Group, KeySpec
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Command, Group, KeySpec, Scope
 from dkv.replies import Local, Nested, SetOf, Simple
 
 Table = Mapping[bytes, Command]
@@ -141,6 +141,9 @@ def words_about(table: Table) -> tuple[ClientWord, ...]:
             "help",
             -1,
             answer_help,
+            category="connection",
+            keys=NO_KEYS,
+            channels=NO_CHANNELS,
             group="dkv",
             since="0.1.0",
             arguments="[command [subcommand]]",
@@ -149,7 +152,18 @@ def words_about(table: Table) -> tuple[ClientWord, ...]:
         container(
             "command",
             [
-                word(f"command|{name}", arity, answer, group="server", since=since, arguments=form, summary=summary)
+                word(
+                    f"command|{name}",
+                    arity,
+                    answer,
+                    category="connection",
+                    keys=NO_KEYS,
+                    channels=NO_CHANNELS,
+                    group="server",
+                    since=since,
+                    arguments=form,
+                    summary=summary,
+                )
                 for name, arity, answer, since, form, summary in subcommands
             ],
             alone=answer_all,
@@ -188,9 +202,9 @@ def _details(command: Command) -> list[Nested]:
     flags: list[Nested] = [Simple(flag) for flag in command.flags]
     first = last = step = 0
     specifications: list[Nested] = []
-    if not isinstance(command.keys, KeySpec):
+    if not isinstance(command.keys, KeySpec | Scope):
         flags.append(Simple("movablekeys"))
-    elif command.keys != NO_KEYS:
+    elif isinstance(command.keys, KeySpec) and command.keys != NO_KEYS:
         first, last, step = command.keys.first, command.keys.last, command.keys.step
         specifications.append(_specification(command.keys, "write" in command.flags))
     categories: list[Nested] = [Simple(f"@{name}") for name in _categories(command)]

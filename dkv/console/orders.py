@@ -12,7 +12,7 @@ from dkv.console.inspection import Busy, Inspection
 from dkv.console.member_changes import changing
 from dkv.console.member_orders import answer_member_order
 from dkv.console.surroundings import BackupRefused
-from dkv.kv.registry import NO_KEYS, ConnectionCommand, table
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, Category, ConnectionCommand, Keys, Scope, table
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
 from dkv.records import Entry
 from dkv.replies import OK, Error, Local, Nested
@@ -22,6 +22,9 @@ LOG_SLOTS_MAX = 1_000
 NODE_MAX = 2**32 - 1
 _WHOLE = re.compile(rb"[0-9]{1,18}")
 _DECIMAL = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+_ALL = Scope.EVERYTHING
+"""The log, a backup and a comparison show whatever key there is."""
 
 LOG_BUSY = Error("TRYAGAIN the log was read a moment ago; ask again in a moment")
 FAULTS_REFUSED = Error("ERR fault orders are not allowed here: allow_faults = true in the config file allows them")
@@ -137,6 +140,11 @@ def _member(session: HasNode, words: list[bytes]) -> Entry | Local:
     return Local(answer_member_order(session.node.member_view, words[1:]))
 
 
+def _of_members(words: list[bytes]) -> Category:
+    """Every client may ask who the members are: it looks for their addresses."""
+    return "connection" if words[1].lower() == b"list" else "admin"
+
+
 def _slot(word: bytes) -> int:
     return _whole(word, "slot", 0, 2**62)
 
@@ -196,12 +204,20 @@ def _shown(word: bytes) -> str:
 
 
 def _order(
-    name: str, arity: int, arguments: str, summary: str, answer: Callable[[HasNode, list[bytes]], Entry | Local]
+    name: str,
+    arity: int,
+    arguments: str,
+    summary: str,
+    answer: Callable[[HasNode, list[bytes]], Entry | Local],
+    category: Category | Callable[[list[bytes]], Category] = "admin",
+    keys: Keys = NO_KEYS,
 ) -> ConnectionCommand[HasNode]:
     return ConnectionCommand(
         name=name,
         arity=arity,
-        keys=NO_KEYS,
+        keys=keys,
+        channels=NO_CHANNELS,
+        category=category,
         flags=("admin", "noscript", "loading", "stale", "no_multi"),
         group="dkv",
         since="0.1.0",
@@ -215,23 +231,25 @@ ORDERS: dict[bytes, ConnectionCommand[HasNode]] = table(
     (
         _order("dkv.status", 1, "", "The state of this node, as JSON.", _answered(_status)),
         _order("dkv.metrics", 1, "", "The metrics of this node, as Prometheus reads them.", _answered(_metrics)),
-        _order("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log)),
-        _order("dkv.backup", -2, "BEGIN slot|NEXT|END", "The state of this node, in pieces.", _backup),
+        _order("dkv.log", -1, "[from [count]]", "Slots of this node's log, decoded.", _answered(_log), keys=_ALL),
+        _order("dkv.backup", -2, "BEGIN slot|NEXT|END", "The state of this node, in pieces.", _backup, keys=_ALL),
         _order(
             "dkv.compare",
             -2,
             "STATE|HOLD|PAGE|PAIRS|END ...",
             "The state of this node after one slot, for dkv compare.",
             _answered(_compare),
+            keys=_ALL,
         ),
         _order("dkv.leader", -2, "TRANSFER node", "Let another node lead.", _answered(_leader)),
-        _order("dkv.member", -2, "LIST|JOIN|CHANGE|CHECK", "The members, and changes of them.", _member),
+        _order("dkv.member", -2, "LIST|JOIN|CHANGE|CHECK", "The members, and changes of them.", _member, _of_members),
         _order(
             "dkv.fault",
             -2,
             "DROP|DELAY|HANG|CLEAR ...",
             "Drop or delay messages to a peer, or hold the disk.",
             _answered(_fault),
+            "fault",
         ),
     )
 )

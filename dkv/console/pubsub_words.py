@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dkv.console.client_state import ClientState
 from dkv.console.declaring import ClientWord, container, quoted, word
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
-from dkv.kv.registry import BadRequest, Flag
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Channels, Flag, KeySpec
 from dkv.pubsub.exchange import Exchange
 from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD
 from dkv.replies import InPlace, Local, Nested, Series
@@ -114,6 +114,7 @@ def _word(
     arguments: str,
     summary: str,
     complexity: str,
+    channels: Channels,
 ) -> ClientWord:
     flags: tuple[Flag, ...] = ("pubsub", "loading", "stale")
     if name in ("publish", "spublish"):
@@ -124,6 +125,9 @@ def _word(
         name,
         arity,
         answer,
+        category="pubsub",
+        keys=NO_KEYS,
+        channels=channels,
         group="pubsub",
         since=since,
         arguments=arguments,
@@ -135,10 +139,18 @@ def _word(
 
 _FAN_OUT = "O(N) for N subscribers and the patterns that may match"
 _EACH = "O(N) for N names"
+_FIRST, _ALL, _NAMED = Channels(KeySpec(1, 1)), Channels(KeySpec(1, -1)), Channels(KeySpec(2, -1))
 
 PUBSUB_WORDS = (
     _word(
-        "publish", 3, _publishing(CHANNEL), "2.0.0", "channel message", "Send a message to all subscribers.", _FAN_OUT
+        "publish",
+        3,
+        _publishing(CHANNEL),
+        "2.0.0",
+        "channel message",
+        "Send a message to all subscribers.",
+        _FAN_OUT,
+        _FIRST,
     ),
     _word(
         "spublish",
@@ -148,9 +160,17 @@ PUBSUB_WORDS = (
         "shardchannel message",
         "As PUBLISH, to a shard channel; all nodes have all of these.",
         _FAN_OUT,
+        _FIRST,
     ),
     _word(
-        "subscribe", -2, _subscribing(CHANNEL), "2.0.0", "channel [channel ...]", "Get what is published there.", _EACH
+        "subscribe",
+        -2,
+        _subscribing(CHANNEL),
+        "2.0.0",
+        "channel [channel ...]",
+        "Get what is published there.",
+        _EACH,
+        _ALL,
     ),
     _word(
         "psubscribe",
@@ -160,6 +180,7 @@ PUBSUB_WORDS = (
         "pattern [pattern ...]",
         "Get what is published to channels that match.",
         _EACH,
+        Channels(KeySpec(1, -1), are_patterns=True),
     ),
     _word(
         "ssubscribe",
@@ -169,6 +190,7 @@ PUBSUB_WORDS = (
         "shardchannel [shardchannel ...]",
         "Get what SPUBLISH publishes there.",
         _EACH,
+        _ALL,
     ),
     _word(
         "unsubscribe",
@@ -178,6 +200,7 @@ PUBSUB_WORDS = (
         "[channel [channel ...]]",
         "Get it no more; without channels, from none.",
         _EACH,
+        NO_CHANNELS,
     ),
     _word(
         "punsubscribe",
@@ -187,6 +210,7 @@ PUBSUB_WORDS = (
         "[pattern [pattern ...]]",
         "Get no more what matches these, or any pattern.",
         _EACH,
+        NO_CHANNELS,
     ),
     _word(
         "sunsubscribe",
@@ -196,6 +220,7 @@ PUBSUB_WORDS = (
         "[shardchannel [shardchannel ...]]",
         "Get it no more; without shard channels, from none.",
         _EACH,
+        NO_CHANNELS,
     ),
     container(
         "pubsub",
@@ -208,6 +233,7 @@ PUBSUB_WORDS = (
                 "[pattern]",
                 "The channels that have subscribers in the cluster.",
                 "O(N) for N channels",
+                NO_CHANNELS,
             ),
             _word(
                 "pubsub|numpat",
@@ -217,6 +243,7 @@ PUBSUB_WORDS = (
                 "",
                 "How many patterns have subscribers in the cluster.",
                 "O(N) for N patterns",
+                NO_CHANNELS,
             ),
             _word(
                 "pubsub|numsub",
@@ -226,6 +253,7 @@ PUBSUB_WORDS = (
                 "[channel [channel ...]]",
                 "How many subscribers channels have in the cluster, without those by pattern.",
                 _EACH,
+                _NAMED,
             ),
             _word(
                 "pubsub|shardchannels",
@@ -235,6 +263,7 @@ PUBSUB_WORDS = (
                 "[pattern]",
                 "The shard channels that have subscribers in the cluster.",
                 "O(N) for N channels",
+                NO_CHANNELS,
             ),
             _word(
                 "pubsub|shardnumsub",
@@ -244,6 +273,7 @@ PUBSUB_WORDS = (
                 "[shardchannel [shardchannel ...]]",
                 "How many subscribers shard channels have in the cluster.",
                 _EACH,
+                _NAMED,
             ),
         ),
         group="pubsub",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dkv.console.client_state import ClientState
 from dkv.console.declaring import container, word
-from dkv.kv.registry import BadRequest
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest
 from dkv.kv.scripts.catalogue import by_digest, by_text, digest_of
 from dkv.kv.words.scripting import unknown_text
 from dkv.replies import OK, Local
@@ -36,6 +36,9 @@ SCRIPT = container(
             f"script|{name}",
             arity,
             answer,
+            category="connection",
+            keys=NO_KEYS,
+            channels=NO_CHANNELS,
             group="scripting",
             since="2.6.0",
             arguments=form,

@@ -12,7 +12,7 @@ from dkv.console.client_state import ClientState
 from dkv.console.declaring import Answer, ClientWord, container, word
 from dkv.console.info import run_id_of
 from dkv.console.sentinel_view import ClientAddress, Other
-from dkv.kv.registry import BadRequest, Flag
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag
 from dkv.replies import ABORTED, Error, Local, Nested, Simple
 
 NO_SUCH_MASTER = "ERR No such master with that name"
@@ -184,6 +184,9 @@ def _word(name: str, arity: int, answer: Answer, since: str, arguments: str, sum
         f"sentinel|{name}",
         arity,
         answer,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="sentinel",
         since=since,
         arguments=arguments,

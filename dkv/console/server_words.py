@@ -6,7 +6,7 @@ from dkv.console.client_state import ClientState
 from dkv.console.config_words import CONFIG
 from dkv.console.declaring import Answer, ClientWord, container, whole, word
 from dkv.console.info import info_text
-from dkv.kv.registry import BadRequest, Flag
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag
 from dkv.replies import Local, Verbatim
 
 _LATENCY_ADVICE = (
@@ -77,6 +77,9 @@ def _latency(name: str, arity: int, answer: Answer, arguments: str, summary: str
         f"latency|{name}",
         arity,
         answer,
+        category="admin",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="server",
         since="2.8.13",
         arguments=arguments,
@@ -90,6 +93,9 @@ SERVER_WORDS = (
         "info",
         -1,
         _info,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="server",
         since="1.0.0",
         arguments="[section ...]",
@@ -112,6 +118,9 @@ SERVER_WORDS = (
         "role",
         1,
         _role,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="server",
         since="2.8.12",
         summary="master, the last slot applied here, and the other voters.",
@@ -120,6 +129,9 @@ SERVER_WORDS = (
         "wait",
         3,
         _wait,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="generic",
         since="3.0.0",
         arguments="numreplicas timeout",
@@ -130,6 +142,9 @@ SERVER_WORDS = (
         "waitaof",
         4,
         _waitaof,
+        category="connection",
+        keys=NO_KEYS,
+        channels=NO_CHANNELS,
         group="generic",
         since="7.2.0",
         arguments="numlocal numreplicas timeout",

@@ -9,23 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from enum import Enum, auto
+from typing import Generic, Literal, TypeVar, get_args
 
 from dkv.records import Entry
 from dkv.replies import Error, LogRequest, Meaning
 from dkv.settings import Limits
 
-Flag = Literal["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_multi", "pubsub"]
+Flag = Literal[
+    "write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_multi", "no_auth", "pubsub"
+]
 """``write`` and ``readonly`` say what a command does to keys, ``admin`` that it is for operators.
 
 ``denyoom``: it may grow the data, so it is refused while disks are short of space (``dkv.kv.growth``). ``noscript``:
 for no script. ``loading`` and ``stale``: it is answered by a node that is not ready, too. ``fast``: its cost does not
-grow with the data. ``no_multi``: it is refused between MULTI and EXEC. ``pubsub``: it is about publish/subscribe. All
-are told to clients (``COMMAND INFO``) under these names, which are those of Redis.
+grow with the data. ``no_multi``: it is refused between MULTI and EXEC. ``no_auth``: a client may use it before it has
+said who it is, too. ``pubsub``: it is about publish/subscribe. All are told to clients (``COMMAND INFO``) under these
+names, which are those of Redis.
 """
 
 Group = Literal["string", "generic", "connection", "server", "transactions", "pubsub", "scripting", "sentinel", "dkv"]
 """The heading that a command stands under in the documentation, as on Redis's pages; ``dkv``: Redis has none such."""
+
+Category = Literal["connection", "read", "write", "pubsub", "admin", "fault"]
+"""What a user must be allowed to do so as to use a command (``dkv.security.rights``).
+
+``connection``: the client's own affairs, such as PING and MULTI, and what every client may know, such as the addresses
+of the nodes. ``admin``: what tells of other clients, of the log and of the inside of a node, or changes the cluster.
+``fault``: a fault is ordered.
+"""
 
 WORD_BYTES_MAX = 64
 """How many bytes of a refused option are quoted."""
@@ -54,8 +66,32 @@ class KeySpec:
 NO_KEYS = KeySpec(0, -1_000_000_000)
 """The command has no keys."""
 
-Keys = KeySpec | Callable[[list[bytes]], Iterable[int]]
+
+class Scope(Enum):
+    """Which keys a command is about, if it does not name them."""
+
+    DATABASE = auto()
+    """All keys of the database of the connection."""
+    EVERYTHING = auto()
+    """All keys of all databases."""
+    LISTED = auto()
+    """Those that its reply lists, so each client is told of those that it may use."""
+
+
+Keys = KeySpec | Callable[[list[bytes]], Iterable[int]] | Scope
 """Where a command has its keys; a function finds the places of those that have no fixed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Where the channels are. ``are_patterns``: each word is a pattern, and stands for all channels that match it."""
+
+    places: KeySpec
+    are_patterns: bool = False
+
+
+NO_CHANNELS = Channels(NO_KEYS)
+"""The command has no channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +112,18 @@ class Command:
 
     ``arity`` is the number of words, the name included: n means n words, -n means n or more. ``arguments`` shows them
     as on Redis's pages, ``since`` is the version of Redis that had the command first, or of dkv, if Redis has none
-    such. ``TypeError`` if the keys are not said.
+    such.
+
+    What is allowed is judged by ``category``, ``keys`` and ``channels``, so none of them has a default: ``TypeError``
+    if one is not said. A function as ``category`` finds that of a request. The last fields are for the few commands
+    whose keys say more, or less, than what they are about.
     """
 
     name: str
     arity: int
     keys: Keys
+    channels: Channels
+    category: Category | Callable[[list[bytes]], Category]
     flags: tuple[Flag, ...]
     group: Group
     since: str
@@ -89,10 +131,20 @@ class Command:
     summary: str
     complexity: str = "O(1)"
     subcommands: tuple[Command, ...] = ()
+    database_of: Callable[[list[bytes], int, int], int] | None = None
+    """The database of the key at a place, if the connection has this one: not the same for all keys."""
+    patterns: Callable[[list[bytes]], Iterable[bytes]] | None = None
+    """Patterns that stand for all keys that match one of them."""
+    nested: Callable[[list[bytes]], list[bytes]] | None = None
+    """The request within the request; empty if there is none. All keys of the whole are its own."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.keys, KeySpec) and not callable(self.keys):
+        if not isinstance(self.keys, KeySpec | Scope) and not callable(self.keys):
             raise TypeError(f"the command {self.name} does not say where its keys are")
+        if not isinstance(self.channels, Channels):
+            raise TypeError(f"the command {self.name} does not say where its channels are")
+        if self.category not in get_args(Category) and not callable(self.category):
+            raise TypeError(f"the command {self.name} does not say who may use it")
 
     def takes(self, words: int) -> bool:
         """Whether the command takes so many words, its name included."""
@@ -103,7 +155,13 @@ class Command:
         if self.subcommands:
             subcommand = self.subcommand(words[1])
             return [] if subcommand is None or not subcommand.takes(len(words)) else subcommand.key_positions(words)
-        return self.keys.positions(words) if isinstance(self.keys, KeySpec) else self.keys(words)
+        if isinstance(self.keys, KeySpec):
+            return self.keys.positions(words)
+        return [] if isinstance(self.keys, Scope) else self.keys(words)
+
+    def category_of(self, words: list[bytes]) -> Category:
+        """The category of a request, whose number of words is one that the command takes."""
+        return self.category(words) if callable(self.category) else self.category
 
     def subcommand(self, word: bytes) -> Command | None:
         """The subcommand of this name, in either case."""
@@ -120,9 +178,10 @@ class LogCommand(Command):
     """A command that becomes an entry of the log, or a read of the state.
 
     ``build`` is given as many words as the arity allows. It raises ``BadRequest`` if they make no entry. ``codes`` are
-    the numbers of the entries that it makes (``dkv.kv.codes``).
+    the numbers of the entries that it makes (``dkv.kv.codes``). No entry is about channels.
     """
 
+    channels: Channels = NO_CHANNELS
     codes: tuple[int, ...]
     build: Callable[[list[bytes], Context], Entry | LogRequest]
 

@@ -83,7 +83,7 @@ class Users:
     def default(self) -> User | None:
         """Whom a client is that has not said who it is; None if it has to say so before it may do anything."""
         user = self._users.get(DEFAULT)
-        return None if user is None or user.has_proof or user.rights == NONE else user
+        return None if user is None or user.has_proof or user.rights.are_none else user
 
     def find(self, name: str) -> User | None:
         """The user of this name."""

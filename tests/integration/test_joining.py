@@ -31,6 +31,7 @@ COMMANDS[b"test.members"] = LogCommand(
     name="test.members",
     arity=2,
     keys=NO_KEYS,
+    category="admin",
     flags=("write",),
     group="dkv",
     since="0.1.0",

@@ -7,13 +7,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.kv.registry import NO_KEYS, Command, KeySpec, table
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, Command, KeySpec, table
 
 
 def command(name: str = "test", arity: int = -2, **facts: Any) -> Command:
     """A command, with the facts that matter."""
     others: dict[str, Any] = {"flags": (), "group": "dkv", "since": "0.1.0", "arguments": "", "summary": ""}
-    return Command(name=name, arity=arity, **others | facts)
+    return Command(name=name, arity=arity, **others | {"channels": NO_CHANNELS, "category": "read"} | facts)
 
 
 class RegistryTests(SynchronousTestCase):
@@ -24,6 +24,18 @@ class RegistryTests(SynchronousTestCase):
         for facts in ({}, {"keys": None}, {"keys": 1}):
             with self.assertRaises(TypeError):
                 command(**facts)
+
+    def test_no_command_without_channels_and_category(self) -> None:
+        """A command that everybody may use must say so: what was forgotten would be allowed, or judged as another."""
+        whole: dict[str, Any] = {"keys": NO_KEYS, "channels": NO_CHANNELS, "category": "read"}
+        facts: dict[str, Any] = {"flags": (), "group": "dkv", "since": "0.1.0", "arguments": "", "summary": ""}
+        Command(name="test", arity=1, **facts | whole)
+        for name in whole:
+            with self.assertRaises(TypeError):
+                Command(name="test", arity=1, **facts | {each: whole[each] for each in whole if each != name})
+        for wrong in ({"channels": NO_KEYS}, {"channels": None}, {"category": "all"}, {"category": None}):
+            with self.assertRaises(TypeError):
+                command(**{"keys": NO_KEYS} | wrong)
 
     def test_no_name_twice(self) -> None:
         """Of two commands with one name a client would get one or the other; a name in upper case is never found."""

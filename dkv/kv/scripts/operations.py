@@ -161,5 +161,8 @@ OPERATIONS = {
 }
 """All of them."""
 
+FINDS_KEYS = frozenset((DELETE_MATCHING, DELETE_MATCHING_QUIETLY))
+"""Those that find keys by a pattern, and so reach more keys than their words name."""
+
 BY_NAME = {operation.name.encode(): number for number, operation in OPERATIONS.items()}
 """The numbers of the operations, by name."""

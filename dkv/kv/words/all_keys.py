@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dkv.kv.codes import DBSIZE, FLUSHALL, FLUSHDB, KEYS, RANDOMKEY, SCAN, TIME
-from dkv.kv.registry import NO_KEYS, BadRequest, Context, LogCommand
+from dkv.kv.registry import NO_KEYS, BadRequest, Context, LogCommand, Scope
 from dkv.kv.words.parsing import SYNTAX, integer, operand, uniform, value_of
 from dkv.records import Entry
 from dkv.replies import LogRequest
@@ -79,7 +79,8 @@ COMMANDS = (
     LogCommand(
         name="keys",
         arity=2,
-        keys=NO_KEYS,
+        keys=Scope.LISTED,
+        category="read",
         flags=("readonly",),
         group="generic",
         since="1.0.0",
@@ -92,7 +93,8 @@ COMMANDS = (
     LogCommand(
         name="scan",
         arity=-2,
-        keys=NO_KEYS,
+        keys=Scope.LISTED,
+        category="read",
         flags=("readonly",),
         group="generic",
         since="2.8.0",
@@ -105,7 +107,8 @@ COMMANDS = (
     LogCommand(
         name="randomkey",
         arity=1,
-        keys=NO_KEYS,
+        keys=Scope.DATABASE,
+        category="read",
         flags=("readonly",),
         group="generic",
         since="1.0.0",
@@ -117,7 +120,8 @@ COMMANDS = (
     LogCommand(
         name="dbsize",
         arity=1,
-        keys=NO_KEYS,
+        keys=Scope.DATABASE,
+        category="read",
         flags=("readonly", "fast"),
         group="server",
         since="1.0.0",
@@ -129,7 +133,8 @@ COMMANDS = (
     LogCommand(
         name="flushdb",
         arity=-1,
-        keys=NO_KEYS,
+        keys=Scope.DATABASE,
+        category="write",
         flags=("write",),
         group="server",
         since="1.0.0",
@@ -141,7 +146,8 @@ COMMANDS = (
     LogCommand(
         name="flushall",
         arity=-1,
-        keys=NO_KEYS,
+        keys=Scope.EVERYTHING,
+        category="write",
         flags=("write",),
         group="server",
         since="1.0.0",
@@ -154,6 +160,7 @@ COMMANDS = (
         name="time",
         arity=1,
         keys=NO_KEYS,
+        category="connection",
         flags=("readonly", "fast"),
         group="server",
         since="2.6.0",

@@ -51,8 +51,11 @@ def idmp(commands: Mapping[bytes, LogCommand], interpret: Interpret) -> LogComma
             raise BadRequest("ERR IDMP takes a write command after producer and op id, as in IDMP alice 7 APPEND k v")
         return [IDMP, producer, op, entry]
 
+    def nested(words: list[bytes]) -> list[bytes]:
+        return words[_TOKEN_WORDS:]
+
     def keys(words: list[bytes]) -> Iterable[int]:
-        write = words[_TOKEN_WORDS:]
+        write = nested(words)
         command = commands.get(write[0].lower()) if write else None
         if command is None or command.name == "idmp" or not command.takes(len(write)):
             return []
@@ -62,12 +65,14 @@ def idmp(commands: Mapping[bytes, LogCommand], interpret: Interpret) -> LogComma
         name="idmp",
         arity=-2,
         keys=keys,
+        category="write",
         flags=("write", "no_multi"),
         group="dkv",
         since="0.1.0",
         arguments="producer op write ...|NEW",
         summary="A write that happens once, however often it is sent.",
         complexity="That of the write",
+        nested=nested,
         codes=(IDMP, IDMP_NEW),
         build=build,
     )

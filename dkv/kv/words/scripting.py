@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dkv.kv.codes import SCRIPT
-from dkv.kv.registry import BadRequest, Context, LogCommand
+from dkv.kv.registry import BadRequest, Category, Context, LogCommand
 from dkv.kv.scripts.catalogue import Meant, by_digest, by_text, digest_of
-from dkv.kv.scripts.operations import OPERATIONS
+from dkv.kv.scripts.operations import DELETE_MATCHING, FINDS_KEYS, OPERATIONS
 from dkv.kv.words.parsing import integer, keys_of, name_of, uniform, value_of
 from dkv.records import Entry
 
@@ -25,9 +25,9 @@ def unknown_text(text: bytes) -> str:
 
 def unknown_script(words: list[bytes]) -> bytes | None:
     """The SHA1 of the script that a request of EVAL or EVALSHA names; None if the catalogue has it."""
-    if words[0].lower().startswith(b"evalsha"):
-        return None if by_digest(words[1]) else words[1]
-    return None if by_text(words[1]) else digest_of(words[1]).encode()
+    if _meant(words) is not None:
+        return None
+    return words[1] if words[0].lower().startswith(b"evalsha") else digest_of(words[1]).encode()
 
 
 def _eval(words: list[bytes], context: Context) -> Entry:
@@ -71,11 +71,35 @@ def _key_places(words: list[bytes]) -> range:
         return range(0)
 
 
+def _meant(words: list[bytes]) -> Meant | None:
+    """The script that a request names; None if the catalogue does not have it."""
+    return by_digest(words[1]) if words[0].lower().startswith(b"evalsha") else by_text(words[1])
+
+
+def _category(words: list[bytes]) -> Category:
+    """What the script does, whichever of the four commands names it."""
+    found = _meant(words)
+    return "read" if found is not None and OPERATIONS[found.operation].reads else "write"
+
+
+def _patterns(words: list[bytes]) -> list[bytes]:
+    """The patterns by which the script finds keys: a word in the place of a key, or of the first argument."""
+    found = _meant(words)
+    if found is None or found.operation not in FINDS_KEYS:
+        return []
+    places = _key_places(words)
+    if found.operation == DELETE_MATCHING:
+        return [words[place] for place in places[:1]]
+    return [*found.arguments, *words[_FIRST + len(places) :]][:1]
+
+
 def _declared(name: str, since: str, arguments: str, summary: str) -> LogCommand:
     return LogCommand(
         name=name,
         arity=-3,
         keys=_key_places,
+        category=_category,
+        patterns=_patterns,
         flags=("noscript", "readonly" if name.endswith("_ro") else "write"),
         group="scripting",
         since=since,

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dkv.kv.codes import COPY, DATABASES, DELETE, ERASE, EXISTS, MEMORY, OBJECT, RENAME, RENAMENX, TYPE
 from dkv.kv.effort import ARGUMENTS_FEW
-from dkv.kv.registry import NO_KEYS, BadRequest, Command, Context, KeySpec, LogCommand, refused_subcommand
+from dkv.kv.registry import (
+    NO_CHANNELS,
+    NO_KEYS,
+    BadRequest,
+    Command,
+    Context,
+    KeySpec,
+    LogCommand,
+    refused_subcommand,
+)
 from dkv.kv.words.parsing import SYNTAX, integer, key_of, keys_of, operand, small_integer, uniform
 from dkv.records import Entry
 from dkv.replies import LogRequest
+
+_DESTINATION = 2  # the place of the key that COPY writes
 
 
 def _delete(words: list[bytes], context: Context) -> Entry:
@@ -31,7 +42,18 @@ def _renamenx(words: list[bytes], context: Context) -> LogRequest:
 
 def _copy(words: list[bytes], context: Context) -> LogRequest:
     _, source, destination, *options = words
-    db, replace = context.db, 0
+    db, replace = _copy_options(options, context.db)
+    if source == destination and db == context.db:
+        raise BadRequest("ERR source and destination objects are the same")
+    return LogRequest(uniform(COPY, context, key_of(source, context), key_of(destination, context), db, replace))
+
+
+def _copy_options(options: list[bytes], db: int) -> tuple[int, int]:
+    """The database of the copy, which is ``db`` unless the options say another, and whether it replaces what is there.
+
+    ``BadRequest`` if the options are wrong.
+    """
+    replace = 0
     rest = iter(options)
     for option in rest:
         name = option.lower()
@@ -43,9 +65,17 @@ def _copy(words: list[bytes], context: Context) -> LogRequest:
                 raise BadRequest("ERR DB index is out of range")
         else:
             raise BadRequest(SYNTAX)
-    if source == destination and db == context.db:
-        raise BadRequest("ERR source and destination objects are the same")
-    return LogRequest(uniform(COPY, context, key_of(source, context), key_of(destination, context), db, replace))
+    return db, replace
+
+
+def _database_of_copy(words: list[bytes], place: int, db: int) -> int:
+    """The database of the key at ``place``. A request with wrong options copies nothing."""
+    if place != _DESTINATION:
+        return db
+    try:
+        return _copy_options(words[_DESTINATION + 1 :], db)[0]
+    except BadRequest:
+        return db
 
 
 def _type(words: list[bytes], context: Context) -> Entry:
@@ -75,6 +105,8 @@ def _subcommand(name: str, arity: int, since: str, arguments: str, summary: str)
         name=name,
         arity=arity,
         keys=KeySpec(2, 2),
+        channels=NO_CHANNELS,
+        category="read",
         flags=("readonly",),
         group="server" if name.startswith("memory") else "generic",
         since=since,
@@ -87,6 +119,7 @@ _OBJECT = LogCommand(
     name="object",
     arity=-2,
     keys=NO_KEYS,
+    category="read",
     flags=("readonly",),
     group="generic",
     since="2.2.3",
@@ -105,6 +138,7 @@ _MEMORY = LogCommand(
     name="memory",
     arity=-2,
     keys=NO_KEYS,
+    category="read",
     flags=("readonly",),
     group="server",
     since="4.0.0",
@@ -122,6 +156,7 @@ COMMANDS = (
         name="delete",
         arity=-2,
         keys=KeySpec(1, -1),
+        category="write",
         flags=("write",),
         group="dkv",
         since="0.1.0",
@@ -135,6 +170,7 @@ COMMANDS = (
         name="del",
         arity=-2,
         keys=KeySpec(1, -1),
+        category="write",
         flags=("write",),
         group="generic",
         since="1.0.0",
@@ -148,6 +184,7 @@ COMMANDS = (
         name="unlink",
         arity=-2,
         keys=KeySpec(1, -1),
+        category="write",
         flags=("write", "fast"),
         group="generic",
         since="4.0.0",
@@ -161,6 +198,7 @@ COMMANDS = (
         name="exists",
         arity=-2,
         keys=KeySpec(1, -1),
+        category="read",
         flags=("readonly", "fast"),
         group="generic",
         since="1.0.0",
@@ -174,6 +212,7 @@ COMMANDS = (
         name="touch",
         arity=-2,
         keys=KeySpec(1, -1),
+        category="read",
         flags=("readonly", "fast"),
         group="generic",
         since="3.2.1",
@@ -187,6 +226,7 @@ COMMANDS = (
         name="rename",
         arity=3,
         keys=KeySpec(1, 2),
+        category="write",
         flags=("write",),
         group="generic",
         since="1.0.0",
@@ -199,6 +239,7 @@ COMMANDS = (
         name="renamenx",
         arity=3,
         keys=KeySpec(1, 2),
+        category="write",
         flags=("write", "fast"),
         group="generic",
         since="1.0.0",
@@ -211,11 +252,13 @@ COMMANDS = (
         name="copy",
         arity=-3,
         keys=KeySpec(1, 2),
+        category="write",
         flags=("write", "denyoom"),
         group="generic",
         since="6.2.0",
         arguments="source destination [DB destination-db] [REPLACE]",
         summary="Copy a value and its deadline; 1, or 0 if nothing was copied.",
+        database_of=_database_of_copy,
         codes=(COPY,),
         build=_copy,
     ),
@@ -223,6 +266,7 @@ COMMANDS = (
         name="type",
         arity=2,
         keys=KeySpec(1, 1),
+        category="read",
         flags=("readonly", "fast"),
         group="generic",
         since="1.0.0",
