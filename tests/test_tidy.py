@@ -78,7 +78,10 @@ ROOMS = {
         frozenset(("vocabulary", "kv", "wire", "net", "host", "config", "pubsub", "security")),
         frozenset(("prometheus_client", "twisted", "zope")),
     ),
-    "tls": Room(frozenset(("vocabulary", "net", "config")), frozenset(("cryptography", "OpenSSL", "twisted", "zope"))),
+    "tls": Room(
+        frozenset(("vocabulary", "net", "config", "storage.state_directories")),
+        frozenset(("cryptography", "OpenSSL", "twisted", "zope")),
+    ),
     "node": Room(_LOWER, None),
     "client": Room(
         frozenset(("vocabulary", "wire", "kv.codes", "kv.commands", "kv.registry")),

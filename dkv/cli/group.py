@@ -37,6 +37,7 @@ SECTIONS = {
         "compare": "compare:compare",
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster", "leader": "leader:leader"},
+    "Certificates for TLS": {"certs": "certs:certs"},
     "Change its members": {"member": "member:member", "replace": "replace:replace"},
     "Files of a cluster": {
         "backup": "backup:backup",

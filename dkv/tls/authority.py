@@ -26,6 +26,7 @@ DAYS_MAX = 36_500
 _BACKDATED = timedelta(hours=1)
 """Certificates are valid from a little before they are made, so that a machine whose clock is behind takes them too."""
 
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
 
@@ -77,6 +78,8 @@ class Authority:
     def create(cls, cluster: str, days: int = AUTHORITY_DAYS, begins: datetime | None = None) -> Authority:
         """A new CA for ``cluster``. Its name has a random part, which tells it from an earlier CA of the same
         cluster."""
+        if not _CLUSTER.fullmatch(cluster):
+            raise AuthorityError(f"the cluster's name {cluster!r}: use up to 64 letters, digits, '.', '_' and '-'")
         key = _new_key()
         number = x509.random_serial_number()
         name = _name(cluster, f"dkv CA {number:040x}"[:15])
@@ -120,6 +123,8 @@ class Authority:
 
     def renewed(self, certificate: x509.Certificate, days: int = CERTIFICATE_DAYS) -> Issued:
         """A certificate with the names and uses of an earlier one, which may be of an earlier CA, and a new key."""
+        if not uri_of(certificate).startswith(f"dkv://{self.cluster}/"):
+            raise AuthorityError(f"the certificate names neither a node nor a user of cluster {self.cluster!r}")
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         return self._issue(_common_name(certificate), list(names), list(usages), _validity(days, None))
@@ -194,6 +199,16 @@ def node_uri(cluster: str, node: int) -> str:
 def user_uri(cluster: str, name: str) -> str:
     """What names a user in the certificate of a client."""
     return f"dkv://{cluster}/user/{name}"
+
+
+def uri_of(certificate: x509.Certificate) -> str:
+    """The URI that names the holder of a certificate; empty if there is none of dkv's."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    found = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return next((each for each in found if each.startswith("dkv://")), "")
 
 
 # --- what is read ---
