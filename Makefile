@@ -25,7 +25,7 @@ clean:
 
 .venv/installed: .venv/bin/pip $(SOURCES)
 	@rm -rf build
-	@.venv/bin/pip install --quiet --disable-pip-version-check '.[cli]'
+	@.venv/bin/pip install --quiet --disable-pip-version-check '.[cli,tls]'
 	@touch $@
 
 .venv/bin/tox: .venv/bin/pip

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +17,7 @@ from dkv.cli.output import Failure, Status, counted, say
 from dkv.cli.table import Table, cell
 from dkv.cli.types import PathName, Whole
 from dkv.config.config import NODE_ID_MAX, Config, ConfigError, Member, load_config
-from dkv.config.listen_endpoint import ListenEndpoint, dialled_address
+from dkv.config.listen_endpoint import dialled_address
 
 if TYPE_CHECKING:
     from dkv.tls.authority_files import CertificateDirectory
@@ -26,8 +26,12 @@ DIRECTORY = "certs"
 CLIENT = "admin"
 DAYS = 365
 DAYS_MAX = 36_500
+NODES = 3
 NODES_MAX = 100
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+FILES = {"ca": "ca.pem", "certificate": "node{id}.pem", "key": "node{id}.key", "crl": "crl.pem"}
+"""The settings of [tls] that name files, and the names of these here."""
 
 STATUSES = "Exit status: 0 done, 1 nothing was changed, and the message says why, 2 usage."
 
@@ -104,20 +108,23 @@ def certs() -> None:
     show_envvar=True,
     help="The cluster's config file: it names the cluster, the nodes and their hosts.",
 )
-@click.option("--cluster", metavar="NAME", help="Instead of --config: the cluster's name.")
+@click.option("--cluster", metavar="NAME", help="The cluster's name, if there is no config file yet.")
 @click.option(
-    "--nodes",
-    type=Whole(1, NODES_MAX),
-    help="With --cluster: how many nodes it has, all on this machine.  [default: 3]",
+    "--nodes", type=Whole(1, NODES_MAX), help=f"With --cluster: how many nodes, on this machine.  [default: {NODES}]"
 )
 @click.option("--host", "hosts", metavar="NAME", multiple=True, help="A further host name or address of every node.")
 @click.option(
     "--client", "clients", metavar="NAME", multiple=True, default=(CLIENT,), show_default=True, help="A client's name."
 )
 @lasting
-@in_directory
+@click.option(
+    "--dir",
+    "path",
+    type=PathName(),
+    help=f"The new directory.  [default: where [tls] of the config file looks for it, else {DIRECTORY}]",
+)
 def new(
-    path: Path,
+    path: Path | None,
     config: Path | None,
     cluster: str | None,
     nodes: int | None,
@@ -126,40 +133,36 @@ def new(
     days: int,
 ) -> int:
     """Make a new directory with a CA, the certificates and keys of all nodes, those of a client, and an empty list of
-    what is revoked. Then print the lines that the config file needs.
+    what is revoked. Then print the lines that the config file needs, if it has no [tls] yet.
 
     Give --host and --client several times for several of them. The host names of a node are those under which the
     config file lets others reach it.
     """
     loaded = None
-    if cluster is not None:
-        if config is not None and click.get_current_context().get_parameter_source("config") is not _FROM_ENVIRONMENT:
-            raise click.UsageError("--config and --cluster exclude each other: the config file names the cluster")
-        config = None
-        names = {number: list(LOOPBACK) for number in range(1, (nodes or 3) + 1)}
-    elif config is None:
-        raise click.UsageError("name the cluster's config file with --config, or a new cluster with --cluster NAME")
-    elif nodes is not None:
-        raise click.UsageError("--nodes belongs to --cluster: the config file lists the nodes")
-    else:
+    if cluster is None:
+        if config is None:
+            raise click.UsageError("name the cluster's config file with --config, or a new cluster with --cluster NAME")
+        if nodes is not None:
+            raise click.UsageError("--nodes belongs to --cluster: the config file lists the nodes")
         loaded = _load(config)
         cluster = loaded.cluster
         names = {member.id: _hosts(member) for member in loaded.members}
-    for each in names.values():
-        each.extend(hosts)
+        path = _place(loaded, path)
+    else:
+        names = {number: list(LOOPBACK) for number in range(1, (nodes or NODES) + 1)}
+        path = path or Path(DIRECTORY)
+    names = {node: list(dict.fromkeys([*each, *hosts])) for node, each in names.items()}
     with opened(path) as directory:
-        directory.create(path, cluster, names, clients, days)
+        directory.create(path, cluster, names, list(dict.fromkeys(clients)), days)
     say(f"made {path}/ca.pem, the CA of cluster {cluster!r}; with its key, {path}/ca.key, one can be any node or user")
     for node, each in names.items():
-        say(f"made {path}/node{node}.pem and .key for {', '.join(dict.fromkeys(each)) or 'a node without host names'}")
-    for client in clients:
+        say(f"made {path}/node{node}.pem and .key for {', '.join(each) or 'a node without host names'}")
+    for client in dict.fromkeys(clients):
         say(f"made {path}/{client}.pem and .key for a client that is the user {client!r}")
     say(f"made {path}/crl.pem, the list of what is revoked: nothing yet")
-    _say_lines(path, config)
+    if loaded is None or loaded.tls is None:
+        _say_lines(path, None if loaded is None else config)
     return Status.DONE
-
-
-_FROM_ENVIRONMENT = click.core.ParameterSource.ENVIRONMENT
 
 
 @certs.command("node", short_help="Make the certificate of one more node.", epilog=STATUSES)
@@ -191,8 +194,17 @@ def add_client(path: Path, name: str, days: int) -> int:
     return Status.DONE
 
 
+def complete_names(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """The names in the directory that begin as ``begun``, for a shell."""
+    try:
+        found = sorted(each.stem for each in Path(context.params.get("path") or DIRECTORY).iterdir())
+    except OSError:
+        return []
+    return [name for name in dict.fromkeys(found) if name.startswith(begun) and name not in ("ca", "crl", "issued")]
+
+
 @certs.command("renew", short_help="Replace certificates before they expire.", epilog=STATUSES)
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_names)
 @click.option("--left", type=Whole(0, DAYS_MAX), metavar="DAYS", help="Only those that expire within so many days.")
 @click.option("--host", "hosts", metavar="NAME", multiple=True, help="A host name or address in place of a node's.")
 @lasting
@@ -222,7 +234,7 @@ def renew(path: Path, names: tuple[str, ...], left: int | None, hosts: tuple[str
 
 
 @certs.command("revoke", short_help="Revoke all certificates of a node or a client.", epilog=STATUSES)
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_names)
 @in_directory
 def revoke(path: Path, names: tuple[str, ...]) -> int:
     """Write a list, crl.pem, by which nodes refuse every certificate that was ever issued to NAME. Nodes whose config
@@ -327,12 +339,23 @@ def _load(path: Path) -> Config:
 
 def _hosts(member: Member) -> list[str]:
     """The hosts under which others reach a member; those on this machine alone go by all their names."""
-    endpoints: list[Any] = [
-        getattr(member, name, None) for name in ("client", "client_tls", "peer", "admin", "admin_tls")
-    ]
-    addresses = [dialled_address(each.advertise) for each in endpoints if isinstance(each, ListenEndpoint)]
+    addresses = [dialled_address(each.advertise) for each in member.endpoints().values()]
     hosts = [address[0] for address in addresses if address is not None]
-    return list(dict.fromkeys([*hosts, *(LOOPBACK if set(hosts) & set(LOOPBACK) else ())]))
+    return [*hosts, *(LOOPBACK if set(hosts) & set(LOOPBACK) else ())]
+
+
+def _place(config: Config, path: Path | None) -> Path:
+    """The directory for the certificates of a config file; ``Failure`` if its [tls] would not find them there."""
+    if config.tls is None:
+        return path or Path(DIRECTORY)
+    named = Path(os.path.relpath(Path(config.tls.ca).parent))
+    path = path or (Path(config.tls.ca).parent if named.parts[:1] == ("..",) else named)
+    for name, file in FILES.items():
+        said, made = getattr(config.tls, name), str(path.absolute() / file)
+        if said is not None and said != made:
+            message = f"[tls] of the config file says {name} = {said!r}, but this would make {made}: change that line"
+            raise Failure(Status.USAGE, "USAGE", message)
+    return path
 
 
 def _say_lines(path: Path, config: Path | None) -> None:
@@ -341,9 +364,11 @@ def _say_lines(path: Path, config: Path | None) -> None:
     home = None if config is None else config.absolute().parent
     place = absolute.relative_to(home) if home is not None and absolute.is_relative_to(home) else absolute
     say("")
-    say(f"The config file{'' if config is None else f' {config}'} needs these lines, at its end:")
+    say(
+        f"Put these lines at the end of {config or 'the config file'}, and client_tls beside or instead of each client:"
+    )
     say("")
     say("[tls]")
-    for name, file in (("ca", "ca.pem"), ("certificate", "node{id}.pem"), ("key", "node{id}.key"), ("crl", "crl.pem")):
+    for name, file in FILES.items():
         say(f"{name} = {json.dumps(str(place / file))}")
     say('peers = "require"')

@@ -98,7 +98,11 @@ class CertificateDirectory:
     def names(self) -> list[str]:
         """The names of all nodes and clients that have a certificate here: nodes by their number, then clients."""
         with _readable_errors(self.path):
-            found = [each.stem for each in self.path.glob("*.pem") if each.name not in (CA, CRL, ISSUED)]
+            found = [
+                each.stem
+                for each in self.path.iterdir()
+                if each.suffix == ".pem" and each.name not in (CA, CRL, ISSUED)
+            ]
         return sorted(found, key=lambda name: (0, int(name[4:]), "") if _is_node(name) else (1, 0, name))
 
     def certificate(self, name: str) -> x509.Certificate:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.tls import authority_files
 from dkv.tls.authority import Authority, AuthorityError, crls
 from dkv.tls.authority_files import CertificateDirectory
 from tests.tls.test_authority import uris, verdict
@@ -27,9 +26,7 @@ class DirectoryTests(SynchronousTestCase):
     def verdicts(self) -> dict[str, str]:
         """What OpenSSL finds wrong with the certificate of each name, by the files that nodes read."""
         authorities, lists = self.directory.authorities(), (self.place / "crl.pem").read_bytes()
-        return {
-            name: verdict(authorities, self.directory.certificate(name), lists) for name in self.directory.names()
-        }
+        return {name: verdict(authorities, self.directory.certificate(name), lists) for name in self.directory.names()}
 
     def states(self) -> dict[str, str]:
         """The state of each name as it is shown."""
@@ -73,7 +70,7 @@ class DirectoryTests(SynchronousTestCase):
         def full(_: int) -> None:
             raise OSError(28, "No space left on device")
 
-        self.patch(authority_files.os, "fsync", full)
+        self.patch(os, "fsync", full)
         error = self.assertRaises(AuthorityError, self.directory.renew, "node1", 100)
         self.assertIn("No space left", str(error))
         self.assertRaises(AuthorityError, self.directory.revoke, "admin")
