@@ -1,0 +1,61 @@
+"""What stands between a port and TLS: whoever builds a node hands in a ``Security``, and nothing here knows OpenSSL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionLost
+
+CLIENTS = "client"
+PEERS = "peer"
+ADMIN = "admin"
+"""The kinds of ports, by which it is decided who has to show a certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Whom the certificate names that the other end of a connection has shown. All of it was verified."""
+
+    node: tuple[str, int] | None = None
+    """The cluster and the number of a node."""
+    users: tuple[str, ...] = ()
+    """The names by which users are found."""
+    subject: str = ""
+    """For people."""
+
+
+class Secured:
+    """What a transport with TLS is beside what it is in Twisted."""
+
+    shown: Shown | None = None
+    """Whom the certificate of the other end names; None if it has shown none."""
+
+
+class SecuringFailed(ConnectionLost):
+    """A connection has ended since the two ends did not agree on TLS, or one did not like the other's certificate. The
+    text says why, in one line."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else "TLS failed"
+
+
+class Security(Protocol):
+    """Puts connections behind TLS. A protocol is made and connected when the handshake is done, and not before."""
+
+    def listening(self, factory: Any, port: str) -> Any:
+        """The factory to listen with in place of ``factory``, on a port of the kind ``port``."""
+
+    def dialling(self, endpoint: Any) -> Any:
+        """The client endpoint to dial a peer with in place of ``endpoint``. Its attempts fail with
+        ``SecuringFailed`` if the two ends do not agree."""
+
+
+def is_secured(transport: Any) -> bool:
+    """Whether a connection has TLS."""
+    return isinstance(transport, Secured)
+
+
+def shown_by(transport: Any) -> Shown | None:
+    """Whom the certificate names that the other end has shown; None without TLS, or without a certificate."""
+    return transport.shown if isinstance(transport, Secured) else None
