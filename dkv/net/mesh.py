@@ -79,7 +79,7 @@ class Mesh(MultiService):
         self.sender_of = sender_of
         self.inbox = inbox
         self.log = log
-        self.complaints = OnceLog(log)
+        self.complaints = OnceLog(reactor, log)
         self.me = me
         self.hello = mesh_frame(me)
         self.acquaintances = Acquaintances(me, peers, known)
