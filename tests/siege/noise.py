@@ -1,4 +1,4 @@
-"""Streams that strangers send: good beginnings that were spoiled, in pieces of any size; and what they cost in memory."""
+"""Streams that strangers send: good beginnings that were spoiled, in pieces of any size; and what they cost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable
 
 from hypothesis import strategies as st
 
-_LARGE = (b"\x7f\xff\xff\xff", b"\xff" * 8, b"\x9b\x7f" + b"\xff" * 7, b"999999999999", b"-1", b"\r\n" * 40, b"\0" * 300)
+_LARGE = (
+    b"\x7f\xff\xff\xff",
+    b"\xff" * 8,
+    b"\x9b\x7f" + b"\xff" * 7,
+    b"999999999999",
+    b"-1",
+    b"\r\n" * 40,
+    b"\0" * 300,
+)
 """What hurts in the place of a length, or of a line's end."""
 
 _EDITS = st.tuples(

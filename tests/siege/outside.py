@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.siege.fortress import Fortress
 
 OPENSSL = "openssl"
 SECONDS = 20.0
@@ -129,8 +130,6 @@ def _after(text: str, words: str) -> str:
 
 def main() -> None:
     """Look at the ports of a cluster that is started for this."""
-    from tests.siege.fortress import APP, Fortress
-
     fortress = Fortress()
     try:
         fortress.start()
@@ -146,10 +145,9 @@ def main() -> None:
         ):
             print(f"\n--- {name}")
             print(*Door(node.host, port, fortress.certificates.ca, shows).report(), sep="\n", flush=True)
-        del APP
     finally:
         fortress.close()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
