@@ -94,7 +94,7 @@ class Acquaintances:
 
         ``target`` is the node that this node meant to dial; ``living`` are the lives of the sender that are connected.
         """
-        reason = self._other_cluster(hello)
+        reason = self.other_protocol(hello) or self._other_cluster(hello)
         if reason is not None:
             return Objection(reason)
         removal = self._removal(hello.node) if hello.node not in self.peers else None
@@ -114,11 +114,16 @@ class Acquaintances:
             )
         return None
 
+    def other_protocol(self, hello: Hello) -> str | None:
+        """Why the sender of a Hello cannot be understood; None if it can. This is known before it proves anything."""
+        if hello.protocol == PROTOCOL:
+            return None
+        they, we = f"node {hello.node}", f"node {self._me.node}"
+        return f"{they} speaks protocol {hello.protocol}, {we} protocol {PROTOCOL}: run the same version on both"
+
     def _other_cluster(self, hello: Hello) -> str | None:
         me = self._me
         they, we = f"node {hello.node}", f"node {me.node}"
-        if hello.protocol != PROTOCOL:
-            return f"{they} speaks protocol {hello.protocol}, {we} protocol {PROTOCOL}: run the same version on both"
         if hello.cluster != me.cluster:
             return (
                 f"{they} belongs to cluster {hello.cluster!r}, {we} to cluster {me.cluster!r}:"

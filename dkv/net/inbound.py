@@ -10,18 +10,15 @@ from twisted.internet.protocol import Factory
 from dkv.actor import Address
 from dkv.net.acquaintances import Acquaintances, Objection
 from dkv.net.inbox import Inbox
-from dkv.net.link import Link, LinkOwner, Remote
+from dkv.net.link import Link, LinkOwner, Remote, mesh_frame
+from dkv.net.peer_proof import DialledProof
 from dkv.routes import VOTES
-from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, Removed
+from dkv.wire.codec import Alive, Challenge, Hello, Proof, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
 
 class InboundOwner(LinkOwner, Protocol):
     """What an inbound link needs of its mesh."""
-
-    @property
-    def me(self) -> Hello:
-        """What this node says of itself."""
 
     @property
     def peers(self) -> Mapping[int, Remote]:
@@ -60,16 +57,18 @@ class Inbound(Link):
 
     def __init__(self, mesh: InboundOwner) -> None:
         super().__init__(mesh)
+        self._said: Hello | None = None  # by the other end, which has not proven that it may say so
+        self._proof: DialledProof
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:
-        """Hello first, then messages for this node's actors."""
+        """Hello first, then a proof if there is a peer secret, then messages for this node's actors."""
         peer = self.peer
         if peer is None:
-            # A vote of nobody is no vote: nothing counts before the sender has said who it is.
-            if not isinstance(message, Hello):
-                raise CodecError(f"{type(message).__name__} before Hello")
-            self._hello_received(message)
-        elif isinstance(message, (Hello, Refused, RefusedForGood, Removed)):
+            self._introduced(message)
+        elif isinstance(message, Refused):
+            # The dialler has seen who it has reached, and will not talk.
+            self.told_refused(message)
+        elif isinstance(message, (Hello, Challenge, Proof, RefusedForGood, Removed)):
             # A connection does not change hands.
             raise CodecError(f"{type(message).__name__} after Hello")
         elif not isinstance(message, Alive):
@@ -81,16 +80,54 @@ class Inbound(Link):
                 self._mesh.acquaintances.heard(peer.node, message)
             self._mesh.inbox.deliver(to_role, Address(peer.node, from_role), message)
 
+    def _introduced(self, message: Any) -> None:
+        """What comes before this node knows its peer. A vote of nobody is no vote: nothing else counts yet."""
+        if self._said is None:
+            if not isinstance(message, Hello):
+                raise CodecError(f"{type(message).__name__} before Hello")
+            self._hello_received(message)
+        elif not isinstance(message, Proof):
+            raise CodecError(f"{type(message).__name__} in place of a Proof")
+        else:
+            self._proof_received(message, self._said)
+
     def _hello_received(self, hello: Hello) -> None:
-        """A node wants to be heard here: answer with a Hello, or with the reason why not, and close."""
+        """A node wants to be heard here: challenge it if there is a secret. Until its proof nothing of it is kept."""
         self.node = hello.node
+        self._proof = self._mesh.proofs.dialled(self._mesh.me, hello)
+        reason = self._mesh.acquaintances.other_protocol(hello) or self._proof.missing
+        if reason is not None:
+            self._turn_away(Objection(reason))
+            return
+        challenge = self._proof.challenge()
+        if challenge is None:
+            self._judge(hello)
+        else:
+            self._said = hello
+            self.write(mesh_frame(challenge))
+
+    def _proof_received(self, proof: Proof, hello: Hello) -> None:
+        """The sender of ``hello`` shows that it knows the secret: show the same, and only then judge its Hello."""
+        answer = self._proof.answer(proof)
+        if isinstance(answer, str):
+            self._turn_away(Objection(answer))
+            return
+        self.write(mesh_frame(answer))
+        self._judge(hello)
+
+    def _turn_away(self, objection: Objection) -> None:
+        """Say why, here and to the other end, and close."""
+        self.refuse(objection)
+        self.write(self._mesh.refusal(objection))
+        self.close()
+
+    def _judge(self, hello: Hello) -> None:
+        """Answer with a Hello, or with the reason why not."""
         objection = self._mesh.objection(hello)
         if objection is not None:
-            self.refuse(objection)
-            self.write(self._mesh.refusal(objection))
-            self.close()
+            self._turn_away(objection)
             return
-        self.write(self._mesh.hello)
+        self.write(mesh_frame(self._mesh.me))
         self.accept_hello(self._mesh.peers[hello.node], hello)
         self._mesh.accepted(self, hello)
 

@@ -2,7 +2,8 @@
 
 Between two nodes there are two connections, one dialled by each. On either the dialler says Hello first. The node that
 accepted the connection checks this Hello, and answers with its own Hello or with Refused. So a dialler that reads a
-valid Hello knows that it was accepted. From then on the dialler writes messages (``Outbound``) and the other end reads
+valid Hello knows that it was accepted. Where there is a peer secret, both ends prove first that they know it, and until
+then neither end believes the other a word (``dkv.net.peer_proof``). From then on the dialler writes messages (``Outbound``) and the other end reads
 them (``Inbound``); it writes none. Both ends write Alive now and then, and both end a connection on which they hear
 nothing.
 
@@ -22,10 +23,11 @@ from dkv.net.acquaintances import Objection
 from dkv.net.event_log import EventLog
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.once_log import OnceLog
+from dkv.net.peer_proof import PeerProofs
 from dkv.net.sending import SenderOf
 from dkv.net.sockets import prepare_socket
 from dkv.settings import Limits
-from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, Removed, decode, encode
+from dkv.wire.codec import Alive, Challenge, Hello, Proof, Refused, RefusedForGood, Removed, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
 from dkv.wire.packing import CodecError
 
@@ -46,7 +48,7 @@ FRAME_SILENCES = 15
 damaged, and everything that follows would be taken for a part of it."""
 
 
-def mesh_frame(message: Hello | Refused | RefusedForGood | Removed | Alive) -> bytes:
+def mesh_frame(message: Hello | Challenge | Proof | Refused | RefusedForGood | Removed | Alive) -> bytes:
     """The frame of what one mesh says to another."""
     return frame(encode(message))
 
@@ -69,8 +71,12 @@ class LinkOwner(Protocol):
     """What every link needs of the mesh that it is a part of."""
 
     @property
-    def hello(self) -> bytes:
-        """The frame of this node's own Hello."""
+    def me(self) -> Hello:
+        """What this node says of itself."""
+
+    @property
+    def proofs(self) -> PeerProofs:
+        """How this node and others show each other that they know the peer secret."""
 
     @property
     def sender_of(self) -> SenderOf:
@@ -168,6 +174,12 @@ class Link(TwistedProtocol):
         raise NotImplementedError
 
     # --- what links do ---
+
+    def told_refused(self, refusal: Refused | RefusedForGood | Removed) -> None:
+        """The other end will not talk with this node: its operator has to read why."""
+        for_good = isinstance(refusal, RefusedForGood)
+        self.complain(refusal.reason, "refused_by_peer", reason=refusal.reason, for_good=for_good)
+        self.abort()
 
     def accept_hello(self, peer: Remote, hello: Hello) -> None:
         """The other end is ``peer``: from here on it may send frames as long as messages are."""

@@ -31,6 +31,7 @@ from dkv.net.link import ALIVE, REASON_CHARACTERS_MAX, TICKS_OF_SILENCE, Link, m
 from dkv.net.once_log import OnceLog
 from dkv.net.outbound import Outbound
 from dkv.net.peer import Peer
+from dkv.net.peer_proof import PeerProofs
 from dkv.net.sending import SenderOf, by_write
 from dkv.net.strangers import Strangers
 from dkv.routes import MAY_BE_LOST, SPOKEN
@@ -69,6 +70,7 @@ class Mesh(MultiService):
         timings: Timings,
         inbox: Inbox,
         log: EventLog,
+        proofs: PeerProofs,
         sender_of: SenderOf = by_write,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -81,7 +83,7 @@ class Mesh(MultiService):
         self.log = log
         self.complaints = OnceLog(reactor, log)
         self.me = me
-        self.hello = mesh_frame(me)
+        self.proofs = proofs
         self.acquaintances = Acquaintances(me, peers, known)
         self.spoken = SPOKEN[me.mode]
         self.reading_paused = False

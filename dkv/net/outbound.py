@@ -8,8 +8,9 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from dkv.net.link import Link, LinkOwner, Remote
-from dkv.wire.codec import Alive, Hello, Refused, RefusedForGood, Removed
+from dkv.net.acquaintances import Objection
+from dkv.net.link import REASON_CHARACTERS_MAX, Link, LinkOwner, Remote, mesh_frame
+from dkv.wire.codec import Alive, Challenge, Hello, Proof, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
 POSTINGS_SHARE = 8
@@ -49,6 +50,7 @@ class Outbound(Link):
         super().__init__(mesh)
         self.target = target
         self.node = target.node
+        self._proof = mesh.proofs.dialling(mesh.me, target.node)
         self._blocked = False  # the transport's buffer is not empty
         self._unsent_bytes = 0  # written since it filled: all that it holds, but for what made it full
         self._frames: list[bytes] = []  # for the next flush
@@ -65,10 +67,10 @@ class Outbound(Link):
         if self.is_closing:
             return  # It is no peer any more, since a moment ago.
         self.transport.registerProducer(self, True)
-        self.write(self._mesh.hello)
+        self.write(mesh_frame(self._proof.hello))
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:
-        """Hello or a refusal first, then signs of life only."""
+        """Hello or a refusal first, and proofs before it if there is a secret; then signs of life only."""
         if self.peer is not None:
             # If messages came on both connections, they could be heard twice, and out of order.
             if not isinstance(message, Alive):
@@ -77,24 +79,33 @@ class Outbound(Link):
             self._hello_received(message)
         elif isinstance(message, (Refused, RefusedForGood, Removed)):
             self._refused(message)
+        elif isinstance(message, Challenge):
+            self.write(mesh_frame(self._proof.challenged(message)))
+        elif isinstance(message, Proof):
+            self._proof.proof_received(message)
         else:
             raise CodecError(f"{type(message).__name__} before Hello")
 
     def _hello_received(self, hello: Hello) -> None:
-        """The peer has let this node in; now this node judges the peer."""
-        objection = self._mesh.objection(hello, self.target.node)
+        """The peer has let this node in; now this node judges the peer, and tells it what is wrong."""
+        doubt = self._proof.doubt(hello)
+        objection = self._mesh.objection(hello, self.target.node) if doubt is None else Objection(doubt)
         if objection is not None:
             self.refuse(objection)
-            self.abort()
+            self.write(mesh_frame(Refused(objection.reason[:REASON_CHARACTERS_MAX])))
+            self.close()
             return
         self.accept_hello(self.target, hello)
         self._mesh.dialled(self, hello)
 
     def _refused(self, message: Refused | RefusedForGood | Removed) -> None:
-        """The peer will not hear this node: its operator has to read why."""
-        for_good = isinstance(message, RefusedForGood)
-        self.complain(message.reason, "refused_by_peer", reason=message.reason, for_good=for_good)
-        self.abort()
+        """The peer will not hear this node. What follows from that follows only if it is shown to be the peer."""
+        doubt = None if isinstance(message, Refused) else self._proof.doubt(message.by)
+        if doubt is not None:
+            self.refuse(Objection(doubt))
+            self.abort()
+            return
+        self.told_refused(message)
         if isinstance(message, RefusedForGood):
             self._mesh.refused_for_good(self, message)
         elif isinstance(message, Removed):

@@ -26,6 +26,7 @@ from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients, ToGateway
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
+from dkv.net.peer_proof import NO_SECRETS, NONCE_BYTES, PeerProofs
 from dkv.node.address_book import AddressBook
 from dkv.node.assembly import add_actors
 from dkv.node.backups import NodeBackups
@@ -143,6 +144,7 @@ class BuiltNode:
             config.timings,
             self.host,
             self._owner.get_logger("mesh"),
+            PeerProofs(NO_SECRETS, partial(self._chance.randbytes, NONCE_BYTES)),
             self._owner.sender_of,
         )
 

@@ -22,11 +22,11 @@ from dkv.records import Entry, UncheckedEntry
 from dkv.routes import ROUTES
 from dkv.wire.packing import CodecError, Convert, class_packer, class_unpacker
 
-PROTOCOL = 7
+PROTOCOL = 8
 """The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
 
 MESH = "mesh"
-"""Both ends of Hello, the refusals and Alive: one mesh says them to another, and no actor does."""
+"""Both ends of Hello, Challenge, Proof, the refusals and Alive: one mesh says them to another, and no actor does."""
 
 DEPTH_MAX = 8
 """Containers within containers: a Promise needs seven, an entry of a batch at most as many as here."""
@@ -37,7 +37,8 @@ class Hello:
     """The first frame each way: who the sender is, and facts about it that the receiver may know better.
 
     ``mode`` is the cluster's mode, "leader" or "classic". ``starts`` are the latest starts that the directory
-    remembers, this one at the end. ``votes`` tells what its acceptor had on disk when this start began.
+    remembers, this one at the end. ``votes`` tells what its acceptor had on disk when this start began. ``nonce`` is
+    new with each connection that is dialled, and empty if the sender has no peer secret, or has not dialled.
     """
 
     protocol: int
@@ -50,11 +51,30 @@ class Hello:
     frame_bytes_max: int
     starts: tuple[Start, ...]
     votes: Votes
+    nonce: bytes = b""
 
     @property
     def start(self) -> Start:
         """The life of the node that says Hello."""
         return self.starts[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The answer to a Hello where there is a peer secret: show that you know it. ``nonce`` is new each time."""
+
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The sender knows the peer secret, as ``mac`` shows; ``target`` is the node that was meant to be dialled.
+
+    The dialler's proof answers a Challenge. The other end's own comes next, ahead of its Hello or refusal.
+    """
+
+    target: int
+    mac: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +116,8 @@ TAGS: dict[int, type] = {
     3: Alive,
     4: RefusedForGood,
     5: Removed,
+    6: Challenge,
+    7: Proof,
     16: messages.Prepare,
     17: messages.Promise,
     18: messages.Nack,

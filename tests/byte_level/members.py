@@ -14,7 +14,7 @@ from dkv.records import Batch
 from dkv.settings import ENCODING_BYTES, KIB, Limits, Timings
 from tests.byte_level.sites import Net, Site
 from tests.byte_level.streams import End
-from tests.net.nodes import Recorder, hello
+from tests.net.nodes import Recorder, hello, proofs_of
 
 PORT = 5100
 TIMINGS = Timings()
@@ -35,6 +35,8 @@ LIMITS = Limits(
 
 BLOB_BYTES_MAX = LIMITS.frame_bytes_max - 64
 """Of a batch that fills a frame but for a few bytes."""
+
+SECRET = b"the secret of the nodes, and of nobody else"
 
 SETTLE_SECONDS = TIMINGS.silence_seconds * 9 / 8 + TIMINGS.reconnect_seconds_max + 0.5
 """By when all is well again: silence noticed at the next tick, the longest wait for a dial, and some round trips."""
@@ -94,6 +96,7 @@ class Member:
         self.node = node
         self.host = host_of(node)
         self.boot = 0
+        self.proofs = proofs_of(*meeting.secrets)
         self.site: Site
         self.mesh: Mesh
         self.inbox: Inbox
@@ -116,7 +119,7 @@ class Member:
         me = hello(self.node, boot=self.boot, members=size, frame_bytes_max=LIMITS.frame_bytes_max)
         peers = {node: f"tcp:{host_of(node)}:{PORT}" for node in self._meeting.numbers if node != self.node}
         log, door = self.inbox, Door(self.site, f"tcp:{PORT}")
-        self.mesh = Mesh(self.site, me, door, peers, {}, LIMITS, TIMINGS, self.inbox, log)
+        self.mesh = Mesh(self.site, me, door, peers, {}, LIMITS, TIMINGS, self.inbox, log, self.proofs)
         door.bind()
         assert door.port is not None
         self.mesh.startService()
@@ -135,12 +138,16 @@ class Member:
 
 
 class Meeting:
-    """``size`` nodes numbered from 1, started at once on a network that follows from ``seed``."""
+    """``size`` nodes numbered from 1, started at once on a network that follows from ``seed``.
+
+    With an odd seed they have a peer secret.
+    """
 
     def __init__(self, size: int, seed: int) -> None:
         self.net = Net(seed)
         self.numbers = tuple(range(1, size + 1))
         self.numbered = 0
+        self.secrets = (SECRET,) * (seed % 2)
         self.sent: defaultdict[tuple[int, int, int], dict[int, Submit]] = defaultdict(dict)
         """What was sent, by sender, its boot, and receiver; and by number, which grows."""
         self.members = {node: Member(self, node) for node in self.numbers}

@@ -18,10 +18,10 @@ from dkv.node.assembly import add_actors
 from dkv.sim.memory import MemoryStore
 from dkv.sim.simulated_generations import SimulatedGenerations
 from dkv.storage.lives import read_members, votes_of
-from tests.byte_level.members import LIMITS, PORT, TIMINGS, host_of
+from tests.byte_level.members import LIMITS, PORT, SECRET, TIMINGS, host_of
 from tests.byte_level.sites import Net, Site
 from tests.memory_cluster import RepliesActor, Waiting
-from tests.net.nodes import Recorder, hello
+from tests.net.nodes import Recorder, hello, proofs_of
 
 
 class Node:
@@ -60,7 +60,7 @@ class Node:
         votes, size = votes_of(self.store), len(self._numbers)
         me = hello(self.number, boot=self.boot, members=size, frame_bytes_max=LIMITS.frame_bytes_max, votes=votes)
         known = read_members(self.store)
-        mesh = Mesh(self.site, me, door, peers, known, LIMITS, TIMINGS, self.host, self.log)
+        mesh = Mesh(self.site, me, door, peers, known, LIMITS, TIMINGS, self.host, self.log, proofs_of(SECRET))
         self.clients = self.new_clients()
         add_actors(self.host.add, identity, first_configurations(self._numbers), LIMITS, TIMINGS, self.clients)
         self.host.connect(mesh)

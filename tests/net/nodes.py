@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from dkv.identity import NO_VOTES, STARTS_KEPT, Acquaintance, Start, members_has
 from dkv.messages import Heartbeat
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
+from dkv.net.peer_proof import NONCE_BYTES, PeerProofs, PeerSecrets
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import PROTOCOL, Hello, decode, encode
 from dkv.wire.frames import FrameReader, frame
@@ -55,6 +57,14 @@ def starts(boot: int) -> tuple[Start, ...]:
 
 
 HELLO = hello()  # of node 2, as node 1 likes it
+
+
+_nonces = count(1)
+
+
+def proofs_of(*secrets: bytes, allow: bool = False) -> PeerProofs:
+    """Proofs with these secrets, and with nonces that are never the same."""
+    return PeerProofs(PeerSecrets(secrets, allow), lambda: next(_nonces).to_bytes(NONCE_BYTES, "big"))
 
 
 class Recorder:
@@ -122,6 +132,7 @@ def mesh_of(
     incarnation: int | None = None,
     stored: dict[int, Acquaintance] | None = None,
     limits: Limits = LIMITS,
+    proofs: PeerProofs | None = None,
     **more: Any,
 ) -> tuple[Mesh, Recorder]:
     """Node ``node`` of a cluster whose members listen on 5101, 5102 ...; ``more`` are fields of its Hello."""
@@ -130,7 +141,7 @@ def mesh_of(
     me = hello(node, cluster, incarnation, mode, boot, members, **more)
     peers = {peer: f"tcp:127.0.0.1:{5100 + peer}" for peer in range(1, members + 1) if peer != node}
     door = Door(reactor, f"tcp:{5100 + node}")
-    mesh = Mesh(reactor, me, door, peers, stored or {}, limits, TIMINGS, recorder, recorder)
+    mesh = Mesh(reactor, me, door, peers, stored or {}, limits, TIMINGS, recorder, recorder, proofs or proofs_of())
     return mesh, recorder
 
 

@@ -22,7 +22,7 @@ from dkv.pubsub_messages import Published
 from dkv.records import Batch, Value
 from dkv.wire.codec import encode
 from dkv.wire.frames import frame
-from tests.net.nodes import BEAT, LIMITS, TIMINGS, MeshTestCase, Recorder, hello, mesh_of, say
+from tests.net.nodes import BEAT, LIMITS, TIMINGS, MeshTestCase, Recorder, hello, mesh_of, proofs_of, say
 
 
 class TwoMeshes(MeshTestCase):
@@ -376,4 +376,4 @@ class RealSockets(TestCase):
 
     def mesh(self, node: int, peers: dict[int, str], inbox: Recorder) -> Mesh:
         door = Door(real_reactor, "tcp:0:interface=127.0.0.1")
-        return Mesh(real_reactor, hello(node), door, peers, {}, LIMITS, TIMINGS, inbox, inbox)
+        return Mesh(real_reactor, hello(node), door, peers, {}, LIMITS, TIMINGS, inbox, inbox, proofs_of())

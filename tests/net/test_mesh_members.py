@@ -14,7 +14,7 @@ from dkv.net.link import HELLO_BYTES_MAX
 from dkv.net.mesh import ADDRESSES_TOLD, LEAVING_SECONDS, Mesh
 from dkv.net.outbound import Outbound
 from dkv.wire.codec import Removed
-from tests.net.nodes import BEAT, LIMITS, TIMINGS, MeshTestCase, Recorder, hello, mesh_of, said, say, told
+from tests.net.nodes import BEAT, LIMITS, TIMINGS, MeshTestCase, Recorder, hello, mesh_of, proofs_of, said, say, told
 
 FIRST = Configuration(0, 1, frozenset((1, 2)))
 JOINED = Configuration(10, 74, FIRST.voters, frozenset((3,)))
@@ -144,7 +144,8 @@ class Moving(Members):
         self.one.members_are(held(FIRST), 0, {2: ADDRESSES[4]})
         door, inbox = Door(self.network.reactor, "tcp:5104"), Recorder()
         self.successResultOf(door.bind())
-        moved = Mesh(self.network.reactor, hello(2, boot=2), door, {1: ADDRESSES[1]}, {}, LIMITS, TIMINGS, inbox, inbox)
+        me, peers = hello(2, boot=2), {1: ADDRESSES[1]}
+        moved = Mesh(self.network.reactor, me, door, peers, {}, LIMITS, TIMINGS, inbox, inbox, proofs_of())
         moved.startService()
         self.network.advance(TIMINGS.reconnect_seconds_max)
         self.assertEqual((self.one.connected, moved.connected), ({2}, {1}))

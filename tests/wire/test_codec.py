@@ -33,7 +33,9 @@ from dkv.wire.codec import (
     PROTOCOL,
     TAGS,
     Alive,
+    Challenge,
     Hello,
+    Proof,
     Refused,
     RefusedForGood,
     Removed,
@@ -52,14 +54,18 @@ RECORD = SlotRecord(BALLOT, VALUE, True)
 
 HELLO = Hello(PROTOCOL, "blue", 2, INCARNATION_MAX, "leader", b"key", b"hash", 33, (Start(3, INCARNATION_MAX),), VOTES)
 HELLO_FIELDS = (
-    "0764626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c0207"
+    "0864626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c020740"
 )
 
+BETWEEN_MESHES = {Hello, Challenge, Proof, Refused, RefusedForGood, Removed, Alive}
+
 STORED = {
-    HELLO: f"8b01{HELLO_FIELDS}",
+    HELLO: f"8c01{HELLO_FIELDS}",
+    Challenge(b"once"): "8206446f6e6365",
+    Proof(3, b"mac"): "830703436d6163",
     Refused("no"): "8202626e6f",
-    RefusedForGood("no", HELLO): f"8304626e6f8a{HELLO_FIELDS}",
-    Removed("no", 9, ("h:1",), HELLO): f"8505626e6f098163683a318a{HELLO_FIELDS}",
+    RefusedForGood("no", HELLO): f"8304626e6f8b{HELLO_FIELDS}",
+    Removed("no", 9, ("h:1",), HELLO): f"8505626e6f098163683a318b{HELLO_FIELDS}",
     Alive(): "8103",
     m.Prepare(BALLOT, 5): "83108219012c0205",
     m.Promise(BALLOT, 9, 3, 77, 0, 1, ((10, RECORD),), 5, 300): "8a11"
@@ -163,7 +169,7 @@ class Tags(SynchronousTestCase):
             for _, cls in inspect.getmembers(module, inspect.isclass)
             if cls.__module__ == module.__name__
         }
-        self.assertEqual(set(TAGS.values()), travelling | {Hello, Refused, RefusedForGood, Removed, Alive})
+        self.assertEqual(set(TAGS.values()), travelling | BETWEEN_MESHES)
 
     def test_numbers_are_unique(self) -> None:
         """Two classes under one tag would be taken for each other."""
@@ -179,7 +185,7 @@ class Tags(SynchronousTestCase):
 
     def test_routes(self) -> None:
         """A message that reached an actor which does not know it would stop the node."""
-        self.assertEqual(set(ROUTES), set(TAGS.values()) - {Hello, Refused, RefusedForGood, Removed, Alive})
+        self.assertEqual(set(ROUTES), set(TAGS.values()) - BETWEEN_MESHES)
         shared = {
             CATCHUP: catchup.CatchupMessage,
             CHECKER: state_checker.CheckerMessage,
