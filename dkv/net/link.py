@@ -3,9 +3,9 @@
 Between two nodes there are two connections, one dialled by each. On either the dialler says Hello first. The node that
 accepted the connection checks this Hello, and answers with its own Hello or with Refused. So a dialler that reads a
 valid Hello knows that it was accepted. Where there is a peer secret, both ends prove first that they know it, and until
-then neither end believes the other a word (``dkv.net.peer_proof``). From then on the dialler writes messages (``Outbound``) and the other end reads
-them (``Inbound``); it writes none. Both ends write Alive now and then, and both end a connection on which they hear
-nothing.
+then neither end believes the other a word (``dkv.net.peer_proof``). From then on the dialler writes messages
+(``Outbound``) and the other end reads them (``Inbound``); it writes none. Both ends write Alive now and then, and both
+end a connection on which they hear nothing.
 
 Silence is counted in ticks of the mesh and not in seconds. A process that was itself stopped for a minute ticks once
 when it goes on, and does not blame its peers for that minute.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from dkv.actor import GATEWAY, PROPOSER, Address
+from dkv.identity import Acquaintance
 from dkv.messages import Submit
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
@@ -37,6 +38,9 @@ BLOB_BYTES_MAX = LIMITS.frame_bytes_max - 64
 """Of a batch that fills a frame but for a few bytes."""
 
 SECRET = b"the secret of the nodes, and of nobody else"
+
+FORGED_BOOT = 99
+"""The start that strangers name who claim to be a node. No node here is started so often."""
 
 SETTLE_SECONDS = TIMINGS.silence_seconds * 9 / 8 + TIMINGS.reconnect_seconds_max + 0.5
 """By when all is well again: silence noticed at the next tick, the longest wait for a dial, and some round trips."""
@@ -72,9 +76,24 @@ class Inbox(Recorder):
         self._last[batch.node, batch.boot] = batch.seq
         self.received[batch.node].append(batch.seq)
 
+    def peer_met(self, node: int, acquaintance: Acquaintance) -> None:
+        """What the disk keeps of a node was said by that node: a stranger's word for it may shut the node out."""
+        assert acquaintance.incarnation == 0xB0 + node
+        assert acquaintance.start.boot < FORGED_BOOT, f"a stranger was taken for node {node}"
+        super().peer_met(node, acquaintance)
+
+    def fence(self, reason: str) -> None:
+        """No directory here has forgotten anything."""
+        raise AssertionError(f"a node was told to end for good: {reason}")
+
+    def removed(self, slot: int, addresses: tuple[str, ...]) -> None:
+        """No node here was removed."""
+        raise AssertionError(f"a node was told that it was removed in slot {slot}")
+
     def peer_up(self, node: int, incarnation: int, boot: int) -> None:
         """Said of a peer that is down, of a life that is not over since long."""
         assert node not in self.up, f"node {node} is up twice"
+        assert boot < FORGED_BOOT, f"a stranger was taken for node {node}"
         assert incarnation == 0xB0 + node
         boots = [event[3] for event in self.events if event[:2] == ("up", node)]
         assert boot >= max(boots, default=0), f"node {node} is up with boot {boot} after {boots}"
@@ -140,14 +159,14 @@ class Member:
 class Meeting:
     """``size`` nodes numbered from 1, started at once on a network that follows from ``seed``.
 
-    With an odd seed they have a peer secret.
+    They have a peer secret if ``secret``; else with an odd seed.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int, seed: int, secret: bool = False) -> None:
         self.net = Net(seed)
         self.numbers = tuple(range(1, size + 1))
         self.numbered = 0
-        self.secrets = (SECRET,) * (seed % 2)
+        self.secrets = (SECRET,) if secret or seed % 2 else ()
         self.sent: defaultdict[tuple[int, int, int], dict[int, Submit]] = defaultdict(dict)
         """What was sent, by sender, its boot, and receiver; and by number, which grows."""
         self.members = {node: Member(self, node) for node in self.numbers}

@@ -22,6 +22,9 @@ from tests.byte_level.streams import End, Way
 SYN_RETRY_SECONDS = 0.2
 """How often a dial that gets no answer is tried again, below what the dialler sees."""
 
+OVERHEARD_MAX = 50
+"""How many connections somebody on the network remembers."""
+
 
 class Net:
     """Every connection between sites, the faults on them, and time.
@@ -41,6 +44,8 @@ class Net:
         self.refusing: set[str] = set()
         self.hanging: set[str] = set()
         self.dials = 0
+        self.overheard: list[tuple[End, End]] = []
+        """(dialler, acceptor) of the latest connections, those that have ended, too."""
         self._connections: list[tuple[End, End]] = []
 
     def delay(self) -> float:
@@ -62,6 +67,7 @@ class Net:
             end.other = other
             end.way = Way(self, end, other)
         self._connections.append((dialler, acceptor))
+        self.overheard = [*self.overheard[1 - OVERHEARD_MAX :], (dialler, acceptor)]
 
     def release(self, one: str, other: str) -> None:
         """What was held back from ``one`` to ``other`` arrives in a burst."""

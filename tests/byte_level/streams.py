@@ -20,6 +20,9 @@ from zope.interface import implementer
 if TYPE_CHECKING:
     from tests.byte_level.sites import Net, Site
 
+OVERHEARD_BYTES = 4096
+"""How much of the beginning of each stream somebody on the network may remember."""
+
 BUFFER_BYTES = 65536
 """Unsent bytes beyond which a transport pauses its producer, as Twisted's own do."""
 
@@ -54,6 +57,8 @@ class Way:
         """Bring ``item`` to the other end, behind all that was sent before."""
         if isinstance(item, bytes):
             self.unread_bytes += len(item)
+            if len(self._source.wrote) < OVERHEARD_BYTES:
+                self._source.wrote += item
         if self._lost:
             return
         self._flight.append(item)
@@ -102,6 +107,8 @@ class End:  # type: ignore[misc]  # only those methods that a link uses
         self.open = True
         self.protocol: Any = None
         self.unsent = bytearray()
+        self.wrote = bytearray()
+        """The beginning of what has left it."""
         self.no_delay = False
         self.damage: tuple[int, int] | None = None
         """Which byte of the next write to change, counted within it, and which bits."""
