@@ -26,7 +26,7 @@ from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients, ToGateway
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
-from dkv.net.peer_proof import NO_SECRETS, NONCE_BYTES, PeerProofs
+from dkv.net.peer_proof import NONCE_BYTES, PeerProofs, PeerSecrets
 from dkv.node.address_book import AddressBook
 from dkv.node.assembly import add_actors
 from dkv.node.backups import NodeBackups
@@ -69,6 +69,7 @@ class BuiltNode:
         notes: Notes,
         peer_door: Door,
         connections_max: int,
+        secrets: PeerSecrets,
         fail: Callable[[str, BaseException], None],
     ) -> None:
         self._owner = owner
@@ -80,6 +81,7 @@ class BuiltNode:
         self._address_book = AddressBook(config, directory.identity.node)
         self._config_difference: str | None = None
         self._chance = SystemRandom()
+        self._proofs = PeerProofs(secrets, partial(self._chance.randbytes, NONCE_BYTES))
         self._held = HeldStore(directory.store, owner.reactor) if config.allow_faults else None
         held, applied = load_configurations(directory.states.current, directory.identity)
         self.host = self._host(fail)
@@ -144,7 +146,7 @@ class BuiltNode:
             config.timings,
             self.host,
             self._owner.get_logger("mesh"),
-            PeerProofs(NO_SECRETS, partial(self._chance.randbytes, NONCE_BYTES)),
+            self._proofs,
             self._owner.sender_of,
         )
 

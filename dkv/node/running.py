@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from dkv import noted
 from dkv.actor import HOST, Fenced
 from dkv.config.config import Config, Member
+from dkv.config.peer_secret_file import PeerSecretError, others_may_read
 from dkv.console.admin import AdminSite, admin_site
 from dkv.console.notes import Notes
 from dkv.net.door import Door
@@ -18,6 +19,7 @@ from dkv.node.built_node import BuiltNode, OpenDirectory
 from dkv.node.moment import Moment
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS
 from dkv.node.owner import NodeFailed, Owner
+from dkv.node.peer_secrets import peer_secrets
 from dkv.node.tuning import connections_allowed
 from dkv.storage.data_directory import (
     DirectoryError,
@@ -38,8 +40,12 @@ from dkv.storage.store import StoreFailed
 CLOSING_SECONDS = 5.0
 """How long the owner of a node that has failed waits to hear of it, where the disk keeps the directory from closing."""
 
-_STATUS: dict[type[Exception], int] = {DirectoryUnfit: USAGE_STATUS, DirectoryFenced: FENCED_STATUS}
-"""The exit status of a start that finds its directory in this state; it is 1 for all others."""
+_STATUS: dict[type[Exception], int] = {
+    DirectoryUnfit: USAGE_STATUS,
+    DirectoryFenced: FENCED_STATUS,
+    PeerSecretError: USAGE_STATUS,
+}
+"""The exit status of a start that finds its directory or files in this state; it is 1 for all others."""
 
 
 class RunningNode:
@@ -131,12 +137,13 @@ class RunningNode:
         if freed:
             self._notes.note(HOST, noted.reserve_given_up, free_bytes=freed)
         try:
+            secrets = peer_secrets(self._config)
             directory = self._open_directory()
-        except (DirectoryError, StoreFailed) as error:
+        except (DirectoryError, StoreFailed, PeerSecretError) as error:
             self._fail_to_start(str(error), _STATUS.get(type(error), 1))
             return
         self._built = BuiltNode(
-            self._owner, self._config, directory, self._notes, self._peer_door, connections_max, self._fail
+            self._owner, self._config, directory, self._notes, self._peer_door, connections_max, secrets, self._fail
         )
         self._run(self._built, directory)
 
@@ -185,6 +192,9 @@ class RunningNode:
             peers=member.peer.bind,
             admin=member.admin.bind if member.admin is not None else None,
         )
+        path = self._config.peer_secret_file
+        if path is not None and others_may_read(path):
+            self._log.warning("peer_secret_is_open", reason=f"every user of this machine may read {path}: chmod 600 it")
         if self._config.allow_faults:
             self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
         self._owner.started()

@@ -1,4 +1,4 @@
-"""Meshes with a peer secret: what both operators read if it is wrong, and what a stranger may cost before it is right."""
+"""Meshes with a peer secret: what both operators read if it is wrong, and what a stranger costs before it is right."""
 
 from __future__ import annotations
 
