@@ -13,7 +13,7 @@ from dkv.net.inbox import Inbox
 from dkv.net.link import Link, LinkOwner, Remote, mesh_frame
 from dkv.net.peer_proof import DialledProof
 from dkv.routes import VOTES
-from dkv.wire.codec import Alive, Challenge, Hello, Proof, Refused, RefusedForGood, Removed
+from dkv.wire.codec import Alive, Challenge, Hello, PeerProof, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
 
@@ -68,7 +68,7 @@ class Inbound(Link):
         elif isinstance(message, Refused):
             # The dialler has seen who it has reached, and will not talk.
             self.told_refused(message)
-        elif isinstance(message, (Hello, Challenge, Proof, RefusedForGood, Removed)):
+        elif isinstance(message, (Hello, Challenge, PeerProof, RefusedForGood, Removed)):
             # A connection does not change hands.
             raise CodecError(f"{type(message).__name__} after Hello")
         elif not isinstance(message, Alive):
@@ -86,8 +86,8 @@ class Inbound(Link):
             if not isinstance(message, Hello):
                 raise CodecError(f"{type(message).__name__} before Hello")
             self._hello_received(message)
-        elif not isinstance(message, Proof):
-            raise CodecError(f"{type(message).__name__} in place of a Proof")
+        elif not isinstance(message, PeerProof):
+            raise CodecError(f"{type(message).__name__} in place of a PeerProof")
         else:
             self._proof_received(message, self._said)
 
@@ -106,7 +106,7 @@ class Inbound(Link):
             self._said = hello
             self.write(mesh_frame(challenge))
 
-    def _proof_received(self, proof: Proof, hello: Hello) -> None:
+    def _proof_received(self, proof: PeerProof, hello: Hello) -> None:
         """The sender of ``hello`` shows that it knows the secret: show the same, and only then judge its Hello."""
         answer = self._proof.answer(proof)
         if isinstance(answer, str):

@@ -27,7 +27,7 @@ from dkv.net.peer_proof import PeerProofs
 from dkv.net.sending import SenderOf
 from dkv.net.sockets import prepare_socket
 from dkv.settings import Limits
-from dkv.wire.codec import Alive, Challenge, Hello, Proof, Refused, RefusedForGood, Removed, decode, encode
+from dkv.wire.codec import Alive, Challenge, Hello, PeerProof, Refused, RefusedForGood, Removed, decode, encode
 from dkv.wire.frames import FrameError, FrameReader, frame
 from dkv.wire.packing import CodecError
 
@@ -48,7 +48,7 @@ FRAME_SILENCES = 15
 damaged, and everything that follows would be taken for a part of it."""
 
 
-def mesh_frame(message: Hello | Challenge | Proof | Refused | RefusedForGood | Removed | Alive) -> bytes:
+def mesh_frame(message: Hello | Challenge | PeerProof | Refused | RefusedForGood | Removed | Alive) -> bytes:
     """The frame of what one mesh says to another."""
     return frame(encode(message))
 

@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from dkv.net.acquaintances import Objection
 from dkv.net.link import REASON_CHARACTERS_MAX, Link, LinkOwner, Remote, mesh_frame
-from dkv.wire.codec import Alive, Challenge, Hello, Proof, Refused, RefusedForGood, Removed
+from dkv.wire.codec import Alive, Challenge, Hello, PeerProof, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
 POSTINGS_SHARE = 8
@@ -81,7 +81,7 @@ class Outbound(Link):
             self._refused(message)
         elif isinstance(message, Challenge):
             self.write(mesh_frame(self._proof.challenged(message)))
-        elif isinstance(message, Proof):
+        elif isinstance(message, PeerProof):
             self._proof.proof_received(message)
         else:
             raise CodecError(f"{type(message).__name__} before Hello")

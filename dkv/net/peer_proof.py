@@ -1,13 +1,14 @@
 """The peer secret: how two nodes show each other that they know it, without a word that would give it away.
 
 The dialler's Hello carries a nonce. The node that was dialled answers with a Challenge, which has a nonce of its own.
-The dialler answers with a Proof, and only now the other end judges the Hello. Its own Proof goes ahead of its answer:
+The dialler answers with a PeerProof, and only now the other end judges the Hello. Its own proof goes ahead of its
+answer:
 
     dialler                                 the node that was dialled
             Hello(nonce)           ->
                                    <-       Challenge(nonce)
-            Proof(target, mac)     ->
-                                   <-       Proof(target, mac), then Hello, RefusedForGood or Removed
+            PeerProof(target, mac) ->
+                                   <-       PeerProof(target, mac), then Hello, RefusedForGood or Removed
 
 A proof is an HMAC-SHA256 under the secret of all that makes this handshake this one: the role of the prover, the node
 that the dialler meant to reach, both nonces and the Hellos of both as far as the prover has seen them. So a proof that
@@ -17,7 +18,7 @@ for node 3 does not open node 2.
 Nothing here does I/O or draws anything. Nonces come from a source that is handed in.
 
 What this does not do: a plain connection is neither encrypted nor signed behind its handshake. The secret keeps out
-everybody who can connect; who can change what is on its way needs TLS to be kept out.
+everybody who can connect. To keep out somebody who can change what is on its way takes TLS.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from hmac import new as new_hmac
 
-from dkv.wire.codec import Challenge, Hello, Proof, encode
+from dkv.wire.codec import Challenge, Hello, PeerProof, encode
 from dkv.wire.packing import CodecError
 
 NONCE_BYTES = 32
@@ -121,7 +122,7 @@ class DiallersProof:
         self._challenge: bytes | None = None
         self._mac: bytes | None = None
 
-    def challenged(self, challenge: Challenge) -> Proof:
+    def challenged(self, challenge: Challenge) -> PeerProof:
         """The answer to a Challenge. ``CodecError`` if none was to be expected."""
         if not self.hello.nonce or self._challenge is not None:
             raise CodecError("a Challenge that was not asked for")
@@ -130,12 +131,12 @@ class DiallersProof:
             raise CodecError("a Challenge without a nonce of its own")
         self._challenge = challenge.nonce
         statement = _statement(DIALLER, self._target, self._challenge, self.hello)
-        return Proof(self._target, _mac(self._secrets.own, statement))
+        return PeerProof(self._target, _mac(self._secrets.own, statement))
 
-    def proof_received(self, proof: Proof) -> None:
+    def proof_received(self, proof: PeerProof) -> None:
         """Keep what the other end shows, until its Hello is there. ``CodecError`` if it is not its turn."""
         if self._challenge is None or self._mac is not None:
-            raise CodecError("a Proof that was not asked for")
+            raise CodecError("a PeerProof that was not asked for")
         self._mac = proof.mac
 
     def doubt(self, dialled: Hello) -> str | None:
@@ -176,7 +177,7 @@ class DialledProof:
         self._challenge = self._draw()
         return Challenge(self._challenge)
 
-    def answer(self, proof: Proof) -> Proof | str:
+    def answer(self, proof: PeerProof) -> PeerProof | str:
         """This node's own proof, if the one of the other end is right; else why not, in words for both operators."""
         me, they = f"node {self._me.node}", f"node {self._hello.node}"
         statement = _statement(DIALLER, proof.target, self._challenge, self._hello)
@@ -187,7 +188,7 @@ class DialledProof:
             return f"{they} dials node {proof.target} and reaches {me}: correct the addresses in the configuration"
         # Under the secret that the other end has used: while secrets change, it may not have the first one yet.
         statement = _statement(DIALLED, proof.target, self._challenge, self._hello, self._me)
-        return Proof(proof.target, _mac(secret, statement))
+        return PeerProof(proof.target, _mac(secret, statement))
 
 
 def _not_shown(they: str, me: str) -> str:

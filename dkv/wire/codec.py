@@ -26,7 +26,7 @@ PROTOCOL = 8
 """The version of everything that nodes say to each other, the entries of batches included. Others are refused."""
 
 MESH = "mesh"
-"""Both ends of Hello, Challenge, Proof, the refusals and Alive: one mesh says them to another, and no actor does."""
+"""Both ends of Hello, Challenge, PeerProof, refusals and Alive: one mesh says them to another, and no actor does."""
 
 DEPTH_MAX = 8
 """Containers within containers: a Promise needs seven, an entry of a batch at most as many as here."""
@@ -67,7 +67,7 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class PeerProof:
     """The sender knows the peer secret, as ``mac`` shows; ``target`` is the node that was meant to be dialled.
 
     The dialler's proof answers a Challenge. The other end's own comes next, ahead of its Hello or refusal.
@@ -117,7 +117,7 @@ TAGS: dict[int, type] = {
     4: RefusedForGood,
     5: Removed,
     6: Challenge,
-    7: Proof,
+    7: PeerProof,
     16: messages.Prepare,
     17: messages.Promise,
     18: messages.Nack,

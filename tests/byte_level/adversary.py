@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from dkv.messages import Submit
 from dkv.net.peer_proof import NONCE_BYTES
 from dkv.records import Batch
-from dkv.wire.codec import Alive, Challenge, Hello, Proof, Refused, RefusedForGood, Removed, decode
+from dkv.wire.codec import Alive, Challenge, Hello, PeerProof, Refused, RefusedForGood, Removed, decode
 from dkv.wire.frames import FrameReader
 from tests.byte_level.members import FORGED_BOOT, LIMITS, PORT, Meeting, Member
 from tests.byte_level.sites import Site
@@ -128,7 +128,7 @@ class Adversary:
 
         def react(wire: Wire, message: Any) -> None:
             if isinstance(message, Challenge):
-                wire.say(Proof(other.node, self._any_mac()), self._message(member.node))
+                wire.say(PeerProof(other.node, self._any_mac()), self._message(member.node))
 
         self._dial(other.host, Wire(claim, react) if random.random() < 0.8 else Wire(claim + self._out_of_turn()))
 
@@ -149,7 +149,7 @@ class Adversary:
     def _any_mac(self) -> bytes:
         """A proof that somebody has made for something, or none."""
         random = self._net.random
-        shown = [message.mac for message in self._overheard_messages() if isinstance(message, Proof)]
+        shown = [message.mac for message in self._overheard_messages() if isinstance(message, PeerProof)]
         return random.choice([bytes(MAC_BYTES), random.randbytes(MAC_BYTES), b"", *shown[-5:]])
 
     def _overheard_messages(self) -> Iterable[Any]:
@@ -196,7 +196,7 @@ class Adversary:
         def react(wire: Wire, message: Any) -> None:
             if isinstance(message, Hello):
                 wire.say(Challenge(nonce))
-            elif isinstance(message, Proof):
+            elif isinstance(message, PeerProof):
                 wire.say(message, self._forged(member.node))
 
         return Wire(b"", react)
@@ -208,8 +208,8 @@ class Adversary:
         def react(wire: Wire, message: Any) -> None:
             if isinstance(message, Hello):
                 wire.say(Challenge(message.nonce))
-            elif isinstance(message, Proof):
-                proofs = () if skip else (Proof(member.node, self._any_mac()),)
+            elif isinstance(message, PeerProof):
+                proofs = () if skip else (PeerProof(member.node, self._any_mac()),)
                 wire.say(*proofs, self._forged(member.node))
 
         return Wire(b"", react)
@@ -221,7 +221,7 @@ class Adversary:
         def react(wire: Wire, message: Any) -> None:
             if isinstance(message, Hello) and challenges:
                 wire.say(Challenge(self._net.random.randbytes(NONCE_BYTES)))
-            elif isinstance(message, (Hello, Proof)):
+            elif isinstance(message, (Hello, PeerProof)):
                 wire.say(self._forged(member.node))
 
         return Wire(b"", react)
@@ -235,7 +235,7 @@ class Adversary:
         def react(wire: Wire, message: Any) -> None:
             if isinstance(message, Hello) and self._net.random.random() < 0.5:
                 wire.say(Challenge(self._net.random.randbytes(NONCE_BYTES)))
-            elif isinstance(message, (Hello, Proof)):
+            elif isinstance(message, (Hello, PeerProof)):
                 wire.say(order)
 
         return Wire(b"", react)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +13,7 @@ from dkv.net.inbound import Inbound
 from dkv.net.mesh import Mesh
 from dkv.net.outbound import Outbound
 from dkv.net.peer_proof import NONCE_BYTES, DialledProof, DiallersProof, PeerSecrets
-from dkv.wire.codec import Challenge, Hello, Proof, RefusedForGood, Removed
+from dkv.wire.codec import Challenge, Hello, PeerProof, RefusedForGood, Removed
 from tests.byte_level.adversary import Adversary
 from tests.byte_level.members import Meeting
 
@@ -77,7 +78,7 @@ class PlantedBugs(SynchronousTestCase):
         """And with it, a recorded answer fits if the Challenge is a recorded one, too."""
 
         def dialling(proofs: Any, me: Hello, target: int) -> DiallersProof:
-            hello = peer_proof.replace(me, nonce=b"n" * NONCE_BYTES)
+            hello = replace(me, nonce=b"n" * NONCE_BYTES)
             return DiallersProof(proofs.secrets, hello, target)
 
         self.assert_found(peer_proof.PeerProofs, "dialling", dialling)
@@ -91,11 +92,11 @@ class PlantedBugs(SynchronousTestCase):
         self.assert_found(peer_proof, "_statement", without_a_role)
 
     def test_a_proof_for_another_node_is_taken(self) -> None:
-        answer: Callable[[DialledProof, Proof], Proof | str] = DialledProof.answer
+        answer: Callable[[DialledProof, PeerProof], PeerProof | str] = DialledProof.answer
 
-        def taken(proof: DialledProof, shown: Proof) -> Proof | str:
+        def taken(proof: DialledProof, shown: PeerProof) -> PeerProof | str:
             me = proof._me
-            proof._me = peer_proof.replace(me, node=shown.target)
+            proof._me = replace(me, node=shown.target)
             try:
                 return answer(proof, shown)
             finally:

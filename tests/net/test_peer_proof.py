@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.net.peer_proof import NONCE_BYTES, DialledProof, DiallersProof, PeerProofs, PeerSecrets
-from dkv.wire.codec import Challenge, Hello, Proof
+from dkv.wire.codec import Challenge, Hello, PeerProof
 from dkv.wire.packing import CodecError
 from tests.net.nodes import hello, proofs_of
 
@@ -91,10 +91,10 @@ class Bound(SynchronousTestCase):
 
     def test_it_fits(self) -> None:
         """Else the rest proves nothing."""
-        self.assertIsInstance(self.dialled.answer(self.proof), Proof)
+        self.assertIsInstance(self.dialled.answer(self.proof), PeerProof)
 
     def test_the_dialled_nodes_nonce(self) -> None:
-        """A Hello and a Proof that were recorded do not open another connection."""
+        """A Hello and a PeerProof that were recorded do not open another connection."""
         again, _ = self.listen(self.dialler.hello)
         self.assertIsInstance(again.answer(self.proof), str)
 
@@ -116,7 +116,7 @@ class Bound(SynchronousTestCase):
     def test_the_dialled_nodes_hello(self) -> None:
         """The dialler believes the Hello that was proven and no other."""
         answer = self.dialled.answer(self.proof)
-        assert isinstance(answer, Proof)
+        assert isinstance(answer, PeerProof)
         self.dialler.proof_received(answer)
         self.assertIsNone(self.dialler.doubt(hello(2)))
         self.assertIsNotNone(self.dialler.doubt(hello(2, incarnation=1)))
@@ -125,7 +125,7 @@ class Bound(SynchronousTestCase):
     def test_the_diallers_nonce(self) -> None:
         """An answer that was recorded does not make a dialler believe on the next connection."""
         answer = self.dialled.answer(self.proof)
-        assert isinstance(answer, Proof)
+        assert isinstance(answer, PeerProof)
         again = self.proofs.dialling(hello(1), 2)
         again.challenged(self.challenge)
         again.proof_received(answer)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.actor import ELECTOR, Address
 from dkv.net.link import HELLO_BYTES_MAX, TICKS_OF_SILENCE
 from dkv.net.peer_proof import NONCE_BYTES, PeerProofs
-from dkv.wire.codec import Challenge, Proof, Refused, RefusedForGood
+from dkv.wire.codec import Challenge, PeerProof, Refused, RefusedForGood
 from tests.net.nodes import BEAT, HELLO, TIMINGS, Recorder, hello, mesh_of, proofs_of, said, say, told
 from tests.net.wires import Network
 
@@ -128,7 +128,7 @@ class Strangers(SynchronousTestCase):
         self.assertEqual((two.inbound, self.mesh.connected), (None, frozenset()))
 
     def test_the_handshake(self) -> None:
-        """Hello, Challenge, Proof, and then this node's proof ahead of its Hello."""
+        """Hello, Challenge, PeerProof, and then this node's proof ahead of its Hello."""
         link, transport = self.accept(told(self.node_two.hello))
         (challenge,) = said(transport.value())
         self.assert_nothing_happened()
@@ -143,7 +143,7 @@ class Strangers(SynchronousTestCase):
 
     def test_nothing_else_in_place_of_a_proof(self) -> None:
         """Votes, a second Hello, a long frame: the connection ends, and nobody has heard anything."""
-        proof = told(Proof(1, bytes(32)))
+        proof = told(PeerProof(1, bytes(32)))
         for words in (told(BEAT), told(HELLO), told(Challenge(bytes(NONCE_BYTES))), told(RefusedForGood("end", HELLO))):
             _, transport = self.accept(told(self.node_two.hello) + words + proof)
             self.assertTrue(transport.disconnecting)
@@ -155,7 +155,7 @@ class Strangers(SynchronousTestCase):
         self.assertTrue(transport.disconnecting)
 
     def test_a_replay(self) -> None:
-        """A Hello and a Proof that were recorded are refused in words, and touch nothing."""
+        """A Hello and a PeerProof that were recorded are refused in words, and touch nothing."""
         link, transport = self.accept(told(self.node_two.hello))
         (challenge,) = said(transport.value())
         recorded = told(self.node_two.hello) + told(self.node_two.challenged(challenge)) + told(BEAT)
@@ -171,7 +171,7 @@ class Strangers(SynchronousTestCase):
     def test_silence_before_the_proof(self) -> None:
         """One byte now and then is silence, as long as nothing is proven."""
         link, transport = self.accept(told(self.node_two.hello))
-        proof = told(Proof(1, bytes(32)))
+        proof = told(PeerProof(1, bytes(32)))
         for byte in proof[: TICKS_OF_SILENCE + 1]:
             self.assertFalse(transport.disconnecting)
             link.dataReceived(bytes((byte,)))

@@ -35,7 +35,7 @@ from dkv.wire.codec import (
     Alive,
     Challenge,
     Hello,
-    Proof,
+    PeerProof,
     Refused,
     RefusedForGood,
     Removed,
@@ -57,12 +57,12 @@ HELLO_FIELDS = (
     "0864626c7565021bffffffffffffffff666c6561646572436b6579446861736818218182031bffffffffffffffff828219012c020740"
 )
 
-BETWEEN_MESHES = {Hello, Challenge, Proof, Refused, RefusedForGood, Removed, Alive}
+BETWEEN_MESHES = {Hello, Challenge, PeerProof, Refused, RefusedForGood, Removed, Alive}
 
 STORED = {
     HELLO: f"8c01{HELLO_FIELDS}",
     Challenge(b"once"): "8206446f6e6365",
-    Proof(3, b"mac"): "830703436d6163",
+    PeerProof(3, b"mac"): "830703436d6163",
     Refused("no"): "8202626e6f",
     RefusedForGood("no", HELLO): f"8304626e6f8b{HELLO_FIELDS}",
     Removed("no", 9, ("h:1",), HELLO): f"8505626e6f098163683a318b{HELLO_FIELDS}",
