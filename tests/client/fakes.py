@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client import race, session
 from dkv.client.blocking import Connection, Endpoint, NotSent
+
+_TEN_SECONDS = struct.pack("ll", 10, 0)  # a timeval
 
 Answers = bytes | tuple[bytes, ...] | None
 
@@ -32,6 +35,7 @@ class FarEnd:
 
     def __init__(self, *answers: bytes, closes: bool, answer_seconds: float = 5.0) -> None:
         near, self._far = socket.socketpair()
+        self._far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TEN_SECONDS)  # nobody else reads what it sends
         self._answers = list(answers)
         self._closes = closes
         stream = Near(fileno=near.detach())
