@@ -16,16 +16,22 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.net.lookups import Lookups, host_name
+from dkv.net.securing import SecuringFailed
 
 RECONNECT_SECONDS_MIN = 0.05
 """The wait after the first failed attempt. It doubles with each further one."""
 
 
+def _plain(endpoint: Any) -> Any:
+    """Without TLS."""
+    return endpoint
+
+
 class Dialler(ClientService):
     """Dials what ``text`` describes until it is connected, and again whenever it is not.
 
-    ``failed`` is told why an attempt failed. A ClientService logs each attempt itself, and a member that is down for a
-    day would fill the log; so its log goes nowhere.
+    ``securing`` makes of an endpoint the one to dial with. ``failed`` is told why an attempt failed. A ClientService
+    logs each attempt itself, and a member that is down for a day would fill the log; so its log goes nowhere.
     """
 
     _observer: Any = LogPublisher()  # a publisher without subscribers
@@ -39,6 +45,7 @@ class Dialler(ClientService):
         timeout_seconds: float,
         wait_seconds_max: float,
         failed: Callable[[str], None],
+        securing: Callable[[Any], Any] = _plain,
     ) -> None:
         self.attempts = 0
         """Attempts in a row that led to no accepted Hello. To connect and be refused is no success."""
@@ -47,7 +54,7 @@ class Dialler(ClientService):
             self.attempts += 1
             return min(RECONNECT_SECONDS_MIN * 2.0 ** min(self.attempts - 1, 30), wait_seconds_max)
 
-        self.endpoint: Any = DiallingEndpoint(reactor, text, timeout_seconds, failed)
+        self.endpoint: Any = DiallingEndpoint(reactor, text, timeout_seconds, failed, securing)
         """Where the next attempt goes."""
         super().__init__(self.endpoint, factory, wait, clock=reactor)
 
@@ -59,10 +66,18 @@ class DiallingEndpoint:
     With Twisted's own 30 seconds a node would still wait for a host that was cut off and has long been back.
     """
 
-    def __init__(self, reactor: Any, text: str, timeout_seconds: float, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        text: str,
+        timeout_seconds: float,
+        failed: Callable[[str], None],
+        securing: Callable[[Any], Any] = _plain,
+    ) -> None:
         self._reactor = reactor
         self._timeout_seconds = timeout_seconds
         self._failed = failed
+        self._securing = securing
         self.readdress(text)
 
     def readdress(self, text: str) -> None:
@@ -70,7 +85,7 @@ class DiallingEndpoint:
         self.text = text
         self._host = host_name(text, "host", ("tcp", "ssl", "tls"), 1)
         try:
-            self._endpoint: Any = clientFromString(self._reactor, text)  # type: ignore[no-untyped-call]
+            self._endpoint: Any = self._securing(clientFromString(self._reactor, text))  # type: ignore[no-untyped-call]
         except Exception as wrong:  # A parser of endpoints may be a plugin, and raise anything.
             self._endpoint = None
             self._wrong = f"{text!r} is no address: {wrong}" if text else "its address is not known"
@@ -102,6 +117,8 @@ class DiallingEndpoint:
             return self._trouble_of_name() or failure.getErrorMessage().rstrip(".")
         if isinstance(why, error.ConnectingCancelledError | CancelledError):
             return None
+        if isinstance(why, SecuringFailed):
+            return f"no TLS with the node at its address: {why}"
         if isinstance(why, error.ConnectionRefusedError):
             return "connection refused"
         if getattr(why, "osError", None) in (errno.EHOSTUNREACH, errno.ENETUNREACH):

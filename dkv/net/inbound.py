@@ -12,6 +12,8 @@ from dkv.net.acquaintances import Acquaintances, Objection
 from dkv.net.inbox import Inbox
 from dkv.net.link import Link, LinkOwner, Remote, mesh_frame
 from dkv.net.peer_proof import DialledProof
+from dkv.net.peer_tls import TLS_HANDSHAKE, stranger_by_certificate
+from dkv.net.securing import is_secured
 from dkv.routes import VOTES
 from dkv.wire.codec import Alive, Challenge, Hello, PeerProof, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
@@ -37,6 +39,10 @@ class InboundOwner(LinkOwner, Protocol):
         """Takes the messages."""
 
     @property
+    def behind_tls(self) -> Any:
+        """The factory of connections that have turned out to begin with TLS."""
+
+    @property
     def reading_paused(self) -> bool:
         """Whether this node reads nothing for now."""
 
@@ -57,8 +63,37 @@ class Inbound(Link):
 
     def __init__(self, mesh: InboundOwner) -> None:
         super().__init__(mesh)
+        self._begun = False  # a byte has come
         self._said: Hello | None = None  # by the other end, which has not proven that it may say so
         self._proof: DialledProof
+
+    def dataReceived(self, data: bytes) -> None:
+        """As for every link, but for the first byte, which may be that of a TLS handshake."""
+        if not self._begun and data:
+            self._begun = True
+            if data[0] == TLS_HANDSHAKE and not self._closing and not is_secured(self.transport):
+                self._begin_tls(data)
+                return
+        super().dataReceived(data)
+
+    def _begin_tls(self, data: bytes) -> None:
+        """Hand the connection over to TLS. What comes through that is served by another link."""
+        security = self._mesh.tls.security
+        if security is None:
+            me = self._mesh.me.node
+            reason = (
+                f'it dials with TLS, and node {me} has none for its peers: add [tls] with peers = "allow" to the'
+                f" config file of node {me}"
+            )
+            # Not TLS, which is what the other end says of it.
+            self._turn_away(Objection(reason))
+            return
+        self._closing = True
+        self._mesh.lost(self)
+        protocol = self._mesh.behind_tls.buildProtocol(self.transport.getPeer())
+        self.transport.protocol = protocol
+        protocol.makeConnection(self.transport)
+        protocol.dataReceived(data)
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:
         """Hello first, then a proof if there is a peer secret, then messages for this node's actors."""
@@ -83,6 +118,9 @@ class Inbound(Link):
     def _introduced(self, message: Any) -> None:
         """What comes before this node knows its peer. A vote of nobody is no vote: nothing else counts yet."""
         if self._said is None:
+            if isinstance(message, Refused) and is_secured(self.transport):
+                self.told_refused(message)  # The dialler has seen whose certificate this node has.
+                return
             if not isinstance(message, Hello):
                 raise CodecError(f"{type(message).__name__} before Hello")
             self._hello_received(message)
@@ -95,7 +133,7 @@ class Inbound(Link):
         """A node wants to be heard here: challenge it if there is a secret. Until its proof nothing of it is kept."""
         self.node = hello.node
         self._proof = self._mesh.proofs.dialled(self._mesh.me, hello)
-        reason = self._mesh.acquaintances.other_protocol(hello) or self._proof.missing
+        reason = self._mesh.acquaintances.other_protocol(hello) or self._insecure(hello) or self._proof.missing
         if reason is not None:
             self._turn_away(Objection(reason))
             return
@@ -105,6 +143,17 @@ class Inbound(Link):
         else:
             self._said = hello
             self.write(mesh_frame(challenge))
+
+    def _insecure(self, hello: Hello) -> str | None:
+        """Why TLS, or the lack of it, keeps the sender of ``hello`` out; None if it does not."""
+        me, they = self._mesh.me, f"node {hello.node}"
+        if self._mesh.tls.required and not is_secured(self.transport):
+            return (
+                f'{they} dials without TLS, and node {me.node} requires it of its peers: set peers = "prefer" in'
+                f" [tls] of the config file of {they}"
+            )
+        wrong = stranger_by_certificate(self.transport, me.cluster, hello.node)
+        return None if wrong is None else f"{they} {wrong}"
 
     def _proof_received(self, proof: PeerProof, hello: Hello) -> None:
         """The sender of ``hello`` shows that it knows the secret: show the same, and only then judge its Hello."""

@@ -24,6 +24,8 @@ from dkv.net.event_log import EventLog
 from dkv.net.fault_orders import FaultOrders
 from dkv.net.once_log import OnceLog
 from dkv.net.peer_proof import PeerProofs
+from dkv.net.peer_tls import PeerTls
+from dkv.net.securing import SecuringFailed
 from dkv.net.sending import SenderOf
 from dkv.net.sockets import prepare_socket
 from dkv.settings import Limits
@@ -77,6 +79,10 @@ class LinkOwner(Protocol):
     @property
     def proofs(self) -> PeerProofs:
         """How this node and others show each other that they know the peer secret."""
+
+    @property
+    def tls(self) -> PeerTls:
+        """Whether this node speaks TLS with others."""
 
     @property
     def sender_of(self) -> SenderOf:
@@ -147,6 +153,9 @@ class Link(TwistedProtocol):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted's default is a value
         """The connection has ended, whichever end closed it: the mesh must not write to it any more."""
+        if isinstance(reason.value, SecuringFailed) and self.peer is None and not self._closing:
+            # The end that dialled is done with its handshake before the other one has judged its certificate.
+            self.complain(str(reason.value), "refused_by_peer", reason=str(reason.value))
         self._closing = True
         self._mesh.lost(self)
 

@@ -32,6 +32,8 @@ from dkv.net.once_log import OnceLog
 from dkv.net.outbound import Outbound
 from dkv.net.peer import Peer
 from dkv.net.peer_proof import PeerProofs
+from dkv.net.peer_tls import NO_TLS, PeerTls
+from dkv.net.securing import PEERS
 from dkv.net.sending import SenderOf, by_write
 from dkv.net.strangers import Strangers
 from dkv.routes import MAY_BE_LOST, SPOKEN
@@ -72,6 +74,7 @@ class Mesh(MultiService):
         log: EventLog,
         proofs: PeerProofs,
         sender_of: SenderOf = by_write,
+        tls: PeerTls = NO_TLS,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
@@ -84,6 +87,7 @@ class Mesh(MultiService):
         self.complaints = OnceLog(reactor, log)
         self.me = me
         self.proofs = proofs
+        self.tls = tls
         self.acquaintances = Acquaintances(me, peers, known)
         self.spoken = SPOKEN[me.mode]
         self.reading_paused = False
@@ -104,7 +108,10 @@ class Mesh(MultiService):
         """Links that hold what was sent and is not written yet."""
         self.postings_dropped = 0
         """How many messages with postings were dropped so far, since a peer was slow to read."""
-        door.open(InboundFactory(self))
+        accepting = InboundFactory(self)
+        self.behind_tls: Any = tls.security.listening(accepting, PEERS) if tls.security is not None else None
+        """The factory of connections that have turned out to begin with TLS."""
+        door.open(accepting)
 
     @property
     def connected(self) -> frozenset[int]:

@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from dkv.net.acquaintances import Objection
 from dkv.net.link import REASON_CHARACTERS_MAX, Link, LinkOwner, Remote, mesh_frame
+from dkv.net.peer_tls import stranger_by_certificate
 from dkv.wire.codec import Alive, Challenge, Hello, PeerProof, Refused, RefusedForGood, Removed
 from dkv.wire.packing import CodecError
 
@@ -62,11 +63,15 @@ class Outbound(Link):
     # --- the handshake ---
 
     def connectionMade(self) -> None:
-        """The peer's port is open: say Hello at once."""
+        """The peer's port is open: say Hello at once; but with TLS only to the node that was meant to be dialled."""
         super().connectionMade()
         if self.is_closing:
             return  # It is no peer any more, since a moment ago.
         self.transport.registerProducer(self, True)
+        wrong = stranger_by_certificate(self.transport, self._mesh.me.cluster, self.target.node)
+        if wrong is not None:
+            self._turn_away(Objection(f"the node at the address of node {self.target.node} {wrong}"))
+            return
         self.write(mesh_frame(self._proof.hello))
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:
@@ -91,12 +96,16 @@ class Outbound(Link):
         doubt = self._proof.doubt(hello)
         objection = self._mesh.objection(hello, self.target.node) if doubt is None else Objection(doubt)
         if objection is not None:
-            self.refuse(objection)
-            self.write(mesh_frame(Refused(objection.reason[:REASON_CHARACTERS_MAX])))
-            self.close()
+            self._turn_away(objection)
             return
         self.accept_hello(self.target, hello)
         self._mesh.dialled(self, hello)
+
+    def _turn_away(self, objection: Objection) -> None:
+        """Say why, here and to the other end, and close."""
+        self.refuse(objection)
+        self.write(mesh_frame(Refused(objection.reason[:REASON_CHARACTERS_MAX])))
+        self.close()
 
     def _refused(self, message: Refused | RefusedForGood | Removed) -> None:
         """The peer will not hear this node. What follows from that follows only if it is shown to be the peer."""

@@ -11,6 +11,7 @@ from dkv.net.inbox import Inbox
 from dkv.net.link import Link
 from dkv.net.outbound import Outbound, OutboundFactory, OutboundOwner
 from dkv.net.reach import LOST, Reach
+from dkv.net.securing import is_secured
 from dkv.settings import Timings
 from dkv.wire.codec import Hello
 
@@ -37,6 +38,7 @@ class Peer:
             timings.silence_seconds,
             timings.reconnect_seconds_max,
             self.reach.failed,
+            mesh.tls.dialling,
         )
         self.leaves_at: float | None = None
         """When it is let go, as it is no member any more."""
@@ -142,7 +144,8 @@ class Peer:
     def _come_up(self, hello: Hello) -> None:
         if not self._up:
             self._up = True
-            self._log.info("peer_found", peer=self.node, boot=hello.start.boot)
+            tls = self.outbound is not None and is_secured(self.outbound.transport)
+            self._log.info("peer_found", peer=self.node, boot=hello.start.boot, tls=tls)
             self._inbox.peer_up(self.node, hello.incarnation, hello.start.boot)
 
     def _go_down(self) -> None:

@@ -16,6 +16,7 @@ from dkv.messages import Heartbeat
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
 from dkv.net.peer_proof import NONCE_BYTES, PeerProofs, PeerSecrets
+from dkv.net.peer_tls import NO_TLS, PeerTls
 from dkv.settings import Limits, Timings
 from dkv.wire.codec import PROTOCOL, Hello, decode, encode
 from dkv.wire.frames import FrameReader, frame
@@ -133,6 +134,7 @@ def mesh_of(
     stored: dict[int, Acquaintance] | None = None,
     limits: Limits = LIMITS,
     proofs: PeerProofs | None = None,
+    tls: PeerTls = NO_TLS,
     **more: Any,
 ) -> tuple[Mesh, Recorder]:
     """Node ``node`` of a cluster whose members listen on 5101, 5102 ...; ``more`` are fields of its Hello."""
@@ -141,7 +143,9 @@ def mesh_of(
     me = hello(node, cluster, incarnation, mode, boot, members, **more)
     peers = {peer: f"tcp:127.0.0.1:{5100 + peer}" for peer in range(1, members + 1) if peer != node}
     door = Door(reactor, f"tcp:{5100 + node}")
-    mesh = Mesh(reactor, me, door, peers, stored or {}, limits, TIMINGS, recorder, recorder, proofs or proofs_of())
+    mesh = Mesh(
+        reactor, me, door, peers, stored or {}, limits, TIMINGS, recorder, recorder, proofs or proofs_of(), tls=tls
+    )
     return mesh, recorder
 
 
