@@ -280,7 +280,7 @@ class Inspection:
             "ready": all(condition.holds for condition in conditions),
             "conditions": {condition.name: condition.holds for condition in conditions},
             "failing": {condition.name: condition.failure for condition in conditions if not condition.holds},
-            "warnings": [caution._asdict() for caution in self.warnings()],
+            "warnings": [{"name": name, "text": text} for name, text in self.warnings()],
             **self.member_view.status(),
             "behind": {peer: self.member_lags.lag(peer) for peer in sorted(self._mesh.peers)},
             "peers": self._mesh.status(),

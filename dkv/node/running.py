@@ -12,9 +12,12 @@ from dkv import noted
 from dkv.actor import HOST, Fenced
 from dkv.config.config import Config, Member
 from dkv.config.peer_secret_file import PeerSecretError, others_may_read
-from dkv.console.admin import AdminSite, admin_site
+from dkv.console.admin import admin_site
+from dkv.console.admin_channel import AdminSite
+from dkv.console.admin_token import TokenError
 from dkv.console.notes import Notes
 from dkv.net.door import Door
+from dkv.node.admin_access import AdminAccess
 from dkv.node.built_node import BuiltNode, OpenDirectory
 from dkv.node.moment import Moment
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS
@@ -73,6 +76,7 @@ class RunningNode:
         self._peer_door = Door(reactor, member.peer.bind)
         self._admin_door = Door(reactor, member.admin.bind) if member.admin is not None else None
         self._client_door = Door(reactor, member.client.bind)
+        self._admin_access = AdminAccess(reactor, config, member, self._log)
         self._admin_site: AdminSite | None = None
         self._store: LevelDBStore | None = None
         self._states: StateDirectories | None = None
@@ -104,6 +108,11 @@ class RunningNode:
         """
         yield self._wait_for_run_before()
         if self._closing:
+            return
+        try:
+            self._admin_access.load()
+        except TokenError as error:
+            self._fail_to_start(str(error), USAGE_STATUS)
             return
         try:
             self._entered = True
@@ -175,9 +184,13 @@ class RunningNode:
 
     def _run(self, built: BuiltNode, directory: OpenDirectory) -> None:
         if self._admin_door is not None:
-            self._admin_site = admin_site(built.inspection, self._owner.reactor)
+            assert self._member.admin is not None, "it has a door"
+            guard = self._admin_access.guard("admin_tls" if self._member.admin_is_tls else "admin", self._member.admin)
+            self._admin_site = admin_site(built.inspection, self._owner.reactor, guard)
             self._admin_door.open(self._admin_site)
         self._client_door.open(built.clients)
+        built.inspection.cautions.append(self._admin_access.cautions)
+        self._admin_access.start()
         built.start()
         if self.failure is not None:
             return
@@ -197,6 +210,7 @@ class RunningNode:
             self._log.warning("peer_secret_is_open", reason=f"every user of this machine may read {path}: chmod 600 it")
         if self._config.allow_faults:
             self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
+        self._admin_access.tell_exposures()
         self._owner.started()
         self.serves.come(None)
 
@@ -232,6 +246,7 @@ class RunningNode:
         if built is not None:
             yield built.clients.drain(timings.drain_seconds) if self.failure is None else built.clients.abort()
         yield DeferredList([door.close() for door in self._doors])
+        self._admin_access.stop()
         if built is not None:
             if built.mesh.running:
                 yield built.mesh.stopService()

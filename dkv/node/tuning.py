@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from dkv.config.config import Config
-from dkv.console.admin import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
+from dkv.console.admin_channel import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
 from dkv.net.mesh import STRANGERS_MAX
 from dkv.net.sending import SenderOf, by_write
 from dkv.node.reactor import install, missing_names, send_at_once
