@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request, Site
 
+from dkv.net.strangers import Strangers
+
 CONNECTIONS_MAX = 64
 """Few: descriptors are for clients, and above all for LevelDB."""
 CONNECTION_SECONDS = 15
@@ -81,9 +83,14 @@ class _Visit(ProtocolWrapper):
 
     factory: AdminSite
 
+    host = ""
+    """The visitor's address."""
+
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """The time begins before the first byte."""
-        self._end = self.factory.reactor.callLater(CONNECTION_SECONDS, self._abort)
+        peer = self.getPeer()  # type: ignore[no-untyped-call]  # as above
+        self.host = str(getattr(peer, "host", peer))
+        self._end = self.factory.reactor.callLater(CONNECTION_SECONDS, self.crowded_out)
         super().connectionMade()  # type: ignore[no-untyped-call]  # as above
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802 - as above
@@ -92,13 +99,15 @@ class _Visit(ProtocolWrapper):
             self._end.cancel()
         super().connectionLost(reason)  # type: ignore[no-untyped-call]  # as above
 
-    def _abort(self) -> None:
+    def crowded_out(self) -> None:
+        """End now: its time is over, or others have come."""
         transport: Any = self.transport
         transport.abortConnection()
 
 
 class AdminSite(WrappingFactory):
-    """Keeps ``CONNECTIONS_MAX`` connections. One more replaces the oldest, so slow visitors block nobody."""
+    """Keeps ``CONNECTIONS_MAX`` connections. One more ends the oldest of the address that has most of them, so slow
+    visitors block nobody."""
 
     noisy = False
     protocol: Any = _Visit
@@ -107,17 +116,17 @@ class AdminSite(WrappingFactory):
     def __init__(self, site: Site, reactor: Any) -> None:
         super().__init__(site)  # type: ignore[no-untyped-call]  # as above
         self.reactor = reactor
+        self._visitors = Strangers(CONNECTIONS_MAX)
 
-    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
-        """A connection."""
-        if len(self.protocols) >= CONNECTIONS_MAX:
-            oldest: Any = next(iter(self.protocols))
-            oldest.transport.abortConnection()
-        return super().buildProtocol(addr)
+    def registerProtocol(self, p: Any) -> None:  # noqa: N802 - Twisted's name
+        """A connection is made."""
+        super().registerProtocol(p)  # type: ignore[no-untyped-call]  # as above
+        self._visitors.add(p)
 
     def unregisterProtocol(self, p: Any) -> None:  # noqa: N802 - as above
         """A connection has ended."""
         super().unregisterProtocol(p)  # type: ignore[no-untyped-call]  # as above
+        self._visitors.remove(p)
         if self._gone is not None and not self._gone.called and not self.protocols:
             self._gone.callback(None)
 

@@ -14,12 +14,15 @@ from twisted.web.resource import Resource
 from dkv.console.admin_channel import (
     BODY_BYTES_MAX,
     CONNECTION_SECONDS,
+    CONNECTIONS_MAX,
     HEADER_BYTES_MAX,
     HEADERS_MAX,
     LINE_BYTES_MAX,
     AdminSite,
     QuietSite,
 )
+from dkv.settings import KIB
+from tests.siege.noise import endless, most_held
 
 REQUEST = b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n"
 PIECES = (
@@ -62,7 +65,7 @@ class AdminChannelTestCase(SynchronousTestCase):
 
     def visit(self, *pieces: bytes) -> StringTransport:
         """What a visitor who sends these pieces gets."""
-        self.protocol = self.site.buildProtocol(None)
+        self.protocol: Any = self.site.buildProtocol(None)
         transport = StringTransport()
         self.protocol.makeConnection(transport)
         for piece in pieces:
@@ -132,6 +135,31 @@ class RequestTests(AdminChannelTestCase):
         self.assertLessEqual(answer.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"").count(b"HTTP/1."), 1)
         self.assertEqual(self.flushLoggedErrors(), [])
         self.protocol.connectionLost()
+
+    def test_a_crowd(self) -> None:
+        """However many come in one turn of the reactor, only so many stay: descriptors are for clients and LevelDB.
+
+        Their connections are told to end and have not ended yet when the next ones come.
+        """
+        crowd = [self.visit() for _ in range(3 * CONNECTIONS_MAX)]
+        self.assertEqual(
+            [each.disconnected for each in crowd], 2 * CONNECTIONS_MAX * [True] + CONNECTIONS_MAX * [False]
+        )
+
+    def test_memory(self) -> None:
+        """However much a visitor sends, it is not kept."""
+        for piece in (*PIECES, b"X: y\r\n", REQUEST.replace(b"/status", b"/" + b"x" * 2_000)):
+            for begin in (b"", REQUEST[:-2], b"POST / HTTP/1.1\r\nContent-Length: 4000\r\n\r\n"):
+
+                def feed(begin: bytes = begin, piece: bytes = piece) -> None:
+                    transport = self.visit(begin)
+                    for each in endless(piece, 300_000):
+                        if not transport.disconnecting:
+                            self.protocol.dataReceived(each)
+                    self.protocol.connectionLost()
+
+                feed()  # once to fill caches
+                self.assertLess(most_held(feed), 64 * KIB, (begin, piece[:20]))
 
 
 class DeadlineTests(AdminChannelTestCase):
