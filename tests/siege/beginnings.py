@@ -11,6 +11,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
 
+from dkv.identity import NO_VOTES, Start
+from dkv.net.link import mesh_frame
+from dkv.net.peer_proof import NONCE_BYTES
+from dkv.settings import LEADER, MIB
+from dkv.wire.codec import PROTOCOL, Hello, PeerProof
 from dkv.wire.frames import frame
 
 Talk = Generator[bytes, bytes, bytes]
@@ -54,6 +59,10 @@ HELLO_SECONDS = 2.5
 HTTP_SECONDS = 15.0
 
 _SOME_BODY = frame(b"x" * 300)
+_HELLO = mesh_frame(
+    Hello(PROTOCOL, "besieged", 2, 1, LEADER, b"key", b"hash", MIB, (Start(1, 1),), NO_VOTES, b"n" * NONCE_BYTES)
+)
+_PROOF = mesh_frame(PeerProof(1, b"m" * 32))
 _HEADER = b"GET /status HTTP/1.1\r\nHost: node\r\n"
 
 # --- in TLS ---
@@ -152,6 +161,9 @@ BEGINNINGS: dict[str, dict[str, Beginning]] = {
         "no Hello": Beginning(said(b""), HELLO_SECONDS),
         "half a Hello": Beginning(said(_SOME_BODY[:100]), HELLO_SECONDS),
         "a Hello, dripping": Beginning(said(b""), HELLO_SECONDS, _SOME_BODY),
+        "a Hello, no PeerProof": Beginning(said(_HELLO, b""), HELLO_SECONDS),
+        "half a PeerProof": Beginning(said(_HELLO, _PROOF[:20]), HELLO_SECONDS),
+        "a wrong PeerProof": Beginning(said(_HELLO, _PROOF), HELLO_SECONDS),
         **_HANDSHAKES,
         "half a Hello in TLS": Beginning(after_handshake(_SOME_BODY[:100]), HELLO_SECONDS, tls=True),
     },

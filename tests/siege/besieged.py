@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from dkv.cli.benchmarks.processes import held_bytes
@@ -106,35 +107,35 @@ def assail(
     (node,) = {assault.node.number: assault.node for assault in assaults}.values()
     held, descriptors = held_of(node), descriptors_of(node)
     users = Users(connects)
-    floods = [_start(assault) for assault in assaults]
     most = held
-    try:
-        if meanwhile is not None:
-            meanwhile()
-        while any(flood.poll() is None for flood in floods):
-            most = max(most, held_of(node))
-            time.sleep(0.1)  # between two looks
-        seen = [_seen(flood) for flood in floods]
-    finally:
-        for flood in floods:
-            flood.kill()
-            flood.wait()
-        service = users.stop()
+    with _strangers(assaults) as strangers:
+        try:
+            if meanwhile is not None:
+                meanwhile()
+            while strangers.poll() is None:
+                most = max(most, held_of(node))
+                time.sleep(0.1)  # between two looks
+            out, _ = strangers.communicate()
+        finally:
+            service = users.stop()
+    if strangers.returncode:
+        raise RuntimeError(f"the strangers' process ended with status {strangers.returncode}")
+    seen = [Seen(**each) for each in json.loads(out)]
     left = _descriptors_in_the_end(node, descriptors)
-    pairs = tuple(zip(assaults, seen, strict=True))
-    return Outcome(pairs, service, most - held, held_of(node) - held, left)
+    return Outcome(tuple(zip(assaults, seen, strict=True)), service, most - held, held_of(node) - held, left)
 
 
-def _start(assault: Assault) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.siege.flood", json.dumps(asdict(assault.orders()))]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
-
-
-def _seen(flood: subprocess.Popen[str]) -> Seen:
-    out, _ = flood.communicate()
-    if flood.returncode:
-        raise RuntimeError(f"the strangers' process ended with status {flood.returncode}")
-    return Seen(**json.loads(out))
+@contextmanager
+def _strangers(assaults: Sequence[Assault]) -> Iterator[subprocess.Popen[str]]:
+    """Their process, which is ended in any case."""
+    orders = json.dumps([asdict(assault.orders()) for assault in assaults])
+    command = [sys.executable, "-m", "tests.siege.flood", orders]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def held_of(node: RealNode) -> int:

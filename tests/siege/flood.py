@@ -1,6 +1,6 @@
-"""The strangers: a process of its own, with one thread and any number of connections.
+"""The strangers: a process of its own, with a thread for each beginning and any number of connections.
 
-``python -m tests.siege.flood JSON`` carries out the JSON object (see ``Orders``) and prints another: ``Seen``.
+``python -m tests.siege.flood JSON`` carries out a list of ``StrangersOrders``, all at once, and prints one of ``Seen``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import cycle
 
@@ -217,7 +218,10 @@ class Flood:
 
 def main() -> None:
     """Carry out the orders on the command line."""
-    print(json.dumps(asdict(Flood(StrangersOrders(**json.loads(sys.argv[1]))).run())))
+    floods = [Flood(StrangersOrders(**orders)) for orders in json.loads(sys.argv[1])]
+    with ThreadPoolExecutor(len(floods)) as pool:
+        seen = list(pool.map(Flood.run, floods))
+    print(json.dumps([asdict(each) for each in seen]))
 
 
 if __name__ == "__main__":

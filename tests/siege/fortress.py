@@ -9,12 +9,13 @@ from pathlib import Path
 from dkv.security.passwords import hash_of
 from tests.certificates import Certificates
 from tests.integration.processes import Connection, RealCluster, RealNode, free_ports
-from tests.siege.served import TlsConnection
+from tests.siege.beginnings import ADMIN, ADMIN_TLS, CLIENT, CLIENT_TLS, PEER
+from tests.siege.served import Connect, TlsConnection
 
 ROOT, APP = "root", "app"
 PASSWORDS = {ROOT: "the password of root", APP: "and that of an application"}
-SECRET = "what only nodes know"
-TOKEN = "what only operators know"
+SECRET = "what only the nodes of this cluster know"
+TOKEN = "what-only-operators-know"
 KEYS = "siege:*"
 
 USERS = """
@@ -38,6 +39,11 @@ class FortressNode(RealNode):
         super().__init__(fortress, plain.number, plain.port, plain.peer_port, plain.admin_port, plain.host)
         self.fortress = fortress
         self.client_tls_port, self.admin_tls_port = free_ports(2)
+
+    def port_of(self, kind: str) -> int:
+        """The number of a port."""
+        ports = {CLIENT: self.port, PEER: self.peer_port, ADMIN: self.admin_port}
+        return (ports | {CLIENT_TLS: self.client_tls_port, ADMIN_TLS: self.admin_tls_port})[kind]
 
     def connect(self, seconds: float = 10.0) -> Connection:
         """A connection of root's."""
@@ -93,6 +99,14 @@ class Fortress(RealCluster):
         self.write_secret("users.toml", USERS.format(**hashes, keys=KEYS))
         self.write_secret("peer.secret", SECRET + "\n")
         self.write_secret("admin.token", TOKEN + "\n")
+
+    def users(self) -> list[Connect]:
+        """Two users for each node, one of them over TLS."""
+
+        def connect(node: FortressNode, tls: bool) -> Connect:
+            return lambda: node.connect_as(APP, tls)
+
+        return [connect(node, tls) for node in self.fortress_nodes for tls in (False, True)]
 
     def write_secret(self, name: str, text: str) -> None:
         """Write a file that only its owner may read, in one step."""

@@ -11,10 +11,11 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.net.link import HELLO_BYTES_MAX, TICKS_OF_SILENCE
+from dkv.net.peer_proof import NONCE_BYTES
 from dkv.settings import KIB
-from dkv.wire.codec import Alive, Refused
+from dkv.wire.codec import Alive, Challenge, PeerProof, Refused
 from dkv.wire.frames import frame
-from tests.net.nodes import BEAT, TIMINGS, hello, mesh_of, told
+from tests.net.nodes import BEAT, HELLO, TIMINGS, hello, mesh_of, proofs_of, told
 from tests.siege.noise import endless, most_held, streams
 
 STRANGERS_HELLO = hello(cluster="elsewhere")
@@ -24,6 +25,10 @@ GOOD = (
     told(replace(STRANGERS_HELLO, cluster="x" * 3_000)),
     told(Refused("no")),
     told(Alive()),
+    told(Challenge(b"n" * NONCE_BYTES)),
+    told(replace(STRANGERS_HELLO, nonce=b"n" * NONCE_BYTES)) + told(PeerProof(1, b"m" * 32)),
+    told(replace(HELLO, nonce=b"n" * NONCE_BYTES)) + told(PeerProof(1, b"m" * 32)) + told(BEAT),
+    told(HELLO),
     told(BEAT),
 )
 BOMBS = (
@@ -46,9 +51,9 @@ class PeerNoiseTest(SynchronousTestCase):
         self.begin()
 
     def begin(self) -> None:
-        """A mesh to which nobody has said anything."""
+        """A mesh with a secret, to which nobody has said anything."""
         self.reactor = MemoryReactorClock()
-        self.mesh, self.inbox = mesh_of(self.reactor, 1)
+        self.mesh, self.inbox = mesh_of(self.reactor, 1, proofs=proofs_of(b"what no stranger knows"))
         self.successResultOf(self.mesh.door.bind())
         self.mesh.startService()
 
@@ -91,7 +96,8 @@ class PeerNoiseTest(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """Whatever comes and however long: no stranger costs more than a frame of a Hello."""
-        for piece in (*(frame(body) for body in BOMBS), *GOOD, b"\0", b"\0\0\x10\0\0\0\0\0" + b"x" * 4_000):
+        long_frames = (length + b"\0\0\0\0" + b"x" * 4_000 for length in (b"\0\0\x10\0", b"\1\0\0\0"))
+        for piece in (*map(frame, BOMBS), *GOOD, b"\0", *long_frames):
             self.begin()
 
             def feed(piece: bytes = piece) -> None:
