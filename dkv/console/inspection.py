@@ -75,6 +75,8 @@ class Inspection:
         self._metrics = NodeMetrics(labels, self._readings, now)
         self.cautions: list[TellCautions] = []
         """The parts of the node that warn of something: each appends a function of its own."""
+        self.further_metrics = self._metrics.further
+        """As ``cautions``, for what parts of the node measure by themselves."""
         self.member_view = member_view
         """Who the members are, as this node knows it."""
         self.member_lags = MemberLags(identity.node, now)

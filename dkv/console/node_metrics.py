@@ -6,7 +6,7 @@ Actors note for every slot, batch and commit, never for an operation, so that me
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -100,6 +100,8 @@ class NodeMetrics:
         self.snapshots = SnapshotCounts()
         self.state_checks = StateChecks(now)
         self.clocks = ClusterClocks()
+        self.further: list[Callable[[], Iterable[Metric]]] = []
+        """The parts of the node that have families of their own."""
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -244,6 +246,8 @@ class NodeMetrics:
         yield from self._work(reading)
         yield from _published(reading.postings)
         yield from self._surroundings(reading)
+        for tell in self.further:
+            yield from tell()
 
     def _agreement(self, reading: Readings) -> Iterator[Metric]:
         prepares = reading.sent.get(Prepare, 0) + reading.sent.get(PrepareSlot, 0)

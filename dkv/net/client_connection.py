@@ -21,6 +21,7 @@ from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, Connection
 from dkv.net.flow_control import FlowControl, FlowOwner
 from dkv.net.holding import Hold, Words
 from dkv.net.meter import Meter
+from dkv.net.securing import is_secured
 from dkv.net.sending import SenderOf
 from dkv.net.sockets import address_text, prepare_socket
 from dkv.net.throttled_log import ThrottledLog
@@ -159,7 +160,7 @@ class ClientConnection(TwistedProtocol):
 
     def connectionMade(self) -> None:
         """A client is there: join the node's clients."""
-        self._is_tcp = ITCPTransport.providedBy(self.transport)
+        self._is_tcp = ITCPTransport.providedBy(self.transport) and not is_secured(self.transport)
         prepare_socket(self.transport)
         self.transport.registerProducer(self, True)
         self._send = self._clients.sender_of(self.transport)
@@ -391,3 +392,5 @@ class ClientConnection(TwistedProtocol):
             self.transport.resumeProducing()
         else:
             self.transport.loseConnection()
+            if is_secured(self.transport):
+                self.transport.resumeProducing()  # until the client has said that it closes, too

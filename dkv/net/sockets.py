@@ -8,6 +8,8 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import ITCPTransport
 
+from dkv.net.securing import is_secured
+
 KEEPALIVE_IDLE_SECONDS = 60
 KEEPALIVE_INTERVAL_SECONDS = 20
 KEEPALIVE_PROBES = 3
@@ -25,10 +27,12 @@ _OPTIONS = (
 
 def prepare_socket(transport: Any) -> None:
     """Send without delay, and notice when the other end is gone. A transport that is not TCP stays as it is."""
+    if is_secured(transport):
+        transport = transport.transport  # what is below TLS
     if not ITCPTransport.providedBy(transport):
         return
     transport.setTcpNoDelay(True)
-    socket = getattr(transport, "socket", None)  # Twisted's own have it, also below TLS
+    socket = getattr(transport, "socket", None)  # Twisted's own have it
     if socket is not None:
         for level, option, value in _OPTIONS:
             socket.setsockopt(level, option, value)

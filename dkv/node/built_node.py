@@ -37,6 +37,7 @@ from dkv.node.erased_space import ErasedSpace
 from dkv.node.file_sizes import FileSizes
 from dkv.node.key_count import KeyCount
 from dkv.node.owner import Owner
+from dkv.node.protection import Protection
 from dkv.node.sentinel_news import SentinelNews
 from dkv.storage.data_directory import load_configurations
 from dkv.storage.leveldb import LevelDBStore
@@ -71,8 +72,10 @@ class BuiltNode:
         connections_max: int,
         secrets: PeerSecrets,
         fail: Callable[[str, BaseException], None],
+        protection: Protection,
     ) -> None:
         self._owner = owner
+        self._protection = protection
         self._config = config
         self._directory = directory
         self._identity = directory.identity
@@ -88,6 +91,8 @@ class BuiltNode:
         self.clients = self._clients(connections_max)
         self.mesh = self._mesh(peer_door, held, applied)
         self.inspection = self._inspection(held, applied)
+        self.inspection.cautions.append(protection.cautions)
+        self.inspection.further_metrics.append(protection.metrics)
         self._add_actors(held, applied)
         self.departure = Departure(owner.reactor, self._identity.node, self.host.deliver)
         notes.add(self.departure.takers)

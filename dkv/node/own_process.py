@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from dkv.node import foreign, logs
 from dkv.node.log_writer import LogWriter
 from dkv.node.notify import notify
 from dkv.node.options import Options
-from dkv.node.process import Launch, obey_signals
+from dkv.node.process import Launch, also_on_hangup, obey_signals
 from dkv.node.tuning import fast_or_plain, raise_descriptor_limit, switch_quickly_and_collect_rarely
 from dkv.storage.guard import PRIVATE_UMASK
 
@@ -40,6 +41,10 @@ class OwnProcess:
     def descriptors(self) -> int:
         """As many open files as are wanted and allowed."""
         return raise_descriptor_limit()
+
+    def obey_hangup(self, call: Callable[[], None]) -> None:
+        """SIGHUP says so, and opens the log again as before."""
+        also_on_hangup(self.reactor, call)
 
     def enter(self) -> None:
         """LevelDB makes new files all the time: all that this process makes is its user's alone."""

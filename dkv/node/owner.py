@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from dkv.host.seams import Clock
@@ -55,6 +56,9 @@ class Owner(Protocol):
 
     def descriptors(self) -> int:
         """How many files and connections the process may have open."""
+
+    def obey_hangup(self, call: Callable[[], None]) -> None:
+        """Call this when somebody says that files have changed (SIGHUP), if the process is told such things."""
 
     def enter(self) -> None:
         """The node is about to start: from now on its timers run."""

@@ -7,6 +7,7 @@ import select
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import Any, NoReturn
 
 SAY_SECONDS = 0.5
@@ -132,3 +133,15 @@ def obey_signals(reactor: Any, reopen_log: Callable[[], None], stopping: Callabl
             signal.signal(each, on_signal)
 
     reactor.addSystemEventTrigger("after", "startup", install)
+
+
+def also_on_hangup(reactor: Any, call: Callable[[], None]) -> None:
+    """SIGHUP does what it did, and then lets ``reactor`` make this call, from now on."""
+    before = signal.getsignal(signal.SIGHUP)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if callable(before):
+            before(number, frame)
+        reactor.callFromThread(call)
+
+    signal.signal(signal.SIGHUP, on_signal)

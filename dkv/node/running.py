@@ -6,7 +6,7 @@ import os
 from threading import Thread
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 
 from dkv import noted
 from dkv.actor import HOST, Fenced
@@ -16,13 +16,14 @@ from dkv.console.admin import admin_site
 from dkv.console.admin_channel import AdminSite
 from dkv.console.admin_token import TokenError
 from dkv.console.notes import Notes
-from dkv.net.door import Door
 from dkv.node.admin_access import AdminAccess
 from dkv.node.built_node import BuiltNode, OpenDirectory
+from dkv.node.doors import ADMIN, ADMIN_TLS, PEER, Doors, listened_on
 from dkv.node.moment import Moment
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS
 from dkv.node.owner import NodeFailed, Owner
 from dkv.node.peer_secrets import peer_secrets
+from dkv.node.protection import Protection, ProtectionError
 from dkv.node.tuning import connections_allowed
 from dkv.storage.data_directory import (
     DirectoryError,
@@ -73,11 +74,10 @@ class RunningNode:
         self._directory = directory
         self._log = owner.get_logger("service")
         self._notes = Notes(owner.get_logger, config.mode)
-        self._peer_door = Door(reactor, member.peer.bind)
-        self._admin_door = Door(reactor, member.admin.bind) if member.admin is not None else None
-        self._client_door = Door(reactor, member.client.bind)
+        self._doors = Doors(reactor, member)
+        self._protection = Protection(owner, config, member.id)
         self._admin_access = AdminAccess(reactor, config, member, self._log)
-        self._admin_site: AdminSite | None = None
+        self._sites: dict[str, AdminSite] = {}  # for operators, by port
         self._store: LevelDBStore | None = None
         self._states: StateDirectories | None = None
         self._built: BuiltNode | None = None
@@ -91,10 +91,6 @@ class RunningNode:
     def is_closing(self) -> bool:
         """Whether it was asked to stop, or has failed: it closes what it has, or is closed."""
         return self._closing
-
-    @property
-    def _doors(self) -> list[Door]:
-        return [door for door in (self._client_door, self._admin_door, self._peer_door) if door is not None]
 
     # --- start ---
 
@@ -117,17 +113,18 @@ class RunningNode:
         try:
             self._entered = True
             self._owner.enter()
+            self._protection.load()
             connections_max = connections_allowed(self._config, self._owner.descriptors(), self._log)
-            yield self._peer_door.bind()
-            if self._admin_door is not None:
-                yield self._admin_door.bind()
-            yield self._client_door.bind()
+            yield self._doors.bind()
+        except ProtectionError as error:
+            self._fail_to_start(str(error))
+            return
         except Exception as error:  # An endpoint may raise anything; the operator must read what is wrong.
-            yield DeferredList([door.close() for door in self._doors])
+            yield self._doors.close()
             self._fail_to_start(f"cannot listen: {error}")
             return
         if self._closing:
-            yield DeferredList([door.close() for door in self._doors])
+            yield self._doors.close()
             return  # It was asked to stop while it looked up where to listen.
         try:
             self._open(connections_max)
@@ -152,7 +149,9 @@ class RunningNode:
             self._fail_to_start(str(error), _STATUS.get(type(error), 1))
             return
         self._built = BuiltNode(
-            self._owner, self._config, directory, self._notes, self._peer_door, connections_max, secrets, self._fail
+            *(self._owner, self._config, directory, self._notes, self._doors.peers, connections_max, secrets),
+            self._fail,
+            self._protection,
         )
         self._run(self._built, directory)
 
@@ -183,12 +182,14 @@ class RunningNode:
             call(*arguments)
 
     def _run(self, built: BuiltNode, directory: OpenDirectory) -> None:
-        if self._admin_door is not None:
-            assert self._member.admin is not None, "it has a door"
-            guard = self._admin_access.guard("admin_tls" if self._member.admin_is_tls else "admin", self._member.admin)
-            self._admin_site = admin_site(built.inspection, self._owner.reactor, guard)
-            self._admin_door.open(self._admin_site)
-        self._client_door.open(built.clients)
+        security = self._protection.security
+        for name, endpoint in self._member.endpoints().items():
+            if name in (ADMIN, ADMIN_TLS):
+                guard = self._admin_access.guard(name, endpoint)
+                self._sites[name] = admin_site(built.inspection, self._owner.reactor, guard)
+                self._doors.open(name, self._sites[name], security)
+            elif name != PEER:
+                self._doors.open(name, built.clients, security)
         built.inspection.cautions.append(self._admin_access.cautions)
         self._admin_access.start()
         built.start()
@@ -201,13 +202,13 @@ class RunningNode:
             mode=self._config.mode,
             boot=identity.boot,
             directory=os.path.abspath(self._directory),
-            clients=member.client.bind,
-            peers=member.peer.bind,
-            admin=member.admin.bind if member.admin is not None else None,
+            **listened_on(member),
         )
         path = self._config.peer_secret_file
         if path is not None and others_may_read(path):
             self._log.warning("peer_secret_is_open", reason=f"every user of this machine may read {path}: chmod 600 it")
+        self._protection.start()
+        self._owner.obey_hangup(self._admin_access.look)
         if self._config.allow_faults:
             self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
         self._admin_access.tell_exposures()
@@ -242,16 +243,17 @@ class RunningNode:
             yield built.news.leave()
         if built is not None and self.failure is None:
             yield built.departure.begin(min(timings.election_seconds_max, timings.drain_seconds))
-        yield self._client_door.close()
+        yield self._doors.close_to_clients()
+        self._protection.stop()
         if built is not None:
             yield built.clients.drain(timings.drain_seconds) if self.failure is None else built.clients.abort()
-        yield DeferredList([door.close() for door in self._doors])
+        yield self._doors.close()
         self._admin_access.stop()
         if built is not None:
             if built.mesh.running:
                 yield built.mesh.stopService()
-            if self._admin_site is not None:
-                yield self._admin_site.abort()
+            for site in self._sites.values():
+                yield site.abort()
             built.stop()
         yield self._close_storage()
         if self.failure is None:
@@ -342,8 +344,8 @@ class RunningNode:
         self._owner.ended(status, f"dkvnode: {reason}")
         if self._built is not None:
             self._built.cut_off()
-        for door in self._doors:
-            door.close()
+        self._protection.stop()
+        self._doors.close()
         self._owner.reactor.callLater(CLOSING_SECONDS, self.failed.come, self.failure)
         if not self._closing:
             self._close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dkv.config.config import Config
@@ -31,6 +32,9 @@ class SharedProcess:
     def descriptors(self) -> int:
         """As many as the process may have open: it is the program's to raise the limit."""
         return descriptor_limit()
+
+    def obey_hangup(self, call: Callable[[], None]) -> None:
+        """Signals are the program's: the node looks at its files every few seconds anyway."""
 
     def enter(self) -> None:
         """Make delayed calls."""

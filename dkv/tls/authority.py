@@ -149,8 +149,8 @@ class Authority:
         return certificate.serial_number in self._revoked and self.issued(certificate)
 
     def crl(self, days: int | None = None) -> bytes:
-        """A new list of what is revoked, as PEM. Unless told otherwise it is valid as long as the CA: a node with a CRL
-        that has expired accepts nobody."""
+        """A new list of what is revoked, as PEM. Unless told otherwise it is valid as long as the CA: nobody has to
+        renew it while nothing is revoked."""
         self._crl_number += 1
         own = self.own.certificate
         begins, ends = _validity(DAYS_MAX if days is None else days, None)

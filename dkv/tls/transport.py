@@ -8,7 +8,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.tls import BufferingTLSTransport
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -19,17 +19,19 @@ HANDSHAKE_SECONDS = 10.0
 """How long a handshake may take."""
 
 
-class TlsTransport(Secured, BufferingTLSTransport):
-    """What a protocol has for its transport. ``refused`` says why this end does not like the other's certificate."""
+class TlsTransport(Secured, TLSMemoryBIOProtocol):
+    """What a protocol has for its transport. It does not gather small writes, as Twisted's default does for the price
+    of a turn of the reactor: the protocols here write all that they have at once."""
 
     refused = ""
+    """Why this end does not accept the certificate of the other."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the protocol in words what TLS has to do with it."""
         mine: Failure | None = self._reason  # by which the base class replaces what TCP says
         if mine is not None and isinstance(mine.value, SSL.Error):
-            self._reason = Failure(SecuringFailed(self.refused or reason_of(mine.value)))  # type: ignore[no-untyped-call]
-        super().connectionLost(reason)
+            self._reason = Failure(SecuringFailed(self.refused or reason_of(mine.value)))  # type: ignore[no-untyped-call]  # Twisted's
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # as above
 
 
 class HandshakeOwner(Protocol):

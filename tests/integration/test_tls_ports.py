@@ -1,0 +1,163 @@
+"""TLS beside plain ports on a real node: who gets in, and certificates that change while clients are connected."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import ssl
+from functools import partial
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.certificates import Certificates, Pair
+from tests.integration.processes import HOST, Connection, RealCluster, free_ports, wait_until
+
+SECONDS = 15.0
+
+
+class TlsConnection(Connection):
+    """As a plain connection, over TLS."""
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        super().__init__(port)
+        self._file.close()
+        self.socket = context.wrap_socket(self.socket)
+        self._file = self.socket.makefile("rb")
+
+
+class TlsPortTests(SynchronousTestCase):
+    """One node, which is enough for its ports: `client_tls` and `admin_tls` beside the plain ones."""
+
+    def setUp(self) -> None:
+        self.cluster = RealCluster(1)
+        self.addCleanup(self.cluster.close)
+        self.node = self.cluster.nodes[0]
+        self.certificates = Certificates(self.cluster.directory / "certs", "test", [1])
+        self.client_port, self.admin_port = free_ports(2)
+
+    def start(self, **tls: str) -> None:
+        """Start the node with these settings of TLS."""
+        path = self.cluster.set_mode("leader")
+        ports = f'client_tls = "{HOST}:{self.client_port}"\nadmin_tls = "{HOST}:{self.admin_port}"\n'
+        path.write_text(path.read_text() + ports + self.certificates.settings(**tls))
+        self.cluster.start()
+
+    def context(self, pair: Pair | None = None) -> ssl.SSLContext:
+        """That of a client, with a certificate or without."""
+        context = ssl.create_default_context(cafile=str(self.certificates.ca))
+        context.check_hostname = False
+        if pair is not None:
+            context.load_cert_chain(pair.certificate, pair.key)
+        return context
+
+    def connect(self, pair: Pair | None = None) -> TlsConnection:
+        """A connection to the port for clients."""
+        connection = TlsConnection(self.client_port, self.context(pair))
+        self.addCleanup(connection.close)
+        return connection
+
+    def get(self, path: str, pair: Pair | None = None) -> str:
+        """A page of the port for operators."""
+        connection = HTTPSConnection(HOST, self.admin_port, timeout=10, context=self.context(pair))
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def refused(self, port: int, pair: Pair | None) -> None:
+        """Nobody is served there with this certificate. In TLS 1.3 a client learns that when it reads."""
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            connection = TlsConnection(port, self.context(pair))
+            try:
+                connection.socket.sendall(b"PING\r\n")
+                if not connection.socket.recv(1):
+                    raise ConnectionError("closed")
+            finally:
+                connection.close()
+
+    def serial(self) -> bytes:
+        """The number of the certificate that the node shows now."""
+        connection = TlsConnection(self.client_port, self.context())
+        assert isinstance(connection.socket, ssl.SSLSocket)
+        found = connection.socket.getpeercert()
+        connection.close()
+        assert found is not None
+        number: Any = found["serialNumber"]
+        return bytes(str(number), "ascii")
+
+    def test_both_ways_side_by_side(self) -> None:
+        """Clients move to TLS one by one, and see the same data; what they pipeline is answered in order."""
+        self.start()
+        secured, plain = self.connect(), self.node.connect()
+        self.addCleanup(plain.close)
+        secured.call("SET", "k", b"v" * 300_000)
+        self.assertEqual(plain.call("GET", "k"), b"v" * 300_000)
+        for _ in range(1000):
+            secured.send("INCR", "count")
+        self.assertEqual([secured.read() for _ in range(1000)], list(range(1, 1001)))
+        (line,) = self.node.logged("started")
+        endpoint = f"tcp:{self.client_port}:interface={HOST}"
+        self.assertEqual((line["clients_tls"], line["admin_tls"] is None), (endpoint, False))
+        self.assertTrue(self.get("/readyz").endswith("ok\n"))
+        self.assertEqual(secured.call("QUIT"), "OK")
+        self.assertEqual(secured.socket.recv(1), b"")
+        self.node.stop()
+
+    def test_certificates_that_are_refused(self) -> None:
+        """On every port alike: the list of revoked certificates, the dates and the CA count everywhere."""
+        wrong = {
+            "is revoked": self.certificates.revoked_client("app"),
+            "has expired": self.certificates.expired_client("app"),
+            "is of another CA": self.certificates.other_authoritys_client("app"),
+            "it has shown no certificate": None,
+        }
+        self.start(client_certificates="required", crl=str(self.certificates.crl))
+        good = self.certificates.client("app")
+        self.assertEqual(self.connect(good).call("PING"), "PONG")
+        for reason, pair in wrong.items():
+            for name, port in (("client", self.client_port), ("admin", self.admin_port)):
+                wait_until(partial(self.tells, name, port, pair, reason), SECONDS, f"{reason!r} at {name}")
+        self.assertGreater(self.refusals(good), 7.0)
+        self.assertEqual(self.node.call("PING"), "PONG")
+
+    def tells(self, name: str, port: int, pair: Pair | None, reason: str) -> bool:
+        """Whether a line of the log says who was refused just now or before, and why: it has one a second at most."""
+        self.refused(port, pair)
+        lines = self.node.logged("tls_refused")
+        return any(line["port"] == name and reason in line["reason"] for line in lines)
+
+    def refusals(self, pair: Pair) -> float:
+        """The metric of those who were not let in."""
+        (line,) = [each for each in self.get("/metrics", pair).splitlines() if each.startswith("dkv_tls_refused_total")]
+        return float(line.split()[1])
+
+    def test_certificates_that_change(self) -> None:
+        """New ones are in force without a restart, and no connection ends; broken ones change nothing, and are told."""
+        self.start()
+        connection, first = self.connect(), self.serial()
+        self.certificates.node(1)
+        self.node.signal(signal.SIGHUP)
+        wait_until(lambda: self.serial() != first, SECONDS, "the new certificate is shown")
+        second = self.serial()
+        self.assertEqual(connection.call("PING"), "PONG")
+        good = self.cluster.directory / "good.pem"
+        shutil.copy(self.certificates.ca, good)
+        Path(self.certificates.ca).write_text("rubbish")
+        self.node.signal(signal.SIGHUP)
+        (line,) = self.node.wait_logged("credentials_refused")
+        self.assertIn("ca.pem has no certificates in PEM", line["reason"])
+        shutil.copy(good, self.cluster.directory / "ca-copy.pem")
+        self.certificates.ca, broken = self.cluster.directory / "ca-copy.pem", self.certificates.ca
+        self.assertEqual(self.serial(), second)
+        self.assertIn("[!]credentials: tls: ", self.get("/readyz"))
+        metrics = self.get("/metrics")
+        self.assertIn('dkv_credentials_refused{kind="tls"} 1.0', metrics)
+        self.assertRegex(metrics, r'dkv_credentials_expire_days\{kind="certificate"\} 36[45]\.')
+        shutil.copy(good, broken)  # nobody sends a signal: the node looks by itself
+        taken = 'dkv_credentials_refused{kind="tls"} 0.0'
+        wait_until(lambda: taken in self.get("/metrics"), SECONDS, "what is mended is in force")
+        self.assertEqual(connection.call("PING"), "PONG")
