@@ -2,12 +2,14 @@
 
 Commands on data become entries for the log. Commands about the connection, or about its node, are answered here. Words
 that Redis knows are answered as Redis does, or refused in its words; nothing is half done. Between MULTI and EXEC
-requests are gathered (``client_transaction``).
+requests are gathered (``client_transaction``). Requests of a user who is not allowed everything pass the gate first
+(``security.gate``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from dkv.console.client_state import ClientState
 from dkv.console.client_transaction import NOT_IN_MULTI, OF_ONE_NODE_ALONE, Gathered, GatheredBytes, Token
@@ -17,6 +19,7 @@ from dkv.console.connection_words import CONNECTION_WORDS, database_of
 from dkv.console.declaring import asks_for_help, help_of, refusal_of, unknown
 from dkv.console.inspection import Inspection
 from dkv.console.introspection import words_about
+from dkv.console.listed_keys import as_allowed, kept, lists_others
 from dkv.console.orders import ORDERS
 from dkv.console.pubsub_words import ALLOWED, PUBSUB_WORDS, not_while_subscribed
 from dkv.console.script_words import SCRIPT
@@ -28,6 +31,8 @@ from dkv.kv.registry import BadRequest, Command, ConnectionCommand, table
 from dkv.kv.words.idempotence import token_of
 from dkv.kv.words.scripting import unknown_script
 from dkv.replies import Error, Local, LogRequest, Meaning, Simple
+from dkv.security.gate import Gate
+from dkv.security.users import User
 from dkv.settings import Limits
 from dkv.wire.telnet import TIMING_MARK, TIMING_MARK_REPLY
 
@@ -52,14 +57,29 @@ class ClientSession(ClientState):
         draw: Callable[[], int] = int,
     ) -> None:
         super().__init__(connection, peer, limits, node, gathered, draw)
-        self.interpret: Callable[[list[bytes]], Meaning] = self._interpret
+        self.interpret: Callable[[list[bytes]], Meaning] = self._interpreter()
         """What a request is: an entry for the log, or the reply if it needs none.
 
         It may be another function after each answer that is no plain entry.
         """
 
+    def become(self, user: User) -> None:
+        """The client is this user from now on, or the user's rights are other ones."""
+        super().become(user)
+        rights = user.rights
+        self.transaction.keep = None if rights.is_unrestricted else partial(kept, rights)
+        self.node.exchange.restrict(self.connection, None if rights.is_unrestricted else rights.may_know)
+        self.interpret = self._interpreter()
+
+    @property
+    def may_listen(self) -> bool:
+        """Whether the client may still listen to all that it has subscribed to."""
+        rights = self.user.rights
+        return not self.subscribed or (rights.allows("pubsub") and self.subscribed.is_allowed(rights))
+
     def gone(self) -> None:
         """The client is gone."""
+        self.node.exchange.restrict(self.connection, None)
         self.transaction.end()
         if self.subscribed:
             self.subscribed.forget(self.node.exchange)
@@ -87,10 +107,27 @@ class ClientSession(ClientState):
         return answer
 
     def _interpreter(self) -> Callable[[list[bytes]], Meaning]:
-        """What the next request is interpreted by."""
+        """What the next request is interpreted by: a user who is allowed everything does not pass the gate."""
+        return self._by_state() if self.user.rights.is_unrestricted else self._at_the_gate
+
+    def _by_state(self) -> Callable[[list[bytes]], Meaning]:
         if self.transaction.gathering:
             return self._gather
         return self._interpret_for_subscriber if self.protocol == 2 and self.subscribed else self._interpret
+
+    def _at_the_gate(self, words: list[bytes]) -> Meaning:
+        """A request of a user who is not allowed everything, whatever the state of the session is."""
+        if words is TIMING_MARK:  # which is no request
+            return self._answer(words)
+        transaction = self.transaction
+        db = (transaction.context if transaction.gathering else self.context).db
+        refusal = GATE.refusal(self.user, words, db)
+        if refusal is not None:
+            return Local(transaction.abort(refusal) if words[0].lower() == b"exec" else transaction.refuse(refusal))
+        meaning = self._by_state()(words)
+        if type(meaning) is LogRequest and lists_others(self.user.rights, meaning.entry):
+            return as_allowed(self.user.rights, meaning)
+        return meaning
 
     def _interpret_for_subscriber(self, words: list[bytes]) -> Meaning:
         """A request of a client that gets messages in place of replies: it may ask little."""
@@ -161,8 +198,9 @@ class ClientSession(ClientState):
             token: Token = token_of(words)
         except BadRequest as refused:
             return Local(self.transaction.refuse(Error(str(refused))))
-        self.interpret = self._interpret
-        return self.transaction.execute(token)
+        execution = self.transaction.execute(token)
+        self.interpret = self._interpreter()
+        return execution
 
     def _gathered(self, command: Command | None, words: list[bytes]) -> Gathered | Error:
         """What EXEC will have of a request; the error if it is refused as a whole.
@@ -231,6 +269,8 @@ CONNECTION_COMMANDS: dict[bytes, ConnectionCommand[ClientState]] = table(
 
 TABLE: dict[bytes, Command] = table(COMMANDS.values(), CONNECTION_COMMANDS.values())
 """All commands."""
+
+GATE = Gate(TABLE)
 
 _ABOUT = table(words_about(TABLE))
 CONNECTION_COMMANDS |= _ABOUT

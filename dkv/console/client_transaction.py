@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from dkv.kv.codes import EXEC, IDMP, WATCH
+from dkv.kv.codes import EXEC, IDMP, KEYS, WATCH
 from dkv.kv.registry import Context
 from dkv.records import Argument, Entry
 from dkv.replies import OK, Error, Local, LogRequest, Nested, Watched
@@ -31,6 +31,9 @@ WORD_BYTES = 64
 
 Gathered = Entry | Callable[[], Local]
 """A request between MULTI and EXEC: its entry, or what makes the reply that needs no log."""
+
+Keep = Callable[[Entry, Nested], Nested]
+"""Given a gathered entry and its result, what of the result the client may see."""
 
 Token = tuple[bytes, int]
 """A producer, and the op that it gives to its transaction."""
@@ -63,6 +66,8 @@ class Transaction:
         """Whether the connection is between MULTI and EXEC."""
         self.context = Context(limits)
         """What the next request is read with, between MULTI and EXEC: a SELECT there counts for those behind it."""
+        self.keep: Keep | None = None
+        """What is done with results that list keys; None if the client may see all of them."""
         self._limits = limits
         self._room = room
         self._refused = False  # a request since MULTI
@@ -160,13 +165,14 @@ class Transaction:
             return Local(EXECABORT)
         entries: list[Argument] = [gathered for gathered in queue if isinstance(gathered, list)]
         if not entries and not watched and token is None:
-            return _joined(queue, [])
+            return _joined(queue, [], None)
         keys: list[Argument] = [[db, key, *revision] for (db, key), revision in watched.items()]
         entry: Entry = [EXEC, 0, self._limits.value_bytes_max, keys, entries]
         if token is not None:
             entry = [IDMP, *token, entry]
-        is_alone = len(entries) == len(queue)
-        return LogRequest(entry, size, None if is_alone else lambda result: _joined(queue, result))
+        keep = self.keep if any(gathered[0] == KEYS for gathered in queue if isinstance(gathered, list)) else None
+        is_alone = len(entries) == len(queue) and keep is None
+        return LogRequest(entry, size, None if is_alone else lambda result: _joined(queue, result, keep))
 
     def abort(self, refusal: Error) -> Error:
         """End it: its EXEC was refused."""
@@ -197,12 +203,14 @@ class Transaction:
         return None
 
 
-def _joined(queue: list[Gathered], result: Nested) -> Local:
+def _joined(queue: list[Gathered], result: Nested, keep: Keep | None) -> Local:
     """The reply to an EXEC whose entries had ``result``: an error and a nil array are a reply by themselves."""
     if type(result) is not list:
         return Local(result)
     results = iter(result)
-    return Local([next(results) if isinstance(gathered, list) else gathered() for gathered in queue])
+    if keep is None:
+        return Local([next(results) if isinstance(gathered, list) else gathered() for gathered in queue])
+    return Local([keep(gathered, next(results)) if isinstance(gathered, list) else gathered() for gathered in queue])
 
 
 def _too_many(what: str, limits: Limits) -> Error:

@@ -11,14 +11,11 @@ from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag
 from dkv.net.client_connection import ClientConnection
 from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD
 from dkv.replies import OK, Error, Local, Raw, Replying, Verbatim
+from dkv.security.users import DEFAULT
 
 TYPES = (b"normal", b"master", b"primary", b"replica", b"slave", b"pubsub")
 """The kinds of clients that Redis knows. Those of dkv are normal ones, or subscribers."""
 
-USER = b"default"
-"""Everybody."""
-
-_USER_NAME = USER.decode()
 _YES_NO = {b"yes": True, b"no": False}
 
 Connected = tuple[ClientConnection, ClientState]
@@ -118,7 +115,7 @@ def _line(connection: ClientConnection, state: ClientState, now: float) -> str:
         f" flags={flags or 'N'} db={state.context.db} sub={subscribed.count(CHANNEL)}"
         f" psub={subscribed.count(PATTERN)} ssub={subscribed.count(SHARD)}"
         f" multi={transaction.queued} watch={transaction.watched} qbuf={connection.held_bytes}"
-        f" omem={connection.unread_bytes} cmd={_last_command(connection, state)} user={_USER_NAME}"
+        f" omem={connection.unread_bytes} cmd={_last_command(connection, state)} user={state.user.name}"
         f" resp={state.protocol}"
         f" lib-name={library[b'lib-name'].decode()} lib-ver={library[b'lib-ver'].decode()}\n"
     )
@@ -170,11 +167,11 @@ def _filters(client: ClientState, words: list[bytes]) -> tuple[list[Wants], bool
                 raise BadRequest(SYNTAX)
             skips_itself = _YES_NO[value.lower()]
         else:
-            wanted.append(_filter(option.lower(), value))
+            wanted.append(_filter(client, option.lower(), value))
     return wanted, skips_itself
 
 
-def _filter(option: bytes, value: bytes) -> Wants:
+def _filter(client: ClientState, option: bytes, value: bytes) -> Wants:
     text = value.decode("utf-8", "backslashreplace")
     match option:
         case b"id":
@@ -191,9 +188,9 @@ def _filter(option: bytes, value: bytes) -> Wants:
             kind = value.lower()
             return lambda connection, state: _kind(state) == kind
         case b"user":
-            if value != USER:
+            if text != DEFAULT and all(state.user.name != text for _, state in _connected(client)):
                 raise BadRequest(f"ERR No such user '{quoted(value)}'")
-            return lambda connection, state: True
+            return lambda connection, state: state.user.name == text
         case b"maxage":
             seconds = whole(value, "ERR maxage is not an integer or out of range")
             if seconds < 1:

@@ -15,8 +15,10 @@ from hashlib import sha1
 from dkv import __version__
 from dkv.console.surroundings import Holdings
 from dkv.identity import Identity
+from dkv.kv.codes import DATABASES
 from dkv.net.clients import Clients
 from dkv.pubsub_messages import CHANNEL, PATTERN
+from dkv.security.rights import Rights
 from dkv.settings import KIB, MIB
 
 REDIS_VERSION = "7.2.4"
@@ -26,6 +28,9 @@ To a later one libraries send words that dkv lacks: redis-om sends HTTL to 7.4, 
 """
 
 _SECONDS_PER_DAY = 86_400
+
+KEYSPACE = "Keyspace"
+FOR_EVERYBODY = ("Server", "Persistence", "Replication", "Cluster")
 
 Fields = Mapping[str, object]
 Sections = Mapping[str, Fields]
@@ -86,7 +91,7 @@ def info_sections(
         "Replication": replication,
         "CPU": {"used_cpu_sys": f"{usage.ru_stime:.6f}", "used_cpu_user": f"{usage.ru_utime:.6f}"},
         "Cluster": {"cluster_enabled": 0},
-        "Keyspace": {
+        KEYSPACE: {
             f"db{number}": f"keys={keys},expires={mortal},avg_ttl=0"  # 0: not known, in Redis too
             for number, keys, mortal in holdings.counted()
         },
@@ -120,6 +125,20 @@ def info_text(sections: Sections, names: Iterable[bytes]) -> bytes:
         if everything or name.lower() in wanted
     ]
     return "\r\n".join(texts).encode("utf-8", "backslashreplace")
+
+
+def sections_for(rights: Rights, sections: Sections) -> Sections:
+    """What a user may be told who is not allowed everything.
+
+    The inside of the node is for those who are allowed ``admin``, and the number of keys in a database for those who
+    may read all of them. Libraries ask for the rest when they connect.
+    """
+    is_admin = rights.allows("admin")
+    told = {name: fields for name, fields in sections.items() if is_admin or name in FOR_EVERYBODY}
+    numbers = [db for db in range(DATABASES) if rights.allows("read") and rights.allows_all_keys(db)]
+    counted = sections.get(KEYSPACE, {})
+    told[KEYSPACE] = {name: counted[name] for name in map("db{}".format, numbers) if name in counted}
+    return told
 
 
 def run_id_of(identity: Identity) -> str:

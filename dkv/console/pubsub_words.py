@@ -80,8 +80,8 @@ def _names(kind: int) -> Callable[[ClientState, list[bytes]], Local]:
         pattern = words[2] if len(words) == 3 else b"*"
         if len(pattern) > PATTERN_BYTES_MAX:
             raise BadRequest(f"ERR the pattern has {len(pattern)} bytes, the most is {PATTERN_BYTES_MAX}")
-        exchange, matches = client.node.exchange, Glob(pattern).matches
-        return Local(InPlace(lambda: [name for name in exchange.names(kind) if matches(name)]))
+        exchange, matches, allows = client.node.exchange, Glob(pattern).matches, client.user.rights.allows_channel
+        return Local(InPlace(lambda: [name for name in exchange.names(kind) if matches(name) and allows(name)]))
 
     return names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dkv.console.client_state import ClientState
 from dkv.console.config_words import CONFIG
 from dkv.console.declaring import Answer, ClientWord, container, whole, word
-from dkv.console.info import info_text
+from dkv.console.info import info_text, sections_for
 from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag
 from dkv.replies import Local, Verbatim
 
@@ -16,7 +16,10 @@ _LATENCY_ADVICE = (
 
 
 def _info(client: ClientState, words: list[bytes]) -> Local:
-    return Local(Verbatim(info_text(client.node.info(), words[1:])))
+    sections = client.node.info()
+    if not client.user.rights.is_unrestricted:
+        sections = sections_for(client.user.rights, sections)
+    return Local(Verbatim(info_text(sections, words[1:])))
 
 
 def _role(client: ClientState, words: list[bytes]) -> Local:

@@ -15,6 +15,7 @@ from dkv.pubsub.exchange import Exchange
 from dkv.pubsub.patterns import weight_of
 from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD, Name
 from dkv.replies import InPlace, Local, Nested, Push, Series
+from dkv.security.rights import Rights
 from dkv.settings import Limits
 
 _SUBSCRIBE = {CHANNEL: b"subscribe", PATTERN: b"psubscribe", SHARD: b"ssubscribe"}
@@ -35,6 +36,13 @@ class Subscribed:
     def count(self, kind: int) -> int:
         """How many names of this kind."""
         return len(self._names[kind])
+
+    def is_allowed(self, rights: Rights) -> bool:
+        """Whether these rights allow to listen to all of it."""
+        channels = (*self._names[CHANNEL], *self._names[SHARD])
+        return all(map(rights.allows_channel, channels)) and all(
+            map(rights.allows_channel_pattern, self._names[PATTERN])
+        )
 
     def _told(self, kind: int) -> int:
         """The count that confirmations tell: that of channels and patterns together."""

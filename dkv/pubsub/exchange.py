@@ -7,11 +7,12 @@ comes from them is the relay's (``relay.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
 from dkv.client_events import Posted
 from dkv.pubsub.elsewhere import Elsewhere
+from dkv.pubsub.key_channels import MayKnow, key_told
 from dkv.pubsub.subscriptions import Subscriptions
 from dkv.pubsub_messages import CHANNEL, PATTERN, Count, Name, Posting
 from dkv.replies import Notice
@@ -38,6 +39,8 @@ class Exchange:
         self._limits = limits
         self._wake = wake
         self._here = Subscriptions()
+        self._may_know: dict[int, MayKnow] = {}
+        self._judged = 0  # how often it was asked whether a client may know of a key
         self._elsewhere = Elsewhere(limits.subscriptions_max)
         self._weight = 0
         self._outboxes: dict[int, Outbox] = {}
@@ -67,6 +70,21 @@ class Exchange:
     def release(self, weight: int) -> None:
         """So many are not needed any more."""
         self._weight -= weight
+
+    # --- whom what happens to keys is told ---
+
+    def restrict(self, connection: int, may_know: MayKnow | None) -> None:
+        """A connection is told only what happens to keys that it ``may_know`` of; of all keys if that is None."""
+        if may_know is None:
+            self._may_know.pop(connection, None)
+        else:
+            self._may_know[connection] = may_know
+
+    def _knowing(self, receivers: Collection[int], key: tuple[int, bytes]) -> Collection[int]:
+        """Those of the receivers that may know of the key."""
+        self._judged += len(receivers)
+        may_know = self._may_know
+        return [each for each in receivers if each not in may_know or may_know[each](*key)]
 
     # --- what clients do ---
 
@@ -107,7 +125,7 @@ class Exchange:
         self._count_work()
 
     def _count_work(self) -> None:
-        self.work = self.delivered + COMPARISON * (self._here.compared + self._elsewhere.compared)
+        self.work = self.delivered + self._judged + COMPARISON * (self._here.compared + self._elsewhere.compared)
 
     def counts_elsewhere(self, node: int, anew: bool, counts: tuple[Count, ...]) -> None:
         """A peer tells how many subscribers it has."""
@@ -115,12 +133,17 @@ class Exchange:
 
     def _put_out(self, posting: Posting) -> int:
         kind, channel, text = posting
+        key = key_told(channel, text) if self._may_know and kind == CHANNEL else None
         receivers = self._here.of((kind, channel))
+        if key is not None:
+            receivers = self._knowing(receivers, key)
         count = len(receivers)
         if receivers:
             self._put(Notice(kind, None, channel, text), receivers)
         if kind == CHANNEL:
             for pattern, receivers in self._here.matching(channel):
+                if key is not None:
+                    receivers = self._knowing(receivers, key)
                 self._put(Notice(PATTERN, pattern, channel, text), receivers)
                 count += len(receivers)
         self.delivered += count

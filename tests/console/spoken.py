@@ -36,6 +36,7 @@ class Spoken(SynchronousTestCase):
         node.sentinel.name = "c"
         node.sentinel.others.return_value = []
         node.sentinel.address_within = lambda local: ClientAddress("db1", 7379)
+        node.client_connections.return_value = []
         node.exchange = Exchange(Limits(), lambda: None)
         self.node = node
         self.begin(Limits())
