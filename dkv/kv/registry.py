@@ -152,7 +152,7 @@ class Command:
 
     def key_positions(self, words: list[bytes]) -> Iterable[int]:
         """The places of the keys among the words of a request, whose number is one that the command takes."""
-        if self.subcommands:
+        if self.subcommands and len(words) > 1:
             subcommand = self.subcommand(words[1])
             return [] if subcommand is None or not subcommand.takes(len(words)) else subcommand.key_positions(words)
         if isinstance(self.keys, KeySpec):

@@ -24,7 +24,7 @@ from dkv.kv.codes import (
     SETRANGE,
     STRLEN,
 )
-from dkv.kv.registry import BadRequest, Context, KeySpec, LogCommand
+from dkv.kv.registry import BadRequest, Category, Context, KeySpec, LogCommand
 from dkv.kv.words.lifetimes import LifeOptions, lifetime
 from dkv.kv.words.parsing import (
     integer,
@@ -125,6 +125,11 @@ def _getex(words: list[bytes], context: Context) -> Entry:
     for option in rest:
         lives.take(option.lower(), rest)
     return uniform(GETEX, context, key_of(words[1], context), *lives.chosen())
+
+
+def _category_of_getex(words: list[bytes]) -> Category:
+    """Without options it is a GET."""
+    return "read" if len(words) == 2 else "write"
 
 
 def _append(words: list[bytes], context: Context) -> Entry:
@@ -262,7 +267,7 @@ COMMANDS = (
         name="getex",
         arity=-2,
         keys=KeySpec(1, 1),
-        category="write",
+        category=_category_of_getex,
         flags=("write", "fast"),
         group="string",
         since="6.2.0",
