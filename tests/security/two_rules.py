@@ -21,6 +21,7 @@ from dkv.identity import Identity
 from dkv.kv.codes import EXEC, IDMP, KEYS, SCAN, WATCH
 from dkv.kv.glob import Glob
 from dkv.kv.registry import Command
+from dkv.kv.scripts.catalogue import by_digest
 from dkv.kv.scripts.operations import OPERATIONS
 from dkv.kv.words import scripting
 from dkv.pubsub.exchange import Exchange
@@ -164,7 +165,7 @@ class Search:
 
     def run(self, users: int) -> None:
         """Let so many users ask; ``Difference`` if one is found."""
-        by_name = patch.object(scripting, "by_text", scripting.by_digest)  # for EVAL: nobody has the texts
+        by_name = patch.object(scripting, "by_text", by_digest)  # for EVAL: nobody has the texts
         with patch.object(client_session, "GATE", self._gate), by_name:
             for _ in range(users):
                 self._one_user()
