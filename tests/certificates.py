@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 
-from dkv.tls.authority import Authority, Issued
+from dkv.tls.authority import Authority, Issued, crls
 
 AUTHORITY_KEY = x509.AuthorityKeyIdentifier.oid
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -103,6 +103,17 @@ class Certificates:
     def revoked_client(self, user: str, name: str = "revoked-client") -> Pair:
         """The same for a client."""
         return self.revoke(self.authority.client(user), name)
+
+    def stale_crl(self) -> bytes:
+        """What is revoked, in a list that should have been replaced yesterday."""
+        own, now = self.authority.own, datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder(revoked_certificates=list(crls(self.crl.read_bytes())[0]))
+            .issuer_name(own.certificate.subject)
+            .last_update(now - timedelta(days=9))
+            .next_update(now - timedelta(days=1, hours=1))
+        )
+        return builder.sign(own.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def revoke(self, issued: Issued, name: str) -> Pair:
         """Write the files of ``issued``, and a CRL in which it is."""

@@ -12,6 +12,9 @@ PEERS = "peer"
 ADMIN = "admin"
 """The kinds of ports, by which it is decided who has to show a certificate."""
 
+HANDSHAKES_MAX = 512
+"""How many handshakes may be under way at one port. Beyond it the oldest ends: whoever means it is done in a moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:

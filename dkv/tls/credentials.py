@@ -65,13 +65,13 @@ class Credentials:
     def expiring(self, now: datetime | None = None) -> list[str]:
         """A line for each kind of which something has expired, or does so soon."""
         days = self.expire_days(now)
-        return [f"{_KINDS[kind]} {_in_words(left)}" for kind, left in days.items() if left < SOON_DAYS]
+        return [f"{_KINDS[kind]} {_in_words(kind, left)}" for kind, left in days.items() if left < SOON_DAYS]
 
 
-def _in_words(days: float) -> str:
-    if days < 0:
-        return f"has expired {_count(-days)} ago: others refuse it"
-    return f"expires in {_count(days)}"
+def _in_words(kind: str, days: float) -> str:
+    if days >= 0:
+        return f"expires in {_count(days)}"
+    return f"has expired {_count(-days)} ago{', and counts all the same' if kind == CRL else ': others refuse it'}"
 
 
 def _count(days: float) -> str:

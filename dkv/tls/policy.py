@@ -18,14 +18,11 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dkv.net.securing import SecuringFailed
+from dkv.net.securing import HANDSHAKES_MAX, SecuringFailed
 from dkv.net.sockets import address_text
 from dkv.tls.credentials import Credentials
 from dkv.tls.names import shown
 from dkv.tls.transport import Handshake, TlsTransport
-
-HANDSHAKES_MAX = 512
-"""How many handshakes may be under way at one port. Beyond it the oldest ends: whoever means it is done in a moment."""
 
 Refused = Callable[[str, str, str], None]
 """Is told the kind of a port, who has connected there, and why that came to nothing."""
@@ -133,7 +130,7 @@ class _Port(Factory):
         if len(self._handshakes) > HANDSHAKES_MAX:
             oldest = next(iter(self._handshakes))
             oldest.abort()
-            self.failed(oldest, f"more than {HANDSHAKES_MAX} TLS handshakes were under way")
+            self.failed(oldest, f"more than {HANDSHAKES_MAX} TLS handshakes were under way", True)
 
     def done(self, handshake: Handshake) -> Any:
         """It may be served, or refused, as if there were no TLS."""
@@ -143,11 +140,12 @@ class _Port(Factory):
     def connected(self, protocol: Any) -> None:
         """It goes on without this port."""
 
-    def failed(self, handshake: Handshake, reason: str) -> None:
+    def failed(self, handshake: Handshake, reason: str, is_news: bool) -> None:
         """It came to nothing."""
         self._handshakes.pop(handshake, None)
         self._policy.refusals += 1
-        self._policy.refused(self._kind, address_text(handshake.address), reason)
+        if is_news:
+            self._policy.refused(self._kind, address_text(handshake.address), reason)
 
     def abort(self) -> None:
         """End all handshakes."""
@@ -204,7 +202,7 @@ class _Attempt(Factory):
         """Whoever waits hears of it in this moment, as without TLS."""
         self._fire(protocol if protocol is not None else Failure(NoProtocol()))  # type: ignore[no-untyped-call]  # Twisted's
 
-    def failed(self, handshake: Handshake, reason: str) -> None:
+    def failed(self, handshake: Handshake, reason: str, is_news: bool) -> None:
         """They do not agree, or the other end is gone."""
         self._fire(Failure(SecuringFailed(reason)))  # type: ignore[no-untyped-call]  # Twisted's
 

@@ -50,8 +50,8 @@ class HandshakeOwner(Protocol):
     def connected(self, protocol: Any) -> None:
         """That protocol is connected, if there is one."""
 
-    def failed(self, handshake: Handshake, reason: str) -> None:
-        """There will be no protocol."""
+    def failed(self, handshake: Handshake, reason: str, is_news: bool) -> None:
+        """There will be no protocol. That somebody just went away is no news: load balancers do so every second."""
 
 
 @implementer(IHandshakeListener)
@@ -91,7 +91,7 @@ class Handshake(TwistedProtocol):
         """The other end is gone, or the two did not agree."""
         if not self._over:
             self._end()
-            self._owner.failed(self, self._in_words(reason))
+            self._owner.failed(self, self._in_words(reason), self._late or isinstance(reason.value, SecuringFailed))
 
     def abort(self) -> None:
         """End it now; nobody is told."""

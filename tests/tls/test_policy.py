@@ -6,15 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, inlineCallbacks
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from dkv.config.tls_settings import TlsSettings
-from dkv.net.securing import PEERS, SecuringFailed, Shown, is_secured, shown_by
+from dkv.config.tls_settings import OFF, OPTIONAL, REQUIRED, TlsSettings
+from dkv.net.securing import CLIENTS, PEERS, SecuringFailed, Shown, is_secured, shown_by
+from dkv.tls import policy, transport
 from dkv.tls.credentials import Credentials, load_credentials
 from dkv.tls.policy import TlsPolicy
 from tests.certificates import Certificates, Pair
@@ -86,7 +90,7 @@ class PolicyTests(TestCase):
             files = (str(pair.certificate), str(pair.key))
         return replace(TlsSettings(str(self.certificates.ca), *files), **more)
 
-    def policy(self, credentials: Credentials) -> TlsPolicy:
+    def policy_of(self, credentials: Credentials) -> TlsPolicy:
         """Everybody who is refused is noted."""
 
         def refused(port: str, address: str, reason: str) -> None:
@@ -100,7 +104,7 @@ class PolicyTests(TestCase):
     def listen(self, port: str = PEERS, **more: Any) -> Any:
         """Node 1 listens; the policy that dials it is node 2's."""
         self.talks = Talks()
-        self.listening = self.policy(load_credentials(self.settings(**more), 1, "c"))
+        self.listening = self.policy_of(load_credentials(self.settings(**more), 1, "c"))
         server = yield TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
             self.listening.listening(self.talks, port)
         )
@@ -110,7 +114,7 @@ class PolicyTests(TestCase):
 
     def dial(self, credentials: Credentials) -> Any:
         """Connect with these."""
-        return self.policy(credentials).dialling(self.endpoint).connect(Talks())
+        return self.policy_of(credentials).dialling(self.endpoint).connect(Talks())
 
     @inlineCallbacks
     def both(self, credentials: Credentials) -> Any:
@@ -187,3 +191,167 @@ class PolicyTests(TestCase):
         lost = yield talk.lost
         self.assertIsInstance(lost[0], SecuringFailed)
         return str(lost[0])
+
+    @inlineCallbacks
+    def test_a_list_that_should_have_been_replaced(self) -> Any:
+        """It counts all the same: what it revokes stays out, and everybody else gets in."""
+        revoked = self.certificates.revoked(2)
+        crl = self.certificates.directory / "stale.pem"
+        crl.write_bytes(self.certificates.stale_crl())
+        yield self.listen(crl=str(crl))
+        mine, theirs = yield self.both(load_credentials(self.settings(crl=str(crl)), 2, "c"))
+        yield self.end(mine, theirs)
+        reason = yield self.reason_of(self.dial(self.unchecked(revoked)))
+        self.assertIn("certificate is revoked", reason)
+
+    @inlineCallbacks
+    def test_new_credentials_end_no_connection(self) -> Any:
+        """They count for connections that begin."""
+        yield self.listen()
+        mine, theirs = yield self.both(load_credentials(self.settings(), 2, "c"))
+        pair = self.certificates.node(1, "renewed")
+        self.listening.adopt(load_credentials(self.settings(pair), 1, "c"))
+        heard = theirs.hears(b"still there")
+        mine.transport.write(b"still there")
+        yield heard
+        newer, newer_theirs = yield self.both(load_credentials(self.settings(), 2, "c"))
+        numbers = [talk.transport.getPeerCertificate().to_cryptography().serial_number for talk in (mine, newer)]
+        self.assertNotEqual(*numbers)
+        yield self.end(mine, theirs)
+        yield self.end(newer, newer_theirs)
+
+    @inlineCallbacks
+    def test_what_is_no_handshake(self) -> Any:
+        """Whoever does not speak TLS is told of, and is not heard by what stands behind it."""
+        yield self.listen(CLIENTS)
+        told = self.told
+        talk = yield self.endpoint.connect(Talks())
+        talk.transport.write(b"*1\r\n$4\r\nPING\r\n")
+        yield told
+        yield talk.lost
+        self.assertEqual(self.refused, [(CLIENTS, "it does not speak TLS")])
+        self.assertEqual(self.talks.all, [])
+
+    @inlineCallbacks
+    def test_who_just_goes_away_is_no_news(self) -> Any:
+        """A load balancer connects and closes every second, and the log is for people."""
+        yield self.listen(CLIENTS)
+        talk = yield self.endpoint.connect(Talks())
+        talk.transport.loseConnection()
+        yield talk.lost
+        other = yield self.endpoint.connect(Talks())
+        told = self.told
+        other.transport.write(b"rubbish that is no handshake")
+        yield told
+        yield other.lost
+        self.assertEqual((len(self.refused), self.listening.refusals), (1, 2))
+
+    @inlineCallbacks
+    def test_a_handshake_has_a_deadline(self) -> Any:
+        """Whoever stops in the middle holds nothing for long."""
+        self.patch(transport, "HANDSHAKE_SECONDS", 0.05)
+        yield self.listen(CLIENTS)
+        told = self.told
+        talk = yield self.endpoint.connect(Talks())
+        talk.transport.write(b"\x16\x03\x01\x02\x00\x01")
+        yield told
+        yield talk.lost
+        self.assertEqual(self.refused, [(CLIENTS, "the TLS handshake was not done within 0.05 s")])
+
+    @inlineCallbacks
+    def test_many_handshakes_end_the_oldest(self) -> Any:
+        """A crowd that stops in the middle keeps nobody out who means it."""
+        self.patch(policy, "HANDSHAKES_MAX", 2)
+        yield self.listen()
+        told = self.told
+        crowd = []
+        for _ in range(3):
+            crowd.append((yield self.endpoint.connect(Talks())))
+            crowd[-1].transport.write(b"\x16")
+        yield told
+        self.assertEqual(self.refused, [(PEERS, "more than 2 TLS handshakes were under way")])
+        yield crowd[0].lost
+        mine, theirs = yield self.both(load_credentials(self.settings(), 2, "c"))
+        yield self.end(mine, theirs)
+        self.listening.stop()
+        for talk in crowd[1:]:
+            yield talk.lost
+
+    @inlineCallbacks
+    def test_certificates_of_clients(self) -> Any:
+        """They are asked for as the config says: not at all, if there is one, or always."""
+        client = self.certificates.client("app")
+        seen = []
+        for words in (OFF, OPTIONAL, REQUIRED):
+            yield self.listen(CLIENTS, client_certificates=words)
+            for pair in (client, None):
+                seen.append((yield self.visit(pair)))
+        named, unnamed = ("app",), ()
+        self.assertEqual(seen, [unnamed, unnamed, named, unnamed, named, None])
+        self.assertEqual(self.refused, [(CLIENTS, "it has shown no certificate")])
+
+    @inlineCallbacks
+    def visit(self, pair: Pair | None, *options: int, **more: Any) -> Any:
+        """Connect as a client does; the users that its certificate names, None if it does not get in."""
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.load_verify_locations(str(self.certificates.ca))
+        context.set_verify(SSL.VERIFY_PEER, lambda *found: bool(found[-1]))
+        for option in options:
+            context.set_options(option)
+        if pair is not None:
+            context.use_certificate_file(str(pair.certificate))
+            context.use_privatekey_file(str(pair.key))
+        accepted, talks = self.talks.next, Talks()
+        factory = TLSMemoryBIOFactory(policy._Creator(lambda: context), True, talks)
+        talk = yield self.endpoint.connect(factory)
+        told = self.told
+        talk.wrappedProtocol.transport.write(b"hello")
+        theirs = yield DeferredList([accepted, told], fireOnOneCallback=True, consumeErrors=True)
+        self.version = talk.getHandle().get_protocol_version_name()
+        talk.wrappedProtocol.transport.abortConnection()
+        yield talk.wrappedProtocol.lost
+        if theirs[1] == 1:
+            return None
+        yield theirs[0].lost
+        return theirs[0].shown.users if theirs[0].shown is not None else ()
+
+    @inlineCallbacks
+    def test_versions(self) -> Any:
+        """TLS 1.2 and 1.3, and nothing before."""
+        yield self.listen(CLIENTS)
+        for options, version in (((), "TLSv1.3"), ((SSL.OP_NO_TLSv1_3,), "TLSv1.2")):
+            yield self.visit(None, *options)
+            self.assertEqual(self.version, version)
+        contexts = self.listening.credentials.contexts
+        for context in (*contexts.listening.values(), contexts.dialling):
+            names = SSL.Connection(context, None).get_cipher_list()
+            self.assertTrue(all("GCM" in name or "CHACHA20" in name for name in names), names)
+            old = [name for name in names if not name.startswith(("TLS_", "ECDHE-"))]
+            self.assertEqual(old, [])
+
+    @inlineCallbacks
+    def test_nobody_listens(self) -> Any:
+        """It is told as without TLS."""
+        yield self.listen()
+        server = yield TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Talks())
+        port = server.getHost().port
+        yield server.stopListening()
+        self.endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        with self.assertRaises(ConnectionRefusedError):
+            yield self.dial(load_credentials(self.settings(), 2, "c"))
+
+    @inlineCallbacks
+    def test_an_attempt_that_is_given_up(self) -> Any:
+        """The other end that does not answer is left alone, and no connection stays behind."""
+        silent = Talks()
+        server = yield TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(silent)
+        self.endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", server.getHost().port)
+        connected = silent.next
+        attempt = self.dial(load_credentials(self.settings(), 2, "c"))
+        talk = yield connected
+        yield talk.hears(b"\x16")  # the handshake has begun
+        attempt.cancel()
+        with self.assertRaises(CancelledError):
+            yield attempt
+        yield talk.lost
+        yield server.stopListening()
