@@ -35,6 +35,7 @@ SECTIONS = {
         "metrics": "metrics:metrics",
         "log": "log:log",
         "compare": "compare:compare",
+        "doctor": "doctor:doctor",
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster", "leader": "leader:leader"},
     "Certificates for TLS": {"certs": "certs:certs"},
