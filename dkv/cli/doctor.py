@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from dkv.cli.status_table import Found
 from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
 from dkv.client.survey import ask_all
-from dkv.config.config import NODE_ID_MAX, Config, ConfigError, load_config
+from dkv.config.config import NODE_ID_MAX, Config, ConfigError, Member, load_config
 from dkv.config.listen_endpoint import dialled_address
 
 
@@ -89,6 +89,7 @@ def _examine(
     to: Access, path: Path | None, node: int | None, data_dir: Path | None, offline: bool
 ) -> Iterator[Finding]:
     config = None
+    known: list[Finding] = []
     if path is not None:
         try:
             config = load_config(str(path), os.environ)
@@ -96,11 +97,8 @@ def _examine(
         except ConfigError as error:
             yield problem("config", str(error))
             return
-        present = with_certificates(config, members, node is not None)
-        yield from examine_settings(config, members)
-        yield from examine_files(str(path), config, [member.id for member in present])
-        yield from examine_certificates(config, present)
-        yield from examine_users(config)
+        known = [*_of_config(str(path), config, members, node is not None)]
+        yield from known
         if data_dir is not None:
             yield from examine_directory(str(data_dir), config, node)
     if not offline:
@@ -108,7 +106,17 @@ def _examine(
         if not endpoints:
             yield problem("nodes", "the config file does not say where clients reach them: name them with --endpoints")
         asked = ask_all(endpoints, [STATUS_REQUEST], to.answer_seconds)
-        yield from examine_nodes([Found(each, *status_fields(each)) for (each,) in asked], config)
+        found = [Found(each, *status_fields(each)) for (each,) in asked]
+        yield from examine_nodes(found, config, {each.text for each in known})
+
+
+def _of_config(path: str, config: Config, members: Sequence[Member], asked: bool) -> Iterator[Finding]:
+    """What is found in the config and in the files that it names; ``asked`` if the user has named the node."""
+    present = with_certificates(config, members, asked)
+    yield from examine_settings(config, members)
+    yield from examine_files(path, config, [member.id for member in present])
+    yield from examine_certificates(config, present)
+    yield from examine_users(config)
 
 
 def _endpoints(to: Access, config: Config | None) -> tuple[Endpoint, ...]:

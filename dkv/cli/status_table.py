@@ -151,17 +151,24 @@ def _troubles(each: Found) -> list[str]:
     if each.problem:
         endpoint = str(each.answer.endpoint)
         lines.append(each.problem if endpoint in each.problem else f"{endpoint}: {each.problem}")
-    failing, warnings, peers = fields.get("failing"), fields.get("warnings"), fields.get("peers")
+    failing, peers = fields.get("failing"), fields.get("peers")
     lines += [f"{name} is not ready: {why}" for why in failing.values()] if isinstance(failing, dict) else []
-    for warning in warnings if isinstance(warnings, list) else []:
-        if isinstance(warning, dict):
-            lines.append(f"{name} warns: {warning.get('text')}")
+    lines += _warnings(name, fields.get("warnings"))
     for peer in peers if isinstance(peers, list) else []:
         problem = peer.get("problem") if isinstance(peer, dict) else None
         if problem:
             seconds = peer.get("problem_seconds")
             lines.append(f"{name} has not reached node {peer.get('node')} for {seconds} s: {problem}")
     return lines
+
+
+def _warnings(name: str, warnings: Any) -> list[str]:
+    """What a node warns of, in one line: where it is much, another command says it in full."""
+    told = [each for each in warnings if isinstance(each, dict)] if isinstance(warnings, list) else []
+    if len(told) < 2:
+        return [f"{name} warns: {each.get('text')}" for each in told]
+    names = ", ".join(dict.fromkeys(str(each.get("name")) for each in told))
+    return [f"{name} warns of {names}: dkv doctor says what to mend"]
 
 
 def _membership(name: str, fields: dict[str, Any]) -> list[str]:

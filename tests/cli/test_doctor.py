@@ -122,9 +122,9 @@ class FilesTests(DoctorTestCase):
         self.assertEqual(
             found,
             [
-                f"problem {config}: every user of this machine may change it: chmod o-w it",
-                f"problem {secret}: every user of this machine may read it: chmod 600 it",
-                f"problem {token}: every user of this machine may read it: chmod 600 it",
+                f"problem files: every user of this machine may change {config}: chmod o-w it",
+                f"problem files: every user of this machine may read {secret}: chmod 600 it",
+                f"problem files: every user of this machine may read {token}: chmod 600 it",
             ],
         )
 
@@ -206,7 +206,7 @@ class CertificateTests(DoctorTestCase):
         found = self.texts()
         self.assertEqual(len(found), 2)
         self.assertTrue(any("does not belong to the certificate" in line for line in found))
-        self.assertTrue(any("node3.key: every user of this machine may read it" in line for line in found))
+        self.assertTrue(any("may read " in line and "node3.key: chmod 600 it" in line for line in found))
 
     def test_those_of_this_machine(self) -> None:
         """A node's machine has the certificate of no other node; one that has none at all is not prepared."""
@@ -279,7 +279,7 @@ class UsersTests(DoctorTestCase):
         self.assertIn("is not TOML", self.found("[user")[0])
         self.assertIn("users.toml: ", self.found("[user.x]\nmay = 7\n")[0])
         (found,) = self.found(self.ADMIN, 0o644)
-        self.assertIn("every user of this machine may read it", found)
+        self.assertIn("every user of this machine may read ", found)
 
 
 class DirectoryTests(DoctorTestCase):

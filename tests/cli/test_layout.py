@@ -14,9 +14,10 @@ from dkv.cli.layout import Layout, check_ports, client_endpoint, listening, new_
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, Member, load_config, render_config
+from dkv.config.exposure import exposures, is_local
 from dkv.config.listen_endpoint import parse_endpoint
 from dkv.identity import Identity
-from dkv.settings import Limits, Timings
+from dkv.settings import MODES, Limits, Timings
 from dkv.storage.data_directory import DirectoryError, initialise
 
 
@@ -71,6 +72,14 @@ class New(LayoutTestCase):
         )
         self.assertTrue(all(self.has_data(node) for node in (1, 2, 3)))
         self.assertEqual(made.log_path(2), self.data / "node2.log")
+
+    def test_nobody_else_reaches_it(self) -> None:
+        """A lab has no locks, so all its ports are on the loopback address."""
+        for mode in MODES:
+            made = new_config(5, 7001, mode)
+            for member in made.members:
+                self.assertEqual([name for name, each in member.endpoints().items() if not is_local(each)], [])
+                self.assertEqual(exposures(made, member), [])
 
     def test_config_is_kept(self) -> None:
         """The second start uses what the first one wrote, whether or not its options are repeated."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from dkv.cli.examination.findings import Finding, note, problem
+from dkv.cli.examination.findings import Finding, problem
 from dkv.config.config import Config
 from dkv.storage.data_directory import DirectoryError
 from dkv.storage.guard import DirectoryLock, DirectoryLocked
@@ -29,7 +29,6 @@ def examine_directory(path: str, config: Config, node: int | None) -> Iterator[F
         with stopped_node(path) as stopped:
             cluster, owner = stopped.identity.cluster, stopped.identity.node
     except DirectoryLocked:
-        yield note(path, "a node runs on it")
         return
     except (DirectoryError, StoreFailed) as error:
         yield problem(path, str(error))

@@ -39,9 +39,9 @@ def _modes(path: str, secret: bool) -> Iterator[Finding]:
     except OSError:
         return
     if mode & stat.S_IWOTH:
-        yield problem(path, "every user of this machine may change it: chmod o-w it")
+        yield problem("files", f"every user of this machine may change {path}: chmod o-w it")
     if secret and mode & stat.S_IROTH:
-        yield problem(path, "every user of this machine may read it: chmod 600 it")
+        yield problem("files", f"every user of this machine may read {path}: chmod 600 it")
 
 
 def _secrets(config: Config) -> Iterator[Finding]:

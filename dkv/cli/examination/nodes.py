@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from dkv.cli.clock_lines import clocks_off
@@ -15,15 +15,16 @@ _SAME = {"cluster": "cluster", "mode": "mode", "version": "version of dkv"}
 """What must be the same everywhere, and what it is called."""
 
 
-def examine_nodes(found: Sequence[Found], config: Config | None) -> Iterator[Finding]:
-    """What is wrong with the nodes that were asked for their status."""
+def examine_nodes(found: Sequence[Found], config: Config | None, known: Collection[str]) -> Iterator[Finding]:
+    """What is wrong with the nodes that were asked for their status. What they warn of is left out where it is
+    ``known``."""
     told = [each.fields for each in found if not each.problem]
     for each in found:
         if each.problem:
             endpoint = str(each.answer.endpoint)
             yield problem("nodes" if endpoint in each.problem else endpoint, each.problem)
     for fields in told:
-        yield from _one(fields)
+        yield from _one(fields, known)
     for name, noun in _SAME.items():
         yield from _differing(told, noun, lambda fields, name=name: str(fields.get(name)))
     yield from _differing(told, "set of members", _members)
@@ -37,14 +38,14 @@ def examine_nodes(found: Sequence[Found], config: Config | None) -> Iterator[Fin
         yield problem("clocks", f"{line}: keys expire by that time; let NTP set the clock")
 
 
-def _one(fields: dict[str, Any]) -> Iterator[Finding]:
+def _one(fields: dict[str, Any], known: Collection[str]) -> Iterator[Finding]:
     """What a node tells of itself."""
     name = _name(fields)
     failing, warnings, differs = fields.get("failing"), fields.get("warnings"), fields.get("config_differs")
     for why in failing.values() if isinstance(failing, dict) else []:
         yield problem(name, f"it is not ready: {why}")
     for warning in warnings if isinstance(warnings, list) else []:
-        if isinstance(warning, dict):
+        if isinstance(warning, dict) and warning.get("text") not in known:
             yield problem(name, str(warning.get("text")))
     if isinstance(differs, str):
         yield problem(name, differs)
