@@ -12,12 +12,12 @@ from click.core import ParameterSource
 
 from dkv.cli.access import Access, looks
 from dkv.cli.examination.certificates import examine_certificates, with_certificates
+from dkv.cli.examination.config_choices import examine_settings
 from dkv.cli.examination.directory import examine_directory
 from dkv.cli.examination.files import examine_files
 from dkv.cli.examination.findings import PROBLEM, Finding, problem
-from dkv.cli.examination.nodes import examine_nodes
-from dkv.cli.examination.settings import examine_settings
-from dkv.cli.examination.users import examine_users
+from dkv.cli.examination.running_nodes import examine_nodes
+from dkv.cli.examination.user_list import examine_users
 from dkv.cli.node_status import STATUS_REQUEST, STATUS_SECONDS, status_fields
 from dkv.cli.output import Status, answer, counted, one_line, say
 from dkv.cli.status_table import Found

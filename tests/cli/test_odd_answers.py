@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cli.test_look import LookTestCase, Value, resp
+from tests.cli.test_look import LookTestCase, Value, resp, status
 
 STATUS_FIELDS = (
     *(
@@ -22,6 +22,14 @@ STATUS_FIELDS = (
     ),
     *("node", "peers", "problem", "problem_seconds", "ready", "role", "warnings"),
 )
+
+
+class ManyWarningsTests(LookTestCase):
+    def test_one_line(self) -> None:
+        """A cluster that warns of much does not drown its own status: one line for each node."""
+        told = [{"name": "open", "text": "a"}, {"name": "x"}, {"name": "open", "text": "b"}]
+        result = self.run_at(["status"], a=status(1, warnings=told))
+        self.assertEqual(result.stdout.splitlines()[-1], "node 1 warns of open, x: dkv doctor says what to mend")
 
 
 class OddTests(LookTestCase):
