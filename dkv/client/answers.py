@@ -45,6 +45,12 @@ class NotUnderstood(Exception):
     """These bytes are not an answer, so the bytes behind them mean nothing either. The text shows how they begin."""
 
 
+class SpeaksTls(NotUnderstood):
+    """These bytes are how TLS refuses a client that does not speak it."""
+
+
+TLS_ALERT = b"\x15\x03"
+
 More = Generator[None, None, T]
 """Reads a ``T``, and yields whenever it needs more bytes."""
 
@@ -145,6 +151,8 @@ class AnswerParser:
 
     def _line(self) -> More[bytes]:
         while (end := self._buffer.find(b"\r\n")) < 0:
+            if self._buffer.startswith(TLS_ALERT):  # it has no end of a line
+                raise SpeaksTls("it speaks TLS, and this client was told of none")
             if len(self._buffer) > LINE_BYTES_MAX:
                 raise _wrong(bytes(self._buffer))
             yield
@@ -164,6 +172,11 @@ class Answers:
     def pending(self) -> bool:
         """Whether bytes are left that belong to no answer read so far."""
         return self._parser.pending
+
+    def early(self, data: bytes) -> None:
+        """These bytes have come before anybody asked for more."""
+        if data:
+            self._parser.feed(data)
 
     def read(self) -> Reply:
         """The next answer. After ``NotUnderstood``, or an error of ``receive``, the stream is of no more use."""

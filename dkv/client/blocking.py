@@ -10,23 +10,23 @@ from __future__ import annotations
 import re
 import select
 import socket
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
-from queue import Empty, SimpleQueue
 from typing import Self
 
-from dkv.client.answers import Answers, NotUnderstood, Reply
+from dkv.client.admission import NOBODYS_GREETING
+from dkv.client.answers import Answers, NotUnderstood, Reply, SpeaksTls
+from dkv.client.dialling import opened_stream, reason_of
+from dkv.client.endpoint import Endpoint
+from dkv.client.tls_layer import NO_HANDSHAKE, SLOW_HANDSHAKE, TlsLayer
 from dkv.replies import Error
-from dkv.settings import PORT_MAX
 
 __all__ = ["Connection", "Endpoint", "NoAnswer", "NotSent", "Reply", "ServerError", "connect"]
 
 RECEIVE_BYTES = 256 * 1024
+NO_USER = "NOAUTH"
+"""A node's word to a client that has not said who it is, where that is required."""
 _ERROR_WORD = re.compile(r"[A-Z][A-Z0-9_]*")
-_ENDPOINT = re.compile(r"(?P<host>\[[^\[\]]+\]|[^\s:\[\]]+):(?P<port>[0-9]{1,5})")
 
 
 class NotSent(Exception):
@@ -53,84 +53,28 @@ class ServerError(Exception):
         self.word = text.split(" ", 1)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a node listens for clients. ``host`` is a name or an address, IPv6 without brackets."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """From ``host:port`` or ``[IPv6 address]:port``; ``ValueError`` for anything else."""
-        found = _ENDPOINT.fullmatch(text)
-        if found is None:
-            raise ValueError(f"{text!r} is not host:port")
-        port = int(found["port"])
-        if not 1 <= port <= PORT_MAX:
-            raise ValueError(f"{text!r}: the port must be from 1 to {PORT_MAX}")
-        return cls(found["host"].strip("[]"), port)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
 def connect(endpoint: Endpoint, connect_seconds: float, answer_seconds: float) -> Connection:
-    """Connect to a node; ``NotSent`` if that fails.
+    """Connect to a node, and get in by the endpoint's ``access``.
 
-    Looking up its name takes ``connect_seconds`` at most, and so does each of its addresses.
+    ``NotSent`` if that fails, or ``ServerError`` if the node refuses it. Looking up its name takes ``connect_seconds``
+    at most, and so does each of its addresses, and the handshake of TLS.
     """
     try:
-        stream = _open(endpoint, connect_seconds)
+        stream = opened_stream(endpoint, connect_seconds)
     except (OSError, UnicodeError) as error:  # UnicodeError: a host that cannot be a name at all
-        raise NotSent(f"cannot connect to {endpoint}: {_reason(error)}") from None
+        raise NotSent(f"cannot connect to {endpoint}: {reason_of(error)}") from None
     # While nobody listens on a port that the kernel also hands out, a connection may find itself at the other end.
     if stream.getsockname() == stream.getpeername():
         stream.close()
         raise NotSent(f"cannot connect to {endpoint}: nobody listens there")
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Connection(endpoint, stream, answer_seconds)
-
-
-def _open(endpoint: Endpoint, seconds: float) -> socket.socket:
-    """A connection to the endpoint's first address that takes one; the last address's error if none does."""
-    failure = OSError("its name has no address")
-    for address in _addresses(endpoint, seconds):
-        try:
-            return socket.create_connection(address, seconds)
-        except OSError as error:
-            failure = error
-    raise failure
-
-
-def _addresses(endpoint: Endpoint, seconds: float) -> list[tuple[str, int]]:
-    """The addresses of a name; ``OSError`` or ``UnicodeError`` if it has none, or none is found within ``seconds``.
-
-    A name server that hangs keeps ``getaddrinfo`` busy for half a minute, and nothing can interrupt it. So it runs
-    on a thread, which is left behind then.
-    """
-    host, port = endpoint.host, endpoint.port
+    connection = Connection(endpoint, stream, answer_seconds)
     try:
-        ip_address(host.partition("%")[0])
-        return [(host, port)]
-    except ValueError:
-        pass  # it is a name
-    found: SimpleQueue[list[tuple[str, int]] | Exception] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            found.put([(str(each[4][0]), port) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
-        except Exception as error:  # not lost with its thread: raised below
-            found.put(error)
-
-    threading.Thread(target=look_up, daemon=True).start()
-    try:
-        addresses = found.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError from None
-    if isinstance(addresses, Exception):
-        raise addresses
-    return addresses
+        connection.enter(connect_seconds)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 class Connection:
@@ -144,6 +88,7 @@ class Connection:
         self._unsent = memoryview(b"")  # of what ``post`` was given
         self._answers = Answers(self._receive)
         self._in_step = True  # whether the next answer will belong to the next request
+        self._layer: TlsLayer | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -151,8 +96,55 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def enter(self, seconds: float) -> None:
+        """Get in by the endpoint's ``access``, with the handshake of TLS within ``seconds``.
+
+        ``NotSent`` if that fails, or ``ServerError`` if the node refuses it.
+        """
+        access = self.endpoint.access
+        try:
+            if access.tls is not None:
+                self._shake_hands(TlsLayer(access.tls, self.endpoint.host), time.monotonic() + seconds)
+            if access.greeting:
+                self._greet(access.greeting)
+        except OSError as error:
+            raise NotSent(f"cannot connect to {self.endpoint}: {reason_of(error)}") from None
+
+    def _shake_hands(self, layer: TlsLayer, deadline: float) -> None:
+        self._deadline, data = deadline, b""
+        try:
+            while not layer.is_open:
+                try:
+                    layer.shake(data)
+                finally:
+                    self._send(layer.outgoing)  # such as the reason for which it fails
+                if not layer.is_open:
+                    self._set_timeout()
+                    data = self._stream.recv(RECEIVE_BYTES)
+                    if not data:
+                        raise ConnectionError(NO_HANDSHAKE)
+        except TimeoutError:
+            raise ConnectionError(SLOW_HANDSHAKE) from None
+        self._layer = layer
+
+    def _greet(self, greeting: tuple[bytes, ...]) -> None:
+        try:
+            self.call(*greeting)
+        except NoAnswer as error:
+            raise NotSent(str(error)) from None
+        except ServerError as error:
+            if greeting != NOBODYS_GREETING or error.word != NO_USER:
+                raise
+
     def close(self) -> None:
         """Close at once; nothing is under way between calls."""
+        if self._layer is not None:
+            try:
+                self._stream.setblocking(False)
+                self._stream.send(self._layer.farewell())
+            except OSError:
+                pass  # the other end finds out all the same
+            self._layer = None
         self._stream.close()
 
     def abandon(self) -> None:
@@ -178,9 +170,9 @@ class Connection:
         if self._unasked():
             raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: it hung up, or spoke unasked")
         try:
-            self._send(encode(arguments))
+            self._send(self._sealed(encode(arguments)))
         except OSError as error:
-            raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: {_reason(error)}") from None
+            raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: {reason_of(error)}") from None
         reply = self._read()
         refusal = self._error(reply) if isinstance(reply, Error) else None
         self._in_step = True
@@ -199,16 +191,16 @@ class Connection:
         self._deadline = time.monotonic() + self._answer_seconds
         self._in_step = False  # until the whole answer has been read, whatever interrupts that
         try:
-            self._send(b"".join(map(encode, requests)))
+            self._send(self._sealed(b"".join(map(encode, requests))))
         except OSError as error:
-            raise NoAnswer(f"cannot send all to {self.endpoint}: {_reason(error)}") from None
+            raise NoAnswer(f"cannot send all to {self.endpoint}: {reason_of(error)}") from None
         replies = [self._read() for _ in requests]
         self._in_step = True
         return replies
 
     def post(self, requests: bytes) -> None:
         """Send requests, the answers to which ``answer`` reads one by one. Sending goes on while it waits."""
-        self._unsent = memoryview(bytes(self._unsent) + requests)
+        self._unsent = memoryview(bytes(self._unsent) + self._sealed(requests))
 
     def answer(self, seconds: float) -> Reply:
         """The next answer to a request that was posted; an error is one. ``NoAnswer`` if none comes within
@@ -238,12 +230,16 @@ class Connection:
             return True
         self._stream.setblocking(False)  # with a timeout Python would wait that long, whatever the flags say
         try:
-            self._stream.recv(1, socket.MSG_PEEK)
+            if self._layer is None:
+                self._stream.recv(1, socket.MSG_PEEK)
+                return True
+            data = self._stream.recv(RECEIVE_BYTES)
+            self._answers.early(self._layer.opened(data))
         except BlockingIOError:
             return False
         except OSError:
-            pass  # such as a reset by the other end
-        return True
+            return True  # such as a reset by the other end
+        return not data or self._answers.pending  # TLS has bytes of its own, which are no answer
 
     def _last_words(self) -> ServerError | None:
         """The error with which a node explains, before it hangs up, why it takes no more of a request, or none."""
@@ -261,6 +257,10 @@ class Connection:
             raise ending
         return ending
 
+    def _sealed(self, requests: bytes) -> bytes:
+        """The bytes that carry ``requests``."""
+        return requests if self._layer is None else self._layer.seal(requests)
+
     def _send(self, request: bytes) -> None:
         """Hand all of ``request`` to the kernel. If this fails, its end was not sent, and no node executes a part."""
         rest = memoryview(request)
@@ -277,6 +277,8 @@ class Connection:
     def _read(self) -> Reply:
         try:
             return self._answers.read()
+        except SpeaksTls as error:  # so nothing was executed that came without TLS
+            raise NotSent(f"{self.endpoint}: {error}") from None
         except NotUnderstood as error:
             raise NoAnswer(f"{self.endpoint}: {error}") from None
 
@@ -300,15 +302,23 @@ class Connection:
         try:
             while self._unsent and self._sends_some():
                 pass
-            self._set_timeout()
-            data = self._stream.recv(RECEIVE_BYTES)
+            return self._some()
         except TimeoutError:
             raise NoAnswer(f"no answer from {self.endpoint} within {self._answer_seconds:g} s") from None
         except OSError as error:
-            raise NoAnswer(f"no answer from {self.endpoint}: {_reason(error)}") from None
-        if not data:
-            raise NoAnswer(f"no answer from {self.endpoint}: it closed the connection")
-        return data
+            raise NoAnswer(f"no answer from {self.endpoint}: {reason_of(error)}") from None
+
+    def _some(self) -> bytes:
+        """The next bytes that the node has said; ``OSError`` if it says nothing more."""
+        layer = self._layer
+        opened = b"" if layer is None else layer.opened(b"")  # it may have come together with what was read before
+        while not opened:
+            self._set_timeout()
+            data = self._stream.recv(RECEIVE_BYTES)
+            if not data:
+                raise ConnectionError("it closed the connection")
+            opened = data if layer is None else layer.opened(data)
+        return opened
 
 
 def error_of(endpoint: Endpoint, reply: Error) -> ServerError | NoAnswer:
@@ -327,9 +337,3 @@ def encode(arguments: Sequence[bytes]) -> bytes:
     parts = [b"*%d\r\n" % len(arguments)]
     parts += [b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments]
     return b"".join(parts)
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    if isinstance(error, TimeoutError):
-        return "it takes too long"
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
