@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from dkv.client.admission import Admission
 from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint
 from dkv.client.survey import ask_all
@@ -29,18 +30,22 @@ def voters(endpoints: Iterable[Endpoint], answer_seconds: float) -> list[Endpoin
 
 def _told(endpoints: Iterable[Endpoint], answer_seconds: float, kinds: tuple[str, ...]) -> list[Endpoint]:
     answers = ask_all(endpoints, [MEMBERS_REQUEST], answer_seconds)
-    return [*dict.fromkeys(endpoint for (answer,) in answers for endpoint in named(answer.reply, kinds))]
+    told = (endpoint for (each,) in answers for endpoint in named(each.reply, kinds, each.endpoint.access))
+    return [*dict.fromkeys(told)]
 
 
-def named(reply: Reply, kinds: tuple[str, ...]) -> list[Endpoint]:
-    """The members of these ``kinds``, now or soon, in a reply to ``MEMBERS_REQUEST``."""
+def named(reply: Reply, kinds: tuple[str, ...], access: Admission) -> list[Endpoint]:
+    """The members of these ``kinds``, now or soon, in a reply to ``MEMBERS_REQUEST``.
+
+    Their ``access`` is that of the node which has told of them: they are nodes of the same cluster.
+    """
     try:
         fields: Any = json.loads(reply) if isinstance(reply, bytes) else {}
         members = [each for each in fields.get("members", ()) if (each["becomes"] or each["kind"]) in kinds]
         addresses = [member["client"] for member in members]
     except (ValueError, TypeError, KeyError, AttributeError):  # it is no node of dkv
         return []
-    return [endpoint for address in addresses if (endpoint := _parsed(address)) is not None]
+    return [endpoint.admitting(access) for address in addresses if (endpoint := _parsed(address)) is not None]
 
 
 def _parsed(address: object) -> Endpoint | None:

@@ -91,5 +91,8 @@ class Admission:
 NOBODYS_GREETING = (b"PING",)
 """The greeting of a client that does not say who it is."""
 
+NO_USER = "NOAUTH"
+"""A node's word to a client that has not said who it is, where that is required."""
+
 OPEN = Admission()
 """Without TLS, as nobody in particular."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
-from dkv.client.admission import NOBODYS_GREETING
+from dkv.client.admission import NO_USER, NOBODYS_GREETING
 from dkv.client.answers import Answers, NotUnderstood, Reply, SpeaksTls
 from dkv.client.dialling import opened_stream, reason_of
 from dkv.client.endpoint import Endpoint
@@ -24,8 +24,6 @@ from dkv.replies import Error
 __all__ = ["Connection", "Endpoint", "NoAnswer", "NotSent", "Reply", "ServerError", "connect"]
 
 RECEIVE_BYTES = 256 * 1024
-NO_USER = "NOAUTH"
-"""A node's word to a client that has not said who it is, where that is required."""
 _ERROR_WORD = re.compile(r"[A-Z][A-Z0-9_]*")
 
 

@@ -23,6 +23,7 @@ class BlockingLine:
     def __init__(self, endpoints: Iterable[Endpoint], database: int) -> None:
         self.tokens = Tokens()
         self._itinerary = Itinerary(endpoints)
+        self._access = self._itinerary.endpoints[0].access
         self._errands = Errands(self.tokens)
         self._database = database
         self._connection: Connection | None = None
@@ -79,6 +80,9 @@ class BlockingLine:
         patience = self._itinerary.patience
         try:
             reply = connection.answer(min(patience, max(0.0, deadline - now)))
+        except NotSent as error:
+            self._leave(error)
+            return
         except NoAnswer as error:
             if monotonic() - now >= patience:
                 self._itinerary.was_silent()
@@ -99,7 +103,7 @@ class BlockingLine:
             connection = connect(endpoint, seconds, seconds)
             self._select(connection)
         except (NotSent, ServerError) as error:
-            self._errands.note(error)
+            self._errands.not_connected(error)
             return None
         self._connection = connection
         self._errands.connected(endpoint)
@@ -122,5 +126,5 @@ class BlockingLine:
         self._errands.lost(ending)
 
     def _learn(self, reply: Reply | DkvError) -> None:
-        if not isinstance(reply, DkvError) and (told := named(reply, ("voter",))):
+        if not isinstance(reply, DkvError) and (told := named(reply, ("voter",), self._access)):
             self._itinerary.learn(told)

@@ -30,7 +30,7 @@ from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.client.errand import Errand
 from dkv.client.failures import DkvError
-from dkv.client.outcome import FORGOTTEN, FULL, TAKEN, may_be_done
+from dkv.client.outcome import FORGOTTEN, FULL, TAKEN, TURNED_AWAY, may_be_done
 from dkv.client.tokens import Tokens
 
 WINDOW = 512
@@ -253,10 +253,14 @@ class Errands:
             errand = self._waiting.popleft()
             errand.settle(errand.failure())
 
-    def note(self, ending: NotSent | ServerError) -> None:
-        """A node could not be asked: the errands remember why."""
+    def not_connected(self, ending: NotSent | ServerError) -> None:
+        """A node could not be asked: the errands remember why. If it turns this client away, all end in failure."""
         for errand in self._waiting:
             errand.note(ending)
+        if isinstance(ending, ServerError) and ending.word in TURNED_AWAY:
+            turned_away, self._waiting = self._waiting, deque()
+            for errand in turned_away:
+                errand.settle(errand.failure())
 
     def end(self, ending: NotSent | NoAnswer) -> None:
         """Nothing is sent any more: all errands end in failure."""

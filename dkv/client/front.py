@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 from dkv.client import words
+from dkv.client.admission import Tls
 from dkv.client.answers import Reply
 from dkv.client.blocking_line import BlockingLine
 from dkv.client.errand import Errand
@@ -39,6 +40,9 @@ class Client:
     A request is sent again, to any node, until it is answered or ``timeout`` seconds are over, and each write happens
     once. ``DkvError`` and its subclasses say what to conclude from a failure.
 
+    With TLS ``tls`` names the files for it. The ``password`` is that of ``user``, or of the user ``default``. All of
+    this may be in the URL instead: ``"dkvs://user:password@host:port"``.
+
     Threads may share the object. Up to ``connections`` of them are served at once, each on a connection of its own;
     others wait. After a fork parent and child may both go on using it.
     """
@@ -50,8 +54,11 @@ class Client:
         database: int | None = None,
         timeout: float = TIMEOUT_SECONDS,
         connections: int = 8,
+        tls: Tls | None = None,
+        user: str | None = None,
+        password: str | None = None,
     ) -> None:
-        destination = Destination.of(addresses, database)
+        destination = Destination.of(addresses, database, tls, user, password)
         self._timeout = timeout
         self._connections = connections
         self._make: Callable[[], BlockingLine] = lambda: BlockingLine(destination.endpoints, destination.database or 0)

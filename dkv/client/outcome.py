@@ -23,6 +23,9 @@ FULL = "ERR max number of clients reached"
 REMOVED = "TRYAGAIN this node was removed from the cluster"
 """A node says this to its clients once it is no member any more. It did not apply the request, and never will."""
 
+TURNED_AWAY = frozenset(("NOAUTH", "WRONGPASS", "NOPERM"))
+"""Errors of a node's gate. The request was not applied, and is not sent again: that needs another user or password."""
+
 FORGOTTEN = "IDMPOLD"
 TAKEN = "IDMPMISMATCH"
 """The token was used for another write. As with ``FORGOTTEN``, this request was not executed and never will be."""

@@ -9,7 +9,7 @@ from dkv.client.addresses import voters
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
 from dkv.client.bound_state import BoundState
 from dkv.client.itinerary import LEARN_SECONDS, MOVED_SECONDS
-from dkv.client.outcome import FULL, REMOVED, Unreachable
+from dkv.client.outcome import FULL, REMOVED, TURNED_AWAY, Unreachable
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
 
@@ -76,7 +76,8 @@ class Session:
             self._connection = None
 
     def connect(self) -> None:
-        """Connect to the next endpoint that accepts a connection; ``Unreachable`` if none does."""
+        """Connect to the next endpoint that accepts a connection; ``Unreachable`` if none does, and ``ServerError`` if
+        one turns this client away."""
         reasons = []
         for endpoint in self._endpoints:
             try:
@@ -86,7 +87,11 @@ class Session:
                     connection.select(self.database)
                 self._connection = connection
                 return
-            except (NotSent, ServerError) as error:
+            except ServerError as error:
+                if error.word in TURNED_AWAY:
+                    raise
+                reasons.append(str(error))
+            except NotSent as error:
                 reasons.append(str(error))
         raise Unreachable("; ".join(reasons))
 

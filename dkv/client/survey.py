@@ -55,6 +55,9 @@ def ask_one(endpoint: Endpoint, requests: list[Request], answer_seconds: float) 
                 except ServerError as error:
                     reply, problem = None, error.text
                 answers.append(Answer(endpoint, True, reply, problem, time.monotonic() - began))
+    except ServerError as error:  # it does not let this client in
+        refused = Answer(endpoint, True, None, error.text, time.monotonic() - began)
+        answers += [refused] * (len(requests) - len(answers))
     except (NotSent, NoAnswer) as error:
         lost = Answer(endpoint, False, None, str(error), time.monotonic() - began)
         answers += [lost] * (len(requests) - len(answers))

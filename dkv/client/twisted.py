@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from dkv.client import words
+from dkv.client.admission import Tls
 from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint, NotSent
 from dkv.client.failures import DkvError, Unavailable, Unknown
@@ -56,10 +57,13 @@ class Client:
         database: int | None = None,
         timeout: float = TIMEOUT_SECONDS,
         connections: int = 8,
+        tls: Tls | None = None,
+        user: str | None = None,
+        password: str | None = None,
         reactor: Any = None,
         dial: Dial | None = None,
     ) -> None:
-        destination = Destination.of(addresses, database)
+        destination = Destination.of(addresses, database, tls, user, password)
         self._clock: IReactorTime = reactor if reactor is not None else _global_reactor()
         self._timeout = timeout
         dials = dial if dial is not None else _dial_by(self._clock)

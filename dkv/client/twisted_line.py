@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from dkv.client.addresses import MEMBERS_REQUEST, named
 from dkv.client.answers import Reply
-from dkv.client.blocking import Endpoint, NoAnswer, NotSent
+from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.client.errand import Errand
 from dkv.client.errands import Errands
 from dkv.client.failures import DkvError
@@ -31,6 +31,7 @@ class TwistedLine:
         self._clock = clock
         self._dial = dial
         self._itinerary = Itinerary(endpoints)
+        self._access = self._itinerary.endpoints[0].access
         self._errands = Errands(self.tokens)
         self._database = database
         self._connection: LineProtocol | None = None
@@ -129,12 +130,12 @@ class TwistedLine:
     def _connect(self, endpoint: Endpoint) -> None:
         self._pause = None
         opened: Deferred[IProtocol] = self._dial(endpoint)
-        self._dialling = opened.addCallback(self._select).addTimeout(CONNECT_SECONDS, self._clock)
+        self._dialling = opened.addCallback(self._enter, endpoint).addTimeout(CONNECT_SECONDS, self._clock)
         self._dialling.addCallbacks(self._on_connected, self._on_not_connected, (endpoint,), {}, (endpoint,), {})
 
-    def _select(self, protocol: IProtocol) -> Deferred[LineProtocol]:
+    def _enter(self, protocol: IProtocol, endpoint: Endpoint) -> Deferred[LineProtocol]:
         assert isinstance(protocol, LineProtocol)
-        return protocol.select(self._database)
+        return protocol.enter(endpoint, self._database)
 
     def _on_connected(self, connection: LineProtocol, endpoint: Endpoint) -> None:
         self._dialling = None
@@ -150,21 +151,24 @@ class TwistedLine:
     def _on_not_connected(self, failure: Failure, endpoint: Endpoint) -> None:
         self._dialling = None
         with self._working():
-            self._errands.note(NotSent(f"cannot connect to {endpoint}: {failure.getErrorMessage()}"))
+            error = failure.value
+            if not isinstance(error, ServerError):
+                error = NotSent(f"cannot connect to {endpoint}: {failure.getErrorMessage()}")
+            self._errands.not_connected(error)
 
-    def on_replies(self, replies: list[Reply], problem: str) -> None:
+    def on_replies(self, replies: list[Reply], problem: NotSent | NoAnswer | None) -> None:
         """The connection has brought these."""
         with self._working():
             self._heard_at = self._clock.seconds()
             for reply in replies:
                 if not self._errands.in_flight:
-                    problem = problem or "it spoke unasked"
+                    problem = problem or NoAnswer("it spoke unasked")
                     break
                 self._errands.answered(reply)
                 if self._errands.trusted:
                     self._itinerary.served()
-            if problem:
-                self._leave(NoAnswer(f"{self._errands.endpoint}: {problem}"))
+            if problem is not None:
+                self._leave(type(problem)(f"{self._errands.endpoint}: {problem}"))
             elif self._errands.leaves and not self._errands.in_flight:
                 self._leave(NotSent(f"{self._errands.endpoint} does not serve"))
 
@@ -184,5 +188,5 @@ class TwistedLine:
         return connection.hang_up()
 
     def _learn(self, reply: Reply | DkvError) -> None:
-        if not isinstance(reply, DkvError) and (told := named(reply, ("voter",))):
+        if not isinstance(reply, DkvError) and (told := named(reply, ("voter",), self._access)):
             self._itinerary.learn(told)
