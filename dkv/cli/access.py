@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
+from dkv.cli.access_options import admits
 from dkv.cli.output import Failure, Status, shell_word
 from dkv.cli.types import Seconds, Whole
 from dkv.cli.waiting import for_answer
 from dkv.client.addresses import present
+from dkv.client.admission import NO_USER
 from dkv.client.any_node import ask_where
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE, TAKEN, Unreachable
@@ -65,12 +67,13 @@ def destination(_: click.Context, __: click.Parameter, text: str) -> Destination
         raise click.BadParameter(str(error)) from None
 
 
-def endpoints_list(_: click.Context, __: click.Parameter, text: str) -> tuple[Endpoint, ...]:
-    """The endpoints in a list separated by commas."""
-    try:
-        return tuple(Endpoint.parse(each.strip()) for each in text.split(","))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+def all_nodes(context: click.Context, option: click.Parameter, text: str | None) -> Destination | None:
+    """The nodes of a running cluster in such a list, for a command that else has one of its own. It names no
+    database."""
+    found = None if text is None else destination(context, option, text)
+    if found is not None and found.database is not None:
+        raise click.BadParameter("this command uses database 0")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ class Access:
         except NoAnswer as error:
             raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error}{again}") from None
         except ServerError as error:
-            raise Failure(Status.REFUSED, error.word, f"refused: {error.text}") from None
+            hint = " (see --user)" if error.word == NO_USER else ""
+            raise Failure(Status.REFUSED, error.word, f"refused: {error.text}{hint}") from None
 
     def write(self, given: Given | None, *words: bytes) -> Reply:
         """Send a write, with a token of this user if none is ``given``; a ``Failure`` tells its outcome."""
@@ -182,9 +186,10 @@ def looks(help: str, seconds: float, keys: bool = False) -> Callable[[Callable[.
             return command(Access(endpoints.endpoints, output == "json", timeout, database), **arguments)
 
         update_wrapper(run, command)
+        given = admits(run)
         for option in reversed(options):
-            run = option(run)
-        return run
+            given = option(given)
+        return given
 
     return decorate
 
@@ -198,7 +203,8 @@ def _one_of(option: int | None, listed: int | None) -> int:
 
 access = looks(
     "Nodes to ask, in this order. The next one is tried if there is no answer, and after an answer that the request "
-    "may be retried; a write happens once all the same. redis://HOST:PORT/1 names a database, too.",
+    "may be retried; a write happens once all the same. redis://HOST:PORT/1 names a database, too, and dkvs:// or "
+    "rediss:// TLS.",
     ANSWER_SECONDS,
     keys=True,
 )

@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from dkv.cli.access import endpoints_list
+from dkv.cli.access import all_nodes
+from dkv.cli.access_options import admits
 from dkv.cli.benchmarks.benchmark import PARTS, TARGETS, THROUGHPUT, Benchmark, BenchOptions, OtherSystem
 from dkv.cli.benchmarks.drivers import GENERATORS, default_generator
 from dkv.cli.benchmarks.parts import Grid
@@ -24,7 +25,7 @@ from dkv.cli.data import VALUE_BYTES_MAX
 from dkv.cli.output import Failure, Status
 from dkv.cli.own import interrupt
 from dkv.cli.types import PathName, Seconds, Whole, shown
-from dkv.client.blocking import Endpoint
+from dkv.client.url import Destination
 from dkv.settings import LEADER, MODES
 
 ON_ANY_CLUSTER = (THROUGHPUT, TARGETS)
@@ -83,7 +84,7 @@ def _list(numbers: Sequence[object]) -> str:
 @click.option(
     "--endpoints",
     metavar="HOST:PORT,...",
-    callback=lambda context, option, text: None if text is None else endpoints_list(context, option, text),
+    callback=all_nodes,
     help="All nodes of a running cluster, instead of one of its own. Its keys key:000000000000 and so on are "
     "overwritten.",
 )
@@ -128,6 +129,7 @@ def _list(numbers: Sequence[object]) -> str:
     help="Write it to this file, below its line that says so if it has one.",
 )
 @click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True)
+@admits
 def bench(**given: Any) -> int:
     """Measure how fast a cluster is: one of its own, on this machine, or that of --endpoints.
 
@@ -140,7 +142,7 @@ def measure(
     others: Sequence[OtherSystem],
     *,
     wanted: tuple[str, ...],
-    endpoints: tuple[Endpoint, ...] | None,
+    endpoints: Destination | None,
     operations: tuple[str, ...],
     clients: tuple[int, ...],
     pipelines: tuple[int, ...],
@@ -162,7 +164,7 @@ def measure(
     grid = Grid(operations, clients, pipelines, value_bytes, to, keys)
     options = BenchOptions(
         tuple(others),
-        endpoints,
+        None if endpoints is None else endpoints.endpoints,
         grid=grid,
         generator=generator or default_generator(),
         as_json=output == "json",

@@ -16,6 +16,7 @@ from dkv.cli.change_plan import ChangePlan, MemberStep, Seen, plan_json, refuse_
 from dkv.cli.node_status import STATUS_REQUEST, status_fields
 from dkv.cli.output import Failure, Status, complain, say
 from dkv.client.addresses import present
+from dkv.client.admission import Admission
 from dkv.client.any_node import ask_where
 from dkv.client.blocking import NoAnswer, ServerError
 from dkv.client.outcome import Unreachable
@@ -36,6 +37,11 @@ class Changer:
         self._wait_seconds = wait_seconds
         self._yes = yes
         self._dry_run = dry_run
+
+    @property
+    def access(self) -> Admission:
+        """What gets a command in at the nodes, new ones included."""
+        return self._to.endpoints[0].access
 
     def look(self) -> Seen:
         """The members now, by the answers of all that can be found."""

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import click
 
+from dkv.cli.access import all_nodes
+from dkv.cli.access_options import admits
 from dkv.cli.joining import add_joiner, check_joiner, invitation_of, unstarted
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
+from dkv.client.url import Destination
 from dkv.config.config import NODE_ID_MAX, Config, ConfigError, load_config
 from dkv.identity import Identity
 from dkv.storage.data_directory import CLUSTER_KEY_BYTES, DirectoryError, draw_cluster_key, initialise
 
 
-def endpoint(_: click.Context, __: click.Parameter, text: str | None) -> Endpoint | None:
-    """The endpoint that was typed, if one was."""
-    try:
-        return None if text is None else Endpoint.parse(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+def one_node(context: click.Context, option: click.Parameter, text: str | None) -> Destination | None:
+    """The one node that was typed, if one was."""
+    found = all_nodes(context, option, text)
+    if found is not None and len(found.endpoints) > 1:
+        raise click.BadParameter("one member is enough")
+    return found
 
 
 @click.command(
@@ -65,10 +69,11 @@ After 3, 4 and 5 give the same command again.""",
 @click.option(
     "--join",
     metavar="HOST:PORT",
-    callback=endpoint,
+    callback=one_node,
     help="Join a cluster that runs, as a standby: any member of it, by its client port.",
 )
-def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None, join: Endpoint | None) -> int:
+@partial(admits, where="join")
+def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None, join: Destination | None) -> int:
     """Initialise the data directory of one node, once, before its first start.
 
     It writes the cluster's name and first members, the node's id and a random number that tells this directory from any
@@ -94,7 +99,7 @@ def init(config: Path, node: int, data_dir: Path | None, cluster_key: str | None
             raise Failure(
                 Status.USAGE, "USAGE", "--join and --cluster-key exclude each other: the member tells the key"
             )
-        return _join(join, loaded, directory, node)
+        return _join(join.endpoints[0], loaded, directory, node)
     key = draw_cluster_key() if cluster_key is None else parsed_key(cluster_key)
     _initialise(directory, loaded.cluster, node, [member.id for member in loaded.members], key)
     if cluster_key is None and len(loaded.members) > 1:

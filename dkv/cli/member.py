@@ -126,7 +126,7 @@ def add_member(changer: Changer, new: Endpoint) -> int:
     `dkv init --join` does so itself; this is for a node that started before it was added. It says itself what its id is
     and how its peers and clients reach it.
     """
-    return changer.change((step_to_add(new),))
+    return changer.change((step_to_add(new.admitting(changer.access)),))
 
 
 def step_to_add(new: Endpoint) -> MemberStep:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from dkv.cli.access import endpoints_list
+from dkv.cli.access import all_nodes
+from dkv.cli.access_options import admits
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.scenarios import basic as basic_
 from dkv.cli.scenarios import duplicates as duplicates_
@@ -25,7 +26,8 @@ from dkv.cli.scenarios import stuck_disk as stuck_disk_
 from dkv.cli.scenarios.report import Report, StepFailed
 from dkv.cli.scenarios.stage import Stage, own_stage
 from dkv.cli.types import Number, Whole
-from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
+from dkv.client.blocking import NoAnswer, NotSent, ServerError
+from dkv.client.url import Destination
 from dkv.settings import LEADER, MODES
 
 STATUSES = "Exit status: 0 PASS, 1 FAIL, 2 usage, 3 a node of --endpoints is not reachable, 130 interrupted."
@@ -70,7 +72,7 @@ def _plays(
 
     def decorate(command: Callable[..., Callable[[Stage], None]]) -> Callable[..., int]:
         def run(
-            endpoints: tuple[Endpoint, ...] | None,
+            endpoints: Destination | None,
             mode: str | None,
             output: str,
             nodes: int | None = begins_with,
@@ -84,13 +86,14 @@ def _plays(
             report = Report(_name(command), output == "json")
             stage: AbstractContextManager[Stage] = own_stage(report, nodes or 3, mode or LEADER)
             if endpoints is not None:
-                stage = nullcontext(Stage(report, endpoints))
+                stage = nullcontext(Stage(report, endpoints.endpoints))
             return _play(report, stage, command(**arguments))
 
         update_wrapper(run, command)
+        given = admits(run)
         for option in reversed(_options(needs_own, begins_with)):
-            run = option(run)
-        return scenario.command(_name(command), epilog=STATUSES)(run)
+            given = option(given)
+        return scenario.command(_name(command), epilog=STATUSES)(given)
 
     return decorate
 
@@ -105,7 +108,7 @@ def _options(needs_own: str, begins_with: int | None) -> tuple[Callable[..., Any
     return (
         click.option(
             "--endpoints",
-            callback=lambda context, option, text: None if text is None else endpoints_list(context, option, text),
+            callback=all_nodes,
             metavar="HOST:PORT,...",
             hidden=bool(needs_own),
             help=f"All nodes of a running cluster.{given}",

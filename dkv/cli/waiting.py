@@ -10,6 +10,7 @@ from typing import Self
 from dkv.cli.node_status import STATUS_REQUEST, status_fields
 from dkv.cli.output import complain
 from dkv.client.blocking import Endpoint
+from dkv.client.outcome import TURNED_AWAY
 from dkv.client.survey import Answer, ask_all
 
 PATIENCE_SECONDS = 1.0
@@ -57,7 +58,7 @@ def _words(answer: Answer) -> str:
     """What keeps a node from answering, in its own words if it has any."""
     fields, problem = status_fields(answer)
     failing = fields.get("failing")
-    if problem:
+    if problem and problem.split(" ", 1)[0] not in TURNED_AWAY:
         return problem if str(answer.endpoint) in problem else f"{answer.endpoint}: {problem}"
     if isinstance(failing, dict) and failing:
         return f"{answer.endpoint} is not ready: {', '.join(map(str, failing.values()))}"

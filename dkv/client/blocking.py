@@ -16,8 +16,8 @@ from typing import Self
 
 from dkv.client.admission import NO_USER, NOBODYS_GREETING
 from dkv.client.answers import Answers, NotUnderstood, Reply, SpeaksTls
-from dkv.client.dialling import opened_stream, reason_of
 from dkv.client.endpoint import Endpoint
+from dkv.client.tcp import opened_stream, reason_of
 from dkv.client.tls_layer import NO_HANDSHAKE, SLOW_HANDSHAKE, TlsLayer
 from dkv.replies import Error
 
@@ -145,6 +145,11 @@ class Connection:
             self._layer = None
         self._stream.close()
 
+    def detach(self) -> tuple[socket.socket, TlsLayer | None]:
+        """The socket, and the TLS on it; the connection itself is of no more use. Nothing is under way."""
+        self._in_step = False
+        return self._stream, self._layer
+
     def abandon(self) -> None:
         """From another thread: end the call under way, which raises ``NoAnswer`` or ``NotSent`` soon."""
         try:
@@ -166,7 +171,9 @@ class Connection:
         self._deadline = time.monotonic() + self._answer_seconds
         self._in_step = False  # until the whole answer has been read, whatever interrupts that
         if self._unasked():
-            raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: it hung up, or spoke unasked")
+            failure = self._layer and self._layer.failure
+            why = failure or "it hung up, or spoke unasked"
+            raise self._last_words() or NotSent(f"cannot send to {self.endpoint}: {why}")
         try:
             self._send(self._sealed(encode(arguments)))
         except OSError as error:

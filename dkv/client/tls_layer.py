@@ -48,7 +48,8 @@ class TlsLayer:
         self._incoming, self._sealed = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ca = tls.ca
         self._host = host.partition("%")[0]  # an interface of IPv6 is no part of the name
-        self._failure: TlsFailure | None = None
+        self.failure: TlsFailure | None = None
+        """Why nothing more can be read."""
         try:
             self._end = tls.context().wrap_bio(self._incoming, self._sealed, server_hostname=self._host)
         except TlsFileError as error:
@@ -86,20 +87,20 @@ class TlsLayer:
         """What the other end has said, ``data`` and what came before it being read; ``TlsFailure`` behind its end."""
         self._incoming.write(data)
         parts = []
-        while self._failure is None:
+        while self.failure is None:
             try:
                 part = self._end.read(READ_BYTES)
             except ssl.SSLWantReadError:
                 break
             except OSError as error:
-                self._failure = self._of(error)
+                self.failure = self._of(error)
                 break
             if not part:
-                self._failure = TlsFailure("it closed the connection")
+                self.failure = TlsFailure("it closed the connection")
             parts.append(part)
         plain = b"".join(parts)
-        if self._failure is not None and not plain:
-            raise self._failure
+        if self.failure is not None and not plain:
+            raise self.failure
         return plain
 
     def farewell(self) -> bytes:

@@ -86,7 +86,7 @@ class Destination:
             raise ValueError("the addresses name another user")
         if None not in (password, self.password) and password != self.password:
             raise ValueError("the addresses have another password")
-        tls = tls or (Tls() if self.with_tls else None)
+        tls = tls or self.endpoints[0].access.tls or (Tls() if self.with_tls else None)
         user = self.user if user is None else user
         password = self.password if password is None else password
         access = Admission(tls, user, password)

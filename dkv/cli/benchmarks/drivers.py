@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dkv.cli.benchmarks.generator import PASSWORD
 from dkv.cli.benchmarks.workload import Latencies, Workload
 from dkv.cli.output import Failure, Status
+from dkv.client.admission import Tls
 from dkv.client.blocking import Endpoint
 
 REDIS_BENCHMARK = "redis-benchmark"
@@ -45,8 +48,10 @@ def default_generator() -> str:
 
 
 def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, generator: str) -> LoadResult:
-    """Send ``requests`` requests in Redis's protocol. redis-benchmark cannot mix operations, so dkv's own does that."""
-    if generator == BUILT_IN or workload.operation not in ("set", "get"):
+    """Send ``requests`` requests in Redis's protocol. redis-benchmark cannot mix operations, and shows the password to
+    all users of the machine, so dkv's own takes its place there."""
+    secret = endpoints[0].access.password is not None  # redis-benchmark takes it from its command line alone
+    if generator == BUILT_IN or secret or workload.operation not in ("set", "get"):
         return by_generator(
             endpoints,
             operation=workload.operation,
@@ -67,9 +72,17 @@ def ask(endpoints: Sequence[Endpoint], workload: Workload, requests: int, genera
 
 def by_generator(endpoints: Sequence[Endpoint], **orders: Any) -> LoadResult:
     """Let dkv's own generator send requests, as its ``Orders`` describe."""
-    where = [(endpoint.host, endpoint.port) for endpoint in endpoints]
-    command = [sys.executable, "-P", "-m", "dkv.cli.benchmarks.generator", json.dumps({"endpoints": where} | orders)]
-    (text,) = outputs([command])
+    access = endpoints[0].access
+    where: dict[str, Any] = {"endpoints": [(endpoint.host, endpoint.port) for endpoint in endpoints]}
+    if access.tls is not None:
+        where["tls"] = (access.tls.ca, access.tls.certificate, access.tls.key)
+    if access.user is not None:
+        where["user"] = os.fsdecode(access.user)
+    command = [sys.executable, "-P", "-m", "dkv.cli.benchmarks.generator", json.dumps(where | orders)]
+    variables = {name: value for name, value in os.environb.items() if name != os.fsencode(PASSWORD)}
+    if access.password is not None:
+        variables[os.fsencode(PASSWORD)] = access.password
+    (text,) = outputs([command], variables)
     return read_json(text, BUILT_IN)
 
 
@@ -86,12 +99,19 @@ def _redis_benchmark(endpoint: Endpoint, workload: Workload, clients: int, reque
         "-r": workload.keys,
     }
     words = [word for flag, number in numbers.items() for word in (flag, str(number))]
-    return [REDIS_BENCHMARK, "-h", endpoint.host, *words, "-t", workload.operation]
+    return [REDIS_BENCHMARK, "-h", endpoint.host, *words, *_tls(endpoint.access.tls), "-t", workload.operation]
 
 
-def outputs(commands: Sequence[Sequence[str]]) -> list[str]:
-    """Run several processes side by side, and return the output of each."""
-    with _started(commands) as processes:
+def _tls(tls: Tls | None) -> list[str]:
+    if tls is None:
+        return []
+    files = {"--cacert": tls.ca, "--cert": tls.certificate, "--key": tls.key or tls.certificate}
+    return ["--tls", *(word for option, file in files.items() if file is not None for word in (option, file))]
+
+
+def outputs(commands: Sequence[Sequence[str]], variables: Mapping[bytes, bytes] | None = None) -> list[str]:
+    """Run several processes side by side, and return the output of each. ``variables`` are their environment."""
+    with _started(commands, variables) as processes:
         texts = []
         for command, process in zip(commands, processes, strict=True):
             try:
@@ -106,11 +126,15 @@ def outputs(commands: Sequence[Sequence[str]]) -> list[str]:
 
 
 @contextmanager
-def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen[str]]]:
+def _started(
+    commands: Sequence[Sequence[str]], variables: Mapping[bytes, bytes] | None
+) -> Iterator[list[subprocess.Popen[str]]]:
     processes: list[subprocess.Popen[str]] = []
     try:
         for command in commands:
-            processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+            processes.append(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
+            )
         yield processes
     except OSError as error:
         raise failed(commands[0][0], str(error)) from None

@@ -7,6 +7,7 @@ latencies as [seconds, number of requests that took no longer], and the longest 
 from __future__ import annotations
 
 import json
+import os
 import random
 import selectors
 import socket
@@ -14,7 +15,12 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from dkv.client.admission import OPEN, Admission, Tls
+from dkv.client.blocking import NotSent, ServerError, connect
+from dkv.client.endpoint import Endpoint as Node
+from dkv.client.tls_layer import TlsFailure, TlsLayer
 
 RECEIVE_BYTES = 256 * 1024
 CONNECT_SECONDS = 5.0
@@ -23,13 +29,17 @@ STEP_SECONDS = 1e-5
 
 Endpoint = tuple[str, int]
 
+PASSWORD = "DKV_PASSWORD"
+"""The variable that has the password: a command line is for all to see."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
     """The work of a generator. Without ``seconds`` it ends after ``requests``.
 
     ``operation`` "fill" writes every key once, in order. With ``patience_seconds`` a client goes on to the next node,
-    as in a failover, when its node ends, refuses, or is silent for so long. Without it that is an error.
+    as in a failover, when its node ends, refuses, or is silent for so long. Without it that is an error. Clients get in
+    by ``access``.
     """
 
     endpoints: list[Endpoint]
@@ -41,6 +51,16 @@ class Orders:
     requests: int = 0
     seconds: float = 0.0
     patience_seconds: float = 0.0
+    access: Admission = field(default=OPEN)
+
+    @classmethod
+    def parse(cls, text: str, password: bytes | None) -> Orders:
+        """From a JSON object, without the password."""
+        fields = json.loads(text)
+        files, user = fields.pop("tls", None), fields.pop("user", None)
+        fields["endpoints"] = [(host, port) for host, port in fields["endpoints"]]
+        tls = None if files is None else Tls(*files)
+        return cls(**fields, access=Admission(tls, None if user is None else os.fsencode(user), password))
 
 
 class Unusable(Exception):
@@ -96,6 +116,7 @@ class LoadClient:
         self._load = load
         self._index = index
         self._stream: socket.socket
+        self._layer: TlsLayer | None = None
         self._connected = False
         self._buffer = b""
         self._unsent = b""
@@ -106,12 +127,11 @@ class LoadClient:
     def connect(self) -> None:
         """Connect, and send the first requests."""
         endpoints = self._load.orders.endpoints
-        endpoint = endpoints[self._index % len(endpoints)]
+        node = Node(*endpoints[self._index % len(endpoints)], self._load.orders.access)
         try:
-            self._stream = socket.create_connection(endpoint, CONNECT_SECONDS)
-        except OSError as error:
-            raise Unusable(f"cannot connect to {endpoint[0]}:{endpoint[1]}: {error.strerror or error}") from None
-        self._stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._stream, self._layer = connect(node, CONNECT_SECONDS, CONNECT_SECONDS).detach()
+        except (NotSent, ServerError) as error:
+            raise Unusable(str(error)) from None
         self._stream.setblocking(False)
         self._load.selector.register(self._stream, selectors.EVENT_READ, self)
         self._connected = True
@@ -123,7 +143,8 @@ class LoadClient:
         if wanted:
             self.missing += wanted
             self._sent_at.extend((time.perf_counter(),) * wanted)
-            self._unsent += b"".join(self._load.next_request() for _ in range(wanted))
+            requests = b"".join(self._load.next_request() for _ in range(wanted))
+            self._unsent += requests if self._layer is None else self._layer.seal(requests)
             self.send()
 
     def send(self) -> None:
@@ -143,13 +164,15 @@ class LoadClient:
         """Count the replies that have come."""
         try:
             data = self._stream.recv(RECEIVE_BYTES)
+            if not data:
+                raise Unusable("a connection was closed")
+            self._buffer += data if self._layer is None else self._layer.opened(data)
         except BlockingIOError:
             return
+        except TlsFailure as failure:
+            raise Unusable(f"a connection ended: {failure}") from None
         except OSError as error:
             raise Unusable(f"a connection ended: {error.strerror}") from None
-        if not data:
-            raise Unusable("a connection was closed")
-        self._buffer += data
         count, size = whole_replies(self._buffer)
         self._buffer = self._buffer[size:]
         self.missing -= count
@@ -290,10 +313,10 @@ def seconds_of(step: int) -> float:
 
 def main() -> None:
     """Carry out the orders on the command line."""
-    fields = json.loads(sys.argv[1])
-    fields["endpoints"] = [(host, port) for host, port in fields["endpoints"]]
+    password = os.environ.get(PASSWORD)
+    orders = Orders.parse(sys.argv[1], None if password is None else os.fsencode(password))
     try:
-        print(json.dumps(Load(Orders(**fields)).run()))
+        print(json.dumps(Load(orders).run()))
     except Unusable as error:
         print(error, file=sys.stderr)
         sys.exit(1)
