@@ -9,7 +9,15 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from dkv.client.redis.endings import MaybeApplied, NotApplied, is_forgotten, is_of_one_node, is_refusal, is_silence
+from dkv.client.redis.endings import (
+    MaybeApplied,
+    NotApplied,
+    is_forgotten,
+    is_of_one_node,
+    is_refusal,
+    is_silence,
+    is_turned_away,
+)
 from dkv.client.redis.pending_ops import PendingOps, Token
 from dkv.client.redis.request_kinds import Kind
 
@@ -61,6 +69,8 @@ class TokenCall:
             self.may_be_done |= self.kind is Kind.WRITE
         elif is_forgotten(error):
             self._renew(error)
+        elif is_turned_away(error):
+            raise self.conclusion(error) if self.may_be_done else error
         elif not self.may_be_done or (isinstance(error, ResponseError) and not is_of_one_node(error)):
             raise error
 

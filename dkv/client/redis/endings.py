@@ -20,6 +20,7 @@ from redis.exceptions import (
     ConnectionError,
     ExecAbortError,
     MaxConnectionsError,
+    NoPermissionError,
     ResponseError,
     TimeoutError,
     TryAgainError,
@@ -103,7 +104,13 @@ def is_forgotten(error: Exception) -> bool:
 def is_of_one_node(error: Exception) -> bool:
     """Whether another node may answer otherwise: this error is no answer to what an earlier attempt may have done."""
     text = str(error)
-    return word_of(error) in (SHORT_OF_SPACE, ABORTED) or any(each in text for each in _BY_A_SETTING)
+    of_node = word_of(error) in (SHORT_OF_SPACE, ABORTED) or any(each in text for each in _BY_A_SETTING)
+    return of_node or is_turned_away(error)
+
+
+def is_turned_away(error: Exception) -> bool:
+    """Whether the user or the password is wrong, or the user may not do this: another attempt would end as this one."""
+    return isinstance(error, AuthenticationError | NoPermissionError)
 
 
 def leaves_the_node(error: Exception) -> bool:

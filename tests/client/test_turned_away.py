@@ -1,0 +1,84 @@
+"""Clients that a node turns away: the user or the password is wrong, or the user may not do this."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.client import Client, Rejected, Unknown, blocking_line, twisted
+from dkv.client.blocking import Endpoint, ServerError
+from dkv.client.redis.attempts import TokenCall
+from dkv.client.redis.endings import MaybeApplied
+from dkv.client.redis.pending_ops import PendingOps
+from dkv.client.redis.request_kinds import Kind
+from tests.client.fake_wires import ClientTests
+
+WRONG = "WRONGPASS invalid username-password pair or user is disabled."
+
+
+class TwistedTests(ClientTests):
+    def make(self, **options: Any) -> twisted.Client:
+        """With a user."""
+        return super().make(user="app", password="secret", **options)
+
+    def test_wrong_password(self) -> None:
+        """The program is told at once, and no other node is asked: they have the same users."""
+        results = [self.client.set("k", "v"), self.client.get("k")]
+        wire = self.wires.accept()
+        self.assertEqual(wire.received(), [[b"AUTH", b"app", b"secret"]])
+        wire.say(f"-{WRONG}\r\n".encode())
+        for result in results:
+            self.assertEqual(self.failureResultOf(result, Rejected).value.word, "WRONGPASS")
+        self.assertTrue(wire.transport.aborted)
+        self.assertEqual(len(self.wires.asked), 1)
+
+    def test_after_a_lost_connection(self) -> None:
+        """The write may have been executed before the password was changed: nobody is told that it was not."""
+        result = self.client.incr("n")
+        first = self.wires.accept()
+        first.say(b"+OK\r\n")
+        self.assertEqual(first.words(), [b"AUTH app secret", b"INCRBY n 1"])
+        first.end()
+        second = self.wires.accept()
+        second.say(f"-{WRONG}\r\n".encode())
+        self.failureResultOf(result, Unknown)
+        self.assertEqual(len(self.wires.asked), 2)
+
+    def test_not_permitted(self) -> None:
+        """The connection serves on for what the user may do."""
+        refused, allowed = self.client.get("other"), self.client.get("own")
+        wire = self.wires.accept()
+        wire.say(b"+OK\r\n")
+        wire.received()
+        wire.say(b"-NOPERM No permissions to access a key\r\n")
+        self.assertEqual(self.failureResultOf(refused, Rejected).value.word, "NOPERM")
+        self.assertEqual(wire.words(), [b"GET own"])
+        wire.say(b"$1\r\nx\r\n")
+        self.assertEqual(self.successResultOf(allowed), b"x")
+
+
+class BlockingTests(SynchronousTestCase):
+    def test_wrong_password(self) -> None:
+        """As above."""
+        asked: list[Endpoint] = []
+
+        def connect(endpoint: Endpoint, *_: float) -> None:
+            asked.append(endpoint)
+            raise ServerError(WRONG)
+
+        self.patch(blocking_line, "connect", connect)
+        with Client("a:1,b:1", user="app", password="secret") as client:
+            self.assertEqual(self.assertRaises(Rejected, client.set, "k", "v").word, "WRONGPASS")
+        self.assertEqual(asked, [Endpoint("a", 1)])
+
+
+class RedisTests(SynchronousTestCase):
+    def test_judged(self) -> None:
+        """An attempt that had no answer is not forgotten because a later one is turned away."""
+        for error in (AuthenticationError(WRONG), NoPermissionError("No permissions to access a key")):
+            call = TokenCall(("SET", "k", "v"), Kind.WRITE, PendingOps())
+            self.assertIs(self.assertRaises(type(error), call.judge, error), error)
+            call.judge(ConnectionError("Connection closed by server."))
+            self.assertRaises(MaybeApplied, call.judge, error)
