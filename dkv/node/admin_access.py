@@ -14,7 +14,10 @@ from dkv.config.peer_secret_file import others_may_read
 from dkv.console.admin import Guard, Refused
 from dkv.console.admin_token import AdminTokens, TokenError, parse_tokens
 from dkv.console.cautions import Caution
-from dkv.node.watched_files import WatchedFiles
+from dkv.node.protection import Protection
+
+ADMIN_TOKEN = "admin_token"
+"""The kind of the file of tokens, beside those of ``Protection``."""
 
 FILE_BYTES_MAX = 65_536
 
@@ -27,52 +30,32 @@ _NO_TOKEN = Refused(UNAUTHORIZED, 'this page is for operators: send a token, as 
 
 
 class AdminAccess:
-    """Reads the tokens of ``member``, a node of the cluster that ``config`` describes, and reads them again when the
-    file changes."""
+    """Of ``member``, a node of the cluster that ``config`` describes."""
 
-    def __init__(self, reactor: Any, config: Config, member: Member, log: Any) -> None:
+    def __init__(self, config: Config, member: Member, log: Any) -> None:
         self._config = config
         self._log = log
         self._exposures: list[Exposure] = exposures(config, member)
         self._tokens: AdminTokens | None = None
-        self._path = path = config.admin_token_file
-        self._files: WatchedFiles[AdminTokens] | None = None
+
+    def load(self, protection: Protection) -> None:
+        """Read the tokens, and let ``protection`` read them again when they change; ``ProtectionError`` if there is a
+        file of tokens and it cannot be used."""
+        path = self._config.admin_token_file
         if path is not None:
-            self._files = WatchedFiles(reactor, [path], lambda: read_tokens(path), self._take, self._complain)
-
-    def load(self) -> None:
-        """Read the tokens for the first time; ``TokenError`` if that fails."""
-        if self._files is not None:
-            self._tokens = self._files.first()
-
-    def start(self) -> None:
-        """Look for changes of the file from now on."""
-        if self._files is not None:
-            self._files.start()
-
-    def look(self) -> None:
-        """Look for one now."""
-        if self._files is not None:
-            self._files.look()
-
-    def stop(self) -> None:
-        """Look no more."""
-        if self._files is not None:
-            self._files.stop()
+            self._take(protection.watch(ADMIN_TOKEN, [path], lambda: read_tokens(path), self._take))
 
     def tell_exposures(self) -> None:
         """Log which ports are open to everyone, and the like: once, at the start."""
         for exposure in self._exposures:
             self._log.warning("exposed", exposure=exposure.name, reason=exposure.text)
-        for caution in self._readable(self._path, self._config.users_file):  # others tell of the peer secret
+        for caution in _readable(self._config.admin_token_file, self._config.users_file):  # others tell of the others
             self._log.warning("exposed", exposure=caution.name, reason=caution.text)
 
     def cautions(self) -> Iterator[Caution]:
-        """What is exposed, and what is wrong with the file of tokens."""
+        """What is exposed."""
         yield from (Caution(*exposure) for exposure in self._exposures)
-        yield from self._readable(self._path, self._config.users_file, self._config.peer_secret_file)
-        if self._files is not None and self._files.trouble is not None:
-            yield Caution("admin_token", f"the earlier tokens are in force: {self._files.trouble}")
+        yield from _readable(self._config.admin_token_file, self._config.users_file, self._config.peer_secret_file)
 
     def guard(self, name: str, endpoint: ListenEndpoint) -> Guard:
         """The guard of the port ``admin`` or ``admin_tls``, by its ``name``."""
@@ -86,15 +69,6 @@ class AdminAccess:
 
     def _take(self, tokens: AdminTokens) -> None:
         self._tokens = tokens
-        self._log.info("admin_token_reloaded")
-
-    def _complain(self, reason: str) -> None:
-        self._log.error("admin_token_refused", reason=reason)
-
-    def _readable(self, *paths: str | None) -> Iterator[Caution]:
-        for path in filter(None, paths):
-            if others_may_read(path):
-                yield Caution("readable_secret", f"every user of this machine may read {path}: chmod 600 it")
 
 
 def read_tokens(path: str) -> AdminTokens:
@@ -110,6 +84,12 @@ def read_tokens(path: str) -> AdminTokens:
         return parse_tokens(text)
     except TokenError as error:
         raise TokenError(f"the admin token file {path}: {error}") from None
+
+
+def _readable(*paths: str | None) -> Iterator[Caution]:
+    for path in filter(None, paths):
+        if others_may_read(path):
+            yield Caution("readable_secret", f"every user of this machine may read {path}: chmod 600 it")
 
 
 def _let_pass(_: Any) -> None:

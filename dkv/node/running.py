@@ -14,7 +14,6 @@ from dkv.config.config import Config, Member
 from dkv.config.peer_secret_file import PeerSecretError, others_may_read
 from dkv.console.admin import admin_site
 from dkv.console.admin_channel import AdminSite
-from dkv.console.admin_token import TokenError
 from dkv.console.notes import Notes
 from dkv.node.admin_access import AdminAccess
 from dkv.node.built_node import BuiltNode, OpenDirectory
@@ -76,7 +75,7 @@ class RunningNode:
         self._notes = Notes(owner.get_logger, config.mode)
         self._doors = Doors(reactor, member)
         self._protection = Protection(owner, config, member.id)
-        self._admin_access = AdminAccess(reactor, config, member, self._log)
+        self._admin_access = AdminAccess(config, member, self._log)
         self._sites: dict[str, AdminSite] = {}  # for operators, by port
         self._store: LevelDBStore | None = None
         self._states: StateDirectories | None = None
@@ -106,14 +105,10 @@ class RunningNode:
         if self._closing:
             return
         try:
-            self._admin_access.load()
-        except TokenError as error:
-            self._fail_to_start(str(error), USAGE_STATUS)
-            return
-        try:
             self._entered = True
             self._owner.enter()
             self._protection.load()
+            self._admin_access.load(self._protection)
             connections_max = connections_allowed(self._config, self._owner.descriptors(), self._log)
             yield self._doors.bind()
         except ProtectionError as error:
@@ -191,7 +186,6 @@ class RunningNode:
             elif name != PEER:
                 self._doors.open(name, built.clients, security)
         built.inspection.cautions.append(self._admin_access.cautions)
-        self._admin_access.start()
         built.start()
         if self.failure is not None:
             return
@@ -208,7 +202,6 @@ class RunningNode:
         if path is not None and others_may_read(path):
             self._log.warning("peer_secret_is_open", reason=f"every user of this machine may read {path}: chmod 600 it")
         self._protection.start()
-        self._owner.obey_hangup(self._admin_access.look)
         if self._config.allow_faults:
             self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
         self._admin_access.tell_exposures()
@@ -248,7 +241,6 @@ class RunningNode:
         if built is not None:
             yield built.clients.drain(timings.drain_seconds) if self.failure is None else built.clients.abort()
         yield self._doors.close()
-        self._admin_access.stop()
         if built is not None:
             if built.mesh.running:
                 yield built.mesh.stopService()

@@ -7,7 +7,6 @@ from http.client import HTTPConnection
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.node.options import USAGE_STATUS
 from tests.integration.processes import HOST, RealCluster, wait_until
 
 TOKEN = "made-for-this-test-0123456789"
@@ -63,10 +62,11 @@ class AdminAccessTest(SynchronousTestCase):
         self.assertEqual(self.fetch("/readyz")[1], "ok\n")
         self.token_path.write_text("abc")
         self.node.signal(signal.SIGHUP)
-        (refused,) = self.node.wait_logged("admin_token_refused")
+        (refused,) = self.node.wait_logged("credentials_refused")
         reason = f"the admin token file {self.token_path}: the token in line 1 has fewer than 20 characters"
-        self.assertEqual(refused["reason"], reason)
-        self.assertIn(f"[!]admin_token: the earlier tokens are in force: {reason}\n", self.fetch("/readyz")[1])
+        self.assertEqual((refused["kind"], refused["reason"]), ("admin_token", reason))
+        told = f"[!]credentials: admin_token: {reason}; what was read before is in force\n"
+        self.assertIn(told, self.fetch("/readyz")[1])
         self.assertTrue(self.is_open_to(OTHER))
         log = self.node.log_path.read_text()
         self.assertNotIn(TOKEN, log)
@@ -76,7 +76,7 @@ class AdminAccessTest(SynchronousTestCase):
         """A node whose config names a file that is not there does not start without it; one line says why."""
         self.node.start()
         assert self.node.process is not None
-        self.assertEqual(self.node.process.wait(20), USAGE_STATUS)
+        self.assertEqual(self.node.process.wait(20), 1)
         self.node.process = None
         (line,) = [line for line in self.node.log_path.read_text().splitlines() if line.startswith("dkvnode: ")]
         told = f"dkvnode: cannot read the admin token file {self.token_path}: No such file or directory"
