@@ -22,7 +22,8 @@ from dkv.cli.node_status import STATUS_REQUEST, STATUS_SECONDS, status_fields
 from dkv.cli.output import Status, answer, counted, one_line, say
 from dkv.cli.status_table import Found
 from dkv.cli.types import PathName, Whole
-from dkv.client.blocking import Endpoint
+from dkv.client.admission import Admission, Tls
+from dkv.client.endpoint import Endpoint
 from dkv.client.survey import ask_all
 from dkv.config.config import NODE_ID_MAX, Config, ConfigError, Member, load_config
 from dkv.config.listen_endpoint import dialled_address
@@ -124,5 +125,18 @@ def _endpoints(to: Access, config: Config | None) -> tuple[Endpoint, ...]:
     given = click.get_current_context().get_parameter_source("endpoints") is not ParameterSource.DEFAULT
     if config is None or given:
         return to.endpoints
-    addresses = (dialled_address(member.client.advertise) for member in config.members)
-    return tuple(replace(to.endpoints[0], host=each[0], port=each[1]) for each in addresses if each is not None)
+    admission = to.endpoints[0].access
+    found = (_client_endpoint(member, config, admission) for member in config.members)
+    return tuple(endpoint for endpoint in found if endpoint is not None)
+
+
+def _client_endpoint(member: Member, config: Config, admission: Admission) -> Endpoint | None:
+    """Where ``member`` takes clients: by TLS if the user wants it, or if there is no other way; then the CA of the
+    config is believed."""
+    tls = member.endpoints().get("client_tls")
+    if tls is None or (admission.tls is None and not member.client_is_tls):
+        address, access = dialled_address(member.client.advertise), admission
+    else:
+        ca = config.tls.ca if config.tls is not None else None
+        address, access = dialled_address(tls.advertise), replace(admission, tls=admission.tls or Tls(ca))
+    return None if address is None else Endpoint(*address, access)

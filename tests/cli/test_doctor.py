@@ -13,11 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.cli.examination.findings import PROBLEM, Finding
 from dkv.client import survey
 from dkv.security.passwords import hash_of
-from dkv.storage.data_directory import initialise
 from tests.certificates import Certificates
 from tests.cli.commands import run
-from tests.cli.test_look import resp
-from tests.client.fakes import Answers, FakeNodes
 
 NODE = '[[node]]\nid = {id}\nclient = "127.0.0.1:500{id}"\npeer = "127.0.0.1:600{id}"\n'
 SECRET = "4f0c1d9b7a6e5f3c2b1a09d8e7f6a5b4\n"
@@ -280,101 +277,3 @@ class UsersTests(DoctorTestCase):
         self.assertIn("users.toml: ", self.found("[user.x]\nmay = 7\n")[0])
         (found,) = self.found(self.ADMIN, 0o644)
         self.assertIn("every user of this machine may read ", found)
-
-
-class DirectoryTests(DoctorTestCase):
-    def make(self, cluster: str = "shop", node: int = 1) -> str:
-        path = str(self.folder / "data")
-        initialise(path, cluster, node, [1, 2, 3], b"of all clusters ")
-        return path
-
-    def test_right(self) -> None:
-        """The node's own directory, which only its user may enter."""
-        self.config()
-        self.assertEqual(self.texts("--node", "1", "--data-dir", self.make()), [])
-
-    def test_wrong(self) -> None:
-        """That of another node or cluster, one that is open, and none."""
-        self.config(cluster="store")
-        found = self.texts("--node", "2", "--data-dir", self.make())
-        self.assertTrue(any("it belongs to cluster 'shop'" in line for line in found))
-        self.assertTrue(any("it belongs to node 1, not to node 2" in line for line in found))
-        os.chmod(self.folder / "data", 0o755)
-        self.config()
-        (line,) = self.texts("--node", "1", "--data-dir", str(self.folder / "data"))
-        self.assertIn("other users of this machine may enter it (mode 755): chmod 700 it", line)
-        (line,) = self.texts("--data-dir", str(self.folder / "none"))
-        self.assertIn("there is no such directory", line)
-
-
-class NodesTests(DoctorTestCase):
-    MEMBERS = ({"id": 1, "kind": "voter"}, {"id": 2, "kind": "voter"})
-
-    def status(self, node: int, **fields: object) -> bytes:
-        own = {"node": node, "cluster": "shop", "mode": "leader", "version": "1", "members": self.MEMBERS}
-        return resp(json.dumps(own | {"failing": {}, "warnings": [], "faults": []} | fields).encode())
-
-    def found(self, **answers: Answers) -> list[str]:
-        """What is found if nodes a, b ... answer this."""
-        nodes = FakeNodes(self, **answers)
-        self.patch(survey, "connect", nodes.connect)
-        result = run("doctor", "--endpoints", ",".join(f"{name}:1" for name in answers), "--output", "json")
-        found = [json.loads(line) for line in result.stdout.splitlines()]
-        self.assertEqual(result.exit_code, int(bool(found)))
-        return [f"{each['level']} {each['where']}: {each['text']}" for each in found]
-
-    def test_well(self) -> None:
-        """Nodes that agree, and warn of nothing."""
-        self.assertEqual(self.found(a=self.status(1), b=self.status(2)), [])
-
-    def test_each(self) -> None:
-        """What a node says of itself: why it is not ready, what it warns of, what its config says differently."""
-        failing, warnings = {"served": "nobody has answered"}, [{"name": "open", "text": "a port is open"}]
-        one = self.status(
-            1, failing=failing, warnings=warnings, config_differs="the file lists 4", faults=[{"node": 2}]
-        )
-        self.assertEqual(
-            self.found(a=one, b=self.status(2), c=None, d=b"-NOAUTH Authentication required.\r\n"),
-            [
-                "problem nodes: cannot connect to c:1: Connection refused",
-                "problem d:1: NOAUTH Authentication required.",
-                "problem node 1: it is not ready: nobody has answered",
-                "problem node 1: a port is open",
-                "problem node 1: the file lists 4",
-                "problem node 1: a fault order is in force: dkv drop-rules clear",
-            ],
-        )
-
-    def test_they_differ(self) -> None:
-        """Versions, modes, clusters and members that are not the same everywhere."""
-        for field, value, text in (
-            ("version", "2", "not all have the same version of dkv: 1 on node 1; 2 on node 2"),
-            ("mode", "classic", "not all have the same mode: leader on node 1; classic on node 2"),
-            ("cluster", "other", "not all have the same cluster: shop on node 1; other on node 2"),
-            (
-                "members",
-                [{"id": 1, "kind": "voter"}],
-                "the same set of members: voter 1, voter 2 on node 1; voter 1 on",
-            ),
-        ):
-            (found,) = self.found(a=self.status(1), b=self.status(2, **{field: value}))
-            self.assertIn(text, found)
-
-    def test_clocks(self) -> None:
-        """A clock that is off lets keys expire at a wrong time once it counts."""
-        leader = self.status(1, replicated_time_ms=1_795_000_000_123, clock_offset_ms={"1": 0, "2": -60_000})
-        (found,) = self.found(a=leader, b=self.status(2))
-        self.assertIn("the clock of node 2 is 60.0 s behind the replicated time", found)
-
-    def test_those_of_the_config(self) -> None:
-        """Without --endpoints the nodes of the config are asked; what both config and node say is said once."""
-        self.config(nodes=NODE.format(id=1).replace("127.0.0.1:5001", "10.0.0.1:5001"), cluster="store")
-        opened, _ = self.examined()
-        warnings = [{"name": "open_client", "text": opened.text}]
-        nodes = FakeNodes(self, **{"10.0.0.1": self.status(1, warnings=warnings)})
-        self.patch(survey, "connect", nodes.connect)
-        lines = self.doctor().stdout.splitlines()
-        self.assertEqual(len(lines), 4)
-        self.assertEqual(lines[0], f"problem  node 1: {opened.text}")
-        self.assertIn("it belongs to cluster 'shop', and the config file is that of 'store'", lines[2])
-        self.assertEqual(lines[3], "3 problems, 0 notes")
