@@ -42,10 +42,21 @@ def named(reply: Reply, kinds: tuple[str, ...], access: Admission) -> list[Endpo
     try:
         fields: Any = json.loads(reply) if isinstance(reply, bytes) else {}
         members = [each for each in fields.get("members", ()) if (each["becomes"] or each["kind"]) in kinds]
-        addresses = [member["client"] for member in members]
+        addresses = [_address(member, access) for member in members]
     except (ValueError, TypeError, KeyError, AttributeError):  # it is no node of dkv
         return []
     return [endpoint.admitting(access) for address in addresses if (endpoint := _parsed(address)) is not None]
+
+
+def _address(member: dict[str, Any], access: Admission) -> object:
+    """The port of a member for a client with this ``access``; None if it has none.
+
+    An address that is not known for TLS may be so all the same: the node that was asked does not know all.
+    """
+    with_tls = member.get("client_tls")
+    if access.tls is not None:
+        return with_tls or member["client"]
+    return None if with_tls and with_tls == member["client"] else member["client"]
 
 
 def _parsed(address: object) -> Endpoint | None:

@@ -22,6 +22,9 @@ class KnowsAddresses(Protocol):
     def client(self, held: Configurations, node: int) -> str:
         """The address of a node for clients, "" if nobody tells it."""
 
+    def client_tls(self, held: Configurations, node: int) -> str:
+        """The address of a node for clients with TLS, "" if it has none or nobody tells it."""
+
     def difference(self, held: Configurations, applied: int) -> str | None:
         """How the nodes of the config file differ from the members, in words; None if they do not."""
 
@@ -159,6 +162,7 @@ class MemberView:
             "incarnation": None if incarnation is None else f"{incarnation:016x}",
             "peer": self._addresses.peer(self._held, node),
             "client": self._addresses.client(self._held, node),
+            "client_tls": self._addresses.client_tls(self._held, node),
         }
 
     def _kind(self, node: int) -> str:

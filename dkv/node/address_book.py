@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dkv.config.config import Config
-from dkv.config.listen_endpoint import EndpointError, client_string, shortest
+from dkv.config.listen_endpoint import EndpointError, ListenEndpoint, client_string, shortest
 from dkv.configurations import Configurations
 from dkv.identity import in_words
 
@@ -46,14 +46,28 @@ class AddressBook:
         record, listed = held.record(node), self._listed.get(node)
         if record is not None and record.client:
             return record.client
-        return "" if listed is None else shortest(listed.client) or listed.client.advertise
+        return "" if listed is None else _address(listed.client)
+
+    def client_tls(self, held: Configurations, node: int) -> str:
+        """The address of one node for clients with TLS; "" if it has none, or nobody tells it.
+
+        The log does not know which of a node's ports that is. The config file tells, while it has the same address for
+        clients as the log.
+        """
+        record, listed = held.record(node), self._listed.get(node)
+        secured = listed and (listed.client if listed.client_is_tls else listed.client_tls)
+        if listed is None or secured is None:
+            return ""
+        if record is not None and record.client not in ("", _address(listed.client)):
+            return ""
+        return _address(secured)
 
     def peer(self, held: Configurations, node: int) -> str:
         """The address of one node for its peers, as an operator writes it; "" if nobody tells it."""
         record, listed = held.record(node), self._listed.get(node)
         if record is not None and record.peer:
             return record.peer
-        return "" if listed is None else shortest(listed.peer) or listed.peer.advertise
+        return "" if listed is None else _address(listed.peer)
 
     def difference(self, held: Configurations, applied: int) -> str | None:
         """How the nodes of the config file differ from the members, in words; None if they do not.
@@ -71,3 +85,8 @@ class AddressBook:
             return client_string(text) if text else ""
         except EndpointError:
             return text  # Whoever dials it says that it is none.
+
+
+def _address(endpoint: ListenEndpoint) -> str:
+    """The address that an operator would write."""
+    return shortest(endpoint) or endpoint.advertise

@@ -7,7 +7,8 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client import survey
-from dkv.client.addresses import present
+from dkv.client.addresses import named, present
+from dkv.client.admission import Admission, Tls
 from dkv.client.blocking import Endpoint
 from tests.cli.commands import run
 from tests.client.fakes import Answers, FakeNodes
@@ -34,6 +35,23 @@ class AddressTests(SynchronousTestCase):
         )
         found = present([Endpoint(name, 1) for name in "abce"], 5.0)
         self.assertEqual([each.host for each in found], ["a", "b", "c", "e", "d"])
+
+    def test_ports_with_tls(self) -> None:
+        """A client goes on as it came, with TLS or without, and with what gets it in; also where TLS may be."""
+        listed = [
+            {"id": 1, "kind": "voter", "becomes": None, "client": "a:1", "client_tls": "a:2"},
+            {"id": 2, "kind": "voter", "becomes": None, "client": "b:2", "client_tls": "b:2"},
+            {"id": 3, "kind": "voter", "becomes": None, "client": "c:1", "client_tls": ""},
+            {"id": 4, "kind": "voter", "becomes": None, "client": "d:1"},
+        ]
+        reply = json.dumps({"members": listed}).encode()
+        for access, wanted in (
+            (Admission(Tls("ca.pem"), b"app", b"secret"), ["a:2", "b:2", "c:1", "d:1"]),
+            (Admission(None, b"app", b"secret"), ["a:1", "c:1", "d:1"]),
+        ):
+            found = named(reply, ("voter",), access)
+            self.assertEqual([*map(str, found)], wanted)
+            self.assertEqual({each.access for each in found}, {access})
 
     def test_commands_go_on_elsewhere(self) -> None:
         """The only address that was given is that of a node that was removed; it knows where the others are."""

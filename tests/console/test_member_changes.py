@@ -37,6 +37,9 @@ class Addresses:
     def client(self, held: Configurations, node: int) -> str:
         return f"db{node}:7379"
 
+    def client_tls(self, held: Configurations, node: int) -> str:
+        return ""
+
     def difference(self, held: Configurations, applied: int) -> str | None:
         return None
 

@@ -30,6 +30,9 @@ class Addresses:
     def client(self, held: Configurations, node: int) -> str:
         return f"db{node}:7379"
 
+    def client_tls(self, held: Configurations, node: int) -> str:
+        return ""
+
     def difference(self, held: Configurations, applied: int) -> str | None:
         return "they differ" if held is HELD else None
 

@@ -28,6 +28,9 @@ class Addresses:
     def client(self, held: Configurations, node: int) -> str:
         return self.clients[node]
 
+    def client_tls(self, held: Configurations, node: int) -> str:
+        return ""
+
     def difference(self, held: Configurations, applied: int) -> str | None:
         return None
 

@@ -88,6 +88,20 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(book(4, 2, 4).clients(held(JOINED, LEFT), 163), ["db2:7379", "db9:7379", "db4:7379"])
         self.assertEqual(book(1, 1, 2).clients(FIRST, 0), ["db1:7379", "db2:7379"])
 
+    def test_ports_with_tls(self) -> None:
+        """The file alone has them, so they are told while it has the address for clients that the log has."""
+        nodes = [
+            {"id": 1, "client": "db1:7379", "client_tls": "db1:7479", "peer": "db1:5101"},
+            {"id": 2, "client_tls": "db2:7479", "peer": "db2:5102"},
+            {"id": 3, "client": "db3:7379", "client_tls": "db3:7479", "peer": "db3:5103"},
+            {"id": 4, "client": "db4:7379", "peer": "db4:5104"},
+        ]
+        tls = {"ca": "ca.pem", "certificate": "n.pem", "key": "n.key"}
+        found = AddressBook(parse_config({"cluster": "c", "node": nodes, "tls": tls}), 1)
+        told = {node: found.client_tls(held(JOINED), node) for node in (1, 2, 3, 4, 9)}
+        self.assertEqual(told, {1: "db1:7479", 2: "db2:7479", 3: "", 4: "", 9: ""})
+        self.assertEqual(found.client_tls(FIRST, 3), "db3:7479")
+
 
 class DifferenceTests(SynchronousTestCase):
     def test_the_same_nodes(self) -> None:
