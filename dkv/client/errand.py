@@ -18,9 +18,8 @@ ENDINGS_MAX = 8
 Token = tuple[bytes, int]
 
 
-def fence_of(token: Token) -> tuple[bytes, ...]:
-    """A write that changes nothing: there is no key with the name of a producer."""
-    return (b"DEL", token[0])
+FENCE = ((b"MULTI",), (b"EXEC",))
+"""A write that changes nothing, for any user: it has no keys which the user may not touch."""
 
 
 class Errand:
@@ -89,7 +88,7 @@ class Errand:
     def fence(self, settle: Callable[[Reply | DkvError], None]) -> Errand:
         """A harmless write with its token: it uses that up, or is refused because the token was used."""
         assert self.token is not None
-        fence = Errand([fence_of(self.token)], self.deadline, settle, token=self.token, harmless=True)
+        fence = Errand(FENCE, self.deadline, settle, token=self.token, harmless=True)
         fence.is_fence = True
         return fence
 

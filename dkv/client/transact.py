@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any
 
 from dkv.client.answers import Reply
-from dkv.client.errand import Errand, Token, fence_of
+from dkv.client.errand import FENCE, Errand, Token
 from dkv.client.failures import Contended, DkvError, Unavailable, Unknown
 from dkv.client.instruction import unreadable
 from dkv.client.outcome import SHORT_OF_SPACE, TAKEN
@@ -109,7 +109,7 @@ def _execute_if_unchanged(
     token = tokens.next()
     outcome = yield Leg(body, token, bound=True)
     if isinstance(outcome, Unknown):
-        fence = yield Leg((fence_of(token),), token, harmless=True)
+        fence = yield Leg(FENCE, token, harmless=True)
         if not isinstance(fence, DkvError):
             return NOT_EXECUTED
         again = (yield Leg(((b"WATCH", *keys), *body), token)) if fence.word == TAKEN else outcome

@@ -16,6 +16,7 @@ from dkv.client.failures import DkvError
 from dkv.replies import Error
 
 KEY = b"k"
+MULTI = [b"MULTI"]
 NODE = Endpoint("node", 1)
 READ, WRITE, BARE = "read", "write", "bare"
 LOST = NoAnswer("no answer from node: it closed the connection")
@@ -37,10 +38,10 @@ class ModelCluster:
         if words[0] != b"IDMP":
             self.applied.append(words[2])
             return len(self.applied)
-        _, producer, op, name, *_, number = words
+        producer, op, number = words[1], words[2], words[-1]
         token = producer, op
-        if token not in self.answers and name == b"DEL":
-            self.answers[token] = number, 0  # it deletes nothing
+        if token not in self.answers and number == b"EXEC":
+            self.answers[token] = number, 0  # a transaction of nothing
         elif token not in self.answers:
             self.applied.append(number)
             self.answers[token] = number, len(self.applied)
@@ -60,6 +61,7 @@ class ModelConnection:
         self.replies: deque[Reply] = deque()
         self.floating: deque[list[bytes]] = deque()
         self._draw = draw
+        self._has_begun = False
         self.requests: deque[list[bytes]] = deque()
         self._parser = AnswerParser()  # a request has the form of an array
 
@@ -79,7 +81,12 @@ class ModelConnection:
         """Do something about the next request, and answer it."""
         words = self.requests.popleft()
         fate = self._draw(8)
-        if words == [b"GET", KEY]:
+        begun, self._has_begun = self._has_begun, words == MULTI and fate >= len(REFUSALS)
+        if words[-1:] == [b"EXEC"] and not begun:
+            self.replies.append(Error("ERR EXEC without MULTI"))
+        elif words == MULTI and fate >= len(REFUSALS):
+            self.replies.append("OK")
+        elif words == [b"GET", KEY]:
             self.replies.append(Error(REFUSALS[fate]) if fate < len(REFUSALS) else self.cluster.read())
         elif fate < len(REFUSALS):
             self.replies.append(Error(REFUSALS[fate]))
@@ -106,7 +113,8 @@ class ModelConnection:
         self.replies.clear()
         for _ in range(self._draw(len(self.requests) + 1)):
             words = self.requests.popleft()
-            if words != [b"GET", KEY]:
+            begun, self._has_begun = self._has_begun, words == MULTI
+            if words not in ([b"GET", KEY], MULTI) and (begun or words[-1] != b"EXEC"):
                 self.floating.append(words)
         self.requests.clear()
 

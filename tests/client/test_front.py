@@ -256,14 +256,16 @@ class PoolTests(FrontTests):
 
 class TransactionTests(FrontTests):
     def exchange(self, *rounds: dict[bytes, bytes | None]) -> Behaviour:
-        """Answers by the name of the command, one after another for each EXEC."""
-        left = list(rounds)
+        """Answers to one EXEC after another; that of an empty transaction is a fence."""
+        left, queued = list(rounds), False
 
         def behave(words: Words) -> bytes | None:
             name = words[3] if words[0] == b"IDMP" else words[0]
             usual = {b"WATCH": b"+OK\r\n", b"MGET": b"*1\r\n$1\r\n7\r\n", b"MULTI": b"+OK\r\n", b"SET": b"+QUEUED\r\n"}
-            if name == b"EXEC" or name == b"DEL":
-                return left.pop(0)[name]
+            nonlocal queued
+            if name == b"EXEC":
+                return left.pop(0)[b"EXEC" if queued else b"fence"]
+            queued = name == b"SET"
             return usual[name]
 
         return behave
@@ -287,7 +289,7 @@ class TransactionTests(FrontTests):
     def test_executed_and_not_answered(self) -> None:
         """It is not executed again: the fence finds its token used, and the same EXEC gets the answer."""
         self.nodes["a"].behaviour = self.exchange({b"EXEC": None})
-        self.nodes["b"].behaviour = self.exchange({b"DEL": b"-IDMPMISMATCH used\r\n"}, {b"EXEC": b"*1\r\n+OK\r\n"})
+        self.nodes["b"].behaviour = self.exchange({b"fence": b"-IDMPMISMATCH used\r\n"}, {b"EXEC": b"*1\r\n+OK\r\n"})
         self.assertEqual(self.run_one(self.client()), [b"7"])
         first, again = (node.requests[-1] for node in self.nodes.values())
         self.assertEqual(first, again)
@@ -295,7 +297,7 @@ class TransactionTests(FrontTests):
     def test_not_executed_and_not_answered(self) -> None:
         """It never will be, so all begins again."""
         self.nodes["a"].behaviour = self.exchange({b"EXEC": None})
-        self.nodes["b"].behaviour = self.exchange({b"DEL": b":0\r\n"}, {b"EXEC": b"*1\r\n+OK\r\n"})
+        self.nodes["b"].behaviour = self.exchange({b"fence": b"*0\r\n"}, {b"EXEC": b"*1\r\n+OK\r\n"})
         self.assertEqual(self.run_one(self.client()), [b"7", b"7"])
 
     def test_a_short_disk(self) -> None:

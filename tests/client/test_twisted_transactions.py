@@ -74,8 +74,8 @@ class TransactionTests(ClientTests):
         token = self.exec[-1][1:3]
         self.wire.end()
         self.wire = self.wires.accept()
-        (fence,) = self.wire.received()
-        self.assertEqual(fence, [b"IDMP", *token, b"DEL", token[0]])
+        self.assertEqual(self.wire.received(), [[b"MULTI"], [b"IDMP", *token, b"EXEC"]])
+        self.wire.say(b"+OK\r\n")
 
     def test_executed_and_not_answered(self) -> None:
         """It is not executed again: the same EXEC gets its answer."""
