@@ -55,8 +55,10 @@ class AddressBook:
         clients as the log.
         """
         record, listed = held.record(node), self._listed.get(node)
-        secured = listed and (listed.client if listed.client_is_tls else listed.client_tls)
-        if listed is None or secured is None:
+        if listed is None:
+            return ""
+        secured = listed.client if listed.client_is_tls else listed.client_tls
+        if secured is None:
             return ""
         if record is not None and record.client not in ("", _address(listed.client)):
             return ""
