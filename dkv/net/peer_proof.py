@@ -103,6 +103,10 @@ class PeerProofs:
         self.secrets = secrets
         self._draw = draw
 
+    def adopt(self, secrets: PeerSecrets) -> None:
+        """These count for handshakes that begin."""
+        self.secrets = secrets
+
     def dialling(self, me: Hello, target: int) -> DiallersProof:
         """The dialler's side of a handshake, with a nonce of its own if there is a secret."""
         return DiallersProof(self.secrets, replace(me, nonce=self._draw()) if self.secrets else me, target)

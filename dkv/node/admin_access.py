@@ -49,7 +49,8 @@ class AdminAccess:
         """Log which ports are open to everyone, and the like: once, at the start."""
         for exposure in self._exposures:
             self._log.warning("exposed", exposure=exposure.name, reason=exposure.text)
-        for caution in _readable(self._config.admin_token_file, self._config.users_file):  # others tell of the others
+        config = self._config
+        for caution in _readable(config.admin_token_file, config.users_file, config.peer_secret_file):
             self._log.warning("exposed", exposure=caution.name, reason=caution.text)
 
     def cautions(self) -> Iterator[Caution]:

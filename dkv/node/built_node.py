@@ -26,7 +26,6 @@ from dkv.net.acquaintances import hello_of
 from dkv.net.clients import Clients, ToGateway
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
-from dkv.net.peer_proof import NONCE_BYTES, PeerProofs, PeerSecrets
 from dkv.node.address_book import AddressBook
 from dkv.node.assembly import add_actors
 from dkv.node.backups import NodeBackups
@@ -37,6 +36,7 @@ from dkv.node.erased_space import ErasedSpace
 from dkv.node.file_sizes import FileSizes
 from dkv.node.key_count import KeyCount
 from dkv.node.owner import Owner
+from dkv.node.peer_identity import PeerIdentity
 from dkv.node.protection import Protection
 from dkv.node.sentinel_news import SentinelNews
 from dkv.storage.data_directory import load_configurations
@@ -70,7 +70,7 @@ class BuiltNode:
         notes: Notes,
         peer_door: Door,
         connections_max: int,
-        secrets: PeerSecrets,
+        identity: PeerIdentity,
         fail: Callable[[str, BaseException], None],
         protection: Protection,
     ) -> None:
@@ -84,7 +84,7 @@ class BuiltNode:
         self._address_book = AddressBook(config, directory.identity.node)
         self._config_difference: str | None = None
         self._chance = SystemRandom()
-        self._proofs = PeerProofs(secrets, partial(self._chance.randbytes, NONCE_BYTES))
+        self._peer_identity = identity
         self._held = HeldStore(directory.store, owner.reactor) if config.allow_faults else None
         held, applied = load_configurations(directory.states.current, directory.identity)
         self.host = self._host(fail)
@@ -151,8 +151,9 @@ class BuiltNode:
             config.timings,
             self.host,
             self._owner.get_logger("mesh"),
-            self._proofs,
+            self._peer_identity.proofs,
             self._owner.sender_of,
+            self._peer_identity.tls,
         )
 
     def _inspection(self, held: Configurations, applied: int) -> Inspection:

@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from dkv import noted
 from dkv.actor import HOST, Fenced
 from dkv.config.config import Config, Member
-from dkv.config.peer_secret_file import PeerSecretError, others_may_read
 from dkv.console.admin import admin_site
 from dkv.console.admin_channel import AdminSite
 from dkv.console.notes import Notes
@@ -21,7 +20,7 @@ from dkv.node.doors import ADMIN, ADMIN_TLS, PEER, Doors, listened_on
 from dkv.node.moment import Moment
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS
 from dkv.node.owner import NodeFailed, Owner
-from dkv.node.peer_secrets import peer_secrets
+from dkv.node.peer_identity import PeerIdentity, peer_identity
 from dkv.node.protection import Protection, ProtectionError
 from dkv.node.tuning import connections_allowed
 from dkv.storage.data_directory import (
@@ -46,7 +45,6 @@ CLOSING_SECONDS = 5.0
 _STATUS: dict[type[Exception], int] = {
     DirectoryUnfit: USAGE_STATUS,
     DirectoryFenced: FENCED_STATUS,
-    PeerSecretError: USAGE_STATUS,
 }
 """The exit status of a start that finds its directory or files in this state; it is 1 for all others."""
 
@@ -109,6 +107,7 @@ class RunningNode:
             self._owner.enter()
             self._protection.load()
             self._admin_access.load(self._protection)
+            identity = peer_identity(self._config, self._protection)
             connections_max = connections_allowed(self._config, self._owner.descriptors(), self._log)
             yield self._doors.bind()
         except ProtectionError as error:
@@ -122,7 +121,7 @@ class RunningNode:
             yield self._doors.close()
             return  # It was asked to stop while it looked up where to listen.
         try:
-            self._open(connections_max)
+            self._open(connections_max, identity)
         except Exception as error:  # A mistake of ours: a Deferred would keep it, and the ports, to itself.
             self._fail("the node failed at its start", error)
 
@@ -132,19 +131,18 @@ class RunningNode:
             yield self._before.closed.wait()
             self._before = None  # or each run would keep all those before it
 
-    def _open(self, connections_max: int) -> None:
+    def _open(self, connections_max: int, identity: PeerIdentity) -> None:
         """Open the directory and run the node on it; or end it, and say why."""
         freed = make_room(self._directory)
         if freed:
             self._notes.note(HOST, noted.reserve_given_up, free_bytes=freed)
         try:
-            secrets = peer_secrets(self._config)
             directory = self._open_directory()
-        except (DirectoryError, StoreFailed, PeerSecretError) as error:
+        except (DirectoryError, StoreFailed) as error:
             self._fail_to_start(str(error), _STATUS.get(type(error), 1))
             return
         self._built = BuiltNode(
-            *(self._owner, self._config, directory, self._notes, self._doors.peers, connections_max, secrets),
+            *(self._owner, self._config, directory, self._notes, self._doors.peers, connections_max, identity),
             self._fail,
             self._protection,
         )
@@ -198,9 +196,6 @@ class RunningNode:
             directory=os.path.abspath(self._directory),
             **listened_on(member),
         )
-        path = self._config.peer_secret_file
-        if path is not None and others_may_read(path):
-            self._log.warning("peer_secret_is_open", reason=f"every user of this machine may read {path}: chmod 600 it")
         self._protection.start()
         if self._config.allow_faults:
             self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
