@@ -67,14 +67,13 @@ class Inbound(Link):
         self._said: Hello | None = None  # by the other end, which has not proven that it may say so
         self._proof: DialledProof
 
-    def dataReceived(self, data: bytes) -> None:
-        """As for every link, but for the first byte, which may be that of a TLS handshake."""
-        if not self._begun and data:
-            self._begun = True
-            if data[0] == TLS_HANDSHAKE and not self._closing and not is_secured(self.transport):
-                self._begin_tls(data)
-                return
-        super().dataReceived(data)
+    def begins_otherwise(self, data: bytes) -> bool:
+        """The first byte may be that of a TLS handshake."""
+        begun, self._begun = self._begun, True
+        if begun or data[:1] != TLS_HANDSHAKE or is_secured(self.transport):
+            return False
+        self._begin_tls(data)
+        return True
 
     def _begin_tls(self, data: bytes) -> None:
         """Hand the connection over to TLS. What comes through that is served by another link."""

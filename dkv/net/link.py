@@ -166,6 +166,8 @@ class Link(TwistedProtocol):
         if self.peer is not None:
             self._silent_ticks = 0
             self.peer.heard()
+        elif self.begins_otherwise(data):
+            return
         try:
             bodies = self._reader.feed(data)
             if bodies:
@@ -177,6 +179,10 @@ class Link(TwistedProtocol):
         except (FrameError, CodecError) as error:
             self.complain(type(error).__name__, "peer_input_refused", reason=str(error))
             self.abort()
+
+    def begins_otherwise(self, data: bytes) -> bool:
+        """Whether ``data``, which comes before the other end is known, is no part of frames, and was dealt with."""
+        return False
 
     def message_received(self, from_role: str, to_role: str, message: Any) -> None:
         """React to one message; ``CodecError`` if it has no place here."""

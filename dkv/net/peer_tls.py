@@ -12,7 +12,7 @@ from typing import Any
 
 from dkv.net.securing import Security, is_secured, shown_by
 
-TLS_HANDSHAKE = 0x16
+TLS_HANDSHAKE = b"\x16"
 """The first byte of a connection whose dialler begins with TLS."""
 
 

@@ -58,6 +58,7 @@ class PeerTestCase(SynchronousTestCase):
         """What both are told and say in some seconds; ``more`` is about node 2."""
         inboxes = self.start(1, one), self.start(2, two, **more)
         self.network.advance(5)
+        self.inboxes = inboxes
         return inboxes
 
     def reasons(self, inbox: Recorder, node: int) -> list[str]:
@@ -157,6 +158,10 @@ class Refusing(PeerTestCase):
         folder = self.certificates.directory
         pair = Pair(folder / "node3.pem", folder / "node3.key")
         self.with_pair(pair, "give it one with the name dkv://blue/node/2", "has the certificate of dkv://blue/node/3")
+        told = "the node at the address of node 2 has the certificate of dkv://blue/node/3"
+        self.assertTrue(
+            any(told in line["reason"] for line in self.inboxes[1].lines("refused_by_peer")), "when dialled"
+        )
 
     def test_a_client(self) -> None:
         """Whoever may read a key is no node."""
@@ -166,6 +171,8 @@ class Refusing(PeerTestCase):
     def test_expired(self) -> None:
         """Both say that it has."""
         self.with_pair(self.certificates.expired(2), "has expired", "has expired")
+        (line,) = self.inboxes[1].lines("refused_by_peer")
+        self.assertEqual(line["reason"], "the other end says that this end's certificate has expired")
 
     def test_revoked(self) -> None:
         """The list counts at this port, too."""
