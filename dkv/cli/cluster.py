@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import click
@@ -35,9 +37,16 @@ from dkv.storage.guard import private_files
     type=click.Choice(MODES),
     help=f"How a new cluster agrees: by a leader, or each node by itself.  [default: {LEADER}]",
 )
+@click.option(
+    "--tls",
+    is_flag=True,
+    help="A new cluster has TLS on all its ports, with certificates that are made in <data-dir>/certs.",
+)
 @click.option("--data-dir", type=PathName(), default="data", show_default=True, help="Where everything is kept.")
 @click.option("--config", type=PathName(), help="A config file to use instead of <data-dir>/cluster.toml.")
-def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir: Path, config: Path | None) -> int:
+def cluster(
+    nodes: int | None, base_port: int | None, mode: str | None, tls: bool, data_dir: Path, config: Path | None
+) -> int:
     """Run all nodes of a cluster on this machine until Ctrl-C, and again on the same data the next time.
 
     The data directories are <data-dir>/node1 and so on, the logs node1.log beside them. If all are new they are
@@ -47,14 +56,16 @@ def cluster(nodes: int | None, base_port: int | None, mode: str | None, data_dir
     What it prints is lost where nobody takes it, and the cluster runs on. For the logs logrotate needs copytruncate.
     """
     with processes.Signals() as signals, private_files():  # from here on a signal leaves nothing half done
-        layout = prepare(data_dir, config, nodes, base_port, mode)
+        layout = prepare(data_dir, config, nodes, base_port, mode, tls)
         members = [_node(layout, member) for member in layout.config.members]
         return processes.run(members, signals, lambda: _welcome([member.endpoint for member in members]))
 
 
 def _node(layout: Layout, member: Member) -> processes.NodeProcess:
     arguments = layout.node_arguments(member.id)
-    return processes.NodeProcess(member.id, arguments, layout.log_path(member.id), client_endpoint(member))
+    return processes.NodeProcess(
+        member.id, arguments, layout.log_path(member.id), client_endpoint(layout.config, member)
+    )
 
 
 def _welcome(endpoints: list[Endpoint]) -> None:
@@ -65,8 +76,14 @@ def _welcome(endpoints: list[Endpoint]) -> None:
     say("cluster ready")
     say("")
     say("In another terminal, try")
-    say(f"  telnet {first.host} {first.port}            then type: PUT x 1, GET x, HELP, QUIT")
-    say(f"  redis-cli -h {second.host} -p {second.port} get x")
+    tls = first.access.tls
+    if tls is None:
+        say(f"  telnet {first.host} {first.port}            then type: PUT x 1, GET x, HELP, QUIT")
+        say(f"  redis-cli -h {second.host} -p {second.port} get x")
+    else:
+        ca = shlex.quote(os.path.relpath(tls.ca or ""))
+        where += f" --ca {ca}"
+        say(f"  redis-cli --tls --cacert {ca} -h {second.host} -p {second.port} get x")
     say(f"  {dkv} put x 2{where}")
     say(f"  {dkv} get x{where}")
     say("Ctrl-C stops all nodes; the same command starts them again on the same data.")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from dkv.cli.local_tls import DIRECTORY as CERTIFICATES
+from dkv.cli.local_tls import admission, local_settings, make_certificates
 from dkv.cli.output import Failure, Status
 from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, ConfigError, Member, load_config, render_config
 from dkv.config.listen_endpoint import listening_address, parse_endpoint
+from dkv.config.tls_settings import TlsSettings
 from dkv.settings import LEADER, Limits, Timings
 from dkv.storage.data_directory import DirectoryError, draw_cluster_key, empty_directory, initialise
 
@@ -50,20 +54,27 @@ class Layout:
 
 
 def prepare(
-    directory: Path, config_path: Path | None, nodes: int | None, base_port: int | None, mode: str | None = None
+    directory: Path,
+    config_path: Path | None,
+    nodes: int | None,
+    base_port: int | None,
+    mode: str | None = None,
+    tls: bool = False,
 ) -> Layout:
     """The layout under ``directory``, ready to run; ``Failure`` says in one line what is wrong and what to do.
 
-    Without ``config_path`` the config is the one in the directory. It is made if everything is new; else ``nodes``,
-    ``base_port`` and ``mode`` must agree with it. New data directories are initialised, all of them or none.
+    Without ``config_path`` the config is the one in the directory. It is made if everything is new, with certificates
+    if ``tls``; else ``nodes``, ``base_port``, ``mode`` and ``tls`` must agree with it. New data directories are
+    initialised, all of them or none.
     """
     own = directory / CONFIG_NAME
     make_config = config_path is None and not own.exists()
     if make_config:
-        layout = Layout(directory, own, new_config(nodes or NODES, base_port or BASE_PORT, mode or LEADER))
+        settings = local_settings(directory) if tls else None
+        layout = Layout(directory, own, new_config(nodes or NODES, base_port or BASE_PORT, mode or LEADER, settings))
     else:
         layout = Layout(directory, config_path or own, _load(config_path or own))
-        _check_agreement(layout, nodes, base_port, mode)
+        _check_agreement(layout, nodes, base_port, mode, tls)
     new = _all_new(layout)
     if make_config and not new:
         raise _wrong(
@@ -76,16 +87,18 @@ def prepare(
     return layout
 
 
-def new_config(nodes: int, base_port: int, mode: str = LEADER) -> Config:
-    """A config of ``nodes`` members on this machine that agree by ``mode``, with clients at ``base_port`` and above."""
-    members = tuple(local_member(number, base_port + number - 1) for number in range(1, nodes + 1))
-    return Config(CLUSTER, mode, members, Limits(), Timings(), allow_faults=True)
+def new_config(nodes: int, base_port: int, mode: str = LEADER, tls: TlsSettings | None = None) -> Config:
+    """A config of ``nodes`` members on this machine that agree by ``mode``, with clients at ``base_port`` and above;
+    with ``tls`` all their ports have it."""
+    members = tuple(local_member(number, base_port + number - 1, tls is not None) for number in range(1, nodes + 1))
+    return Config(CLUSTER, mode, members, Limits(), Timings(), allow_faults=True, tls=tls)
 
 
-def local_member(number: int, port: int) -> Member:
+def local_member(number: int, port: int, tls: bool = False) -> Member:
     """A member on this machine, with clients at ``port``."""
     ports = (port, port + PEER_PORTS_FROM, port + ADMIN_PORTS_FROM)
-    return Member(number, *(parse_endpoint(f"{HOST}:{each}") for each in ports))
+    endpoints = (parse_endpoint(f"{HOST}:{each}") for each in ports)
+    return Member(number, *endpoints, client_is_tls=tls, admin_is_tls=tls)
 
 
 def listening(bind: str) -> Endpoint | None:
@@ -94,7 +107,7 @@ def listening(bind: str) -> Endpoint | None:
     return None if address is None else Endpoint(*address)
 
 
-def client_endpoint(member: Member) -> Endpoint:
+def client_endpoint(config: Config, member: Member) -> Endpoint:
     """The endpoint where a client on this machine reaches a member; ``Failure`` if it is not a TCP port."""
     endpoint = listening(member.client.bind)
     if endpoint is None:
@@ -103,14 +116,15 @@ def client_endpoint(member: Member) -> Endpoint:
             f"nodes of this config by themselves, with twistd dkvnode"
         )
     local = {"": HOST, "::": "::1"}
-    return Endpoint(local.get(endpoint.host, endpoint.host), endpoint.port)
+    found = Endpoint(local.get(endpoint.host, endpoint.host), endpoint.port)
+    return found.admitting(admission(config, member.client_is_tls))
 
 
 def check_ports(config: Config) -> None:
     """``Failure`` if a node could not listen on one of its ports. All ports are held until all are known to be free."""
     with ExitStack() as held:
         for member in config.members:
-            client_endpoint(member)
+            client_endpoint(config, member)
             for each in member.endpoints().values():
                 endpoint = listening(each.bind)
                 if endpoint is not None:
@@ -150,11 +164,11 @@ def _load(path: Path) -> Config:
         raise _wrong(str(error)) from None
 
 
-def _check_agreement(layout: Layout, nodes: int | None, base_port: int | None, mode: str | None) -> None:
+def _check_agreement(layout: Layout, nodes: int | None, base_port: int | None, mode: str | None, tls: bool) -> None:
     members = layout.config.members
     if nodes not in (None, len(members)):
         raise _disagrees(layout, f"{len(members)} nodes", f"--nodes {nodes}")
-    port = client_endpoint(members[0]).port
+    port = client_endpoint(layout.config, members[0]).port
     if base_port not in (None, port):
         raise _disagrees(layout, f"port {port} for the clients of its first node", f"--base-port {base_port}")
     if mode not in (None, layout.config.mode):
@@ -162,6 +176,8 @@ def _check_agreement(layout: Layout, nodes: int | None, base_port: int | None, m
             f"{layout.config_path} says mode = {layout.config.mode!r}; to switch this cluster, stop it, write "
             f'mode = "{mode}" into that file and start it again'
         )
+    if tls and layout.config.tls is None:
+        raise _disagrees(layout, "nothing of TLS", "--tls")
 
 
 def _disagrees(layout: Layout, says: str, option: str) -> Failure:
@@ -209,6 +225,9 @@ def _make(layout: Layout, make_config: bool) -> None:
                     file.write(render_config(layout.config))
                     file.flush()
                     os.fsync(file.fileno())  # the data is useless without it; initialise syncs its name
+            if make_config and layout.config.tls is not None:
+                make_certificates(layout.directory, layout.config)
+                undo.callback(shutil.rmtree, layout.directory / CERTIFICATES)
             ids, cluster_key = [member.id for member in layout.config.members], draw_cluster_key()
             for member in layout.config.members:
                 path = layout.node_directory(member.id)

@@ -44,7 +44,7 @@ def own_nodes(directory: Path, nodes: int, mode: str) -> list[NodeProcess]:
 
 def node_process(layout: Layout, number: int) -> NodeProcess:
     """A node of ``layout``, not started."""
-    endpoint = client_endpoint(layout.config.member(number))
+    endpoint = client_endpoint(layout.config, layout.config.member(number))
     return NodeProcess(number, layout.node_arguments(number), layout.log_path(number), endpoint)
 
 

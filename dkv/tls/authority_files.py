@@ -200,7 +200,8 @@ class CertificateDirectory:
             ]
             if left:
                 raise AuthorityError(f"still of an older CA: {', '.join(left)}; renew them and give them out first")
-            self._write(_authority_files([newest]))
+            files = _authority_files([newest])
+            self._write({name: files[name] for name in (CA, CRL, CA_KEY)})  # first the CA: each must have its list
             return len(older)
 
     # --- files ---
@@ -269,6 +270,8 @@ def _readable_errors(path: Path) -> Iterator[None]:
 
 
 def _authority_files(authorities: Sequence[Authority]) -> dict[str, bytes]:
+    """The files of these CAs, the lists before the CAs: a node that reads them meanwhile must find a list for each CA,
+    and may find more."""
     return {
         CA_KEY: b"".join(each.own.key_pem for each in authorities),
         CRL: b"".join(each.crl() for each in authorities),

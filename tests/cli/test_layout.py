@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.cli import layout
 from dkv.cli.layout import Layout, check_ports, client_endpoint, listening, new_config, prepare
 from dkv.cli.output import Failure, Status
+from dkv.client.admission import OPEN, Admission, Tls
 from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, Member, load_config, render_config
 from dkv.config.exposure import exposures, is_local
@@ -19,6 +20,7 @@ from dkv.config.listen_endpoint import parse_endpoint
 from dkv.identity import Identity
 from dkv.settings import MODES, Limits, Timings
 from dkv.storage.data_directory import DirectoryError, initialise
+from dkv.tls.credentials import load_credentials
 
 
 def one_node(client: str, peer: str) -> Config:
@@ -43,8 +45,9 @@ class LayoutTestCase(SynchronousTestCase):
         nodes: int | None = None,
         port: int | None = None,
         mode: str | None = None,
+        tls: bool = False,
     ) -> Layout:
-        return prepare(self.data, config_path, nodes, port, mode)
+        return prepare(self.data, config_path, nodes, port, mode, tls)
 
     def assert_fails(self, status: Status, words: str, *arguments: Any, **options: Any) -> None:
         with self.assertRaises(Failure) as caught:
@@ -66,7 +69,9 @@ class New(LayoutTestCase):
     def test_defaults(self) -> None:
         """Without a word from the user: three nodes at the ports that the README names."""
         made = self.prepare()
-        self.assertEqual([client_endpoint(member).port for member in made.config.members], [5001, 5002, 5003])
+        self.assertEqual(
+            [client_endpoint(made.config, member).port for member in made.config.members], [5001, 5002, 5003]
+        )
         self.assertEqual(
             [listening(member.peer.bind) for member in made.config.members][2], Endpoint("127.0.0.1", 5103)
         )
@@ -113,6 +118,40 @@ class New(LayoutTestCase):
             (self.data / f"node{node}").mkdir(parents=True)
         self.prepare()
         self.assertTrue(self.has_data(3))
+
+
+class WithTls(LayoutTestCase):
+    """Certificates for a first start."""
+
+    def test_new(self) -> None:
+        """Every port has TLS, and the certificates are where the config file says. The next start finds all of it."""
+        made = self.prepare(tls=True)
+        settings = load_config(str(made.config_path)).tls
+        assert settings is not None
+        self.assertEqual((settings, settings.peers), (made.config.tls, "require"))
+        for member in made.config.members:
+            self.assertTrue(member.client_is_tls and member.admin_is_tls)
+            self.assertEqual(client_endpoint(made.config, member).access, Admission(Tls(settings.ca)))
+            load_credentials(settings, member.id, made.config.cluster)
+        before = self.files()
+        for tls in (True, False):
+            self.assertEqual(self.prepare(tls=tls), made)
+        self.assertEqual(self.files(), before)
+
+    def test_without(self) -> None:
+        """A plain cluster stays plain; whoever asks for TLS learns that it has none."""
+        made = self.prepare()
+        self.assertIsNone(made.config.tls)
+        self.assertEqual(client_endpoint(made.config, made.config.members[0]).access, OPEN)
+        self.assert_fails(Status.USAGE, "says nothing of TLS; leave out --tls, or start a new cluster in", tls=True)
+
+    def test_a_directory_of_that_name(self) -> None:
+        """Certificates that are there are not overwritten, and nothing else is made."""
+        (self.data / "certs").mkdir(parents=True)
+        (self.data / "certs" / "ca.pem").touch()
+        before = self.files()
+        self.assert_fails(Status.FAILED, "certs exists and is not an empty directory", tls=True)
+        self.assertEqual(self.files(), before)
 
 
 class Refused(LayoutTestCase):
@@ -180,6 +219,11 @@ class Failing(LayoutTestCase):
             raise self.error
         return initialise(directory, cluster, node, *more)
 
+    def test_no_certificates_are_left(self) -> None:
+        """The same of a cluster with TLS: a key that nobody knows of could be taken by anybody later."""
+        self.assert_fails(Status.FAILED, "the disk is full", tls=True)
+        self.assertEqual(self.files(), [])
+
     def test_nothing_is_left(self) -> None:
         """After a failure the next start is a first start again, not one with a node missing."""
         self.assert_fails(Status.FAILED, "the disk is full")
@@ -226,7 +270,8 @@ class Ports(SynchronousTestCase):
     def test_client_endpoint(self) -> None:
         """A node that listens everywhere is reached on this machine."""
         for text, expected in (("*:5001", "127.0.0.1:5001"), ("[::]:5001", "[::1]:5001"), ("[::1]:1", "[::1]:1")):
-            self.assertEqual(str(client_endpoint(one_node(text, "127.0.0.1:2").members[0])), expected)
+            config = one_node(text, "127.0.0.1:2")
+            self.assertEqual(str(client_endpoint(config, config.members[0])), expected)
 
     def test_in_use(self) -> None:
         """A port that another program has is named before anything starts, with what to do."""

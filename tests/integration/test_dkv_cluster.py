@@ -9,10 +9,12 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -51,9 +53,10 @@ class DkvClusterTest(SynchronousTestCase):
         self.port = free_base_port()
         self.endpoints = ",".join(f"{HOST}:{self.port + number}" for number in range(NODES))
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start the cluster, and wait until it says that it is ready."""
         command = [*DKV, "cluster", "--nodes", str(NODES), "--base-port", str(self.port), "--data-dir", str(self.data)]
+        command += options
         with self.output.open("wb") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=child_environment()
@@ -124,6 +127,22 @@ class DkvClusterTest(SynchronousTestCase):
         self.assertEqual(self.dkv("get", "gone")[0], 1)
         self.stop(process, signal.SIGINT)
         self.check_missing_directory()
+
+    def test_behind_tls(self) -> None:
+        """One word more, and nobody gets in at any port without TLS; what it prints is what works."""
+        process = self.start("--tls")
+        ca = str(self.data / "certs" / "ca.pem")
+        self.assertEqual(self.dkv("put", "x", "1", "--ca", ca), (0, b"OK\n"))
+        self.assertEqual(self.dkv("get", "x")[0], 3)
+        self.assertEqual(self.dkv("health", "--ca", ca)[0], 0)
+        told = re.findall(r"^  \S+ (get x --endpoints .*)$", self.output.read_text(), re.MULTILINE)
+        done = subprocess.run([*DKV, *told[0].split()], capture_output=True, check=False, env=child_environment())
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"1\n", b""))
+        admin = ssl.create_default_context(cafile=ca)
+        url = f"https://{HOST}:{self.port + 200}/readyz"
+        with urllib.request.urlopen(url, timeout=10, context=admin) as answer:
+            self.assertEqual(answer.status, 200)
+        self.stop(process, signal.SIGTERM)
 
     def test_watching(self) -> None:
         """What a person leaves running shows what happens, and ends cleanly on Ctrl-C."""

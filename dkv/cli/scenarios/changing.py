@@ -88,7 +88,7 @@ class MemberChanges:
         self.change("member", "move", str(number), *addresses)
         stage.add(node_process(elsewhere, number))
         stage.start(number)
-        stage.report.step(f"node {number} serves at {client_endpoint(there)}, with its old directory")
+        stage.report.step(f"node {number} serves at {client_endpoint(self._config, there)}, with its old directory")
 
     def _layout(self, name: str, config: Config) -> Layout:
         """The nodes of ``config``, which is written to a file of that name."""
