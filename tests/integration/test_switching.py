@@ -16,12 +16,12 @@ class SwitchingTest(SynchronousTestCase):
         self.cluster.start()
         self.secrets = {node.number: self.cluster.directory / f"secret{node.number}" for node in self.cluster.nodes}
         self.loads: list[Counting] = []
-        self.load("plain")
+        self.load("plain", "before")
 
-    def load(self, kind: str) -> None:
-        """One more client under load, of the plain ports or of those with TLS."""
+    def load(self, kind: str, key: str) -> None:
+        """One more client under load, of the plain ports or of those with TLS, with a ``key`` of its own."""
         client = self.cluster.plain_client() if kind == "plain" else self.cluster.tls_client()
-        self.loads.append(Counting(client, f"{kind}{len(self.loads)}"))
+        self.loads.append(Counting(client, key))
         self.addCleanup(self.loads[-1].stop)
         self.loads[-1].wait_for_more()
 
@@ -41,12 +41,12 @@ class SwitchingTest(SynchronousTestCase):
         for path in self.secrets.values():
             path.write_text(SECRET)
         self.step("allow", "allow", over_tls=True)
-        self.load("tls")
+        self.load("tls", "between")
         self.step("prefer", "require", over_tls=True)
         with self.cluster.tls_client() as client:
             self.assertEqual(all_counted(self.loads[:1], client.get), [])  # it has gone over to TLS
         del self.loads[0]
         self.step("require", "require", over_tls=True, plain=False)
-        self.load("tls")
+        self.load("tls", "after")
         with self.cluster.tls_client() as client:
             self.assertEqual(all_counted(self.loads, client.get), [])
