@@ -18,11 +18,14 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dkv.net.securing import HANDSHAKES_MAX, SecuringFailed
+from dkv.net.securing import CLIENTS, HANDSHAKES_MAX, SecuringFailed
 from dkv.net.sockets import address_text
 from dkv.tls.credentials import Credentials
 from dkv.tls.names import shown
 from dkv.tls.transport import Handshake, TlsTransport
+
+FOR_PLAIN = {CLIENTS: b"-ERR this port takes connections with TLS only\r\n"}
+"""What a port says to somebody who speaks no TLS, by its kind."""
 
 Refused = Callable[[str, str, str], None]
 """Is told the kind of a port, who has connected there, and why that came to nothing."""
@@ -127,6 +130,7 @@ class _Port(Factory):
     def begun(self, handshake: Handshake) -> None:
         """One more is under way; the oldest one ends if there are too many."""
         self._handshakes[handshake] = None
+        handshake.transport.for_plain = FOR_PLAIN.get(self._kind, b"")
         if len(self._handshakes) > HANDSHAKES_MAX:
             oldest = next(iter(self._handshakes))
             oldest.abort()

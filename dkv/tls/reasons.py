@@ -25,6 +25,8 @@ _VERIFY = {
 CRL_EXPIRED = 12
 """OpenSSL's number for a list of revoked certificates that should have been replaced by now."""
 
+NO_TLS = "it does not speak TLS"
+
 _ERRORS = (
     ("did not return a certificate", "it has shown no certificate"),
     ("alert certificate required", "the other end wants a certificate, and this end has shown none"),
@@ -42,12 +44,12 @@ _ERRORS = (
     ("unsupported protocol", "it speaks no version of TLS from 1.2 on"),
     ("version too low", "it speaks no version of TLS from 1.2 on"),
     ("no shared cipher", "it knows no cipher that this end accepts"),
-    ("http request", "it does not speak TLS"),
-    ("https proxy request", "it does not speak TLS"),
-    ("wrong version number", "it does not speak TLS"),
-    ("packet length too long", "it does not speak TLS"),
-    ("record layer failure", "it does not speak TLS"),
-    ("unexpected message", "it does not speak TLS"),
+    ("http request", NO_TLS),
+    ("https proxy request", NO_TLS),
+    ("wrong version number", NO_TLS),
+    ("packet length too long", NO_TLS),
+    ("record layer failure", NO_TLS),
+    ("unexpected message", NO_TLS),
 )
 """Words of OpenSSL's errors, and ours."""
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.net.securing import Secured, SecuringFailed
-from dkv.tls.reasons import reason_of
+from dkv.tls.reasons import NO_TLS, reason_of
 
 HANDSHAKE_SECONDS = 10.0
 """How long a handshake may take."""
@@ -26,6 +26,9 @@ class TlsTransport(Secured, TLSMemoryBIOProtocol):
     refused = ""
     """Why this end does not accept the certificate of the other."""
 
+    for_plain = b""
+    """What to say to somebody who speaks no TLS, and would not understand an alert of it."""
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the protocol in words what TLS has to do with it."""
         mine: Failure | None = self._reason  # by which the base class replaces what TCP says
@@ -37,6 +40,9 @@ class TlsTransport(Secured, TLSMemoryBIOProtocol):
         """TLS is over. A failure with its frames would keep this transport and OpenSSL's memory, some 70 KiB, until
         Python looks for cycles, which it rarely does in a node."""
         if reason is not None:
+            if self.for_plain and isinstance(reason.value, SSL.Error) and reason_of(reason.value) == NO_TLS:
+                assert self.transport is not None
+                self.transport.write(self.for_plain)
             reason.cleanFailure()  # type: ignore[no-untyped-call]  # as above
         super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]  # as above
 

@@ -20,7 +20,7 @@ from dkv.config.tls_settings import OFF, OPTIONAL, REQUIRED, TlsSettings
 from dkv.net.securing import CLIENTS, PEERS, SecuringFailed, Shown, is_secured, shown_by
 from dkv.tls import policy, transport
 from dkv.tls.credentials import Credentials, load_credentials
-from dkv.tls.policy import TlsPolicy
+from dkv.tls.policy import FOR_PLAIN, TlsPolicy
 from tests.certificates import Certificates, Pair
 
 reactor: Any = global_reactor
@@ -226,9 +226,12 @@ class PolicyTests(TestCase):
         yield self.listen(CLIENTS)
         told = self.told
         talk = yield self.endpoint.connect(Talks())
+        heard = talk.hears(FOR_PLAIN[CLIENTS])
         talk.transport.write(b"*1\r\n$4\r\nPING\r\n")
         yield told
+        yield heard
         yield talk.lost
+        self.assertEqual(talk.heard, b"-ERR this port takes connections with TLS only\r\n")
         self.assertEqual(self.refused, [(CLIENTS, "it does not speak TLS")])
         self.assertEqual(self.talks.all, [])
 
