@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.secure_cluster import Counting, SecureCluster, Step, all_counted
 
-SECRET = "the secret that these nodes have\n"
+FIRST, SECOND = "the first secret that these nodes have\n", "the second one, which takes its place\n"
 
 
 class SwitchingTest(SynchronousTestCase):
@@ -35,11 +37,21 @@ class SwitchingTest(SynchronousTestCase):
         for load in self.loads:
             load.wait_for_more()
 
+    def change_secret(self, *lines: str) -> None:
+        """These are the secrets that each node knows from now on, node by node; nobody is restarted."""
+        for node in self.cluster.nodes:
+            taken = len(node.logged("credentials_taken_over"))
+            self.secrets[node.number].write_text("".join(lines))
+            node.signal(signal.SIGHUP)
+            node.wait_logged("credentials_taken_over", taken + 1)
+        for load in self.loads:
+            load.wait_for_more()
+
     def test_from_plain_to_tls(self) -> None:
         """The steps of docs/security.md: clients move to the ports with TLS while both are there, and nodes learn to
         accept TLS, and the secret, before the first one insists on it."""
         for path in self.secrets.values():
-            path.write_text(SECRET)
+            path.write_text(FIRST)
         self.step("allow", "allow", over_tls=True)
         self.load("tls", "between")
         self.step("prefer", "require", over_tls=True)
@@ -47,6 +59,10 @@ class SwitchingTest(SynchronousTestCase):
             self.assertEqual(all_counted(self.loads[:1], client.get), [])  # it has gone over to TLS
         del self.loads[0]
         self.step("require", "require", over_tls=True, plain=False)
+        self.change_secret(FIRST, SECOND)
+        self.change_secret(SECOND, FIRST)
+        self.change_secret(SECOND)
+        self.cluster.restart(self.cluster.nodes[0], self.cluster.steps[1])  # it has to show the new one
         self.load("tls", "after")
         with self.cluster.tls_client() as client:
             self.assertEqual(all_counted(self.loads, client.get), [])
