@@ -10,12 +10,12 @@ import click
 
 from dkv.cli import nodes as processes
 from dkv.cli.access import ENDPOINTS
-from dkv.cli.layout import ADMIN_PORTS_FROM, BASE_PORT, NODES, PEER_PORTS_FROM, Layout, client_endpoint, prepare
+from dkv.cli.layout import ADMIN_PORTS_FROM, BASE_PORT, NODES, PEER_PORTS_FROM, prepare
 from dkv.cli.nodes import script
 from dkv.cli.output import say_if_taken as say
+from dkv.cli.own import node_process
 from dkv.cli.types import PathName, Whole
 from dkv.client.blocking import Endpoint
-from dkv.config.config import Member
 from dkv.settings import LEADER, MODES, PORT_MAX
 from dkv.storage.guard import private_files
 
@@ -57,15 +57,8 @@ def cluster(
     """
     with processes.Signals() as signals, private_files():  # from here on a signal leaves nothing half done
         layout = prepare(data_dir, config, nodes, base_port, mode, tls)
-        members = [_node(layout, member) for member in layout.config.members]
+        members = [node_process(layout, member.id) for member in layout.config.members]
         return processes.run(members, signals, lambda: _welcome([member.endpoint for member in members]))
-
-
-def _node(layout: Layout, member: Member) -> processes.NodeProcess:
-    arguments = layout.node_arguments(member.id)
-    return processes.NodeProcess(
-        member.id, arguments, layout.log_path(member.id), client_endpoint(layout.config, member)
-    )
 
 
 def _welcome(endpoints: list[Endpoint]) -> None:

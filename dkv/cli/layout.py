@@ -115,9 +115,18 @@ def client_endpoint(config: Config, member: Member) -> Endpoint:
             f"node {member.id} takes clients at {member.client.bind!r}, but `dkv cluster` needs host:port; start the "
             f"nodes of this config by themselves, with twistd dkvnode"
         )
-    local = {"": HOST, "::": "::1"}
-    found = Endpoint(local.get(endpoint.host, endpoint.host), endpoint.port)
-    return found.admitting(admission(config, member.client_is_tls))
+    return _local(endpoint).admitting(admission(config, member.id, member.client_is_tls))
+
+
+def operators_endpoint(config: Config, member: Member) -> Endpoint | None:
+    """The same for operators; None if a member has no such port, or it is not a TCP port."""
+    endpoint = None if member.admin is None else listening(member.admin.bind)
+    return None if endpoint is None else _local(endpoint).admitting(admission(config, member.id, member.admin_is_tls))
+
+
+def _local(endpoint: Endpoint) -> Endpoint:
+    """Where this machine reaches a port of its own."""
+    return Endpoint({"": HOST, "::": "::1"}.get(endpoint.host, endpoint.host), endpoint.port)
 
 
 def check_ports(config: Config) -> None:

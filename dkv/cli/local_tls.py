@@ -7,7 +7,7 @@ from pathlib import Path
 from dkv.cli.certs import CLIENT, DAYS, FILES, LOOPBACK, opened
 from dkv.client.admission import OPEN, Admission, Tls
 from dkv.config.config import Config
-from dkv.config.tls_settings import REQUIRE, TlsSettings
+from dkv.config.tls_settings import REQUIRE, REQUIRED, TlsSettings
 
 DIRECTORY = "certs"
 
@@ -25,6 +25,12 @@ def make_certificates(directory: Path, config: Config) -> None:
         certificates.create(path, config.cluster, {each.id: LOOPBACK for each in config.members}, [CLIENT], DAYS)
 
 
-def admission(config: Config, with_tls: bool) -> Admission:
-    """How a command on this machine gets in at the nodes of ``config``."""
-    return Admission(Tls(config.tls.ca)) if with_tls and config.tls is not None else OPEN
+def admission(config: Config, node: int, with_tls: bool) -> Admission:
+    """How a command on this machine gets in at a node of ``config``: with the node's own certificate, if one is
+    wanted."""
+    tls = config.tls
+    if not with_tls or tls is None:
+        return OPEN
+    if tls.client_certificates != REQUIRED:
+        return Admission(Tls(tls.ca))
+    return Admission(Tls(tls.ca, tls.certificate_of(node), tls.key_of(node)))

@@ -21,7 +21,9 @@ from typing import IO, Self
 from dkv.cli.leader_news import LeaderNews
 from dkv.cli.output import Failure, Status, complain
 from dkv.cli.output import say_if_taken as say
+from dkv.cli.readyz import says_ready
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError, connect
+from dkv.client.outcome import TURNED_AWAY
 
 TWISTD: Sequence[str] = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
 """The twistd of this environment, whether its script is on the PATH or not."""
@@ -87,15 +89,26 @@ class Signals:
 
 
 class NodeProcess:
-    """One node: the command that runs it, the file for its output, and its process once started."""
+    """One node: the command that runs it, the file for its output, and its process once started.
+
+    ``endpoint`` is its port for clients, and ``operators`` that for operators, if it has one.
+    """
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, number: int, arguments: Sequence[str], log_path: Path, endpoint: Endpoint) -> None:
+    def __init__(
+        self,
+        number: int,
+        arguments: Sequence[str],
+        log_path: Path,
+        endpoint: Endpoint,
+        operators: Endpoint | None = None,
+    ) -> None:
         self.number = number
         self.arguments = arguments
         self.log_path = log_path
         self.endpoint = endpoint
+        self.operators = operators
         self.reported = False
         self.log_start = 0
         """The byte of the log at which this process's lines begin."""
@@ -130,12 +143,19 @@ class NodeProcess:
         return shlex.join([script("twistd"), *self.arguments])
 
     def serves(self) -> bool:
-        """Whether it answers a linearizable read now, and says that it is ready, as ``dkv status`` would show."""
+        """Whether it answers a linearizable read now, and says that it is ready, as ``dkv status`` would show.
+
+        A node that does not know this client serves others: its port for operators says whether it is ready.
+        """
         try:
             with connect(self.endpoint, PROBE_SECONDS, PROBE_SECONDS) as connection:
                 connection.call(b"GET", b"ready?")
                 status = connection.call(b"DKV.STATUS")
-        except (NotSent, NoAnswer, ServerError):
+        except ServerError as error:
+            if error.word not in TURNED_AWAY:
+                return False
+            return self.operators is None or says_ready(self.operators, PROBE_SECONDS)
+        except (NotSent, NoAnswer):
             return False
         return isinstance(status, bytes) and json.loads(status)["ready"] is True
 

@@ -16,6 +16,7 @@ from dkv.cli.layout import (
     check_ports,
     client_endpoint,
     local_member,
+    operators_endpoint,
     prepare,
 )
 from dkv.cli.nodes import NodeProcess
@@ -44,8 +45,9 @@ def own_nodes(directory: Path, nodes: int, mode: str) -> list[NodeProcess]:
 
 def node_process(layout: Layout, number: int) -> NodeProcess:
     """A node of ``layout``, not started."""
-    endpoint = client_endpoint(layout.config, layout.config.member(number))
-    return NodeProcess(number, layout.node_arguments(number), layout.log_path(number), endpoint)
+    member = layout.config.member(number)
+    endpoint, operators = client_endpoint(layout.config, member), operators_endpoint(layout.config, member)
+    return NodeProcess(number, layout.node_arguments(number), layout.log_path(number), endpoint, operators)
 
 
 def further_member(config: Config, number: int) -> Member:
