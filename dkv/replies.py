@@ -224,5 +224,17 @@ class LogRequest:
     alone: bool = False
 
 
-Meaning = Entry | Local | LogRequest
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Awaited:
+    """A reply that needs no log, and takes its time: it holds its connection meanwhile.
+
+    ``begin`` is given what is called once it is time to make the reply, with the function that makes it. That one is
+    not called if the client is gone by then.
+    """
+
+    begin: Callable[[Callable[[Callable[[], Local]], None]], None]
+
+
+Meaning = Entry | Local | LogRequest | Awaited
 """What a request is to the session of its connection: an entry for the log, or a reply that needs no log."""

@@ -20,6 +20,7 @@ from dkv.console.declaring import asks_for_help, help_of, refusal_of, unknown
 from dkv.console.inspection import Inspection
 from dkv.console.introspection import words_about
 from dkv.console.listed_keys import as_allowed, kept, lists_others
+from dkv.console.login_words import LOGIN_WORDS
 from dkv.console.orders import ORDERS
 from dkv.console.pubsub_words import ALLOWED, PUBSUB_WORDS, not_while_subscribed
 from dkv.console.script_words import SCRIPT
@@ -46,6 +47,7 @@ class ClientSession(ClientState):
     """The session of the connection with the number ``connection`` and the client at ``peer``."""
 
     reads = BY_BARRIER
+    containers: frozenset[bytes]
 
     def __init__(
         self,
@@ -65,11 +67,14 @@ class ClientSession(ClientState):
 
     def become(self, user: User) -> None:
         """The client is this user from now on, or the user's rights are other ones."""
+        was_unnamed = self.is_unnamed
         super().become(user)
         rights = user.rights
         self.transaction.keep = None if rights.is_unrestricted else partial(kept, rights)
         self.node.exchange.restrict(self.connection, None if rights.is_unrestricted else rights.may_know)
         self.interpret = self._interpreter()
+        if self.is_unnamed != was_unnamed:
+            self.node.named(self.connection, not self.is_unnamed)
 
     @property
     def may_listen(self) -> bool:
@@ -263,7 +268,7 @@ def _is_not_for_multi(command: Command, words: list[bytes]) -> bool:
 
 
 CONNECTION_COMMANDS: dict[bytes, ConnectionCommand[ClientState]] = table(
-    CONNECTION_WORDS, [CLIENT, SCRIPT], PUBSUB_WORDS, SERVER_WORDS, [SENTINEL], ORDERS.values()
+    CONNECTION_WORDS, LOGIN_WORDS, [CLIENT, SCRIPT], PUBSUB_WORDS, SERVER_WORDS, [SENTINEL], ORDERS.values()
 )
 """The commands that a connection or its node answers, by name in lower case."""
 
@@ -277,3 +282,4 @@ CONNECTION_COMMANDS |= _ABOUT
 TABLE |= _ABOUT
 
 ClientSession.commands = TABLE
+ClientSession.containers = frozenset(name for name, command in TABLE.items() if command.subcommands)

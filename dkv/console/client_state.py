@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from enum import Enum, auto
 
 from dkv.console.client_transaction import GatheredBytes, Transaction
 from dkv.console.inspection import Inspection
 from dkv.console.refused_words import RefusedWords
 from dkv.console.subscribed import Subscribed
 from dkv.kv.registry import Command, Context
-from dkv.security.users import EVERYBODY, User
+from dkv.security.users import EVERYBODY, NOBODY, User, Users, anonymous
 from dkv.settings import Limits
+
+
+class Evidence(Enum):
+    """How a client has shown which user it is."""
+
+    NONE = auto()
+    """Not at all: it is the user ``default``, or nobody."""
+    PASSWORD = auto()
+    CERTIFICATE = auto()
 
 
 class ClientState:
@@ -49,6 +59,9 @@ class ClientState:
         """What it has gathered since MULTI, and what it watches."""
         self.user: User = EVERYBODY
         """Who the client is, and what it may do. ``become`` changes it."""
+        self.evidence = Evidence.NONE
+        self.certificate: Sequence[str] = ()
+        """The names in the certificate that the client has shown."""
         self.executing = False
         """Whether its requests are those of an EXEC, at the moment."""
         self.subscribed = Subscribed(connection, limits)
@@ -68,6 +81,40 @@ class ClientState:
             self.transaction.forget_rights()
         self.user = user
 
+    # --- who is it? ---
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether the client has to say who it is before it may do anything."""
+        return self.user is NOBODY
+
+    def proved(self, names: Sequence[str]) -> None:
+        """The client has shown a certificate with these names."""
+        self.certificate = names
+        self.begin_as(self.node.logins.users)
+
+    def begin_as(self, users: Users | None) -> None:
+        """Be who a client is at first, by its certificate or by none, where there are these ``users``."""
+        by_certificate = users.by_certificate(self.certificate) if users is not None and self.certificate else None
+        self.evidence = Evidence.NONE if by_certificate is None else Evidence.CERTIFICATE
+        self.become(by_certificate or anonymous(users))
+
+    def log_in(self, user: User) -> None:
+        """The client has named the password of this user, if it has one."""
+        self.evidence = Evidence.PASSWORD if user.hashes else Evidence.NONE
+        self.become(user)
+
+    def known_to(self, users: Users) -> User | None:
+        """Which of the ``users`` it is, if they take the place of the earlier ones; None if it is none of them."""
+        match self.evidence:
+            case Evidence.PASSWORD:
+                user = users.find(self.user.name)
+                return user if user is not None and user.hashes else None
+            case Evidence.CERTIFICATE:
+                return users.by_certificate(self.certificate)
+            case Evidence.NONE:
+                return users.default or (NOBODY if self.is_unnamed else None)
+
     def select(self, db: int) -> None:
         """Mean this database from now on."""
         self.context = replace(self.context, db=db)
@@ -85,3 +132,4 @@ class ClientState:
         self.subscribed.forget(self.node.exchange)
         self.select(0)
         self.protocol, self.name = 2, b""
+        self.begin_as(self.node.logins.users)

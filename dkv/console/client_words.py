@@ -188,7 +188,8 @@ def _filter(client: ClientState, option: bytes, value: bytes) -> Wants:
             kind = value.lower()
             return lambda connection, state: _kind(state) == kind
         case b"user":
-            if text != DEFAULT and all(state.user.name != text for _, state in _connected(client)):
+            users = client.node.logins.users
+            if not (text == DEFAULT if users is None else text in users.names):
                 raise BadRequest(f"ERR No such user '{quoted(value)}'")
             return lambda connection, state: state.user.name == text
         case b"maxage":

@@ -1,16 +1,14 @@
-"""The commands of a connection: PING, ECHO, SELECT, HELLO, RESET, QUIT, and the five of transactions."""
+"""The commands of a connection: PING, ECHO, SELECT, RESET, QUIT, and the five of transactions."""
 
 from __future__ import annotations
 
 from dkv.console.client_state import ClientState
-from dkv.console.declaring import quoted, whole, word
-from dkv.console.info import REDIS_VERSION
+from dkv.console.declaring import whole, word
 from dkv.kv.codes import DATABASES
 from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Flag, KeySpec, wrong_number_of_arguments
 from dkv.kv.words.parsing import keys_of
-from dkv.replies import OK, Error, InPlace, Local, LogRequest, Nested, Replying, Series, Simple
+from dkv.replies import OK, Error, InPlace, Local, LogRequest, Replying, Series, Simple
 
-PROTOCOLS = (2, 3)
 RESET = Simple("RESET")
 BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
 
@@ -67,36 +65,6 @@ def _reset(client: ClientState, words: list[bytes]) -> Local:
 
 def _quit(client: ClientState, words: list[bytes]) -> Local:
     return Local(OK, close=True)
-
-
-def _hello(client: ClientState, words: list[bytes]) -> Local:
-    protocol = client.protocol
-    if len(words) > 1:
-        protocol = whole(words[1], "ERR Protocol version is not an integer or out of range")
-        if protocol not in PROTOCOLS:
-            raise BadRequest("NOPROTO unsupported protocol version")
-    name = client.name
-    options = words[2:]
-    while options:
-        option = options.pop(0)
-        if option.lower() == b"auth" and len(options) >= 2:
-            raise BadRequest("ERR this server has no passwords: say HELLO without AUTH")
-        if option.lower() != b"setname" or not options:
-            raise BadRequest(f"ERR Syntax error in HELLO option '{quoted(option)}'")
-        name = options.pop(0)
-        if not is_plain(name):
-            raise BadRequest(BAD_NAME)
-    client.protocol, client.name = protocol, name
-    fields: dict[bytes, Nested] = {
-        b"server": b"dkv",
-        b"version": REDIS_VERSION.encode(),
-        b"proto": protocol,
-        b"id": client.connection,
-        b"mode": b"standalone",
-        b"role": b"master",
-        b"modules": [],
-    }
-    return Local(fields, protocol=protocol)
 
 
 # --- transactions ---
@@ -176,19 +144,6 @@ CONNECTION_WORDS = (
         arguments="index",
         summary="Use another database, 0 to 15, from here on.",
         flags=ALWAYS,
-    ),
-    word(
-        "hello",
-        -1,
-        _hello,
-        category="connection",
-        keys=NO_KEYS,
-        channels=NO_CHANNELS,
-        group="connection",
-        since="6.0.0",
-        arguments="[2|3 [SETNAME name]]",
-        summary="Choose RESP 2 or 3; facts about this server.",
-        flags=BEFORE_AUTH,
     ),
     word(
         "reset",

@@ -13,6 +13,7 @@ from dkv.console.cautions import Caution, TellCautions
 from dkv.console.comparison import HeldState
 from dkv.console.handovers import Handovers
 from dkv.console.info import Sections, info_sections
+from dkv.console.logins import Logins
 from dkv.console.member_lags import MemberLags
 from dkv.console.member_view import STANDBY, MemberView
 from dkv.console.node_metrics import NodeMetrics, Postings, Readings
@@ -142,6 +143,19 @@ class Inspection:
     def connections_max(self) -> int:
         """The number of clients that may be connected at once."""
         return self._clients.connections_max
+
+    @property
+    def logins(self) -> Logins:
+        """The part that knows who clients are."""
+        return self._surroundings.logins
+
+    def named(self, connection: int, is_named: bool) -> None:
+        """A client has said who it is, or has to say so from now on; its connection treats it accordingly."""
+        found = self._clients.connection(connection)
+        if found is not None and is_named:
+            found.welcome()
+        elif found is not None:
+            found.forget_name()
 
     def client_connections(self) -> list[ClientConnection]:
         """All clients, in the order in which they came."""

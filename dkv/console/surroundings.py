@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dkv.console.logins import Logins
 from dkv.events import DiskMeasured
 from dkv.host.held_store import HeldStore
 
@@ -79,5 +80,6 @@ class Surroundings:
     disk: WatchesDisk
     backups: Backups
     holdings: Callable[[], Holdings]
+    logins: Logins
     held: HeldStore | None = None
     """The log's store, if faults may be ordered."""

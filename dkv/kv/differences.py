@@ -64,6 +64,14 @@ DIFFERENCES: tuple[Difference, ...] = (
         rb"\$[0-9]\r\n(raw|embstr|int)\r\n",
     ),
     Difference(
+        ("auth", "hello"),
+        "Between MULTI and EXEC it is refused, and so is `HELLO` with `AUTH`.",
+        "Who asks is known before a request is queued.",
+        ("MULTI", "AUTH default any"),
+        rb"\+QUEUED\r\n",
+        rb"-ERR Command not allowed inside a transaction\r\n",
+    ),
+    Difference(
         ("memory|usage",),
         "The bytes that the key and its value take on disk.",
         "Values are not kept in memory.",
@@ -368,7 +376,7 @@ ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("SWAPDB", "MOVE"), "None of the client libraries that were tried needs them."),
     (("CLIENT TRACKING",), "A node does not remember what its clients have read."),
-    (("AUTH", "ACL"), "There are no users and passwords."),
+    (("ACL",), "Users are in a file that all nodes have; `dkv user` edits it."),
     (
         ("SENTINEL FAILOVER", "SENTINEL MONITOR", "SENTINEL SET", "SENTINEL RESET"),
         "Nodes watch each other by themselves. `dkv leader transfer` moves the lead.",

@@ -7,9 +7,9 @@ nothing more is interpreted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from sys import intern
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -17,18 +17,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dkv.client_events import Replies, Requests
+from dkv.net.connection_owner import ConnectionOwner
 from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, ConnectionState, after
-from dkv.net.flow_control import FlowControl, FlowOwner
-from dkv.net.holding import Hold, Words
-from dkv.net.meter import Meter
-from dkv.net.securing import is_secured
-from dkv.net.sending import SenderOf
+from dkv.net.flow_control import FlowControl
+from dkv.net.holding import AwaitedReply, Hold, Words
+from dkv.net.interpreter import Interpreter
+from dkv.net.securing import is_secured, shown_by
 from dkv.net.sockets import address_text, prepare_socket
-from dkv.net.throttled_log import ThrottledLog
 from dkv.records import Entry
-from dkv.replies import Error, Local, Meaning, Notice, Result
-from dkv.settings import MIB, Limits
+from dkv.replies import Awaited, Error, Local, Notice, Result
+from dkv.settings import MIB
 from dkv.wire.reply_encoder import ReplyEncoder
+from dkv.wire.request_limits import limits_of_the_unnamed
 from dkv.wire.resp import RequestParser
 
 BYTES_PER_MESSAGE = 1 * MIB
@@ -43,74 +43,15 @@ LINGER_SECONDS = 5.0
 OPEN = ConnectionState.OPEN  # bound once: looked at for each read and each message of replies
 
 
-class Interpreter(Protocol):
-    """Knows what the requests of one connection mean."""
-
-    @property
-    def reads(self) -> Set[int]:
-        """The first fields of entries that only read."""
-
-    @property
-    def interpret(self) -> Callable[[list[bytes]], Meaning]:
-        """An entry for the log, or the reply to a request that needs none.
-
-        It may be another function after each answer that is no plain entry.
-        """
-
-    @property
-    def listens(self) -> bool:
-        """Whether the client has subscribed to anything."""
-
-    def gone(self) -> None:
-        """The connection has ended: there will be no more requests."""
-
-
-class ConnectionOwner(FlowOwner, Protocol):
-    """What a connection needs of the client port that it came in through."""
-
-    @property
-    def reactor(self) -> Any:
-        """Whose ``callLater`` ends the wait for a client."""
-
-    @property
-    def limits(self) -> Limits:
-        """How long requests may be, and how much may be in flight."""
-
-    @property
-    def meter(self) -> Meter:
-        """Counts requests and bytes."""
-
-    @property
-    def sender_of(self) -> SenderOf:
-        """How to send through a transport."""
-
-    @property
-    def complaints(self) -> ThrottledLog:
-        """For what happens to clients."""
-
-    def add(self, connection: ClientConnection) -> None:
-        """The connection is made."""
-
-    def remove(self, connection: ClientConnection, unanswered: bool, inflight: int) -> None:
-        """The connection is lost, perhaps with requests unanswered, of ``inflight`` bytes."""
-
-    def admit(self, requests: Requests) -> None:
-        """Requests have arrived for the gateway."""
-
-    def requests_at_once(self, connection: ClientConnection) -> int:
-        """How many requests to pass on now; if that is none, ``proceed`` is called when it is time to."""
-
-    def refused_input(self, peer: str, reason: str) -> None:
-        """A client sent what is no request."""
-
-
 @implementer(IPushProducer, IHalfCloseableProtocol)
 class ClientConnection(TwistedProtocol):
     """Connection ``number``, from ``peer``. To its transport it is a push producer, of replies."""
 
     transport: Any  # an ITCPTransport, or its like for another kind of endpoint; zope's interfaces are no types
 
-    def __init__(self, clients: ConnectionOwner, number: int, peer: str, interpreter: Interpreter) -> None:
+    def __init__(
+        self, clients: ConnectionOwner[ClientConnection], number: int, peer: str, interpreter: Interpreter
+    ) -> None:
         self.number = number
         self.peer = peer
         self.interpreter = interpreter
@@ -121,7 +62,7 @@ class ClientConnection(TwistedProtocol):
         self.quiet_looks = 0
         """How often the connection was looked at since something came in or went out."""
         self.last_words = (b"", b"")
-        """How the last request begins that was taken in: a command and perhaps its subcommand, as far as it is one."""
+        """How the last request begins that was taken in: a command, and what stands where its subcommand would."""
         self.flow = FlowControl(clients, self, clients.limits.connection_inflight_bytes_max)
         self._clients = clients
         self._meter = clients.meter
@@ -130,7 +71,7 @@ class ClientConnection(TwistedProtocol):
         self._message_bytes_max = min(BYTES_PER_MESSAGE, clients.limits.request_bytes_max)
         self._state = OPEN
         self._reading = True  # what the transport was told last
-        self._hold: Hold | None = None
+        self._hold: Hold | AwaitedReply | None = None
         self._behind: list[tuple[Words, int]] = []  # what was parsed behind a hold that is over
         self._is_tcp = False
         self._linger: Any = None  # the call that ends waiting for the client to read its last replies
@@ -152,6 +93,11 @@ class ClientConnection(TwistedProtocol):
         return self._parser.held
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether a password that the client has sent is being checked."""
+        return type(self._hold) is AwaitedReply
+
+    @property
     def now(self) -> float:
         """The time in monotonic seconds, as ``made_at`` and ``heard_at`` tell it."""
         return self._meter.now
@@ -167,6 +113,11 @@ class ClientConnection(TwistedProtocol):
         self.made_at = self.heard_at = self._meter.now
         self.local = intern(address_text(self.transport.getHost()))  # most clients have connected to the same one
         self._clients.add(self)
+        shown = shown_by(self.transport)
+        if shown is not None and shown.users:
+            self.interpreter.proved(shown.users)
+        if self.interpreter.is_unnamed:
+            self.forget_name()
 
     def dataReceived(self, data: bytes) -> None:
         """The client has sent something: take in the requests in it, unless the connection is coming to its end."""
@@ -191,6 +142,7 @@ class ClientConnection(TwistedProtocol):
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection has ended: leave. Nobody waits for the replies that are under way."""
         self._become(ConnectionInput.LOST)
+        self._hold = None
         self.interpreter.gone()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
@@ -234,8 +186,10 @@ class ClientConnection(TwistedProtocol):
         self.balance()
 
     def _note(self, words: Words) -> None:
-        """Remember how a request begins, the last of many: no more is kept than a name may have."""
-        self.last_words = words[0][:NAME_BYTES_MAX], words[1][:NAME_BYTES_MAX] if len(words) > 1 else b""
+        """Remember how a request begins, the last of many: no more than names, and nothing that may be a secret."""
+        name = words[0][:NAME_BYTES_MAX]
+        has_subcommand = len(words) > 1 and name.lower() in self.interpreter.containers
+        self.last_words = name, words[1][:NAME_BYTES_MAX] if has_subcommand else b""
 
     def balance(self) -> None:
         """Read on, or stop reading."""
@@ -297,6 +251,9 @@ class ClientConnection(TwistedProtocol):
                 if items:
                     self._deliver(items, reads, local, size)
                     items, reads, local, size = [], 0, 0, 0
+                if type(item) is Awaited:
+                    self._await(item, list(coming))
+                    return
                 self._deliver([item.entry], item.entry[0] in only_read, 0, wire_bytes + item.size, item.alone)
                 if item.settle is not None:
                     self._hold = Hold(item.settle, self.flow.outstanding, list(coming))
@@ -307,6 +264,40 @@ class ClientConnection(TwistedProtocol):
             self._deliver(items, reads, local, size)
         if self._parser.error is not None and self._state in TAKES_IN:
             self._refuse(self._parser.error)
+
+    # --- who is it? ---
+
+    def forget_name(self) -> None:
+        """The client has to say who it is, and until then it may not send much."""
+        self._parser.limit(limits_of_the_unnamed(self._clients.limits))
+        self.flow.one_at_a_time(True)  # what stands behind an AUTH is not for these limits
+        self._clients.unnamed.add(self)
+
+    def welcome(self) -> None:
+        """The client has said who it is."""
+        self._parser.limit(self._clients.limits)
+        self.flow.one_at_a_time(False)
+        self._clients.unnamed.remove(self.number)
+
+    def _await(self, awaited: Awaited, behind: list[tuple[Words, int]]) -> None:
+        """Interpret nothing more before the reply is there: it counts among those outstanding."""
+        awaited_reply = self._hold = AwaitedReply(behind)
+        self.flow.hold()
+        self.flow.passed_on(1, 0)
+        awaited.begin(lambda make: self._go_on(awaited_reply, make))
+
+    def _go_on(self, awaited: AwaitedReply, make: Callable[[], Local]) -> None:
+        """The reply may be made, unless the client is gone meanwhile."""
+        if self._hold is not awaited:
+            return
+        self._hold, self._behind = None, awaited.behind
+        self.flow.let_go()
+        self.flow.answered(1, 0, 0)
+        self._deliver([make()], 0, 1, 0)
+        if self._state in TAKES_IN:
+            self.proceed()
+        elif self._state in ENDS and not self.flow.outstanding:
+            self._close()
 
     def _refuse(self, text: str) -> None:
         """The client does not speak our language, or too slowly: say so, in its place among the replies, and close."""
@@ -343,7 +334,7 @@ class ClientConnection(TwistedProtocol):
         elif not flow.outstanding:
             self._close()
 
-    def _see(self, hold: Hold, replies: Sequence[Result | Local]) -> Sequence[Result | Local]:
+    def _see(self, hold: Hold | AwaitedReply, replies: Sequence[Result | Local]) -> Sequence[Result | Local]:
         """Replies while the connection is held: it is let go when the session has seen the result that it needs."""
         replies = hold.see(replies)
         if hold.is_over:

@@ -21,16 +21,18 @@ from dkv.client_events import (
     RepliesUnread,
     Requests,
 )
-from dkv.net.client_connection import ClientConnection, Interpreter
+from dkv.net.client_connection import ClientConnection
 from dkv.net.deliveries import Deliveries
 from dkv.net.event_log import EventLog
 from dkv.net.idle_clients import IdleClients
+from dkv.net.interpreter import Interpreter
 from dkv.net.large_requests import LargeRequests
 from dkv.net.meter import Meter
 from dkv.net.refusal import Refusal
 from dkv.net.sending import SenderOf, by_write
 from dkv.net.sockets import address_text
 from dkv.net.throttled_log import ThrottledLog
+from dkv.net.unnamed_clients import UnnamedClients
 from dkv.net.unread_replies import UnreadReplies
 from dkv.pubsub.exchange import Exchange
 from dkv.replies import Error
@@ -93,6 +95,8 @@ class Clients(Factory):
         """How often what a client sent was no request so far."""
         self.connections_max = connections_max
         """How many clients may be connected at once."""
+        self.unnamed = UnnamedClients(reactor, connections_max, self.complaints)
+        """The clients that still have to say who they are."""
         self._new_interpreter = new_interpreter
         self._numbers = count(1)
         self._idle = IdleClients(reactor, idle_seconds_max, self._connections.values)
@@ -112,6 +116,10 @@ class Clients(Factory):
     def connected(self) -> list[ClientConnection]:
         """The connections of all clients, in the order in which they came."""
         return sorted(self._connections.values(), key=lambda connection: connection.number)
+
+    def connection(self, number: int) -> ClientConnection | None:
+        """The connection with this number, if it is still there."""
+        return self._connections.get(number)
 
     def local_address(self, number: int) -> str:
         """The address of this node that a client has connected to; "" if it is gone."""
@@ -152,6 +160,7 @@ class Clients(Factory):
         if self._connections.pop(connection.number, None) is None:
             return
         self._waiting.pop(connection.number, None)
+        self.unnamed.remove(connection.number)
         self.large.forget(connection)
         self._release(inflight)
         if not self._connections:
@@ -279,6 +288,7 @@ class Clients(Factory):
 
     def _cut_off(self) -> None:
         self.unread_replies.stop()
+        self.unnamed.stop()
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self.meter.stop()

@@ -45,6 +45,7 @@ class FlowControl:
     """Reckons for one connection; its caller reads, or does not, as ``may_read`` says."""
 
     __slots__ = (
+        "_at_once",
         "_choked",
         "_ended",
         "_held",
@@ -78,6 +79,7 @@ class FlowControl:
         self._receiver = receiver
         self._inflight_bytes_max = inflight_bytes_max
         self._reply_bytes = REPLY_BYTES_AT_FIRST
+        self._at_once = REQUESTS_PER_MESSAGE
         self._choked = False
         self._held = False
         self._is_large = False  # the request that was arriving when may_read was last asked
@@ -95,9 +97,13 @@ class FlowControl:
     def room(self) -> int:
         """How many requests to pass on at once: if replies are like the last ones, these stay within the limit."""
         room = self._inflight_bytes_max // self._reply_bytes - self.outstanding
-        if room >= REQUESTS_PER_MESSAGE:
-            return REQUESTS_PER_MESSAGE
+        if room >= self._at_once:
+            return self._at_once
         return max(room, 1)
+
+    def one_at_a_time(self, wanted: bool) -> None:
+        """Whether no request is to be taken before the one in front of it is understood."""
+        self._at_once = 1 if wanted else REQUESTS_PER_MESSAGE
 
     def passed_on(self, count: int, size: int) -> None:
         """``count`` more requests of ``size`` bytes are at the gateway."""

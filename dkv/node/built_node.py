@@ -35,6 +35,7 @@ from dkv.node.disk_watch import DiskWatch
 from dkv.node.erased_space import ErasedSpace
 from dkv.node.file_sizes import FileSizes
 from dkv.node.key_count import KeyCount
+from dkv.node.node_users import NodeUsers
 from dkv.node.owner import Owner
 from dkv.node.peer_identity import PeerIdentity
 from dkv.node.protection import Protection
@@ -73,6 +74,7 @@ class BuiltNode:
         identity: PeerIdentity,
         fail: Callable[[str, BaseException], None],
         protection: Protection,
+        users: NodeUsers,
     ) -> None:
         self._owner = owner
         self._protection = protection
@@ -85,10 +87,12 @@ class BuiltNode:
         self._config_difference: str | None = None
         self._chance = SystemRandom()
         self._peer_identity = identity
+        self._users = users
         self._held = HeldStore(directory.store, owner.reactor) if config.allow_faults else None
         held, applied = load_configurations(directory.states.current, directory.identity)
         self.host = self._host(fail)
         self.clients = self._clients(connections_max)
+        self._logins = users.serve(self.clients)
         self.mesh = self._mesh(peer_door, held, applied)
         self.inspection = self._inspection(held, applied)
         self.inspection.cautions.append(protection.cautions)
@@ -120,13 +124,19 @@ class BuiltNode:
         config = self._config
         gathered = GatheredBytes(config.limits.node_inflight_bytes_max)
         draw = partial(self._chance.getrandbits, RANDOM_BITS)
+
+        def new_session(connection: int, peer: str) -> ClientSession:
+            session = ClientSession(connection, peer, config.limits, self.inspection, gathered, draw)
+            session.begin_as(self._logins.users)
+            return session
+
         return Clients(
             self._owner.reactor,
             config.limits,
             connections_max,
             self._from_clients,
             self.host.wake,
-            lambda connection, peer: ClientSession(connection, peer, config.limits, self.inspection, gathered, draw),
+            new_session,
             self._owner.get_logger(CLIENTS),
             config.timings.idle_seconds_max,
             self._owner.sender_of,
@@ -216,6 +226,7 @@ class BuiltNode:
             self._disk_watch,
             self._backups,
             lambda: self._machine,
+            self._logins,
             self._held,
         )
 
@@ -242,6 +253,7 @@ class BuiltNode:
         self._erased_space.stop()
         self._key_count.stop()
         self.news.stop()
+        self._users.stop()
         self._backups.stop()
         if self._held is not None:
             self._held.stop()

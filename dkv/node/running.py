@@ -18,6 +18,7 @@ from dkv.node.admin_access import AdminAccess
 from dkv.node.built_node import BuiltNode, OpenDirectory
 from dkv.node.doors import ADMIN, ADMIN_TLS, PEER, Doors, listened_on
 from dkv.node.moment import Moment
+from dkv.node.node_users import NodeUsers
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS
 from dkv.node.owner import NodeFailed, Owner
 from dkv.node.peer_identity import PeerIdentity, peer_identity
@@ -108,6 +109,7 @@ class RunningNode:
             self._protection.load()
             self._admin_access.load(self._protection)
             identity = peer_identity(self._config, self._protection)
+            users = NodeUsers(self._owner, self._config, self._protection)
             connections_max = connections_allowed(self._config, self._owner.descriptors(), self._log)
             yield self._doors.bind()
         except ProtectionError as error:
@@ -121,7 +123,7 @@ class RunningNode:
             yield self._doors.close()
             return  # It was asked to stop while it looked up where to listen.
         try:
-            self._open(connections_max, identity)
+            self._open(connections_max, identity, users)
         except Exception as error:  # A mistake of ours: a Deferred would keep it, and the ports, to itself.
             self._fail("the node failed at its start", error)
 
@@ -131,7 +133,7 @@ class RunningNode:
             yield self._before.closed.wait()
             self._before = None  # or each run would keep all those before it
 
-    def _open(self, connections_max: int, identity: PeerIdentity) -> None:
+    def _open(self, connections_max: int, identity: PeerIdentity, users: NodeUsers) -> None:
         """Open the directory and run the node on it; or end it, and say why."""
         freed = make_room(self._directory)
         if freed:
@@ -145,6 +147,7 @@ class RunningNode:
             *(self._owner, self._config, directory, self._notes, self._doors.peers, connections_max, identity),
             self._fail,
             self._protection,
+            users,
         )
         self._run(self._built, directory)
 

@@ -59,6 +59,11 @@ NOBODY = User(DEFAULT, (), frozenset(), NONE)
 """The user of a client that has to say who it is before it may do anything."""
 
 
+def anonymous(users: Users | None) -> User:
+    """Who a client is that has not said who it is, where there are these ``users``, or no file of users at all."""
+    return EVERYBODY if users is None else users.default or NOBODY
+
+
 class Users:
     """All users of a cluster; ``TypeError`` if two have the same name."""
 

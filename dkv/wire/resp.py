@@ -13,11 +13,11 @@ are the client's, and nothing is taken out of them.
 
 from __future__ import annotations
 
-from dkv.settings import Limits
 from dkv.wire import telnet
 from dkv.wire.http import is_http
 from dkv.wire.inline import split_line
 from dkv.wire.regular import LENGTHS, regular_headers
+from dkv.wire.request_limits import RequestLimits, limit_text
 
 HEADER_BYTES_MAX = 32
 """The longest header line that is taken, with its CRLF: the number behind ``*`` or ``$`` has 19 digits at most."""
@@ -54,10 +54,9 @@ class RequestParser:
         "error",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         self.error: str | None = None
-        self._limits = limits
-        self._counts, self._headers = regular_headers(limits.request_arguments_max)
+        self.limit(limits)
         self._telnet = False  # whether the client has shown that it is telnet
         # Received, and not looked at before it has _needed bytes, and the end of a line if one is wanted.
         self._pending = bytearray()
@@ -75,6 +74,11 @@ class RequestParser:
         self._missing = 0
         self._length = -1
         self._size = 0
+
+    def limit(self, limits: RequestLimits) -> None:
+        """These are the limits of what was not taken yet."""
+        self._limits = limits
+        self._counts, self._headers = regular_headers(limits.request_arguments_max)
 
     @property
     def held(self) -> int:
@@ -221,8 +225,7 @@ class RequestParser:
                 return
             if count > self._limits.request_arguments_max:
                 self._refuse(
-                    f"invalid multibulk length: {count} arguments, limits.request_arguments_max is"
-                    f" {self._limits.request_arguments_max}"
+                    f"invalid multibulk length: {count} arguments, " + limit_text(self._limits, "request_arguments_max")
                 )
                 return
             self._missing = max(count, 0)
@@ -247,7 +250,7 @@ class RequestParser:
             if self._size + length + 2 > self._limits.request_bytes_max:
                 self._refuse(
                     f"invalid bulk length: {length} bytes more would make a request of"
-                    f" {self._size + length + 2} bytes, limits.request_bytes_max is {self._limits.request_bytes_max}"
+                    f" {self._size + length + 2} bytes, " + limit_text(self._limits, "request_bytes_max")
                 )
                 return False
             self._length = length
@@ -332,11 +335,10 @@ class RequestParser:
             self._refuse("unbalanced quotes in request")
         elif len(words) > self._limits.request_arguments_max:
             self._refuse(
-                f"an inline request of {len(words)} words, limits.request_arguments_max is"
-                f" {self._limits.request_arguments_max}"
+                f"an inline request of {len(words)} words, " + limit_text(self._limits, "request_arguments_max")
             )
         elif words:
             taken.append((words, size))
 
     def _refuse_line(self) -> None:
-        self._refuse(f"too big inline request, limits.inline_bytes_max is {self._limits.inline_bytes_max}")
+        self._refuse("too big inline request, " + limit_text(self._limits, "inline_bytes_max"))

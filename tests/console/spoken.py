@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import Mock
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.console.client_session import ClientSession
 from dkv.console.comparison import HeldState
 from dkv.console.inspection import Inspection
+from dkv.console.logins import Logins
 from dkv.console.sentinel_view import ClientAddress
 from dkv.identity import Identity
 from dkv.pubsub.exchange import Exchange
@@ -36,6 +38,7 @@ class Spoken(SynchronousTestCase):
         node.sentinel.name = "c"
         node.sentinel.others.return_value = []
         node.sentinel.address_within = lambda local: ClientAddress("db1", 7379)
+        node.logins = Logins(Clock(), None, lambda *_: False, b"key", Mock())
         node.client_connections.return_value = []
         node.exchange = Exchange(Limits(), lambda: None)
         self.node = node

@@ -72,7 +72,7 @@ class SessionTests(Spoken):
         for line, text in (
             ("HELLO 4", "NOPROTO unsupported protocol version"),
             ("HELLO x", "ERR Protocol version is not an integer or out of range"),
-            ("HELLO 3 AUTH user secret", "ERR this server has no passwords: say HELLO without AUTH"),
+            ("HELLO 3 AUTH user secret", "WRONGPASS invalid username-password pair or user is disabled."),
             ("HELLO 3 SETNAME", "ERR Syntax error in HELLO option 'SETNAME'"),
             ("HELLO 3 NONSENSE x", "ERR Syntax error in HELLO option 'NONSENSE'"),
             ("HELLO 3 SETNAME 'a b'", "ERR Client names cannot contain spaces, newlines or special characters."),

@@ -79,6 +79,7 @@ class OthersTests(Spoken):
     def setUp(self) -> None:
         super().setUp()
         node: Any = Mock(spec=Inspection)
+        node.logins.users = None
         self.port = Port(
             new_interpreter=lambda connection, peer: ClientSession(connection, peer, self.port.limits, node)
         )

@@ -17,9 +17,10 @@ from dkv.actor import GATEWAY, Address
 from dkv.client_events import ClientReplies, ClientRequests, Posted, Replies, Requests
 from dkv.console.client_session import ClientSession
 from dkv.console.inspection import Inspection
+from dkv.console.logins import Logins
 from dkv.kv.codes import GET
-from dkv.net.client_connection import Interpreter
 from dkv.net.clients import Clients
+from dkv.net.interpreter import Interpreter
 from dkv.net.sending import SenderOf, by_write
 from dkv.replies import OK, Local
 from dkv.settings import Limits
@@ -102,6 +103,7 @@ class Port:
         node.notifications = b""
         node.client_connections.side_effect = self.clients.connected
         node.info.return_value = {}
+        node.logins = Logins(self.clock, None, lambda *_: False, b"key", self.clients.complaints)
         node.sentinel = Mock(down=False, **{"others.return_value": [], "address_within.return_value": None})
         return ClientSession(connection, peer, self.limits, node)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
@@ -52,7 +52,11 @@ class Holder:
         self.heard.append(result)
         return Local(result if type(result) is Error else Simple("SEEN"))
 
-    listens = False
+    listens = is_unnamed = False
+    containers: Set[bytes] = frozenset()
+
+    def proved(self, names: Sequence[str]) -> None:
+        """It makes no difference."""
 
     def gone(self) -> None:
         """The connection has ended."""

@@ -1,0 +1,118 @@
+"""The users of one node: their file, which is read again when it changes, and the checks of their passwords."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Iterable
+
+from dkv.config.config import Config
+from dkv.console.client_session import ClientSession
+from dkv.console.logins import Logins
+from dkv.net.client_connection import ClientConnection
+from dkv.net.clients import Clients
+from dkv.net.interpreter import Interpreter
+from dkv.node.owner import Owner
+from dkv.node.password_checks import PasswordChecks
+from dkv.node.protection import Protection
+from dkv.security.users import Users, UsersError, parse_users
+
+FILE_BYTES_MAX = 4 << 20
+"""No file of users is longer."""
+
+KEY_BYTES = 32
+
+USERS = "users"
+"""The kind of the file, where a node tells of what it cannot use."""
+
+
+def load_users(path: str) -> Users:
+    """The users of the file at ``path``; ``UsersError`` if there are none to be had."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsersError(f"cannot read the file of users {path}: {error.strerror}") from None
+    if len(text) > FILE_BYTES_MAX:
+        raise UsersError(f"the file of users {path} has more than {FILE_BYTES_MAX} bytes")
+    try:
+        return parse_users(tomllib.loads(text.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        raise UsersError(f"the file of users {path} is not TOML{_place_in(text)}") from None
+    except UsersError as error:
+        raise UsersError(f"{path}: {error}") from None
+
+
+def _place_in(text: bytes) -> str:
+    """Where a text stops being TOML. What stands there is not told: it may be a password."""
+    try:
+        tomllib.loads(text.decode())
+    except tomllib.TOMLDecodeError as error:
+        _, found, place = str(error).rpartition("(at ")
+        return f" ({place}" if found else ""
+    except UnicodeDecodeError:
+        return ": it is not UTF-8"
+    except RecursionError:
+        return ": it is nested too deeply"
+    return ""
+
+
+class NodeUsers:
+    """The users of a node of the cluster that ``config`` describes: everybody may do everything if that names no file.
+
+    ``ProtectionError`` if it names one that cannot be read, or is wrong.
+    """
+
+    def __init__(self, owner: Owner, config: Config, protection: Protection) -> None:
+        self._reactor = owner.reactor
+        self._log = owner.get_logger("users")
+        self._checks = PasswordChecks(owner.reactor)
+        self._users: Users | None = None
+        self._connections: Callable[[], Iterable[ClientConnection]] = tuple
+        self._logins: Logins | None = None
+        path = config.users_file
+        if path is not None:
+            self._users = protection.watch(USERS, [path], lambda: load_users(path), self._changed)
+
+    def serve(self, clients: Clients) -> Logins:
+        """From now on these clients are users."""
+        self._connections = clients.connected
+        key = os.urandom(KEY_BYTES)
+        self._logins = Logins(self._reactor, self._users, self._checks.try_password, key, clients.complaints)
+        return self._logins
+
+    def stop(self) -> None:
+        """Check no more passwords."""
+        self._checks.stop()
+
+    def _changed(self, users: Users) -> None:
+        """Other users are in force: living connections get the rights of theirs, or end."""
+        self._users = users
+        if self._logins is None:
+            return  # The node is still starting.
+        self._logins.replace(users)
+        ended = 0
+        for connection in list(self._connections()):
+            if not _goes_on(connection.interpreter, users):
+                ended += 1
+                connection.kill()
+        self._log.info("users_changed", users=len(users.names), connections_ended=ended)
+
+
+def _goes_on(client: Interpreter, users: Users) -> bool:
+    """Give a client the rights that it has among these users; False if it is none of them, or listens to too much."""
+    if not isinstance(client, ClientSession):
+        return True
+    user = client.known_to(users)
+    if user is None:
+        return False
+    client.become(user)
+    return client.may_listen
+
+
+def _others_may_read(path: str) -> bool:
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False
