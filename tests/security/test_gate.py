@@ -186,7 +186,7 @@ class RefusalTests(Spoken):
         self.session.become(NOBODY)
         for line in ("GET a", "PING", "MULTI", "nonsense", "CLIENT ID", "COMMAND", "GET", "AC"):
             self.assertEqual(self.refusal(line), "NOAUTH Authentication required.")
-        self.assertNotIsInstance(self.local("HELLO").reply, Error)
+        self.assertNotIsInstance(self.local("RESET").reply, Error)
         self.assertTrue(self.local("QUIT").close)
         self.assertEqual(self.session.interpret(TIMING_MARK), Local(TIMING_MARK_REPLY))
 
