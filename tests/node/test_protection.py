@@ -124,7 +124,8 @@ class ProtectionTests(SynchronousTestCase):
     def test_other_files(self) -> None:
         """What other parts of a node rest on is watched alike, also once it runs."""
         protection = self.protection(self.config())
-        path, applied = Path(self.mktemp()), []
+        path = Path(self.mktemp())
+        applied: list[str] = []
         path.write_text("one")
         self.assertEqual(protection.watch("users", [str(path)], path.read_text, applied.append), "one")
         path.write_text("two")
