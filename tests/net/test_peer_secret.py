@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ELECTOR, Address
 from dkv.net.link import HELLO_BYTES_MAX, TICKS_OF_SILENCE
 from dkv.net.peer_proof import NONCE_BYTES, PeerProofs
-from dkv.wire.codec import Challenge, PeerProof, Refused, RefusedForGood
+from dkv.wire.codec import Alive, Challenge, PeerProof, Refused, RefusedForGood, Removed
 from tests.net.nodes import BEAT, HELLO, TIMINGS, Recorder, hello, mesh_of, proofs_of, said, say, told
 from tests.net.wires import Network
 
@@ -177,6 +181,33 @@ class Strangers(SynchronousTestCase):
             link.dataReceived(bytes((byte,)))
             self.reactor.advance(TIMINGS.silence_seconds / TICKS_OF_SILENCE)
         self.assertTrue(transport.disconnecting)
+
+    def test_anything_in_any_order(self) -> None:
+        """Whatever strangers say, at the port or where they answer, in whatever order: it ends, and touches nothing."""
+        random = Random(19)
+        members = [hello(node, boot=boot) for node in (1, 2, 9) for boot in (1, 7)]
+        for number in range(600):
+            nonces = [b"", bytes(NONCE_BYTES), random.randbytes(NONCE_BYTES)]
+            words: list[Any] = [replace(random.choice(members), nonce=random.choice(nonces)) for _ in range(3)]
+            words += [Challenge(nonce) for nonce in nonces]
+            words += [PeerProof(random.choice((1, 2)), random.randbytes(size)) for size in (0, 32)]
+            words += [Refused("no"), RefusedForGood("end", random.choice(members)), Alive(), BEAT]
+            words.append(Removed("gone", 7, (), random.choice(members)))
+            link, _ = self.dial() if number % 2 else self.accept()
+            for message in random.choices(words, k=random.randint(1, 6)):
+                link.dataReceived(told(message))
+            link.connectionLost(Failure(ConnectionDone()))
+            self.reactor.advance(TIMINGS.reconnect_seconds_max)
+            self.assert_nothing_happened()
+            self.assertEqual(self.inbox.removals, [])
+
+    def dial(self) -> tuple[Any, StringTransport]:
+        """The connection that node 1 dials next, made."""
+        factory: Any = self.reactor.tcpClients[-1][2]
+        link = factory.buildProtocol(None)
+        transport = StringTransport()
+        link.makeConnection(transport)
+        return link, transport
 
     def test_an_older_version(self) -> None:
         """It is told what is wrong, although it can prove nothing."""
