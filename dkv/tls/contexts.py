@@ -11,6 +11,7 @@ from OpenSSL import SSL, crypto
 
 from dkv.config.tls_settings import OFF, REQUIRED
 from dkv.net.securing import ADMIN, CLIENTS, PEERS
+from dkv.tls.names import subject_of
 from dkv.tls.reasons import CRL_EXPIRED, verdict_on
 
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -82,5 +83,5 @@ def _judge(connection: SSL.Connection, certificate: crypto.X509, number: int, de
         return True
     transport = connection.get_app_data()
     if transport is not None:
-        transport.refused = verdict_on(number, certificate.to_cryptography().subject.rfc4514_string())
+        transport.refused = verdict_on(number, subject_of(certificate.to_cryptography()))
     return False

@@ -10,6 +10,9 @@ from cryptography.x509.oid import NameOID
 
 from dkv.net.securing import Shown
 
+SUBJECT_CHARACTERS_MAX = 200
+"""How much is told of the name in a certificate."""
+
 _NODE = re.compile(r"dkv://([^/]+)/node/([1-9][0-9]{0,9})")
 _USER = re.compile(r"dkv://([^/]+)/user/(.+)")
 
@@ -38,9 +41,19 @@ def shown(certificate: x509.Certificate, cluster: str) -> Shown:
     """Whom the certificate of the other end names. One that cannot be read names nobody."""
     try:
         node, users = node_named_by(certificate), user_names_of(certificate, cluster)
-    except ValueError:
-        return Shown(subject="a certificate that cannot be read")
-    return Shown(node, users, certificate.subject.rfc4514_string())
+    except Exception:  # several classes of cryptography's, one for each way to be no certificate
+        node, users = None, ()
+    return Shown(node, users, subject_of(certificate))
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """Whose certificate it is, for a line that people read. A stranger may have written anything there."""
+    try:
+        text = certificate.subject.rfc4514_string()
+    except Exception:  # as above
+        return "a name that cannot be read"
+    text = "".join(each if each.isprintable() else "?" for each in text[: SUBJECT_CHARACTERS_MAX + 1])
+    return text if len(text) <= SUBJECT_CHARACTERS_MAX else f"{text[:SUBJECT_CHARACTERS_MAX]}..."
 
 
 def _uris(certificate: x509.Certificate) -> list[str]:

@@ -174,13 +174,23 @@ class TlsPortTests(SynchronousTestCase):
             self.certificates.other_authoritys_client("app"),
             None,
         ]
-        self.start(client_certificates="required", crl=str(self.certificates.crl))
+        self.start(client_certificates="required", crl=str(self.certificates.crl), peers="require")
         good = self.certificates.client("app")
         self.assertEqual(self.connect(good).call("PING"), "PONG")
         for pair in wrong:
-            for port in (self.client_port, self.admin_port):
+            for port in (self.client_port, self.admin_port, self.node.peer_port):
                 self.refused(port, pair)
-        self.assertIn("dkv_tls_refused_total 8.0", self.get("/metrics", good))
+        self.assertIn("dkv_tls_refused_total 12.0", self.get("/metrics", good))
+        wait_until(lambda: "shown no" in self.cluster.tail(self.node), SECONDS, "the last one is told")
+        told = [line["reason"] for line in self.node.logged("tls_refused") if line["port"] == "peer"]
+        name = "its certificate (CN=app,O=test)"
+        reasons = [
+            f"{name} is revoked",
+            f"{name} has expired",
+            f"{name} is of another CA",
+            "it has shown no certificate",
+        ]
+        self.assertEqual(told, reasons)
         line = self.node.wait_logged("tls_refused")[0]
         self.assertEqual((line["port"], line["reason"]), ("client", "its certificate (CN=app,O=test) is revoked"))
 

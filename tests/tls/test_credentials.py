@@ -17,7 +17,7 @@ from dkv.config.tls_settings import OFF, REQUIRE, TlsSettings
 from dkv.net.securing import Shown
 from dkv.tls.authority import Authority, Issued
 from dkv.tls.credentials import CA, CERTIFICATE, CRL, Credentials, CredentialsError, files_of, load_credentials
-from dkv.tls.names import node_named_by, shown, user_names_of
+from dkv.tls.names import SUBJECT_CHARACTERS_MAX, node_named_by, shown, subject_of, user_names_of
 from tests.certificates import LOOPBACK, Certificates, Pair
 
 
@@ -157,13 +157,19 @@ class NamesTests(CredentialsTestCase):
         ):
             self.assertEqual(node_named_by(self.issued("x", [uri])), None, uri)
 
-    def issued(self, name: str, uris: list[str]) -> x509.Certificate:
-        """A certificate with any names."""
+    def test_a_name_of_a_stranger(self) -> None:
+        """It comes into the log, so it must not look like a line of it, nor fill it."""
+        self.assertEqual(subject_of(self.issued("a\nb\x1b[2J", [])), "CN=a?b?[2J")
+        long = subject_of(self.issued("x" * 64, [], parts=9))
+        self.assertEqual((len(long), long[-4:]), (SUBJECT_CHARACTERS_MAX + 3, "x..."))
+
+    def issued(self, name: str, uris: list[str], parts: int = 1) -> x509.Certificate:
+        """A certificate with any names; the common one as often as ``parts`` says."""
         own = self.certificates.authority.own
         now = datetime.now(UTC)
         builder: Any = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] * parts))
             .issuer_name(own.certificate.subject)
             .public_key(own.key.public_key())
             .serial_number(1)
