@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from dkv.console.acl_words import acl_words
 from dkv.console.client_state import ClientState
 from dkv.console.client_transaction import NOT_IN_MULTI, OF_ONE_NODE_ALONE, Gathered, GatheredBytes, Token
 from dkv.console.client_words import CLIENT
@@ -277,7 +278,7 @@ TABLE: dict[bytes, Command] = table(COMMANDS.values(), CONNECTION_COMMANDS.value
 
 GATE = Gate(TABLE)
 
-_ABOUT = table(words_about(TABLE))
+_ABOUT = table(words_about(TABLE), [acl_words(TABLE, GATE)])
 CONNECTION_COMMANDS |= _ABOUT
 TABLE |= _ABOUT
 

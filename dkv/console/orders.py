@@ -12,7 +12,7 @@ from dkv.console.inspection import Busy, Inspection
 from dkv.console.member_changes import changing
 from dkv.console.member_orders import answer_member_order
 from dkv.console.surroundings import BackupRefused
-from dkv.kv.registry import NO_CHANNELS, NO_KEYS, Category, ConnectionCommand, Keys, Scope, table
+from dkv.kv.registry import NO_CHANNELS, NO_KEYS, ByWords, Category, ConnectionCommand, Keys, Scope, table
 from dkv.net.fault_orders import DELAY_SECONDS_MAX, FAULT_SECONDS, FAULT_SECONDS_MAX
 from dkv.records import Entry
 from dkv.replies import OK, Error, Local, Nested
@@ -209,7 +209,7 @@ def _order(
     arguments: str,
     summary: str,
     answer: Callable[[HasNode, list[bytes]], Entry | Local],
-    category: Category | Callable[[list[bytes]], Category] = "admin",
+    category: Category | ByWords = "admin",
     keys: Keys = NO_KEYS,
 ) -> ConnectionCommand[HasNode]:
     return ConnectionCommand(
@@ -242,7 +242,14 @@ ORDERS: dict[bytes, ConnectionCommand[HasNode]] = table(
             keys=_ALL,
         ),
         _order("dkv.leader", -2, "TRANSFER node", "Let another node lead.", _answered(_leader)),
-        _order("dkv.member", -2, "LIST|JOIN|CHANGE|CHECK", "The members, and changes of them.", _member, _of_members),
+        _order(
+            "dkv.member",
+            -2,
+            "LIST|JOIN|CHANGE|CHECK",
+            "The members, and changes of them.",
+            _member,
+            ByWords(("connection", "admin"), _of_members),
+        ),
         _order(
             "dkv.fault",
             -2,

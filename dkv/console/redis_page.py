@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dkv.console.client_session import TABLE
 from dkv.console.info import REDIS_VERSION
 from dkv.kv.differences import ABSENT, DIFFERENCES
-from dkv.kv.registry import Command, Group
+from dkv.kv.registry import Command, Group, Scope
+from dkv.security.rights import OWN
 
 _HEADINGS: dict[Group, str] = {
     "string": "Strings",
@@ -35,6 +36,8 @@ and the same effect on the keys. Where an answer differs, the [differences](#dif
 requests to dkv and to a real server, and fails on each difference that is not in that list
 ([the oracle](../CONTRIBUTING.md#the-oracle)). dkv says that it is version {REDIS_VERSION} of Redis, so
 clients that look at the number find the commands they expect.
+
+*Right* is the category that a user must be allowed ([permissions](security.md#permissions)); `-` is for everybody.
 
 What holds for every command is on [What clients see](protocol.md): order, errors, tokens and limits. What expiry, locks
 and transactions promise is on [guarantees.md](guarantees.md).
@@ -68,11 +71,18 @@ def _commands() -> Iterator[str]:
     for group, heading in _HEADINGS.items():
         commands = [each for command in TABLE.values() for each in _each(command) if each.group == group]
         yield f"## {heading}\n"
-        yield "| Command | What it does | Since |\n|---|---|---|"
+        yield "| Command | What it does | Right | Since |\n|---|---|---|---|"
         for command in sorted(commands, key=lambda each: each.name):
             name = command.name.replace("|", " ").upper()
-            yield f"| {_code(f'{name} {command.arguments}'.strip())} | {_text(command.summary)} | {command.since} |"
+            form = _code(f"{name} {command.arguments}".strip())
+            yield f"| {form} | {_text(command.summary)} | {_right(command)} | {command.since} |"
         yield ""
+
+
+def _right(command: Command) -> str:
+    """What a user must be allowed to do."""
+    right = " or ".join(["-" if each == OWN else each for each in command.categories])
+    return f"{right}, all keys" if command.keys in (Scope.DATABASE, Scope.EVERYTHING) else right
 
 
 def _each(command: Command) -> tuple[Command, ...]:

@@ -376,7 +376,10 @@ ABSENT: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("SWAPDB", "MOVE"), "None of the client libraries that were tried needs them."),
     (("CLIENT TRACKING",), "A node does not remember what its clients have read."),
-    (("ACL",), "Users are in a file that all nodes have; `dkv user` edits it."),
+    (
+        ("ACL SETUSER", "ACL DELUSER", "ACL LOAD", "ACL SAVE", "ACL GENPASS", "ACL LOG"),
+        "Users stand in a file of each node, and `dkv user` edits it.",
+    ),
     (
         ("SENTINEL FAILOVER", "SENTINEL MONITOR", "SENTINEL SET", "SENTINEL RESET"),
         "Nodes watch each other by themselves. `dkv leader transfer` moves the lead.",

@@ -39,6 +39,15 @@ of the nodes. ``admin``: what tells of other clients, of the log and of the insi
 ``fault``: a fault is ordered.
 """
 
+
+@dataclass(frozen=True, slots=True)
+class ByWords:
+    """The category is one of several: ``find`` gives that of a request."""
+
+    categories: tuple[Category, ...]
+    find: Callable[[list[bytes]], Category]
+
+
 WORD_BYTES_MAX = 64
 """How many bytes of a refused option are quoted."""
 
@@ -115,7 +124,7 @@ class Command:
     such.
 
     What is allowed is judged by ``category``, ``keys`` and ``channels``, so none of them has a default: ``TypeError``
-    if one is not said. A function as ``category`` finds that of a request. The last fields are for the few commands
+    if one is not said. The last fields are for the few commands
     whose keys say more, or less, than what they are about.
     """
 
@@ -123,7 +132,7 @@ class Command:
     arity: int
     keys: Keys
     channels: Channels
-    category: Category | Callable[[list[bytes]], Category]
+    category: Category | ByWords
     flags: tuple[Flag, ...]
     group: Group
     since: str
@@ -143,7 +152,7 @@ class Command:
             raise TypeError(f"the command {self.name} does not say where its keys are")
         if not isinstance(self.channels, Channels):
             raise TypeError(f"the command {self.name} does not say where its channels are")
-        if self.category not in get_args(Category) and not callable(self.category):
+        if not isinstance(self.category, ByWords) and self.category not in get_args(Category):
             raise TypeError(f"the command {self.name} does not say who may use it")
 
     def takes(self, words: int) -> bool:
@@ -161,7 +170,12 @@ class Command:
 
     def category_of(self, words: list[bytes]) -> Category:
         """The category of a request, whose number of words is one that the command takes."""
-        return self.category(words) if callable(self.category) else self.category
+        return self.category.find(words) if isinstance(self.category, ByWords) else self.category
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The categories that its requests may have."""
+        return self.category.categories if isinstance(self.category, ByWords) else (self.category,)
 
     def subcommand(self, word: bytes) -> Command | None:
         """The subcommand of this name, in either case."""

@@ -62,6 +62,12 @@ OF_ALL = (
     | COMMAND GETKEYS set a b | COMMAND GETKEYS watch a b | COMMAND GETKEYS client nope | COMMAND GETKEYS client id
     """,
     """
+    ACL | ACL NOPE | ACL WHOAMI | ACL WHOAMI x | ACL USERS | ACL USERS x | ACL LIST | ACL LIST x | ACL CAT nope
+    | ACL CAT a b | ACL GETUSER | ACL GETUSER nobody | ACL DRYRUN | ACL DRYRUN nobody get a | ACL DRYRUN default nope a
+    | ACL DRYRUN default get | ACL DRYRUN default get a | ACL DRYRUN default client | ACL DRYRUN default client id
+    | ACL DRYRUN default client nope | ACL DRYRUN default client kill | MULTI | ACL WHOAMI | ACL NOPE | EXEC
+    """,
+    """
     LATENCY | LATENCY NOPE | LATENCY LATEST | LATENCY LATEST x | LATENCY HISTORY | LATENCY HISTORY x | LATENCY RESET
     | LATENCY RESET x | CONFIG | CONFIG NOPE | CONFIG GET | CONFIG GET databases | CONFIG GET nope | CONFIG GET data*
     | OBJECT | OBJECT NOPE | OBJECT NOPE x | OBJECT ENCODING | MEMORY | MEMORY NOPE | MEMORY USAGE

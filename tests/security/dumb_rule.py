@@ -25,7 +25,7 @@ OPEN = frozenset(
         "sentinel|ckquorum", "sentinel|get-master-addr-by-name", "sentinel|master", "sentinel|masters",
         "sentinel|myid", "sentinel|replicas", "sentinel|sentinels", "sentinel|slaves", "sentinel|help",
         "help", "command", "command|count", "command|docs", "command|getkeys", "command|info", "command|list",
-        "command|help", "dkv.member:list",
+        "command|help", "acl|cat", "acl|whoami", "acl|help",
     )
 )  # fmt: skip
 """What every client may ask that has said who it is."""
@@ -34,6 +34,7 @@ ADMIN = frozenset(
     (
         "client|kill", "client|list", "config|get", "config|set", "latency|doctor", "latency|history",
         "latency|latest", "latency|reset", "dkv.status", "dkv.metrics", "dkv.leader", "dkv.member",
+        "acl|dryrun", "acl|getuser", "acl|list", "acl|users",
     )
 )  # fmt: skip
 SEES_ALL = frozenset(("dkv.log", "dkv.backup", "dkv.compare"))

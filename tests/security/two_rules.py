@@ -48,6 +48,7 @@ ENDS = ([b"EXEC"], [b"exec"], [b"IDMP", b"alice", b"3", b"EXEC"])
 
 ARGUMENTS: dict[str, tuple[tuple[bytes, ...], ...]] = {
     "hello": ((), (b"3",)),
+    "acl|dryrun": ((b"default", b"get", b"a"),),
     "client|kill": ((b"ID", b"5"),),
     "config|set": ((b"notify-keyspace-events", b"KEA"),),
     "dkv.backup": ((b"NEXT",), (b"END",)),
@@ -79,6 +80,7 @@ def node() -> Any:
     made.sentinel.others.return_value = []
     made.sentinel.address_within = lambda local: ClientAddress("db1", 7379)
     made.faults_allowed = True
+    made.logins = Mock(users=None)
     made.handovers = Mock(**{"transfer.return_value": None})
     made.client_connections.return_value = []
     made.exchange = Exchange(Limits(), lambda: None)

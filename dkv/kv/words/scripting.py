@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dkv.kv.codes import SCRIPT
-from dkv.kv.registry import BadRequest, Category, Context, LogCommand
+from dkv.kv.registry import BadRequest, ByWords, Category, Context, LogCommand
 from dkv.kv.scripts.catalogue import Meant, by_digest, by_text, digest_of
 from dkv.kv.scripts.operations import DELETE_MATCHING, FINDS_KEYS, OPERATIONS
 from dkv.kv.words.parsing import integer, keys_of, name_of, uniform, value_of
@@ -98,7 +98,7 @@ def _declared(name: str, since: str, arguments: str, summary: str) -> LogCommand
         name=name,
         arity=-3,
         keys=_key_places,
-        category=_category,
+        category=ByWords(("read", "write"), _category),
         patterns=_patterns,
         flags=("noscript", "readonly" if name.endswith("_ro") else "write"),
         group="scripting",

@@ -24,7 +24,7 @@ from dkv.kv.codes import (
     SETRANGE,
     STRLEN,
 )
-from dkv.kv.registry import BadRequest, Category, Context, KeySpec, LogCommand
+from dkv.kv.registry import BadRequest, ByWords, Category, Context, KeySpec, LogCommand
 from dkv.kv.words.lifetimes import LifeOptions, lifetime
 from dkv.kv.words.parsing import (
     integer,
@@ -267,7 +267,7 @@ COMMANDS = (
         name="getex",
         arity=-2,
         keys=KeySpec(1, 1),
-        category=_category_of_getex,
+        category=ByWords(("read", "write"), _category_of_getex),
         flags=("write", "fast"),
         group="string",
         since="6.2.0",
