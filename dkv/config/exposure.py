@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dkv.config.config import Config
 from dkv.config.listen_endpoint import ListenEndpoint, listening_address
 from dkv.config.members import Member
-from dkv.config.tls_settings import PREFER, REQUIRE, REQUIRED
+from dkv.config.tls_settings import OFF, PREFER, REQUIRE, REQUIRED
 
 OPEN = "open to everyone who reaches it"
 _LOOPBACK_NAME = "localhost"
@@ -48,9 +48,14 @@ def exposures(config: Config, member: Member) -> list[Exposure]:
     return [*_clients(config, member), *_peers(config, member), *_operators(config, member)]
 
 
+def asks_for_certificate(config: Config, name: str) -> bool:
+    """Whether a certificate opens the port ``admin`` or ``admin_tls``, by its ``name``."""
+    return name == "admin_tls" and config.tls is not None and config.tls.client_certificates != OFF
+
+
 def may_visit(config: Config, name: str, endpoint: ListenEndpoint) -> bool:
     """Whether the port ``admin`` or ``admin_tls``, by its ``name``, shows its pages to anybody at all."""
-    return is_local(endpoint) or config.admin_token_file is not None or (name == "admin_tls" and _certified(config))
+    return is_local(endpoint) or config.admin_token_file is not None or asks_for_certificate(config, name)
 
 
 def _clients(config: Config, member: Member) -> Iterator[Exposure]:
@@ -95,11 +100,6 @@ def _readable(port: str, name: str, endpoint: ListenEndpoint, mend: str) -> Expo
 
 def _certificate_required(config: Config) -> bool:
     return config.tls is not None and config.tls.client_certificates == REQUIRED
-
-
-def _certified(config: Config) -> bool:
-    """Whether a certificate can tell who an operator is."""
-    return config.tls is not None and config.tls.client_certificates != "off"
 
 
 def _port(name: str, endpoint: ListenEndpoint) -> str:

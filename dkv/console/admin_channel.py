@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request, Site
 
+from dkv.net.securing import Shown, shown_by
 from dkv.net.strangers import Strangers
 
 CONNECTIONS_MAX = 64
@@ -63,6 +64,11 @@ class AdminChannel(HTTPChannel):
         transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
         self.dataReceived = self.lineReceived = self.rawDataReceived = lambda *_: None  # type: ignore[method-assign]
         self.loseConnection()  # type: ignore[no-untyped-call]  # as above
+
+
+def certificate_of(request: Any) -> Shown | None:
+    """Whom the certificate names that the visitor who asks has shown; None if there is none."""
+    return shown_by(request.channel.transport.transport)  # a visit is around the connection
 
 
 class QuietSite(Site):

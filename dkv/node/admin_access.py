@@ -1,20 +1,21 @@
-"""Who may see the pages of a node's admin ports, and what the node warns of there: its own exposed ports."""
+"""Who may see the pages of a node's admin ports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 from twisted.web.http import FORBIDDEN, UNAUTHORIZED
 
-from dkv.config.config import Config, Member
-from dkv.config.exposure import Exposure, exposures, may_visit
+from dkv.config.config import Config
+from dkv.config.exposure import asks_for_certificate, may_visit
 from dkv.config.listen_endpoint import ListenEndpoint
-from dkv.config.peer_secret_file import others_may_read
 from dkv.console.admin import Guard, Refused
+from dkv.console.admin_channel import certificate_of
 from dkv.console.admin_token import AdminTokens, TokenError, parse_tokens
-from dkv.console.cautions import Caution
+from dkv.net.securing import Shown
 from dkv.node.protection import Protection
+from dkv.security.users import Users
 
 ADMIN_TOKEN = "admin_token"
 """The kind of the file of tokens, beside those of ``Protection``."""
@@ -26,16 +27,15 @@ _SHUT = Refused(
     "other machines reach this port, and nothing keeps strangers out: set admin_token_file in the config file, or let "
     "the port listen on 127.0.0.1",
 )
-_NO_TOKEN = Refused(UNAUTHORIZED, 'this page is for operators: send a token, as in "Authorization: Bearer TOKEN"')
+_TOKEN = 'send a token, as in "Authorization: Bearer TOKEN"'
+_CERTIFICATE = "show the certificate of a user who may do what is `admin`"
 
 
 class AdminAccess:
-    """Of ``member``, a node of the cluster that ``config`` describes."""
+    """Of one node of the cluster that ``config`` describes."""
 
-    def __init__(self, config: Config, member: Member, log: Any) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._log = log
-        self._exposures: list[Exposure] = exposures(config, member)
         self._tokens: AdminTokens | None = None
 
     def load(self, protection: Protection) -> None:
@@ -45,28 +45,24 @@ class AdminAccess:
         if path is not None:
             self._take(protection.watch(ADMIN_TOKEN, [path], lambda: read_tokens(path), self._take))
 
-    def tell_exposures(self) -> None:
-        """Log which ports are open to everyone, and the like: once, at the start."""
-        for exposure in self._exposures:
-            self._log.warning("exposed", exposure=exposure.name, reason=exposure.text)
-        config = self._config
-        for caution in _readable(config.admin_token_file, config.users_file, config.peer_secret_file):
-            self._log.warning("exposed", exposure=caution.name, reason=caution.text)
+    def guard(self, name: str, endpoint: ListenEndpoint, users: Callable[[], Users | None]) -> Guard:
+        """The guard of the port ``admin`` or ``admin_tls``, by its ``name``. ``users`` tells the users of the moment,
+        None if there are none and everybody may do everything."""
+        with_certificate = asks_for_certificate(self._config, name)
+        if self._tokens is None and not with_certificate:
+            return _let_pass if may_visit(self._config, name, endpoint) else _keep_out
+        ways = [_TOKEN] * (self._tokens is not None) + [_CERTIFICATE] * with_certificate
+        refusal = Refused(UNAUTHORIZED, f"this page is for operators: {', or '.join(ways)}")
 
-    def cautions(self) -> Iterator[Caution]:
-        """What is exposed."""
-        yield from (Caution(*exposure) for exposure in self._exposures)
-        yield from _readable(self._config.admin_token_file, self._config.users_file, self._config.peer_secret_file)
+        def judge(request: Any) -> Refused | None:
+            if self._has_token(request) or (with_certificate and _is_operator(certificate_of(request), users())):
+                return None
+            return refusal
 
-    def guard(self, name: str, endpoint: ListenEndpoint) -> Guard:
-        """The guard of the port ``admin`` or ``admin_tls``, by its ``name``."""
-        if self._tokens is not None:
-            return self._ask_for_token
-        return _let_pass if may_visit(self._config, name, endpoint) else _keep_out
+        return judge
 
-    def _ask_for_token(self, request: Any) -> Refused | None:
-        assert self._tokens is not None, "this guard stands where there are tokens"
-        return None if self._tokens.accept(request.getHeader(b"authorization")) else _NO_TOKEN
+    def _has_token(self, request: Any) -> bool:
+        return self._tokens is not None and self._tokens.accept(request.getHeader(b"authorization"))
 
     def _take(self, tokens: AdminTokens) -> None:
         self._tokens = tokens
@@ -87,10 +83,12 @@ def read_tokens(path: str) -> AdminTokens:
         raise TokenError(f"the admin token file {path}: {error}") from None
 
 
-def _readable(*paths: str | None) -> Iterator[Caution]:
-    for path in filter(None, paths):
-        if others_may_read(path):
-            yield Caution("readable_secret", f"every user of this machine may read {path}: chmod 600 it")
+def _is_operator(shown: Shown | None, users: Users | None) -> bool:
+    """Whether a certificate that the node believes is that of somebody who may do what is ``admin``."""
+    if shown is None or users is None:
+        return shown is not None
+    user = users.by_certificate(shown.users)
+    return user is not None and user.rights.allows("admin")
 
 
 def _let_pass(_: Any) -> None:

@@ -17,6 +17,7 @@ from dkv.console.notes import Notes
 from dkv.node.admin_access import AdminAccess
 from dkv.node.built_node import BuiltNode, OpenDirectory
 from dkv.node.doors import ADMIN, ADMIN_TLS, PEER, Doors, listened_on
+from dkv.node.exposed import Exposed
 from dkv.node.moment import Moment
 from dkv.node.node_users import NodeUsers
 from dkv.node.options import FENCED_STATUS, USAGE_STATUS
@@ -24,6 +25,7 @@ from dkv.node.owner import NodeFailed, Owner
 from dkv.node.peer_identity import PeerIdentity, peer_identity
 from dkv.node.protection import Protection, ProtectionError
 from dkv.node.tuning import connections_allowed
+from dkv.security.users import Users
 from dkv.storage.data_directory import (
     DirectoryError,
     DirectoryFenced,
@@ -74,7 +76,7 @@ class RunningNode:
         self._notes = Notes(owner.get_logger, config.mode)
         self._doors = Doors(reactor, member)
         self._protection = Protection(owner, config, member.id)
-        self._admin_access = AdminAccess(config, member, self._log)
+        self._admin_access = AdminAccess(config)
         self._sites: dict[str, AdminSite] = {}  # for operators, by port
         self._store: LevelDBStore | None = None
         self._states: StateDirectories | None = None
@@ -170,6 +172,9 @@ class RunningNode:
         if opened is not None and news:
             self._log.warning("directory_was_open", directory=os.path.abspath(self._directory), reason=opened)
 
+    def _users(self) -> Users | None:
+        return None if self._config.users_file is None else Users(())
+
     def _from_storage(self, call: Any, *arguments: Any) -> None:
         self._owner.reactor.callFromThread(self._unless_it_closes, call, *arguments)
 
@@ -181,12 +186,13 @@ class RunningNode:
         security = self._protection.security
         for name, endpoint in self._member.endpoints().items():
             if name in (ADMIN, ADMIN_TLS):
-                guard = self._admin_access.guard(name, endpoint)
+                guard = self._admin_access.guard(name, endpoint, self._users)
                 self._sites[name] = admin_site(built.inspection, self._owner.reactor, guard)
                 self._doors.open(name, self._sites[name], security)
             elif name != PEER:
                 self._doors.open(name, built.clients, security)
-        built.inspection.cautions.append(self._admin_access.cautions)
+        exposed = Exposed(self._config, self._member, self._users)
+        built.inspection.cautions.append(exposed.cautions)
         built.start()
         if self.failure is not None:
             return
@@ -202,7 +208,7 @@ class RunningNode:
         self._protection.start()
         if self._config.allow_faults:
             self._log.warning("faults_allowed", reason="allow_faults = true in the config file: not for production")
-        self._admin_access.tell_exposures()
+        exposed.tell(self._log)
         self._owner.started()
         self.serves.come(None)
 

@@ -69,7 +69,8 @@ def build_contexts(
 
     everybody = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
     of_clients = {OFF: SSL.VERIFY_NONE, REQUIRED: everybody}.get(client_certificates, SSL.VERIFY_PEER)
-    ports = {CLIENTS: of_clients, ADMIN: of_clients, PEERS: everybody}
+    of_operators = SSL.VERIFY_NONE if client_certificates == OFF else SSL.VERIFY_PEER  # a probe, or a token, needs none
+    ports = {CLIENTS: of_clients, ADMIN: of_operators, PEERS: everybody}
     return Contexts({port: context(verify) for port, verify in ports.items()}, context(everybody))
 
 

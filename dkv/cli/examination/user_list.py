@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dkv.cli.examination.findings import Finding, note, problem
 from dkv.config.config import Config
 from dkv.config.tls_settings import OFF
+from dkv.node.exposed import CHANGING
 from dkv.security.users import User, Users, UsersError, parse_users
-
-_CHANGING = ("write", "admin", "fault")
 
 
 def examine_users(config: Config) -> Iterator[Finding]:
@@ -34,7 +33,7 @@ def examine_users(config: Config) -> Iterator[Finding]:
 def _default(path: str, default: User | None) -> Iterator[Finding]:
     if default is None:
         return
-    may = [category for category in _CHANGING if default.rights.allows(category)]
+    may = [category for category in CHANGING if default.rights.allows(category)]
     if may:
         text = f"whoever has not said who they are may do what is {', '.join(f'`{each}`' for each in may)}"
         yield problem(path, f"{text}: take it from `may` of [user.default], or give the user a password")
