@@ -23,7 +23,8 @@ class Exposed:
         self._member = member
         self._users = users
         self._of_config = [Caution(*exposure) for exposure in exposures(config, member)]
-        self._secrets = [path for path in (config.admin_token_file, config.peer_secret_file) if path is not None]
+        files = (config.admin_token_file, config.peer_secret_file, config.users_file)
+        self._secrets = [path for path in files if path is not None]
 
     def tell(self, log: Any) -> None:
         """Write all of it to the log."""

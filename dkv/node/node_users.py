@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import tomllib
 from collections.abc import Callable, Iterable
 
@@ -75,6 +74,11 @@ class NodeUsers:
         if path is not None:
             self._users = protection.watch(USERS, [path], lambda: load_users(path), self._changed)
 
+    @property
+    def in_force(self) -> Users | None:
+        """The users of the moment; None if there is no file of them."""
+        return self._users
+
     def serve(self, clients: Clients) -> Logins:
         """From now on these clients are users."""
         self._connections = clients.connected
@@ -109,10 +113,3 @@ def _goes_on(client: Interpreter, users: Users) -> bool:
         return False
     client.become(user)
     return client.may_listen
-
-
-def _others_may_read(path: str) -> bool:
-    try:
-        return bool(os.stat(path).st_mode & stat.S_IROTH)
-    except OSError:
-        return False

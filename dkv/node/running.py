@@ -25,7 +25,6 @@ from dkv.node.owner import NodeFailed, Owner
 from dkv.node.peer_identity import PeerIdentity, peer_identity
 from dkv.node.protection import Protection, ProtectionError
 from dkv.node.tuning import connections_allowed
-from dkv.security.users import Users
 from dkv.storage.data_directory import (
     DirectoryError,
     DirectoryFenced,
@@ -151,7 +150,7 @@ class RunningNode:
             self._protection,
             users,
         )
-        self._run(self._built, directory)
+        self._run(self._built, directory, users)
 
     def _open_directory(self) -> OpenDirectory:
         members = [member.id for member in self._config.members]
@@ -172,9 +171,6 @@ class RunningNode:
         if opened is not None and news:
             self._log.warning("directory_was_open", directory=os.path.abspath(self._directory), reason=opened)
 
-    def _users(self) -> Users | None:
-        return None if self._config.users_file is None else Users(())
-
     def _from_storage(self, call: Any, *arguments: Any) -> None:
         self._owner.reactor.callFromThread(self._unless_it_closes, call, *arguments)
 
@@ -182,16 +178,16 @@ class RunningNode:
         if not self._storage_closes:
             call(*arguments)
 
-    def _run(self, built: BuiltNode, directory: OpenDirectory) -> None:
+    def _run(self, built: BuiltNode, directory: OpenDirectory, users: NodeUsers) -> None:
         security = self._protection.security
         for name, endpoint in self._member.endpoints().items():
             if name in (ADMIN, ADMIN_TLS):
-                guard = self._admin_access.guard(name, endpoint, self._users)
+                guard = self._admin_access.guard(name, endpoint, lambda: users.in_force)
                 self._sites[name] = admin_site(built.inspection, self._owner.reactor, guard)
                 self._doors.open(name, self._sites[name], security)
             elif name != PEER:
                 self._doors.open(name, built.clients, security)
-        exposed = Exposed(self._config, self._member, self._users)
+        exposed = Exposed(self._config, self._member, lambda: users.in_force)
         built.inspection.cautions.append(exposed.cautions)
         built.start()
         if self.failure is not None:

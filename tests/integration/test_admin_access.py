@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import signal
-from http.client import HTTPConnection
+import ssl
+from http.client import HTTPConnection, HTTPSConnection
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, RealCluster, wait_until
+from tests.certificates import Certificates, Pair
+from tests.integration.processes import HOST, RealCluster, free_ports, wait_until
 
 TOKEN = "made-for-this-test-0123456789"
+USERS = """
+[user.root]
+certificate = "root"
+may = ["all"]
+keys = ["*"]
+[user.app]
+certificate = "app"
+may = ["read", "write"]
+keys = ["*"]
+"""
 OTHER = "made-for-this-test-9876543210"
 
 
@@ -71,6 +83,44 @@ class AdminAccessTest(SynchronousTestCase):
         log = self.node.log_path.read_text()
         self.assertNotIn(TOKEN, log)
         self.assertNotIn(OTHER, log)
+
+    def test_certificate(self) -> None:
+        """The certificate of a user who may do what is `admin` opens the port with TLS; that of another user does not,
+        and neither does what opened it before the users were changed."""
+        made = Certificates(self.cluster.directory / "certs", "test", [1])
+        root, app = made.client("root"), made.client("app")
+        users = self.cluster.directory / "users.toml"
+        users.write_text(USERS)
+        users.chmod(0o600)
+        (self.tls_port,) = free_ports(1)
+        text = self.cluster.config_path.read_text().replace("admin_token_file = ", "users_file = ")
+        text = text.replace("admin.token", "users.toml") + f'admin_tls = "{HOST}:{self.tls_port}"\n'
+        self.cluster.config_path.write_text(text + made.settings(client_certificates="optional"))
+        self.node.start()
+        wait_until(lambda: self.fetch_by_tls(made, "/readyz", None)[0] == 200, 20.0, "it is ready")
+        self.assertEqual(self.fetch_by_tls(made, "/status", root)[0], 200)
+        for pair in (app, None):
+            status, told = self.fetch_by_tls(made, "/status", pair)
+            self.assertEqual(status, 401)
+            self.assertIn("show the certificate of a user who may do what is `admin`", told)
+        users.write_text(USERS.replace('may = ["all"]', 'may = ["read"]'))
+        self.node.signal(signal.SIGHUP)
+        wait_until(lambda: self.fetch_by_tls(made, "/status", root)[0] == 401, 10.0, "root is no operator any more")
+
+    def fetch_by_tls(self, made: Certificates, path: str, pair: Pair | None) -> tuple[int, str]:
+        """Status and body of one request, with a certificate or without; 0 if nobody answers yet."""
+        context = ssl.create_default_context(cafile=str(made.ca))
+        if pair is not None:
+            context.load_cert_chain(pair.certificate, pair.key)
+        connection = HTTPSConnection(HOST, self.tls_port, timeout=10, context=context)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except ConnectionError:
+            return 0, ""
+        finally:
+            connection.close()
 
     def test_no_token_file(self) -> None:
         """A node whose config names a file that is not there does not start without it; one line says why."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 
 from dkv.cli.examination.findings import Finding, note, problem
 from dkv.config.config import Config
 from dkv.config.tls_settings import OFF
 from dkv.node.exposed import CHANGING
-from dkv.security.users import User, Users, UsersError, parse_users
+from dkv.node.node_users import load_users
+from dkv.security.users import User, Users, UsersError
 
 
 def examine_users(config: Config) -> Iterator[Finding]:
@@ -18,7 +18,7 @@ def examine_users(config: Config) -> Iterator[Finding]:
     if path is None:
         return
     try:
-        users = _read(path)
+        users = load_users(path)
     except UsersError as error:
         yield problem("users_file", str(error))
         return
@@ -51,15 +51,3 @@ def _one(path: str, user: User, users: Users, config: Config) -> Iterator[Findin
         yield problem(path, f'{text}: set client_certificates = "optional" or "required" in [tls]')
     if len(user.hashes) > 1:
         yield note(path, f"the user {user.name} has {len(user.hashes)} passwords: remove the old one when it is unused")
-
-
-def _read(path: str) -> Users:
-    try:
-        with open(path, "rb") as file:
-            return parse_users(tomllib.load(file))
-    except OSError as error:
-        raise UsersError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsersError(f"{path} is not TOML: {error}") from None
-    except UsersError as error:
-        raise UsersError(f"{path}: {error}") from None
