@@ -65,7 +65,7 @@ class RotationTest(SynchronousTestCase):
 
     def test_another_ca_takes_over(self) -> None:
         """The steps of docs/security.md. A client that connects in any of them gets in, those that are connected stay,
-        and in the end the old CA counts nothing."""
+        and in the end the old CA counts nothing. What the new one revokes is refused, too."""
         certificates, nodes = self.cluster.certificates, self.cluster.nodes
         old_ca, *old = self.copies("ca.pem", "app.pem", "app.key")
         standing = self.standing_connection(nodes[1])
@@ -96,7 +96,9 @@ class RotationTest(SynchronousTestCase):
             self.assertEqual(all_counted(self.loads, client.get), [])
         standing.sendall(b"PING\r\n")
         self.assertEqual(standing.recv(100), b"+PONG\r\n")
-        new_ca = self.cluster.path("ca.pem")
-        self.assert_not_let_in(Tls(new_ca, *old), "does not trust the CA of this client's certificate")
-        new = [self.cluster.path(name) for name in ("app.pem", "app.key")]
-        self.assert_not_let_in(Tls(old_ca, *new), "its certificate is not signed by a CA in")
+        new = Tls(*(self.cluster.path(name) for name in ("ca.pem", "app.pem", "app.key")))
+        self.assert_not_let_in(Tls(new.ca, *old), "does not trust the CA of this client's certificate")
+        self.assert_not_let_in(Tls(old_ca, new.certificate, new.key), "its certificate is not signed by a CA in")
+        certificates.revoke("app")
+        self.reload(nodes[1])
+        self.assert_not_let_in(new, "this client's certificate was revoked")
