@@ -99,10 +99,11 @@ class Inbound(Link):
         peer = self.peer
         if peer is None:
             self._introduced(message)
-        elif isinstance(message, Refused):
-            # The dialler has seen who it has reached, and will not talk.
-            self.told_refused(message)
-        elif isinstance(message, (Hello, Challenge, PeerProof, RefusedForGood, Removed)):
+        elif isinstance(message, (Hello, Challenge, PeerProof, Refused, RefusedForGood, Removed)):
+            if isinstance(message, Refused):
+                # The dialler has seen who it has reached, and will not talk.
+                self.told_refused(message)
+                return
             # A connection does not change hands.
             raise CodecError(f"{type(message).__name__} after Hello")
         elif not isinstance(message, Alive):
