@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from dkv.identity import Acquaintance
 from dkv.messages import Submit
 from dkv.net.door import Door
 from dkv.net.mesh import Mesh
+from dkv.net.peer_tls import NO_TLS, PeerTls
 from dkv.records import Batch
 from dkv.settings import ENCODING_BYTES, KIB, Limits, Timings
 from tests.byte_level.sites import Net, Site
@@ -107,6 +109,14 @@ class Inbox(Recorder):
         super().peer_down(node)
 
 
+MakeTls = Callable[[Site, int], PeerTls]
+
+
+def without_tls(site: Site, node: int) -> PeerTls:
+    """As nodes talk by default."""
+    return NO_TLS
+
+
 class Member:
     """One node, as far as its mesh goes: its lives one after the other."""
 
@@ -138,7 +148,8 @@ class Member:
         me = hello(self.node, boot=self.boot, members=size, frame_bytes_max=LIMITS.frame_bytes_max)
         peers = {node: f"tcp:{host_of(node)}:{PORT}" for node in self._meeting.numbers if node != self.node}
         log, door = self.inbox, Door(self.site, f"tcp:{PORT}")
-        self.mesh = Mesh(self.site, me, door, peers, {}, LIMITS, TIMINGS, self.inbox, log, self.proofs)
+        tls = self._meeting.tls(self.site, self.node)
+        self.mesh = Mesh(self.site, me, door, peers, {}, LIMITS, TIMINGS, self.inbox, log, self.proofs, tls=tls)
         door.bind()
         assert door.port is not None
         self.mesh.startService()
@@ -159,13 +170,14 @@ class Member:
 class Meeting:
     """``size`` nodes numbered from 1, started at once on a network that follows from ``seed``.
 
-    They have a peer secret if ``secret``; else with an odd seed.
+    They have a peer secret if ``secret``; else with an odd seed. ``tls`` makes that of one life of a node.
     """
 
-    def __init__(self, size: int, seed: int, secret: bool = False) -> None:
+    def __init__(self, size: int, seed: int, secret: bool = False, tls: MakeTls = without_tls) -> None:
         self.net = Net(seed)
         self.numbers = tuple(range(1, size + 1))
         self.numbered = 0
+        self.tls = tls
         self.secrets = (SECRET,) if secret or seed % 2 else ()
         self.sent: defaultdict[tuple[int, int, int], dict[int, Submit]] = defaultdict(dict)
         """What was sent, by sender, its boot, and receiver; and by number, which grows."""
