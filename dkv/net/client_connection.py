@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from sys import intern
 from typing import Any
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -22,7 +22,7 @@ from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, Connection
 from dkv.net.flow_control import FlowControl
 from dkv.net.holding import AwaitedReply, Hold, Words
 from dkv.net.interpreter import Interpreter
-from dkv.net.securing import is_secured, shown_by
+from dkv.net.securing import can_close_one_way, close, close_one_way, shown_by
 from dkv.net.sockets import address_text, prepare_socket
 from dkv.records import Entry
 from dkv.replies import Awaited, Error, Local, Notice, Result
@@ -73,7 +73,7 @@ class ClientConnection(TwistedProtocol):
         self._reading = True  # what the transport was told last
         self._hold: Hold | AwaitedReply | None = None
         self._behind: list[tuple[Words, int]] = []  # what was parsed behind a hold that is over
-        self._is_tcp = False
+        self._can_linger = False
         self._linger: Any = None  # the call that ends waiting for the client to read its last replies
 
     @property
@@ -106,7 +106,7 @@ class ClientConnection(TwistedProtocol):
 
     def connectionMade(self) -> None:
         """A client is there: join the node's clients."""
-        self._is_tcp = ITCPTransport.providedBy(self.transport) and not is_secured(self.transport)
+        self._can_linger = can_close_one_way(self.transport)
         prepare_socket(self.transport)
         self.transport.registerProducer(self, True)
         self._send = self._clients.sender_of(self.transport)
@@ -302,8 +302,8 @@ class ClientConnection(TwistedProtocol):
     def _refuse(self, text: str) -> None:
         """The client does not speak our language, or too slowly: say so, in its place among the replies, and close."""
         self._clients.refused_input(self.peer, text)
-        # Only TCP can be closed in one direction, for a client that is in the middle of sending.
-        self._become(ConnectionInput.REFUSE if self._is_tcp else ConnectionInput.FINISH)
+        # Some transports can be closed in one direction, for a client that is in the middle of sending.
+        self._become(ConnectionInput.REFUSE if self._can_linger else ConnectionInput.FINISH)
         self._deliver([Local(Error(text), close=True)], 0, 1, 0)
 
     def _deliver(self, items: list[Entry | Local], reads: int, local: int, size: int, alone: bool = False) -> None:
@@ -379,9 +379,7 @@ class ClientConnection(TwistedProtocol):
         self.transport.unregisterProducer()
         self._linger = self._clients.reactor.callLater(LINGER_SECONDS, self.transport.abortConnection)
         if self._state is ConnectionState.LINGERING:
-            self.transport.loseWriteConnection()
+            close_one_way(self.transport)
             self.transport.resumeProducing()
         else:
-            self.transport.loseConnection()
-            if is_secured(self.transport):
-                self.transport.resumeProducing()  # until the client has said that it closes, too
+            close(self.transport)

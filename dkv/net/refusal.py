@@ -9,6 +9,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
+from dkv.net.securing import close
 from dkv.replies import Error
 from dkv.wire.reply_encoder import ReplyEncoder
 
@@ -34,7 +35,7 @@ class Refusal(Protocol):
         data = ReplyEncoder().encode([self._error])
         if not isinstance(self.transport, Server):
             self.transport.write(data)
-            self.transport.loseConnection()
+            close(self.transport)
             return
         socket = self.transport.getHandle()
         try:

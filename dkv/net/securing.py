@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import ITCPTransport
 
 CLIENTS = "client"
 PEERS = "peer"
@@ -62,3 +63,24 @@ def is_secured(transport: Any) -> bool:
 def shown_by(transport: Any) -> Shown | None:
     """Whom the certificate names that the other end has shown; None without TLS, or without a certificate."""
     return transport.shown if isinstance(transport, Secured) else None
+
+
+def can_close_one_way(transport: Any) -> bool:
+    """Whether this end can say that it sends no more, and go on reading."""
+    return is_secured(transport) or bool(ITCPTransport.providedBy(transport))
+
+
+def close_one_way(transport: Any) -> None:
+    """Say that this end sends no more. What the other end sends is read, until that closes, too."""
+    if is_secured(transport):
+        transport.loseConnection()  # which is a word of TLS for the other end, and waits for its answer
+    else:
+        transport.loseWriteConnection()
+
+
+def close(transport: Any) -> None:
+    """Close when what was written is sent. Nobody waits for the other end: many a client looks at a connection only
+    when it needs it next."""
+    transport.loseConnection()
+    if is_secured(transport):
+        transport.transport.loseConnection()

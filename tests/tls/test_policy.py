@@ -17,7 +17,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from dkv.config.tls_settings import OFF, OPTIONAL, REQUIRED, TlsSettings
+from dkv.net.refusal import Refusal
 from dkv.net.securing import CLIENTS, PEERS, SecuringFailed, Shown, is_secured, shown_by
+from dkv.replies import Error
 from dkv.tls import policy, transport
 from dkv.tls.credentials import Credentials, load_credentials
 from dkv.tls.policy import FOR_PLAIN, TlsPolicy
@@ -279,6 +281,28 @@ class PolicyTests(TestCase):
         self.listening.stop()
         for talk in crowd[1:]:
             yield talk.lost
+
+    @inlineCallbacks
+    def test_a_client_too_many_is_not_waited_for(self) -> Any:
+        """It is told so, and its connection is gone, also if it never answers: its descriptor is for others."""
+        gone: Deferred[None] = Deferred()
+
+        class Told(Refusal):
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                gone.callback(None)
+
+        yield self.listen(CLIENTS)
+        self.patch(self.talks, "buildProtocol", lambda addr: Told(Error("ERR max number of clients reached")))
+        context = SSL.Context(SSL.TLS_METHOD)
+        factory = TLSMemoryBIOFactory(policy._Creator(lambda: context), True, Talks())
+        talk = yield self.endpoint.connect(factory)
+        heard = talk.wrappedProtocol.hears(b"-ERR max number of clients reached\r\n")
+        self.patch(talk, "_shutdownTLS", lambda: None)  # the client says nothing of its own
+        yield heard
+        talk.transport.pauseProducing()
+        yield gone
+        talk.wrappedProtocol.transport.transport.abortConnection()
+        yield talk.wrappedProtocol.lost
 
     @inlineCallbacks
     def test_certificates_of_clients(self) -> Any:
