@@ -80,6 +80,12 @@ class AgreementTests(SynchronousTestCase):
         self.assertEqual(seen.keys(), {"allowed", "denied", "executed", "aborted", "filtered"})
         self.assertGreater(min(seen.values()), 20, seen)
 
+    def test_wrong_requests(self) -> None:
+        """A request with a word too many, or one that is none, is no way around the gate, and breaks nothing."""
+        search = Search(5, wrong=True)
+        search.run(USERS)
+        self.assertGreater(search.outcomes["allowed"], 1000)
+
     def test_every_mistake_in_a_declaration_is_found(self) -> None:
         """A command whose keys, channels or category are forgotten is found, and so is one whose request within is."""
         names = []

@@ -79,7 +79,7 @@ def node() -> Any:
     made.sentinel.name = "c"
     made.sentinel.others.return_value = []
     made.sentinel.address_within = lambda local: ClientAddress("db1", 7379)
-    made.faults_allowed = True
+    made.faults_allowed, made.faults = True, Mock(peers=frozenset((2, 3)))
     made.logins = Mock(users=None)
     made.handovers = Mock(**{"transfer.return_value": None})
     made.client_connections.return_value = []
@@ -90,10 +90,10 @@ def node() -> Any:
 class Asking:
     """Makes up requests: of every command that there is, and of words within words. Some are asked ``often``."""
 
-    def __init__(self, random: Random, often: tuple[bytes, ...]) -> None:
+    def __init__(self, random: Random, often: tuple[bytes, ...], wrong: bool) -> None:
         self._random = random
         self._often = often
-        self._words = RandomWords(random, lambda: 10**12, wrong=False)
+        self._words = RandomWords(random, lambda: 10**12, wrong)
 
     def request(self) -> Request:
         """Any request."""
@@ -107,8 +107,9 @@ class Asking:
         written = name.upper() if self._random.random() < 0.5 else name
         if command.subcommands and (name != b"command" or self._random.random() < 0.9):
             command = self._random.choice(command.subcommands)
-            return [written, command.name.encode().partition(b"|")[2], *self._arguments(command)]
-        return [written, *self._arguments(command)]
+            written_subcommand = command.name.encode().partition(b"|")[2]
+            return [written, *self._words.broken([written_subcommand, *self._arguments(command)])]
+        return [written, *self._words.broken(self._arguments(command))]
 
     def _arguments(self, command: Command) -> Request:
         random = self._random
@@ -155,11 +156,20 @@ def user_of(rule: Rule) -> User:
 
 
 class Search:
-    """Looks for a difference, with the commands as they are in ``table``; some are asked ``often``."""
+    """Looks for a difference, with the commands as they are in ``table``; some are asked ``often``.
 
-    def __init__(self, seed: int, table: Mapping[bytes, Command] = TABLE, often: tuple[bytes, ...] = STATES) -> None:
+    ``wrong`` lets some requests be wrong on purpose.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        table: Mapping[bytes, Command] = TABLE,
+        often: tuple[bytes, ...] = STATES,
+        wrong: bool = False,
+    ) -> None:
         self._random = Random(seed)
-        self._asking = Asking(self._random, often)
+        self._asking = Asking(self._random, often, wrong)
         self._gate = Gate(table)
         self._node = node()
         self.outcomes = dict.fromkeys(("allowed", "denied", "executed", "aborted", "filtered"), 0)
