@@ -137,7 +137,7 @@ class End:  # type: ignore[misc]  # only those methods that a link uses
     def write(self, data: bytes) -> None:
         if not self.open or self._aborting or not data:
             return
-        if self.damage is not None:
+        if self.damage is not None and self.damage[0] < len(data):  # an alert of TLS is shorter than any frame
             (index, bits), self.damage = self.damage, None
             data = data[:index] + bytes((data[index] ^ bits,)) + data[index + 1 :]
         self.unsent += data
