@@ -6,6 +6,9 @@ import shutil
 import signal
 import socket
 import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.trial.unittest import SynchronousTestCase
@@ -35,11 +38,14 @@ class RotationTest(SynchronousTestCase):
         self.addCleanup(load.stop)
         load.wait_for_more()
 
-    def reload(self, node: RealNode) -> None:
-        """Let a node look at its files now, as it does every few seconds, and wait until it has taken them."""
-        taken = len(node.logged("credentials_taken_over"))
-        node.signal(signal.SIGHUP)
-        node.wait_logged("credentials_taken_over", taken + 1)
+    def change(self, change: Callable[[], Any], *nodes: RealNode) -> None:
+        """Change files, and wait until these nodes have taken them: they look every few seconds, and now."""
+        taken = [len(node.logged("credentials_taken_over")) for node in nodes]
+        change()
+        for node in nodes:
+            node.signal(signal.SIGHUP)
+        for node, before in zip(nodes, taken, strict=True):
+            node.wait_logged("credentials_taken_over", before + 1)
 
     def standing_connection(self, node: RealNode) -> ssl.SSLSocket:
         """A connection that begins now and says nothing yet."""
@@ -59,7 +65,7 @@ class RotationTest(SynchronousTestCase):
     def assert_not_let_in(self, files: Tls, words: str) -> None:
         """Nobody gets in with these files, or finds a node that he believes."""
         address = f"{HOST}:{self.cluster.tls_ports[2]}"
-        with Client(address, tls=files, timeout=2.0) as client:
+        with Client(address, tls=files, timeout=0.5) as client:
             error = self.assertRaises(DkvError, client.get, "anything")
         self.assertIn(words, str(error))
 
@@ -70,13 +76,10 @@ class RotationTest(SynchronousTestCase):
         old_ca, *old = self.copies("ca.pem", "app.pem", "app.key")
         standing = self.standing_connection(nodes[1])
         self.load()
-        certificates.add_authority()
-        for node in nodes:
-            self.reload(node)
+        self.change(certificates.add_authority, *nodes)
         self.load()
         for node in nodes:
-            certificates.renew(f"node{node.number}", 30)
-            self.reload(node)
+            self.change(partial(certificates.renew, f"node{node.number}", 30), node)
             self.assertEqual(
                 self.cluster.certificate_shown(node),
                 certificates.certificate(f"node{node.number}").public_bytes(Encoding.DER),
@@ -85,9 +88,7 @@ class RotationTest(SynchronousTestCase):
                 load.wait_for_more()
         certificates.renew("app", 30)
         self.load()
-        certificates.drop_authorities()
-        for node in nodes:
-            self.reload(node)
+        self.change(certificates.drop_authorities, *nodes)
         self.load()
         self.cluster.restart(nodes[0], self.cluster.steps[1])  # it connects with the others by what is there now
         for load in self.loads:
@@ -99,6 +100,5 @@ class RotationTest(SynchronousTestCase):
         new = Tls(*(self.cluster.path(name) for name in ("ca.pem", "app.pem", "app.key")))
         self.assert_not_let_in(Tls(new.ca, *old), "does not trust the CA of this client's certificate")
         self.assert_not_let_in(Tls(old_ca, new.certificate, new.key), "its certificate is not signed by a CA in")
-        certificates.revoke("app")
-        self.reload(nodes[1])
+        self.change(partial(certificates.revoke, "app"), nodes[1])
         self.assert_not_let_in(new, "this client's certificate was revoked")
