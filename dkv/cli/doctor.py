@@ -137,6 +137,7 @@ def _client_endpoint(member: Member, config: Config, admission: Admission) -> En
     if tls is None or (admission.tls is None and not member.client_is_tls):
         address, access = dialled_address(member.client.advertise), admission
     else:
-        ca = config.tls.ca if config.tls is not None else None
-        address, access = dialled_address(tls.advertise), replace(admission, tls=admission.tls or Tls(ca))
+        files = admission.tls or Tls()
+        believed = files.ca or (config.tls.ca if config.tls is not None else None)
+        address, access = dialled_address(tls.advertise), replace(admission, tls=replace(files, ca=believed))
     return None if address is None else Endpoint(*address, access)

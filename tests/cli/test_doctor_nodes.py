@@ -134,3 +134,7 @@ class NodesTests(DoctorTestCase):
         self.doctor()
         self.doctor("--ca", str(made.ca))
         self.assertEqual([str(each) for each in asked[1:]], ["127.0.0.1:5001", "127.0.0.1:5101"])
+        pair = made.client("root")
+        self.doctor("--cert", str(pair.certificate), "--key", str(pair.key))
+        shown = Tls(str(made.ca), str(pair.certificate), str(pair.key))
+        self.assertEqual((str(asked[3]), asked[3].access.tls), ("127.0.0.1:5101", shown))
