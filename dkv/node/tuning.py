@@ -18,8 +18,8 @@ from dkv.storage.leveldb import MAX_OPEN_FILES
 
 DESCRIPTORS_WANTED = 65_536
 DESCRIPTORS_RESERVED = MAX_OPEN_FILES + 2 * ADMIN_CONNECTIONS_MAX + STRANGERS_MAX + 128
-"""Not for clients: LevelDB's files, connections of peers, and of operators at two ports, listening ports, logs, refusals
-under way."""
+"""Not for clients: LevelDB's files, connections of peers, and of operators at two ports, listening ports, logs,
+refusals under way."""
 
 TLS_RESERVED = 3 * HANDSHAKES_MAX
 """With TLS: connections whose handshakes are under way, at the ports for clients, peers and operators."""
