@@ -12,7 +12,7 @@ from dkv.client.blocking import Connection, Endpoint, NoAnswer, NotSent, ServerE
 from dkv.client.errand import Errand
 from dkv.client.errands import Errands
 from dkv.client.failures import DkvError
-from dkv.client.itinerary import CONNECT_SECONDS, Itinerary
+from dkv.client.itinerary import CONNECT_SECONDS, Itinerary, login_seconds
 from dkv.client.tokens import Tokens
 from dkv.client.transact import Leg
 
@@ -98,9 +98,10 @@ class BlockingLine:
         """A connection to the next node, if that takes one."""
         endpoint, pause = self._itinerary.next()
         sleep(max(0.0, min(pause, deadline - now)))
-        seconds = min(CONNECT_SECONDS, max(0.001, deadline - monotonic()))
+        left = max(0.001, deadline - monotonic())
+        seconds = min(CONNECT_SECONDS, left)
         try:
-            connection = connect(endpoint, seconds, seconds)
+            connection = connect(endpoint, seconds, min(login_seconds(endpoint), left))
             self._select(connection)
         except (NotSent, ServerError) as error:
             self._errands.not_connected(error)

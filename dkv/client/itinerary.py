@@ -9,6 +9,9 @@ from dkv.client.blocking import Endpoint
 CONNECT_SECONDS = 1.0
 """How long a node has to take a connection."""
 
+LOGIN_SECONDS = 3.0
+"""How long a node may take to check a password: it does so slowly where many wrong ones have come from."""
+
 PATIENCE_SECONDS = 1.0
 """How long a node may say nothing while it owes an answer. Then another one is asked. Doubles each time, as the
 request may be one that takes long."""
@@ -25,6 +28,11 @@ LEARN_SECONDS = 60.0
 
 MOVED_SECONDS = 1.0
 """How often it does so while it has to go to other nodes."""
+
+
+def login_seconds(endpoint: Endpoint) -> float:
+    """How long a node may take to let a client in once it is connected."""
+    return CONNECT_SECONDS if endpoint.access.password is None else LOGIN_SECONDS
 
 
 class Itinerary:

@@ -15,7 +15,7 @@ from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.client.errand import Errand
 from dkv.client.errands import Errands
 from dkv.client.failures import DkvError
-from dkv.client.itinerary import CONNECT_SECONDS, Itinerary
+from dkv.client.itinerary import CONNECT_SECONDS, Itinerary, login_seconds
 from dkv.client.line_protocol import LineProtocol
 from dkv.client.tokens import Tokens
 
@@ -130,7 +130,8 @@ class TwistedLine:
     def _connect(self, endpoint: Endpoint) -> None:
         self._pause = None
         opened: Deferred[IProtocol] = self._dial(endpoint)
-        self._dialling = opened.addCallback(self._enter, endpoint).addTimeout(CONNECT_SECONDS, self._clock)
+        seconds = max(CONNECT_SECONDS, login_seconds(endpoint))
+        self._dialling = opened.addCallback(self._enter, endpoint).addTimeout(seconds, self._clock)
         self._dialling.addCallbacks(self._on_connected, self._on_not_connected, (endpoint,), {}, (endpoint,), {})
 
     def _enter(self, protocol: IProtocol, endpoint: Endpoint) -> Deferred[LineProtocol]:

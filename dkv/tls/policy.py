@@ -24,7 +24,7 @@ from dkv.tls.credentials import Credentials
 from dkv.tls.names import shown
 from dkv.tls.transport import Handshake, TlsTransport
 
-FOR_PLAIN = {CLIENTS: b"-ERR this port takes connections with TLS only\r\n"}
+FOR_PLAIN = {CLIENTS: b"-ERR this port takes TLS only\r\n"}
 """What a port says to somebody who speaks no TLS, by its kind."""
 
 Refused = Callable[[str, str, str], None]

@@ -233,7 +233,7 @@ class PolicyTests(TestCase):
         yield told
         yield heard
         yield talk.lost
-        self.assertEqual(talk.heard, b"-ERR this port takes connections with TLS only\r\n")
+        self.assertEqual(talk.heard, b"-ERR this port takes TLS only\r\n")
         self.assertEqual(self.refused, [(CLIENTS, "it does not speak TLS")])
         self.assertEqual(self.talks.all, [])
 
