@@ -64,7 +64,8 @@ class AccessTests(SynchronousTestCase):
                 self.assertTrue(client.set(f"app:py{number}", "one"))
                 self.assertEqual(client.get(f"app:py{number}"), b"one")
                 with client.pipeline() as pipeline:
-                    pipeline.append(f"app:py{number}", "two").get(f"app:py{number}")
+                    pipeline.append(f"app:py{number}", "two")
+                    pipeline.get(f"app:py{number}")
                     self.assertEqual(pipeline.execute(), [6, b"onetwo"])
                 with self.assertRaisesRegex(NoPermissionError, NO_KEY):
                     client.set("other", "one")

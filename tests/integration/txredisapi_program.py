@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import txredisapi
+import txredisapi  # type: ignore[import-untyped]
 from twisted.internet import defer, endpoints, ssl, task
 
 
 async def main(reactor: Any) -> None:
     """One write, one read, and one that is refused."""
     host, port, ca, user = sys.argv[1:]
-    trusted = ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(Path(ca).read_text())])
+    trusted = ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(Path(ca).read_bytes())])
     plain = endpoints.HostnameEndpoint(reactor, host, int(port))
     secured = endpoints.wrapClientTLS(ssl.optionsForClientTLS(host, trusted), plain)
     factory = txredisapi.RedisFactory(None, 0, 1, username=user, password=os.environ["DKV_PASSWORD"])
