@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.actor import ELECTOR, Address
@@ -202,6 +204,15 @@ class Refusing(PeerTestCase):
         self.assert_refused(
             self.tls(1, REQUIRE), NO_TLS, "node 2 dials without TLS, and node 1 requires it", "add [tls] with peers"
         )
+
+    def test_tls_without_a_certificate(self) -> None:
+        """It is encrypted, and it is nobody."""
+        two: Any = self.tls(2, REQUIRE)
+        held = two.security.credentials
+        bare = SSL.Context(SSL.TLS_METHOD)
+        two.security.adopt(replace(held, contexts=replace(held.contexts, dialling=bare)))
+        here, there = "it has shown no certificate", "the other end wants a certificate, and this end has shown none"
+        self.assert_refused(self.tls(1, ALLOW), two, here, there)
 
     def test_tls_against_a_plain_port(self) -> None:
         """The dialler reads that there is no TLS, and the other end what to add."""
