@@ -235,10 +235,12 @@ class CertificateDirectory:
         parts = {self.path / f".{name}.part": self.path / name for name in files}
         with _readable_errors(self.path):
             try:
-                for part, content in zip(parts, files.values(), strict=True):
+                for (part, path), content in zip(parts.items(), files.values(), strict=True):
                     part.unlink(missing_ok=True)
                     mode = 0o600 if part.name.endswith(".key.part") else 0o644
                     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                        if path.exists():  # a node that runs as another user must be able to read the new one, too
+                            os.chown(part, path.stat().st_uid, path.stat().st_gid)
                         file.write(content)
                         file.flush()
                         os.fsync(file.fileno())

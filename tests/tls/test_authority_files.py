@@ -97,6 +97,15 @@ class DirectoryTests(SynchronousTestCase):
         self.assertRaisesRegex(AuthorityError, "is a client", self.directory.renew, "admin", 200, ["host"])
         self.assertEqual(self.verdicts(), {"node1": "", "node2": "", "admin": ""})
 
+    def test_the_owner_stays(self) -> None:
+        """A key that root renews for a node of another user would else be refused by that node: it cannot read it."""
+        given: dict[str, tuple[int, int]] = {}
+        self.patch(os, "chown", lambda path, user, group: given.update({path.name: (user, group)}))
+        now = (self.place / "node1.key").stat()
+        self.directory.renew("node1", 100)
+        owner = (now.st_uid, now.st_gid)
+        self.assertEqual(given, {f".{name}.part": owner for name in ("node1.key", "node1.pem", "issued.pem")})
+
     def test_all_certificates_of_a_name_are_revoked(self) -> None:
         """A key that was stolen may be that of the certificate before the present one."""
         before = self.directory.certificate("admin")
