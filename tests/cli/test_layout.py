@@ -17,8 +17,9 @@ from dkv.client.blocking import Endpoint
 from dkv.config.config import Config, Member, load_config, render_config
 from dkv.config.exposure import exposures, is_local
 from dkv.config.listen_endpoint import parse_endpoint
+from dkv.config.tls_settings import TlsSettings
 from dkv.identity import Identity
-from dkv.settings import MODES, Limits, Timings
+from dkv.settings import CLASSIC, LEADER, Limits, Timings
 from dkv.storage.data_directory import DirectoryError, initialise
 from dkv.tls.credentials import load_credentials
 
@@ -80,8 +81,9 @@ class New(LayoutTestCase):
 
     def test_nobody_else_reaches_it(self) -> None:
         """A lab has no locks, so all its ports are on the loopback address."""
-        for mode in MODES:
-            made = new_config(5, 7001, mode)
+        tls = TlsSettings("ca.pem", "node.pem", "node.key")
+        for mode, settings in ((LEADER, None), (CLASSIC, None), (LEADER, tls)):
+            made = new_config(5, 7001, mode, settings)
             for member in made.members:
                 self.assertEqual([name for name, each in member.endpoints().items() if not is_local(each)], [])
                 self.assertEqual(exposures(made, member), [])
