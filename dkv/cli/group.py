@@ -38,7 +38,7 @@ SECTIONS = {
         "doctor": "doctor:doctor",
     },
     "Run a cluster": {"init": "init:init", "cluster": "cluster:cluster", "leader": "leader:leader"},
-    "Certificates for TLS": {"certs": "certs:certs"},
+    "Who may do what": {"certs": "certs:certs", "user": "user:user"},
     "Change its members": {"member": "member:member", "replace": "replace:replace"},
     "Files of a cluster": {
         "backup": "backup:backup",

@@ -1,0 +1,123 @@
+"""dkv user: the file of users is changed by commands, and no password is in it, on the command line or in an answer."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from unittest.mock import patch
+
+from click.testing import Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from dkv.node.node_users import load_users
+from tests.cli.commands import run
+
+
+class UserTests(SynchronousTestCase):
+    """One file after the other."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.secret = Path(self.mktemp())
+        self.secret.write_text("hunter2\n")
+
+    def user(self, *words: str) -> Result:
+        """Run a command on the test's file."""
+        return run("user", *words, "--file", str(self.path))
+
+    def done(self, *words: str) -> str:
+        """What the command prints, which must succeed."""
+        result = self.user(*words)
+        self.assertEqual((result.exit_code, result.stderr), (0, ""))
+        return result.stdout
+
+    def refused(self, status: int, *words: str) -> str:
+        """Why the command changes nothing."""
+        before = self.path.read_bytes() if self.path.exists() else None
+        result = self.user(*words)
+        self.assertEqual(result.exit_code, status, result.output)
+        self.assertEqual(self.path.read_bytes() if self.path.exists() else None, before)
+        return result.stderr
+
+    def add_app(self) -> None:
+        """A file with one user."""
+        rights = ("--may", "read", "--may", "write", "--keys", "app:*", "--channels", "news")
+        self.done("add", "app", *rights, "--password-file", str(self.secret))
+
+    def test_add(self) -> None:
+        """The file is its owner's alone, has the hash, and lets the user in."""
+        self.add_app()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertNotIn("hunter2", self.path.read_text())
+        user = load_users(str(self.path)).find("app")
+        assert user is not None
+        self.assertEqual(
+            [each.matches(word) for each in user.hashes for word in (b"hunter2", b"hunter3")], [True, False]
+        )
+        self.assertTrue(user.rights.allows_key(0, b"app:1"))
+        self.assertFalse(user.rights.allows_key(0, b"other"))
+
+    def test_password_from_elsewhere(self) -> None:
+        """The variable has the password, or it is typed twice; nobody has to put it on a command line."""
+        with patch.dict(os.environ, {"DKV_NEW_PASSWORD": "from the variable"}):
+            self.done("add", "app")
+        with patch("dkv.cli.user.click.prompt", return_value="typed") as prompt:
+            self.done("password", "app", "--keep-old")
+        self.assertEqual(prompt.call_args.kwargs["hide_input"], True)
+        user = load_users(str(self.path)).find("app")
+        assert user is not None
+        self.assertEqual([each.matches(b"typed") for each in user.hashes], [True, False])
+        self.done("password", "app", "--drop-old")
+        self.assertEqual(len(load_users(str(self.path)).find("app").hashes), 1)  # type: ignore[union-attr]
+
+    def test_rules(self) -> None:
+        """What is given takes the place of what was, and the rest stays."""
+        self.add_app()
+        self.done("rules", "app", "--may", "all", "--none", "channels", "--certificate", "app-cert")
+        user = load_users(str(self.path)).find("app")
+        assert user is not None
+        self.assertTrue(user.rights.allows("admin"))
+        self.assertTrue(user.rights.allows_key(0, b"app:1"))
+        self.assertFalse(user.rights.allows_channel(b"news"))
+        self.assertEqual((user.certificates, len(user.hashes)), ({"app-cert"}, 1))
+
+    def test_list_and_remove(self) -> None:
+        """The list has no hash; a user that is removed is gone."""
+        self.add_app()
+        self.done("add", "default", "--no-password", "--may", "read", "--keys", "public:*")
+        listed = self.done("list")
+        self.assertIn("app:*", listed)
+        self.assertNotIn("scrypt", listed)
+        self.done("remove", "app")
+        self.assertEqual(load_users(str(self.path)).names, ["default"])
+
+    def test_mode_and_links_stay(self) -> None:
+        """A file that a service's group reads, behind a link, stays both."""
+        self.add_app()
+        real = self.path.rename(self.path.with_name("real.toml"))
+        self.path.symlink_to(real.absolute())
+        real.chmod(0o640)
+        self.done("rules", "app", "--may", "read")
+        self.assertTrue(self.path.is_symlink())
+        self.assertEqual(stat.S_IMODE(real.stat().st_mode), 0o640)
+        self.assertEqual([each.name for each in real.parent.glob(".*.part")], [])
+
+    def test_refused(self) -> None:
+        """Each mistake is one line, and changes nothing."""
+        self.assertIn("there is no file", self.refused(1, "list"))
+        self.add_app()
+        self.assertIn("there is a user 'app' already", self.refused(1, "add", "app", "--no-password"))
+        self.assertIn("there is no user 'apq'", self.refused(1, "remove", "apq"))
+        self.assertIn("there is no user 'apq'", self.refused(1, "password", "apq"))
+        self.assertIn("the name 'a b' of a user", self.refused(1, "add", "a b", "--no-password"))
+        self.assertIn("nothing is to be changed", self.refused(2, "rules", "app"))
+        self.assertIn("contradict", self.refused(2, "rules", "app", "--none", "may", "--may", "read"))
+        self.assertIn("contradict", self.refused(2, "password", "app", "--keep-old", "--drop-old"))
+        self.assertIn("Did you mean remove", self.refused(2, "delete", "app"))
+        self.secret.write_text("\n")
+        self.assertIn("the password is empty", self.refused(2, "password", "app", "--password-file", str(self.secret)))
+        self.secret.write_text("x" * 1025)
+        self.assertIn("more than 1024", self.refused(2, "password", "app", "--password-file", str(self.secret)))
+        self.path.write_text("x = [")
+        self.assertIn("not TOML", self.refused(1, "add", "b", "--no-password"))
