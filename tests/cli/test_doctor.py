@@ -221,6 +221,14 @@ class CertificateTests(DoctorTestCase):
         (found,) = self.texts()
         self.assertIn("no node's certificate is on this machine", found)
 
+    def test_the_key_of_the_ca(self) -> None:
+        """A node that is taken over must not become all nodes."""
+        made = self.begin()
+        (made.directory / "ca.key").write_text("")
+        (found,) = self.texts()
+        self.assertIn("note [tls]: ", found)
+        self.assertIn("ca.key is here: with it one can be any node and any user", found)
+
     def test_names_and_lists(self) -> None:
         """Clients refuse a certificate without the name that they connect to; without a list nothing is revoked."""
         made = Certificates(self.folder / "certs", "shop")

@@ -12,6 +12,9 @@ from dkv.config.config import Config, Member
 from dkv.config.listen_endpoint import dialled_address
 from dkv.config.tls_settings import TlsSettings
 
+CA_KEY = "ca.key"
+"""What ``dkv certs`` calls the private key of the CA."""
+
 if TYPE_CHECKING:
     from dkv.tls.credentials import Credentials
 
@@ -37,6 +40,9 @@ def examine_certificates(config: Config, members: Sequence[Member]) -> Iterator[
         return
     if not members:
         yield problem("[tls]", f"no node's certificate is on this machine, such as {tls.certificate}: dkv certs new")
+    key = os.path.join(os.path.dirname(tls.ca), CA_KEY)
+    if os.path.exists(key):
+        yield note("[tls]", f"{key} is here: with it one can be any node and any user; keep it where no node runs")
     if tls.crl is None:
         yield note("[tls]", "without crl a certificate that was stolen is accepted until it expires")
     for member in members:
