@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from inspect import getsource
 from typing import Any
 from unittest.mock import patch
 
@@ -14,9 +15,11 @@ from dkv.console import client_session
 from dkv.console.client_session import QUEUED, TABLE, ClientSession
 from dkv.console.client_transaction import EXECABORT
 from dkv.console.listed_keys import ENCODED_BYTES_MAX, TOO_MANY
+from dkv.kv.appliers.scripts import OPERATIONS
 from dkv.kv.codes import EXEC, GET, READS, WRITES
 from dkv.kv.commands import COMMANDS
 from dkv.kv.registry import NO_CHANNELS, NO_KEYS, ByWords, Command, Scope
+from dkv.kv.scripts.operations import FINDS_KEYS
 from dkv.pubsub_messages import CHANNEL
 from dkv.replies import EncodedList, Error, Local, Watched
 from dkv.security.rights import Rights
@@ -151,6 +154,11 @@ class TableTests(SynchronousTestCase):
                 **dict.fromkeys(everything, Scope.EVERYTHING),
             },
         )
+
+    def test_scripts_that_find_keys(self) -> None:
+        """A script that looks for keys reaches more than its words name: the gate has to know its patterns."""
+        looking = {number for number, applier in OPERATIONS.items() if ".matching(" in getsource(applier)}
+        self.assertEqual(looking, FINDS_KEYS)
 
     def test_who_may_order_what(self) -> None:
         """What is for operators is for nobody else, and faults are for those who may order them."""
