@@ -133,7 +133,7 @@ class DkvClusterTest(SynchronousTestCase):
         process = self.start("--tls")
         ca = str(self.data / "certs" / "ca.pem")
         self.assertEqual(self.dkv("put", "x", "1", "--ca", ca), (0, b"OK\n"))
-        self.assertEqual(self.dkv("get", "x")[0], 3)
+        self.assertEqual(self.dkv("get", "x")[0], 4)
         self.assertEqual(self.dkv("health", "--ca", ca)[0], 0)
         told = re.findall(r"^  \S+ (get x --endpoints .*)$", self.output.read_text(), re.MULTILINE)
         done = subprocess.run([*DKV, *told[0].split()], capture_output=True, check=False, env=child_environment())
