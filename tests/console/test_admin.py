@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.console.admin import readyz
+from dkv.console.admin import Refused, admin_site, readyz
 from dkv.console.cautions import Caution
 from dkv.console.inspection import Inspection
 from dkv.console.readiness import Condition
@@ -42,6 +44,43 @@ class ReadyzTests(SynchronousTestCase):
         self.assertEqual(status, 503)
         failed = "[-]voting failed: it has not met every other member yet"
         self.assertEqual(text.decode().splitlines(), [failed, f"[!]open: {OPEN.text}", "not ready"])
+
+
+class GuardedTests(SynchronousTestCase):
+    """The pages behind a guard that lets nobody pass."""
+
+    WAYS = (
+        *("GET /status", "HEAD /status", "TRACE /status", "POST /metrics", "GET /metrics", "GET /status?verbose"),
+        *("GET //status", "GET http://x/status", "GET /%73tatus", "GET /./status", "GET /status/", "GET status"),
+        *("GET /livez/../status", "GET /readyz/%2e%2e/metrics", "GET /STATUS", "OPTIONS *", "GET *", "CONNECT x:1"),
+    )
+
+    def ask(self, line: str) -> tuple[bytes, bytes]:
+        """The first line of the answer, and all of it."""
+        shown: Any = node([], OPEN)
+        shown.status, shown.metrics = lambda: {"told": "hidden"}, lambda: b"hidden"
+        clock = Clock()
+        visit = admin_site(shown, clock, lambda _: Refused(401, "for operators")).buildProtocol(None)
+        transport = StringTransport()
+        visit.makeConnection(transport)
+        visit.dataReceived(f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        self.assertTrue(transport.disconnecting, line)
+        return transport.value().partition(b"\r\n")[0], transport.value()
+
+    def test_no_way_around(self) -> None:
+        """However the path is written, and whatever the method, nothing of the pages is shown, nor which there are."""
+        for line in self.WAYS:
+            _, answer = self.ask(line)
+            self.assertNotIn(b"hidden", answer, line)
+        for path in ("/status", "/metrics", "/nothing", "/"):
+            first, answer = self.ask(f"GET {path}")
+            self.assertEqual(first, b"HTTP/1.1 401 Unauthorized")
+            self.assertTrue(answer.endswith(b"for operators\n"))
+
+    def test_probes(self) -> None:
+        """A probe has no token."""
+        self.assertEqual(self.ask("GET /livez")[0], b"HTTP/1.1 200 OK")
+        self.assertEqual(self.ask("GET /readyz?verbose")[0], b"HTTP/1.1 200 OK")
 
 
 class WarningsTests(SynchronousTestCase):
