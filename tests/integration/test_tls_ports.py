@@ -104,7 +104,7 @@ class TlsPortTests(SynchronousTestCase):
         (line,) = self.node.logged("started")
         endpoint = f"tcp:{self.client_port}:interface={HOST}"
         self.assertEqual((line["clients_tls"], line["admin_tls"] is None), (endpoint, False))
-        self.assertTrue(self.get("/readyz").endswith("ok\n"))
+        wait_until(lambda: self.get("/readyz").endswith("ok\n"), SECONDS, "the node is ready")
         self.assertEqual(secured.call("QUIT"), "OK")
         self.assertEqual(secured.socket.recv(1), b"")
         self.assert_no_session_goes_on()
