@@ -16,6 +16,14 @@ ADMIN = "admin"
 HANDSHAKES_MAX = 512
 """How many handshakes may be under way at one port. Beyond it the oldest ends: whoever means it is done in a moment."""
 
+HANDSHAKES_SHARE = 16
+"""And no more than this part of the open files that a process may have."""
+
+
+def handshakes_allowed(descriptors: int) -> int:
+    """How many handshakes may be under way at one port of a process that may have so many open files."""
+    return max(1, min(HANDSHAKES_MAX, descriptors // HANDSHAKES_SHARE))
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:

@@ -11,7 +11,7 @@ from dkv.console.cautions import Caution
 from dkv.console.metric_families import counter, labelled
 from dkv.host.seams import Call
 from dkv.net.once_log import OnceLog
-from dkv.net.securing import PEERS
+from dkv.net.securing import PEERS, handshakes_allowed
 from dkv.net.throttled_log import ThrottledLog
 from dkv.node.owner import Owner
 from dkv.tls.credentials import Credentials, files_of, load_credentials
@@ -44,7 +44,8 @@ class TlsWatch:
 
     def begin(self, credentials: Credentials) -> None:
         """These are the first ones."""
-        self.policy = TlsPolicy(self._owner.reactor, credentials, self._refused)
+        handshakes_max = handshakes_allowed(self._owner.descriptors())
+        self.policy = TlsPolicy(self._owner.reactor, credentials, self._refused, handshakes_max)
 
     def start(self) -> None:
         """Say what is about to expire, now and once a day."""

@@ -11,7 +11,7 @@ from typing import Any
 from dkv.config.config import Config
 from dkv.console.admin_channel import CONNECTIONS_MAX as ADMIN_CONNECTIONS_MAX
 from dkv.net.mesh import STRANGERS_MAX
-from dkv.net.securing import HANDSHAKES_MAX
+from dkv.net.securing import handshakes_allowed
 from dkv.net.sending import SenderOf, by_write
 from dkv.node.reactor import install, missing_names, send_at_once
 from dkv.storage.leveldb import MAX_OPEN_FILES
@@ -21,8 +21,8 @@ DESCRIPTORS_RESERVED = MAX_OPEN_FILES + 2 * ADMIN_CONNECTIONS_MAX + STRANGERS_MA
 """Not for clients: LevelDB's files, connections of peers, and of operators at two ports, listening ports, logs,
 refusals under way."""
 
-TLS_RESERVED = 3 * HANDSHAKES_MAX
-"""With TLS: connections whose handshakes are under way, at the ports for clients, peers and operators."""
+TLS_PORTS = 3
+"""For clients, peers and operators: at each of them handshakes may be under way."""
 
 SWITCH_SECONDS = 1e-4
 """How long the storage thread waits for the interpreter when its write is done; Python's default is 5 ms."""
@@ -30,7 +30,9 @@ SWITCH_SECONDS = 1e-4
 
 def connections_allowed(config: Config, descriptors: int, log: Any) -> int:
     """How many clients may connect: the configured cap, or what so many ``descriptors`` leave if that is less."""
-    allowed = descriptors - DESCRIPTORS_RESERVED - (TLS_RESERVED if config.tls is not None else 0)
+    allowed = descriptors - DESCRIPTORS_RESERVED
+    if config.tls is not None:
+        allowed -= TLS_PORTS * handshakes_allowed(descriptors)
     wanted = config.limits.connections_max
     if allowed < wanted:
         log.warning("connections_capped", connections_max=max(allowed, 1), wanted=wanted)

@@ -38,10 +38,14 @@ class TlsPolicy:
     ``refused`` is told why somebody did not get in.
     """
 
-    def __init__(self, reactor: Any, credentials: Credentials, refused: Refused) -> None:
+    def __init__(
+        self, reactor: Any, credentials: Credentials, refused: Refused, handshakes_max: int = HANDSHAKES_MAX
+    ) -> None:
         self.reactor = reactor
         self.credentials = credentials
         self.refused = refused
+        self.handshakes_max = handshakes_max
+        """How many handshakes may be under way at one port."""
         self.refusals = 0
         """How many connections were not let in so far."""
         self._ports: list[_Port] = []
@@ -131,10 +135,10 @@ class _Port(Factory):
         """One more is under way; the oldest one ends if there are too many."""
         self._handshakes[handshake] = None
         handshake.transport.for_plain = FOR_PLAIN.get(self._kind, b"")
-        if len(self._handshakes) > HANDSHAKES_MAX:
+        if len(self._handshakes) > self._policy.handshakes_max:
             oldest = next(iter(self._handshakes))
             oldest.abort()
-            self.failed(oldest, f"more than {HANDSHAKES_MAX} TLS handshakes were under way", True)
+            self.failed(oldest, f"more than {self._policy.handshakes_max} TLS handshakes were under way", True)
 
     def done(self, handshake: Handshake) -> Any:
         """It may be served, or refused, as if there were no TLS."""

@@ -14,9 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.config.config import Config, parse_config
 from dkv.console.cautions import Caution
+from dkv.net.securing import handshakes_allowed
 from dkv.node import watched_files
 from dkv.node.logs import get_logger
 from dkv.node.protection import Protection, ProtectionError
+from dkv.node.tuning import DESCRIPTORS_RESERVED, connections_allowed
 from dkv.node.watched_files import LOOK_SECONDS, SOON_SECONDS
 from tests.certificates import Certificates
 from tests.integration.processes import child_environment
@@ -27,6 +29,7 @@ for name in ("OpenSSL", "cryptography", "service_identity"):
     sys.modules[name] = None
 import dkv.cli.main, dkv.client, dkv.client.twisted, dkv.embedding, dkv.node.service
 from dkv.config.config import parse_config
+from dkv.net.securing import handshakes_allowed
 from dkv.node.protection import Protection
 from dkv.node.shared_process import SharedProcess
 from twisted.internet.task import Clock
@@ -50,6 +53,9 @@ class Owner:
     def __init__(self) -> None:
         self.reactor = Reactor()
         self.hangups: list[Callable[[], None]] = []
+
+    def descriptors(self) -> int:
+        return 1024
 
     def get_logger(self, actor: str) -> Any:
         return get_logger(1, actor)
@@ -114,6 +120,16 @@ class ProtectionTests(SynchronousTestCase):
         self.assertIn(Caution("credentials", f"{broken}; what was read before is in force"), protection.cautions())
         protection.stop()
         self.assertEqual(self.owner.reactor.getDelayedCalls(), [])
+
+    def test_handshakes_leave_open_files_to_others(self) -> None:
+        """A crowd that stops in the middle must not take what LevelDB needs, and few open files are enough to serve."""
+        tls = self.config({"ca": "a", "certificate": "b", "key": "c"})
+        for descriptors, clients in ((1024, 200), (4096, 2000), (65_536, 10_000)):
+            handshakes = handshakes_allowed(descriptors)
+            allowed = [connections_allowed(config, descriptors, get_logger(1, "x")) for config in (tls, self.config())]
+            self.assertGreaterEqual(allowed[0], clients)
+            self.assertLessEqual(allowed[0] + 3 * handshakes + DESCRIPTORS_RESERVED, descriptors)
+            self.assertLessEqual(allowed[0], allowed[1])
 
     def test_a_start_with_broken_files(self) -> None:
         """The operator is there, and reads what to mend."""

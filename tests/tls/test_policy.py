@@ -266,8 +266,8 @@ class PolicyTests(TestCase):
     @inlineCallbacks
     def test_many_handshakes_end_the_oldest(self) -> Any:
         """A crowd that stops in the middle keeps nobody out who means it."""
-        self.patch(policy, "HANDSHAKES_MAX", 2)
         yield self.listen()
+        self.listening.handshakes_max = 2
         told = self.told
         crowd = []
         for _ in range(3):
