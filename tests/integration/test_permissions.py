@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+import redis
 from twisted.trial.unittest import TestCase
 
 from dkv.security.passwords import Cost, hash_of
@@ -57,6 +58,13 @@ class PermissionsTest(TestCase):
         self.assertEqual(connection.call("AUTH", user, PASSWORD), "OK")
         return connection
 
+    def library(self, protocol: int, user: str) -> redis.Redis:
+        """A client of redis-py for this user."""
+        port = self.cluster.nodes[0].port
+        client = redis.Redis(port=port, protocol=protocol, username=user, password=PASSWORD, decode_responses=True)
+        self.addCleanup(client.close)
+        return client
+
     def check_denied(self, error: str, *words: str) -> None:
         """The user app is refused this."""
         with self.assertRaises(Refused) as caught:
@@ -68,6 +76,7 @@ class PermissionsTest(TestCase):
         self.check_requests()
         self.check_lists()
         self.check_events()
+        self.check_library()
         self.check_changed_rights()
 
     def check_requests(self) -> None:
@@ -134,6 +143,20 @@ class PermissionsTest(TestCase):
             [each[2:] for each in told], [[b"__keyspace@0__:app:e", b"set"], [b"__keyevent@0__:set", b"app:e"]]
         )
         self.listener = listener
+
+    def check_library(self) -> None:
+        """redis-py knows the refusals, and reads what ACL tells."""
+        for protocol in (2, 3):
+            app, root = (self.library(protocol, name) for name in ("app", "root"))
+            with self.assertRaises(redis.exceptions.NoPermissionError):
+                app.get("other")
+            self.assertEqual(app.acl_whoami(), "app")
+            told: Any = root.acl_getuser("app")
+            self.assertEqual((told["keys"], told["enabled"], told["passwords"]), (["~app:*"], True, ["(hidden)"]))
+            self.assertIn("+@pubsub", told["categories"])
+            self.assertIn("get", cast(list[str], root.acl_cat("read")))
+            self.assertEqual(root.acl_dryrun("app", "get", "app:a"), "OK")
+            self.assertIsNone(root.acl_getuser("nobody"))
 
     def check_changed_rights(self) -> None:
         """Other rights hold at once: a transaction that is under way is not executed, a subscriber has to go."""
