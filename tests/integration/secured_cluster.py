@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
+from collections.abc import Sequence
 from functools import partial
 
 from dkv.cli.readyz import says_ready
@@ -63,6 +65,23 @@ def _user(name: str) -> str:
         rights = 'may = ["all"]\nkeys = ["*"]\nchannels = ["*"]'
     text = hash_of(PASSWORDS[name].encode(), os.urandom(16)).text
     return f'[user.{name}]\npassword = "{text}"\n{rights}\n'
+
+
+CA = "secure/certs/ca.pem"
+"""The file of the CA in the programs of pages."""
+
+_PORT = re.compile(r"\b500([123])\b")
+
+
+def at_ports(program: str, ports: Sequence[int]) -> str:
+    """A program of a page, for these ports."""
+    return _PORT.sub(lambda found: str(ports[int(found[1]) - 1]), program)
+
+
+def placed(program: str) -> str:
+    """A program of a page that is for a cluster with TLS and users, for this one."""
+    cluster = secured_cluster()
+    return at_ports(program, cluster.tls_ports).replace(CA, cluster.ca)
 
 
 _shared: list[SecuredCluster] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,18 +17,20 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError
 from redis.retry import Retry
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 import dkv.client.redis
 import dkv.client.redis.asyncio
 from dkv.client import Client, Rejected, Tls
 from dkv.client.addresses import present
 from dkv.client.endpoint import Endpoint
+from tests.clients.page import PRINTED
 from tests.integration.library_load import node_folders
 from tests.integration.processes import HOST, child_environment
-from tests.integration.secured_cluster import APP, BOSS, PASSWORDS, secured_cluster
+from tests.integration.secured_cluster import APP, BOSS, PASSWORDS, placed, secured_cluster
 
-HERE = Path(__file__).parent
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+EXAMPLE = re.compile(r"^<!-- with TLS: ([^\n]+) -->\n```(python|js)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NO_KEY = "No permissions to access a key"
 WRONG = "WRONGPASS invalid username-password pair or user is disabled."
 
@@ -105,22 +108,25 @@ class AccessTests(SynchronousTestCase):
         self.assertEqual(self.run_program(*command[:-2], *shown, "get", "app:cli"), "one\n")
         self.assertIn("ERR this port takes TLS only", self.run_program("redis-cli", "-p", port, "ping"))
 
-    def test_ioredis(self) -> None:
-        """The client of Node.js programs."""
-        program, folders = shutil.which("node"), os.pathsep.join(node_folders())
-        seek = [program or "node", "-e", "require.resolve('ioredis')"]
-        environment = {**os.environ, "NODE_PATH": folders}
-        if program is None or subprocess.run(seek, capture_output=True, env=environment, check=False).returncode:
-            raise SkipTest("node finds no package ioredis: npm install --global ioredis")
-        where = [HOST, str(self.cluster.tls_ports[2]), self.cluster.ca, APP]
-        said = self.run_program(program, str(HERE / "ioredis_program.cjs"), *where, NODE_PATH=folders)
-        self.assertEqual(json.loads(said), ["one", f"NOPERM {NO_KEY}"])
+    def test_programs_of_the_page(self) -> None:
+        """Whoever copies a program of docs/clients.md gets what the page shows. ioredis may not be installed."""
+        programs = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
+        self.assertEqual([name for name, *_ in programs], ["redis-py", "ioredis", "txredisapi"])
+        for name, language, text in programs:
+            if language == "js":
+                self.check_node_program(text)
+            else:
+                said = self.run_program(sys.executable, "-c", placed(text))
+                self.assertEqual(said.splitlines(), PRINTED.findall(text), name)
 
-    def test_txredisapi(self) -> None:
-        """The client of Twisted programs, over Twisted's endpoints."""
-        where = [HOST, str(self.cluster.tls_ports[0]), self.cluster.ca, APP]
-        said = self.run_program(sys.executable, str(HERE / "txredisapi_program.py"), *where)
-        self.assertEqual(json.loads(said), ["one", f"NOPERM {NO_KEY}"])
+    def check_node_program(self, text: str) -> None:
+        """The same, where Node.js and the library are."""
+        program, folders = shutil.which("node"), os.pathsep.join(node_folders())
+        environment = {**os.environ, "NODE_PATH": folders}
+        seek = [program or "node", "-e", "require.resolve('ioredis')"]
+        if program and not subprocess.run(seek, capture_output=True, env=environment, check=False).returncode:
+            said = self.run_program(program, "-e", placed(text), NODE_PATH=folders)
+            self.assertEqual(said.splitlines(), PRINTED.findall(text), said)
 
     # --- ours ---
 

@@ -9,18 +9,22 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import HOST, child_environment, shared_cluster
+from tests.integration.processes import child_environment, shared_cluster
+from tests.integration.secured_cluster import CA, at_ports, placed
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = re.compile(r"^```python\n(.*?)^```\n\n```\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PORT = re.compile(r"127\.0\.0\.1:500(\d)")
 PROGRAM_SECONDS = 60.0
+
+
+def shared_ports() -> list[int]:
+    return [node.port for node in shared_cluster().nodes]
 
 
 class PageTests(SynchronousTestCase):
     def test_what_the_page_prints(self) -> None:
         """Whoever copies a program from the page sees what the page shows."""
-        self.run_programs(ROOT / "docs" / "client.md", 4)
+        self.run_programs(ROOT / "docs" / "client.md", 5)
 
     def test_what_the_front_page_prints(self) -> None:
         """So does whoever begins with README."""
@@ -30,9 +34,8 @@ class PageTests(SynchronousTestCase):
         """Run all programs of a page, and compare what they print."""
         programs = PROGRAM.findall(page.read_text(encoding="utf-8"))
         self.assertEqual(len(programs), count)
-        nodes = shared_cluster().nodes
         for program, output in programs:
-            here = PORT.sub(lambda found: f"{HOST}:{nodes[int(found[1]) - 1].port}", program)
+            here = placed(program) if CA in program else at_ports(program, shared_ports())
             ended = subprocess.run(
                 [sys.executable, "-W", "error", "-c", here],
                 capture_output=True,
