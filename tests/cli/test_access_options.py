@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 
 import click
@@ -72,7 +73,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(self.access("a:1"), Admission())
         file = self.file(b"from the file\r\nand more\n")
         self.assertEqual(self.access("a:1", None, "app", file), Admission(None, b"app", b"from the file"))
-        self.patch(access_options.os, "environ", {"DKV_PASSWORD": "from the variable"})
+        self.patch(os, "environ", {"DKV_PASSWORD": "from the variable"})
         self.assertEqual(self.access("a:1", None, "app"), Admission(None, b"app", b"from the variable"))
         self.assertEqual(self.access("dkv://app:url@a:1"), Admission(None, b"app", b"url"))
         self.assertEqual(self.access("a:1"), Admission(None, None, b"from the variable"))
@@ -87,14 +88,14 @@ class OptionsTests(SynchronousTestCase):
 
         self.patch(access_options, "TERMINAL", "/dev/null")
         self.patch(getpass, "getpass", typed)
-        self.patch(access_options.os, "environ", {})
+        self.patch(os, "environ", {})
         self.assertEqual(self.access("a:1", None, "app").password, b"typed")
         self.assertEqual(self.access("redis://app@a:1").password, b"typed")
         self.assertEqual(asked, ["password of app: "] * 2)
 
     def test_mistakes(self) -> None:
         """Said before anything is sent; and without the password."""
-        self.patch(access_options.os, "environ", {})
+        self.patch(os, "environ", {})
         self.refused("nobody is there to type the password of user app", "a:1", None, "app")
         self.refused("the addresses name another user", "dkv://app:secret@a:1", None, "boss")
         self.refused("are without TLS", "dkv://a:1", Tls(str(self.files.ca)))
@@ -126,7 +127,7 @@ class OptionsTests(SynchronousTestCase):
 def _made(option: object) -> click.Parameter:
     """An option, as a command has it."""
 
-    @option  # type: ignore[operator,misc]
+    @option  # type: ignore[operator]
     @click.command()
     def command() -> None:
         """Nothing."""

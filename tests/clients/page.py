@@ -22,6 +22,9 @@ HEAD = (
     "|---|---|---|---|---|\n"
 )
 EXAMPLE = re.compile(r"^<!-- example: ([^\n]+) -->\n```(python|js)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECURED = re.compile(r"^<!-- with TLS: ([^\n]+) -->\n```(python|js)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""Examples for a cluster with TLS and users, which ``tests.integration.test_access`` runs."""
+
 PRINTED = re.compile(r"(?:print|console\.log)\(.*\);? +(?:#|//) (.*)$", re.MULTILINE)
 REFUSAL = re.compile(r"unknown command '\w+'|the script with the SHA1 \w+ is not in the catalogue")
 """What of an error names what is missing."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import redis
@@ -24,13 +22,11 @@ import dkv.client.redis.asyncio
 from dkv.client import Client, Rejected, Tls
 from dkv.client.addresses import present
 from dkv.client.endpoint import Endpoint
-from tests.clients.page import PRINTED
+from tests.clients.page import PAGE, PRINTED, SECURED
 from tests.integration.library_load import node_folders
 from tests.integration.processes import HOST, child_environment
 from tests.integration.secured_cluster import APP, BOSS, PASSWORDS, placed, secured_cluster
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
-EXAMPLE = re.compile(r"^<!-- with TLS: ([^\n]+) -->\n```(python|js)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NO_KEY = "No permissions to access a key"
 WRONG = "WRONGPASS invalid username-password pair or user is disabled."
 
@@ -110,7 +106,7 @@ class AccessTests(SynchronousTestCase):
 
     def test_programs_of_the_page(self) -> None:
         """Whoever copies a program of docs/clients.md gets what the page shows. ioredis may not be installed."""
-        programs = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
+        programs = SECURED.findall(PAGE.read_text(encoding="utf-8"))
         self.assertEqual([name for name, *_ in programs], ["redis-py", "ioredis", "txredisapi"])
         for name, language, text in programs:
             if language == "js":
