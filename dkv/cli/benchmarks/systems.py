@@ -150,12 +150,16 @@ class OwnDkv(Dkv):
         self.directory = directory
         self._nodes: list[NodeProcess] = []
         life.callback(lambda: end(self._nodes))
-        self._nodes = own_nodes(directory, count, mode)
+        self._nodes = self.make_nodes(directory, count, mode)
         super().__init__([node.endpoint for node in self._nodes], generator)
         for node in self._nodes:
             node.start()
         for node in self._nodes:
             _wait_serves(node)
+
+    def make_nodes(self, directory: Path, count: int, mode: str) -> list[NodeProcess]:
+        """The nodes, not started."""
+        return own_nodes(directory, count, mode)
 
     def pids(self) -> Sequence[int]:
         """One for each node."""
