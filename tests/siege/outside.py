@@ -9,13 +9,17 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.siege.fortress import Fortress
 
 OPENSSL = "openssl"
 SECONDS = 20.0
+GOODBYE = "QUIT\r\n\r\n"
+"""A client is answered, and its connection closed. For a peer and for an admin port it is no request: the same end."""
+
+RESUMPTIONS = 5
 ANY = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
 """Every cipher that this OpenSSL has. Without the last words it would not even ask for old versions."""
 
@@ -37,10 +41,11 @@ class Door:
     shown: Sequence[str] = ()
     """``-cert`` and ``-key`` with their files, if the port asks for a certificate."""
 
-    def look(self, *options: str, said: str = "", ends: bool = True) -> str:
-        """What ``s_client`` prints with these options, when it then says ``said``."""
+    def look(self, *options: str, said: str = "", stays: bool = False) -> str:
+        """What ``s_client`` prints with these options when it then says ``said``, and whether it ``stays`` until the
+        port has closed."""
         command = [OPENSSL, "s_client", "-connect", f"{self.host}:{self.port}", "-CAfile", str(self.ca)]
-        tail = () if ends else ("-ign_eof",)
+        tail = ("-ign_eof",) if stays else ()
         done = subprocess.run(
             [*command, *self.shown, *options, *tail], input=said, capture_output=True, text=True, timeout=SECONDS
         )
@@ -90,18 +95,30 @@ class Door:
         return "no renegotiation" not in text and "alert" not in text and "error" not in text
 
     def resumed(self, version: str) -> int:
-        """How many of five further connections took up the session of the first, without its certificates."""
+        """How many of ``RESUMPTIONS`` further connections took up the session of the first, without its certificates."""
         with tempfile.NamedTemporaryFile(prefix="dkv-session-") as session:
-            self.look(f"-{version}", "-sess_out", session.name, said="PING\n")
+            self.look(f"-{version}", "-sess_out", session.name, said=GOODBYE, stays=True)
             if not Path(session.name).stat().st_size:
                 return 0  # There is nothing to take up.
-            texts = [self.look(f"-{version}", "-sess_in", session.name) for _ in range(5)]
+            texts = [
+                self.look(f"-{version}", "-sess_in", session.name, said=GOODBYE, stays=True) for _ in range(RESUMPTIONS)
+            ]
         return sum("Reused, " in text for text in texts)
 
-    def tickets(self) -> int:
-        """How many tickets the port hands out, by which sessions could be taken up."""
-        text = self.look("-tls1_3", said="PING\n") + self.look("-tls1_2", said="PING\n")
-        return text.count("New Session Ticket arrived") + text.count("TLS session ticket:")
+    def strangers(self) -> dict[str, str]:
+        """What becomes of a client without a certificate, for each version that the port takes."""
+        bare = replace(self, shown=())
+        return {
+            version: _end_of(bare.look(f"-{version}", said=GOODBYE, stays=True)) for version in ("tls1_2", "tls1_3")
+        }
+
+    def tickets(self, version: str) -> int:
+        """How many tickets the port hands out, by which a client would ask for its session.
+
+        OpenSSL sends two with TLS 1.3 also where no session is kept, so they may be good for nothing.
+        """
+        words = "New Session Ticket arrived" if version == "tls1_3" else "TLS session ticket:"
+        return self.look(f"-{version}", said=GOODBYE, stays=True).count(words)
 
     def report(self) -> Iterator[str]:
         """All of it, in lines."""
@@ -114,13 +131,21 @@ class Door:
         yield f"{'compression':18} {_after(text, 'Compression: ')}"
         yield f"{'master secret':18} extended: {_after(text, 'Extended master secret: ')}"
         yield f"{'renegotiation':18} {'taken' if self.renegotiates() else 'refused'}"
-        yield f"{'session tickets':18} {self.tickets()}"
-        resumed = {TITLES[version]: self.resumed(version) for version in ("tls1_2", "tls1_3")}
-        yield f"{'sessions resumed':18} {', '.join(f'{name}: {count} of 5' for name, count in resumed.items())}"
+        for version in ("tls1_2", "tls1_3"):
+            resumed = f"{self.resumed(version)} of {RESUMPTIONS} resumed"
+            yield f"{'sessions':18} {TITLES[version]}: {self.tickets(version)} tickets, {resumed}"
         early = _after(self.look("-tls1_3", said="PING\n"), "Early data was ") or "not sent"
         yield f"{'early data':18} {early}"
         yield f"{'certificates sent':18} {text.count('-----BEGIN CERTIFICATE-----')}, {_after(text, 'subject=')}"
         yield f"{'verification':18} {_after(text, 'Verify return code: ')}"
+        ends = ", ".join(f"{TITLES[version]}: {end}" for version, end in self.strangers().items())
+        yield f"{'no certificate':18} {ends}"
+
+
+def _end_of(text: str) -> str:
+    """How a conversation ended."""
+    why = _ALERT.search(text)
+    return f"refused ({why[0]})" if why else "let in"
 
 
 def _after(text: str, words: str) -> str:
@@ -140,8 +165,7 @@ def main() -> None:
         for name, port, shows in (
             ("client_tls", node.client_tls_port, ()),
             ("admin_tls", node.admin_tls_port, ()),
-            ("peer, without a certificate", node.peer_port, ()),
-            ("peer, with the certificate of a node", node.peer_port, shown),
+            ("peer", node.peer_port, shown),
         ):
             print(f"\n--- {name}")
             print(*Door(node.host, port, fortress.certificates.ca, shows).report(), sep="\n", flush=True)

@@ -1,0 +1,62 @@
+"""Strangers at every port of a real cluster, in every state before a node knows them, while its users are served.
+
+``python -m tests.siege`` is the long form, with a hundred thousand of each kind.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.siege.beginnings import ADMIN_TLS, BEGINNINGS, CLIENT_TLS, PEER
+from tests.siege.besieged import Assault, assail
+from tests.siege.fortress import Fortress
+from tests.siege.outside import Door
+
+STRANGERS = 40
+"""Of each kind: together more than a thousand."""
+
+
+class SiegeTest(SynchronousTestCase):
+    """Whoever can reach a port stops a user's cluster, with nothing but patience, if this fails."""
+
+    def setUp(self) -> None:
+        self.fortress = Fortress(peers="allow")
+        self.addCleanup(self.fortress.close)
+        self.fortress.start()
+
+    def test_strangers_at_every_port(self) -> None:
+        """All of them at once at the leader: deadlines end each, and no user fails or waits for long."""
+        node = self.fortress.fortress_nodes[self.fortress.leader().number - 1]
+        assaults = [
+            Assault(node, node.host, node.port_of(kind), kind, name, STRANGERS, STRANGERS)
+            for kind, beginnings in BEGINNINGS.items()
+            for name in beginnings
+        ]
+        outcome = assail(assaults, self.fortress.users())
+        self.assertEqual(list(outcome.broken()), [], "\n".join(outcome.lines()))
+        self.assertEqual({seen.closed + seen.refused for _, seen in outcome.assaults}, {STRANGERS})
+        self.assertGreater(outcome.service.requests, 100)
+        node.stop()
+        self.assertEqual(node.logged("uncaught"), [])
+
+    def test_what_a_scanner_finds(self) -> None:
+        """No port takes what is broken: an old version, a weak cipher, a new handshake within, a session once more.
+
+        A session that is taken up again would bring in a client whose certificate was revoked meanwhile.
+        """
+        node = self.fortress.fortress_nodes[0]
+        pair = self.fortress.certificates.node(2, "look")
+        for kind, shown in (
+            (CLIENT_TLS, ()),
+            (ADMIN_TLS, ()),
+            (PEER, ("-cert", str(pair.certificate), "-key", str(pair.key))),
+        ):
+            door = Door(node.host, node.port_of(kind), self.fortress.certificates.ca, shown)
+            versions = door.versions()
+            self.assertEqual([each for each in versions if versions[each].startswith("refused")], ["tls1", "tls1_1"])
+            for cipher in door.ciphers():
+                self.assertRegex(cipher, "^ECDHE-ECDSA-(AES[0-9]+-GCM|CHACHA20)-")
+            self.assertFalse(door.renegotiates())
+            self.assertEqual((door.resumed("tls1_2"), door.resumed("tls1_3")), (0, 0))
+            turned_away = [end.startswith("refused") for end in door.strangers().values()]
+            self.assertEqual(turned_away, 2 * [kind == PEER])
