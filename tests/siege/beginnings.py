@@ -45,8 +45,8 @@ def said(*pieces: bytes) -> Callable[[], Talk]:
     """A talk that says these pieces, each behind an answer to the one before."""
 
     def talk() -> Talk:
-        for piece in pieces[:-1]:
-            yield piece  # noqa: UP028 - what iterates over a tuple cannot be sent the answer
+        for piece in pieces[:-1]:  # noqa: UP028 - what iterates over a tuple cannot be sent the answer
+            yield piece
         return pieces[-1]
 
     return talk

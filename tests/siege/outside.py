@@ -19,7 +19,7 @@ SECONDS = 20.0
 GOODBYE = "QUIT\r\n\r\n"
 """A client is answered, and its connection closed. For a peer and for an admin port it is no request: the same end."""
 
-RESUMPTIONS = 5
+RESUMPTIONS = 3
 ANY = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
 """Every cipher that this OpenSSL has. Without the last words it would not even ask for old versions."""
 
@@ -95,7 +95,7 @@ class Door:
         return "no renegotiation" not in text and "alert" not in text and "error" not in text
 
     def resumed(self, version: str) -> int:
-        """How many of ``RESUMPTIONS`` further connections took up the session of the first, without its certificates."""
+        """How many of ``RESUMPTIONS`` further connections took up the session of the first."""
         with tempfile.NamedTemporaryFile(prefix="dkv-session-") as session:
             self.look(f"-{version}", "-sess_out", session.name, said=GOODBYE, stays=True)
             if not Path(session.name).stat().st_size:
