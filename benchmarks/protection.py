@@ -84,8 +84,8 @@ def _certificates(directory: Path, cluster: str, count: int) -> TlsSettings:
         (directory / f"node{number}.pem").write_bytes(issued.certificate_pem)
         (directory / f"node{number}.key").write_bytes(issued.key_pem)
         os.chmod(directory / f"node{number}.key", 0o600)
-    files = (str(directory / name) for name in ("ca.pem", "node{id}.pem", "node{id}.key"))
-    return TlsSettings(*files, peers=REQUIRE)
+    ca, certificate, key = (str(directory / name) for name in ("ca.pem", "node{id}.pem", "node{id}.key"))
+    return TlsSettings(ca, certificate, key, peers=REQUIRE)
 
 
 def rows(rounds: Rounds) -> Iterator[Row]:
