@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from dkv.net.securing import CLIENTS, HANDSHAKES_MAX, SecuringFailed
 from dkv.net.sockets import address_text
+from dkv.net.strangers import Strangers
 from dkv.tls.credentials import Credentials
 from dkv.tls.names import shown
 from dkv.tls.transport import Handshake, TlsTransport
@@ -117,7 +118,8 @@ class _Port(Factory):
         self._policy = policy
         self._behind = behind
         self._kind = kind
-        self._handshakes: dict[Handshake, None] = {}  # the oldest first
+        self._handshakes: dict[Handshake, None] = {}
+        self._crowd = Strangers(policy.handshakes_max)  # of the same ones
 
     def doStart(self) -> None:
         """The port opens."""
@@ -132,17 +134,14 @@ class _Port(Factory):
         return Handshake(self, addr)
 
     def begun(self, handshake: Handshake) -> None:
-        """One more is under way; the oldest one ends if there are too many."""
+        """One more is under way; if there are too many, one of the address with most of them ends."""
         self._handshakes[handshake] = None
         handshake.transport.for_plain = FOR_PLAIN.get(self._kind, b"")
-        if len(self._handshakes) > self._policy.handshakes_max:
-            oldest = next(iter(self._handshakes))
-            oldest.abort()
-            self.failed(oldest, f"more than {self._policy.handshakes_max} TLS handshakes were under way", True)
+        self._crowd.add(handshake)
 
     def done(self, handshake: Handshake) -> Any:
         """It may be served, or refused, as if there were no TLS."""
-        del self._handshakes[handshake]
+        self._forget(handshake)
         return self._policy.protocol_for(handshake, self._behind)
 
     def connected(self, protocol: Any) -> None:
@@ -150,16 +149,20 @@ class _Port(Factory):
 
     def failed(self, handshake: Handshake, reason: str, is_news: bool) -> None:
         """It came to nothing."""
-        self._handshakes.pop(handshake, None)
+        self._forget(handshake)
         self._policy.refusals += 1
         if is_news:
             self._policy.refused(self._kind, address_text(handshake.address), reason)
+
+    def _forget(self, handshake: Handshake) -> None:
+        self._handshakes.pop(handshake, None)
+        self._crowd.remove(handshake)
 
     def abort(self) -> None:
         """End all handshakes."""
         for handshake in list(self._handshakes):
             handshake.abort()
-        self._handshakes.clear()
+            self._forget(handshake)
 
 
 @implementer(IStreamClientEndpoint)

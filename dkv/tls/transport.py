@@ -75,6 +75,7 @@ class Handshake(TwistedProtocol):
 
     def __init__(self, owner: HandshakeOwner, address: Any) -> None:
         self.address = address
+        self.host = str(getattr(address, "host", address))
         self._owner = owner
         self._deadline: Any = None
         self._over = False
@@ -111,6 +112,12 @@ class Handshake(TwistedProtocol):
         if not self._over:
             self._end()
             self.transport.abortConnection()
+
+    def crowded_out(self) -> None:
+        """Too many are under way, and most of them at this address."""
+        if not self._over:
+            self.abort()
+            self._owner.failed(self, "too many TLS handshakes were under way, most of them at this address", True)
 
     def _in_words(self, reason: Failure) -> str:
         if self._late:

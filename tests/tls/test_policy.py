@@ -103,10 +103,11 @@ class PolicyTests(TestCase):
         return TlsPolicy(reactor, credentials, refused)
 
     @inlineCallbacks
-    def listen(self, port: str = PEERS, **more: Any) -> Any:
+    def listen(self, port: str = PEERS, handshakes_max: int = 512, **more: Any) -> Any:
         """Node 1 listens; the policy that dials it is node 2's."""
         self.talks = Talks()
         self.listening = self.policy_of(load_credentials(self.settings(**more), 1, "c"))
+        self.listening.handshakes_max = handshakes_max
         server = yield TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
             self.listening.listening(self.talks, port)
         )
@@ -266,15 +267,16 @@ class PolicyTests(TestCase):
     @inlineCallbacks
     def test_many_handshakes_end_the_oldest(self) -> Any:
         """A crowd that stops in the middle keeps nobody out who means it."""
-        yield self.listen()
-        self.listening.handshakes_max = 2
+        yield self.listen(handshakes_max=2)
         told = self.told
         crowd = []
         for _ in range(3):
             crowd.append((yield self.endpoint.connect(Talks())))
             crowd[-1].transport.write(b"\x16")
         yield told
-        self.assertEqual(self.refused, [(PEERS, "more than 2 TLS handshakes were under way")])
+        self.assertEqual(
+            self.refused, [(PEERS, "too many TLS handshakes were under way, most of them at this address")]
+        )
         yield crowd[0].lost
         mine, theirs = yield self.both(load_credentials(self.settings(), 2, "c"))
         yield self.end(mine, theirs)
