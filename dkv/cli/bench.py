@@ -25,7 +25,7 @@ from dkv.cli.data import VALUE_BYTES_MAX
 from dkv.cli.output import Failure, Status
 from dkv.cli.own import interrupt
 from dkv.cli.types import PathName, Seconds, Whole, shown
-from dkv.client.url import Destination
+from dkv.client.url import Destination, without_secrets
 from dkv.settings import LEADER, MODES
 
 ON_ANY_CLUSTER = (THROUGHPUT, TARGETS)
@@ -178,7 +178,7 @@ def measure(
         _write(plot, drawing(benchmark.compared))
     if markdown is not None:
         program = click.get_current_context().find_root().command_path
-        write_markdown(markdown, shlex.join([*program.split(), *sys.argv[1:]]), about, results)
+        write_markdown(markdown, shlex.join([*program.split(), *map(without_secrets, sys.argv[1:])]), about, results)
     return Status.DONE
 
 

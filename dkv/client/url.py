@@ -18,6 +18,7 @@ _DESTINATION = re.compile(
     r"(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?"
     r"(?P<endpoint>[^/@]+)(?:/(?P<database>[0-9]{0,4}))?"
 )
+_CREDENTIALS = re.compile(r"(?P<scheme>(?:rediss?|dkvs?)://)[^@]*@")
 _WITH_TLS = ("rediss", "dkvs")
 
 
@@ -136,3 +137,8 @@ class _Item:
 
 def _bytes(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
+
+
+def without_secrets(text: str) -> str:
+    """A word of a command line, with ``***`` in place of what a URL in it says of user and password."""
+    return _CREDENTIALS.sub(r"\g<scheme>***@", text)

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.client.admission import OPEN, Admission, Tls
 from dkv.client.blocking import Endpoint
-from dkv.client.url import DATABASE_MAX, Destination
+from dkv.client.url import DATABASE_MAX, Destination, without_secrets
 from dkv.kv.codes import DATABASES
 
 
@@ -86,5 +86,9 @@ class DestinationTests(SynchronousTestCase):
                 Destination.parse(text)
             for part in ("sec", "ret"):
                 self.assertNotIn(part, str(caught.exception), text)
+        self.assertEqual(
+            without_secrets("--endpoints=dkvs://app:se/cr,et@a:1,rediss://b:2"),
+            "--endpoints=dkvs://***@a:1,rediss://b:2",
+        )
         found = Destination.parse("dkvs://app:secret@a:1")
         self.assertNotIn("secret", f"{found!r} {found.endpoints[0]!r} {found.endpoints[0].access!r} {found}")

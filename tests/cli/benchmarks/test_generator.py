@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import socketserver
 import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.cli.benchmarks import drivers
 from dkv.cli.benchmarks.generator import Unusable, seconds_of, step_of, whole_replies
+from dkv.cli.benchmarks.workload import Workload
+from dkv.client.admission import Admission, Tls
+from dkv.client.endpoint import Endpoint
 from dkv.replies import OK, Error
 from dkv.settings import Limits
 from dkv.wire.reply_encoder import ReplyEncoder
@@ -145,6 +151,32 @@ class GeneratorTests(SynchronousTestCase):
         done = self.generate(operation="set", clients=1, requests=10)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("out of order", done.stderr)
+
+    def test_a_user(self) -> None:
+        """Each client says who it is; the password is in no command line, and goes to no program that shows it."""
+        asked: list[tuple[list[str], Mapping[bytes, bytes] | None]] = []
+
+        def outputs(commands: list[list[str]], variables: Mapping[bytes, bytes] | None = None) -> list[str]:
+            asked.extend((command, variables) for command in commands)
+            return [
+                subprocess.run(each, env=variables, capture_output=True, text=True, check=True).stdout
+                for each in commands
+            ]
+
+        self.patch(os, "environb", {key.encode(): value.encode() for key, value in child_environment().items()})
+        self.patch(drivers, "outputs", outputs)
+        node = Endpoint("127.0.0.1", self.server.port, Admission(None, b"app", b"sesame"))
+        drivers.ask([node], Workload("set", 3, 1, 10, 20), 30, drivers.REDIS_BENCHMARK)
+        self.assertEqual(self.server.asked, Counter({b"SET": 30, b"AUTH": 3}))
+        ((command, variables),) = asked
+        self.assertNotIn("sesame", " ".join(command))
+        self.assertEqual((variables or {})[b"DKV_PASSWORD"], b"sesame")
+
+    def test_redis_benchmark_with_tls(self) -> None:
+        """It has the same options as redis-cli."""
+        node = Endpoint("a", 1, Admission(Tls("ca.pem", "me.pem")))
+        words = drivers._redis_benchmark(node, Workload("set", 1, 1, 10, 20), 1, 1)
+        self.assertEqual(words[-9:-2], ["--tls", "--cacert", "ca.pem", "--cert", "me.pem", "--key", "me.pem"])
 
     def test_a_patient_client_goes_to_the_next_node(self) -> None:
         """As after a failover; all that was ordered is answered in the end."""
