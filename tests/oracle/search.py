@@ -21,7 +21,7 @@ LEFT_OUT = frozenset(
     (
         b"quit", b"help", b"info", b"command", b"client", b"config", b"latency", b"role", b"wait",
         b"waitaof", b"pubsub", b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe",
-        b"sunsubscribe", b"script|flush",
+        b"sunsubscribe", b"script|flush", b"auth", b"acl",
     )
 )  # fmt: skip
 """Commands whose replies tell of the server, are several or none, or end the connection: they have tests of their own.
