@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from cryptography.hazmat.primitives import serialization
 from twisted.internet.interfaces import ITCPTransport
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -164,11 +165,16 @@ class EnteringTests(SynchronousTestCase):
         app, other = self.files.client("app"), self.files.client("other")
         text = self.files.directory / "text.pem"
         text.write_text("no certificate\n")
+        locked = self.files.directory / "locked.key"
+        key = serialization.load_pem_private_key(app.key.read_bytes(), None)
+        secret = serialization.BestAvailableEncryption(b"secret")
+        locked.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret))
         for tls, reason in (
             (Tls("nowhere.pem"), "cannot read certificates of a CA in nowhere.pem: No such file"),
             (Tls(str(text)), "cannot read certificates of a CA in "),
             (Tls(None, str(app.certificate), str(other.key)), "key values mismatch"),
             (Tls(None, str(text)), "cannot use the certificate in "),
+            (Tls(None, str(app.certificate), str(locked)), "has a passphrase, which nobody is asked for here"),
             (Tls(None, None, str(app.key)), "needs the certificate that belongs to it"),
         ):
             with self.assertRaises(TlsFileError) as caught:

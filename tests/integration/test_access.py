@@ -21,6 +21,7 @@ import dkv.client.redis
 import dkv.client.redis.asyncio
 from dkv.client import Client, Rejected, Tls
 from dkv.client.addresses import present
+from dkv.client.blocking import ServerError, connect
 from dkv.client.endpoint import Endpoint
 from tests.clients.page import PAGE, PRINTED, SECURED
 from tests.integration.library_load import node_folders
@@ -142,6 +143,17 @@ class AccessTests(SynchronousTestCase):
         found = present([given], 5.0)
         self.assertEqual({each.port for each in found}, set(self.cluster.tls_ports))
         self.assertEqual({each.access for each in found}, {given.access})
+
+    def test_tokens_of_a_restricted_user(self) -> None:
+        """The client uses tokens up when answers are lost: that must be allowed to whoever may write one key."""
+        given = Endpoint(HOST, self.cluster.tls_ports[0], self.cluster.access(APP))
+        token = (b"IDMP", b"restricted", b"1")
+        with connect(given, 5.0, 5.0) as connection:
+            self.assertEqual(connection.call(b"MULTI"), "OK")
+            self.assertEqual(connection.call(*token, b"EXEC"), [])
+            with self.assertRaises(ServerError) as caught:
+                connection.call(*token, b"SET", b"app:token", b"late")
+        self.assertEqual(caught.exception.word, "IDMPMISMATCH")
 
     def test_client_for_twisted(self) -> None:
         """In a program with a reactor."""
