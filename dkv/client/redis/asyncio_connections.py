@@ -56,7 +56,7 @@ class AsyncNodeConnection(OnNodes, redis.Connection):
 
 
 class AsyncNodeSSLConnection(AsyncNodeConnection, redis.SSLConnection):
-    """The same with TLS, for nodes behind something that ends it."""
+    """The same with TLS."""
 
 
 _CLASSES = {redis.Connection: AsyncNodeConnection, redis.SSLConnection: AsyncNodeSSLConnection}

@@ -56,7 +56,7 @@ class NodeConnection(OnNodes, redis.Connection):
 
 
 class NodeSSLConnection(NodeConnection, redis.SSLConnection):
-    """The same with TLS, for nodes behind something that ends it."""
+    """The same with TLS."""
 
 
 _CLASSES = {redis.Connection: NodeConnection, redis.SSLConnection: NodeSSLConnection}

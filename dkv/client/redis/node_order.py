@@ -48,6 +48,8 @@ def split_url(url: str) -> tuple[str, list[str]]:
         authority, slash, path = rest.partition("?")
     if not separator or scheme == "unix" or not authority:
         return url, []
+    if "@" in path.partition("?")[0]:  # else the error would show a part of the password as the name of a node
+        raise ValueError("in a user and a password of a URL '/' is written %2F")
     user, at, hosts = authority.rpartition("@")
     nodes = [each.strip() for each in hosts.split(",") if each.strip()]
     first = f"{scheme}{separator}{user}{at}{nodes[0] if nodes else ''}{slash}{path}"

@@ -37,3 +37,10 @@ class NodeOrderTests(SynchronousTestCase):
         }
         for url, expected in cases.items():
             self.assertEqual(split_url(url), expected, url)
+
+    def test_a_password_is_not_shown(self) -> None:
+        """One that was not quoted must not be taken for a node, whose name an error has."""
+        with self.assertRaises(ValueError) as caught:
+            split_url("rediss://app:sec/ret@a:1/0")
+        self.assertNotIn("sec", str(caught.exception))
+        self.assertEqual(split_url("redis://a:1/0?password=a@b"), ("redis://a:1/0?password=a@b", ["a:1"]))
