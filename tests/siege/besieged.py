@@ -27,6 +27,8 @@ HELD_PER_STRANGER_MAX = 160 * KIB
 """What a stranger that is there may cost, in bytes of memory."""
 HELD_FOR_GOOD_MAX = 48 * MIB
 """What memory may have grown by when all strangers are gone: Python and OpenSSL keep some for the next."""
+KEPT_PER_STRANGER_MAX = 48 * KIB
+"""And so much more for each one that was there at once: what many took together is not given back whole."""
 DESCRIPTORS_MORE_MAX = 8
 GONE_SECONDS = 20.0
 
@@ -91,7 +93,7 @@ class Outcome:
         strangers = sum(assault.at_once for assault, _ in self.assaults)
         if self.held_more > HELD_FOR_GOOD_MAX + strangers * HELD_PER_STRANGER_MAX:
             yield f"memory grew by {self.held_more / MIB:.0f} MiB for {strangers} strangers at once"
-        if self.held_for_good > HELD_FOR_GOOD_MAX:
+        if self.held_for_good > HELD_FOR_GOOD_MAX + strangers * KEPT_PER_STRANGER_MAX:
             yield f"memory grew by {self.held_for_good / MIB:.0f} MiB for good"
         if self.descriptors_more > DESCRIPTORS_MORE_MAX:
             yield f"{self.descriptors_more} descriptors were left open"
