@@ -131,6 +131,9 @@ class End:  # type: ignore[misc]  # only those methods that a link uses
     def getPeer(self) -> IPv4Address:
         return self._there
 
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", self.host, 0)
+
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
 
@@ -169,6 +172,9 @@ class End:  # type: ignore[misc]  # only those methods that a link uses
         if self.open and not self._closing:
             self._closing = True
             self._flush_soon()
+
+    def loseWriteConnection(self) -> None:
+        self.loseConnection()  # here both ways at once: who is refused has nothing more to say
 
     def abortConnection(self) -> None:
         if self.open and not self._aborting:

@@ -1,0 +1,165 @@
+"""The users of a node: their file, what is told of a wrong one, and living connections when it changes."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from dkv.console.client_session import ClientSession
+from dkv.node.node_users import NodeUsers, load_users
+from dkv.node.password_checks import WAITING_MAX, PasswordChecks
+from dkv.security.passwords import Cost, hash_of
+from dkv.security.users import UsersError
+from tests.console.logins import USERS, LoginCase, hashed, lines
+
+
+class FileTests(SynchronousTestCase):
+    """What is told of a file that cannot be used."""
+
+    def refusal(self, content: bytes) -> str:
+        """The one line."""
+        path = Path(self.mktemp())
+        path.write_bytes(content)
+        text = str(self.assertRaises(UsersError, load_users, str(path)))
+        self.assertNotIn("\n", text)
+        self.assertIn(str(path), text)
+        return text
+
+    def test_wrong_files(self) -> None:
+        """The line says what and where, and never quotes what stands there."""
+        self.assertIn("is not TOML (line 2, column ", self.refusal(b'[user.a]\npassword = "hunter2\n'))
+        self.assertNotIn("hunter2", self.refusal(b'[user.a]\npassword = hunter2"\n'))
+        self.assertIn("it is not UTF-8", self.refusal(b"# \xff"))
+        self.assertIn("nested too deeply", self.refusal(b"x = " + b"[" * 100_000))
+        self.assertIn("has more than 4194304 bytes", self.refusal(b"#" * (4 << 20) + b"#"))
+        self.assertNotIn("hunter2", self.refusal(b'[user.a]\npassword = "hunter2"\n'))
+        missing = str(self.assertRaises(UsersError, load_users, "/no/such/file"))
+        self.assertEqual(missing, "cannot read the file of users /no/such/file: No such file or directory")
+
+
+class ReloadTests(LoginCase):
+    """Connections that are there when the file changes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        owner: Any = Mock(reactor=Clock())
+        users = NodeUsers(owner, Mock(users_file=None), Mock())
+        users.serve(self.port.clients)
+        users._logins = self.port.logins
+        self.users = users
+
+    def change(self, text: str) -> None:
+        """The file has this text from now on."""
+        path = Path(self.mktemp())
+        path.write_text(text)
+        self.users._changed(load_users(str(path)))
+
+    def test_new_rights(self) -> None:
+        """Who is connected has the new rights at once."""
+        self.call("AUTH app secret")
+        self.assertEqual(self.call("SET other x")[:7], b"-NOPERM")
+        self.change(USERS.replace('"app:*"', '"*"'))
+        self.assertFalse(self.transport.aborted)
+        self.assertEqual(self.call("SET other x"), b"+OK\r\n")
+
+    def test_gone(self) -> None:
+        """A user who is gone, or has no such proof any more, is disconnected; others are not."""
+        app, root, boss = (self.port.connect() for _ in range(3))
+        self.call("AUTH app secret", to=app)
+        self.call("AUTH root old", to=root)
+        boss[0].interpreter.proved(["boss"])
+        self.change(USERS.replace("[user.app]", "[user.apx]").replace('certificate = "boss"', 'certificate = "bass"'))
+        self.assertEqual([each[1].aborted for each in (app, root, boss)], [True, False, True])
+        self.assertFalse(self.transport.aborted)  # It has not said who it is, and may still do so.
+
+    def test_nobody_becomes_default(self) -> None:
+        """Where a default user comes, who had to say who it is need not any more; where it goes, it is disconnected."""
+        self.change(USERS + '[user.default]\nmay = ["read"]\nkeys = ["*"]\n')
+        self.assertEqual(self.call("GET x"), b"$5\r\nvalue\r\n")
+        self.assertEqual(len(self.port.clients.unnamed), 0)
+        self.change(USERS)
+        self.assertTrue(self.transport.aborted)
+
+    def test_a_subscriber(self) -> None:
+        """Who listens to what it may not hear any more is disconnected."""
+        self.call("AUTH app secret", "SUBSCRIBE news")
+        self.change(USERS.replace('channels = ["news"]', 'channels = ["other"]'))
+        self.assertTrue(self.transport.aborted)
+
+    def test_between_multi_and_exec(self) -> None:
+        """What was queued with more rights is not executed with fewer."""
+        self.call("AUTH app secret", "MULTI", "SET app:1 x")
+        self.change(USERS.replace('may = ["read", "write", "pubsub"]', 'may = ["read"]'))
+        self.transport.clear()
+        self.connection.dataReceived(lines("EXEC"))
+        self.assertEqual(self.transport.value()[:10], b"-EXECABORT")
+
+    def test_another_kind_of_client(self) -> None:
+        """What is no session of a client is left alone."""
+        self.connection.interpreter = Mock()
+        self.change(f'[user.x]\npassword = "{hashed("x")}"')
+        self.assertNotIsInstance(self.connection.interpreter, ClientSession)
+        self.assertFalse(self.transport.aborted)
+
+
+class ChecksTests(TestCase):
+    """The thread."""
+
+    def setUp(self) -> None:
+        from twisted.internet import reactor
+
+        self.reactor: Any = reactor
+        self.checks = PasswordChecks(self.reactor)
+        self.addCleanup(self.checks.stop)
+        self.hashes = [hash_of(b"right", b"s" * 16, Cost(4, 1)), hash_of(b"second", b"t" * 16, Cost(4, 1))]
+
+    async def tried(self, password: bytes) -> bool:
+        """What is told of a password."""
+        told: Deferred[bool] = Deferred()
+        self.assertTrue(self.checks.try_password(self.hashes, password, told.callback))
+        return await told
+
+    async def test_told(self) -> None:
+        """Each hash counts, and nothing else does."""
+        for password, right in ((b"right", True), (b"second", True), (b"third", False), (b"", False)):
+            self.assertIs(await self.tried(password), right)
+
+    async def test_not_on_the_reactors_thread(self) -> None:
+        """The node goes on meanwhile."""
+        threads: list[threading.Thread] = []
+        noticing = Mock()
+        noticing.matches.side_effect = lambda _: threads.append(threading.current_thread())
+        self.hashes = [noticing]
+        await self.tried(b"x")
+        self.assertNotEqual(threads, [threading.current_thread()])
+
+    async def test_bounded(self) -> None:
+        """No more wait than may; what fails on the thread is no right password."""
+        go_on = threading.Event()
+        waiting = Mock()
+        waiting.matches.side_effect = lambda _: go_on.wait(10) and 1 / 0
+        told: list[Deferred[bool]] = [Deferred() for _ in range(WAITING_MAX)]
+        for each in told:
+            self.assertTrue(self.checks.try_password([waiting], b"x", each.callback))
+        self.assertFalse(self.checks.try_password([waiting], b"x", lambda _: None))
+        go_on.set()
+        self.assertEqual({await each for each in told}, {False})
+        self.assertTrue(self.checks.try_password([waiting], b"x", lambda _: None))
+
+    async def test_stopped(self) -> None:
+        """A node that stops waits for one check at most, and hears of none."""
+        told: list[bool] = []
+        for _ in range(5):
+            self.checks.try_password(self.hashes, b"right", told.append)
+        self.checks.stop()
+        self.assertFalse(self.checks.try_password(self.hashes, b"right", told.append))
+        turn: Deferred[None] = Deferred()
+        self.reactor.callFromThread(turn.callback, None)
+        await turn
+        self.assertEqual(told, [])
