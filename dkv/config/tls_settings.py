@@ -71,7 +71,10 @@ def render_tls(settings: TlsSettings) -> list[str]:
 
 
 def absolute(path: str, folder: str) -> str:
-    """A path that a config file in ``folder`` names, from the root on: twistd may go to another directory later."""
+    """A path that a config file in ``folder`` names, from the root on: twistd may go to another directory later.
+    ``ConfigError`` if it is none."""
+    if "\0" in path:
+        raise ConfigError(f"{path!r} is no path: it has a zero byte")
     return os.path.abspath(os.path.join(folder, path))
 
 

@@ -32,6 +32,7 @@ _NO_CHECK_TIME = 0x200000
 """A flag of OpenSSL's stores that pyOpenSSL has no name for: what has expired is told in other words."""
 
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+_END = re.compile(rb"-----END [A-Z0-9 ]+-----")
 
 
 class CredentialsError(ValueError):
@@ -125,9 +126,17 @@ def _read(path: str) -> bytes:
         raise CredentialsError(f"cannot read {path}: {error.strerror}") from None
 
 
+def _read_pem(path: str) -> bytes:
+    """A bundle that somebody is still writing looks like one with fewer certificates, and would shut out nodes."""
+    content = _read(path)
+    if content.count(b"-----BEGIN ") > len(_END.findall(content)):
+        raise CredentialsError(f"{path} is cut off: something that begins in it does not end; write the file again")
+    return content
+
+
 def _certificates(path: str) -> list[x509.Certificate]:
     try:
-        found = x509.load_pem_x509_certificates(_read(path))
+        found = x509.load_pem_x509_certificates(_read_pem(path))
         for each in found:
             _ = each.extensions, each.subject, each.issuer  # read at first use, and what is broken shows only then
     except ValueError as error:
@@ -160,7 +169,7 @@ def _crls(
 ) -> list[x509.CertificateRevocationList]:
     """The lists in the file at ``path``. Each CA must have one: without it, nobody whom it certified would get in."""
     try:
-        found = [x509.load_pem_x509_crl(text) for text in _CRL.findall(_read(path))]
+        found = [x509.load_pem_x509_crl(text) for text in _CRL.findall(_read_pem(path))]
     except ValueError as error:
         if isinstance(error, CredentialsError):
             raise

@@ -93,6 +93,9 @@ class ProtectionTests(SynchronousTestCase):
         self.assertWrong(TOP + NODE + TLS.replace('"certs/ca.pem"', '""'), "in [tls]: ca = ''")
         self.assertWrong(TOP + NODE + TLS.replace("{id}.pem", "{node}.pem"), "{node} stands for nothing", "{id}")
         self.assertWrong(TOP + NODE + TLS.replace("ca.pem", "{id}.pem"), "{id} stands for nothing; every node has")
+        zero = "\\u0000"  # as TOML writes it
+        self.assertWrong(TOP + NODE + TLS.replace("ca.pem", zero), "is no path")
+        self.assertWrong(f'users_file = "{zero}"\n' + TOP + NODE, "is no path")
         self.assertWrong(TOP + NODE + TLS + 'peers = "requires"\n', "peers = 'requires' must be", "mean 'require'?")
         self.assertWrong(TOP + NODE + TLS + "client_certificates = true\n", "client_certificates = True must be 'off',")
         self.assertWrong('peer_secret = "allow"\n' + TOP + NODE, "there is no peer_secret_file")

@@ -72,6 +72,15 @@ class LoadingTests(CredentialsTestCase):
         broken = self.file(b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
         self.assertRefused(f"{broken} has a list of revoked certificates that cannot be read", crl=broken)
 
+    def test_a_bundle_that_is_cut_off(self) -> None:
+        """It looks like one with fewer certificates. Taken over, it would shut out the nodes of the CA that is gone."""
+        node = self.certificates.directory / "node1.pem"
+        for name, path in (("ca", self.certificates.ca), ("crl", self.certificates.crl), ("certificate", node)):
+            whole = path.read_bytes()
+            for left in (len(whole) // 2, len(whole) - 5):
+                cut = self.file(whole + whole[:left])
+                self.assertRefused(f"{cut} is cut off", **{name: cut})
+
     def test_what_does_not_belong_together(self) -> None:
         """A mixture of two files may come of a copy that was not finished."""
         other = self.certificates.directory / "node2.key"
