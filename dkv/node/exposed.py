@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dkv.config.config import Config, Member
 from dkv.config.exposure import OPEN, exposures, is_local
-from dkv.config.peer_secret_file import others_may_read
 from dkv.console.cautions import Caution
 from dkv.security.users import Users
 
@@ -17,14 +16,19 @@ CHANGING = ("write", "admin", "fault")
 
 class Exposed:
     """Of ``member``, a node of the cluster that ``config`` describes. ``users`` tells its users of the moment, None if
-    there is no file of them."""
+    there is no file of them; ``readable`` tells the files of secrets that every user of the machine may read."""
 
-    def __init__(self, config: Config, member: Member, users: Callable[[], Users | None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        member: Member,
+        users: Callable[[], Users | None],
+        readable: Callable[[], Iterable[str]],
+    ) -> None:
         self._member = member
         self._users = users
         self._of_config = [Caution(*exposure) for exposure in exposures(config, member)]
-        files = (config.admin_token_file, config.peer_secret_file, config.users_file)
-        self._secrets = [path for path in files if path is not None]
+        self._readable = readable
 
     def tell(self, log: Any) -> None:
         """Write all of it to the log."""
@@ -35,9 +39,8 @@ class Exposed:
         """All of it, as it is now."""
         yield from self._of_config
         yield from self._default()
-        for path in self._secrets:
-            if others_may_read(path):
-                yield Caution("readable_secret", f"every user of this machine may read {path}: chmod 600 it")
+        for path in self._readable():
+            yield Caution("readable_secret", f"every user of this machine may read {path}: chmod 600 it")
 
     def _default(self) -> Iterator[Caution]:
         """A file of users that lets everybody in is none."""

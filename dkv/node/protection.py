@@ -53,18 +53,25 @@ class Protection:
                 f"the section [tls] needs packages that are not installed ({error}): install dkv with its extra tls"
             ) from None
         tls = TlsWatch(self._owner, self._config.tls, self._config.cluster, self._node)
-        tls.begin(self.watch(TLS, tls.paths, tls.load, tls.adopt))
+        tls.begin(self.watch(TLS, tls.paths, tls.load, tls.adopt, [self._config.tls.key_of(self._node)]))
         self._tls, self.security = tls, tls.policy
 
     def watch(
-        self, kind: str, paths: Sequence[str], load: Callable[[], Loaded], apply: Callable[[Loaded], None]
+        self,
+        kind: str,
+        paths: Sequence[str],
+        load: Callable[[], Loaded],
+        apply: Callable[[Loaded], None],
+        secrets: Sequence[str] | None = None,
     ) -> Loaded:
         """What ``load`` reads from ``paths``, which are read again when they change: then ``apply`` gets it.
 
         ``load`` runs on a thread, and ``apply`` in the reactor's turn. If ``load`` fails, what it read before stays in
         force, and the log, readyz and the metrics say why. Its error must be one line. ``ProtectionError`` if that
-        happens now.
+        happens now. Nobody else on the machine should be able to read the ``secrets``, which are all of ``paths``
+        unless it is said.
         """
+        secrets = paths if secrets is None else secrets
 
         def take_over(loaded: Loaded) -> None:
             apply(loaded)
@@ -73,7 +80,7 @@ class Protection:
         def complain(reason: str) -> None:
             self._log.error("credentials_refused", kind=kind, reason=reason, in_force="what was read before")
 
-        watched = WatchedFiles(self._owner.reactor, paths, load, take_over, complain)
+        watched = WatchedFiles(self._owner.reactor, paths, load, take_over, complain, secrets=secrets)
         try:
             loaded = watched.first()
         except Exception as error:  # whatever is wrong with a file: the operator has to read it
@@ -112,6 +119,10 @@ class Protection:
                 yield Caution("credentials", f"{kind}: {watched.trouble}; what was read before is in force")
         if self._tls is not None:
             yield from self._tls.cautions()
+
+    def readable(self) -> Iterable[str]:
+        """The files of secrets that every user of the machine may read."""
+        return (path for watched in self._watched.values() for path in watched.readable)
 
     def metrics(self) -> Iterable[Metric]:
         """What is measured of it."""

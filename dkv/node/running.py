@@ -187,7 +187,7 @@ class RunningNode:
                 self._doors.open(name, self._sites[name], security)
             elif name != PEER:
                 self._doors.open(name, built.clients, security)
-        exposed = Exposed(self._config, self._member, lambda: users.in_force)
+        exposed = Exposed(self._config, self._member, lambda: users.in_force, self._protection.readable)
         built.inspection.cautions.append(exposed.cautions)
         built.start()
         if self.failure is not None:

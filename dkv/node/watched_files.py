@@ -12,6 +12,7 @@ from functools import partial
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from dkv.config.peer_secret_file import others_may_read
 from dkv.host.seams import Call
 
 LOOK_SECONDS = 5.0
@@ -36,6 +37,9 @@ class WatchedFiles(Generic[Loaded]):
     ``load`` reads them and may take its time: it runs on a thread, and raises an error whose text is one line.
     ``apply`` gets what it returned. ``complain`` gets that text, once for the same contents; what is wrong is in
     ``trouble`` until something good is read. Both are called in the reactor's turn.
+
+    Those of ``secrets`` that every user of the machine may read are in ``readable``. That is looked up on the thread,
+    too: a dead disk must not stop a node.
     """
 
     def __init__(
@@ -46,11 +50,16 @@ class WatchedFiles(Generic[Loaded]):
         apply: Callable[[Loaded], None],
         complain: Callable[[str], None],
         on_thread: OnThread = daemon_thread,
+        *,
+        secrets: Sequence[str] = (),
     ) -> None:
         self.trouble: str | None = None
         """Why what lies there is not in force, in one line."""
+        self.readable: Sequence[str] = ()
+        """The secrets that every user of the machine could read when they were last looked at."""
         self._reactor = reactor
         self._paths = paths
+        self._secrets = secrets
         self._load = load
         self._apply = apply
         self._complain = complain
@@ -64,6 +73,7 @@ class WatchedFiles(Generic[Loaded]):
 
     def first(self) -> Loaded:
         """Read the files for the first time, before ``start`` and in the caller's thread; raises what ``load`` does."""
+        self.readable = self._readable()
         self._digest = _digest_of(self._paths)  # Before they are read: what is written meanwhile is news.
         return self._load()
 
@@ -110,12 +120,16 @@ class WatchedFiles(Generic[Loaded]):
             except Exception as error:  # Whatever it is, the node goes on with what it has.
                 wrong = str(error).partition("\n")[0] or type(error).__name__
             whole = _digest_of(self._paths) == new_digest
-        self._reactor.callFromThread(self._done, new_digest, loaded, wrong, whole)
+        self._reactor.callFromThread(self._done, new_digest, loaded, wrong, whole, self._readable())
 
-    def _done(self, digest: bytes, loaded: Any, wrong: str | None, whole: bool) -> None:
+    def _readable(self) -> Sequence[str]:
+        return [path for path in self._secrets if others_may_read(path)]
+
+    def _done(self, digest: bytes, loaded: Any, wrong: str | None, whole: bool, readable: Sequence[str]) -> None:
         self._working = False
         if not self._running:
             return
+        self.readable = readable
         settled = whole and (wrong is None or digest == self._suspected)
         again, self._again = self._again or not settled, False
         self._wait(SOON_SECONDS if again else LOOK_SECONDS)

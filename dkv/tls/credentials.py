@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,7 +109,7 @@ def load_credentials(settings: TlsSettings, node: int, cluster: str) -> Credenti
         tuple(authorities),
         tuple(crls),
         _contexts(settings, certificate, chain, key, authorities, crls),
-        tuple(_warnings(certificate, settings.certificate_of(node), key_path, crls)),
+        tuple(_warnings(certificate, settings.certificate_of(node), crls)),
     )
 
 
@@ -241,9 +239,7 @@ def _contexts(
         raise CredentialsError(f"OpenSSL does not accept the certificates of [tls]: {reason_of(error)}") from None
 
 
-def _warnings(
-    certificate: x509.Certificate, path: str, key_path: str, crls: Sequence[x509.CertificateRevocationList]
-) -> list[str]:
+def _warnings(certificate: x509.Certificate, path: str, crls: Sequence[x509.CertificateRevocationList]) -> list[str]:
     lines = []
     now = datetime.now(UTC)
     if certificate.not_valid_before_utc > now:
@@ -252,13 +248,4 @@ def _warnings(
         number = certificate.serial_number
         if crl.issuer == certificate.issuer and crl.get_revoked_certificate_by_serial_number(number) is not None:
             lines.append(f"the certificate in {path} is revoked: others refuse it")
-    if _can_be_read(key_path):
-        lines.append(f"every user of this machine can read the key in {key_path}: chmod 600 it")
     return lines
-
-
-def _can_be_read(path: str) -> bool:
-    try:
-        return bool(os.stat(path).st_mode & stat.S_IROTH)
-    except OSError:
-        return False

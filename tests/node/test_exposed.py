@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -15,12 +15,12 @@ from dkv.security.users import Users, parse_users
 
 
 class ExposedTests(SynchronousTestCase):
-    def exposed(self, host: str, users: Users | None = None, **settings: Any) -> Exposed:
+    def exposed(self, host: str, users: Users | None = None, readable: Sequence[str] = (), **settings: Any) -> Exposed:
         """Those of a node whose ports for clients are at ``host``."""
         node = {"id": 1, "client": f"{host}:5001", "client_tls": f"{host}:5101", "peer": "127.0.0.1:6001"}
         tls = {"ca": "ca.pem", "certificate": "node.pem", "key": "node.key"}
         config = parse_config({"cluster": "c", "node": [node], "tls": tls} | settings)
-        return Exposed(config, config.members[0], lambda: users)
+        return Exposed(config, config.members[0], lambda: users, lambda: readable)
 
     def test_told(self) -> None:
         """What somebody sees who looks is also in the log, from the start."""
@@ -41,11 +41,11 @@ class ExposedTests(SynchronousTestCase):
             self.assertEqual(list(self.exposed("127.0.0.1", users, users_file="u").cautions()), [])
 
     def test_secrets(self) -> None:
-        """The mode of a file counts as it is at the moment, so a warning ends when it is mended."""
-        path = Path(self.mktemp()).absolute()
-        path.write_text("x")
-        path.chmod(0o644)
-        exposed = self.exposed("127.0.0.1", admin_token_file=str(path))
-        self.assertEqual([each.name for each in exposed.cautions()], ["readable_secret"])
-        path.chmod(0o600)
+        """The operator is told what to do, until it is done."""
+        readable = ["/run/token"]
+        exposed = self.exposed("127.0.0.1", readable=readable, admin_token_file="/run/token")
+        (caution,) = exposed.cautions()
+        self.assertEqual(caution.name, "readable_secret")
+        self.assertIn("/run/token: chmod 600 it", caution.text)
+        readable.clear()
         self.assertEqual(list(exposed.cautions()), [])

@@ -121,6 +121,20 @@ class ProtectionTests(SynchronousTestCase):
         protection.stop()
         self.assertEqual(self.owner.reactor.getDelayedCalls(), [])
 
+    def test_a_key_that_everybody_may_read(self) -> None:
+        """It is told until it is mended, though what is in the file stays the same. A certificate is no secret."""
+        certificates = Certificates(Path(self.mktemp()).absolute(), "c")
+        home = certificates.directory
+        key = home / "node1.key"
+        key.chmod(0o644)
+        (home / "node1.pem").chmod(0o644)
+        files = {"ca": "ca.pem", "certificate": "node{id}.pem", "key": "node{id}.key"}
+        protection = self.protection(self.config({name: str(home / file) for name, file in files.items()}))
+        self.assertEqual(list(protection.readable()), [str(key)])
+        key.chmod(0o600)
+        protection.look()
+        self.assertEqual(list(protection.readable()), [])
+
     def test_handshakes_leave_open_files_to_others(self) -> None:
         """A crowd that stops in the middle must not take what LevelDB needs, and few open files are enough to serve."""
         tls = self.config({"ca": "a", "certificate": "b", "key": "c"})

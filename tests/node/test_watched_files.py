@@ -47,6 +47,7 @@ class WatchedFilesTests(SynchronousTestCase):
             self.applied.append,
             self.complaints.append,
             self.reactor.on_thread,
+            secrets=[str(self.one)],
         )
         self.assertEqual(self.watched.first(), "1")
         self.watched.start()
@@ -69,6 +70,15 @@ class WatchedFilesTests(SynchronousTestCase):
         self.reactor.pass_time(LOOK_SECONDS)
         self.reactor.pass_time(LOOK_SECONDS)
         self.assertEqual((self.applied, self.complaints), ([], []))
+
+    def test_who_may_read_them(self) -> None:
+        """The mode counts as it was at the last look, on the thread: whoever asks does not wait for a disk."""
+        for mode, readable in ((0o604, [str(self.one)]), (0o600, [])):
+            before = self.watched.readable
+            self.one.chmod(mode)
+            self.assertEqual(self.watched.readable, before)
+            self.reactor.pass_time(LOOK_SECONDS)
+            self.assertEqual(self.watched.readable, readable)
 
     def test_what_is_new_is_taken_over_once(self) -> None:
         """Without a restart, and within a few seconds."""
