@@ -244,6 +244,7 @@ class RunningNode:
         if built is not None:
             if built.mesh.running:
                 yield built.mesh.stopService()
+            self._protection.stop()  # once more: peers and operators may have begun a handshake since
             for site in self._sites.values():
                 yield site.abort()
             built.stop()

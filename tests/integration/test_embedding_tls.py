@@ -8,17 +8,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import DeferredList, inlineCallbacks
 from twisted.internet.threads import deferToThread
 
 from dkv.config.config import Config, parse_config
+from dkv.net.clients import Clients
+from dkv.net.peer_tls import TLS_HANDSHAKE
 from dkv.node import watched_files
+from dkv.tls.transport import TlsTransport
 from tests.certificates import Certificates
 from tests.integration.embedded import NUMBERS, EmbeddedTestCase, calls_of_nodes, descriptors, kinds, reactor, until
 from tests.integration.processes import HOST, free_ports
 
 CYCLES = 4
 OURS = ("dkv.tls.", "dkv.net.", "dkv.node.protection", "dkv.node.tls_watch", "dkv.node.watched_files")
+
+
+def connections_with_tls() -> list[Any]:
+    """Those that the reactor reads, also in the middle of a handshake."""
+    return [each for each in reactor.getReaders() if isinstance(getattr(each, "protocol", None), TlsTransport)]
 
 
 class EmbeddedTlsTests(EmbeddedTestCase):
@@ -77,3 +85,25 @@ class EmbeddedTlsTests(EmbeddedTestCase):
         grown = [name for name, count in (kinds() - before).items() if count >= CYCLES - 1 and name.startswith(OURS)]
         self.assertEqual(grown, [])
         self.assertEqual([each for each in reactor.getReaders() if "Port" in type(each).__name__], [])
+
+    @inlineCallbacks
+    def test_a_handshake_that_begins_while_a_node_drains(self) -> Any:
+        """Its ports for peers are open until its clients are served. Nobody waits for such a handshake at the end."""
+        drain = Clients.drain
+        late = socket.socket()
+        self.addCleanup(late.close)
+
+        @inlineCallbacks
+        def begin_and_drain(clients: Clients, seconds: float) -> Any:
+            self.patch(Clients, "drain", drain)
+            late.connect((HOST, int(self.config.member(1).peer.bind.split(":")[1])))
+            late.sendall(TLS_HANDSHAKE)
+            yield until(connections_with_tls, 5.0, "a handshake has begun")
+            yield drain(clients, seconds)
+
+        yield self.start_all()
+        yield until(partial(deferToThread, self.ask, 1, b"SET x 1\r\n"), 15.0, "the node answers")
+        yield DeferredList([self.nodes[number].stopService() for number in (2, 3)])
+        self.patch(Clients, "drain", begin_and_drain)
+        yield self.nodes[1].stopService()
+        self.assertEqual(connections_with_tls(), [])
