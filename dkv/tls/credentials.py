@@ -14,7 +14,7 @@ from OpenSSL import SSL, crypto
 
 from dkv.config.tls_settings import OFF, TlsSettings
 from dkv.tls.contexts import Contexts, build_contexts
-from dkv.tls.names import node_named_by
+from dkv.tls.names import node_named_by, subject_of
 from dkv.tls.reasons import reason_of
 
 CERTIFICATE = "certificate"
@@ -109,7 +109,7 @@ def load_credentials(settings: TlsSettings, node: int, cluster: str) -> Credenti
         tuple(authorities),
         tuple(crls),
         _contexts(settings, certificate, chain, key, authorities, crls),
-        tuple(_warnings(certificate, settings.certificate_of(node), crls)),
+        (*_warnings(certificate, settings.certificate_of(node), crls), *_of_no_ca(settings.ca, authorities)),
     )
 
 
@@ -249,3 +249,16 @@ def _warnings(certificate: x509.Certificate, path: str, crls: Sequence[x509.Cert
         if crl.issuer == certificate.issuer and crl.get_revoked_certificate_by_serial_number(number) is not None:
             lines.append(f"the certificate in {path} is revoked: others refuse it")
     return lines
+
+
+def _of_no_ca(path: str, authorities: Sequence[x509.Certificate]) -> list[str]:
+    """A line for each certificate that may not issue any: another file than was meant, as a rule."""
+    wrong = [subject_of(each) for each in authorities if not _may_issue(each)]
+    return [f"{subject} in {path} is no CA: it speaks for itself alone" for subject in wrong]
+
+
+def _may_issue(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return True  # of the first version of X.509, which had no word for it

@@ -88,6 +88,11 @@ class LoadingTests(CredentialsTestCase):
         self.assertRefused("was not issued by the CA in", self.certificates.other_authority(1))
         self.assertRefused("was not issued by the CA in", self.certificates.self_signed(1))
 
+    def test_a_node_in_the_place_of_the_ca(self) -> None:
+        """The node believes itself and nobody else, so it says why nobody gets in."""
+        warnings = self.load(ca=str(self.certificates.directory / "node1.pem"), crl=None).warnings
+        self.assertEqual([each.endswith("node1.pem is no CA: it speaks for itself alone") for each in warnings], [True])
+
     def test_a_key_with_a_passphrase(self) -> None:
         """A node has nobody to ask for it."""
         issued = self.certificates.authority.node(1, LOOPBACK)
