@@ -18,7 +18,7 @@ from dkv.cli.types import PathName
 from dkv.security.passwords import PASSWORD_BYTES_MAX, SALT_BYTES, hash_of
 from dkv.security.rights import CATEGORIES
 from dkv.security.users import EVERYTHING, HASHES_MAX, UsersError, parse_users
-from dkv.security.users_text import added, changed, passwords_of, removed
+from dkv.security.users_text import added, changed, passwords_of, place_of, removed
 from dkv.storage.state_directories import sync_directory
 
 FILE = "users.toml"
@@ -195,8 +195,8 @@ def list_users(path: Path) -> int:
     try:
         document = tomllib.loads(text)
         users = parse_users(document)
-    except tomllib.TOMLDecodeError:
-        raise Failure(Status.FAILED, "USERS", f"{path} is not TOML") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Failure(Status.FAILED, "USERS", f"{path} is not TOML{place_of(error)}") from None
     except UsersError as error:
         raise Failure(Status.FAILED, "USERS", f"{path}: {error}") from None
     table = Table("USER", "MAY", "KEYS", "CHANNELS", "PASSWORDS", "CERTIFICATES")

@@ -47,6 +47,8 @@ class Tls:
             raise TlsFileError(f"the key in {key} has a passphrase, which nobody is asked for here") from None
         except (OSError, ValueError) as error:
             text = f"cannot use the certificate in {certificate} with the key in {key}: {_why(error)}"
+            if self.key is None and isinstance(error, ssl.SSLError):
+                text += "; a key in a file of its own must be named, too"
             raise TlsFileError(text) from None
 
 

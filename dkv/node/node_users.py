@@ -16,6 +16,7 @@ from dkv.node.owner import Owner
 from dkv.node.password_checks import PasswordChecks
 from dkv.node.protection import Protection
 from dkv.security.users import Users, UsersError, parse_users
+from dkv.security.users_text import place_of
 
 FILE_BYTES_MAX = 4 << 20
 """No file of users is longer."""
@@ -48,8 +49,7 @@ def _place_in(text: bytes) -> str:
     try:
         tomllib.loads(text.decode())
     except tomllib.TOMLDecodeError as error:
-        _, found, place = str(error).rpartition("(at ")
-        return f" ({place}" if found else ""
+        return place_of(error)
     except UnicodeDecodeError:
         return ": it is not UTF-8"
     except RecursionError:

@@ -75,6 +75,13 @@ class CommandLine(SynchronousTestCase):
             self.assertEqual(result.exit_code, 2)
             self.assertEqual(result.stderr, f"dkv: No such command {word!r}.{hint} (see dkv --help)\n")
 
+    def test_option_before_the_command(self) -> None:
+        """Other programs have theirs there. Whoever is used to that is told the place."""
+        result = run("--tls", "get", "k")
+        text = "No such option '--tls' here: the options of a command stand behind its name. (see dkv --help)"
+        self.assertEqual((result.exit_code, result.stderr), (2, f"dkv: {text}\n"))
+        self.assertIn("Did you mean", run("--hepl").stderr)
+
     def test_interrupted(self) -> None:
         """A Ctrl-C is not taken for an absent key, and reminds the user of what may yet happen."""
 

@@ -119,5 +119,8 @@ class UserTests(SynchronousTestCase):
         self.assertIn("the password is empty", self.refused(2, "password", "app", "--password-file", str(self.secret)))
         self.secret.write_text("x" * 1025)
         self.assertIn("more than 1024", self.refused(2, "password", "app", "--password-file", str(self.secret)))
-        self.path.write_text("x = [")
-        self.assertIn("not TOML", self.refused(1, "add", "b", "--no-password"))
+        self.path.write_text('[user.a]\npassword = "hunter2\n')
+        for words in (("add", "b", "--no-password"), ("list",)):
+            told = self.refused(1, *words)
+            self.assertIn("is not TOML (line 2, column ", told)
+            self.assertNotIn("hunter2", told)

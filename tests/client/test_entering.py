@@ -174,6 +174,7 @@ class EnteringTests(SynchronousTestCase):
             (Tls(str(text)), "cannot read certificates of a CA in "),
             (Tls(None, str(app.certificate), str(other.key)), "key values mismatch"),
             (Tls(None, str(text)), "cannot use the certificate in "),
+            (Tls(None, str(app.certificate)), "; a key in a file of its own must be named, too"),
             (Tls(None, str(app.certificate), str(locked)), "has a passphrase, which nobody is asked for here"),
             (Tls(None, None, str(app.key)), "needs the certificate that belongs to it"),
         ):

@@ -75,7 +75,10 @@ class ChangeTests(SynchronousTestCase):
             (lambda: added(FILE, "app", {}), "there is a user 'app' already"),
             (lambda: removed(FILE, "apq"), "there is no user 'apq'"),
             (lambda: changed(FILE, "apq", {}), "there is no user 'apq'"),
-            (lambda: added("x = [", "a", {}), "the file is not TOML; what is in it stays as it is"),
+            (
+                lambda: added("x = 1 y", "a", {}),
+                "the file is not TOML (line 1, column 7); what is in it stays as it is",
+            ),
             (lambda: added(FILE, "a b", {}), "the name 'a b' of a user"),
             (lambda: added(FILE, "a", {"may": ["reed"]}), "may: 'reed' is none of"),
             (lambda: changed("user.a.may = []", "a", {"may": ["read"]}), "change it by hand"),
