@@ -45,7 +45,7 @@ class TlsWatch:
     def begin(self, credentials: Credentials) -> None:
         """These are the first ones."""
         handshakes_max = handshakes_allowed(self._owner.descriptors())
-        self.policy = TlsPolicy(self._owner.reactor, credentials, self._refused, handshakes_max)
+        self.policy = TlsPolicy(self._owner.reactor, credentials, self._refused, handshakes_max, self._admitted)
 
     def start(self) -> None:
         """Say what is about to expire, now and once a day."""
@@ -86,7 +86,16 @@ class TlsWatch:
     def _refused(self, port: str, address: str, reason: str) -> None:
         """Peers dial again every second, for days: they are told of once."""
         if port == PEERS:
-            host = address.rpartition(":")[0]
+            host = _host_of(address)
             self._once.warn((host, None, reason), "tls_refused", port=port, peer=host, reason=reason)
         else:
             self._throttled.warning("tls_refused", port=port, peer=address, reason=reason)
+
+    def _admitted(self, port: str, address: str) -> None:
+        """What was wrong with a peer is mended: when it happens again, in a year, it is news."""
+        if port == PEERS:
+            self._once.forget(_host_of(address))
+
+
+def _host_of(address: str) -> str:
+    return address.rpartition(":")[0]

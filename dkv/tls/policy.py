@@ -31,20 +31,33 @@ FOR_PLAIN = {CLIENTS: b"-ERR this port takes TLS only\r\n"}
 Refused = Callable[[str, str, str], None]
 """Is told the kind of a port, who has connected there, and why that came to nothing."""
 
+Admitted = Callable[[str, str], None]
+"""Is told the kind of a port, and who is done with the handshake there."""
+
+
+def _tell_nobody(_: str, __: str) -> None:
+    """Nobody wants to know who got in."""
+
 
 class TlsPolicy:
     """Puts ports and dialled connections behind TLS, with the ``credentials`` of the moment.
 
     Each connection takes those that are in force when it begins. So new ones need no restart, and end no connection.
-    ``refused`` is told why somebody did not get in.
+    ``refused`` is told why somebody did not get in, and ``admitted`` who did.
     """
 
     def __init__(
-        self, reactor: Any, credentials: Credentials, refused: Refused, handshakes_max: int = HANDSHAKES_MAX
+        self,
+        reactor: Any,
+        credentials: Credentials,
+        refused: Refused,
+        handshakes_max: int = HANDSHAKES_MAX,
+        admitted: Admitted = _tell_nobody,
     ) -> None:
         self.reactor = reactor
         self.credentials = credentials
         self.refused = refused
+        self.admitted = admitted
         self.handshakes_max = handshakes_max
         """How many handshakes may be under way at one port."""
         self.refusals = 0
@@ -142,6 +155,7 @@ class _Port(Factory):
     def done(self, handshake: Handshake) -> Any:
         """It may be served, or refused, as if there were no TLS."""
         self._forget(handshake)
+        self._policy.admitted(self._kind, address_text(handshake.address))
         return self._policy.protocol_for(handshake, self._behind)
 
     def connected(self, protocol: Any) -> None:

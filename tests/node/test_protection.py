@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.config.config import Config, parse_config
 from dkv.console.cautions import Caution
-from dkv.net.securing import handshakes_allowed
+from dkv.net.securing import PEERS, handshakes_allowed
 from dkv.node import watched_files
 from dkv.node.logs import get_logger
 from dkv.node.protection import Protection, ProtectionError
@@ -134,6 +134,19 @@ class ProtectionTests(SynchronousTestCase):
         key.chmod(0o600)
         protection.look()
         self.assertEqual(list(protection.readable()), [])
+
+    def test_a_peer_that_is_refused_once_more(self) -> None:
+        """Peers dial every second: one line says what is wrong, and another one if it is wrong again a year later."""
+        certificates = Certificates(Path(self.mktemp()), "c")
+        files = {"ca": "ca.pem", "certificate": "node{id}.pem", "key": "node{id}.key"}
+        settings = {name: str(certificates.directory / file) for name, file in files.items()}
+        policy: Any = self.protection(self.config(settings)).security
+        with capture_logs() as lines:
+            for port in range(3):
+                policy.refused(PEERS, f"10.0.0.2:{port}", "its certificate has expired")
+            policy.admitted(PEERS, "10.0.0.2:4")
+            policy.refused(PEERS, "10.0.0.2:5", "its certificate has expired")
+        self.assertEqual([line["event"] for line in lines], ["tls_refused"] * 2)
 
     def test_handshakes_leave_open_files_to_others(self) -> None:
         """A crowd that stops in the middle must not take what LevelDB needs, and few open files are enough to serve."""

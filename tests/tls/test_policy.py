@@ -82,6 +82,7 @@ class PolicyTests(TestCase):
     def setUp(self) -> None:
         self.certificates = Certificates(Path(self.mktemp()), "c")
         self.refused: list[tuple[str, str]] = []
+        self.admitted: list[str] = []
         self.told: Deferred[None] = Deferred()
 
     def settings(self, pair: Pair | None = None, **more: Any) -> TlsSettings:
@@ -100,7 +101,7 @@ class PolicyTests(TestCase):
             told, self.told = self.told, Deferred()
             told.callback(None)
 
-        return TlsPolicy(reactor, credentials, refused)
+        return TlsPolicy(reactor, credentials, refused, admitted=lambda port, _: self.admitted.append(port))
 
     @inlineCallbacks
     def listen(self, port: str = PEERS, handshakes_max: int = 512, **more: Any) -> Any:
@@ -141,6 +142,7 @@ class PolicyTests(TestCase):
         mine, theirs = yield self.both(load_credentials(self.settings(), 2, "c"))
         self.assertEqual((mine.shown.node, theirs.shown.node), (("c", 1), ("c", 2)))
         self.assertTrue(is_secured(mine.transport) and is_secured(theirs.transport))
+        self.assertEqual(self.admitted, [PEERS])
         heard = theirs.hears(b"x" * 100_000)
         mine.transport.write(b"x" * 100_000)
         yield heard
