@@ -106,6 +106,11 @@ class Authority:
                 return cls(Issued(certificate, key), crl, _crl_number(crl))
         return cls(Issued(certificate, key))
 
+    @property
+    def has_list(self) -> bool:
+        """Whether it knows its last CRL, and so what is revoked."""
+        return self._crl_number > 0
+
     def node(
         self, node: int, hosts: Sequence[str], days: int = CERTIFICATE_DAYS, begins: datetime | None = None
     ) -> Issued:

@@ -88,11 +88,20 @@ class CertificateDirectory:
     # --- what it has ---
 
     def authorities(self) -> list[Authority]:
-        """The CAs whose keys are here, the newest first."""
-        bundle, keys, lists = self._read(CA), self._read(CA_KEY), self._read(CRL, missing=b"")
+        """The CAs whose keys are here, the newest first.
+
+        Each must have its list: the next one would be empty, and what was revoked would be let in again.
+        """
+        bundle, keys, lists = self._read(CA), self._read(CA_KEY), self._read(CRL)
+        self._certificates(CA)
         found = [Authority.load(bundle, key, lists) for key in _PRIVATE_KEY.findall(keys)]
         if not found:
             raise AuthorityError(f"there is no private key in {self.path / CA_KEY}")
+        if not all(each.has_list for each in found):
+            raise AuthorityError(
+                f"{self.path / CRL} lacks the list of a CA, and a new one would forget what was revoked: put back the "
+                f"file, of which each node has a copy"
+            )
         return found
 
     def names(self) -> list[str]:
@@ -107,14 +116,11 @@ class CertificateDirectory:
 
     def certificate(self, name: str) -> x509.Certificate:
         """The present certificate of a node or a client."""
-        try:
-            return certificates(self._read(f"{name}.pem"))[0]
-        except AuthorityError as error:
-            raise AuthorityError(f"{self.path / name}.pem: {error}") from None
+        return self._certificates(f"{name}.pem")[0]
 
     def listed(self) -> list[Listed]:
         """All that expires: CAs, lists, nodes, clients. The keys need not be here."""
-        authorities, lists = certificates(self._read(CA)), crls(self._read(CRL, missing=b""))
+        authorities, lists = self._certificates(CA), crls(self._read(CRL, missing=b""))
         revoked = {(each.issuer, one.serial_number) for each in lists for one in each}
         now = datetime.now(UTC)
         rows = [
@@ -166,7 +172,7 @@ class CertificateDirectory:
         with self._locked():
             authorities, uri = self.authorities(), uri_of(self.certificate(name))
             now, revoked = datetime.now(UTC), 0
-            for each in certificates(self._read(ISSUED)):
+            for each in self._certificates(ISSUED):
                 if uri_of(each) != uri or each.not_valid_after_utc <= now:
                     continue
                 for authority in authorities:
@@ -182,7 +188,7 @@ class CertificateDirectory:
         one."""
         with self._locked():
             authorities = self.authorities()
-            if len(certificates(self._read(CA))) > 1:
+            if len(self._certificates(CA)) > 1:
                 raise AuthorityError(f"{self.path / CA} has two CAs already: first end that change with drop-ca")
             self._write(_authority_files([Authority.create(authorities[0].cluster), *authorities]))
 
@@ -221,6 +227,13 @@ class CertificateDirectory:
         for each in (self.path / f"{name}.pem", self.path / f"{name}.key"):
             if each.exists() or each.is_symlink():
                 raise AuthorityError(f"{each} exists: `dkv certs renew {name}` replaces it")
+
+    def _certificates(self, name: str) -> list[x509.Certificate]:
+        content = self._read(name)
+        try:
+            return certificates(content)
+        except AuthorityError as error:
+            raise AuthorityError(f"{self.path / name}: {error}") from None
 
     def _read(self, name: str, missing: bytes | None = None) -> bytes:
         try:

@@ -120,6 +120,24 @@ class DirectoryTests(SynchronousTestCase):
         self.assertEqual(self.verdicts(), {"node1": "", "node2": "", "admin": ""})
         self.assertIn("revoked", verdict(self.directory.authorities(), before, (self.place / "crl.pem").read_bytes()))
 
+    def test_a_list_that_is_lost(self) -> None:
+        """The next list would let in what was revoked. Nothing is done until the old one is back."""
+        self.directory.revoke("node1")
+        path = self.place / "crl.pem"
+        path.write_bytes(b"")
+        before = self.contents()
+        for change in (lambda: self.directory.revoke("admin"), self.directory.add_authority):
+            self.assertRaisesRegex(AuthorityError, "crl.pem lacks the list of a CA.*put back the file", change)
+        self.assertEqual(self.contents(), before)
+        path.unlink()
+        self.assertRaisesRegex(AuthorityError, "cannot read .*crl.pem", self.directory.revoke, "admin")
+
+    def test_a_file_that_is_empty(self) -> None:
+        """The line names it."""
+        for name in ("issued.pem", "ca.pem"):
+            (self.place / name).write_bytes(b"")
+            self.assertRaisesRegex(AuthorityError, f"{name}: there is no certificate", self.directory.revoke, "admin")
+
     def test_a_ca_takes_the_place_of_another(self) -> None:
         """In every step all that is not revoked is accepted by the files of that step."""
         old = self.directory.certificate("node1")
