@@ -106,7 +106,11 @@ class WatchedFiles(Generic[Loaded]):
             return
         self._cancel()
         self._working = True
-        self._on_thread(partial(self._work, self._digest))
+        try:
+            self._on_thread(partial(self._work, self._digest))
+        except RuntimeError:  # The system gives no thread at the moment.
+            self._working = False
+            self._wait(LOOK_SECONDS)
 
     def _work(self, digest: bytes) -> None:
         """On a thread: nothing here touches the node."""

@@ -22,7 +22,11 @@ class Reactor(Clock):
     def callFromThread(self, call: Callable[..., Any], *arguments: Any) -> None:
         call(*arguments)
 
+    threads_left = True
+
     def on_thread(self, work: Callable[[], None]) -> None:
+        if not self.threads_left:
+            raise RuntimeError("can't start new thread")
         self.work.append(work)
 
     def pass_time(self, seconds: float) -> None:
@@ -86,6 +90,15 @@ class WatchedFilesTests(SynchronousTestCase):
         self.reactor.pass_time(LOOK_SECONDS)
         self.reactor.pass_time(LOOK_SECONDS)
         self.assertEqual((self.applied, self.complaints), (["2"], []))
+
+    def test_no_thread(self) -> None:
+        """A machine that is at its limit for a while does not keep a node from its new certificates for ever."""
+        self.reactor.threads_left = False
+        self.write("2", "2")
+        self.reactor.pass_time(LOOK_SECONDS)
+        self.reactor.threads_left = True
+        self.reactor.pass_time(LOOK_SECONDS)
+        self.assertEqual(self.applied, ["2"])
 
     def test_a_look_at_once(self) -> None:
         """Whoever has sent SIGHUP does not wait."""
