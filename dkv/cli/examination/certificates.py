@@ -57,8 +57,7 @@ def examine_certificates(config: Config, members: Sequence[Member]) -> Iterator[
 def _judge(tls: TlsSettings, member: Member, credentials: Credentials) -> Iterator[Finding]:
     where = f"node {member.id}"
     for warning in credentials.warnings:
-        if tls.key_of(member.id) not in warning:  # of the key's mode, which is among the files
-            yield problem(where, warning)
+        yield problem(where, warning)
     for line in credentials.expiring():
         yield problem(where, f"{line}: renew it, with `dkv certs renew` if it is of `dkv certs`")
     known = _hosts_of(credentials)
