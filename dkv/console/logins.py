@@ -137,10 +137,12 @@ class Logins:
         """A password was tried, by the hashes of ``users``."""
         waiting = self._under_way.pop(first.digest)
         if users is not self.users:  # What was found out is history.
-            right = False
             if self._begin(first):
                 self._under_way[first.digest] = waiting
-                return
+            else:
+                for _, answer in waiting:
+                    answer(lambda: Local(TOO_MANY))
+            return
         now = self._reactor.seconds()
         if right:
             self._attempts.succeeded(first.peer, now)

@@ -149,3 +149,13 @@ class LimitsTests(LoginCase):
             self.lose()
         self.assertNotIn("hunter2", repr(self.port.log.lines))
         self.assertNotIn("hunter2", repr(vars(self.port.logins)))
+
+    def test_users_change_while_many_are_checked(self) -> None:
+        """A right password is not called wrong since there was no time to check it again: libraries give up then."""
+        self.connection.dataReceived(lines("AUTH app secret"))
+        self.port.reload(USERS)
+        self.port.checks.full = True
+        self.port.checks.end_one()
+        self.assertEqual(self.transport.value(), b"-TRYAGAIN too many passwords are being checked\r\n")
+        self.port.checks.full = False
+        self.assertEqual(self.call("AUTH app secret"), b"+OK\r\n")
