@@ -20,7 +20,7 @@ from dkv.replies import OK, Error, Local, LogRequest, Nested, Watched
 from dkv.settings import Limits
 
 EXECABORT = Error("EXECABORT Transaction discarded because of previous errors.")
-RIGHTS_CHANGED = Error("NOPERM the rights of this user have changed since MULTI")
+RIGHTS_CHANGED = Error("NOPERM the rights of this user have changed meanwhile")
 NOT_IN_MULTI = Error("ERR Command not allowed inside a transaction")
 OF_ONE_NODE_ALONE = Error(
     "ERR SCAN cannot be in a transaction: all nodes execute it, and a cursor is known to one of them"
@@ -72,6 +72,7 @@ class Transaction:
         self._room = room
         self._refused = False  # a request since MULTI
         self._watch_failed = False
+        self._rights = 0  # how often the client has got other rights
         self._queue: list[Gathered] = []
         self._watched: dict[tuple[int, bytes], tuple[int, int, int]] = {}
         self._bytes = 0
@@ -99,7 +100,11 @@ class Transaction:
         if refusal is not None:
             return Local(self.fail_watch(refusal))
 
+        rights = self._rights
+
         def settle(result: Nested) -> Local:
+            if rights != self._rights:  # which may not allow these keys
+                return Local(self.fail_watch(RIGHTS_CHANGED))
             if type(result) is not Watched:
                 assert type(result) is Error
                 return Local(self.fail_watch(result))
@@ -116,6 +121,7 @@ class Transaction:
 
     def forget_rights(self) -> None:
         """The client's rights are other ones: what it has gathered and watches was judged by the old ones."""
+        self._rights += 1
         if self.gathering:
             self.refuse(RIGHTS_CHANGED)
         elif self._watched:

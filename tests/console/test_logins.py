@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dkv.console.login_words import HELLO_FIRST, NO_PASSWORD
+from dkv.replies import Watched
 from tests.console.logins import NOAUTH, USERS, WRONG, LoginCase, hashed, lines
 from tests.net.client_port import encoded
 
@@ -197,3 +198,15 @@ class TimeTests(LoginCase):
                 self.port.checks.end_all()
                 self.port.answer_all()
             self.assertEqual(self.transport.value(), b"+OK\r\n+OK\r\n+PONG\r\n", cut)
+
+    def test_rights_that_change_while_a_key_is_being_watched(self) -> None:
+        """An EXEC would tell whether a key has changed that the user may not know of any more."""
+        self.call("AUTH app secret")
+        self.transport.clear()
+        self.connection.dataReceived(lines("WATCH app:1"))
+        message = self.port.requests()
+        self.connection.interpreter.become(self.port.reload(USERS.replace("app:*", "other:*")).find("app"))
+        self.port.reply(message, [Watched(1, ((1, 0),))])
+        self.assertEqual(self.transport.value(), b"-NOPERM the rights of this user have changed meanwhile\r\n")
+        self.assertIn(b"-EXECABORT ", self.call("MULTI", "EXEC"))
+        self.assertEqual(self.call("MULTI", "EXEC"), b"+OK\r\n*0\r\n")
