@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from dkv.cli.examination.findings import Finding, note, problem
 from dkv.config.config import Config, Member
 from dkv.config.listen_endpoint import dialled_address
-from dkv.config.tls_settings import TlsSettings
 
 CA_KEY = "ca.key"
 """What ``dkv certs`` calls the private key of the CA."""
@@ -51,10 +50,10 @@ def examine_certificates(config: Config, members: Sequence[Member]) -> Iterator[
         except CredentialsError as error:
             yield problem(f"node {member.id}", str(error))
             continue
-        yield from _judge(tls, member, credentials)
+        yield from _judge(member, credentials)
 
 
-def _judge(tls: TlsSettings, member: Member, credentials: Credentials) -> Iterator[Finding]:
+def _judge(member: Member, credentials: Credentials) -> Iterator[Finding]:
     where = f"node {member.id}"
     for warning in credentials.warnings:
         yield problem(where, warning)
