@@ -124,8 +124,7 @@ class Command:
     such.
 
     What is allowed is judged by ``category``, ``keys`` and ``channels``, so none of them has a default: ``TypeError``
-    if one is not said. The last fields are for the few commands
-    whose keys say more, or less, than what they are about.
+    if one is not said. The last fields are for the few commands whose keys say more, or less, than what they are about.
     """
 
     name: str
