@@ -35,6 +35,10 @@ class AuthorityError(ValueError):
     """Something cannot be issued, revoked or read. The text is one line for a person."""
 
 
+class UnknownKeyError(AuthorityError):
+    """The key of a CA has no certificate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issued:
     """A certificate and the private key that belongs to it."""
@@ -100,7 +104,7 @@ class Authority:
             if certificate.public_key() == key.public_key():
                 break
         else:
-            raise AuthorityError("the key of the CA belongs to none of the CA's certificates")
+            raise UnknownKeyError("the key of the CA belongs to none of the CA's certificates")
         for crl in crls(crl_pem):
             if crl.issuer == certificate.subject and crl.is_signature_valid(key.public_key()):
                 return cls(Issued(certificate, key), crl, _crl_number(crl))

@@ -26,7 +26,7 @@ from pathlib import Path
 from cryptography import x509
 
 from dkv.storage.state_directories import sync_directory
-from dkv.tls.authority import Authority, AuthorityError, Issued, certificates, crls, uri_of
+from dkv.tls.authority import Authority, AuthorityError, Issued, UnknownKeyError, certificates, crls, uri_of
 
 CA, CA_KEY, CRL, ISSUED = "ca.pem", "ca.key", "crl.pem", "issued.pem"
 _RESERVED = re.compile(r"ca|crl|issued|node[0-9]+")
@@ -94,9 +94,14 @@ class CertificateDirectory:
         """
         bundle, keys, lists = self._read(CA), self._read(CA_KEY), self._read(CRL)
         self._certificates(CA)
-        found = [Authority.load(bundle, key, lists) for key in _PRIVATE_KEY.findall(keys)]
+        found, why = [], AuthorityError(f"there is no private key in {self.path / CA_KEY}")
+        for key in _PRIVATE_KEY.findall(keys):
+            try:
+                found.append(Authority.load(bundle, key, lists))
+            except UnknownKeyError as error:  # one of several, if a change of the CA was cut off between two files
+                why = error
         if not found:
-            raise AuthorityError(f"there is no private key in {self.path / CA_KEY}")
+            raise why
         if not all(each.has_list for each in found):
             raise AuthorityError(
                 f"{self.path / CRL} lacks the list of a CA, and a new one would forget what was revoked: put back the "
@@ -196,7 +201,8 @@ class CertificateDirectory:
         """Leave only the newest CA; how many went. Refused while certificates here are of an older one."""
         with self._locked():
             newest, *older = self.authorities()
-            if not older:
+            others = len(_PRIVATE_KEY.findall(self._read(CA_KEY))) - 1  # older ones, and one without a certificate
+            if not others:
                 return 0
             left = [
                 name
@@ -208,7 +214,7 @@ class CertificateDirectory:
                 raise AuthorityError(f"still of an older CA: {', '.join(left)}; renew them and give them out first")
             files = _authority_files([newest])
             self._write({name: files[name] for name in (CA, CRL, CA_KEY)})  # first the CA: each must have its list
-            return len(older)
+            return others
 
     # --- files ---
 

@@ -158,6 +158,23 @@ class DirectoryTests(SynchronousTestCase):
         self.assertEqual(self.states()["admin"], "foreign")
         self.assertEqual(self.directory.drop_authorities(), 0)
 
+    def test_a_change_of_the_ca_that_is_cut_off(self) -> None:
+        """A kill between two files leaves a directory with which one can go on, and do it again."""
+        rename = os.rename
+        for change in (self.directory.add_authority, self.directory.drop_authorities):
+            for renamed in (1, 2):
+                left = [rename] * renamed
+                self.patch(os, "rename", lambda *paths, left=left: left.pop()(*paths))
+                self.assertRaises(IndexError, change)
+                self.patch(os, "rename", rename)
+                self.directory.renew("node1", 100)
+                self.assertEqual(self.verdicts()["node1"], "")
+            change()
+            for name in self.directory.names():
+                self.directory.renew(name, 100)
+        self.assertEqual(set(self.verdicts().values()), {""})
+        self.assertEqual(len(self.directory.authorities()), 1)
+
     def test_what_is_shown_needs_no_keys(self) -> None:
         """The machine of a node has no key of the CA, and its certificates are looked at all the same."""
         for each in self.place.glob("*.key"):
