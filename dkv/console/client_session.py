@@ -129,6 +129,7 @@ class ClientSession(ClientState):
         db = (transaction.context if transaction.gathering else self.context).db
         refusal = GATE.refusal(self.user, words, db)
         if refusal is not None:
+            self.node.logins.note_refusal(refusal)
             return Local(transaction.abort(refusal) if words[0].lower() == b"exec" else transaction.refuse(refusal))
         meaning = self._by_state()(words)
         if type(meaning) is LogRequest and lists_others(self.user.rights, meaning.entry):

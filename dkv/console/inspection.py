@@ -229,8 +229,7 @@ class Inspection:
             self.member_view.counts,
             self.member_view.slot,
             clients.connections,
-            clients.connections_refused,
-            clients.inputs_refused,
+            {**clients.refused, **self.logins.refused},
             {
                 "mailbox_messages": self._host.mailbox_length,
                 "undurable_bytes": self._host.layers.undurable_bytes,

@@ -8,7 +8,7 @@ for that one.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -60,8 +60,8 @@ class Logins:
         self, reactor: Any, users: Users | None, try_password: TryPassword, key: bytes, complaints: ThrottledLog
     ) -> None:
         self.users = users
-        self.refused = 0
-        """How many attempts had no right password so far."""
+        self.refused: Counter[str] = Counter()
+        """How many requests were refused so far, by the first word: WRONGPASS, and NOAUTH and NOPERM of the gate."""
         self._reactor = reactor
         self._try_password = try_password
         self._key = key
@@ -159,11 +159,15 @@ class Logins:
 
     def _refuse(self, peer: str, name: str) -> Local:
         """A wrong password, or a name that no user has: the client is not told which."""
-        self.refused += 1
+        self.note_refusal(WRONG_PASSWORD)
         known = self.users is not None and self.users.find(name) is not None
         # What is no name of a user may be a password that was put in the wrong place.
         self._complaints.warning("login_refused", peer=peer, user=name if known else "no user's name")
         return Local(WRONG_PASSWORD)
+
+    def note_refusal(self, refusal: Error) -> None:
+        """A request was refused for who its user is."""
+        self.refused[refusal.text.partition(" ")[0]] += 1
 
     def _remember(self, digest: bytes) -> None:
         self._remembered[digest] = None

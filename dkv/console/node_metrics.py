@@ -62,8 +62,7 @@ class Readings(NamedTuple):
     members: Mapping[str, int]
     membership_slot: int
     connections: int
-    connections_refused: int
-    inputs_refused: int
+    refused: Mapping[str, int]
     queues: Mapping[str, int]
     sent: Mapping[type, int]
     dropped: Mapping[int, int]
@@ -288,8 +287,8 @@ class NodeMetrics:
         help = "Time of requests: queue until numbered, agree until applied, read until evaluated; oldest of its group"
         stages: dict[tuple[str, ...], Histogram] = {(stage,): times for stage, times in self._stages.items()}
         yield histogram("dkv_client_seconds", help, stages, ("stage",))
-        refused = self._refused + Counter({"CONNECTIONS": reading.connections_refused, "INPUT": reading.inputs_refused})
-        help = "Requests refused by the first word of the error, connections beyond the cap, and what is no request"
+        refused = self._refused + Counter(reading.refused)
+        help = "Requests refused by the first word of the error, connections that were ended, and what is no request"
         yield labelled(CounterMetricFamily("dkv_refused_requests", help, labels=("reason",)), refused)
 
     def _disk(self, reading: Readings) -> Iterator[Metric]:

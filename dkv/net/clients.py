@@ -113,6 +113,12 @@ class Clients(Factory):
         """How many clients are connected."""
         return len(self._connections)
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many were refused so far, by the reason: CONNECTIONS beyond the cap, INPUT that was no request, UNNAMED
+        clients that did not say who they are in time."""
+        return {"CONNECTIONS": self.connections_refused, "INPUT": self.inputs_refused, "UNNAMED": self.unnamed.ended}
+
     def connected(self) -> list[ClientConnection]:
         """The connections of all clients, in the order in which they came."""
         return sorted(self._connections.values(), key=lambda connection: connection.number)

@@ -45,6 +45,11 @@ class LoginTests(LoginCase):
         self.assertEqual(self.call("AUTH root nonsense"), WRONG)
         self.assertIn(b" user=app ", self.call("CLIENT INFO"))
 
+    def test_refusals_are_counted(self) -> None:
+        """Somebody who tries passwords, or keys that are not its own, shows in the metrics."""
+        self.call("GET app:1", "AUTH app wrong", "AUTH app secret", "GET app:1", "GET other", "GET another")
+        self.assertEqual(self.port.logins.refused, {"NOAUTH": 1, "WRONGPASS": 1, "NOPERM": 2})
+
     def test_two_passwords(self) -> None:
         """While a password is changed, the old and the new one are right."""
         for password in ("old", "new"):

@@ -164,6 +164,7 @@ class UsersTest(SynchronousTestCase):
             self.assertEqual(self.refusal(root, *words), WRONG)
         self.assertNotIn(b"hunter", root.call("CLIENT", "LIST"))
         self.assertTrue(self.node.wait_logged("login_refused"))
+        self.assertIn(b'dkv_refused_requests_total{reason="WRONGPASS"}', root.call("DKV.METRICS"))
         self.node.stop()
         kept = [self.node.log_path, *(path for path in Path(self.node.directory).rglob("*") if path.is_file())]
         self.assertEqual([str(path) for path in kept if b"hunter" in path.read_bytes()], [])
