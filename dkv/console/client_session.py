@@ -44,6 +44,11 @@ AT_ONCE = frozenset((b"discard", b"exec", b"multi", b"quit", b"reset", b"watch")
 """What is answered between MULTI and EXEC, and not gathered."""
 
 
+def _nobody_asks(words: list[bytes]) -> Meaning:
+    """What a request means whose client is gone."""
+    return Local(Error("ERR the connection has ended"))
+
+
 class ClientSession(ClientState):
     """The session of the connection with the number ``connection`` and the client at ``peer``."""
 
@@ -91,6 +96,7 @@ class ClientSession(ClientState):
             self.subscribed.forget(self.node.exchange)
         self.node.exchange.leave(self.connection)
         self.node.backups.end(self)
+        self.interpret = _nobody_asks  # a method of its own would keep the session until Python looks for cycles
 
     def _interpret(self, words: list[bytes]) -> Meaning:
         entry = interpret(words, self.context)

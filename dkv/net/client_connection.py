@@ -147,7 +147,7 @@ class ClientConnection(TwistedProtocol):
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         self._clients.remove(self, self.flow.outstanding > 0, self.flow.inflight)
-        self.flow.client_has_read()
+        self.flow.lost()
 
     def pauseProducing(self) -> None:
         """The transport's buffer has filled: the client is slow to read. Make no more replies."""

@@ -76,7 +76,7 @@ class FlowControl:
         self.is_open = True
         """Whether this connection may pass on requests, unless the node as a whole is paused."""
         self._owner = owner
-        self._receiver = receiver
+        self._receiver: Receiver | None = receiver
         self._inflight_bytes_max = inflight_bytes_max
         self._reply_bytes = REPLY_BYTES_AT_FIRST
         self._at_once = REQUESTS_PER_MESSAGE
@@ -92,7 +92,13 @@ class FlowControl:
         if held <= LARGE_BYTES and not self._is_large:
             return True
         self._is_large = held > LARGE_BYTES
-        return self._owner.large.may_read(self._receiver, held)
+        receiver = self._receiver
+        return receiver is not None and self._owner.large.may_read(receiver, held)
+
+    def lost(self) -> None:
+        """The connection has ended: it is not kept from here, and so needs nobody to look for cycles."""
+        self.client_has_read()
+        self._receiver = None
 
     def room(self) -> int:
         """How many requests to pass on at once: if replies are like the last ones, these stay within the limit."""

@@ -25,7 +25,7 @@ LATENCY_MAX = 4.0
 """Less than ``request_seconds``: nobody is given up, and nobody would try again."""
 HELD_PER_STRANGER_MAX = 160 * KIB
 """What a stranger that is there may cost, in bytes of memory."""
-HELD_FOR_GOOD_MAX = 48 * MIB
+HELD_FOR_GOOD_MAX = 96 * MIB
 """What memory may have grown by when all strangers are gone: Python and OpenSSL keep some for the next."""
 KEPT_PER_STRANGER_MAX = 48 * KIB
 """And so much more for each one that was there at once: what many took together is not given back whole."""

@@ -22,6 +22,10 @@ from tests.siege.beginnings import BEGINNINGS, Beginning, Talk
 DRIP_SECONDS = 0.25
 RECEIVE_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0
+LOOPBACK, ELSEWHERE = "127.0.0.1", "127.0.0.2"
+"""Strangers come from another address than users: a crowd keeps out its own."""
+
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: the port is chosen when it connects, so ports do not run out
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER for a connection that ends with a reset; otherwise the kernel says goodbye for it."""
 
@@ -78,6 +82,9 @@ class Stranger:
         if number % 2:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.socket.setblocking(False)
+        if flood.orders.host == LOOPBACK:
+            self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            self.socket.bind((ELSEWHERE, 0))
         self.socket.connect_ex((flood.orders.host, flood.orders.port))
         self._go_on(None)
 

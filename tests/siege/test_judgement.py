@@ -35,8 +35,8 @@ class JudgementTest(SynchronousTestCase):
             (replace(GOOD, service=replace(SERVICE, failures=("TimeoutError",))), "a user failed: TimeoutError"),
             (replace(GOOD, service=replace(SERVICE, longest=4.5)), "users waited"),
             (replace(GOOD, service=replace(SERVICE, p99=1.5)), "users waited"),
-            (replace(GOOD, held_more=100 * MIB), "memory grew by 100 MiB for 10 strangers at once"),
-            (replace(GOOD, held_for_good=100 * MIB), "memory grew by 100 MiB for good"),
+            (replace(GOOD, held_more=200 * MIB), "memory grew by 200 MiB for 10 strangers at once"),
+            (replace(GOOD, held_for_good=200 * MIB), "memory grew by 200 MiB for good"),
             (replace(GOOD, descriptors_more=10), "10 descriptors were left open"),
         ):
             (line,) = outcome.broken()
