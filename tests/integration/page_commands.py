@@ -27,6 +27,8 @@ UNKNOWN = re.compile(r"^not known to node .* as chosen: .*\n", re.MULTILINE)
 """What `dkv recover --plan` says of a node that ended before it was told that the last slots were chosen."""
 WAITING = re.compile(r"^waiting: .*\n", re.MULTILINE)
 """What a change of members waits for, if it takes so long that it says so."""
+WARNS = re.compile(r"^node \d+ warns of .*\n", re.MULTILINE)
+"""What a node of the page warns of, since others reach it: here all are on the loopback address."""
 LEADS = re.compile(r"^( *\d+ +voter +)(?:leader|-)(?!\S)", re.MULTILINE)
 """A row of `dkv member list`: any voter may lead."""
 EXPORT = re.compile(r"export (\w+)=(\S+)")
@@ -63,7 +65,8 @@ def steps(page: str) -> Iterator[Step]:
 def shape(output: str) -> str:
     """What must be equal in two runs: words, and that there is a number where there was one."""
     output = RANDOM.sub("key", output)
-    output = WAITING.sub("", UNKNOWN.sub("", output))
+    for line in (WAITING, UNKNOWN, WARNS):
+        output = line.sub("", output)
     output = LEADS.sub(r"\1role", output)
     output = re.sub(r"\b(leader|follower)\b", "role", output)
     output = re.sub(r"\d+(\.\d+)*|(?<!\S)-(?!\S)", "0", output)  # a figure may not be known yet

@@ -167,7 +167,7 @@ class DescriptorsTest(SynchronousTestCase):
                 answer = b""
             served += answer == b"+PONG\r\n"
             refused += answer.startswith(b"-ERR max number of clients reached")
-        self.assertGreaterEqual(served, 500)
+        self.assertGreaterEqual(served, 400)  # the other files are for LevelDB, peers, operators and strangers
         self.assertEqual(served + refused, 2000)
         for client in clients:
             client.close()
