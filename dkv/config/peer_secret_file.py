@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from dkv.config.plain_file import open_plain
+
 SECRET_BYTES_MIN = 32
 """Whoever connects may ask for a proof of the secret and then guess at home; a random secret of this length lasts."""
 
@@ -20,7 +22,7 @@ class PeerSecretError(Exception):
 def load_peer_secrets(path: str) -> list[bytes]:
     """The secrets in the file at ``path``. Empty lines, and lines that begin with ``#``, are none."""
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise PeerSecretError(f"cannot read peer_secret_file {path}: {error.strerror}") from None

@@ -10,6 +10,7 @@ from twisted.web.http import FORBIDDEN, UNAUTHORIZED
 from dkv.config.config import Config
 from dkv.config.exposure import asks_for_certificate, may_visit
 from dkv.config.listen_endpoint import ListenEndpoint
+from dkv.config.plain_file import open_plain
 from dkv.console.admin import Guard, Refused
 from dkv.console.admin_channel import certificate_of
 from dkv.console.admin_token import AdminTokens, TokenError, parse_tokens
@@ -71,8 +72,8 @@ class AdminAccess:
 def read_tokens(path: str) -> AdminTokens:
     """The tokens in the file at ``path``; ``TokenError``, of one line, if there are none."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(FILE_BYTES_MAX)
+        with open_plain(path) as file:
+            text = file.read(FILE_BYTES_MAX).decode()
     except OSError as error:
         raise TokenError(f"cannot read the admin token file {path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 
 from dkv.config.config import Config
+from dkv.config.plain_file import open_plain
 from dkv.console.client_session import ClientSession
 from dkv.console.logins import Logins
 from dkv.net.client_connection import ClientConnection
@@ -30,7 +31,7 @@ USERS = "users"
 def load_users(path: str) -> Users:
     """The users of the file at ``path``; ``UsersError`` if there are none to be had."""
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             text = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise UsersError(f"cannot read the file of users {path}: {error.strerror}") from None

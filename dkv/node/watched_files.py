@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from dkv.config.peer_secret_file import others_may_read
+from dkv.config.plain_file import open_plain
 from dkv.host.seams import Call
 
 LOOK_SECONDS = 5.0
@@ -152,7 +153,7 @@ def _digest_of(paths: Sequence[str]) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for path in paths:
         try:
-            with open(path, "rb") as file:
+            with open_plain(path) as file:
                 content = file.read()
         except OSError as error:
             content = f"\0{error.errno}".encode()

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL, crypto
 
+from dkv.config.plain_file import open_plain
 from dkv.config.tls_settings import OFF, TlsSettings
 from dkv.tls.contexts import Contexts, build_contexts
 from dkv.tls.names import node_named_by, subject_of
@@ -118,7 +119,7 @@ def load_credentials(settings: TlsSettings, node: int, cluster: str) -> Credenti
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             return file.read()
     except OSError as error:
         raise CredentialsError(f"cannot read {path}: {error.strerror}") from None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dkv.cli.examination.findings import Finding, note, problem
 from dkv.config.config import Config
 from dkv.config.peer_secret_file import PeerSecretError, load_peer_secrets
+from dkv.config.plain_file import open_plain
 from dkv.console.admin_token import TokenError
 from dkv.node.admin_access import read_tokens
 
@@ -71,8 +72,8 @@ def _secrets(config: Config) -> Iterator[Finding]:
 def _lines(path: str) -> list[str]:
     """The secrets in a file, unjudged."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line.strip() for line in file]
+        with open_plain(path) as file:
+            lines = [line.strip().decode("utf-8", "replace") for line in file]
     except OSError:
         return []
     return [line for line in lines if line and not line.startswith("#")]
