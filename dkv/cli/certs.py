@@ -56,14 +56,20 @@ MEANT = {"create": "new", "init": "new", "ca": "new-ca", "list": "show", "user":
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[CertificateDirectory]:
-    """The directory of certificates at ``path``; whatever is wrong with it becomes a ``Failure`` of one line."""
+def opened(path: Path, new: bool = False) -> Iterator[CertificateDirectory]:
+    """The directory of certificates at ``path``; whatever is wrong with it becomes a ``Failure`` of one line.
+
+    It must be one, unless it is ``new``.
+    """
     try:
         from dkv.tls.authority import AuthorityError
-        from dkv.tls.authority_files import CertificateDirectory
+        from dkv.tls.authority_files import CA, CertificateDirectory
     except ImportError as error:
         message = f"this command needs {error.name}, which the extra 'tls' of this package brings along"
         raise Failure(Status.FAILED, "EXTRA", message) from None
+    if not new and not os.path.lexists(path / CA):
+        message = f"there are no certificates in {path}: `dkv certs new` makes them, and --dir names another directory"
+        raise Failure(Status.FAILED, "CERTIFICATES", message)
     try:
         yield CertificateDirectory(path)
     except AuthorityError as error:
@@ -152,7 +158,7 @@ def new(
         names = {number: list(LOOPBACK) for number in range(1, (nodes or NODES) + 1)}
         path = path or Path(DIRECTORY)
     names = {node: list(dict.fromkeys([*each, *hosts])) for node, each in names.items()}
-    with opened(path) as directory:
+    with opened(path, new=True) as directory:
         directory.create(path, cluster, names, list(dict.fromkeys(clients)), days)
     say(f"made {path}/ca.pem, the CA of cluster {cluster!r}; with its key, {path}/ca.key, one can be any node or user")
     for node, each in names.items():

@@ -21,7 +21,7 @@ def local_settings(directory: Path) -> TlsSettings:
 def make_certificates(directory: Path, config: Config) -> None:
     """The certificates for those settings; ``Failure`` if they cannot be made."""
     path = directory / DIRECTORY
-    with opened(path) as certificates:
+    with opened(path, new=True) as certificates:
         certificates.create(path, config.cluster, {each.id: LOOPBACK for each in config.members}, [CLIENT], DAYS)
 
 

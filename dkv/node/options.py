@@ -64,7 +64,11 @@ class Options(TwistedOptions):
         ["data-dir", "d", None, "The node's data directory [default: ./data/node<ID>]."],
     ]
     optFlags = [
-        ["check-config", None, "Check the config and exit."],
+        [
+            "check-config",
+            None,
+            "Check the text of the config file and exit; `dkv doctor --offline` also looks at the files that it names.",
+        ],
         ["print-config", None, "Print the config, every setting as it would be used, and exit."],
     ]
 
