@@ -95,7 +95,7 @@ class BuiltNode:
         self._logins = users.serve(self.clients)
         self.mesh = self._mesh(peer_door, held, applied)
         self.inspection = self._inspection(held, applied)
-        self.inspection.cautions.append(protection.cautions)
+        self.inspection.cautions += (protection.cautions, users.cautions)
         self.inspection.further_metrics.append(protection.metrics)
         self._add_actors(held, applied)
         self.departure = Departure(owner.reactor, self._identity.node, self.host.deliver)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from dkv.config.config import Config
 from dkv.config.plain_file import open_plain
+from dkv.console.cautions import Caution
 from dkv.console.client_session import ClientSession
 from dkv.console.logins import Logins
 from dkv.net.client_connection import ClientConnection
@@ -86,6 +87,12 @@ class NodeUsers:
         key = os.urandom(KEY_BYTES)
         self._logins = Logins(self._reactor, self._users, self._checks.try_password, key, clients.complaints)
         return self._logins
+
+    def cautions(self) -> Iterator[Caution]:
+        """What to tell of users who were all removed, or forgotten by whoever wrote the file."""
+        if self._users is not None and self._users.are_shut_out:
+            text = "nobody can get in: no user in users_file has a password or a certificate; `dkv user add` makes one"
+            yield Caution("no_user", text)
 
     def stop(self) -> None:
         """Check no more passwords."""

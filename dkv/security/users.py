@@ -90,6 +90,11 @@ class Users:
         user = self._users.get(DEFAULT)
         return None if user is None or user.has_proof or user.rights.are_none else user
 
+    @property
+    def are_shut_out(self) -> bool:
+        """Whether nobody can get in: no user can prove anything, and nobody may do anything without."""
+        return self.default is None and not any(user.has_proof for user in self._users.values())
+
     def find(self, name: str) -> User | None:
         """The user of this name."""
         return self._users.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tomllib
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,7 +16,7 @@ from dkv.console.client_session import ClientSession
 from dkv.node.node_users import NodeUsers, load_users
 from dkv.node.password_checks import WAITING_MAX, PasswordChecks
 from dkv.security.passwords import Cost, hash_of
-from dkv.security.users import UsersError
+from dkv.security.users import UsersError, parse_users
 from tests.console.logins import USERS, LoginCase, hashed, lines
 
 
@@ -41,6 +42,25 @@ class FileTests(SynchronousTestCase):
         self.assertNotIn("hunter2", self.refusal(b'[user.a]\npassword = "hunter2"\n'))
         missing = str(self.assertRaises(UsersError, load_users, "/no/such/file"))
         self.assertEqual(missing, "cannot read the file of users /no/such/file: No such file or directory")
+
+
+class CautionTests(SynchronousTestCase):
+    """What a node warns of."""
+
+    def test_nobody_gets_in(self) -> None:
+        """Whoever has removed the last user wonders why all clients are turned away."""
+        proof = f'password = "{hashed("secret")}"'
+        for text, warned in (
+            ("", ["no_user"]),
+            ('[user.app]\nmay = ["all"]\nkeys = ["*"]\n', ["no_user"]),
+            (f"[user.app]\n{proof}\n", []),
+            ('[user.app]\ncertificate = "app"\n', []),
+            ('[user.default]\nmay = ["read"]\nkeys = ["*"]\n', []),
+        ):
+            protection: Any = Mock(watch=lambda kind, paths, load, apply, text=text: parse_users(tomllib.loads(text)))
+            users = NodeUsers(Mock(reactor=Clock()), Mock(users_file="users.toml"), protection)
+            self.addCleanup(users.stop)
+            self.assertEqual([each.name for each in users.cautions()], warned, text)
 
 
 class ReloadTests(LoginCase):
