@@ -6,8 +6,8 @@ latter, so those dialogues are compared with Valkey alone.
 
 from __future__ import annotations
 
-import contextlib
 import re
+import time
 from typing import cast
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -21,8 +21,8 @@ from tests.oracle.servers import references
 OVER = "1 RESET | 1 ECHO over | 2 RESET | 2 ECHO over"
 """Ends each dialogue: a client has read all that it was to read when this is answered."""
 
-SILENCE_SECONDS = 0.03
-"""A server that has not answered by then answers nothing to this request."""
+SILENCE_SECONDS = 0.3
+"""A server that has counted nothing by then has heard a request that it does not count."""
 
 OF_ALL = (
     "SUBSCRIBE a b a | GET x | PING | PING hi | PING a b | UNSUBSCRIBE a | UNSUBSCRIBE b | PING",
@@ -99,16 +99,45 @@ def of_dkv(dialogue: str) -> dict[int, bytes]:
     return read
 
 
+class Counted:
+    """Tells when a real server has executed or refused what others have asked, however busy the machine is."""
+
+    def __init__(self, reference: RealReference) -> None:
+        self._control = reference.connect()
+        self._asked = 0
+        self._seen = self._counts()
+
+    def wait(self) -> None:
+        """Until it has counted another request, or for ``SILENCE_SECONDS``: some are not counted."""
+        deadline = time.monotonic() + SILENCE_SECONDS
+        while (counts := self._counts()) == self._seen and time.monotonic() < deadline:
+            pass
+        self._seen = counts
+
+    def close(self) -> None:
+        """Hang up."""
+        self._control.close()
+
+    def _counts(self) -> tuple[int, int]:
+        """How many requests of others were executed, and how many were answered with an error."""
+        stats = self._control.ask([b"INFO", b"stats"]).bulk
+        executed, errors = (
+            int(stats.partition(b"\n%b:" % field)[2].split(b"\r")[0])
+            for field in (b"total_commands_processed", b"total_error_replies")
+        )
+        self._asked += 1
+        return executed - self._asked, errors
+
+
 def of_server(reference: RealReference, dialogue: str) -> dict[int, bytes]:
-    """All that each client reads of a real server, which each answers before the next one asks."""
+    """All that each client reads of a real server, which each has been heard before the next one asks."""
+    counted = Counted(reference)
     sockets = {client: reference.connect()._socket for client in (1, 2)}
     read = {1: b"", 2: b""}
     try:
         for client, words in requests(dialogue):
             sockets[client].sendall(encoded(*words))
-            sockets[client].settimeout(SILENCE_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                read[client] += sockets[client].recv(1 << 20)
+            counted.wait()
         for client, each in sockets.items():
             each.settimeout(10.0)
             while not read[client].endswith(b"$4\r\nover\r\n"):
@@ -116,6 +145,7 @@ def of_server(reference: RealReference, dialogue: str) -> dict[int, bytes]:
     finally:
         for each in sockets.values():
             each.close()
+        counted.close()
     return read
 
 
