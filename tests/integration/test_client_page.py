@@ -22,6 +22,10 @@ def shared_ports() -> list[int]:
 
 
 class PageTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        """The programs begin with an empty cluster, whatever other tests have left in this one."""
+        shared_cluster().nodes[0].call("FLUSHALL")
+
     def test_what_the_page_prints(self) -> None:
         """Whoever copies a program from the page sees what the page shows."""
         self.run_programs(ROOT / "docs" / "client.md", 5)
