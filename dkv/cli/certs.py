@@ -260,7 +260,7 @@ def revoke(path: Path, names: tuple[str, ...]) -> int:
 @certs.command("new-ca", short_help="Add a new CA beside the present one.", epilog=STATUSES)
 @in_directory
 def new_ca(path: Path) -> int:
-    """Make a new CA, which issues all further certificates. What the present one issued stays valid: ca.pem holds
+    """Make a new CA, which issues all further certificates. Those of the present one stay valid: ca.pem holds
     both until `dkv certs drop-ca`.
 
     First give the new ca.pem and crl.pem to all nodes and clients. Then renew all certificates, and give them out.

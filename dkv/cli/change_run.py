@@ -40,7 +40,7 @@ class Changer:
 
     @property
     def access(self) -> Admission:
-        """What gets a command in at the nodes, new ones included."""
+        """How a command gets in at the nodes, new ones included."""
         return self._to.endpoints[0].access
 
     def look(self) -> Seen:

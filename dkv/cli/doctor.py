@@ -112,7 +112,7 @@ def _examine(
 
 
 def _of_config(path: str, config: Config, members: Sequence[Member], asked: bool) -> Iterator[Finding]:
-    """What is found in the config and in the files that it names; ``asked`` if the user has named the node."""
+    """The findings in the config and in the files that it names; ``asked`` if the user has named the node."""
     present = with_certificates(config, members, asked)
     yield from examine_settings(config, members)
     yield from examine_files(path, config, [member.id for member in present])
