@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from dkv.cli.named_commands import NamedCommands
 from dkv.cli.nearest import did_you_mean
 from dkv.cli.output import Failure, Status, counted, say
 from dkv.cli.table import Table, cell
@@ -38,21 +39,17 @@ STATUSES = "Exit status: 0 done, 1 nothing was changed, and the message says why
 NODE = Whole(1, NODE_ID_MAX)
 
 
-class Commands(click.Group):
-    """A group that names the nearest of its commands where there is none of that name."""
+class Commands(NamedCommands):
+    """Those of certificates."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that ``args`` begin with; a usage error that names the nearest one if there is none."""
-        name = args[0]
-        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx), MEANT)}".rstrip())
-        return super().resolve_command(ctx, args)
-
-
-MEANT = {"create": "new", "init": "new", "ca": "new-ca", "list": "show", "user": "client", "rotate": "renew"}
-"""The words here for those that people know from elsewhere."""
+    meant: ClassVar[Mapping[str, str]] = {
+        "create": "new",
+        "init": "new",
+        "ca": "new-ca",
+        "list": "show",
+        "user": "client",
+        "rotate": "renew",
+    }
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
-from dkv.cli.nearest import did_you_mean
+from dkv.cli.named_commands import NamedCommands
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.table import Table, cell
 from dkv.cli.types import PathName
@@ -25,23 +25,20 @@ FILE = "users.toml"
 NEW_PASSWORD = "DKV_NEW_PASSWORD"
 STATUSES = "Exit status: 0 done, 1 nothing was changed, and the message says why, 2 usage."
 
-MEANT = {"create": "add", "new": "add", "delete": "remove", "del": "remove", "rm": "remove", "ls": "list"}
-"""The words here for those that people know from elsewhere."""
-
 Command = Callable[..., int]
 
 
-class _Commands(click.Group):
-    """A group that names the nearest of its commands where there is none of that name."""
+class _Commands(NamedCommands):
+    """Those of users."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that ``args`` begin with; a usage error that names the nearest one if there is none."""
-        name = args[0]
-        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx), MEANT)}".rstrip())
-        return super().resolve_command(ctx, args)
+    meant: ClassVar[Mapping[str, str]] = {
+        "create": "add",
+        "new": "add",
+        "delete": "remove",
+        "del": "remove",
+        "rm": "remove",
+        "ls": "list",
+    }
 
 
 def _in_file(command: Command) -> Command:
