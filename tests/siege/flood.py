@@ -77,6 +77,8 @@ class Stranger:
         self._drip: Iterator[int] = cycle(flood.beginning.drip)
         self._unsent = b""
         self._ends = False  # whether the talk is over once everything is sent
+        self._is_connected = False
+        self._has_dripped = not flood.beginning.drip
         self.made_at = time.monotonic()
         self.socket = socket.socket()
         if number % 2:
@@ -90,8 +92,12 @@ class Stranger:
 
     @property
     def said_all(self) -> bool:
-        """Whether it has come as far as it wants to."""
-        return self._ends and not self._unsent
+        """Whether it has come as far as it wants to; one that drips has dripped once."""
+        return self._has_begun and self._has_dripped
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._is_connected and self._ends and not self._unsent
 
     def _go_on(self, answer: bytes | None) -> None:
         """The next words of the talk."""
@@ -106,9 +112,11 @@ class Stranger:
         error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             raise OSError(error, os.strerror(error))
+        self._is_connected = True
         self._unsent = self._unsent[self.socket.send(self._unsent) :]
         if not self._unsent:
             self._flood.reads(self)
+            self.drip()
 
     def receive(self) -> bool:
         """Take in what the node says, and go on with the talk; whether the node has said goodbye."""
@@ -124,8 +132,9 @@ class Stranger:
 
     def drip(self) -> None:
         """One byte more; the node may have closed, which is seen when it is read."""
-        if not self.said_all:
+        if not self._has_begun or not self._flood.beginning.drip:
             return
+        self._has_dripped = True
         try:
             self.socket.send(bytes((next(self._drip),)))
         except OSError:
