@@ -53,7 +53,8 @@ def status(to: Access, watched: bool, clocks: bool) -> int:
 
     COMMIT P99 is a time that 99 of 100 writes to its disk did not exceed in the last half minute to minute. Below the
     tables are a line for each snapshot under way, for each reason why a node does not serve, for each thing that a node
-    warns of, and for each peer that it does not reach.
+    warns of, and for each peer that it does not reach. Where nodes have dialled their peers over TLS, a line says which
+    ones have, and one each which have not yet.
 
     With --clocks there is a third table: CLOCK says how far the clock of each machine is ahead of the replicated time,
     by which keys expire. The leader knows that. A clock that is more than 10 s off is named in any case.

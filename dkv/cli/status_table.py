@@ -63,6 +63,7 @@ def status_lines(found: Sequence[Found], rates: Sequence[int | None] | None = No
         Table(*head, spare=SPARE_STORED, say=lines.append).add(rows)
     statuses = [each.fields for each in found]
     lines += [*(clock_lines(statuses) if clocks and told else ()), *_shortage(statuses), *clocks_off(statuses)]
+    lines += _dialled_over_tls(statuses)
     for each in found:
         lines += map(one_line, (*_snapshots(each.fields), *_troubles(each)))
     return lines
@@ -110,6 +111,27 @@ def _shortage(found: Sequence[dict[str, Any]]) -> list[str]:
         return []
     nodes = " and ".join(f"node {disk}" for disk in disks)
     return [f"writes that grow data are refused everywhere, for want of space on the disk of {nodes}"]
+
+
+def _dialled_over_tls(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Which nodes have dialled their peers over TLS, and which have not yet. Nothing where no connection has TLS."""
+    over_tls, plainly = [], []
+    for fields in found:
+        peers = fields.get("peers")
+        dialled = [peer for peer in peers if isinstance(peer, dict)] if isinstance(peers, list) else []
+        plain = [peer.get("node") for peer in dialled if peer.get("tls") is False]
+        if plain:
+            plainly.append(f"node {fields.get('node')} has dialled {_named(plain)} without TLS")
+        elif any(peer.get("tls") is True for peer in dialled):
+            over_tls.append(fields.get("node"))
+    if not over_tls:
+        return []
+    whose = "have dialled their" if len(over_tls) > 1 else "has dialled its"
+    return [f"{_named(over_tls)} {whose} peers over TLS", *plainly]
+
+
+def _named(nodes: Sequence[object]) -> str:
+    return f"node{'s' if len(nodes) > 1 else ''} {', '.join(map(str, nodes))}"
 
 
 def _snapshots(fields: dict[str, Any]) -> list[str]:

@@ -61,9 +61,15 @@ class Peer:
         return [link for link in links if link is not None and link.peer is not None and link.is_heard]
 
     def status(self) -> dict[str, Any]:
-        """For people and JSON: whether this node reaches it, whether it reaches this node, and what the problem is."""
+        """For people and JSON: whether this node reaches it, and over TLS (None: it does not), whether it reaches this
+        node, and what the problem is."""
         ways = {"connected": self.is_connected, "accepted": self.inbound is not None}
-        return {"node": self.node} | ways | self.reach.status()
+        return {"node": self.node} | ways | {"tls": self._dialled_over_tls} | self.reach.status()
+
+    @property
+    def _dialled_over_tls(self) -> bool | None:
+        """Whether the connection that was dialled to it has TLS; None without such a connection."""
+        return is_secured(self.outbound.transport) if self.outbound is not None and self.is_connected else None
 
     @property
     def silent_seconds(self) -> float | None:
@@ -144,7 +150,7 @@ class Peer:
     def _come_up(self, hello: Hello) -> None:
         if not self._up:
             self._up = True
-            tls = self.outbound is not None and is_secured(self.outbound.transport)
+            tls = bool(self._dialled_over_tls)
             self._log.info("peer_found", peer=self.node, boot=hello.start.boot, tls=tls)
             self._inbox.peer_up(self.node, hello.incarnation, hello.start.boot)
 

@@ -20,7 +20,7 @@ STATUS_FIELDS = (
         "leader",
         "leader_ballot",
     ),
-    *("node", "peers", "problem", "problem_seconds", "ready", "role", "warnings"),
+    *("node", "peers", "problem", "problem_seconds", "ready", "role", "tls", "warnings"),
 )
 
 

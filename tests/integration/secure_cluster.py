@@ -68,12 +68,17 @@ class SecureCluster(RealCluster):
         """Whether it says that it is ready, and is connected with every peer in both directions, without which it could
         serve all the same."""
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{node.admin_port}/status", timeout=5) as answer:
-                status = json.load(answer)
+            status = self.status(node)
         except OSError:
             return False
         peers = status["peers"]
         return status["ready"] is True and all(each["connected"] and each["accepted"] for each in peers)
+
+    def status(self, node: RealNode) -> dict[str, Any]:
+        """What its operators' port says of its state."""
+        with urllib.request.urlopen(f"http://{HOST}:{node.admin_port}/status", timeout=5) as answer:
+            status: dict[str, Any] = json.load(answer)
+        return status
 
     def plain_client(self) -> Client:
         """A client of the plain ports of all nodes."""

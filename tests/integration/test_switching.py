@@ -6,7 +6,8 @@ import signal
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.secure_cluster import Counting, SecureCluster, Step, all_counted
+from tests.integration.processes import RealNode, wait_until
+from tests.integration.secure_cluster import SECONDS, Counting, SecureCluster, Step, all_counted
 
 FIRST, SECOND = "the first secret that these nodes have\n", "the second one, which takes its place\n"
 
@@ -34,8 +35,14 @@ class SwitchingTest(SynchronousTestCase):
         for node in self.cluster.nodes:
             top = "\n".join(lines).replace("{id}", str(node.number)) if secret else ""
             self.cluster.restart(node, Step(top, self.cluster.settings(peers=peers) if peers else "", **ports))
+        nodes, dials_so = self.cluster.nodes, [[peers in {"prefer", "require"}] * 2] * 3
+        wait_until(lambda: list(map(self.dialled_over_tls, nodes)) == dials_so, SECONDS, "nodes dial as status says")
         for load in self.loads:
             load.wait_for_more()
+
+    def dialled_over_tls(self, node: RealNode) -> list[bool | None]:
+        """Whether it has dialled each of its peers over TLS, as its status has it."""
+        return [each["tls"] for each in self.cluster.status(node)["peers"]]
 
     def change_secret(self, *lines: str) -> None:
         """These are the secrets that each node knows from now on, node by node; nobody is restarted."""

@@ -100,10 +100,11 @@ class TwoMeshes(MeshTestCase):
         """An operator sees which way is open, since when, and what is wrong with the other."""
         (told,) = self.one.status()
         self.assertEqual((told["node"], told["connected"], told["accepted"], told["problem"]), (2, True, True, None))
+        self.assertIs(told["tls"], False)
         self.stop(self.two, 5102)
         (told,) = self.one.status()
-        state = told["connected"], told["accepted"], told["problem"]
-        self.assertEqual(state, (False, False, "the connection was lost"))
+        state = told["connected"], told["accepted"], told["problem"], told["tls"]
+        self.assertEqual(state, (False, False, "the connection was lost", None))
         self.network.advance(30)
         (told,) = self.one.status()
         self.assertEqual((told["problem"], told["connected_seconds"]), ("connection refused", None))
