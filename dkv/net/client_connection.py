@@ -22,8 +22,10 @@ from dkv.net.connection_state import ENDS, TAKES_IN, ConnectionInput, Connection
 from dkv.net.flow_control import FlowControl
 from dkv.net.holding import AwaitedReply, Hold, Words
 from dkv.net.interpreter import Interpreter
+from dkv.net.lingering import Lingering
 from dkv.net.securing import can_close_one_way, close, close_one_way, shown_by
 from dkv.net.sockets import address_text, prepare_socket
+from dkv.net.uptake import taken_bytes
 from dkv.records import Entry
 from dkv.replies import Awaited, Error, Local, Notice, Result
 from dkv.settings import MIB
@@ -36,9 +38,6 @@ BYTES_PER_MESSAGE = 1 * MIB
 
 NAME_BYTES_MAX = 32
 """No name of a command has more bytes."""
-
-LINGER_SECONDS = 5.0
-"""How long a client may take to read its last replies."""
 
 OPEN = ConnectionState.OPEN  # bound once: looked at for each read and each message of replies
 
@@ -74,7 +73,7 @@ class ClientConnection(TwistedProtocol):
         self._hold: Hold | AwaitedReply | None = None
         self._behind: list[tuple[Words, int]] = []  # what was parsed behind a hold that is over
         self._can_linger = False
-        self._linger: Any = None  # the call that ends waiting for the client to read its last replies
+        self._lingering: Lingering | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -144,8 +143,8 @@ class ClientConnection(TwistedProtocol):
         self._become(ConnectionInput.LOST)
         self._hold = None
         self.interpreter.gone()
-        if self._linger is not None and self._linger.active():
-            self._linger.cancel()
+        if self._lingering is not None:
+            self._lingering.stop()
         self._clients.remove(self, self.flow.outstanding > 0, self.flow.inflight)
         self.flow.lost()
 
@@ -214,6 +213,15 @@ class ClientConnection(TwistedProtocol):
         if self._state in TAKES_IN:
             self._refuse(text)
             self.balance()
+
+    @property
+    def taken_bytes(self) -> int:
+        """How many bytes that were written are out of the node's memory."""
+        return taken_bytes(self.transport)
+
+    def has_read(self, size: int) -> None:
+        """``size`` bytes of what waited are out of the node's memory."""
+        self.flow.client_has_read_some(size)
 
     def cut_off(self) -> None:
         """End the connection now, for what its client does not read takes the memory that others need."""
@@ -368,7 +376,7 @@ class ClientConnection(TwistedProtocol):
             self.flow.end()
 
     def _close(self) -> None:
-        """All is answered: close when the client has read that, or has had time to.
+        """All is answered: close when the client has read that, or does not read.
 
         A client in the middle of sending is listened to until it closes, or for a while: a connection that is closed
         with something unread is reset, and the error that says why would be lost.
@@ -377,7 +385,7 @@ class ClientConnection(TwistedProtocol):
         self._reading = False  # From now on, nothing that is balanced has a say in what the transport reads.
         self._clients.large.forget(self)
         self.transport.unregisterProducer()
-        self._linger = self._clients.reactor.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        self._lingering = Lingering(self._clients.reactor, self.transport)
         if self._state is ConnectionState.LINGERING:
             close_one_way(self.transport)
             self.transport.resumeProducing()

@@ -160,6 +160,12 @@ class FlowControl:
             self._owner.unread_replies.add(-self.unread_bytes)
             self.unread_bytes = 0
 
+    def client_has_read_some(self, size: int) -> None:
+        """The client has read ``size`` bytes, and replies wait still."""
+        read = min(size, self.unread_bytes)
+        self.unread_bytes -= read
+        self._owner.unread_replies.add(-read)
+
     def hold(self) -> None:
         """Pass on nothing more until ``let_go``."""
         self._held = True

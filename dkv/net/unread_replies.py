@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 UNREAD_SECONDS = 2.0
-"""How long too many replies may wait for their clients: well below the request timeout, as others wait meanwhile."""
+"""How long too many replies may wait for clients that do not read: well below the request timeout, as others wait
+meanwhile."""
 
 CUT_SECONDS = 0.1
 """The time between two clients that are cut off: the memory of a closed connection is free a moment later."""
+
+READS_ENOUGH = 8
+"""A client reads if one part in so many of its replies is gone after ``UNREAD_SECONDS``: then the memory is half empty
+in ten seconds."""
 
 
 class Reader(Protocol):
@@ -19,6 +24,13 @@ class Reader(Protocol):
     def unread_bytes(self) -> int:
         """What waits for its client to read it, roughly."""
 
+    @property
+    def taken_bytes(self) -> int:
+        """How many bytes its socket has taken so far; always 0 if that cannot be known."""
+
+    def has_read(self, size: int) -> None:
+        """So many bytes of what waited do not any more."""
+
     def cut_off(self) -> None:
         """End the connection now. Its client does not read."""
 
@@ -27,6 +39,10 @@ class UnreadReplies:
     """Counts what waits. Beyond ``bytes_max`` no reads are evaluated for anybody, so it may not stay there for long.
 
     ``tell`` is told that there is too much, and that there is not any more, at half of the limit.
+
+    A connection counts what it has written until its transport has nothing left to send. A client that reads steadily
+    may not come to that for long. So while there is too much, it is looked up how much each has really read. Those who
+    read go on, and the others end, the largest first.
     """
 
     def __init__(
@@ -38,7 +54,9 @@ class UnreadReplies:
         self._readers = readers
         self._bytes = 0
         self._full = False
-        self._cutting: Any = None  # the call that looks whether clients have read since
+        self._taken: dict[Reader, int] = {}  # while there is too much: as it was at the last look
+        self._idle: list[Reader] = []  # do not read, the largest last
+        self._next: Any = None  # looks whether clients have read since
 
     def add(self, size: int) -> None:
         """Replies of ``size`` bytes wait for their client to read them; below 0: they do no more."""
@@ -47,17 +65,39 @@ class UnreadReplies:
         if full != self._full:
             self._full = full
             self._tell(full)
-            if full and self._cutting is None:
-                self._cutting = self._reactor.callLater(UNREAD_SECONDS, self._cut_off)
+            if full and self._next is None:
+                self._taken = {reader: reader.taken_bytes for reader in self._readers() if reader.unread_bytes}
+                self._next = self._reactor.callLater(UNREAD_SECONDS, self._look)
 
     def stop(self) -> None:
         """Cut nobody off any more."""
-        if self._cutting is not None and self._cutting.active():
-            self._cutting.cancel()
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+
+    def _look(self) -> None:
+        """Time has passed: who has read?"""
+        taken, self._taken = self._taken, {}
+        idle = []
+        for reader in [reader for reader in self._readers() if reader.unread_bytes]:
+            now = self._taken[reader] = reader.taken_bytes
+            if reader in taken:
+                read = max(0, now - taken[reader])
+                if read * READS_ENOUGH < reader.unread_bytes:
+                    idle.append(reader)
+                reader.has_read(read)
+        self._idle = sorted(idle, key=lambda reader: reader.unread_bytes)
+        self._cut_off()
 
     def _cut_off(self) -> None:
         """Replies still fill the memory: end the connection that has most of them, and look again soon."""
-        self._cutting = None
-        if self._full:
-            max(self._readers(), key=lambda reader: reader.unread_bytes).cut_off()
-            self._cutting = self._reactor.callLater(CUT_SECONDS, self._cut_off)
+        self._next = None
+        if not self._full:
+            self._taken, self._idle = {}, []
+            return
+        while self._idle and not self._idle[-1].unread_bytes:
+            self._idle.pop()  # it has read all of it meanwhile, or is gone
+        if self._idle:
+            self._idle.pop().cut_off()
+            self._next = self._reactor.callLater(CUT_SECONDS, self._cut_off)
+        else:
+            self._next = self._reactor.callLater(UNREAD_SECONDS, self._look)

@@ -7,17 +7,23 @@ import shutil
 import signal
 import socket
 import ssl
+import threading
+import time
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.settings import MIB
 from tests.certificates import Certificates, Pair
 from tests.integration.processes import HOST, Connection, RealCluster, Refused, free_ports, wait_until
 from tests.integration.test_hostile_clients import resident_kib
 
 SECONDS = 15.0
+
+SLOW_BYTES_PER_SECOND = 8 * MIB
+"""50 MiB take more time than a client has that does not read, by any of the deadlines for one."""
 
 
 class TlsConnection(Connection):
@@ -40,11 +46,11 @@ class TlsPortTests(SynchronousTestCase):
         self.certificates = Certificates(self.cluster.directory / "certs", "test", [1])
         self.client_port, self.admin_port = free_ports(2)
 
-    def start(self, **tls: str) -> None:
-        """Start the node with these settings of TLS."""
+    def start(self, more: str = "", **tls: str) -> None:
+        """Start the node with these settings of TLS, and ``more`` tables."""
         path = self.cluster.set_mode("leader")
         ports = f'client_tls = "{HOST}:{self.client_port}"\nadmin_tls = "{HOST}:{self.admin_port}"\n'
-        path.write_text(path.read_text() + ports + self.certificates.settings(**tls))
+        path.write_text(path.read_text() + ports + self.certificates.settings(**tls) + more)
         self.cluster.start()
 
     def context(self, pair: Pair | None = None) -> ssl.SSLContext:
@@ -161,6 +167,24 @@ class TlsPortTests(SynchronousTestCase):
         idle.call("PING")
         self.node.stop()
         self.assertRaises(EOFError, idle.read)
+
+    def test_a_slow_reader_and_one_that_does_not_read(self) -> None:
+        """Over TLS, too: replies that fill the memory reach a client that reads steadily, to the last one before its
+        QUIT; who reads nothing is cut off meanwhile, although it has said QUIT as well."""
+        self.start(f"[limits]\nnode_replies_bytes_max = {16 * MIB}\n")
+        self.node.call("SET", "big", bytes(MIB))
+        slow, still = self.connect(), self.connect()
+        for each in (still, slow):
+            each.socket.sendall(b"GET big\r\n" * 50 + b"QUIT\r\n")
+        wanted, read, began, tick = 50 * (MIB + 12) + 5, 0, time.monotonic(), threading.Event()
+        while read < wanted:
+            read += len(slow.socket.recv(65_536))
+            tick.wait(max(0.0, began + read / SLOW_BYTES_PER_SECOND - time.monotonic()))
+        self.assertEqual(slow.socket.recv(1), b"")
+        self.assertEqual(len(self.node.wait_logged("client_cut_off")), 1)
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            while still.socket.recv(65_536):
+                pass
 
     def test_certificates_that_are_refused(self) -> None:
         """On every port alike: the list of revoked certificates, the dates and the CA count everywhere."""

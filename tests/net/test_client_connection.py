@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dkv.client_events import ClientGone
 from dkv.console.client_session import ClientSession
 from dkv.kv.codes import GET, PUT
-from dkv.net.client_connection import LINGER_SECONDS
 from dkv.net.flow_control import REQUESTS_PER_MESSAGE
+from dkv.net.lingering import LINGER_SECONDS
 from dkv.replies import OK, Error, Local, Simple
 from dkv.settings import KIB, MIB, Limits
 from tests.net.client_port import Port, encoded

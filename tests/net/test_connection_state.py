@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.net import client_connection
-from dkv.net.client_connection import LINGER_SECONDS
 from dkv.net.connection_state import TAKES_IN, TRANSITIONS, ConnectionInput, ConnectionState, after
+from dkv.net.lingering import LINGER_SECONDS
 from dkv.settings import KIB, Limits
 from tests.net.client_port import Port, encoded
 
