@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import cycle
 
 from tests.siege.beginnings import BEGINNINGS, Beginning, Talk
@@ -64,8 +64,6 @@ class Seen:
     """How long a connection that the node closed had been open."""
     seconds: float = 0.0
     """How long all of it took."""
-    first_words: dict[str, int] = field(default_factory=dict)
-    """How what the node said in clear text began, and how often."""
 
 
 class Stranger:
@@ -123,7 +121,6 @@ class Stranger:
         data = self.socket.recv(RECEIVE_BYTES)
         if not data:
             return True
-        self._flood.heard(data)
         if not self._ends:
             self._go_on(data)
             if self._unsent:
@@ -209,12 +206,6 @@ class Flood:
     def writes(self, stranger: Stranger) -> None:
         """It has something to say."""
         self._selector.modify(stranger.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, stranger)
-
-    def heard(self, data: bytes) -> None:
-        """The node has said something."""
-        if not self.beginning.tls:
-            words = data.split(b"\r\n")[0][:60].decode("utf-8", "replace")
-            self.seen.first_words[words] = self.seen.first_words.get(words, 0) + 1
 
     def _closed(self, stranger: Stranger, refused: bool = False) -> None:
         if stranger not in self._open:
