@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 UNREAD_SECONDS = 2.0
@@ -12,9 +13,9 @@ meanwhile."""
 CUT_SECONDS = 0.1
 """The time between two clients that are cut off: the memory of a closed connection is free a moment later."""
 
-READS_ENOUGH = 8
-"""A client reads if one part in so many of its replies is gone after ``UNREAD_SECONDS``: then the memory is half empty
-in ten seconds."""
+READS_ENOUGH = 4
+"""A client reads if, each ``UNREAD_SECONDS``, one part in so many is gone of what waited for it at first: then it has
+read all of it in eight seconds, and others wait no longer."""
 
 
 class Reader(Protocol):
@@ -33,6 +34,14 @@ class Reader(Protocol):
 
     def cut_off(self) -> None:
         """End the connection now. Its client does not read."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What waited for a reader when it was first looked at, and how much its socket had taken at the last look."""
+
+    waited: int
+    taken: int
 
 
 class UnreadReplies:
@@ -54,7 +63,7 @@ class UnreadReplies:
         self._readers = readers
         self._bytes = 0
         self._full = False
-        self._taken: dict[Reader, int] = {}  # while there is too much: as it was at the last look
+        self._seen: dict[Reader, _Seen] = {}  # while there is too much
         self._idle: list[Reader] = []  # do not read, the largest last
         self._next: Any = None  # looks whether clients have read since
 
@@ -66,7 +75,7 @@ class UnreadReplies:
             self._full = full
             self._tell(full)
             if full and self._next is None:
-                self._taken = {reader: reader.taken_bytes for reader in self._readers() if reader.unread_bytes}
+                self._seen = {reader: self._first_look_at(reader) for reader in self._waited_for()}
                 self._next = self._reactor.callLater(UNREAD_SECONDS, self._look)
 
     def stop(self) -> None:
@@ -74,25 +83,35 @@ class UnreadReplies:
         if self._next is not None and self._next.active():
             self._next.cancel()
 
+    def _waited_for(self) -> list[Reader]:
+        return [reader for reader in self._readers() if reader.unread_bytes]
+
+    def _first_look_at(self, reader: Reader) -> _Seen:
+        return _Seen(reader.unread_bytes, reader.taken_bytes)
+
     def _look(self) -> None:
         """Time has passed: who has read?"""
-        taken, self._taken = self._taken, {}
-        idle = []
-        for reader in [reader for reader in self._readers() if reader.unread_bytes]:
-            now = self._taken[reader] = reader.taken_bytes
-            if reader in taken:
-                read = max(0, now - taken[reader])
-                if read * READS_ENOUGH < reader.unread_bytes:
-                    idle.append(reader)
-                reader.has_read(read)
-        self._idle = sorted(idle, key=lambda reader: reader.unread_bytes)
+        seen, self._seen = self._seen, {}
+        for reader in self._waited_for():
+            before = seen.get(reader)
+            self._seen[reader] = self._first_look_at(reader) if before is None else before
+            if before is not None and self._has_read(reader, before) * READS_ENOUGH < before.waited:
+                self._idle.append(reader)
+        self._idle.sort(key=lambda reader: reader.unread_bytes)
         self._cut_off()
+
+    def _has_read(self, reader: Reader, before: _Seen) -> int:
+        """How many bytes it has read since it was looked at ``before``; they do not count any more."""
+        taken = reader.taken_bytes
+        read, before.taken = max(0, taken - before.taken), taken
+        reader.has_read(read)
+        return read
 
     def _cut_off(self) -> None:
         """Replies still fill the memory: end the connection that has most of them, and look again soon."""
         self._next = None
         if not self._full:
-            self._taken, self._idle = {}, []
+            self._seen, self._idle = {}, []
             return
         while self._idle and not self._idle[-1].unread_bytes:
             self._idle.pop()  # it has read all of it meanwhile, or is gone

@@ -54,11 +54,20 @@ class UnreadRepliesTests(SynchronousTestCase):
         slow = self.client(8 * LIMIT)
         self.assertEqual(self.told, [True])
         while self.told == [True]:
-            slow.reads(slow.unread_bytes // READS_ENOUGH + 1)
+            slow.reads(8 * LIMIT // READS_ENOUGH)
             self.clock.advance(UNREAD_SECONDS)
             self.assertFalse(slow.is_cut_off)
         self.assertLessEqual(slow.unread_bytes, LIMIT // 2)
         self.assertFalse(self.clock.getDelayedCalls(), "nobody looks any more")
+
+    def test_one_that_reads_less_and_less(self) -> None:
+        """A part of what is left is not enough: that would take for ever."""
+        tired = self.client(8 * LIMIT)
+        for _ in range(2):
+            self.assertFalse(tired.is_cut_off)
+            tired.reads(tired.unread_bytes // READS_ENOUGH)
+            self.clock.advance(UNREAD_SECONDS)
+        self.assertTrue(tired.is_cut_off)
 
     def test_beside_one_that_does_not_read(self) -> None:
         """Who reads nothing has to go, even if others have more to read."""
