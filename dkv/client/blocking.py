@@ -204,8 +204,14 @@ class Connection:
         return replies
 
     def post(self, requests: bytes) -> None:
-        """Send requests, the answers to which ``answer`` reads one by one. Sending goes on while it waits."""
-        self._unsent = memoryview(bytes(self._unsent) + self._sealed(requests))
+        """Send requests, the answers to which ``answer`` reads one by one. Sending goes on while it waits.
+
+        ``NoAnswer`` if the connection is of no more use: what was posted before may have been executed.
+        """
+        try:
+            self._unsent = memoryview(bytes(self._unsent) + self._sealed(requests))
+        except OSError as error:
+            raise NoAnswer(f"cannot send to {self.endpoint}: {reason_of(error)}") from None
 
     def answer(self, seconds: float) -> Reply:
         """The next answer to a request that was posted; an error is one. ``NoAnswer`` if none comes within

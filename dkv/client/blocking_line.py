@@ -75,10 +75,11 @@ class BlockingLine:
         if not self._errands.in_flight and connection.lost():
             self._leave(NotSent(f"{connection.endpoint} hung up, or spoke unasked"))  # while nothing is uncertain
             return
-        if due := self._errands.to_send():
-            connection.post(due)
+        due = self._errands.to_send()
         patience = self._itinerary.patience
         try:
+            if due:
+                connection.post(due)
             reply = connection.answer(min(patience, max(0.0, deadline - now)))
         except NotSent as error:
             self._leave(error)

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from dkv.client.admission import NO_USER, NOBODYS_GREETING
 from dkv.client.answers import AnswerParser, Incomplete, NotUnderstood, Reply, SpeaksTls
-from dkv.client.blocking import NoAnswer, NotSent, ServerError, encode
+from dkv.client.blocking import NoAnswer, NotSent, ServerError, encode, error_of
 from dkv.client.endpoint import Endpoint
 from dkv.client.tls_layer import NO_HANDSHAKE, TlsFailure, TlsLayer
 from dkv.replies import Error
@@ -40,6 +40,7 @@ class LineProtocol(TwistedProtocol):
         self._parser = AnswerParser()
         self._layer: TlsLayer | None = None
         self._entering: Deferred[LineProtocol] | None = None
+        self._endpoint: Endpoint
         self._first: list[tuple[bytes, ...]] = []  # the requests that come before those of the owner
         self._answered: list[Reply] = []
         self._gone: Deferred[None] = Deferred()
@@ -56,12 +57,12 @@ class LineProtocol(TwistedProtocol):
         Fires when that is done; fails with ``NotSent`` if it is not possible, and with ``ServerError`` if the node
         refuses user or password.
         """
-        access = endpoint.access
+        self._endpoint, access = endpoint, endpoint.access
         select = (b"SELECT", b"%d" % database) if database else ()
         self._first = [each for each in (access.greeting, select) if each]
         if access.tls is None and not self._first:
             return succeed(self)
-        entering = self._entering = Deferred(lambda _: self._abort())
+        entering = self._entering = Deferred(self._not_awaited)
         if access.tls is None:
             self._begin()
             return entering
@@ -102,6 +103,8 @@ class LineProtocol(TwistedProtocol):
             problem = NotSent(str(error))
         except (NotUnderstood, TlsFailure) as error:
             problem = NoAnswer(str(error))
+        if problem is None and self._layer is not None and self._layer.failure is not None:
+            problem = NoAnswer(str(self._layer.failure))  # it came together with the last replies
         if self._entering is not None:
             self._on_first(replies, problem)
         elif self.owner is not None and (replies or problem):
@@ -127,6 +130,11 @@ class LineProtocol(TwistedProtocol):
 
     # --- the way in ---
 
+    def _not_awaited(self, _: Deferred[LineProtocol]) -> None:
+        """Nobody waits any more until it is in."""
+        self._entering = None
+        self._abort()
+
     def _begin(self) -> None:
         """Send the first requests. With TLS there is one at least."""
         self.send(b"".join(map(encode, self._first)))
@@ -134,7 +142,7 @@ class LineProtocol(TwistedProtocol):
     def _on_first(self, replies: list[Reply], problem: NotSent | NoAnswer | None) -> None:
         self._answered += replies
         for request, reply in zip(self._first, self._answered, strict=False):
-            refusal = _refusal(request, reply)
+            refusal = _refusal(self._endpoint, request, reply)
             if refusal is not None:
                 self._refused(refusal)
                 return
@@ -163,13 +171,15 @@ class LineProtocol(TwistedProtocol):
         self._gone.callback(None)
 
 
-def _refusal(request: tuple[bytes, ...], reply: Reply) -> NotSent | ServerError | None:
+def _refusal(endpoint: Endpoint, request: tuple[bytes, ...], reply: Reply) -> NotSent | ServerError | None:
     """Why a client does not get in that is answered this, if it does not."""
+    if isinstance(reply, Error):
+        error = error_of(endpoint, reply)
+        if isinstance(error, NoAnswer):
+            return NotSent(str(error).removeprefix(f"{endpoint}: "))
+        if request == NOBODYS_GREETING and error.word == NO_USER:
+            return None  # it will say so to each request that needs a user
+        return error
     if request[0] == b"SELECT" and reply != "OK":
-        return NotSent(f"it answered SELECT otherwise: {reply.text if isinstance(reply, Error) else 'not OK':.80}")
-    if not isinstance(reply, Error):
-        return None
-    error = ServerError(reply.text)
-    if request == NOBODYS_GREETING and error.word == NO_USER:
-        return None  # it will say so to each request that needs a user
-    return error
+        return NotSent(f"it does not answer SELECT as a node of dkv would: {reply!r:.60}")
+    return None

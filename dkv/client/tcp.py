@@ -9,6 +9,8 @@ from queue import Empty, SimpleQueue
 
 from dkv.client.endpoint import Endpoint
 
+SLOW = "it takes too long"
+
 
 def opened_stream(endpoint: Endpoint, seconds: float) -> socket.socket:
     """A connection to the endpoint's first address that takes one; the last address's error if none does."""
@@ -54,5 +56,5 @@ def _addresses(endpoint: Endpoint, seconds: float) -> list[tuple[str, int]]:
 def reason_of(error: OSError | UnicodeError) -> str:
     """Why something failed, in words."""
     if isinstance(error, TimeoutError):
-        return "it takes too long"
+        return SLOW
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

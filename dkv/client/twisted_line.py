@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, TimeoutError, succeed
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
 from twisted.python.failure import Failure
 
@@ -15,8 +15,9 @@ from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.client.errand import Errand
 from dkv.client.errands import Errands
 from dkv.client.failures import DkvError
-from dkv.client.itinerary import CONNECT_SECONDS, Itinerary, login_seconds
+from dkv.client.itinerary import Itinerary, login_seconds
 from dkv.client.line_protocol import LineProtocol
+from dkv.client.tcp import SLOW
 from dkv.client.tokens import Tokens
 
 Dial = Callable[[Endpoint], Deferred[IProtocol]]
@@ -130,8 +131,7 @@ class TwistedLine:
     def _connect(self, endpoint: Endpoint) -> None:
         self._pause = None
         opened: Deferred[IProtocol] = self._dial(endpoint)
-        seconds = max(CONNECT_SECONDS, login_seconds(endpoint))
-        self._dialling = opened.addCallback(self._enter, endpoint).addTimeout(seconds, self._clock)
+        self._dialling = opened.addCallback(self._enter, endpoint).addTimeout(login_seconds(endpoint), self._clock)
         self._dialling.addCallbacks(self._on_connected, self._on_not_connected, (endpoint,), {}, (endpoint,), {})
 
     def _enter(self, protocol: IProtocol, endpoint: Endpoint) -> Deferred[LineProtocol]:
@@ -154,7 +154,8 @@ class TwistedLine:
         with self._working():
             error = failure.value
             if not isinstance(error, ServerError):
-                error = NotSent(f"cannot connect to {endpoint}: {failure.getErrorMessage()}")
+                why = SLOW if isinstance(error, TimeoutError) else failure.getErrorMessage()
+                error = NotSent(f"cannot connect to {endpoint}: {why}")
             self._errands.not_connected(error)
 
     def on_replies(self, replies: list[Reply], problem: NotSent | NoAnswer | None) -> None:

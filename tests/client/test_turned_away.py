@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.client import Client, Rejected, Unknown, blocking_line, twisted
+from dkv.client import Client, Rejected, Unavailable, Unknown, blocking_line, twisted
 from dkv.client.blocking import Endpoint, ServerError
 from dkv.client.redis.attempts import TokenCall
 from dkv.client.redis.endings import MaybeApplied
@@ -45,6 +45,54 @@ class TwistedTests(ClientTests):
         second.say(f"-{WRONG}\r\n".encode())
         self.failureResultOf(result, Unknown)
         self.assertEqual(len(self.wires.asked), 2)
+
+    def test_a_slow_answer(self) -> None:
+        """A node that does not answer in time is left for the next one. That the connection ends then is no news."""
+        result = self.client.get("k")
+        first = self.wires.accept()
+        self.clock.advance(2.9)
+        self.assertFalse(first.transport.aborted)
+        self.clock.advance(0.1)
+        self.assertTrue(first.transport.aborted)
+        first.end()
+        second = self.wires.accept()
+        second.say(b"+OK\r\n")
+        self.assertEqual(second.words(), [b"AUTH app secret", b"GET k"])
+        second.say(b"$1\r\nx\r\n")
+        self.assertEqual(self.successResultOf(result), b"x")
+
+    def test_a_slow_answer_at_last(self) -> None:
+        """The program reads why no node let it in."""
+        client = self.make(timeout=4.0)
+        result = client.get("k")
+        self.wires.accept()
+        self.clock.advance(3.0)
+        self.wires.accept()
+        self.clock.advance(1.0)
+        error = self.failureResultOf(result, Unavailable).value
+        self.assertEqual(str(error), "cannot connect to a:1: it takes too long")
+        client.close()
+
+    def test_a_user_is_needed(self) -> None:
+        """Whoever has not said who they are is told so at once, whatever database they want."""
+        client = ClientTests.make(self, database=3)
+        result = client.get("k")
+        wire = self.wires.accept()
+        self.assertEqual(wire.words(), [b"SELECT 3"])
+        wire.say(b"-NOAUTH Authentication required.\r\n")
+        self.assertEqual(self.failureResultOf(result, Rejected).value.word, "NOAUTH")
+        client.close()
+
+    def test_no_node(self) -> None:
+        """What stands between client and node has errors of its own: they say nothing about the user."""
+        result = self.client.get("k")
+        self.wires.accept().say(b"-no such backend\r\n")
+        self.assertNoResult(result)
+        second = self.wires.accept()
+        second.say(b"+OK\r\n")
+        self.assertEqual(second.words(), [b"AUTH app secret", b"GET k"])
+        second.say(b"$1\r\nx\r\n")
+        self.assertEqual(self.successResultOf(result), b"x")
 
     def test_not_permitted(self) -> None:
         """The connection serves on for what the user may do."""
