@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import dkv as package
-from dkv.cli.nearest import did_you_mean
+from dkv.cli.named_commands import NamedCommands
 from dkv.cli.output import Failure, Status, complain, emit, say, surprises
 
 SECTIONS = {
@@ -115,8 +115,10 @@ class Program(click.Command):
         sys.exit(int(status or Status.DONE))
 
 
-class Group(Program, click.Group):
+class Group(Program, NamedCommands):
     """``dkv``: imports each of its commands when it is needed."""
+
+    meant = MEANT
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of the help."""
@@ -139,15 +141,6 @@ class Group(Program, click.Group):
             if error.possibilities:
                 raise
             ctx.fail(f"No such option {error.option_name!r} here: the options of a command stand behind its name.")
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that ``args`` begin with; a usage error that names the nearest one if there is none."""
-        name = args[0]
-        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx), MEANT)}".rstrip())
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands by section."""
