@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 
 from dkv.config.tls_settings import OFF, OPTIONAL, REQUIRED, TlsSettings
 from dkv.net.refusal import Refusal
-from dkv.net.securing import CLIENTS, PEERS, SecuringFailed, Shown, is_secured, shown_by
+from dkv.net.securing import ADMIN, CLIENTS, PEERS, SecuringFailed, Shown, is_secured, shown_by
 from dkv.replies import Error
 from dkv.tls import policy, transport
 from dkv.tls.credentials import Credentials, load_credentials
@@ -320,6 +320,15 @@ class PolicyTests(TestCase):
         named, unnamed = ("app",), ()
         self.assertEqual(seen, [unnamed, unnamed, named, unnamed, named, None])
         self.assertEqual(self.refused, [(CLIENTS, "it has shown no certificate")])
+
+    @inlineCallbacks
+    def test_what_is_revoked_counts_on_every_port(self) -> Any:
+        """Whether a certificate is wanted there or only taken: a list that one port forgets is no list."""
+        revoked, crl = self.certificates.revoked_client("app"), str(self.certificates.crl)
+        for port, words in ((PEERS, OFF), (CLIENTS, OPTIONAL), (CLIENTS, REQUIRED), (ADMIN, OPTIONAL)):
+            yield self.listen(port, client_certificates=words, crl=crl)
+            self.assertIsNone((yield self.visit(revoked)), port)
+            self.assertIn("is revoked", self.refused[-1][1])
 
     @inlineCallbacks
     def visit(self, pair: Pair | None, *options: int, **more: Any) -> Any:
