@@ -187,11 +187,16 @@ class Names(Completer):
 
 # --- history ---
 
+_WITH_PASSWORD = re.compile(r"\W*(auth|hello\b.*\bauth)\b", re.IGNORECASE)
+"""A line that says who the user is, quoted or not."""
+
 
 class _FileHistory(FileHistory):
-    """Lines in a file, for as long as it can be written."""
+    """Lines in a file, for as long as it can be written. Those with a password are remembered until the end only."""
 
     def store_string(self, string: str) -> None:
+        if _WITH_PASSWORD.match(string):
+            return
         try:
             super().store_string(string)
         except OSError:

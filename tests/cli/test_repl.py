@@ -232,11 +232,15 @@ class TerminalTests(SynchronousTestCase):
         )
 
     def test_history(self) -> None:
-        """Values that were typed are for their owner's eyes only; an unwritable place ends nothing."""
+        """Values that were typed are for their owner's eyes only, and passwords are not kept at all; an unwritable place
+        ends nothing."""
         path = Path(self.mktemp()) / "dkv" / "history"
         terminal.open_history(path).append_string("PUT x 1")
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-        self.assertEqual(list(terminal.open_history(path).load_history_strings()), ["PUT x 1"])
+        for line in ("AUTH app secret", ' "auth" secret', "hello 3 auth app secret", "AUTHOR", "HELLO 2"):
+            terminal.open_history(path).append_string(line)
+        kept = ["HELLO 2", "AUTHOR", "PUT x 1"]
+        self.assertEqual(list(terminal.open_history(path).load_history_strings()), kept)
         complaints: list[str] = []
         self.patch(terminal, "complain", complaints.append)
         self.assertIsInstance(terminal.open_history(path / "below" / "a" / "file"), InMemoryHistory)
