@@ -45,7 +45,7 @@ TOKEN_TAKERS = frozenset(
 """Requests that may carry a token."""
 
 BOUND = frozenset(
-    b"MULTI EXEC DISCARD WATCH UNWATCH SELECT RESET QUIT HELLO MONITOR SYNC PSYNC "
+    b"MULTI EXEC DISCARD WATCH UNWATCH SELECT RESET QUIT AUTH HELLO MONITOR SYNC PSYNC "
     b"SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE".split()
 )
 """Requests that change what their connection is for the requests behind them, or what it brings."""

@@ -69,9 +69,11 @@ class Destination:
         password: str | None = None,
     ) -> Self:
         """From a text as above or several of them. What is not None is what is meant, and the text may not say
-        otherwise."""
+        otherwise. Nobody is there to be asked for a password."""
         found = cls.parse(addresses if isinstance(addresses, str) else ",".join(addresses))
         found = found.admitting(tls, _bytes(user), _bytes(password))
+        if found.user is not None and found.password is None:
+            raise ValueError("a user needs a password; one that is known by its certificate need not be named")
         if database is None:
             return found
         if found.database not in (None, database) or not 0 <= database <= DATABASE_MAX:

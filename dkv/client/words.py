@@ -16,11 +16,12 @@ def execute(*words: Word) -> Instruction[Reply]:
     """Any command, by its words, such as ``execute("GETRANGE", key, 0, 9)``; its reply as it is.
 
     A status such as OK is a ``str``. A command that changes the state of its connection (MULTI, WATCH, SELECT,
-    SUBSCRIBE and the like) is refused with ``ValueError``: a client has no connection of its own to keep it on.
+    AUTH, SUBSCRIBE and the like) is refused with ``ValueError``: a client has no connection of its own to keep it on.
     """
     instruction = Instruction(all_encoded(words), _as_it_is)
     if not words or bound_to_connection(instruction.words):
-        raise ValueError(f"{b' '.join(instruction.words[:3])!r:.60} cannot be sent alone")
+        name = instruction.words[0] if words else b""  # and nothing of what may be a password
+        raise ValueError(f"{name!r:.60} cannot be sent alone")
     return instruction
 
 

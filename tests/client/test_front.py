@@ -244,6 +244,13 @@ class PoolTests(FrontTests):
         self.assertRaises(ValueError, Client, "dkv://a:1/1", database=2)
         self.assertRaises(ValueError, Client, "a:1", database=16)
 
+    def test_what_cannot_be_sent_alone(self) -> None:
+        """A connection would be somebody else's for whoever uses it next. The error shows nothing of a password."""
+        with Client("a:1") as client:
+            for words in (("AUTH", "app", "secret"), ("HELLO", "3", "AUTH", "app", "secret"), ("SELECT", 1), ()):
+                error = self.assertRaises(ValueError, client.execute, *words)
+                self.assertNotIn("secret", str(error))
+
     def test_database(self) -> None:
         """A connection is in its database before anything else; a node that refuses that is left."""
         self.script("a", b"-LOADING soon\r\n")

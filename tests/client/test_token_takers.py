@@ -23,7 +23,7 @@ class TokenTakersTests(SynchronousTestCase):
 
     def test_bound(self) -> None:
         """What changes its connection is known also behind a token, and in any case."""
-        for words in ("multi", "Watch k", "IDMP p 1 exec", "client REPLY off", "subscribe c"):
+        for words in ("multi", "Watch k", "IDMP p 1 exec", "client REPLY off", "subscribe c", "auth p"):
             self.assertTrue(bound_to_connection(words.encode().split()), words)
         for words in ("GET k", "IDMP NEW", "IDMP p 1 SET k v", "CLIENT ID", "CLIENT"):
             self.assertFalse(bound_to_connection(words.encode().split()), words)

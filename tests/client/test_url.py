@@ -67,6 +67,8 @@ class DestinationTests(SynchronousTestCase):
             ("dkv://a:1", files, None, None),
             ("app@a:1", None, "other", None),
             (":one@a:1", None, None, "other"),
+            ("dkvs://app@a:1", files, None, None),  # else the program would be somebody else, and not know it
+            ("a:1", None, "app", None),
         ):
             self.assertRaises(ValueError, Destination.of, text, None, tls, user, password)
 
