@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli import nodes
+from dkv.cli import nodes, readyz
 from dkv.cli.nodes import NodeProcess
 from dkv.cli.readyz import says_ready
+from dkv.client.admission import Admission, Tls
 from dkv.client.blocking import Endpoint, ServerError
+from tests.certificates import Certificates
 
 NODE, OPERATORS = Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)
 
@@ -36,6 +39,17 @@ class ReadinessTests(SynchronousTestCase):
     def test_other_refusals(self) -> None:
         """A node that cannot serve now does not, whatever it says to operators."""
         self.assertFalse(self.serves("CLUSTERDOWN no majority", ready=True))
+
+    def test_over_tls(self) -> None:
+        """The CA of the cluster is believed, and no other one."""
+        made = Mock()
+        self.patch(readyz, "HTTPSConnection", made)
+        made.return_value.getresponse.return_value.status = 200
+        tls = Tls(str(Certificates(Path(self.mktemp())).ca))
+        self.assertTrue(says_ready(OPERATORS.admitting(Admission(tls)), 1.0))
+        context = made.call_args.kwargs["context"]
+        self.assertTrue(context.check_hostname)
+        self.assertEqual(context.get_ca_certs(), tls.context().get_ca_certs())
 
     def test_nobody_listens(self) -> None:
         """The node has not begun yet."""
