@@ -232,8 +232,8 @@ class TerminalTests(SynchronousTestCase):
         )
 
     def test_history(self) -> None:
-        """Values that were typed are for their owner's eyes only, and passwords are not kept at all; an unwritable place
-        ends nothing."""
+        """Values that were typed are for their owner's eyes only, and passwords are not kept at all. A place where
+        nothing can be written ends nothing."""
         path = Path(self.mktemp()) / "dkv" / "history"
         terminal.open_history(path).append_string("PUT x 1")
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)

@@ -160,6 +160,17 @@ class EnteringTests(SynchronousTestCase):
         self.addCleanup(end.close)
         self.assertRaises(NotSent, end.connection.call, b"SET", b"k", b"v")
 
+    def test_no_room(self) -> None:
+        """A node that has no room says so at once: the client reads it, and does not wait for more."""
+
+        def check(enter: Callable[..., None]) -> None:
+            full = b"-ERR max number of clients reached\r\n"
+            with self.assertRaises(ServerError) as caught:
+                enter(TlsNode(self.own, lambda _: b"", unasked=full), Admission(self.tls))
+            self.assertEqual(caught.exception.text, "ERR max number of clients reached")
+
+        self.both(check)
+
     def test_files(self) -> None:
         """Files that are no use are named before anything is dialled, and nobody is asked for a passphrase."""
         app, other = self.files.client("app"), self.files.client("other")

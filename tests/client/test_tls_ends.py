@@ -12,6 +12,7 @@ from dkv.client import Client, blocking_line
 from dkv.client import twisted as for_twisted
 from dkv.client.admission import Tls
 from dkv.client.blocking import Connection, Endpoint
+from dkv.client.tls_layer import TlsFailure, TlsLayer
 from tests.certificates import Certificates, Pair
 from tests.client.fake_wires import ClientTests, Wire
 from tests.client.tls_node import TlsFarEnd, TlsNode, Words
@@ -43,6 +44,19 @@ class WithFiles(SynchronousTestCase):
         self.tls = Tls(str(self.files.ca))
         self.own = Pair(self.files.directory / "node1.pem", self.files.directory / "node1.key")
         super().setUp()
+
+
+class LayerTests(WithFiles):
+    def test_what_came_before(self) -> None:
+        """What a node has said is read, though its TLS ended right behind it."""
+        layer, node = TlsLayer(self.tls, "localhost"), TlsNode(self.own, answer)
+        layer.shake(b"")
+        while not layer.is_open:
+            layer.shake(node.take(layer.outgoing))
+        layer.opened(node.take(layer.outgoing))
+        self.assertEqual(layer.opened(node.say(b"+OK\r\n") + ANOTHERS), b"+OK\r\n")
+        self.assertRaises(TlsFailure, layer.opened, b"")
+        self.assertRaises(TlsFailure, layer.seal, b"PING\r\n")
 
 
 class TwistedTests(WithFiles, ClientTests):

@@ -7,12 +7,13 @@ from typing import Any
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.client import Client, Rejected, Unavailable, Unknown, blocking_line, twisted
+from dkv.client import Client, Rejected, Unavailable, Unknown, blocking_line, session, survey, twisted
 from dkv.client.blocking import Endpoint, ServerError
 from dkv.client.redis.attempts import TokenCall
 from dkv.client.redis.endings import MaybeApplied
 from dkv.client.redis.pending_ops import PendingOps
 from dkv.client.redis.request_kinds import Kind
+from dkv.client.session import Session
 from tests.client.fake_wires import ClientTests
 
 WRONG = "WRONGPASS invalid username-password pair or user is disabled."
@@ -120,6 +121,22 @@ class BlockingTests(SynchronousTestCase):
         with Client("a:1,b:1", user="app", password="secret") as client:
             self.assertEqual(self.assertRaises(Rejected, client.set, "k", "v").word, "WRONGPASS")
         self.assertEqual(asked, [Endpoint("a", 1)])
+
+    def test_a_session(self) -> None:
+        """A person at `dkv repl` reads it at once, too, and each node of `dkv status` has its own answer."""
+        nodes = [Endpoint("a", 1), Endpoint("b", 1)]
+        asked: list[Endpoint] = []
+
+        def connect(endpoint: Endpoint, *_: float) -> None:
+            asked.append(endpoint)
+            raise ServerError(WRONG)
+
+        self.patch(session, "connect", connect)
+        self.assertEqual(self.assertRaises(ServerError, Session(nodes, 1.0).connect).word, "WRONGPASS")
+        self.assertEqual(asked, nodes[:1])
+        self.patch(survey, "connect", connect)
+        answers = survey.ask_all(nodes, [(b"DKV.STATUS",), (b"PING",)], 1.0)
+        self.assertEqual([(each.reached, each.problem) for of in answers for each in of], [(True, WRONG)] * 4)
 
 
 class RedisTests(SynchronousTestCase):

@@ -18,19 +18,27 @@ Words = list[bytes]
 
 class TlsNode:
     """It answers each request by ``answer``; with ``wants`` it wants certificates of that CA. ``requests`` has what it
-    was asked. ``plain`` is the end of one that speaks no TLS: this is its answer to all bytes."""
+    was asked. ``plain`` is the end of one that speaks no TLS: this is its answer to all bytes. What it says ``unasked``
+    comes together with the end of the handshake, as it may with TLS 1.2."""
 
     def __init__(
-        self, own: Pair, answer: Callable[[Words], bytes], wants: Path | None = None, plain: bytes = b""
+        self,
+        own: Pair,
+        answer: Callable[[Words], bytes],
+        wants: Path | None = None,
+        plain: bytes = b"",
+        unasked: bytes = b"",
     ) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if unasked:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(own.certificate, own.key)
         if wants is not None:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(wants)
         self.requests: list[Words] = []
         self._answer = answer
-        self._plain = plain
+        self._plain, self._unasked = plain, unasked
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._end = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._is_open = False
@@ -45,6 +53,7 @@ class TlsNode:
             if not self._is_open:
                 self._end.do_handshake()
                 self._is_open = True
+                self._end.write(self._unasked)
             while data := self._end.read(1 << 20):
                 self._parser.feed(data)
                 self._serve()

@@ -63,7 +63,7 @@ class IntermediateTests(PeerTestCase):
 
     def test_believed(self) -> None:
         """A node shows the whole chain: the others need the root alone."""
-        first, second = self.meet(self.tls_of(1, self.nodes_ca), self.tls_of(2, self.nodes_ca))
+        first, _ = self.meet(self.tls_of(1, self.nodes_ca), self.tls_of(2, self.nodes_ca))
         self.assertEqual((first.events, self.refused), (UP, {1: [], 2: []}))
 
     def test_revoked_above(self) -> None:
