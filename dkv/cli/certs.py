@@ -227,7 +227,9 @@ def renew(path: Path, names: tuple[str, ...], left: int | None, hosts: tuple[str
         now = datetime.now(UTC)
         chosen = names or tuple(name for name in known if state[name].state != "revoked")
         if left is not None:
-            chosen = tuple(name for name in chosen if state[name].days_left(now) <= left)
+            chosen = tuple(
+                name for name in chosen if (days_left := state[name].days_left(now)) is None or days_left <= left
+            )
         for name in chosen:
             directory.renew(name, days, hosts)
             say(f"renewed {path}/{name}.pem and {path}/{name}.key")
@@ -282,7 +284,8 @@ def drop_ca(path: Path) -> int:
 @certs.command(
     "show",
     short_help="Show what is there, and when it expires.",
-    epilog="Exit status: 0 nothing has expired, 1 something has, or the directory cannot be read, 2 usage.",
+    epilog="Exit status: 0 nothing has expired or is missing, 1 something has or is, or the directory cannot be read, "
+    "2 usage.",
 )
 @click.option("--output", type=click.Choice(("text", "json")), default="text", show_default=True)
 @in_directory
@@ -301,7 +304,7 @@ def show(path: Path, output: str) -> int:
                 "kind": each.kind,
                 "holder": each.uri or None,
                 "issuer": each.issuer,
-                "expires": each.ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "expires": None if each.ends is None else each.ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "days_left": each.days_left(now),
                 "state": each.state,
             }
@@ -315,13 +318,13 @@ def show(path: Path, output: str) -> int:
                 cell(each.name),
                 cell(each.uri),
                 cell(each.days_left(now)),
-                cell(f"{each.ends:%Y-%m-%d}"),
+                cell(None if each.ends is None else f"{each.ends:%Y-%m-%d}"),
                 cell(each.state, None if each.state == "ok" else "red"),
                 cell(each.issuer),
             ]
             for each in listed
         )
-    return Status.FAILED if any(each.state == "expired" for each in listed) else Status.DONE
+    return Status.FAILED if any(each.state in ("expired", "missing") for each in listed) else Status.DONE
 
 
 def check_known(names: tuple[str, ...], known: list[str]) -> None:

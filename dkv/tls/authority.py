@@ -28,7 +28,12 @@ _BACKDATED = timedelta(hours=1)
 
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
+_NUMERIC = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9A-Fa-f]*)")
+"""What ends in a number would be an IPv4 address, in one of its old spellings: no host has such a name."""
+
+_BEGINNING = re.compile(rb"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----")
 
 
 class AuthorityError(ValueError):
@@ -224,11 +229,14 @@ def uri_of(certificate: x509.Certificate) -> str:
 
 
 def certificates(pem: bytes) -> list[x509.Certificate]:
-    """All certificates of a PEM file, at least one."""
+    """All certificates of a PEM file, at least one, and none that begins and does not end."""
     try:
-        return x509.load_pem_x509_certificates(pem)
+        found = x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise AuthorityError("there is no certificate in PEM") from None
+    if len(found) != len(_BEGINNING.findall(pem)):
+        raise AuthorityError("it is cut off, or damaged: a certificate in it does not end")
+    return found
 
 
 def crls(pem: bytes) -> list[x509.CertificateRevocationList]:
@@ -289,12 +297,15 @@ def _name(cluster: str, name: str) -> x509.Name:
 
 
 def _host(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        pass
+    if "%" not in host:  # which an IPv6 address may have, but not in a certificate
+        try:
+            return x509.IPAddress(ipaddress.ip_address(host))
+        except ValueError:
+            pass
+    if _NUMERIC.fullmatch(host):
+        raise AuthorityError(f"{host!r} looks like an IP address, and is none; a host's name does not end in a number")
     if not _HOST.fullmatch(host):
-        raise AuthorityError(f"{host!r} is neither a host name nor an IP address")
+        raise AuthorityError(f"{host!r} is neither a host name nor an IP address; a port or a scope is no part of one")
     return x509.DNSName(host)
 
 

@@ -38,18 +38,19 @@ _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One certificate or list of the directory. ``kind`` is ``ca``, ``node``, ``client`` or ``crl``; ``state`` is
-    ``ok``, ``expired``, ``revoked``, or ``foreign`` if no CA of the directory has issued it."""
+    ``ok``, ``expired``, ``revoked``, ``foreign`` if no CA of the directory has issued it, or ``missing`` for the list
+    of a CA: then nobody knows when it ends."""
 
     name: str
     kind: str
     uri: str
     issuer: str
-    ends: datetime
+    ends: datetime | None
     state: str
 
-    def days_left(self, now: datetime) -> int:
+    def days_left(self, now: datetime) -> int | None:
         """Whole days until it expires; negative once it has."""
-        return (self.ends - now).days
+        return None if self.ends is None else (self.ends - now).days
 
 
 class CertificateDirectory:
@@ -74,7 +75,7 @@ class CertificateDirectory:
                 authority = Authority.create(cluster)
                 issued = {_node_name(node): authority.node(node, names, days) for node, names in hosts.items()}
                 issued |= {_client_name(client): authority.client(client, days) for client in clients}
-                made._write(_authority_files([authority]) | made._issued_files(issued))
+                made._write(_authority_files([authority]) | _issued_files(issued))
                 os.rename(place, path)
                 sync_directory(str(path.absolute().parent))
             except BaseException:
@@ -134,6 +135,9 @@ class CertificateDirectory:
         for crl in lists:
             ends = crl.next_update_utc or datetime.max.replace(tzinfo=UTC)
             rows.append(Listed(CRL, "crl", "", _common_name(crl.issuer), ends, "expired" if ends <= now else "ok"))
+        for authority in authorities:
+            if authority.subject not in {crl.issuer for crl in lists}:
+                rows.append(Listed(CRL, "crl", "", _common_name(authority.subject), None, "missing"))
         for name in self.names():
             certificate = self.certificate(name)
             state = "ok"
@@ -175,9 +179,9 @@ class CertificateDirectory:
     def revoke(self, name: str) -> int:
         """Revoke every certificate that was issued to ``name`` and has not expired; how many that is."""
         with self._locked():
-            authorities, uri = self.authorities(), uri_of(self.certificate(name))
-            now, revoked = datetime.now(UTC), 0
-            for each in self._certificates(ISSUED):
+            authorities, present = self.authorities(), self.certificate(name)
+            uri, now, revoked = uri_of(present), datetime.now(UTC), 0
+            for each in (*self._issued(), present):
                 if uri_of(each) != uri or each.not_valid_after_utc <= now:
                     continue
                 for authority in authorities:
@@ -219,20 +223,22 @@ class CertificateDirectory:
     # --- files ---
 
     def _add(self, name: str, issued: Issued) -> None:
-        self._write(self._issued_files({name: issued}))
-
-    def _issued_files(self, issued: Mapping[str, Issued]) -> dict[str, bytes]:
-        """The files that change when these are issued."""
-        record = self._read(ISSUED, missing=b"") + b"".join(each.certificate_pem for each in issued.values())
-        files = {ISSUED: record}
-        for name, each in issued.items():
-            files |= {f"{name}.key": each.key_pem, f"{name}.pem": each.certificate_pem}
-        return files
+        self._issued()  # a record that is cut off would lose what is written behind its end
+        self._write(_issued_files({name: issued}, self._read(ISSUED)))
 
     def _check_new(self, name: str) -> None:
         for each in (self.path / f"{name}.pem", self.path / f"{name}.key"):
             if each.exists() or each.is_symlink():
                 raise AuthorityError(f"{each} exists: `dkv certs renew {name}` replaces it")
+
+    def _issued(self) -> list[x509.Certificate]:
+        try:
+            return self._certificates(ISSUED)
+        except AuthorityError as error:
+            raise AuthorityError(
+                f"{error}. Put back a copy of it, or put all certificates that there are into it: what is not in it "
+                f"cannot be revoked"
+            ) from None
 
     def _certificates(self, name: str) -> list[x509.Certificate]:
         content = self._read(name)
@@ -298,6 +304,16 @@ def _authority_files(authorities: Sequence[Authority]) -> dict[str, bytes]:
         CRL: b"".join(each.crl() for each in authorities),
         CA: b"".join(each.own.certificate_pem for each in authorities),
     }
+
+
+def _issued_files(issued: Mapping[str, Issued], record: bytes = b"") -> dict[str, bytes]:
+    """The files that change when these are issued; ``record`` has what was issued before."""
+    if record and not record.endswith(b"\n"):
+        record += b"\n"
+    files = {ISSUED: record + b"".join(each.certificate_pem for each in issued.values())}
+    for name, each in issued.items():
+        files |= {f"{name}.key": each.key_pem, f"{name}.pem": each.certificate_pem}
+    return files
 
 
 def _node_name(node: int) -> str:

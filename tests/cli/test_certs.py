@@ -152,6 +152,18 @@ class CertsTests(SynchronousTestCase):
         table = self.certs("show")
         self.assertEqual((table.exit_code, table.stdout.count(" expired ")), (1, 2))
 
+    def test_a_list_that_is_missing(self) -> None:
+        """Nodes start without it only if their config file does not name it, and nothing can be revoked."""
+        self.done("new", "--cluster", "shop", "--nodes", "1")
+        (self.directory / "crl.pem").unlink()
+        table = self.certs("show")
+        self.assertRegex(table.stdout, r"\ncrl.pem +- +- +- +missing ")
+        self.assertEqual(table.exit_code, 1)
+        shown = {each["name"]: each for each in json.loads(self.certs("show", "--output", "json").stdout)}
+        self.assertEqual(
+            [shown["crl.pem"][each] for each in ("expires", "days_left", "state")], [None, None, "missing"]
+        )
+
     def test_mistakes(self) -> None:
         """Status 2 for what was typed, 1 for what is there; nothing is made."""
         for words, status, text in (

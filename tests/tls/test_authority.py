@@ -93,8 +93,26 @@ class IssuingTests(SynchronousTestCase):
         """A name with a slash could be read as another one; a host that no client can ask for is a slip."""
         for name in ("", "a/b", "a b", "-", "x" * 65, "ü"):
             self.assertRaises(AuthorityError, self.authority.client, name)
-        for host in ("", "a b", "bücher.example", "a..b", "10.0.0.1:5001"):
-            self.assertRaises(AuthorityError, self.authority.node, 1, [host])
+        for host in (
+            "",
+            " ",
+            "a b",
+            "bücher.example",
+            "a..b",
+            "a-",
+            "10.0.0.1:5001",
+            "*",
+            "*.a",
+            "http://a",
+            "fe80::1%lo",
+        ):
+            self.assertRaisesRegex(AuthorityError, "is neither a host name nor", self.authority.node, 1, [host])
+        for host in ("10.0.0.999", "10.0.1", "1234", "0x7f.1", "a.1", "010.0.0.1"):
+            self.assertRaisesRegex(
+                AuthorityError, "looks like an IP address, and is none", self.authority.node, 1, [host]
+            )
+        for host in ("localhost", "1a", "db-1.example", "db_1", "10.0.0.1", "::1", "a" * 63):
+            self.authority.node(1, [host])
 
     def test_renewal(self) -> None:
         """The same names, another key; also from the next CA."""

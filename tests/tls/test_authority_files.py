@@ -129,7 +129,9 @@ class DirectoryTests(SynchronousTestCase):
         for change in (lambda: self.directory.revoke("admin"), self.directory.add_authority):
             self.assertRaisesRegex(AuthorityError, "crl.pem lacks the list of a CA.*put back the file", change)
         self.assertEqual(self.contents(), before)
+        self.assertEqual(self.states()["crl.pem"], "missing")
         path.unlink()
+        self.assertEqual(self.states()["crl.pem"], "missing")
         self.assertRaisesRegex(AuthorityError, "cannot read .*crl.pem", self.directory.revoke, "admin")
 
     def test_a_file_that_is_empty(self) -> None:
@@ -137,6 +139,32 @@ class DirectoryTests(SynchronousTestCase):
         for name in ("issued.pem", "ca.pem"):
             (self.place / name).write_bytes(b"")
             self.assertRaisesRegex(AuthorityError, f"{name}: there is no certificate", self.directory.revoke, "admin")
+
+    def test_a_record_that_is_cut_off(self) -> None:
+        """A thief would keep a certificate that is not in it. That is said, and nothing is written behind the cut."""
+        path = self.place / "issued.pem"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-100])
+        before = self.contents()
+        for change in (
+            lambda: self.directory.revoke("admin"),
+            lambda: self.directory.renew("node1", 100),
+            lambda: self.directory.add_client("app", 100),
+        ):
+            self.assertRaisesRegex(AuthorityError, "issued.pem: it is cut off.* Put back a copy of it", change)
+        self.assertEqual(self.contents(), before)
+        path.write_bytes(whole.strip())  # an editor leaves out the end of the last line
+        self.directory.renew("node1", 100)
+        self.assertEqual(self.directory.revoke("node1"), 2)
+
+    def test_a_record_without_the_present_certificate(self) -> None:
+        """The one that lies there is revoked even if an old copy of the record was put back."""
+        path = self.place / "issued.pem"
+        old = path.read_bytes()
+        self.directory.renew("admin", 100)
+        path.write_bytes(old)
+        self.assertEqual(self.directory.revoke("admin"), 2)
+        self.assertEqual(self.states()["admin"], "revoked")
 
     def test_a_ca_takes_the_place_of_another(self) -> None:
         """In every step all that is not revoked is accepted by the files of that step."""
