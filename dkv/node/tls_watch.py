@@ -14,7 +14,7 @@ from dkv.net.once_log import OnceLog
 from dkv.net.securing import PEERS, handshakes_allowed
 from dkv.net.throttled_log import ThrottledLog
 from dkv.node.owner import Owner
-from dkv.tls.credentials import Credentials, files_of, load_credentials
+from dkv.tls.credentials import Credentials, CredentialsError, files_of, load_credentials
 from dkv.tls.policy import TlsPolicy
 
 REMIND_SECONDS = 86_400.0
@@ -37,13 +37,24 @@ class TlsWatch:
         self._throttled = ThrottledLog(owner.reactor, self._log)
         self._once = OnceLog(owner.reactor, self._log)
         self._reminder: Call | None = None
+        self._in_force: Credentials | None = None
 
     def load(self) -> Credentials:
-        """Read the files, on any thread."""
-        return load_credentials(self._settings, self._node, self._cluster)
+        """Read the files, on any thread.
+
+        A node starts with a certificate that has expired, but does not replace a good one by it: its peers would refuse
+        it from then on.
+        """
+        credentials = load_credentials(self._settings, self._node, self._cluster)
+        in_force = self._in_force
+        if in_force is not None and credentials.has_expired and not in_force.has_expired:
+            path = self._settings.certificate_of(self._node)
+            raise CredentialsError(f"the certificate in {path} has expired, and the one in force has not")
+        return credentials
 
     def begin(self, credentials: Credentials) -> None:
         """These are the first ones."""
+        self._in_force = credentials
         handshakes_max = handshakes_allowed(self._owner.descriptors())
         self.policy = TlsPolicy(self._owner.reactor, credentials, self._refused, handshakes_max, self._admitted)
 
@@ -59,6 +70,7 @@ class TlsWatch:
 
     def adopt(self, credentials: Credentials) -> None:
         """These are in force from now on, for connections that begin; those that are there go on."""
+        self._in_force = credentials
         self.policy.adopt(credentials)
         self._warn()
 

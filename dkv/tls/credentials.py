@@ -52,6 +52,11 @@ class Credentials:
     contexts: Contexts
     warnings: tuple[str, ...] = ()
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether others refuse the certificate, as its time is over."""
+        return self.expire_days()[CERTIFICATE] < 0
+
     def expire_days(self, now: datetime | None = None) -> dict[str, float]:
         """For each kind how many days from ``now`` the first one of it expires, less than 0 if it has."""
         now = now or datetime.now(UTC)

@@ -121,6 +121,28 @@ class ProtectionTests(SynchronousTestCase):
         protection.stop()
         self.assertEqual(self.owner.reactor.getDelayedCalls(), [])
 
+    def test_an_expired_certificate_replaces_no_good_one(self) -> None:
+        """Whoever copies the file of last year does not cut the node off. A node starts with it all the same: a clock
+        may be wrong."""
+        certificates = Certificates(Path(self.mktemp()), "c")
+        home = certificates.directory
+        files = {"ca": "ca.pem", "certificate": "node{id}.pem", "key": "node{id}.key"}
+        config = self.config({name: str(home / file) for name, file in files.items()})
+        protection = self.protection(config)
+        certificates.expired(1, "node1")
+        with capture_logs() as lines:
+            self.owner.hangups[0]()
+            self.owner.reactor.pump([SOON_SECONDS, LOOK_SECONDS, LOOK_SECONDS])
+        told = f"the certificate in {home}/node1.pem has expired, and the one in force has not"
+        self.assertEqual([(line["event"], line["reason"]) for line in lines], [("credentials_refused", told)])
+        self.assertGreater(self.metrics(protection)["dkv_credentials_expire_dayscertificate"], 0)
+        later = self.protection(config)
+        self.assertLess(self.metrics(later)["dkv_credentials_expire_dayscertificate"], 0)
+        certificates.expired(1, "node1")
+        with capture_logs() as lines:
+            self.owner.hangups[1]()
+        self.assertIn("credentials_taken_over", [line["event"] for line in lines])
+
     def test_a_key_that_everybody_may_read(self) -> None:
         """It is told until it is mended, though what is in the file stays the same. A certificate is no secret."""
         certificates = Certificates(Path(self.mktemp()).absolute(), "c")
