@@ -121,13 +121,20 @@ def _first_line(file: Path) -> bytes:
     return line
 
 
-def _typed(user: str) -> bytes:
-    """The password that is typed, without an echo, at the terminal: stdin may be the data of the command."""
+def is_at_terminal() -> bool:
+    """Whether somebody is there who could type a password. Python would read it from stdin otherwise, and warn."""
     try:
         os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
     except OSError:
+        return False
+    return True
+
+
+def _typed(user: str) -> bytes:
+    """The password that is typed, without an echo, at the terminal: stdin may be the data of the command."""
+    if not is_at_terminal():
         text = f"nobody is there to type the password of user {user}: set {PASSWORD}, or give --password-file"
-        raise ValueError(text) from None
+        raise ValueError(text)
     try:
         return os.fsencode(getpass.getpass(f"password of {user}: "))
     except EOFError:

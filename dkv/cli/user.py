@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import click
 
+from dkv.cli.access_options import is_at_terminal
 from dkv.cli.named_commands import NamedCommands
 from dkv.cli.output import Failure, Status, say
 from dkv.cli.table import Table, cell
@@ -290,6 +291,9 @@ def _new_password(name: str, file: Path | None) -> bytes:
     variable = os.environ.get(NEW_PASSWORD)
     if variable is not None:
         return os.fsencode(variable)
+    if not is_at_terminal():
+        text = f"nobody is there to type the new password of {name}: set {NEW_PASSWORD}, or give --password-file"
+        raise click.UsageError(text)
     typed: str = click.prompt(f"new password of {name}", hide_input=True, confirmation_prompt="once more", err=True)
     return os.fsencode(typed)
 

@@ -62,7 +62,10 @@ class UserTests(SynchronousTestCase):
         """The variable has the password, or it is typed twice; nobody has to put it on a command line."""
         with patch.dict(os.environ, {"DKV_NEW_PASSWORD": "from the variable"}):
             self.done("add", "app")
-        with patch("dkv.cli.user.click.prompt", return_value="typed") as prompt:
+        with (
+            patch("dkv.cli.user.is_at_terminal", return_value=True),
+            patch("dkv.cli.user.click.prompt", return_value="typed") as prompt,
+        ):
             self.done("password", "app", "--keep-old")
         self.assertEqual(prompt.call_args.kwargs["hide_input"], True)
         user = load_users(str(self.path)).find("app")
@@ -107,6 +110,9 @@ class UserTests(SynchronousTestCase):
         """Each mistake is one line, and changes nothing."""
         self.assertIn("there is no file", self.refused(1, "list"))
         self.add_app()
+        with patch("dkv.cli.access_options.TERMINAL", "/absent"), patch.dict(os.environ):
+            os.environ.pop("DKV_NEW_PASSWORD", None)
+            self.assertIn("nobody is there to type the new password of b", self.refused(2, "add", "b"))
         self.assertIn("there is a user 'app' already", self.refused(1, "add", "app", "--no-password"))
         self.assertIn("there is no user 'apq'", self.refused(1, "remove", "apq"))
         self.assertIn("there is no user 'apq'", self.refused(1, "password", "apq"))
