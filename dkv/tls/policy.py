@@ -18,14 +18,17 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dkv.net.securing import CLIENTS, HANDSHAKES_MAX, SecuringFailed
+from dkv.net.securing import ADMIN, CLIENTS, HANDSHAKES_MAX, SecuringFailed
 from dkv.net.sockets import address_text
 from dkv.net.strangers import Strangers
 from dkv.tls.credentials import Credentials
 from dkv.tls.names import shown
 from dkv.tls.transport import Handshake, TlsTransport
 
-FOR_PLAIN = {CLIENTS: b"-ERR this port takes TLS only\r\n"}
+FOR_PLAIN = {
+    CLIENTS: b"-ERR this port takes TLS only\r\n",
+    ADMIN: b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nthis port takes TLS only: use https\n",
+}
 """What a port says to somebody who speaks no TLS, by its kind."""
 
 Refused = Callable[[str, str, str], None]

@@ -241,6 +241,16 @@ class PolicyTests(TestCase):
         self.assertEqual(self.talks.all, [])
 
     @inlineCallbacks
+    def test_http_without_tls(self) -> Any:
+        """Whoever types http in place of https reads what to type."""
+        yield self.listen(ADMIN)
+        talk = yield self.endpoint.connect(Talks())
+        heard = talk.hears(b"400 Bad Request\r\nConnection: close\r\n\r\nthis port takes TLS only: use https\n")
+        talk.transport.write(b"GET /readyz HTTP/1.1\r\n\r\n")
+        yield heard
+        yield talk.lost
+
+    @inlineCallbacks
     def test_who_just_goes_away_is_no_news(self) -> Any:
         """A load balancer connects and closes every second, and the log is for people."""
         yield self.listen(CLIENTS)
