@@ -29,6 +29,9 @@ DAEMON_LOG = "twistd.log"
 DAEMON_UMASK = 0o077
 """A daemon's files are its user's alone, unless --umask says otherwise: twistd's own choice too."""
 
+NOT_OPENED = "; the files that it names were not opened: `dkv doctor --offline` looks at them"
+"""What --check-config says where there are certificates, users or secrets."""
+
 STDOUT = "-"
 """How --logfile names stdout."""
 
@@ -120,7 +123,8 @@ class Options(TwistedOptions):
         if self["print-config"]:
             _answer(render_config(self.config))
         if self["check-config"]:
-            _answer(f"ok: cluster {self.config.cluster!r}, {len(self.config.members)} nodes\n")
+            closed = NOT_OPENED if _names_files(self.config) else ""
+            _answer(f"ok: cluster {self.config.cluster!r}, {len(self.config.members)} nodes{closed}\n")
         if node is None:
             raise UsageError("which node? give --node ID or set DKV_NODE")
         if self["data-dir"] == "":
@@ -184,6 +188,11 @@ def _answer(text: str) -> NoReturn:
     except AttributeError:  # stdout is closed
         sys.exit(OUTPUT_STATUS)
     sys.exit(0)
+
+
+def _names_files(config: Config) -> bool:
+    """Whether there is more to check than the text of the config file."""
+    return config.tls is not None or any((config.users_file, config.peer_secret_file, config.admin_token_file))
 
 
 def _node_id(text: str) -> int:

@@ -83,6 +83,14 @@ class OptionsTests(OptionsTestCase):
         self.assertEqual(self.out.getvalue(), "ok: cluster 'dkv', 3 nodes\n")
         self.assertEqual(self.err.getvalue(), "")
 
+    def test_check_config_opens_no_other_file(self) -> None:
+        """Whoever reads "ok" must not believe that certificates and users were looked at."""
+        path = self.mktemp()
+        Path(path).write_text('users_file = "absent.toml"\n' + Path(ETC).read_text())
+        self.assertEqual(self.exits("--config", path, "--check-config"), 0)
+        rest = "; the files that it names were not opened: `dkv doctor --offline` looks at them\n"
+        self.assertEqual(self.out.getvalue(), "ok: cluster 'dkv', 3 nodes" + rest)
+
     def test_print_config(self) -> None:
         """What a node would run with, whoever said so."""
         self.assertEqual(self.exits("--config", ETC, "--set", "limits.key_bytes_max=9", "--print-config"), 0)
