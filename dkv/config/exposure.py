@@ -73,7 +73,8 @@ def _peers(config: Config, member: Member) -> Iterator[Exposure]:
     secret = config.peer_secret_file is not None and config.peer_secret == REQUIRE
     for name, endpoint in _reachable(member, "peer"):
         if peers != REQUIRE and not secret:
-            mend = f'set peers = "{REQUIRE}" in [tls], or peer_secret_file'
+            secrets = "peer_secret_file" if config.peer_secret_file is None else f'peer_secret = "{REQUIRE}"'
+            mend = f'set peers = "{REQUIRE}" in [tls], or {secrets}'
             yield Exposure("open_peer", f"{_port(name, endpoint)} is {OPEN}: {mend}")
         if peers not in (PREFER, REQUIRE):
             yield _readable("peer", name, endpoint, f'set peers = "{REQUIRE}" in [tls]')

@@ -67,8 +67,10 @@ class ExposureTests(SynchronousTestCase):
         """A port is open as long as it takes a node at its word; a step on the way to TLS still does."""
         far = {"peer": "10.0.0.1:6001"}
         self.assertEqual(self.names(far), ["open_peer", "unencrypted_peer"])
+        self.assertIn("or peer_secret_file", self.texts["open_peer"])
         self.assertEqual(self.names(far, peer_secret_file="s"), ["unencrypted_peer"])
         self.assertEqual(self.names(far, peer_secret_file="s", peer_secret="allow"), ["open_peer", "unencrypted_peer"])
+        self.assertIn('or peer_secret = "require"', self.texts["open_peer"])
         for peers, expected in (
             ("off", ["open_peer", "unencrypted_peer"]),
             ("allow", ["open_peer", "unencrypted_peer"]),
