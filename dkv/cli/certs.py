@@ -377,4 +377,4 @@ def _say_lines(path: Path, config: Path | None) -> None:
     say("[tls]")
     for name, file in FILES.items():
         say(f"{name} = {json.dumps(str(place / file))}")
-    say('peers = "require"')
+    say('peers = "require"  # a cluster that runs without TLS begins with "allow": see docs/security.md')
