@@ -178,7 +178,14 @@ class Transaction:
             entry = [IDMP, *token, entry]
         keep = self.keep if any(gathered[0] == KEYS for gathered in queue if isinstance(gathered, list)) else None
         is_alone = len(entries) == len(queue) and keep is None
-        return LogRequest(entry, size, None if is_alone else lambda result: _joined(queue, result, keep))
+        rights = self._rights
+
+        def settle(result: Nested) -> Local:
+            # What needs no log is done only now: a SUBSCRIBE lasts, and may not be allowed any more.
+            makes = queue if rights == self._rights else [_as_before(gathered) for gathered in queue]
+            return _joined(makes, result, keep)
+
+        return LogRequest(entry, size, None if is_alone else settle)
 
     def abort(self, refusal: Error) -> Error:
         """End it: its EXEC was refused."""
@@ -207,6 +214,11 @@ class Transaction:
             )
         self._bytes += size
         return None
+
+
+def _as_before(gathered: Gathered) -> Gathered:
+    """The same for a client whose rights have changed since EXEC."""
+    return gathered if isinstance(gathered, list) else lambda: Local(RIGHTS_CHANGED)
 
 
 def _joined(queue: list[Gathered], result: Nested, keep: Keep | None) -> Local:

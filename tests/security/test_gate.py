@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.console import client_session
 from dkv.console.client_session import QUEUED, TABLE, ClientSession
-from dkv.console.client_transaction import EXECABORT
+from dkv.console.client_transaction import EXECABORT, RIGHTS_CHANGED
 from dkv.console.listed_keys import ENCODED_BYTES_MAX, TOO_MANY
 from dkv.kv.appliers.scripts import OPERATIONS
 from dkv.kv.codes import EXEC, GET, READS, WRITES
@@ -21,7 +21,7 @@ from dkv.kv.commands import COMMANDS
 from dkv.kv.registry import NO_CHANNELS, NO_KEYS, ByWords, Command, Scope
 from dkv.kv.scripts.operations import FINDS_KEYS
 from dkv.pubsub_messages import CHANNEL
-from dkv.replies import EncodedList, Error, Local, Watched
+from dkv.replies import OK, EncodedList, Error, Local, Watched
 from dkv.security.rights import Rights
 from dkv.security.users import EVERYBODY, NOBODY, User
 from dkv.wire.reply_encoder import encode_items
@@ -238,6 +238,17 @@ class RefusalTests(Spoken):
         self.assertEqual(self.reply("SET a 1"), QUEUED)
         self.become("read", "write", keys=[b"a"])  # the same rights, of another file
         self.assertEqual(self.request("EXEC").entry[0], EXEC)
+
+    def test_rights_that_change_while_exec_is_under_way(self) -> None:
+        """What needs no log is done when the results are there, so it is not done with rights that are no more."""
+        self.become("write", "pubsub", "admin", keys=[b"*"], channels=[b"*"])
+        for line in ("MULTI", "SET a 1", "SUBSCRIBE secret", "CLIENT LIST"):
+            self.reply(line)
+        execution = self.request("EXEC")
+        self.become("write", "pubsub", keys=[b"a"], channels=[b"news"])
+        assert execution.settle is not None
+        self.assertEqual(execution.settle([OK]), Local([OK, Local(RIGHTS_CHANGED), Local(RIGHTS_CHANGED)]))
+        self.assertFalse(self.session.listens)
 
     def test_idmp_within_itself(self) -> None:
         """A request within a request within a request, and so on, does not exhaust the gate."""
