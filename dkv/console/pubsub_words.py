@@ -13,8 +13,10 @@ from dkv.console.declaring import ClientWord, container, quoted, word
 from dkv.kv.glob import PATTERN_BYTES_MAX, Glob
 from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Channels, Flag, KeySpec
 from dkv.pubsub.exchange import Exchange
+from dkv.pubsub.key_channels import key_named
 from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD
 from dkv.replies import InPlace, Local, Nested, Series
+from dkv.security.rights import Rights
 
 ALLOWED = frozenset(
     (
@@ -80,25 +82,37 @@ def _names(kind: int) -> Callable[[ClientState, list[bytes]], Local]:
         pattern = words[2] if len(words) == 3 else b"*"
         if len(pattern) > PATTERN_BYTES_MAX:
             raise BadRequest(f"ERR the pattern has {len(pattern)} bytes, the most is {PATTERN_BYTES_MAX}")
-        exchange, matches, allows = client.node.exchange, Glob(pattern).matches, client.user.rights.allows_channel
-        return Local(InPlace(lambda: [name for name in exchange.names(kind) if matches(name) and allows(name)]))
+        exchange, matches, may_know = client.node.exchange, Glob(pattern).matches, _knowing(client.user.rights)
+        return Local(InPlace(lambda: [name for name in exchange.names(kind) if matches(name) and may_know(name)]))
 
     return names
 
 
 def _counts(kind: int) -> Callable[[ClientState, list[bytes]], Local]:
     def counts(client: ClientState, words: list[bytes]) -> Local:
-        exchange = client.node.exchange
-        return Local(InPlace(lambda: _counted(exchange, kind, words[2:])))
+        exchange, may_know = client.node.exchange, _knowing(client.user.rights)
+        return Local(InPlace(lambda: _counted(exchange, kind, words[2:], may_know)))
 
     return counts
 
 
-def _counted(exchange: Exchange, kind: int, names: list[bytes]) -> list[Nested]:
+def _counted(exchange: Exchange, kind: int, names: list[bytes], may_know: Callable[[bytes], bool]) -> list[Nested]:
     found: list[Nested] = []
     for name in names:
-        found += (name, exchange.count((kind, name)))
+        found += (name, exchange.count((kind, name)) if may_know(name) else 0)
     return found
+
+
+def _knowing(rights: Rights) -> Callable[[bytes], bool]:
+    """Whether a client with these rights may be told that a channel has subscribers: its name may be that of a key."""
+    if rights.is_unrestricted:
+        return lambda name: True
+
+    def may_know(name: bytes) -> bool:
+        key = key_named(name)
+        return rights.allows_channel(name) and (key is None or rights.may_know(*key))
+
+    return may_know
 
 
 def _numpat(client: ClientState, words: list[bytes]) -> Local:

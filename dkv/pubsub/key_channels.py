@@ -11,6 +11,12 @@ MayKnow = Callable[[int, bytes], bool]
 _CHANNEL = re.compile(rb"__key(space|event)@([0-9]{1,9})__:")
 
 
+def key_named(channel: bytes) -> tuple[int, bytes] | None:
+    """The database and the key that a channel has in its name; None if there is none in it."""
+    found = _CHANNEL.match(channel)
+    return (int(found[2]), channel[found.end() :]) if found is not None and found[1] == b"space" else None
+
+
 def key_told(channel: bytes, text: bytes) -> tuple[int, bytes] | None:
     """The database and the key that a message is about; None if it is on another channel.
 

@@ -7,6 +7,8 @@ from typing import Any
 from dkv.pubsub.exchange import Exchange
 from dkv.pubsub_messages import CHANNEL, SHARD
 from dkv.replies import InPlace, Local, Push, Series
+from dkv.security.rights import Rights
+from dkv.security.users import EVERYBODY, User
 from dkv.settings import Limits
 from dkv.wire.reply_encoder import ReplyEncoder
 from tests.console.spoken import Spoken
@@ -80,6 +82,23 @@ class PubSubWordsTests(Spoken):
         replies = [self.local(line) for line in ("CLIENT REPLY OFF", "PUBLISH d x", "CLIENT REPLY ON")]
         self.assertEqual(encoder.encode(replies), b"+OK\r\n")
         self.assertEqual(self.node.exchange.published, 1)
+
+    def test_names_that_tell_of_keys(self) -> None:
+        """Whoever may use every channel, but not a key, is not told that others listen to what happens to it."""
+        mine, others = b"__keyspace@0__:app:1", b"__keyspace@0__:secret"
+        for kind in (CHANNEL, SHARD):
+            self.node.exchange.subscribe(9, [(kind, name) for name in (mine, others, b"__keyevent@0__:set", b"n")])
+        for may, seen in ((["pubsub", "read"], [mine]), (["pubsub"], [])):
+            self.session.become(User("app", (), frozenset(), Rights.of(may, [b"app:*"], channels=[b"*"])))
+            for words in ("CHANNELS", "SHARDCHANNELS"):
+                self.assertEqual(self.made(f"PUBSUB {words}"), [b"__keyevent@0__:set", *seen, b"n"])
+                self.assertEqual(self.made(f"PUBSUB {words} *secret"), [])
+            for words in ("NUMSUB", "SHARDNUMSUB"):
+                counts = self.made(f"PUBSUB {words} {mine.decode()} {others.decode()} n")
+                self.assertEqual(counts, [mine, len(seen), others, 0, b"n", 1])
+        self.session.become(EVERYBODY)
+        self.assertEqual(self.made("PUBSUB CHANNELS *secret"), [others])
+        self.assertEqual(self.made(f"PUBSUB NUMSUB {others.decode()}"), [others, 1])
 
     def test_made_once(self) -> None:
         """A reply that switches replies on again is made once, though it is met by both ways of encoding."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from dkv.client_events import KeyEvents
-from dkv.pubsub.key_channels import key_told
+from dkv.pubsub.key_channels import key_named, key_told
 from dkv.pubsub_messages import CHANNEL, PATTERN, SHARD
 from tests.pubsub.test_exchange import ExchangeCase
 
@@ -23,6 +23,13 @@ class KeyToldTests(ExchangeCase):
             db, key = random.randrange(16), bytes(random.choices(b"a:@_*\n\xff0", k=random.randrange(8)))
             for channel, text in KeyEvents(((db, b"set", key),)).messages():
                 self.assertEqual(key_told(channel, text), (db, key))
+
+    def test_a_key_in_a_name(self) -> None:
+        """The names of channels of one key tell that key; those of events and of clients tell none."""
+        self.assertEqual(key_named(b"__keyspace@3__:a:b\n"), (3, b"a:b\n"))
+        self.assertEqual(key_named(b"__keyspace@0__:"), (0, b""))
+        for channel in (b"__keyevent@0__:set", b"__keyspace@0__", b"__keyspace@*__:a", b"a", b""):
+            self.assertIsNone(key_named(channel))
 
     def test_other_channels(self) -> None:
         """They are about no key."""
