@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dkv.console.client_state import ClientState
 from dkv.console.declaring import Answer, ClientWord, container, quoted, word
 from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest, Command, Flag, wrong_number_of_arguments
-from dkv.replies import OK, Local, Nested, Simple
+from dkv.replies import OK, Local, Nested, SetOf
 from dkv.security.gate import Gate
-from dkv.security.rights import CATEGORIES, OWN, Rights
+from dkv.security.rights import CATEGORIES, EVERY, OWN, Rights
 from dkv.security.users import DEFAULT, EVERYBODY, User, Users
 
 HIDDEN = b"(hidden)"
@@ -85,7 +85,7 @@ def _getuser(client: ClientState, words: list[bytes]) -> Local:
         return Local(None)
     rights = user.rights
     fields: dict[bytes, Nested] = {
-        b"flags": [Simple(flag) for flag in _flags(user)],
+        b"flags": SetOf([flag.encode() for flag in _flags(user)]),
         b"passwords": [HIDDEN for _ in user.hashes],
         b"certificates": [name.encode() for name in sorted(user.certificates)],
         b"commands": _commands(rights).encode(),
@@ -115,7 +115,8 @@ def _line(user: User) -> str:
     rights = user.rights
     parts = [*_flags(user), *(f"#{HIDDEN.decode()}" for _ in user.hashes)]
     parts += [f"certificate={name}" for name in sorted(user.certificates)]
-    patterns = [_shown(b"~", rights.keys), _shown(b"&", rights.channels)]
+    only = [] if EVERY in rights.channels else [b"resetchannels"]
+    patterns = [_shown(b"~", rights.keys), *only, _shown(b"&", rights.channels)]
     patterns += [_shown(b"db%d~" % number, own) or b"db%d" % number for number, own in rights.databases]
     parts += [text.decode("utf-8", "backslashreplace") for text in patterns if text]
     return " ".join(["user", user.name, *parts, _commands(rights)])

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 from dkv.console.client_session import TABLE
 from dkv.kv.registry import wrong_number_of_arguments
-from dkv.replies import OK, Error, Local, Simple
+from dkv.replies import OK, Error, Local, SetOf
 from dkv.security.passwords import Cost, hash_of
 from dkv.security.rights import Rights
 from dkv.security.users import EVERYBODY, User, Users
@@ -48,9 +48,9 @@ class AclTests(Spoken):
         self.assertEqual(
             self.reply("ACL LIST"),
             [
-                b"user default on nopass ~public:* -@all +@connection +@read",
-                b"user app on #(hidden) #(hidden) certificate=cert ~app:* ~x &news db1~* db2"
-                b" -@all +@connection +@read +@write",
+                b"user default on nopass ~public:* resetchannels -@all +@connection +@read",
+                b"user app on #(hidden) #(hidden) certificate=cert ~app:* ~x resetchannels &news"
+                b" db1~* db2 -@all +@connection +@read +@write",
                 b"user root on #(hidden) ~* &* +@all",
             ],
         )
@@ -61,7 +61,7 @@ class AclTests(Spoken):
         self.assertEqual(
             self.reply("ACL GETUSER app"),
             {
-                b"flags": [Simple("on")],
+                b"flags": SetOf([b"on"]),
                 b"passwords": [b"(hidden)"] * 2,
                 b"certificates": [b"cert"],
                 b"commands": b"-@all +@connection +@read +@write",
