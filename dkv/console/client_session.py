@@ -90,6 +90,7 @@ class ClientSession(ClientState):
 
     def gone(self) -> None:
         """The client is gone."""
+        self.is_gone = True
         self.node.exchange.restrict(self.connection, None)
         self.transaction.end()
         if self.subscribed:

@@ -62,6 +62,8 @@ class ClientState:
         self.evidence = Evidence.NONE
         self.certificate: Sequence[str] = ()
         """The names in the certificate that the client has shown."""
+        self.is_gone = False
+        """Whether nobody waits for its replies any more."""
         self.executing = False
         """Whether its requests are those of an EXEC, at the moment."""
         self.subscribed = Subscribed(connection, limits)

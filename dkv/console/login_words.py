@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dkv.console.client_state import ClientState
 from dkv.console.client_transaction import NOT_IN_MULTI
 from dkv.console.connection_words import BAD_NAME, BEFORE_AUTH, is_plain
@@ -34,7 +36,11 @@ def _auth(client: ClientState, words: list[bytes]) -> Local | Awaited:
         return Local(OK)
 
     name = DEFAULT if len(words) == 2 else name_of(words[1])
-    return client.node.logins.log_in(client.peer, name, words[-1], greet)
+    return client.node.logins.log_in(client.peer, name, words[-1], greet, _waits(client))
+
+
+def _waits(client: ClientState) -> Callable[[], bool]:
+    return lambda: not client.is_gone
 
 
 def name_of(word: bytes) -> str:
@@ -59,7 +65,7 @@ def _hello(client: ClientState, words: list[bytes]) -> Local | Awaited:
     if claim is not None:
         if client.executing:
             raise BadRequest(NOT_IN_MULTI.text)
-        return client.node.logins.log_in(client.peer, *claim, greet)
+        return client.node.logins.log_in(client.peer, *claim, greet, _waits(client))
     if client.is_unnamed:
         raise BadRequest(HELLO_FIRST)
     return greet(None)

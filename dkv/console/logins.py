@@ -28,9 +28,11 @@ WRONG_PASSWORD = Error("WRONGPASS invalid username-password pair or user is disa
 TOO_FAST = Error("TRYAGAIN too many wrong passwords came from your address, wait some seconds")
 TOO_MANY = Error("TRYAGAIN too many passwords are being checked")
 
-TryPassword = Callable[[Sequence[PasswordHash], bytes, Callable[[bool], None]], bool]
+TryPassword = Callable[[Sequence[PasswordHash], bytes, Callable[[bool | None], None], Callable[[], bool]], bool]
 """Tries a password against all of the hashes, elsewhere, and tells later whether one matches. False, and nothing is
-told, if too many are waiting."""
+told, if too many are waiting.
+
+The last function is asked there, before the work is begun, whether anybody still waits. None is told if not."""
 
 Greet = Callable[[User], Local]
 """Takes a user for whom a client has named the password, and makes the reply."""
@@ -48,6 +50,8 @@ class _Attempt:
     password: bytes = field(repr=False)
     digest: bytes = field(repr=False)
     greet: Greet = field(repr=False)
+    is_wanted: Callable[[], bool] = field(repr=False)
+    """Whether the client still waits for what comes of it. This is asked on any thread."""
 
 
 class Logins:
@@ -81,7 +85,9 @@ class Logins:
         self.users = users
         self._remembered.clear()
 
-    def log_in(self, peer: str, name: str, password: bytes, greet: Greet) -> Local | Awaited:
+    def log_in(
+        self, peer: str, name: str, password: bytes, greet: Greet, is_wanted: Callable[[], bool]
+    ) -> Local | Awaited:
         """A client at ``peer`` says that it is the user ``name``: the reply, or how it comes to it."""
         if name == DEFAULT and not self.default_has_password and anonymous(self.users) is not NOBODY:
             return greet(anonymous(self.users))  # No password is asked for, so any is right, as in Redis.
@@ -91,7 +97,7 @@ class Logins:
         if wait_seconds is None:
             return Local(TOO_FAST)
         digest = self._digest(name, password)
-        attempt = _Attempt(peer, name, password, digest, greet)
+        attempt = _Attempt(peer, name, password, digest, greet, is_wanted)
         if wait_seconds:
             return Awaited(lambda answer: self._reactor.callLater(wait_seconds, self._check, attempt, answer))
         user = self._recall(attempt)
@@ -103,6 +109,8 @@ class Logins:
 
     def _check(self, attempt: _Attempt, answer: Answer) -> None:
         """Its turn has come."""
+        if not attempt.is_wanted():
+            return
         user = self._recall(attempt)
         if user is not None:
             answer(lambda: attempt.greet(user))
@@ -118,14 +126,18 @@ class Logins:
         self._remembered.move_to_end(attempt.digest)
         return self.users.find(attempt.name)
 
-    def _begin(self, attempt: _Attempt) -> bool:
+    def _begin(self, attempt: _Attempt, waiting: list[tuple[_Attempt, Answer]] | None = None) -> bool:
         """Try the password; False if too many are being tried."""
-        users = self.users
+        users, waiting = self.users, waiting or []
         assert users is not None
-        hashes = users.hashes_to_try(attempt.name)
-        if not self._try_password(hashes, attempt.password, partial(self._tried, users, attempt)):
+
+        def is_wanted() -> bool:
+            return attempt.is_wanted() or any(other.is_wanted() for other, _ in tuple(waiting))
+
+        hashes, then = users.hashes_to_try(attempt.name), partial(self._tried, users, attempt)
+        if not self._try_password(hashes, attempt.password, then, is_wanted):
             return False
-        self._under_way[attempt.digest] = []
+        self._under_way[attempt.digest] = waiting
         self._attempts.begun(attempt.peer, self._reactor.seconds())
         return True
 
@@ -133,25 +145,27 @@ class Logins:
         """Wait for what comes of the attempt that is under way."""
         self._under_way[attempt.digest].append((attempt, answer))
 
-    def _tried(self, users: Users, first: _Attempt, right: bool) -> None:
-        """A password was tried, by the hashes of ``users``."""
-        waiting = self._under_way.pop(first.digest)
-        if users is not self.users:  # What was found out is history.
-            if self._begin(first):
-                self._under_way[first.digest] = waiting
-            else:
-                for _, answer in waiting:
-                    answer(lambda: Local(TOO_MANY))
+    def _tried(self, users: Users, first: _Attempt, right: bool | None) -> None:
+        """A password was tried, by the hashes of ``users``, or nobody wanted that when its turn had come."""
+        waiting, now = self._under_way.pop(first.digest), self._reactor.seconds()
+        if right is None or users is not self.users:  # What was found out is history.
+            self._attempts.take_back(first.peer, now)
+            self._begin_again([each for each in waiting if each[0].is_wanted()])
             return
-        now = self._reactor.seconds()
         if right:
-            self._attempts.succeeded(first.peer, now)
+            self._attempts.take_back(first.peer, now)
             self._remember(first.digest)
         else:
             for other, _ in waiting[1:]:
                 self._attempts.begun(other.peer, now)
         for attempt, answer in waiting:
             answer(partial(self._judge, attempt, right))
+
+    def _begin_again(self, waiting: list[tuple[_Attempt, Answer]]) -> None:
+        """Try the password that these wait for, if there are any."""
+        if waiting and not self._begin(waiting[0][0], waiting):
+            for _, answer in waiting:
+                answer(lambda: Local(TOO_MANY))
 
     def _judge(self, attempt: _Attempt, right: bool) -> Local:
         user = self.users.find(attempt.name) if right and self.users is not None else None

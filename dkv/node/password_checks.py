@@ -26,25 +26,37 @@ class PasswordChecks:
         self._waiting = 0
         self._is_over = False
 
-    def try_password(self, hashes: Sequence[PasswordHash], password: bytes, then: Callable[[bool], None]) -> bool:
-        """Try a password against all of ``hashes``, and tell later whether one matches. False if too many wait."""
+    def try_password(
+        self,
+        hashes: Sequence[PasswordHash],
+        password: bytes,
+        then: Callable[[bool | None], None],
+        is_wanted: Callable[[], bool],
+    ) -> bool:
+        """Try a password against all of ``hashes``, and tell later whether one matches. False if too many wait.
+
+        ``is_wanted`` is asked on the thread once it is the turn of this one. If nobody waits any more, nothing is
+        computed, and None is told.
+        """
         if self._waiting >= WAITING_MAX or self._is_over:
             return False
         if not self._pool.started:
             self._pool.start()
         self._waiting += 1
 
-        def try_all() -> bool:
+        def try_all() -> bool | None:
+            if self._is_over or not is_wanted():
+                return None
             # Every hash is computed, whichever matches: the time it takes tells nothing.
-            return not self._is_over and True in [each.matches(password) for each in hashes]
+            return True in [each.matches(password) for each in hashes]
 
-        def tell(success: bool, result: bool | Failure) -> None:
-            self._reactor.callFromThread(self._tried, success and result is True, then)
+        def tell(success: bool, result: bool | Failure | None) -> None:
+            self._reactor.callFromThread(self._tried, False if isinstance(result, Failure) else result, then)
 
         self._pool.callInThreadWithCallback(tell, try_all)
         return True
 
-    def _tried(self, right: bool, then: Callable[[bool], None]) -> None:
+    def _tried(self, right: bool | None, then: Callable[[bool | None], None]) -> None:
         self._waiting -= 1
         if not self._is_over:
             then(right)

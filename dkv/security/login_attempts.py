@@ -62,7 +62,7 @@ class LoginAttempts:
         return begins - now
 
     def begun(self, peer: str, now: float) -> None:
-        """An attempt is made: it counts as a wrong one until it turns out to be right."""
+        """An attempt is made: it counts as a wrong one unless it is taken back."""
         network = network_of(peer)
         tries = self._tries.setdefault(network, _Tries(0.0, now))
         tries.score, tries.at = min(SCORE_MAX, self._score(tries, now) + 1), now
@@ -70,8 +70,8 @@ class LoginAttempts:
         if len(self._tries) > ADDRESSES_MAX:
             self._tries.popitem(last=False)
 
-    def succeeded(self, peer: str, now: float) -> None:
-        """One of the attempts begun was right."""
+    def take_back(self, peer: str, now: float) -> None:
+        """One of the attempts begun was right, or was not made after all."""
         network = network_of(peer)
         tries = self._tries.get(network)
         if tries is None:

@@ -73,9 +73,17 @@ class Server:
         if found is not None:
             (found.welcome if is_named else found.forget_name)()
 
-    def _try_password(self, hashes: Sequence[PasswordHash], password: bytes, then: Callable[[bool], None]) -> bool:
-        right = any(each.matches(password) for each in hashes)
-        self.site.callLater(self._random.choice((0.0, 0.01, 0.3)), then, right)
+    def _try_password(
+        self,
+        hashes: Sequence[PasswordHash],
+        password: bytes,
+        then: Callable[[bool | None], None],
+        is_wanted: Callable[[], bool],
+    ) -> bool:
+        def end() -> None:
+            then(any(each.matches(password) for each in hashes) if is_wanted() else None)
+
+        self.site.callLater(self._random.choice((0.0, 0.01, 0.3)), end)
         return True
 
     def _deliver(self, message: Any) -> None:

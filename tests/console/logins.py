@@ -48,20 +48,31 @@ class Checks:
     """Takes passwords to try, and tells what came of the oldest when told to."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Sequence[PasswordHash], bytes, Callable[[bool], None]]] = []
+        self.waiting: list[tuple[Sequence[PasswordHash], bytes, Callable[[bool | None], None], Callable[[], bool]]] = []
+        self.computed = 0
         self.count = 0
         self.full = False
 
-    def try_password(self, hashes: Sequence[PasswordHash], password: bytes, then: Callable[[bool], None]) -> bool:
+    def try_password(
+        self,
+        hashes: Sequence[PasswordHash],
+        password: bytes,
+        then: Callable[[bool | None], None],
+        is_wanted: Callable[[], bool],
+    ) -> bool:
         if self.full:
             return False
         self.count += 1
-        self.waiting.append((hashes, password, then))
+        self.waiting.append((hashes, password, then, is_wanted))
         return True
 
     def end_one(self) -> None:
         """The oldest check ends."""
-        hashes, password, then = self.waiting.pop(0)
+        hashes, password, then, is_wanted = self.waiting.pop(0)
+        if not is_wanted():
+            then(None)
+            return
+        self.computed += 1
         then(any(each.matches(password) for each in hashes))
 
     def end_all(self) -> None:

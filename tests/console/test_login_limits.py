@@ -112,6 +112,46 @@ class LimitsTests(LoginCase):
             client[0].dataReceived(lines("AUTH app wrong"))
         self.assertIn(b"-TRYAGAIN too many wrong passwords came from your address", client[1].value())
 
+    def test_gone_before_its_turn(self) -> None:
+        """A crowd that asks and does not wait for the answer takes no time of others, nor slows its address down."""
+        for number in range(20):
+            self.connection.dataReceived(lines(f"AUTH app wrong{number}"))
+            self.lose()
+            self.connection, self.transport = self.port.connect()
+        self.port.checks.end_all()
+        self.assertEqual(self.port.checks.computed, 0)
+        self.port.messages.clear()  # the gateway was told that they are gone
+        self.assertEqual(self.call("AUTH app secret"), b"+OK\r\n")
+
+    def test_gone_while_it_stands_in_line(self) -> None:
+        """Nor is one checked whose address was slowed down."""
+        for _ in range(6):
+            self.call("AUTH app wrong")
+        for password in ("wrong", "secret"):
+            self.connection.dataReceived(lines(f"AUTH app {password}"))
+            self.assertEqual(self.port.checks.count, 6)
+        self.lose()
+        self.port.clock.pump([0.1] * 100)
+        self.assertEqual(self.port.checks.count, 6)
+
+    def test_another_waits_for_the_same(self) -> None:
+        """Of clients with one password, the one that stays gets its answer, also if it came as the others left."""
+        self.connection.dataReceived(lines("AUTH app secret"))
+        other = self.port.connect()
+        other[0].dataReceived(lines("AUTH app secret"))
+        self.lose()
+        self.port.checks.end_all()
+        self.assertEqual(other[1].value(), b"+OK\r\n")
+        self.begin(USERS)
+        self.connection.dataReceived(lines("AUTH app secret"))
+        self.lose()
+        then = self.port.checks.waiting.pop()[2]
+        other = self.port.connect()
+        other[0].dataReceived(lines("AUTH app secret"))
+        then(None)  # which the thread has said before
+        self.port.checks.end_all()
+        self.assertEqual(other[1].value(), b"+OK\r\n")
+
     # --- other users ---
 
     def test_other_users_while_it_is_checked(self) -> None:

@@ -159,6 +159,7 @@ class TimeTests(LoginCase):
         self.lose()
         self.port.checks.end_all()
         self.assertTrue(session.is_unnamed)
+        self.assertEqual(self.port.checks.computed, 0)
         self.assertEqual(self.port.clients.connections, 0)
         self.assertFalse([each for each in self.port.messages if getattr(each, "items", None)])
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import tomllib
+from collections.abc import Sequence
+from hashlib import scrypt
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -15,8 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from dkv.console.client_session import ClientSession
 from dkv.node.node_users import NodeUsers, load_users
 from dkv.node.password_checks import WAITING_MAX, PasswordChecks
-from dkv.security.passwords import Cost, hash_of
-from dkv.security.users import UsersError, parse_users
+from dkv.security.passwords import Cost, PasswordHash, hash_of
+from dkv.security.rights import NONE
+from dkv.security.users import User, Users, UsersError, parse_users
 from tests.console.logins import USERS, LoginCase, hashed, lines
 
 
@@ -128,6 +131,11 @@ class ReloadTests(LoginCase):
         self.assertFalse(self.transport.aborted)
 
 
+def waits() -> bool:
+    """A client waits for what comes of it."""
+    return True
+
+
 class ChecksTests(TestCase):
     """The thread."""
 
@@ -139,10 +147,10 @@ class ChecksTests(TestCase):
         self.addCleanup(self.checks.stop)
         self.hashes = [hash_of(b"right", b"s" * 16, Cost(4, 1)), hash_of(b"second", b"t" * 16, Cost(4, 1))]
 
-    async def tried(self, password: bytes) -> bool:
-        """What is told of a password."""
-        told: Deferred[bool] = Deferred()
-        self.assertTrue(self.checks.try_password(self.hashes, password, told.callback))
+    async def tried(self, password: bytes, hashes: Sequence[PasswordHash] | None = None) -> bool | None:
+        """What is told of a password that a client waits for."""
+        told: Deferred[bool | None] = Deferred()
+        self.assertTrue(self.checks.try_password(hashes or self.hashes, password, told.callback, waits))
         return await told
 
     async def test_told(self) -> None:
@@ -164,21 +172,47 @@ class ChecksTests(TestCase):
         go_on = threading.Event()
         waiting = Mock()
         waiting.matches.side_effect = lambda _: go_on.wait(10) and 1 / 0
-        told: list[Deferred[bool]] = [Deferred() for _ in range(WAITING_MAX)]
+        told: list[Deferred[bool | None]] = [Deferred() for _ in range(WAITING_MAX)]
         for each in told:
-            self.assertTrue(self.checks.try_password([waiting], b"x", each.callback))
-        self.assertFalse(self.checks.try_password([waiting], b"x", lambda _: None))
+            self.assertTrue(self.checks.try_password([waiting], b"x", each.callback, waits))
+        self.assertFalse(self.checks.try_password([waiting], b"x", lambda _: None, waits))
         go_on.set()
         self.assertEqual({await each for each in told}, {False})
-        self.assertTrue(self.checks.try_password([waiting], b"x", lambda _: None))
+        self.assertTrue(self.checks.try_password([waiting], b"x", lambda _: None, waits))
+
+    async def test_nobody_waits(self) -> None:
+        """A client that is gone before its turn costs no more time."""
+        untouched = Mock()
+        told: Deferred[bool | None] = Deferred()
+        self.checks.try_password([untouched], b"x", told.callback, lambda: False)
+        self.assertIsNone(await told)
+        untouched.matches.assert_not_called()
+
+    async def test_every_name_costs_the_same(self) -> None:
+        """A stranger who measures a refusal cannot tell a user from a name of nobody, nor who has more passwords."""
+        hashes = self.hashes
+        one, two = (User(name, own, frozenset(), NONE) for name, own in (("one", (hashes[0],)), ("two", tuple(hashes))))
+        users = Users([one, two, User("dear", (hash_of(b"x", b"u" * 16, Cost(5, 2)),), frozenset(), NONE)])
+        work: list[list[dict[str, int]]] = []
+        for name, password in (
+            ("one", b"wrong"), ("one", b"right"), ("two", b"right"), ("two", b"second"), ("dear", b"x"),
+            ("dear", b""), ("stranger", b"right"), ("", b"x"),
+        ):  # fmt: skip
+            with patch("dkv.security.passwords.scrypt", wraps=scrypt) as computed:
+                await self.tried(password, users.hashes_to_try(name))
+            calls = [{each: call.kwargs[each] for each in ("n", "r", "p", "dklen")} for call in computed.call_args_list]
+            work.append(sorted(calls, key=repr))
+        self.assertEqual(len(work[0]), 3)
+        for each in work[1:]:
+            self.assertEqual(each, work[0])
 
     async def test_stopped(self) -> None:
         """A node that stops waits for one check at most, and hears of none."""
-        told: list[bool] = []
+        told: list[bool | None] = []
         for _ in range(5):
-            self.checks.try_password(self.hashes, b"right", told.append)
+            self.checks.try_password(self.hashes, b"right", told.append, waits)
         self.checks.stop()
-        self.assertFalse(self.checks.try_password(self.hashes, b"right", told.append))
+        self.assertFalse(self.checks.try_password(self.hashes, b"right", told.append, waits))
         turn: Deferred[None] = Deferred()
         self.reactor.callFromThread(turn.callback, None)
         await turn

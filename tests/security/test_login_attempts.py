@@ -45,7 +45,7 @@ class AttemptsTests(SynchronousTestCase):
         other = "192.0.2.9:1"
         for now in range(100):
             self.attempts.begun(other, float(now))
-            self.attempts.succeeded(other, float(now))
+            self.attempts.take_back(other, float(now))
         self.assertEqual(self.attempts.wait_seconds(other, 100.0), 0.0)
         self.assertEqual(len(self.attempts), 1)
 
