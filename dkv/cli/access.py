@@ -15,7 +15,7 @@ from dkv.cli.output import Failure, Status, shell_word
 from dkv.cli.types import Seconds, Whole
 from dkv.cli.waiting import for_answer
 from dkv.client.addresses import present
-from dkv.client.admission import NO_USER
+from dkv.client.admission import wants_user
 from dkv.client.any_node import ask_where
 from dkv.client.blocking import Endpoint, NoAnswer, Reply, ServerError
 from dkv.client.outcome import FORGOTTEN, RETRIED_ELSEWHERE, TAKEN, Unreachable
@@ -126,7 +126,7 @@ class Access:
         except NoAnswer as error:
             raise Failure(Status.UNCERTAIN, error.word, f"outcome unknown: {error}{again}") from None
         except ServerError as error:
-            hint = " (see --user)" if error.word == NO_USER else ""
+            hint = " (see --user)" if wants_user(error.text) else ""
             raise Failure(Status.REFUSED, error.word, f"refused: {error.text}{hint}") from None
 
     def write(self, given: Given | None, *words: bytes) -> Reply:

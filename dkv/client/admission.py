@@ -96,5 +96,14 @@ NOBODYS_GREETING = (b"PING",)
 NO_USER = "NOAUTH"
 """A node's word to a client that has not said who it is, where that is required."""
 
+NAMELESS_PASSWORD = "ERR AUTH <password> called without any password configured for the default user"
+"""The beginning of its answer to a password without a user, where each password is that of a user with a name."""
+
+
+def wants_user(text: str) -> bool:
+    """Whether an error of a node says that the client should have named its user."""
+    return text.startswith((NO_USER, NAMELESS_PASSWORD))
+
+
 OPEN = Admission()
 """Without TLS, as nobody in particular."""

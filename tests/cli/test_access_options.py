@@ -16,6 +16,7 @@ from dkv.client import race
 from dkv.client.admission import Admission, Tls
 from dkv.client.blocking import Connection, Endpoint
 from dkv.client.url import Destination
+from dkv.console.login_words import NO_PASSWORD
 from tests.certificates import Certificates
 from tests.cli.commands import run
 from tests.client.fakes import FakeNodes
@@ -119,9 +120,10 @@ class OptionsTests(SynchronousTestCase):
         result = run(*words, "--password-file", str(file))
         self.assertEqual((result.exit_code, result.stdout), (0, "7\n"))
         self.assertEqual(asked, [Admission(Tls(str(self.files.ca)), b"app", b"secret")])
-        FakeNodes(self, a=b"-NOAUTH Authentication required.\r\n")
-        result = run("get", "k", "--endpoints", "a:1")
-        self.assertEqual(result.stderr, "dkv: refused: NOAUTH Authentication required. (see --user)\n")
+        for text in ("NOAUTH Authentication required.", NO_PASSWORD):
+            FakeNodes(self, a=b"-%b\r\n" % text.encode())
+            result = run("get", "k", "--endpoints", "a:1")
+            self.assertEqual(result.stderr, f"dkv: refused: {text} (see --user)\n")
 
 
 def _made(option: object) -> click.Parameter:

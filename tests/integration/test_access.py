@@ -212,7 +212,7 @@ task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
             ([*plain, *ca], {}, "it does not speak TLS: leave TLS out, or name its port for TLS"),
             ([*to, "--tls"], {}, "its certificate is not signed by a CA of this machine"),
             ([*to, "--ca", str(other)], {}, f"cannot read certificates of a CA in {other}: No such file or directory"),
-            ([*to, *ca], {}, "dkv: refused: ERR AUTH <password> called without any password configured"),
+            ([*to, *ca], {}, "Are you sure your configuration is correct? (see --user)"),
         ):
             said = self.dkv("get", "other", *words, **variables)
             self.assertIn(text, said)

@@ -9,7 +9,7 @@ from typing import Any
 from dkv.cli.clock_lines import clocks_off
 from dkv.cli.examination.findings import Finding, problem
 from dkv.cli.status_table import Found
-from dkv.client.admission import NO_USER
+from dkv.client.admission import wants_user
 from dkv.config.config import Config
 
 _SAME = {"cluster": "cluster", "mode": "mode", "version": "version of dkv"}
@@ -23,7 +23,7 @@ def examine_nodes(found: Sequence[Found], config: Config | None, known: Collecti
     for each in found:
         if each.problem:
             endpoint = str(each.answer.endpoint)
-            hint = " (see --user)" if each.problem.startswith(NO_USER) else ""
+            hint = " (see --user)" if wants_user(each.problem) else ""
             yield problem("nodes" if endpoint in each.problem else endpoint, each.problem + hint)
     for fields in told:
         yield from _one(fields, known)
