@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +17,9 @@ from dkv.cli.table import Table, cell
 from dkv.cli.types import PathName
 from dkv.security.passwords import PASSWORD_BYTES_MAX, SALT_BYTES, hash_of
 from dkv.security.rights import CATEGORIES
+from dkv.security.toml_text import NotToml, parsed
 from dkv.security.users import EVERYTHING, HASHES_MAX, UsersError, parse_users
-from dkv.security.users_text import added, changed, passwords_of, place_of, removed
+from dkv.security.users_text import added, changed, passwords_of, removed
 from dkv.storage.state_directories import sync_directory
 
 FILE = "users.toml"
@@ -191,10 +191,10 @@ def list_users(path: Path) -> int:
     """List the users, what they may do, and by what they prove who they are."""
     text = _read(path, must_exist=True)
     try:
-        document = tomllib.loads(text)
+        document = parsed(text)
         users = parse_users(document)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Failure(Status.FAILED, "USERS", f"{path} is not TOML{place_of(error)}") from None
+    except NotToml as error:
+        raise Failure(Status.FAILED, "USERS", f"{path} is not TOML{error}") from None
     except UsersError as error:
         raise Failure(Status.FAILED, "USERS", f"{path}: {error}") from None
     table = Table("USER", "MAY", "KEYS", "CHANNELS", "PASSWORDS", "CERTIFICATES")

@@ -88,7 +88,7 @@ def load_config(path: str, environment: Mapping[str, str] | None = None, overrid
             document = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"cannot read the config file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # some numbers are too long for an error of its own
         raise ConfigError(f"{path} is not TOML: {error}") from None
     settings = [_from_environment(environment or {}), _from_overrides(overrides)]
     try:

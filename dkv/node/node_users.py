@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 
 from dkv.config.config import Config
@@ -17,8 +16,8 @@ from dkv.net.interpreter import Interpreter
 from dkv.node.owner import Owner
 from dkv.node.password_checks import PasswordChecks
 from dkv.node.protection import Protection
+from dkv.security.toml_text import NotToml, parsed
 from dkv.security.users import Users, UsersError, parse_users
-from dkv.security.users_text import place_of
 
 FILE_BYTES_MAX = 4 << 20
 """No file of users is longer."""
@@ -39,24 +38,13 @@ def load_users(path: str) -> Users:
     if len(text) > FILE_BYTES_MAX:
         raise UsersError(f"the file of users {path} has more than {FILE_BYTES_MAX} bytes")
     try:
-        return parse_users(tomllib.loads(text.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
-        raise UsersError(f"the file of users {path} is not TOML{_place_in(text)}") from None
+        return parse_users(parsed(text.decode()))
+    except UnicodeDecodeError:
+        raise UsersError(f"the file of users {path} is not TOML: it is not UTF-8") from None
+    except NotToml as error:
+        raise UsersError(f"the file of users {path} is not TOML{error}") from None
     except UsersError as error:
         raise UsersError(f"{path}: {error}") from None
-
-
-def _place_in(text: bytes) -> str:
-    """Where a text stops being TOML. What stands there is not told: it may be a password."""
-    try:
-        tomllib.loads(text.decode())
-    except tomllib.TOMLDecodeError as error:
-        return place_of(error)
-    except UnicodeDecodeError:
-        return ": it is not UTF-8"
-    except RecursionError:
-        return ": it is nested too deeply"
-    return ""
 
 
 class NodeUsers:

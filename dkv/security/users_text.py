@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from dkv.security.toml_text import NotToml, parsed
 from dkv.security.users import UsersError, check_name, parse_users
 
 Fields = Mapping[str, Sequence[str]]
@@ -165,17 +166,11 @@ def _key(name: str) -> str:
 # --- what a file says ---
 
 
-def place_of(error: Exception) -> str:
-    """Where a text stops being TOML. What stands there is not told: it may be a password."""
-    _, found, place = str(error).rpartition("(at ")
-    return f" ({place}" if found else ""
-
-
 def _document(text: str) -> dict[str, Any]:
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsersError(f"the file is not TOML{place_of(error)}; what is in it stays as it is") from None
+        document = parsed(text)
+    except NotToml as error:
+        raise UsersError(f"the file is not TOML{error}; what is in it stays as it is") from None
     parse_users(document)
     return document
 

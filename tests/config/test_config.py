@@ -111,6 +111,8 @@ class LoadConfigTests(SynchronousTestCase):
     def test_wrong_values(self) -> None:
         """Each mistake is told where it stands and what would be right."""
         self.assertWrong("cluster = c", "is not TOML", "line 1")
+        self.assertWrong("cluster = " + "1" * 5000, "is not TOML")
+        self.assertWrong("cluster = " + "[" * 100_000, "is not TOML")
         self.assertWrong('cluster = "c"', "there is no [[node]] table")
         self.assertWrong('cluster = "c"\nnode = 3', "[[node]]")
         self.assertWrong('cluster = "c"\nlimits = 3\n' + ONE.replace('cluster = "c"', ""), "[limits]")
