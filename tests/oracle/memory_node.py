@@ -22,13 +22,16 @@ NODE = 1
 
 
 class MemoryNode:
-    """A node that serves. ``time_ms`` is the stamp of the next slots, in milliseconds since 1970."""
+    """A node that serves. ``time_ms`` is the stamp of the next slots, in milliseconds since 1970.
 
-    def __init__(self, time_ms: int, limits: Limits | None = None) -> None:
+    ``port`` is its client port, if that is not one with these ``limits`` where everybody may do everything.
+    """
+
+    def __init__(self, time_ms: int, limits: Limits | None = None, port: Port | None = None) -> None:
         self.time_ms = time_ms
         self.reads_in_log = False
         """Whether reads ride in batches, as they do behind writes of their pipeline."""
-        self._port = Port(limits)
+        self._port = port or Port(limits)
         self._turn = FakeTurn()
         self._machine = Machine(decode_entries, first_configurations((NODE,)))
         self._machine.start(self._turn)
