@@ -20,6 +20,7 @@ from dkv.client.redis.connections import (
     REDIS_PORT,
     SCANS_ANEW,
     Nodes,
+    checking_names,
     note_failure,
 )
 from dkv.client.redis.pending_ops import pending_ops_of
@@ -48,6 +49,8 @@ class Redis(redis.Redis):
         **options: Any,
     ) -> None:
         pool = connection_pool
+        if options.get("ssl"):
+            options = checking_names(options)
         if pool is None:
             plain = redis.Redis(
                 host=host,

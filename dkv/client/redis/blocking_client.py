@@ -20,6 +20,7 @@ from dkv.client.redis.connections import (
     REDIS_PORT,
     SCANS_ANEW,
     Nodes,
+    checking_names,
     note_failure,
 )
 from dkv.client.redis.pending_ops import pending_ops_of
@@ -50,6 +51,8 @@ class Redis(redis.Redis):
         **options: Any,
     ) -> None:
         pool = connection_pool
+        if options.get("ssl"):
+            options = checking_names(options)
         if pool is None:
             server = (host, port, db, password, socket_timeout, socket_connect_timeout, *arguments)
             plain = redis.Redis(*server, **options)  # it makes a pool of all these

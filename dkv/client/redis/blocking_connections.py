@@ -16,6 +16,7 @@ from dkv.client.redis.connections import (
     LISTENING_RETRIES,
     Nodes,
     OnNodes,
+    checking_names,
     give_nodes,
     listening_options,
 )
@@ -57,6 +58,9 @@ class NodeConnection(OnNodes, redis.Connection):
 
 class NodeSSLConnection(NodeConnection, redis.SSLConnection):
     """The same with TLS."""
+
+    def __init__(self, *, nodes: NodeOrder, **options: Any) -> None:
+        super().__init__(nodes=nodes, **checking_names(options))
 
 
 _CLASSES = {redis.Connection: NodeConnection, redis.SSLConnection: NodeSSLConnection}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -100,6 +101,15 @@ def give_nodes(pool: Any, nodes: Nodes, classes: Mapping[Any, Any], retry: objec
     options["retry"] = retry
     options.pop("retry_on_timeout", None)
     options.pop("retry_on_error", None)
+
+
+def checking_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for TLS, by which a node's certificate must name its host unless they say otherwise.
+
+    Before redis-py 6 its own default is to take any certificate of the CA.
+    """
+    checks = options.get("ssl_cert_reqs", ssl.CERT_REQUIRED) not in (None, "none", ssl.CERT_NONE)
+    return {"ssl_check_hostname": checks, **options}
 
 
 def get_connection(pool: Any) -> Any:
