@@ -2,139 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
 
-from dkv.config.tls_settings import OFF, OPTIONAL, REQUIRED, TlsSettings
 from dkv.net.refusal import Refusal
-from dkv.net.securing import ADMIN, CLIENTS, PEERS, SecuringFailed, Shown, is_secured, shown_by
+from dkv.net.securing import ADMIN, CLIENTS, PEERS, SecuringFailed, Shown, is_secured
 from dkv.replies import Error
 from dkv.tls import policy, transport
 from dkv.tls.credentials import Credentials, load_credentials
-from dkv.tls.policy import FOR_PLAIN, TlsPolicy
-from tests.certificates import Certificates, Pair
-
-reactor: Any = global_reactor
-
-
-class Talk(Protocol):
-    """Says who the other end is, and echoes what it says."""
-
-    transport: Any
-
-    def __init__(self) -> None:
-        self.made: Deferred[Talk] = Deferred()
-        self.lost: Deferred[list[Any]] = Deferred()
-        self.heard = b""
-        self.waits: list[tuple[bytes, Deferred[None]]] = []
-
-    def connectionMade(self) -> None:
-        self.shown = shown_by(self.transport)
-        self.made.callback(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.heard += data
-        for wait in [each for each in self.waits if each[0] in self.heard]:
-            self.waits.remove(wait)
-            wait[1].callback(None)
-
-    def hears(self, data: bytes) -> Deferred[None]:
-        """Fires when ``data`` has come in."""
-        waiting: Deferred[None] = Deferred()
-        self.waits.append((data, waiting))
-        return waiting
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost.callback([reason.value])
+from dkv.tls.policy import FOR_PLAIN
+from tests.certificates import Pair
+from tests.tls.policy_case import PolicyCase, Talks, reactor
 
 
-class Talks(Factory):
-    """Makes them, and remembers."""
-
-    noisy = False
-
-    def __init__(self) -> None:
-        self.all: list[Talk] = []
-        self.next: Deferred[Talk] = Deferred()
-
-    def buildProtocol(self, addr: Any) -> Talk:
-        talk = Talk()
-        self.all.append(talk)
-        waiting, self.next = self.next, Deferred()
-        talk.made.addCallback(lambda _: waiting.callback(talk))
-        return talk
-
-
-class PolicyTests(TestCase):
-    timeout = 20
-
-    def setUp(self) -> None:
-        self.certificates = Certificates(Path(self.mktemp()), "c")
-        self.refused: list[tuple[str, str]] = []
-        self.admitted: list[str] = []
-        self.told: Deferred[None] = Deferred()
-
-    def settings(self, pair: Pair | None = None, **more: Any) -> TlsSettings:
-        """Those of node 1, or with other files."""
-        home = self.certificates.directory
-        files = (str(home / "node{id}.pem"), str(home / "node{id}.key"))
-        if pair is not None:
-            files = (str(pair.certificate), str(pair.key))
-        return replace(TlsSettings(str(self.certificates.ca), *files), **more)
-
-    def policy_of(self, credentials: Credentials) -> TlsPolicy:
-        """Everybody who is refused is noted."""
-
-        def refused(port: str, address: str, reason: str) -> None:
-            self.refused.append((port, reason))
-            told, self.told = self.told, Deferred()
-            told.callback(None)
-
-        return TlsPolicy(reactor, credentials, refused, admitted=lambda port, _: self.admitted.append(port))
-
-    @inlineCallbacks
-    def listen(self, port: str = PEERS, handshakes_max: int = 512, **more: Any) -> Any:
-        """Node 1 listens; the policy that dials it is node 2's."""
-        self.talks = Talks()
-        self.listening = self.policy_of(load_credentials(self.settings(**more), 1, "c"))
-        self.listening.handshakes_max = handshakes_max
-        server = yield TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
-            self.listening.listening(self.talks, port)
-        )
-        self.addCleanup(server.stopListening)
-        self.addCleanup(self.listening.stop)
-        self.endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", server.getHost().port)
-
-    def dial(self, credentials: Credentials) -> Any:
-        """Connect with these."""
-        return self.policy_of(credentials).dialling(self.endpoint).connect(Talks())
-
-    @inlineCallbacks
-    def both(self, credentials: Credentials) -> Any:
-        """The two ends of a connection that is made."""
-        accepted = self.talks.next
-        mine = yield self.dial(credentials)
-        theirs = yield accepted
-        return mine, theirs
-
-    @inlineCallbacks
-    def end(self, *talks: Talk) -> Any:
-        """Close a connection."""
-        talks[0].transport.loseConnection()
-        for talk in talks:
-            yield talk.lost
-
+class PolicyTests(PolicyCase):
     @inlineCallbacks
     def test_both_ends_know_each_other(self) -> Any:
         """The protocol is made when the handshake is done: it can ask who is there as the first thing it does."""
@@ -317,67 +206,6 @@ class PolicyTests(TestCase):
         yield gone
         talk.wrappedProtocol.transport.transport.abortConnection()
         yield talk.wrappedProtocol.lost
-
-    @inlineCallbacks
-    def test_certificates_of_clients(self) -> Any:
-        """They are asked for as the config says: not at all, if there is one, or always."""
-        client = self.certificates.client("app")
-        seen = []
-        for words in (OFF, OPTIONAL, REQUIRED):
-            yield self.listen(CLIENTS, client_certificates=words)
-            for pair in (client, None):
-                seen.append((yield self.visit(pair)))
-        named, unnamed = ("app",), ()
-        self.assertEqual(seen, [unnamed, unnamed, named, unnamed, named, None])
-        self.assertEqual(self.refused, [(CLIENTS, "it has shown no certificate")])
-
-    @inlineCallbacks
-    def test_what_is_revoked_counts_on_every_port(self) -> Any:
-        """Whether a certificate is wanted there or only taken: a list that one port forgets is no list."""
-        revoked, crl = self.certificates.revoked_client("app"), str(self.certificates.crl)
-        for port, words in ((PEERS, OFF), (CLIENTS, OPTIONAL), (CLIENTS, REQUIRED), (ADMIN, OPTIONAL)):
-            yield self.listen(port, client_certificates=words, crl=crl)
-            self.assertIsNone((yield self.visit(revoked)), port)
-            self.assertIn("is revoked", self.refused[-1][1])
-
-    @inlineCallbacks
-    def visit(self, pair: Pair | None, *options: int, **more: Any) -> Any:
-        """Connect as a client does; the users that its certificate names, None if it does not get in."""
-        context = SSL.Context(SSL.TLS_METHOD)
-        context.load_verify_locations(str(self.certificates.ca))
-        context.set_verify(SSL.VERIFY_PEER, lambda *found: bool(found[-1]))
-        for option in options:
-            context.set_options(option)
-        if pair is not None:
-            context.use_certificate_file(str(pair.certificate))
-            context.use_privatekey_file(str(pair.key))
-        accepted, talks = self.talks.next, Talks()
-        factory = TLSMemoryBIOFactory(policy._Creator(lambda: context), True, talks)
-        talk = yield self.endpoint.connect(factory)
-        told = self.told
-        talk.wrappedProtocol.transport.write(b"hello")
-        theirs = yield DeferredList([accepted, told], fireOnOneCallback=True, consumeErrors=True)
-        self.version = talk.getHandle().get_protocol_version_name()
-        talk.wrappedProtocol.transport.abortConnection()
-        yield talk.wrappedProtocol.lost
-        if theirs[1] == 1:
-            return None
-        yield theirs[0].lost
-        return theirs[0].shown.users if theirs[0].shown is not None else ()
-
-    @inlineCallbacks
-    def test_versions(self) -> Any:
-        """TLS 1.2 and 1.3, and nothing before."""
-        yield self.listen(CLIENTS)
-        for options, version in (((), "TLSv1.3"), ((SSL.OP_NO_TLSv1_3,), "TLSv1.2")):
-            yield self.visit(None, *options)
-            self.assertEqual(self.version, version)
-        contexts = self.listening.credentials.contexts
-        for context in (*contexts.listening.values(), contexts.dialling):
-            names = SSL.Connection(context, None).get_cipher_list()
-            self.assertTrue(all("GCM" in name or "CHACHA20" in name for name in names), names)
-            old = [name for name in names if not name.startswith(("TLS_", "ECDHE-"))]
-            self.assertEqual(old, [])
 
     @inlineCallbacks
     def test_nobody_listens(self) -> Any:
