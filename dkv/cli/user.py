@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -118,7 +119,7 @@ def add(
     _change(path, lambda text: added(text, name, fields))  # before anybody types a password for nothing
     if not no_password:
         fields["password"] = (_new_hash(name, password_file),)
-    _write(path, _change(path, lambda text: added(text, name, fields)))
+    _edit(path, lambda text: added(text, name, fields))
     say(f"added user {name} to {path}")
     return Status.DONE
 
@@ -128,7 +129,7 @@ def add(
 @_in_file
 def remove(path: Path, name: str) -> int:
     """Remove the user NAME."""
-    _write(path, _change(path, lambda text: removed(text, name)))
+    _edit(path, lambda text: removed(text, name))
     say(f"removed user {name} from {path}")
     return Status.DONE
 
@@ -153,7 +154,7 @@ def rules(path: Path, name: str, emptied: tuple[str, ...], **lists: tuple[str, .
     fields = given | dict.fromkeys(emptied, ())
     if not fields:
         raise click.UsageError("nothing is to be changed: give --may, --keys, --channels, --certificate or --none")
-    _write(path, _change(path, lambda text: changed(text, name, fields)))
+    _edit(path, lambda text: changed(text, name, fields))
     say(f"changed user {name} in {path}")
     return Status.DONE
 
@@ -172,15 +173,15 @@ def password(path: Path, name: str, keep_old: bool, drop_old: bool, password_fil
     if keep_old and drop_old:
         raise click.UsageError("--keep-old and --drop-old contradict each other")
     old = passwords_of(_read(path), name) if _exists(path, name) else []
-    if drop_old:
-        hashes = old[:1]
-    else:
-        kept = old if keep_old else []
-        if len(kept) >= HASHES_MAX:
-            message = f"user {name} has {HASHES_MAX} passwords, which is the most: use --drop-old first"
-            raise Failure(Status.FAILED, "USERS", message)
-        hashes = [_new_hash(name, password_file), *kept]
-    _write(path, _change(path, lambda text: changed(text, name, {"password": hashes})))
+    if keep_old and len(old) >= HASHES_MAX:
+        message = f"user {name} has {HASHES_MAX} passwords, which is the most: use --drop-old first"
+        raise Failure(Status.FAILED, "USERS", message)
+    new = [] if drop_old else [_new_hash(name, password_file)]
+
+    def passwords(text: str) -> list[str]:
+        return [*new, *(passwords_of(text, name) if keep_old else [])] or passwords_of(text, name)[:1]
+
+    _edit(path, lambda text: changed(text, name, {"password": passwords(text)}))
     say(f"changed user {name} in {path}")
     return Status.DONE
 
@@ -239,6 +240,26 @@ def _change(path: Path, change: Callable[[str], str]) -> str:
         return change(_read(path))
     except UsersError as error:
         raise Failure(Status.FAILED, "USERS", f"{path}: {error}") from None
+
+
+def _edit(path: Path, change: Callable[[str], str]) -> None:
+    with _alone(path):
+        _write(path, _change(path, change))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While entered, no other command changes the file: of two changes at once one would be lost."""
+    target = Path(os.path.realpath(path))
+    try:
+        descriptor = os.open(target.with_name(f".{target.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Failure(Status.FAILED, "FILE", f"cannot write {path}: {error.strerror}; it is as it was") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _exists(path: Path, name: str) -> bool:

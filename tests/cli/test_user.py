@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Thread
+from typing import Any
 from unittest.mock import patch
 
 from click.testing import Result
 from twisted.trial.unittest import SynchronousTestCase
 
+from dkv.cli import user
 from dkv.node.node_users import load_users
+from dkv.security.users_text import added
 from tests.cli.commands import run
 
 
@@ -105,6 +110,28 @@ class UserTests(SynchronousTestCase):
         self.assertTrue(self.path.is_symlink())
         self.assertEqual(stat.S_IMODE(real.stat().st_mode), 0o640)
         self.assertEqual([each.name for each in real.parent.glob(".*.part")], [])
+
+    def test_at_once(self) -> None:
+        """Whoever makes many users with a script that does several things at once gets all of them."""
+        self.add_app()
+        both = Barrier(2, timeout=10)
+
+        def added_together(*given: Any) -> str:
+            with contextlib.suppress(BrokenBarrierError):  # the other one has to wait
+                both.wait(0.2)
+            return added(*given)
+
+        def add(name: str) -> None:
+            words = ["add", name, "--no-password", "--certificate", name, "--file", str(self.path)]
+            user.user.main(words, standalone_mode=False)
+
+        with patch.object(user, "added", added_together), patch.object(user, "say"):
+            adding = [Thread(target=add, args=(name,)) for name in ("one", "two")]
+            for each in adding:
+                each.start()
+            for each in adding:
+                each.join()
+        self.assertEqual(sorted(load_users(str(self.path)).names), ["app", "one", "two"])
 
     def test_refused(self) -> None:
         """Each mistake is one line, and changes nothing."""
