@@ -74,6 +74,7 @@ class LeaderNews:
         self._logs = [NewLines(path, start) for path, start in logs]
         self._told: Ballot = (0, 0)
         self._loss: Occurrence | None = None
+        self._has_heard: set[int] = set()
         self._alone: set[int] = set()
 
     def news(self) -> list[str]:
@@ -85,12 +86,16 @@ class LeaderNews:
         if each.event == ELECTED:
             return self._elected(each)
         if each.event == ALONE:
+            if each.node not in self._has_heard:
+                return None  # it has just started, and the others have not yet: nothing was lost
             self._alone.add(each.node)
             heard = " and ".join(f"node {other}" for other in each.heard) or "itself"
             return f"node {each.node} hears no majority any more, only {heard}: it can neither write nor read"
-        if each.event == HEARD and each.node in self._alone:
-            self._alone.remove(each.node)
-            return f"node {each.node} hears a majority again"
+        if each.event == HEARD:
+            self._has_heard.add(each.node)
+            if each.node in self._alone:
+                self._alone.remove(each.node)
+                return f"node {each.node} hears a majority again"
         if each.event in (LOST, STEPPED_DOWN, TAKES_OVER) and (self._loss is None or each.ballot > self._loss.ballot):
             self._loss = each  # the first who notes it says why: others may only have been told
         return None

@@ -88,7 +88,9 @@ class NewsTests(SynchronousTestCase):
         self.assertEqual(self.leaders.news(), [])
 
     def test_alone(self) -> None:
-        """A node that hears too few says so, and when that is over; not that it heard them at its start."""
+        """A node that hears too few says so, and when that is over; not that it heard them at its start, nor that it
+        came up before the others."""
+        self.happens(3, 0.5, "quorum_lost", heard=[])
         self.happens(3, 1, "quorum_heard", heard=[1, 2])
         self.assertEqual(self.leaders.news(), [])
         self.happens(3, 2, "quorum_lost", heard=[])
