@@ -121,6 +121,8 @@ def add(
         fields["password"] = (_new_hash(name, password_file),)
     _edit(path, lambda text: added(text, name, fields))
     say(f"added user {name} to {path}")
+    if lacks := _lacks(may, keys, channels):
+        say(f"{lacks} yet: see dkv user rules --help")
     return Status.DONE
 
 
@@ -132,6 +134,17 @@ def remove(path: Path, name: str) -> int:
     _edit(path, lambda text: removed(text, name))
     say(f"removed user {name} from {path}")
     return Status.DONE
+
+
+def _lacks(may: tuple[str, ...], keys: tuple[str, ...], channels: tuple[str, ...]) -> str:
+    """What makes the rights of a new user useless, as a beginning of a sentence; "" if nothing does."""
+    if not may:
+        return "it may do nothing"
+    if not keys and {"read", "write", "all"} & set(may):
+        return "it may use no key"
+    if not channels and {"pubsub", "all"} & set(may):
+        return "it may use no channel"
+    return ""
 
 
 @user.command("rules", short_help="Change what a user may do.", epilog=STATUSES)

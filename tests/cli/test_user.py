@@ -90,6 +90,20 @@ class UserTests(SynchronousTestCase):
         self.assertFalse(user.rights.allows_channel(b"news"))
         self.assertEqual((user.certificates, len(user.hashes)), ({"app-cert"}, 1))
 
+    def test_rights_without_use(self) -> None:
+        """Whoever forgets the keys is told so at once, and not by the first request that is denied."""
+        for words, told in (
+            ((), "it may do nothing"),
+            (("--may", "read"), "it may use no key"),
+            (("--may", "pubsub"), "it may use no channel"),
+            (("--may", "admin"), ""),
+            (("--may", "read", "--may", "pubsub", "--keys", "*", "--channels", "*"), ""),
+        ):
+            name = f"user{len(self.path.read_text()) if self.path.exists() else 0}"
+            printed = self.done("add", name, "--no-password", *words)
+            hint = f"{told} yet: see dkv user rules --help\n" if told else ""
+            self.assertEqual(printed, f"added user {name} to {self.path}\n{hint}")
+
     def test_list_and_remove(self) -> None:
         """The list has no hash; a user that is removed is gone."""
         self.add_app()
