@@ -16,6 +16,9 @@ from dkv.client.admission import Tls
 from dkv.client.url import Destination
 
 PASSWORD = "DKV_PASSWORD"
+VARIABLES = frozenset((PASSWORD, *(f"DKV_{name}" for name in ("TLS", "CA", "CERT", "KEY", "USER", "PASSWORD_FILE"))))
+"""The variables that get a command in at nodes."""
+
 PASSWORD_BYTES_MAX = 64 * 1024
 TERMINAL = "/dev/tty"
 
@@ -60,6 +63,12 @@ OPTIONS = (
     ),
     _file("--password-file", "DKV_PASSWORD_FILE", "A file with the password in its first line."),
 )
+
+
+def environment_of_others() -> dict[str, str]:
+    """The variables of a process that is no command on the user's cluster, and so need not know what gets one in there:
+    a node, or a command on a cluster that was made for a moment."""
+    return {name: text for name, text in os.environ.items() if name not in VARIABLES}
 
 
 def admits(command: Callable[..., int], where: str = "endpoints") -> Callable[..., int]:

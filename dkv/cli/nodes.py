@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Self
 
+from dkv.cli.access_options import environment_of_others
 from dkv.cli.leader_news import LeaderNews
 from dkv.cli.output import Failure, Status, complain
 from dkv.cli.output import say_if_taken as say
@@ -167,6 +168,7 @@ def _start(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        env=environment_of_others(),
         preexec_fn=_end_with_parent() if sys.platform == "linux" else None,  # we have no other thread
     )
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock, patch
 
 import click
 from twisted.trial.unittest import SynchronousTestCase
 
-from dkv.cli import access_options
-from dkv.cli.access_options import OPTIONS, admitted
+from dkv.cli import access_options, nodes
+from dkv.cli.access_options import OPTIONS, PASSWORD, VARIABLES, admitted, environment_of_others
 from dkv.cli.group import dkv
+from dkv.cli.layout import new_config
+from dkv.cli.scenarios import changing
 from dkv.client import race
 from dkv.client.admission import Admission, Tls
 from dkv.client.blocking import Connection, Endpoint
 from dkv.client.url import Destination
+from dkv.config.config import render_config
 from dkv.console.login_words import NO_PASSWORD
 from tests.certificates import Certificates
 from tests.cli.commands import run
@@ -136,3 +142,46 @@ def _made(option: object) -> click.Parameter:
 
     made: click.Parameter = command.params[0]
     return made
+
+
+class ChildrenTests(SynchronousTestCase):
+    """Processes that commands start."""
+
+    def setUp(self) -> None:
+        """All variables are there, for processes that are started, too."""
+        variables = patch.dict(os.environ, dict.fromkeys(VARIABLES, "secret"))
+        variables.start()
+        self.addCleanup(variables.stop)
+
+    def test_variables(self) -> None:
+        """All those of the options, and no other."""
+        named = {each.envvar for each in map(option_of, OPTIONS) if each.envvar is not None}
+        self.assertEqual(VARIABLES, named | {PASSWORD})
+        self.assertEqual(set(os.environ) - set(environment_of_others()), VARIABLES)
+
+    def test_nodes(self) -> None:
+        """A node runs for weeks, and needs no password of whoever has started it."""
+        log = Path(self.mktemp())
+        with log.open("wb") as file:
+            program = "import os; print([name for name in os.environ if name.startswith('DKV_')])"
+            self.assertEqual(nodes._start([sys.executable, "-c", program], file).wait(30), 0)
+        self.assertNotIn("DKV_PASSWORD", log.read_text())
+
+    def test_commands_of_a_scenario(self) -> None:
+        """They are for a cluster of its own, which knows neither the user's CA nor the user."""
+        place = Path(self.mktemp())
+        place.mkdir()
+        config = place / "cluster.toml"
+        config.write_text(render_config(new_config(1, 5001)))
+        self.patch(changing, "DKV", (sys.executable, "-c", "import os; print('DKV_CA' in os.environ)"))
+        stage = Mock()
+        stage.directory = place
+        self.assertEqual(changing.MemberChanges(stage).attempt(), (0, "False"))
+
+
+def option_of(decorator: Any) -> click.Option:
+    """The option that a decorator gives to a command."""
+    command = click.command()(decorator(lambda **_: None))
+    (option,) = command.params
+    assert isinstance(option, click.Option)
+    return option

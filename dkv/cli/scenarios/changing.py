@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 
+from dkv.cli.access_options import environment_of_others
 from dkv.cli.layout import CONFIG_NAME, Layout, client_endpoint
 from dkv.cli.own import further_member, node_process
 from dkv.cli.scenarios.stage import Stage
@@ -31,7 +32,12 @@ class MemberChanges:
     def attempt(self, *words: str) -> tuple[int, str]:
         """The exit status of a command of dkv, and all that it printed."""
         done = subprocess.run(
-            [*DKV, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=COMMAND_SECONDS
+            [*DKV, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            env=environment_of_others(),
         )
         return done.returncode, done.stdout.strip()
 
