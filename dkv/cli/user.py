@@ -24,6 +24,9 @@ from dkv.security.users_text import added, changed, passwords_of, removed
 from dkv.storage.state_directories import sync_directory
 
 FILE = "users.toml"
+NOBODY = "# There is no user: nobody gets in.\n"
+"""A file without users. A node that runs takes an empty one for a mistake."""
+
 NEW_PASSWORD = "DKV_NEW_PASSWORD"
 STATUSES = "Exit status: 0 done, 1 nothing was changed, and the message says why, 2 usage."
 
@@ -116,10 +119,11 @@ def add(
 ) -> int:
     """Add the user NAME. Without --may it may do nothing but look after its own connection."""
     fields = {"certificate": certificate, "may": may, "keys": keys, "channels": channels}
-    _change(path, lambda text: added(text, name, fields))  # before anybody types a password for nothing
+    # before anybody types a password for nothing
+    _change(path, lambda text: added(text.removeprefix(NOBODY), name, fields))
     if not no_password:
         fields["password"] = (_new_hash(name, password_file),)
-    _edit(path, lambda text: added(text, name, fields))
+    _edit(path, lambda text: added(text.removeprefix(NOBODY), name, fields))
     say(f"added user {name} to {path}")
     if lacks := _lacks(may, keys, channels):
         say(f"{lacks} yet: see dkv user rules --help")
@@ -131,7 +135,7 @@ def add(
 @_in_file
 def remove(path: Path, name: str) -> int:
     """Remove the user NAME."""
-    _edit(path, lambda text: removed(text, name))
+    _edit(path, lambda text: removed(text, name) or NOBODY)
     say(f"removed user {name} from {path}")
     return Status.DONE
 

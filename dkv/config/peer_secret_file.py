@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 
 from dkv.config.plain_file import open_plain
 
@@ -20,7 +21,11 @@ class PeerSecretError(Exception):
 
 
 def load_peer_secrets(path: str) -> list[bytes]:
-    """The secrets in the file at ``path``. Empty lines, and lines that begin with ``#``, are none."""
+    """The secrets in the file at ``path``. Empty lines, and lines that begin with ``#``, are none.
+
+    What an editor leaves at the ends of lines, or before the first one, is no part of a secret: on another machine the
+    same secret would differ.
+    """
     try:
         with open_plain(path) as file:
             data = file.read(FILE_BYTES_MAX + 1)
@@ -29,7 +34,7 @@ def load_peer_secrets(path: str) -> list[bytes]:
     if len(data) > FILE_BYTES_MAX:
         raise PeerSecretError(f"peer_secret_file {path} is longer than {FILE_BYTES_MAX} bytes: is it another file?")
     secrets = []
-    for number, line in enumerate(data.split(b"\n"), 1):
+    for number, line in enumerate(data.removeprefix(BOM_UTF8).split(b"\n"), 1):
         secret = line.strip()
         if secret and not secret.startswith(b"#"):
             if len(secret) < SECRET_BYTES_MIN:

@@ -62,7 +62,15 @@ class NodeUsers:
         self._logins: Logins | None = None
         path = config.users_file
         if path is not None:
-            self._users = protection.watch(USERS, [path], lambda: load_users(path), self._changed)
+            self._users = protection.watch(USERS, [path], lambda: self._load(path), self._changed)
+
+    def _load(self, path: str) -> Users:
+        """On a thread. An empty file lets nobody in, and throws out whoever is there: an editor that writes in place
+        begins with one, and a disk that is full leaves one. So it is none to take over while the node runs."""
+        users = load_users(path)
+        if self._users is not None and not os.stat(path).st_size:
+            raise UsersError(f"the file of users {path} is empty; to let nobody in, leave a comment in it")
+        return users
 
     @property
     def in_force(self) -> Users | None:

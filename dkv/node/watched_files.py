@@ -138,9 +138,8 @@ class WatchedFiles(Generic[Loaded]):
         settled = whole and (wrong is None or digest == self._suspected)
         again, self._again = self._again or not settled, False
         self._wait(SOON_SECONDS if again else LOOK_SECONDS)
-        if not settled:
-            self._suspected = digest
-        elif digest != self._digest:
+        self._suspected = b"" if settled else digest
+        if settled and digest != self._digest:
             self._digest, self.trouble = digest, wrong
             if wrong is None:
                 self._apply(loaded)
@@ -156,6 +155,6 @@ def _digest_of(paths: Sequence[str]) -> bytes:
             with open_plain(path) as file:
                 content = file.read()
         except OSError as error:
-            content = f"\0{error.errno}".encode()
+            content = f"\0{error.strerror}".encode()
         digest.update(len(content).to_bytes(8, "big") + content)
     return digest.digest()

@@ -113,6 +113,11 @@ class UserTests(SynchronousTestCase):
         self.assertNotIn("scrypt", listed)
         self.done("remove", "app")
         self.assertEqual(load_users(str(self.path)).names, ["default"])
+        self.done("remove", "default")
+        self.assertEqual(load_users(str(self.path)).names, [])
+        self.assertIn("nobody gets in", self.path.read_text(), "a node takes an empty file for a mistake")
+        self.done("add", "default", "--no-password")
+        self.assertEqual(self.path.read_text(), "[user.default]\n")
 
     def test_mode_and_links_stay(self) -> None:
         """A file that a service's group reads, behind a link, stays both."""

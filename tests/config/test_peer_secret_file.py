@@ -30,6 +30,7 @@ class PeerSecretFileTests(SynchronousTestCase):
         """In their order; notes and what an editor leaves behind are no secrets."""
         self.assertEqual(self.load(b"# of November\n" + ONE + b"\r\n\n  " + TWO + b"  \n"), [ONE, TWO])
         self.assertEqual(self.load(ONE), [ONE])
+        self.assertEqual(self.load(b"\xef\xbb\xbf" + ONE + b"\r\n"), [ONE])
 
     def refused(self, data: bytes) -> str:
         return str(self.assertRaises(PeerSecretError, self.load, data))

@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.config.peer_secret_file import PeerSecretError, load_peer_secrets
-from dkv.config.plain_file import open_plain
+from dkv.config.plain_file import FILE_BYTES_MAX, open_plain
 from dkv.config.tls_settings import TlsSettings
 from dkv.console.admin_token import TokenError
 from dkv.node.admin_access import read_tokens
@@ -35,11 +35,15 @@ class PlainFileTests(SynchronousTestCase):
                 self.assertEqual(file.read(), b"content")
 
     def test_others(self) -> None:
-        """Reading a pipe waits for a writer, and a device may have no end."""
+        """Reading a pipe waits for a writer, and a device may have no end; a disk image takes all memory."""
+        large = self.file + ".large"
+        Path(large).touch()
+        os.truncate(large, FILE_BYTES_MAX + 1)
         for path, told in (
             (self.pipe, "it is not a regular file"),
             ("/dev/zero", "it is not a regular file"),
             (self.directory, "it is a directory"),
+            (large, f"it has more than {FILE_BYTES_MAX} bytes: is it another file?"),
             (self.file + "x", "No such file or directory"),
         ):
             before = len(os.listdir("/proc/self/fd"))

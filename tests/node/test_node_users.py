@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import scrypt
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,24 @@ class CautionTests(SynchronousTestCase):
             users = NodeUsers(Mock(reactor=Clock()), Mock(users_file="users.toml"), protection)
             self.addCleanup(users.stop)
             self.assertEqual([each.name for each in users.cautions()], warned, text)
+
+    def test_an_empty_file(self) -> None:
+        """Nobody is thrown out because a disk is full, or an editor empties the file first; without users a node may
+        start, and the last one can be removed."""
+        path = Path(self.mktemp())
+        path.touch()
+        loads: list[Callable[[], Users]] = []
+
+        def watch(kind: str, paths: Sequence[str], load: Callable[[], Users], apply: object) -> Users:
+            loads.append(load)
+            return load()
+
+        owner: Any = Mock(reactor=Clock())
+        users = NodeUsers(owner, Mock(users_file=str(path)), Mock(watch=watch))
+        self.addCleanup(users.stop)
+        self.assertIn("is empty; to let nobody in, ", str(self.assertRaises(UsersError, loads[0])))
+        path.write_text("# nobody\n")
+        self.assertEqual(loads[0]().names, [])
 
 
 class ReloadTests(LoginCase):
