@@ -23,7 +23,9 @@ MEMORY_BYTES_MAX = 64 << 20
 
 PARALLELISM_MAX = 4
 
-_HASH = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d)\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})")
+_HASH = re.compile(
+    r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d)\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,6 +89,12 @@ def parse_hash(text: str) -> PasswordHash | None:
     cost = Cost(*map(int, found.groups()[:3]))
     salt, digest = map(_padded, found.groups()[3:])
     return PasswordHash(cost, salt, digest) if cost.is_bearable and salt and digest else None
+
+
+def costs_too_much(text: str) -> bool:
+    """Whether ``text`` has the form of a hash, but a cost that no node pays."""
+    found = _HASH.fullmatch(text)
+    return found is not None and not Cost(*map(int, found.groups()[:3])).is_bearable
 
 
 def _digest(cost: Cost, salt: bytes, password: bytes, size: int) -> bytes:

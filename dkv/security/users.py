@@ -14,7 +14,15 @@ from typing import Any
 
 from dkv.kv.codes import DATABASES
 from dkv.kv.glob import PATTERN_BYTES_MAX
-from dkv.security.passwords import Cost, PasswordHash, nobodys, parse_hash
+from dkv.security.passwords import (
+    MEMORY_BYTES_MAX,
+    PARALLELISM_MAX,
+    Cost,
+    PasswordHash,
+    costs_too_much,
+    nobodys,
+    parse_hash,
+)
 from dkv.security.rights import ALL, CATEGORIES, NONE, Rights
 
 DEFAULT = "default"
@@ -153,10 +161,16 @@ def _user(name: str, table: Mapping[str, Any]) -> User:
 
 def _hash(text: str, where: str) -> PasswordHash:
     found = parse_hash(text)
+    if found is None and costs_too_much(text):
+        raise UsersError(
+            f"{where}: a hash of a password has a cost that no node pays: ln=14,r=8,p=1 takes 16 MiB of memory, "
+            f"the most is {MEMORY_BYTES_MAX >> 20} MiB, and p is from 1 to {PARALLELISM_MAX}; "
+            "dkv user password makes another one"
+        )
     if found is None:
         raise UsersError(
             f"{where}: a password stands here as $scrypt$ln=14,r=8,p=1$SALT$HASH, never as it is; "
-            "dkv user add and dkv user password write it so, with a cost that a node can bear"
+            "dkv user add and dkv user password write it so"
         )
     return found
 

@@ -152,6 +152,21 @@ class MistakeTests(SynchronousTestCase):
             self.assertIn("dkv user password", str(error))
             self.assertNotIn(password, str(error))
 
+    def test_a_hash_that_costs_too_much(self) -> None:
+        """No file makes a node take all its memory for a guess; the refusal tells what may stand there."""
+        for cost in (
+            "ln=40,r=8,p=1",
+            "ln=20,r=8,p=1",
+            "ln=14,r=99,p=1",
+            "ln=14,r=8,p=9",
+            "ln=14,r=8,p=0",
+            "ln=0,r=8,p=1",
+        ):
+            text = "$scrypt$" + cost + "$" + SECRET.split("$", 3)[3]
+            error = str(self.assertRaises(UsersError, users_of, f'user.a.password = "{text}"'))
+            self.assertIn("has a cost that no node pays: ln=14,r=8,p=1 takes 16 MiB of memory", error)
+            self.assertNotIn(text[-10:], error)
+
     def test_databases(self) -> None:
         """A database that does not exist, or no patterns for one, is refused."""
         for number in ("16", "-1", "01", "a", "9" * 5000):
