@@ -144,8 +144,14 @@ class LoadClient:
             self.missing += wanted
             self._sent_at.extend((time.perf_counter(),) * wanted)
             requests = b"".join(self._load.next_request() for _ in range(wanted))
-            self._unsent += requests if self._layer is None else self._layer.seal(requests)
+            self._unsent += requests if self._layer is None else self._sealed(self._layer, requests)
             self.send()
+
+    def _sealed(self, layer: TlsLayer, requests: bytes) -> bytes:
+        try:
+            return layer.seal(requests)
+        except TlsFailure as failure:
+            raise Unusable(f"a connection ended: {failure}") from None
 
     def send(self) -> None:
         """Hand the kernel as much as it takes, and wait until it takes the rest."""

@@ -11,16 +11,18 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import Mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dkv.cli.benchmarks import drivers
-from dkv.cli.benchmarks.generator import Unusable, seconds_of, step_of, whole_replies
+from dkv.cli.benchmarks.generator import Load, LoadClient, Orders, Unusable, seconds_of, step_of, whole_replies
 from dkv.cli.benchmarks.workload import Workload
 from dkv.client.admission import Admission, Tls
 from dkv.client.endpoint import Endpoint
+from dkv.client.tls_layer import TlsFailure
 from dkv.replies import OK, Error
 from dkv.settings import Limits
 from dkv.wire.reply_encoder import ReplyEncoder
@@ -177,6 +179,14 @@ class GeneratorTests(SynchronousTestCase):
         node = Endpoint("a", 1, Admission(Tls("ca.pem", "me.pem")))
         words = drivers._redis_benchmark(node, Workload("set", 1, 1, 10, 20), 1, 1)
         self.assertEqual(words[-9:-2], ["--tls", "--cacert", "ca.pem", "--cert", "me.pem", "--key", "me.pem"])
+
+    def test_tls_that_has_ended(self) -> None:
+        """It ends the connection, as an end without TLS does, also where that is seen when the next request is due."""
+        client = LoadClient(Load(Orders([("a", 1)], "set", 1, requests=1)), 0)
+        client._layer = Mock()
+        client._layer.seal.side_effect = TlsFailure("it closed the connection")
+        with self.assertRaisesRegex(Unusable, "a connection ended: it closed the connection"):
+            client.ask()
 
     def test_a_patient_client_goes_to_the_next_node(self) -> None:
         """As after a failover; all that was ordered is answered in the end."""
