@@ -85,8 +85,7 @@ class ClientSession(ClientState):
     @property
     def may_listen(self) -> bool:
         """Whether the client may still listen to all that it has subscribed to."""
-        rights = self.user.rights
-        return not self.subscribed or (rights.allows("pubsub") and self.subscribed.is_allowed(rights))
+        return self.may_listen_as(self.user)
 
     def gone(self) -> None:
         """The client is gone."""

@@ -83,6 +83,11 @@ class ClientState:
             self.transaction.forget_rights()
         self.user = user
 
+    def may_listen_as(self, user: User) -> bool:
+        """Whether this user may listen to all that the client has subscribed to."""
+        rights = user.rights
+        return not self.subscribed or (rights.allows("pubsub") and self.subscribed.is_allowed(rights))
+
     # --- who is it? ---
 
     @property

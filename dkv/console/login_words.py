@@ -10,7 +10,7 @@ from dkv.console.connection_words import BAD_NAME, BEFORE_AUTH, is_plain
 from dkv.console.declaring import SYNTAX, quoted, whole, word
 from dkv.console.info import REDIS_VERSION
 from dkv.kv.registry import NO_CHANNELS, NO_KEYS, BadRequest
-from dkv.replies import OK, Awaited, Local, Nested
+from dkv.replies import OK, Awaited, Error, Local, Nested
 from dkv.security.users import DEFAULT, User
 
 PROTOCOLS = (2, 3)
@@ -24,6 +24,8 @@ HELLO_FIRST = (
     "can be used to authenticate the client and select the RESP protocol version at the same time"
 )
 
+LISTENS = Error("NOPERM the connection has subscribed to what this user may not listen to: unsubscribe first")
+
 
 def _auth(client: ClientState, words: list[bytes]) -> Local | Awaited:
     if len(words) > 3:
@@ -32,6 +34,8 @@ def _auth(client: ClientState, words: list[bytes]) -> Local | Awaited:
         raise BadRequest(NO_PASSWORD)
 
     def greet(user: User) -> Local:
+        if not client.may_listen_as(user):
+            return Local(LISTENS)
         client.log_in(user)
         return Local(OK)
 
@@ -58,6 +62,8 @@ def _hello(client: ClientState, words: list[bytes]) -> Local | Awaited:
 
     def greet(user: User | None) -> Local:
         if user is not None:
+            if not client.may_listen_as(user):
+                return Local(LISTENS)
             client.log_in(user)
         client.protocol, client.name = protocol, name
         return Local(_facts(client), protocol=protocol)

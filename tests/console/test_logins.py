@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dkv.console.login_words import HELLO_FIRST, NO_PASSWORD
+from dkv.console.login_words import HELLO_FIRST, LISTENS, NO_PASSWORD
 from dkv.replies import Watched
 from tests.console.logins import NOAUTH, USERS, WRONG, LoginCase, hashed, lines
 from tests.net.client_port import encoded
@@ -87,6 +87,18 @@ class LoginTests(LoginCase):
         self.connection.dataReceived(lines("MULTI", "HELLO 3 AUTH root old", "GET app:1", "EXEC"))
         self.port.reply(self.port.requests(), [[b"value"]])
         self.assertEqual(self.transport.value(), b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n" + refused + b"$5\r\nvalue\r\n")
+        self.assertIn(b" user=app ", self.call("CLIENT INFO"))
+
+    def test_another_user_while_subscribed(self) -> None:
+        """A connection does not take along what the other user may not listen to."""
+        self.call("HELLO 3 AUTH root old", "SUBSCRIBE news secret")
+        refused = b"-" + LISTENS.text.encode() + b"\r\n"
+        self.assertEqual(self.call("AUTH app secret"), refused)
+        self.assertEqual(self.call("HELLO 3 AUTH app secret SETNAME me"), refused)
+        self.assertIn(b" name= ", self.call("CLIENT INFO"))
+        self.assertIn(b" user=root ", self.call("CLIENT INFO"))
+        self.call("UNSUBSCRIBE secret")
+        self.assertEqual(self.call("AUTH app secret"), b"+OK\r\n")
         self.assertIn(b" user=app ", self.call("CLIENT INFO"))
 
     def test_requirepass(self) -> None:
