@@ -30,7 +30,7 @@ from dkv.client.answers import Reply
 from dkv.client.blocking import Endpoint, NoAnswer, NotSent, ServerError
 from dkv.client.errand import Errand
 from dkv.client.failures import DkvError
-from dkv.client.outcome import FORGOTTEN, FULL, TAKEN, TURNED_AWAY, may_be_done
+from dkv.client.outcome import FORGOTTEN, FULL, TAKEN, may_be_done, turned_away
 from dkv.client.tokens import Tokens
 
 WINDOW = 512
@@ -257,9 +257,9 @@ class Errands:
         """A node could not be asked: the errands remember why. If it turns this client away, all end in failure."""
         for errand in self._waiting:
             errand.note(ending)
-        if isinstance(ending, ServerError) and ending.word in TURNED_AWAY:
-            turned_away, self._waiting = self._waiting, deque()
-            for errand in turned_away:
+        if isinstance(ending, ServerError) and turned_away(ending):
+            refused, self._waiting = self._waiting, deque()
+            for errand in refused:
                 errand.settle(errand.failure())
 
     def end(self, ending: NotSent | NoAnswer) -> None:

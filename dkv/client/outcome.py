@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dkv.client.admission import NAMELESS_PASSWORD
 from dkv.client.blocking import NoAnswer, NotSent, ServerError
 from dkv.client.failures import DkvError, Rejected, Unavailable, Unknown
 
@@ -99,6 +100,11 @@ def repeatable(words: Sequence[bytes]) -> bool:
 def may_be_done(ending: Ending) -> bool:
     """Whether a write that ended like this may have been executed, or may still be."""
     return isinstance(ending, NoAnswer) or (isinstance(ending, ServerError) and ending.word == "UNCERTAIN")
+
+
+def turned_away(error: ServerError) -> bool:
+    """Whether a node does not let in, or not so far, who this client says it is. All nodes have the same users."""
+    return error.word in TURNED_AWAY or error.text.startswith(NAMELESS_PASSWORD)
 
 
 def asks_elsewhere(error: ServerError) -> bool:

@@ -9,7 +9,7 @@ from dkv.client.addresses import voters
 from dkv.client.blocking import Connection, Endpoint, NotSent, Reply, ServerError, connect
 from dkv.client.bound_state import BoundState
 from dkv.client.itinerary import LEARN_SECONDS, MOVED_SECONDS
-from dkv.client.outcome import FULL, REMOVED, TURNED_AWAY, Unreachable
+from dkv.client.outcome import FULL, REMOVED, Unreachable, turned_away
 from dkv.client.race import CONNECT_SECONDS_MAX, Attempt, Race
 from dkv.client.silence import Silence
 
@@ -88,7 +88,7 @@ class Session:
                 self._connection = connection
                 return
             except ServerError as error:
-                if error.word in TURNED_AWAY:
+                if turned_away(error):
                     raise
                 reasons.append(str(error))
             except NotSent as error:

@@ -14,6 +14,7 @@ from dkv.client.redis.endings import MaybeApplied
 from dkv.client.redis.pending_ops import PendingOps
 from dkv.client.redis.request_kinds import Kind
 from dkv.client.session import Session
+from dkv.console.login_words import NO_PASSWORD
 from tests.client.fake_wires import ClientTests
 
 WRONG = "WRONGPASS invalid username-password pair or user is disabled."
@@ -84,6 +85,16 @@ class TwistedTests(ClientTests):
         self.assertEqual(self.failureResultOf(result, Rejected).value.word, "NOAUTH")
         client.close()
 
+    def test_a_password_that_nobody_has(self) -> None:
+        """A password without a user, where there are only users with names: the next node would say the same."""
+        client = ClientTests.make(self, password="secret")
+        result = client.get("k")
+        wire = self.wires.accept()
+        self.assertEqual(wire.words(), [b"AUTH secret"])
+        wire.say(f"-{NO_PASSWORD}\r\n".encode())
+        self.assertEqual(str(self.failureResultOf(result, Rejected).value), NO_PASSWORD)
+        client.close()
+
     def test_no_node(self) -> None:
         """What stands between client and node has errors of its own: they say nothing about the user."""
         result = self.client.get("k")
@@ -121,6 +132,19 @@ class BlockingTests(SynchronousTestCase):
         with Client("a:1,b:1", user="app", password="secret") as client:
             self.assertEqual(self.assertRaises(Rejected, client.set, "k", "v").word, "WRONGPASS")
         self.assertEqual(asked, [Endpoint("a", 1)])
+
+    def test_a_password_that_nobody_has(self) -> None:
+        """As above; a session says so, too, and not that nobody can be reached."""
+
+        def connect(*_: object) -> None:
+            raise ServerError(NO_PASSWORD)
+
+        self.patch(blocking_line, "connect", connect)
+        self.patch(session, "connect", connect)
+        with Client("a:1,b:1", password="secret") as client:
+            self.assertRaises(Rejected, client.get, "k")
+        talk = Session([Endpoint("a", 1), Endpoint("b", 1)], 1.0)
+        self.assertRaises(ServerError, talk.call, b"GET", b"k")
 
     def test_a_session(self) -> None:
         """A person at `dkv repl` reads it at once, too, and each node of `dkv status` has its own answer."""
