@@ -143,8 +143,7 @@ class BlockingTests(SynchronousTestCase):
         self.patch(session, "connect", connect)
         with Client("a:1,b:1", password="secret") as client:
             self.assertRaises(Rejected, client.get, "k")
-        talk = Session([Endpoint("a", 1), Endpoint("b", 1)], 1.0)
-        self.assertRaises(ServerError, talk.call, b"GET", b"k")
+        self.assertRaises(ServerError, Session([Endpoint("a", 1), Endpoint("b", 1)], 1.0).connect)
 
     def test_a_session(self) -> None:
         """A person at `dkv repl` reads it at once, too, and each node of `dkv status` has its own answer."""
