@@ -274,7 +274,8 @@ class LevelDBStoreTests(SynchronousTestCase):
             store.close()
             os.truncate(manifest, manifest.stat().st_size - 1)
             error = self.assertRaises(RecordCorrupt, self.open)
-        self.assertIn("is damaged: its commits after number 1 are lost", str(error))
+        # LevelDB may have made a second table meanwhile, on its own thread; then it is that one which it forgets.
+        self.assertRegex(str(error), r"is damaged: its commits after number \d+ are lost")
         self.assertIn("must not vote", str(error))
 
     def test_the_chain_is_nobody_elses(self) -> None:
