@@ -141,7 +141,7 @@ def remove(path: Path, name: str) -> int:
 
 
 def _lacks(may: tuple[str, ...], keys: tuple[str, ...], channels: tuple[str, ...]) -> str:
-    """What makes the rights of a new user useless, as a beginning of a sentence; "" if nothing does."""
+    """What a new user cannot do for want of a right, as the beginning of a sentence; "" if nothing is missing."""
     if not may:
         return "it may do nothing"
     if not keys and {"read", "write", "all"} & set(may):

@@ -23,8 +23,8 @@ class PeerSecretError(Exception):
 def load_peer_secrets(path: str) -> list[bytes]:
     """The secrets in the file at ``path``. Empty lines, and lines that begin with ``#``, are none.
 
-    What an editor leaves at the ends of lines, or before the first one, is no part of a secret: on another machine the
-    same secret would differ.
+    A byte order mark, and spaces at the ends of lines, are no part of a secret. Editors leave them there, and the same
+    secret would differ from one machine to the next.
     """
     try:
         with open_plain(path) as file:

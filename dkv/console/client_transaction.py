@@ -181,7 +181,7 @@ class Transaction:
         rights = self._rights
 
         def settle(result: Nested) -> Local:
-            # What needs no log is done only now: a SUBSCRIBE lasts, and may not be allowed any more.
+            # Commands that need no log are carried out only now, and the client may have lost the right to them.
             makes = queue if rights == self._rights else [_as_before(gathered) for gathered in queue]
             return _joined(makes, result, keep)
 

@@ -148,7 +148,7 @@ class Logins:
     def _tried(self, users: Users, first: _Attempt, right: bool | None) -> None:
         """A password was tried, by the hashes of ``users``, or nobody wanted that when its turn had come."""
         waiting, now = self._under_way.pop(first.digest), self._reactor.seconds()
-        if right is None or users is not self.users:  # What was found out is history.
+        if right is None or users is not self.users:  # The result says nothing about the users of now.
             self._attempts.take_back(first.peer, now)
             self._begin_again([each for each in waiting if each[0].is_wanted()])
             return

@@ -30,7 +30,7 @@ class Reader(Protocol):
         """How many bytes its socket has taken so far; always 0 if that cannot be known."""
 
     def has_read(self, size: int) -> None:
-        """So many bytes of what waited do not any more."""
+        """``size`` bytes of its replies wait no longer."""
 
     def cut_off(self) -> None:
         """End the connection now. Its client does not read."""
@@ -38,7 +38,7 @@ class Reader(Protocol):
 
 @dataclass(slots=True)
 class _Seen:
-    """What waited for a reader when it was first looked at, and how much its socket had taken at the last look."""
+    """How many bytes waited for a reader at the first look, and how many its socket had taken at the last one."""
 
     waited: int
     taken: int

@@ -65,8 +65,8 @@ class NodeUsers:
             self._users = protection.watch(USERS, [path], lambda: self._load(path), self._changed)
 
     def _load(self, path: str) -> Users:
-        """On a thread. An empty file lets nobody in, and throws out whoever is there: an editor that writes in place
-        begins with one, and a disk that is full leaves one. So it is none to take over while the node runs."""
+        """Read the file, on a thread. While the node runs, an empty file is refused. It would end all connections and
+        let nobody in, and nearly always it is an accident: an editor has just begun to write, or the disk is full."""
         users = load_users(path)
         if self._users is not None and not os.stat(path).st_size:
             raise UsersError(f"the file of users {path} is empty; to let nobody in, leave a comment in it")
@@ -85,7 +85,7 @@ class NodeUsers:
         return self._logins
 
     def cautions(self) -> Iterator[Caution]:
-        """What to tell of users who were all removed, or forgotten by whoever wrote the file."""
+        """A warning if the file lets nobody in."""
         if self._users is not None and self._users.are_shut_out:
             text = "nobody can get in: no user in users_file has a password or a certificate; `dkv user add` makes one"
             yield Caution("no_user", text)
